@@ -1,0 +1,82 @@
+"""What can go wrong, in the words of the protocol: a code, an HTTP status, whether to retry.
+
+One family, one member per code. Errors are raised where they are known and mapped once, in
+dispatch, to a handshake's status or to an `error` message. Nothing here knows of AWS.
+
+Source: the protocol's table of error codes, docs/protocol.md.
+"""
+
+from typing import ClassVar
+
+
+class ServiceError(Exception):
+    """A refusal that the client is told about.
+
+    `message` is one sentence for a person; it never holds a token, an address or another
+    party's identifier. `field` names the offending parameter, `retry_after_seconds` (whole
+    seconds) says when the same command may succeed.
+    """
+
+    code: ClassVar[str]
+    status: ClassVar[int]
+    temporary: ClassVar[bool] = False
+
+    def __init__(
+        self, message: str, *, field: str | None = None, retry_after_seconds: int | None = None
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.field = field
+        self.retry_after_seconds = retry_after_seconds
+
+
+class Unauthorized(ServiceError):
+    code, status = "UNAUTHORIZED", 401
+
+
+class Forbidden(ServiceError):
+    code, status = "FORBIDDEN", 403
+
+
+class SessionNotFound(ServiceError):
+    code, status = "SESSION_NOT_FOUND", 404
+
+
+class InvalidAction(ServiceError):
+    code, status = "INVALID_ACTION", 400
+
+
+class InvalidParameters(ServiceError):
+    code, status = "INVALID_PARAMETERS", 400
+
+
+class InvalidSessionId(ServiceError):
+    code, status = "INVALID_SESSION_ID", 400
+
+
+class UnsupportedLanguage(ServiceError):
+    code, status = "UNSUPPORTED_LANGUAGE", 400
+
+
+class Conflict(ServiceError):
+    code, status = "CONFLICT", 409
+
+
+class MessageTooLarge(ServiceError):
+    code, status = "MESSAGE_TOO_LARGE", 413
+
+
+class SessionFull(ServiceError):
+    code, status, temporary = "SESSION_FULL", 503, True
+
+
+class ServiceUnavailable(ServiceError):
+    """A dependency throttles, fails or cannot be reached; always carries `retry_after_seconds`."""
+
+    code, status, temporary = "SERVICE_UNAVAILABLE", 503, True
+
+
+class InternalError(ServiceError):
+    """What nobody foresaw."""
+
+    code, status, temporary = "INTERNAL_ERROR", 500, True

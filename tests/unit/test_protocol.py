@@ -1,0 +1,232 @@
+import json
+from typing import Any
+
+import pytest
+
+from chalicelib import protocol
+from chalicelib.errors import (
+    InvalidAction,
+    InvalidParameters,
+    InvalidSessionId,
+    MessageTooLarge,
+    ServiceError,
+    ServiceUnavailable,
+    SessionFull,
+    UnsupportedLanguage,
+)
+from chalicelib.models import QualityTier
+from chalicelib.protocol import (
+    ChangeLanguage,
+    CreateSession,
+    EndSession,
+    GetSessionStatus,
+    Heartbeat,
+    JoinSession,
+)
+
+JOIN = {"action": "joinSession", "sessionId": "golden-eagle-427", "targetLanguage": "es"}
+
+
+def parse(text: str) -> protocol.Command:
+    return protocol.parse_command(protocol.read_frame(text))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "joinSession",
+        '{"action": "heartbeat"',
+        "[]",
+        '"heartbeat"',
+        "null",
+        "NaN",
+        '{"action": "heartbeat", "x": Infinity}',
+        "[" * 20_000,
+        '{"action": "heartbeat", "x": ' + "9" * 5000 + "}",
+        "{}",
+        '{"action": ""}',
+        '{"action": null}',
+        '{"action": 7}',
+        '{"action": ["heartbeat"]}',
+        '{"action": "heartbeat", "action": "heartbeat"}',
+        '{"action": "HEARTBEAT"}',
+        '{"action": "fly"}',
+        '{"Action": "heartbeat"}',
+    ],
+)
+def test_a_frame_without_a_known_action_is_refused(text: str) -> None:
+    with pytest.raises(InvalidAction):
+        parse(text)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("sessionId", None),
+        ("sessionId", 427),
+        ("sessionId", ["golden-eagle-427"]),
+        ("sessionId", ""),
+        ("sessionId", "   "),
+        ("sessionId", "golden-eagle-427\n"),
+        ("sessionId", "golden\x00eagle-427"),
+        ("sessionId", "a" * 129),
+        ("targetLanguage", {}),
+        ("targetLanguage", True),
+        ("targetLanguage", ""),
+        ("targetLanguage", "es\r"),
+        ("inviteCode", None),
+        ("inviteCode", 1),
+        ("inviteCode", ""),
+        ("inviteCode", "\ud800"),
+        ("inviteCode", "x" * 129),
+    ],
+)
+def test_a_parameter_that_is_no_plain_text_is_refused_by_its_name(field: str, value: Any) -> None:
+    with pytest.raises(InvalidParameters) as refusal:
+        parse(json.dumps({**JOIN, field: value}))
+    assert refusal.value.field == field
+
+
+@pytest.mark.parametrize("field", ["sessionId", "targetLanguage"])
+def test_a_missing_parameter_is_refused_by_its_name(field: str) -> None:
+    with pytest.raises(InvalidParameters) as refusal:
+        parse(json.dumps({name: value for name, value in JOIN.items() if name != field}))
+    assert refusal.value.field == field
+
+
+def test_a_parameter_given_twice_in_a_frame_is_refused() -> None:
+    with pytest.raises(InvalidParameters) as refusal:
+        parse('{"action": "joinSession", "sessionId": "a-b-100", "sessionId": "a-b-100"}')
+    assert refusal.value.field == "sessionId"
+
+
+def test_a_parameter_given_twice_in_the_connect_url_is_refused() -> None:
+    fields = protocol.read_query(
+        {
+            "action": ["joinSession"],
+            "sessionId": ["golden-eagle-427"],
+            "targetLanguage": ["es", "es"],
+        }
+    )
+    with pytest.raises(InvalidParameters) as refusal:
+        protocol.parse_connect_command(fields)
+    assert refusal.value.field == "targetLanguage"
+
+
+@pytest.mark.parametrize("text", ["golden-eagle", "427", "golden-eagle-42", "gölden-eagle-427"])
+def test_what_is_no_session_id_is_refused(text: str) -> None:
+    with pytest.raises(InvalidSessionId):
+        parse(json.dumps({**JOIN, "sessionId": text}))
+
+
+@pytest.mark.parametrize("code", ["xx", "ES", "auto", "sw", "klingon"])
+def test_a_language_that_cannot_be_spoken_is_no_target(code: str) -> None:
+    with pytest.raises(UnsupportedLanguage) as refusal:
+        parse(json.dumps({**JOIN, "targetLanguage": code}))
+    assert refusal.value.field == "targetLanguage"
+
+
+def test_a_source_language_needs_no_voice() -> None:
+    created = parse('{"action": "createSession", "sourceLanguage": "sw"}')
+    assert created == CreateSession("sw", QualityTier.STANDARD)
+
+
+@pytest.mark.parametrize("tier", ["gold", "Premium", ""])
+def test_an_unknown_quality_tier_is_refused(tier: str) -> None:
+    with pytest.raises(InvalidParameters) as refusal:
+        parse(json.dumps({"action": "createSession", "sourceLanguage": "en", "qualityTier": tier}))
+    assert refusal.value.field == "qualityTier"
+
+
+def test_a_message_over_32_kb_is_too_large() -> None:
+    frame = json.dumps({**JOIN, "padding": ""})
+    room = protocol.MAX_MESSAGE_BYTES - len(frame)
+    at_the_limit = json.dumps({**JOIN, "padding": "x" * room})
+    assert parse(at_the_limit) == parse(json.dumps(JOIN))
+    with pytest.raises(MessageTooLarge):
+        parse(at_the_limit + " ")
+    with pytest.raises(MessageTooLarge):
+        parse(json.dumps({**JOIN, "padding": "é" * room}, ensure_ascii=False))
+
+
+@pytest.mark.parametrize("request_id", ["", 7, None, "x" * 65, "a\nb"])
+def test_a_request_id_is_text_of_64_characters_at_most(request_id: Any) -> None:
+    with pytest.raises(InvalidParameters) as refusal:
+        protocol.parse_request_id({"requestId": request_id})
+    assert refusal.value.field == "requestId"
+
+
+def test_a_request_id_is_carried_by_the_outcome() -> None:
+    request_id = protocol.parse_request_id({"requestId": "r" * 64})
+    sent = json.loads(protocol.encode({"type": "heartbeatAck"}, 5, request_id))
+    assert sent == {"type": "heartbeatAck", "timestamp": 5, "requestId": "r" * 64}
+
+
+@pytest.mark.parametrize(
+    ("fields", "command"),
+    [
+        (JOIN, JoinSession("golden-eagle-427", "es", None)),
+        ({**JOIN, "inviteCode": "abc"}, JoinSession("golden-eagle-427", "es", "abc")),
+        (
+            {**JOIN, "sessionId": " Golden EAGLE_427 ", "token": "ignored"},
+            JoinSession("golden-eagle-427", "es", None),
+        ),
+        (
+            {"action": "createSession", "sourceLanguage": "en", "qualityTier": "premium"},
+            CreateSession("en", QualityTier.PREMIUM),
+        ),
+        ({"action": "heartbeat"}, Heartbeat()),
+        ({"action": "changeLanguage", "targetLanguage": "fr-CA"}, ChangeLanguage("fr-CA", None)),
+        ({"action": "getSessionStatus"}, GetSessionStatus(None)),
+        ({"action": "endSession", "sessionId": "A B 100"}, EndSession("a-b-100")),
+    ],
+)
+def test_a_frame_becomes_its_command(fields: dict[str, Any], command: protocol.Command) -> None:
+    assert parse(json.dumps(fields)) == command
+
+
+def test_a_connect_url_without_an_action_carries_no_command() -> None:
+    assert protocol.parse_connect_command(protocol.read_query({"token": ["t"]})) is None
+
+
+@pytest.mark.parametrize("action", ["", "heartbeat", "endSession", "changeLanguage", "fly"])
+def test_only_creating_and_joining_can_stand_in_a_connect_url(action: str) -> None:
+    with pytest.raises(InvalidAction):
+        protocol.parse_connect_command(protocol.read_query({"action": [action]}))
+
+
+def test_a_connect_url_and_a_frame_give_the_same_command() -> None:
+    query = {name: [value] for name, value in JOIN.items()}
+    assert protocol.parse_connect_command(protocol.read_query(query)) == parse(json.dumps(JOIN))
+
+
+@pytest.mark.parametrize(
+    ("refusal", "message"),
+    [
+        (
+            SessionFull("The session is full."),
+            {"code": "SESSION_FULL", "message": "The session is full.", "temporary": True},
+        ),
+        (
+            ServiceUnavailable("Busy.", retry_after_seconds=2),
+            {
+                "code": "SERVICE_UNAVAILABLE",
+                "message": "Busy.",
+                "temporary": True,
+                "retryAfter": 2,
+            },
+        ),
+        (
+            InvalidParameters("Bad.", field="sessionId"),
+            {
+                "code": "INVALID_PARAMETERS",
+                "message": "Bad.",
+                "temporary": False,
+                "details": {"field": "sessionId"},
+            },
+        ),
+    ],
+)
+def test_a_refusal_becomes_an_error_message(refusal: ServiceError, message: Any) -> None:
+    assert protocol.error(refusal) == {"type": "error", **message}
