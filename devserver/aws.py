@@ -1,0 +1,242 @@
+"""The AWS under the local server: ministack in a child process, with tables and a user pool.
+
+Knows how to start it and what a Chalice project needs of it; nothing of what the tables hold.
+"""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.type_defs import CreateTableInputTypeDef
+
+REGION: Final = "us-east-1"
+START_SECONDS: Final = 30
+STOP_SECONDS: Final = 5
+PORT_ATTEMPTS: Final = 3
+"""A port that was free a moment ago may be taken by the time that ministack binds it."""
+
+USER_PASSWORD: Final = "User-1-of-the-local-pool"  # noqa: S105
+"""Of every user of the embedded pool, which lives and dies with the local server."""
+
+_OTHER_CREDENTIALS: Final = ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_ROLE_ARN")
+
+# The child ends with its parent, however that ends: its standard input closes then.
+_CHILD: Final = """
+import os, sys, threading
+threading.Thread(target=lambda: (sys.stdin.read(), os._exit(0)), daemon=True).start()
+from ministack.app import main
+sys.argv = ["ministack"]
+main()
+"""
+
+
+class EmbeddedAwsError(Exception):
+    """ministack did not start; the message holds the end of what it said."""
+
+
+@contextmanager
+def embedded_aws(project_dir: Path, app_name: str, stage: str) -> Iterator[dict[str, str]]:
+    """Run a fresh AWS for a Chalice project, and give the environment with which to find it.
+
+    The environment names the endpoint, credentials that open nothing else, each table of
+    `chalicelib/tables.json` as NAME_TABLE, and the user pool and its app client. What this
+    process's own environment says of other credentials is removed from it.
+
+    Raises: EmbeddedAwsError.
+    """
+    for name in _OTHER_CREDENTIALS:
+        os.environ.pop(name, None)
+    with ministack() as endpoint_url:
+        environment = {
+            "AWS_ENDPOINT_URL": endpoint_url,
+            "AWS_ACCESS_KEY_ID": "local",
+            "AWS_SECRET_ACCESS_KEY": "local",
+            "AWS_CONFIG_FILE": os.devnull,
+            "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "AWS_DEFAULT_REGION": REGION,
+            "AWS_REGION": REGION,
+        }
+        prefix = f"{app_name}-{stage}"
+        schema = json.loads((project_dir / "chalicelib" / "tables.json").read_text())
+        environment |= create_tables(endpoint_url, schema, prefix)
+        environment |= create_user_pool(endpoint_url, prefix)
+        yield environment
+
+
+@contextmanager
+def ministack() -> Iterator[str]:
+    """Run ministack on a free port of this machine alone, and give its URL."""
+    with tempfile.TemporaryFile("w+") as log:
+        process, endpoint_url = _start(log)
+        try:
+            yield endpoint_url
+        finally:
+            process.terminate()
+            try:
+                process.wait(STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+            if process.stdin:
+                process.stdin.close()
+
+
+def client(service: str, endpoint_url: str) -> Any:
+    """Return a boto3 client that reaches the embedded AWS and nothing else."""
+    import boto3
+
+    return boto3.client(
+        service,  # type: ignore[call-overload]
+        endpoint_url=endpoint_url,
+        region_name=REGION,
+        aws_access_key_id="local",
+        aws_secret_access_key="local",  # noqa: S106
+    )
+
+
+def create_tables(endpoint_url: str, schema: Mapping[str, Any], prefix: str) -> dict[str, str]:
+    """Create the tables of a schema, and return the environment that names them."""
+    dynamodb = client("dynamodb", endpoint_url)
+    environment = {}
+    for name, table in schema.items():
+        request = table_request(f"{prefix}-{name}", table)
+        dynamodb.create_table(**request)
+        dynamodb.update_time_to_live(
+            TableName=request["TableName"],
+            TimeToLiveSpecification={"Enabled": True, "AttributeName": table["ttl_attribute"]},
+        )
+        environment[f"{name.upper()}_TABLE"] = request["TableName"]
+    return environment
+
+
+def table_request(table_name: str, table: Mapping[str, Any]) -> "CreateTableInputTypeDef":
+    """Turn a table of the schema file into a request for CreateTable."""
+    keys = [table, *table["indexes"]]
+    attributes = {
+        key["name"]: key["type"]
+        for holder in keys
+        for key in (holder["partition_key"], holder.get("sort_key"))
+        if key
+    }
+    request: CreateTableInputTypeDef = {
+        "TableName": table_name,
+        "BillingMode": "PAY_PER_REQUEST",
+        "KeySchema": _key_schema(table),
+        "AttributeDefinitions": [
+            {"AttributeName": name, "AttributeType": type_} for name, type_ in attributes.items()
+        ],
+    }
+    if table["indexes"]:
+        request["GlobalSecondaryIndexes"] = [
+            {
+                "IndexName": index["name"],
+                "KeySchema": _key_schema(index),
+                "Projection": {"ProjectionType": index["projection"]},
+            }
+            for index in table["indexes"]
+        ]
+    return request
+
+
+def create_user_pool(endpoint_url: str, name: str) -> dict[str, str]:
+    """Create a user pool with an app client, and return the environment that names them."""
+    cognito = client("cognito-idp", endpoint_url)
+    pool_id = cognito.create_user_pool(PoolName=name)["UserPool"]["Id"]
+    return {
+        "COGNITO_USER_POOL_ID": pool_id,
+        "COGNITO_CLIENT_ID": create_app_client(endpoint_url, pool_id, name),
+    }
+
+
+def create_app_client(endpoint_url: str, pool_id: str, name: str) -> str:
+    created = client("cognito-idp", endpoint_url).create_user_pool_client(
+        UserPoolId=pool_id,
+        ClientName=name,
+        ExplicitAuthFlows=["ALLOW_ADMIN_USER_PASSWORD_AUTH", "ALLOW_REFRESH_TOKEN_AUTH"],
+    )
+    client_id: str = created["UserPoolClient"]["ClientId"]
+    return client_id
+
+
+def sign_in(endpoint_url: str, pool_id: str, client_id: str, username: str) -> dict[str, str]:
+    """Sign a user in, whom this creates if need be, and return his tokens.
+
+    Returns: Cognito's AuthenticationResult: IdToken, AccessToken, RefreshToken and more.
+    """
+    cognito = client("cognito-idp", endpoint_url)
+    user = {"UserPoolId": pool_id, "Username": username}
+    with suppress(cognito.exceptions.UsernameExistsException):
+        cognito.admin_create_user(**user, MessageAction="SUPPRESS")
+    cognito.admin_set_user_password(**user, Password=USER_PASSWORD, Permanent=True)
+    tokens: dict[str, str] = cognito.admin_initiate_auth(
+        UserPoolId=pool_id,
+        ClientId=client_id,
+        AuthFlow="ADMIN_USER_PASSWORD_AUTH",
+        AuthParameters={"USERNAME": username, "PASSWORD": USER_PASSWORD},
+    )["AuthenticationResult"]
+    return tokens
+
+
+def _start(log: IO[str]) -> tuple["subprocess.Popen[bytes]", str]:
+    for _ in range(PORT_ATTEMPTS):
+        port = _free_port()
+        process = subprocess.Popen(  # noqa: S603
+            [sys.executable, "-c", _CHILD],
+            stdin=subprocess.PIPE,
+            stdout=log,
+            stderr=log,
+            # Ctrl-C is for the server: AWS has to outlive its last events.
+            start_new_session=True,
+            env={
+                **os.environ,
+                "GATEWAY_PORT": str(port),
+                "BIND_HOST": "127.0.0.1",
+                "IOT_MTLS_ENABLED": "0",
+                "LOG_LEVEL": "WARNING",
+            },
+        )
+        endpoint_url = f"http://127.0.0.1:{port}"
+        if _wait_until_ready(process, endpoint_url):
+            return process, endpoint_url
+        process.kill()
+        process.wait()
+    log.seek(0)
+    raise EmbeddedAwsError(f"ministack did not start:\n{log.read()[-2000:]}")
+
+
+def _wait_until_ready(process: "subprocess.Popen[bytes]", endpoint_url: str) -> bool:
+    deadline = time.monotonic() + START_SECONDS
+    while process.poll() is None and time.monotonic() < deadline:
+        try:
+            urllib.request.urlopen(f"{endpoint_url}/_ministack/health", timeout=1).close()  # noqa: S310
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.02)
+        else:
+            return True
+    return False
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _key_schema(holder: Mapping[str, Any]) -> list[Any]:
+    schema = [{"AttributeName": holder["partition_key"]["name"], "KeyType": "HASH"}]
+    if "sort_key" in holder:
+        schema.append({"AttributeName": holder["sort_key"]["name"], "KeyType": "RANGE"})
+    return schema
