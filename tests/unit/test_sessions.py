@@ -1,0 +1,356 @@
+"""The use cases, against moto: the failing paths first."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from chalicelib.errors import (
+    Conflict,
+    Forbidden,
+    InternalError,
+    SessionFull,
+    SessionNotFound,
+    Unauthorized,
+)
+from chalicelib.models import Caller, QualityTier
+from chalicelib.protocol import (
+    ChangeLanguage,
+    CreateSession,
+    EndSession,
+    GetSessionStatus,
+    JoinSession,
+)
+from chalicelib.sessions import Sessions
+from chalicelib.store import Store
+from tests.unit.fakes import Clock, FakeGateway, listener, scan
+
+CREATE = CreateSession("en", QualityTier.STANDARD)
+STATUS = GetSessionStatus(None)
+END = EndSession(None)
+
+
+def join(sessions: Sessions, number: int, session_id: str, language: str = "es") -> dict[str, Any]:
+    return sessions.join(listener(number), JoinSession(session_id, language, None))
+
+
+@pytest.fixture
+def session_id(sessions: Sessions, speaker: Caller) -> str:
+    created = sessions.create(speaker, CREATE)
+    return str(created["sessionId"])
+
+
+def test_creating_without_a_token_is_unauthorized(sessions: Sessions, dynamodb: Any) -> None:
+    with pytest.raises(Unauthorized):
+        sessions.create(listener(1), CREATE)
+    assert scan(dynamodb, "sessions") == scan(dynamodb, "connections") == []
+
+
+def test_a_listener_of_a_session_may_not_create_one(sessions: Sessions, session_id: str) -> None:
+    join(sessions, 1, session_id)
+    with pytest.raises(Forbidden):
+        sessions.create(listener(1), CREATE)
+
+
+def test_a_second_session_on_one_connection_conflicts_and_leaves_nothing(
+    sessions: Sessions, session_id: str, speaker: Caller, dynamodb: Any
+) -> None:
+    with pytest.raises(Conflict):
+        sessions.create(speaker, CREATE)
+    assert [item["sessionId"]["S"] for item in scan(dynamodb, "sessions")] == [session_id]
+
+
+def test_a_taken_session_id_is_not_overwritten(sessions: Sessions, speaker: Caller) -> None:
+    ids = iter(["golden-eagle-427", "golden-eagle-427", "golden-eagle-428"])
+    sessions = replace(sessions, new_session_id=lambda: next(ids))
+    first = sessions.create(speaker, CREATE)
+    second = sessions.create(replace(speaker, connection_id="other="), CREATE)
+    assert first["sessionId"] == "golden-eagle-427"
+    assert second["sessionId"] == "golden-eagle-428"
+
+
+def test_creating_gives_up_when_every_id_is_taken(
+    sessions: Sessions, speaker: Caller, dynamodb: Any
+) -> None:
+    sessions = replace(sessions, new_session_id=lambda: "golden-eagle-427")
+    sessions.create(speaker, CREATE)
+    with pytest.raises(InternalError):
+        sessions.create(replace(speaker, connection_id="other="), CREATE)
+    assert len(scan(dynamodb, "connections")) == 1
+
+
+def test_an_unknown_session_cannot_be_joined_and_nothing_is_left(
+    sessions: Sessions, dynamodb: Any
+) -> None:
+    with pytest.raises(SessionNotFound):
+        join(sessions, 1, "golden-eagle-999")
+    assert scan(dynamodb, "sessions") == scan(dynamodb, "connections") == []
+
+
+def test_an_expired_session_cannot_be_joined(
+    sessions: Sessions, session_id: str, clock: Clock
+) -> None:
+    clock.now += 7200
+    with pytest.raises(SessionNotFound):
+        join(sessions, 1, session_id)
+
+
+def test_a_full_session_refuses_and_keeps_its_count(
+    sessions: Sessions, session_id: str, speaker: Caller, dynamodb: Any
+) -> None:
+    for number in range(3):
+        join(sessions, number, session_id)
+    with pytest.raises(SessionFull):
+        join(sessions, 4, session_id)
+    assert sessions.get_status(speaker, STATUS)["listenerCount"] == 3
+    assert len(scan(dynamodb, "connections")) == 4
+
+
+def test_a_wrong_invite_code_is_forbidden_and_a_right_one_lets_in(
+    sessions: Sessions, session_id: str, speaker: Caller
+) -> None:
+    with pytest.raises(Forbidden):
+        sessions.join(listener(1), JoinSession(session_id, "es", "wrong"))
+    sessions.join(listener(1), JoinSession(session_id, "es", "code-of-the-hall"))
+    assert sessions.get_status(speaker, STATUS)["listenerCount"] == 1
+
+
+def test_a_wrong_invite_code_is_forbidden_even_where_the_session_is_full(
+    sessions: Sessions, session_id: str
+) -> None:
+    for number in range(3):
+        join(sessions, number, session_id)
+    with pytest.raises(Forbidden):
+        sessions.join(listener(4), JoinSession(session_id, "es", "wrong"))
+
+
+def test_joining_twice_conflicts_and_counts_once(
+    sessions: Sessions, session_id: str, speaker: Caller
+) -> None:
+    join(sessions, 1, session_id)
+    with pytest.raises(Conflict):
+        join(sessions, 1, session_id)
+    assert sessions.get_status(speaker, STATUS)["listenerCount"] == 1
+
+
+def test_a_speaker_cannot_join_his_own_session_on_the_same_connection(
+    sessions: Sessions, session_id: str, speaker: Caller
+) -> None:
+    with pytest.raises(Conflict):
+        sessions.join(speaker, JoinSession(session_id, "es", None))
+    assert sessions.get_status(speaker, STATUS)["listenerCount"] == 0
+
+
+def test_a_session_that_ends_during_a_join_leaves_no_place_taken(
+    sessions: Sessions, session_id: str, store: Store, dynamodb: Any, speaker: Caller
+) -> None:
+    class EndsBeforeThePlaceIsTaken(Store):
+        def put_connection(self, connection: Any) -> bool:
+            self.mark_ended(session_id, speaker.connection_id)
+            return super().put_connection(connection)
+
+    racing = EndsBeforeThePlaceIsTaken(dynamodb, "sessions", "connections", sessions.clock)
+    with pytest.raises(SessionNotFound):
+        join(replace(sessions, store=racing), 1, session_id)
+    assert store.find_connection(listener(1).connection_id) is None
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_leaving_twice_counts_out_once(
+    sessions: Sessions, session_id: str, speaker: Caller, number: int
+) -> None:
+    join(sessions, 1, session_id)
+    join(sessions, 2, session_id)
+    for _ in range(2):
+        sessions.leave(listener(number).connection_id, cleanly=True)
+    assert sessions.get_status(speaker, STATUS)["listenerCount"] == 1
+
+
+def test_a_connection_without_a_session_leaves_quietly(
+    sessions: Sessions, gateway: FakeGateway
+) -> None:
+    sessions.leave("nobody=", cleanly=True)
+    assert gateway.inbox == {}
+
+
+def test_status_counts_listeners_by_language(
+    sessions: Sessions, session_id: str, speaker: Caller
+) -> None:
+    join(sessions, 1, session_id, "es")
+    join(sessions, 2, session_id, "es")
+    join(sessions, 3, session_id, "fr")
+    status = sessions.get_status(speaker, STATUS)
+    assert status == {
+        "type": "sessionStatus",
+        "sessionId": session_id,
+        "status": "active",
+        "listenerCount": 3,
+        "languages": {"es": 2, "fr": 1},
+        "createdAt": 1_800_000_000_000,
+        "expiresAt": 1_800_007_200_000,
+    }
+
+
+def test_changing_language_moves_a_listener(
+    sessions: Sessions, session_id: str, speaker: Caller
+) -> None:
+    join(sessions, 1, session_id, "es")
+    changed = sessions.change_language(listener(1), ChangeLanguage("de", None))
+    assert changed == {"type": "languageChanged", "targetLanguage": "de"}
+    assert sessions.get_status(speaker, STATUS)["languages"] == {"de": 1}
+
+
+def test_commands_for_a_session_need_one(sessions: Sessions, speaker: Caller) -> None:
+    with pytest.raises(SessionNotFound):
+        sessions.get_status(speaker, STATUS)
+    with pytest.raises(SessionNotFound):
+        sessions.end(speaker, END)
+    with pytest.raises(SessionNotFound):
+        sessions.change_language(listener(1), ChangeLanguage("de", None))
+
+
+def test_a_speakers_commands_are_not_for_strangers(sessions: Sessions) -> None:
+    with pytest.raises(Unauthorized):
+        sessions.end(listener(1), END)
+    with pytest.raises(Unauthorized):
+        sessions.get_status(listener(1), STATUS)
+
+
+def test_a_speakers_commands_are_not_for_his_listeners(sessions: Sessions, session_id: str) -> None:
+    join(sessions, 1, session_id)
+    with pytest.raises(Forbidden):
+        sessions.end(listener(1), END)
+    with pytest.raises(Forbidden):
+        sessions.get_status(listener(1), STATUS)
+
+
+def test_a_listeners_command_is_not_for_the_speaker(
+    sessions: Sessions, session_id: str, speaker: Caller
+) -> None:
+    with pytest.raises(Forbidden):
+        sessions.change_language(speaker, ChangeLanguage("de", None))
+
+
+def test_one_speaker_cannot_name_anothers_session(
+    sessions: Sessions, session_id: str, speaker: Caller
+) -> None:
+    other = replace(speaker, connection_id="other=", user_id="user-2")
+    with pytest.raises(Forbidden):
+        sessions.end(other, EndSession(session_id))
+    sessions.create(other, CREATE)
+    with pytest.raises(Forbidden):
+        sessions.end(other, EndSession(session_id))
+    with pytest.raises(Forbidden):
+        sessions.get_status(other, GetSessionStatus(session_id))
+    assert sessions.get_status(speaker, GetSessionStatus(session_id))["status"] == "active"
+
+
+def test_ending_tells_each_listener_once_and_leaves_nothing(
+    sessions: Sessions, session_id: str, speaker: Caller, gateway: FakeGateway, dynamodb: Any
+) -> None:
+    join(sessions, 1, session_id)
+    join(sessions, 2, session_id)
+    gateway.closed.add(listener(2).connection_id)
+
+    ended = sessions.end(speaker, END)
+    sessions.leave(speaker.connection_id, cleanly=True)
+
+    notice = {"type": "sessionEnded", "sessionId": session_id, "reason": "speakerEnded"}
+    assert ended == notice
+    assert gateway.inbox == {
+        listener(1).connection_id: [{**notice, "timestamp": 1_800_000_000_000}]
+    }
+    assert scan(dynamodb, "sessions") == scan(dynamodb, "connections") == []
+    with pytest.raises(SessionNotFound):
+        join(sessions, 3, session_id)
+
+
+@pytest.mark.parametrize(("cleanly", "reason"), [(True, "speakerEnded"), (False, "speakerLost")])
+def test_the_end_of_the_speakers_connection_ends_the_session(
+    sessions: Sessions,
+    session_id: str,
+    speaker: Caller,
+    gateway: FakeGateway,
+    dynamodb: Any,
+    cleanly: bool,
+    reason: str,
+) -> None:
+    join(sessions, 1, session_id)
+    for _ in range(2):
+        sessions.leave(speaker.connection_id, cleanly=cleanly)
+    notices = gateway.inbox[listener(1).connection_id]
+    assert [notice["reason"] for notice in notices] == [reason]
+    assert scan(dynamodb, "sessions") == scan(dynamodb, "connections") == []
+
+
+def test_a_listener_may_join_another_session_once_his_has_ended(
+    sessions: Sessions, session_id: str, speaker: Caller
+) -> None:
+    join(sessions, 1, session_id)
+    sessions.end(speaker, END)
+    again = sessions.create(speaker, CREATE)
+    assert join(sessions, 1, again["sessionId"])["sessionId"] == again["sessionId"]
+
+
+def test_a_heartbeat_names_the_session_and_tells_the_speaker_the_count(
+    sessions: Sessions, session_id: str, speaker: Caller, clock: Clock
+) -> None:
+    join(sessions, 1, session_id)
+    clock.now += 90.5
+    ack = {"type": "heartbeatAck", "connectedSeconds": 90, "heartbeatSeconds": 30}
+    assert sessions.heartbeat(listener(9)) == ack
+    assert sessions.heartbeat(listener(1)) == {**ack, "sessionId": session_id}
+    assert sessions.heartbeat(speaker) == {**ack, "sessionId": session_id, "listenerCount": 1}
+
+
+def test_a_speakers_heartbeat_keeps_the_session_from_expiring(
+    sessions: Sessions, session_id: str, speaker: Caller, clock: Clock
+) -> None:
+    clock.now += 7000
+    sessions.heartbeat(speaker)
+    clock.now += 7000
+    assert join(sessions, 1, session_id)["sessionId"] == session_id
+
+
+def test_a_heartbeat_does_not_wake_an_expired_session(
+    sessions: Sessions, session_id: str, speaker: Caller, clock: Clock
+) -> None:
+    clock.now += 7201
+    assert "sessionId" not in sessions.heartbeat(speaker)
+    with pytest.raises(SessionNotFound):
+        join(sessions, 1, session_id)
+
+
+def test_an_expired_connection_is_treated_as_gone(
+    sessions: Sessions, session_id: str, clock: Clock
+) -> None:
+    join(sessions, 1, session_id)
+    clock.now += 7800
+    assert "sessionId" not in sessions.heartbeat(listener(1))
+
+
+def test_an_outcome_waits_for_its_connection_to_open(
+    sessions: Sessions, gateway: FakeGateway
+) -> None:
+    gateway.closed.add("new=")
+    waits: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        waits.append(seconds)
+        if len(waits) == 3:
+            gateway.closed.clear()
+
+    assert sessions.deliver_outcome("new=", '{"type": "sessionJoined"}', sleep)
+    assert gateway.inbox == {"new=": [{"type": "sessionJoined"}]}
+    assert len(waits) == 3
+
+
+def test_an_outcome_for_a_connection_that_never_opens_undoes_the_join(
+    sessions: Sessions, session_id: str, speaker: Caller, gateway: FakeGateway
+) -> None:
+    join(sessions, 1, session_id)
+    gateway.closed.add(listener(1).connection_id)
+    waits: list[float] = []
+    assert not sessions.deliver_outcome(listener(1).connection_id, "{}", waits.append)
+    assert sum(waits) == pytest.approx(3.17)
+    assert sessions.get_status(speaker, STATUS)["listenerCount"] == 0
