@@ -1,0 +1,38 @@
+"""The Lambda functions: each hands its event on. No boto3 and no rules stand here."""
+
+from typing import Any
+
+from chalice.app import Chalice, WebsocketEvent
+
+from chalicelib import wiring
+
+app = Chalice(app_name="broadcast-sessions")
+app.experimental_feature_flags.update(["WEBSOCKETS"])
+
+
+@app.lambda_function()
+def authorizer(event: dict[str, Any], _context: object) -> dict[str, Any]:
+    return wiring.authorizer().authorize(event)
+
+
+@app.on_ws_connect()
+def connect(event: WebsocketEvent) -> dict[str, Any]:
+    return wiring.dispatcher(event.to_dict()).connect(event.to_dict())
+
+
+@app.on_ws_message()
+def message(event: WebsocketEvent) -> dict[str, Any]:
+    return wiring.dispatcher(event.to_dict()).message(event.to_dict())
+
+
+@app.on_ws_disconnect()
+def disconnect(event: WebsocketEvent) -> dict[str, Any]:
+    return wiring.dispatcher(event.to_dict()).disconnect(event.to_dict())
+
+
+@app.lambda_function()
+def outcome(event: dict[str, Any], _context: object) -> None:
+    wiring.sessions(event["endpointUrl"]).deliver_outcome(event["connectionId"], event["message"])
+
+
+wiring.start()

@@ -1,0 +1,108 @@
+"""The only reader of the environment: names, units, defaults.
+
+Nothing here opens a client or remembers a value; wiring asks once per process.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+_SECONDS_PER_HOUR = 3600
+_LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
+
+
+class SettingError(Exception):
+    """A setting that is missing or makes no sense; the message names it."""
+
+
+@dataclass(frozen=True, slots=True)
+class CognitoSettings:
+    """Whose tokens are taken. All that the authorizer needs."""
+
+    issuer: str
+    key_set_url: str
+    client_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the connect, message, disconnect and outcome functions need."""
+
+    sessions_table: str
+    connections_table: str
+    outcome_function: str
+    connections_endpoint_url: str | None
+    max_listeners: int
+    heartbeat_interval_seconds: int
+    session_max_duration_seconds: int
+
+
+def read_log_level(environment: Mapping[str, str]) -> str:
+    """Raises: SettingError."""
+    level = environment.get("LOG_LEVEL") or "INFO"
+    if level not in _LOG_LEVELS:
+        raise SettingError(f"LOG_LEVEL must be one of {', '.join(_LOG_LEVELS)}, not {level!r}")
+    return level
+
+
+def read_cognito_settings(environment: Mapping[str, str]) -> CognitoSettings:
+    """Read the user pool and its app client.
+
+    The key set is fetched from where boto3 would look for Cognito: the endpoint of that one
+    service, else the endpoint of all, else AWS.
+
+    Raises: SettingError.
+    Source: "Verifying a JSON web token", Amazon Cognito Developer Guide (issuer and key set);
+    "Service-specific endpoints", AWS SDKs and Tools Reference Guide (order of the variables).
+    """
+    pool_id = _text(environment, "COGNITO_USER_POOL_ID")
+    region = pool_id.partition("_")[0]
+    issuer = f"https://cognito-idp.{region}.amazonaws.com/{pool_id}"
+    endpoint = environment.get("AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER") or environment.get(
+        "AWS_ENDPOINT_URL"
+    )
+    pool_url = f"{endpoint.rstrip('/')}/{pool_id}" if endpoint else issuer
+    return CognitoSettings(
+        issuer=issuer,
+        key_set_url=f"{pool_url}/.well-known/jwks.json",
+        client_id=_text(environment, "COGNITO_CLIENT_ID"),
+    )
+
+
+def read_settings(environment: Mapping[str, str]) -> Settings:
+    """Read everything but Cognito. Raises: SettingError."""
+    duration_hours = _number(environment, "SESSION_MAX_DURATION_HOURS", default=2)
+    return Settings(
+        sessions_table=_text(environment, "SESSIONS_TABLE"),
+        connections_table=_text(environment, "CONNECTIONS_TABLE"),
+        outcome_function=_text(environment, "OUTCOME_FUNCTION"),
+        # boto3's own name. A custom domain has no stage in its path and so cannot be built
+        # from an event: then, and on a developer's machine, this says where @connections is.
+        connections_endpoint_url=environment.get("AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI"),
+        max_listeners=_whole(environment, "MAX_LISTENERS_PER_SESSION", default=500),
+        heartbeat_interval_seconds=_whole(environment, "HEARTBEAT_INTERVAL_SECONDS", default=30),
+        session_max_duration_seconds=round(duration_hours * _SECONDS_PER_HOUR),
+    )
+
+
+def _text(environment: Mapping[str, str], name: str) -> str:
+    if value := environment.get(name):
+        return value
+    raise SettingError(f"{name} is not set")
+
+
+def _whole(environment: Mapping[str, str], name: str, *, default: int) -> int:
+    value = _number(environment, name, default=default)
+    if value != int(value):
+        raise SettingError(f"{name} must be a whole number")
+    return int(value)
+
+
+def _number(environment: Mapping[str, str], name: str, *, default: int) -> float:
+    text = environment.get(name) or str(default)
+    try:
+        value = float(text)
+    except ValueError:
+        raise SettingError(f"{name} must be a number, not {text!r}") from None
+    if not 0 < value < float("inf"):
+        raise SettingError(f"{name} must be greater than 0, not {text!r}")
+    return value

@@ -1,0 +1,78 @@
+"""The plan of the house: who may know whom."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ALLOWED: dict[str, set[str]] = {
+    "errors": set(),
+    "settings": set(),
+    "session_ids": set(),
+    "languages": set(),
+    "models": {"errors"},
+    "telemetry": {"errors"},
+    "protocol": {"errors", "languages", "models", "session_ids"},
+    "auth": {"telemetry"},
+    "store": {"errors", "models"},
+    "gateway": {"telemetry"},
+    "sessions": {"errors", "gateway", "models", "protocol", "store"},
+    "dispatch": {"errors", "gateway", "models", "protocol", "sessions", "telemetry"},
+    "wiring": {
+        *("auth", "dispatch", "gateway", "session_ids", "sessions"),
+        *("settings", "store", "telemetry"),
+    },
+}
+OUTSIDE: dict[str, set[str]] = {
+    "auth": {"jwt"},
+    "store": {"botocore", "mypy_boto3_dynamodb"},
+    "gateway": {"botocore", "mypy_boto3_apigatewaymanagementapi", "mypy_boto3_lambda"},
+    "wiring": {"boto3", "botocore"},
+}
+MODULES = sorted(path.stem for path in Path("chalicelib").glob("[!_]*.py"))
+
+
+def imports(path: Path) -> set[str]:
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module == "chalicelib":
+            names |= {f"chalicelib.{alias.name}" for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names.add(node.module)
+    return names
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_a_module_knows_only_those_below_it(module: str) -> None:
+    names = imports(Path(f"chalicelib/{module}.py"))
+    inside = {name.split(".")[1] for name in names if name.startswith("chalicelib.")}
+    outside = {name.split(".")[0] for name in names} - {"chalicelib"} - sys.stdlib_module_names
+    assert inside <= ALLOWED[module]
+    assert outside <= OUTSIDE.get(module, set())
+
+
+def test_the_app_knows_chalice_and_the_wiring_alone() -> None:
+    assert imports(Path("app.py")) == {"typing", "chalice.app", "chalicelib.wiring"}
+
+
+def test_the_authorizer_starts_without_boto3() -> None:
+    script = (
+        "import sys, app\n"
+        "assert 'jwt' in sys.modules, 'the authorizer was not built'\n"
+        "print([name for name in sys.modules if name.split('.')[0] in ('boto3', 'botocore')])"
+    )
+    environment = {
+        "_HANDLER": "app.authorizer",
+        "COGNITO_USER_POOL_ID": "us-east-1_pool",
+        "COGNITO_CLIENT_ID": "client",
+        "AWS_ENDPOINT_URL": "http://127.0.0.1:9",
+        "LOG_LEVEL": "ERROR",
+    }
+    run = subprocess.run(
+        [sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True
+    )
+    assert run.stdout.strip() == "[]"
