@@ -1,0 +1,167 @@
+"""The events that API Gateway gives to Lambda functions, to the field. Pure: time and ids come in.
+
+Source: dumps of real events (apigw-facts 23, 24, 42, 60 to 62), and for the authorizer's the
+developer guide, "apigateway-websocket-api-lambda-auth".
+"""
+
+import base64
+import os
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+Event = dict[str, Any]
+Pairs = list[tuple[str, str]]
+
+DEFAULT_REGION = "us-east-1"
+
+ID_BYTES = 11
+"""15 characters of base64url and one "=", as in `L0SM9cOFvHcCIhw=`."""
+
+_HOP_BY_HOP = frozenset({"connection", "upgrade"})
+
+
+@dataclass(frozen=True, slots=True)
+class Api:
+    """The API that the events say they come from."""
+
+    stage: str
+    api_id: str = "devserver0"
+    region: str = DEFAULT_REGION
+    account_id: str = "000000000000"
+
+    @property
+    def connect_arn(self) -> str:
+        """Name the $connect route as authorizers see it; no HTTP verb (facts 21)."""
+        return (
+            f"arn:aws:execute-api:{self.region}:{self.account_id}"
+            f":{self.api_id}/{self.stage}/$connect"
+        )
+
+
+@dataclass(slots=True)
+class Client:
+    """What API Gateway remembers of a connection; `authorizer` is None without an authorizer."""
+
+    connection_id: str
+    connected_at_ms: int
+    domain_name: str
+    source_ip: str
+    user_agent: str | None = None
+    authorizer: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Handshake:
+    """The upgrade request: headers in the client's casing, and the decoded query string."""
+
+    headers: Pairs
+    query: Pairs
+
+
+def make_id() -> str:
+    """Make a connection's, request's or message's id; unguessable."""
+    return base64.urlsafe_b64encode(os.urandom(ID_BYTES)).decode()
+
+
+def forwarded_headers(headers: Pairs, source_ip: str, port: int, now: float) -> Pairs:
+    """Return the headers that API Gateway adds; a client's own X-Forwarded-For comes first."""
+    chain = [value for name, value in headers if name.lower() == "x-forwarded-for"]
+    return [
+        ("X-Amzn-Trace-Id", f"Root=1-{int(now):08x}-{os.urandom(12).hex()}"),
+        ("X-Forwarded-For", ", ".join([*chain, source_ip])),
+        ("X-Forwarded-Port", str(port)),
+        ("X-Forwarded-Proto", "http"),
+    ]
+
+
+def authorizer_event(api: Api, client: Client, handshake: Handshake, now: float) -> Event:
+    """Build a REQUEST authorizer's event; the query string is there even when it is empty."""
+    return {
+        "type": "REQUEST",
+        "methodArn": api.connect_arn,
+        **_single_and_multi("headers", "multiValueHeaders", handshake.headers),
+        **_single_and_multi(
+            "queryStringParameters", "multiValueQueryStringParameters", handshake.query
+        ),
+        "stageVariables": {},
+        "requestContext": _request_context(api, client, "$connect", "CONNECT", now),
+    }
+
+
+def connect_event(api: Api, client: Client, handshake: Handshake, now: float) -> Event:
+    """Build $connect's event: no hop-by-hop headers, and no query string keys when it is empty."""
+    headers = [pair for pair in handshake.headers if pair[0].lower() not in _HOP_BY_HOP]
+    event: Event = _single_and_multi("headers", "multiValueHeaders", headers)
+    if handshake.query:
+        event |= _single_and_multi(
+            "queryStringParameters", "multiValueQueryStringParameters", handshake.query
+        )
+    event["requestContext"] = _request_context(api, client, "$connect", "CONNECT", now)
+    event["isBase64Encoded"] = False
+    return event
+
+
+def message_event(api: Api, client: Client, body: str, now: float) -> Event:
+    """Build a message's event: no headers and no query string."""
+    context = _request_context(api, client, "$default", "MESSAGE", now)
+    context["messageId"] = make_id()
+    return {"requestContext": context, "body": body, "isBase64Encoded": False}
+
+
+def disconnect_event(api: Api, client: Client, code: int, reason: str, now: float) -> Event:
+    """Build $disconnect's event: four headers, three of them empty, and no query string."""
+    headers = [
+        ("Host", client.domain_name),
+        ("x-api-key", ""),
+        ("X-Forwarded-For", ""),
+        ("x-restapi", ""),
+    ]
+    context = _request_context(api, client, "$disconnect", "DISCONNECT", now)
+    context["disconnectStatusCode"] = code
+    context["disconnectReason"] = reason
+    return {
+        **_single_and_multi("headers", "multiValueHeaders", headers),
+        "requestContext": context,
+        "isBase64Encoded": False,
+    }
+
+
+def _request_context(api: Api, client: Client, route: str, event_type: str, now: float) -> Event:
+    request_id = make_id()
+    identity = {"sourceIp": client.source_ip}
+    if client.user_agent is not None:
+        identity["userAgent"] = client.user_agent
+    context = {
+        "routeKey": route,
+        "eventType": event_type,
+        "extendedRequestId": request_id,
+        "requestTime": _format_time(int(now)),
+        "messageDirection": "IN",
+        "stage": api.stage,
+        "connectedAt": client.connected_at_ms,
+        "requestTimeEpoch": int(now * 1000),
+        "identity": identity,
+        "requestId": request_id,
+        "domainName": client.domain_name,
+        "connectionId": client.connection_id,
+        "apiId": api.api_id,
+    }
+    if client.authorizer is not None:
+        context["authorizer"] = dict(client.authorizer)
+    return context
+
+
+def _single_and_multi(single: str, multi: str, pairs: Iterable[tuple[str, str]]) -> Event:
+    """Hold pairs as AWS does, twice; of a repeated name the single-value map has the last."""
+    values: dict[str, list[str]] = {}
+    for name, value in pairs:
+        values.setdefault(name, []).append(value)
+    return {single: {name: held[-1] for name, held in values.items()}, multi: values}
+
+
+@lru_cache(maxsize=2)
+def _format_time(seconds: int) -> str:
+    return time.strftime("%d/%b/%Y:%H:%M:%S +0000", time.gmtime(seconds))

@@ -1,0 +1,56 @@
+"""The server's log: a line per event on stdout, and what went wrong on stderr.
+
+A line names a connection by its ordinal. Connection ids, tokens, query strings, addresses and
+bodies never stand in one; a handler's traceback says what the handler's exception says.
+"""
+
+import asyncio
+import sys
+import time
+import traceback
+from typing import TextIO
+
+FLUSH_INTERVAL_SECONDS = 0.05
+"""Lines are written together, for a write per event costs more than the event's handling."""
+
+
+class Log:
+    """Collects lines on the event loop and writes them a few at a time."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, *, is_quiet: bool = False) -> None:
+        self._loop = loop
+        self._is_quiet = is_quiet
+        self._lines: list[str] = []
+        self._out: TextIO = sys.stdout
+
+    def event(self, ordinal: int | None, route: str, outcome: str | int, started: float) -> None:
+        """Log one event; `started` is the loop's time at its begin, `ordinal` None if unknown."""
+        if self._is_quiet:
+            return
+        if not self._lines:
+            self._loop.call_later(FLUSH_INTERVAL_SECONDS, self.flush)
+        name = "#-" if ordinal is None else f"#{ordinal}"
+        duration_ms = (self._loop.time() - started) * 1000
+        self._lines.append(f"{_clock()} {name} {route} {outcome} {duration_ms:.1f} ms\n")
+
+    def note(self, message: str) -> None:
+        """Say what the developer should know, quiet or not."""
+        self.flush()
+        print(f"{_clock()} {message}", file=self._out, flush=True)
+
+    def error(self, message: str, error: BaseException | None = None) -> None:
+        """Say what went wrong, with the error's traceback; from any thread."""
+        self.flush()
+        lines = [] if error is None else traceback.format_exception(error)
+        print(f"{_clock()} {message}\n{''.join(lines)}", end="", file=sys.stderr, flush=True)
+
+    def flush(self) -> None:
+        """Write what has been collected."""
+        lines, self._lines = self._lines, []
+        if lines:
+            self._out.write("".join(lines))
+            self._out.flush()
+
+
+def _clock() -> str:
+    return time.strftime("%H:%M:%S")
