@@ -1,0 +1,121 @@
+"""The command: `python -m devserver` serves the Chalice project in the current folder."""
+
+import argparse
+import asyncio
+import os
+import signal
+import socket
+import sys
+from contextlib import AbstractContextManager, ExitStack, nullcontext
+from pathlib import Path
+
+from devserver import server
+from devserver.application import Application, ApplicationError, Project
+from devserver.events import DEFAULT_REGION
+from devserver.gateway import Timeouts
+from devserver.reload import Watcher
+
+
+def main() -> int:
+    """Serve until interrupted; return the exit code."""
+    signal.signal(signal.SIGTERM, _interrupt)
+    options = _parse_arguments()
+    try:
+        return _serve(options)
+    except KeyboardInterrupt:
+        return 0
+
+
+def _serve(options: argparse.Namespace) -> int:
+    project = Project(Path(options.project).resolve(), options.stage)
+    try:
+        listener = server.bind(options.host, options.port)
+    except OSError as error:
+        return _fail(f"cannot listen on {options.host}:{options.port}: {error.strerror}")
+    with listener, ExitStack() as stack:
+        try:
+            app_name = project.read_config().app_name
+            aws = stack.enter_context(_embedded_aws(options, project, app_name))
+            os.environ.update({**aws, **_own_endpoints(listener, options.stage)})
+            os.environ.setdefault(
+                "AWS_REGION", os.environ.get("AWS_DEFAULT_REGION", DEFAULT_REGION)
+            )
+            watcher = Watcher(project)
+            application = project.load()
+        except ApplicationError as error:
+            return _fail(error.describe())
+        asyncio.run(_run(options, application, watcher, listener, aws))
+    return 0
+
+
+async def _run(
+    options: argparse.Namespace,
+    application: Application,
+    watcher: Watcher,
+    listener: socket.socket,
+    aws: dict[str, str],
+) -> None:
+    """Serve until a signal comes; a second one cuts the wait for running handlers short."""
+    is_interrupted, is_hurried = asyncio.Event(), asyncio.Event()
+
+    def interrupt() -> None:
+        (is_hurried if is_interrupted.is_set() else is_interrupted).set()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, interrupt)
+    timeouts = Timeouts(options.idle_timeout_seconds, options.connection_lifetime_seconds)
+    served = server.Options(options.stage, timeouts, options.quiet)
+    async with server.serve(application, listener, served, aws, is_hurried) as gateway:
+        with ExitStack() as stack:
+            if not options.no_reload:
+                stack.callback(watcher.start(gateway))
+            print(f"ready: {gateway.endpoint}", flush=True)
+            await is_interrupted.wait()
+
+
+def _embedded_aws(
+    options: argparse.Namespace, project: Project, app_name: str
+) -> AbstractContextManager[dict[str, str]]:
+    """Return the embedded AWS, which yields the variables that lead to it."""
+    if options.no_aws:
+        return nullcontext({})
+    from devserver.aws import embedded_aws
+
+    return embedded_aws(project.directory, app_name, options.stage)
+
+
+def _own_endpoints(listener: socket.socket, stage: str) -> dict[str, str]:
+    """Lead the application's boto3 clients to this server."""
+    return {
+        "AWS_ENDPOINT_URL_LAMBDA": server.endpoint(listener, "http", None),
+        "AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI": server.endpoint(listener, "http", stage),
+    }
+
+
+def _parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="devserver", description=__doc__)
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=8000, help="0 takes any that is free")
+    parser.add_argument("--project", default=".", help="the Chalice project's folder")
+    parser.add_argument("--stage", default="local")
+    parser.add_argument("--idle-timeout-seconds", type=float, default=Timeouts().idle_seconds)
+    parser.add_argument(
+        "--connection-lifetime-seconds", type=float, default=Timeouts().lifetime_seconds
+    )
+    parser.add_argument("--no-reload", action="store_true", help="ignore changes of the sources")
+    parser.add_argument("--no-aws", action="store_true", help="start no embedded AWS")
+    parser.add_argument("--quiet", action="store_true", help="log no events")
+    return parser.parse_args()
+
+
+def _interrupt(*_args: object) -> None:
+    raise KeyboardInterrupt
+
+
+def _fail(message: str) -> int:
+    print(f"devserver: {message}", file=sys.stderr)
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,153 @@
+"""From an upgrade request to a connection or a refusal: the authorizer, then $connect."""
+
+from http import HTTPStatus
+from typing import Any, Protocol
+
+from devserver import events, policy
+from devserver.connection import NETWORK_LOSS, Connection
+from devserver.events import Client, Handshake
+from devserver.gateway import Gateway, failure_body, now
+
+_MESSAGES = {
+    HTTPStatus.INTERNAL_SERVER_ERROR: "Internal server error",
+    HTTPStatus.BAD_GATEWAY: "Internal server error",
+}
+
+
+class Upgrade(Protocol):
+    """A client that waits for the answer to its upgrade request."""
+
+    client: Client
+    handshake: Handshake
+    is_gone: bool
+
+    def accept(self, connection: Connection, subprotocol: str | None) -> None:
+        """Answer 101 and hand the socket to the connection."""
+
+    def refuse(self, status: int, body: bytes) -> None:
+        """Answer with the status and a JSON body, and hang up."""
+
+
+class Malformed(Exception):
+    """$connect answered what no proxy integration may."""
+
+
+class Admission:
+    """One upgrade request on its way. Each step is a callback of the one before."""
+
+    def __init__(self, gateway: Gateway, upgrade: Upgrade) -> None:
+        self._gateway = gateway
+        self._upgrade = upgrade
+        self._ordinal = gateway.next_ordinal()
+        self._started = gateway.loop.time()
+        gateway.unfinished.add(self)
+
+    def start(self) -> None:
+        """Run the authorizer if there is one, then $connect if there is one."""
+        gateway = self._gateway
+        function = gateway.application.authorizer
+        if function is None:
+            self._connect()
+            return
+        upgrade = self._upgrade
+        event = events.authorizer_event(gateway.api, upgrade.client, upgrade.handshake, now())
+        gateway.invoke(function, event, self._authorized)
+
+    def _authorized(self, result: Any, error: BaseException | None) -> None:
+        """Map the authorizer's outcome: deny 403, "Unauthorized" 401, all else 500 (facts 7)."""
+        if error is not None:
+            is_unauthorized = str(error) == "Unauthorized"
+            if not is_unauthorized:
+                self._gateway.log.error(f"#{self._ordinal} authorizer failed", error)
+            self._refuse("authorizer", 401 if is_unauthorized else 500)
+            return
+        try:
+            is_allowed = policy.is_allowed(result, self._gateway.api.connect_arn)
+            self._upgrade.client.authorizer = policy.authorizer_context(result, self._spent_ms())
+        except policy.InvalidResult as invalid:
+            self._gateway.log.error(f"#{self._ordinal} authorizer: {invalid}")
+            self._refuse("authorizer", 500)
+            return
+        if not is_allowed:
+            self._refuse("authorizer", 403)
+            return
+        self._log("authorizer", "allow")
+        self._connect()
+
+    def _connect(self) -> None:
+        gateway, upgrade = self._gateway, self._upgrade
+        self._started = gateway.loop.time()
+        function = gateway.application.routes.get("$connect")
+        if function is None:
+            self._admit(None)
+            return
+        event = events.connect_event(gateway.api, upgrade.client, upgrade.handshake, now())
+        gateway.invoke(function, event, self._connected)
+
+    def _connected(self, result: Any, error: BaseException | None) -> None:
+        """Map $connect's outcome: 2xx opens, other statuses pass, a failure is 502 (facts 4, 5)."""
+        if error is not None:
+            self._gateway.log.error(f"#{self._ordinal} $connect failed", error)
+            self._refuse("$connect", 502)
+            return
+        try:
+            status, subprotocol = _status(result), _subprotocol(result)
+        except Malformed as malformed:
+            self._gateway.log.error(f"#{self._ordinal} {malformed}")
+            self._refuse("$connect", 502)
+            return
+        if 200 <= status < 300:
+            self._admit(subprotocol)
+        else:
+            self._refuse("$connect", status)
+
+    def _admit(self, subprotocol: str | None) -> None:
+        """Open the connection; one whose client has left meanwhile ends at once (facts 41)."""
+        self._log("$connect", 200)
+        connection = Connection(self._gateway, self._upgrade.client, self._ordinal)
+        self._gateway.unfinished.discard(self)
+        if self._upgrade.is_gone:
+            connection.closed(*NETWORK_LOSS)
+        else:
+            self._upgrade.accept(connection, subprotocol)
+
+    def _refuse(self, route: str, status: int) -> None:
+        """Answer with API Gateway's own body; the integration's is not forwarded (facts 9, 10)."""
+        self._log(route, str(status))
+        self._gateway.unfinished.discard(self)
+        self._upgrade.refuse(status, refusal_body(status, self._upgrade.client.connection_id))
+
+    def _spent_ms(self) -> int:
+        return int((self._gateway.loop.time() - self._started) * 1000)
+
+    def _log(self, route: str, outcome: str | int) -> None:
+        self._gateway.log.event(self._ordinal, route, outcome, self._started)
+
+
+def refusal_body(status: int, connection_id: str) -> bytes:
+    """Encode the body of a refusal with this status."""
+    try:
+        known = HTTPStatus(status)
+        message = _MESSAGES.get(known, known.phrase)
+    except ValueError:
+        message = "Connection refused"
+    return failure_body(message, connection_id, events.make_id())
+
+
+def _status(result: Any) -> int:
+    status = result.get("statusCode") if isinstance(result, dict) else None
+    if not isinstance(status, int) or isinstance(status, bool) or not 200 <= status <= 599:
+        raise Malformed("$connect must return an object with a statusCode from 200 to 599")
+    return status
+
+
+def _subprotocol(result: dict[str, Any]) -> str | None:
+    """Return the only header of $connect's that a client gets to see (facts 63)."""
+    headers = {**(result.get("multiValueHeaders") or {}), **(result.get("headers") or {})}
+    for name, held in headers.items():
+        if name.lower() == "sec-websocket-protocol":
+            value = held[0] if isinstance(held, list) and held else held
+            if not isinstance(value, str) or not value.isprintable():
+                raise Malformed("Sec-WebSocket-Protocol must be one printable text")
+            return value
+    return None

@@ -1,0 +1,203 @@
+"""An open connection: its messages, one at a time and in order, its age, and its end."""
+
+from collections import deque
+from typing import Any, Protocol
+
+from devserver import events
+from devserver.events import Client, Event
+from devserver.functions import Function
+from devserver.gateway import GOING_AWAY, Gateway, failure_body, now
+
+MAX_PENDING_MESSAGES = 100
+"""Messages that may wait for their turn before no more is read from the client."""
+
+MAX_MESSAGE_BYTES = 128 * 1024
+"""Source: developer guide, limits of WebSocket APIs (facts 50)."""
+
+MAX_UNSENT_BYTES = 1024 * 1024
+"""What may wait for a client that does not read. AWS names no figure (facts 76)."""
+
+NORMAL_CLOSURE = (1000, "Connection Closed Normally")
+"""How a DELETE ends a connection (facts 43, 44)."""
+
+NETWORK_LOSS = (1006, "Connection lost")
+"""Source: RFC 6455, 7.1.5 for the code; the reason is ours."""
+
+
+class Socket(Protocol):
+    """The client's end of a connection."""
+
+    @property
+    def unsent_bytes(self) -> int:
+        """Count what waits for the client to read."""
+
+    def send_text(self, text: bytes) -> None:
+        """Send a text message; nothing happens when the connection is closing."""
+
+    def close(self, code: int, reason: str) -> None:
+        """Begin the closing handshake."""
+
+    def pause_reading(self) -> None:
+        """Read no more from the client."""
+
+    def resume_reading(self) -> None:
+        """Read on."""
+
+
+class BufferFull(Exception):
+    """The client does not read what it was sent."""
+
+
+class Connection:
+    """A client's connection from the moment that $connect accepted it.
+
+    Its events run one at a time, in the order of their arrival; AWS promises neither (facts 39),
+    but an application that needs them otherwise would be hard to follow on a developer's machine.
+    """
+
+    def __init__(self, gateway: Gateway, client: Client, ordinal: int) -> None:
+        self.client = client
+        self.ordinal = ordinal
+        self.last_active_at = gateway.loop.time()
+        self._gateway = gateway
+        self._socket: Socket | None = None
+        self._pending: deque[str] = deque()
+        self._event: Event | None = None
+        self._started = 0.0
+        self._is_paused = False
+        self._end: tuple[int, str] | None = None
+        self._opened_at = self.last_active_at
+        gateway.unfinished.add(self)
+
+    def open(self, socket: Socket) -> None:
+        """Begin: from now on the connection can be posted to, grows old, and may be closed."""
+        self._socket = socket
+        self._gateway.open_connections[self.client.connection_id] = self
+        self._check_age()
+        if self._gateway.is_stopping:
+            self.close(*GOING_AWAY)
+
+    def receive(self, body: str) -> None:
+        """Take a message from the client."""
+        self.last_active_at = self._gateway.loop.time()
+        self._pending.append(body)
+        if self._event is None:
+            self._next()
+        elif len(self._pending) >= MAX_PENDING_MESSAGES and self._socket is not None:
+            self._is_paused = True
+            self._socket.pause_reading()
+
+    def post(self, text: bytes) -> None:
+        """Send the client a message; raises BufferFull when too much waits for it already."""
+        assert self._socket is not None
+        if self._socket.unsent_bytes > MAX_UNSENT_BYTES:
+            raise BufferFull
+        self.last_active_at = self._gateway.loop.time()
+        self._socket.send_text(text)
+
+    def close(self, code: int, reason: str) -> None:
+        """Begin to close. Nothing can be posted any more; $disconnect follows the socket's end."""
+        self._gateway.open_connections.pop(self.client.connection_id, None)
+        if self._socket is not None:
+            self._socket.close(code, reason)
+
+    def closed(self, code: int, reason: str) -> None:
+        """Take note that the socket has ended; $disconnect follows what is still pending."""
+        self._gateway.open_connections.pop(self.client.connection_id, None)
+        self._socket = None
+        self._end = (code, reason)
+        if self._event is None:
+            self._next()
+
+    def _check_age(self) -> None:
+        """Close what is idle or old, else look again when it may be; one timer, never moved."""
+        if self._socket is None:
+            return
+        timeouts = self._gateway.timeouts
+        due_at = min(
+            self.last_active_at + timeouts.idle_seconds,
+            self._opened_at + timeouts.lifetime_seconds,
+        )
+        if due_at <= self._gateway.loop.time():
+            self.close(*GOING_AWAY)
+        else:
+            self._gateway.loop.call_at(due_at, self._check_age)
+
+    def _next(self) -> None:
+        while self._pending and self._event is None:
+            self._handle(self._pending.popleft())
+        if self._is_paused and len(self._pending) < MAX_PENDING_MESSAGES // 2:
+            self._is_paused = False
+            if self._socket is not None:
+                self._socket.resume_reading()
+        if self._event is None and self._end is not None:
+            self._disconnect(*self._end)
+
+    def _handle(self, body: str) -> None:
+        gateway = self._gateway
+        self._started = gateway.loop.time()
+        event = events.message_event(gateway.api, self.client, body, now())
+        function = gateway.application.routes.get("$default")
+        if function is None:
+            self._fail("Forbidden", event)
+        else:
+            self._event = event
+            gateway.invoke(function, event, self._answer)
+
+    def _answer(self, result: Any, error: BaseException | None) -> None:
+        event, self._event = self._event, None
+        assert event is not None
+        if error is None and _is_reply(result):
+            self._reply(result)
+        else:
+            self._gateway.log.error(f"#{self.ordinal} $default failed", error)
+            self._fail("Internal server error", event)
+        self._next()
+
+    def _reply(self, result: Any) -> None:
+        """Send a reply's body where the route has a response (facts 30, 32); status is nothing."""
+        body = result.get("body") if isinstance(result, dict) else None
+        if body and "$default" in self._gateway.application.route_responses:
+            self._send(body.encode())
+            self._log("$default", "replied")
+        else:
+            self._log("$default", "ok")
+
+    def _fail(self, message: str, event: Event) -> None:
+        """Tell the client what API Gateway tells it; the connection stays open (facts 35, 47)."""
+        request_id = event["requestContext"]["requestId"]
+        self._send(failure_body(message, self.client.connection_id, request_id))
+        self._log("$default", message)
+
+    def _send(self, text: bytes) -> None:
+        self.last_active_at = self._gateway.loop.time()
+        if self._socket is not None:
+            self._socket.send_text(text)
+
+    def _disconnect(self, code: int, reason: str) -> None:
+        self._end = None
+        gateway = self._gateway
+        function: Function | None = gateway.application.routes.get("$disconnect")
+        self._started = gateway.loop.time()
+        if function is None:
+            gateway.unfinished.discard(self)
+            return
+        self._event = events.disconnect_event(gateway.api, self.client, code, reason, now())
+        gateway.invoke(function, self._event, self._disconnected)
+
+    def _disconnected(self, _result: Any, error: BaseException | None) -> None:
+        if error is not None:
+            self._gateway.log.error(f"#{self.ordinal} $disconnect failed", error)
+        assert self._event is not None
+        code = self._event["requestContext"]["disconnectStatusCode"]
+        self._log("$disconnect", f"{code} {'ok' if error is None else 'failed'}")
+        self._gateway.unfinished.discard(self)
+
+    def _log(self, route: str, outcome: str) -> None:
+        self._gateway.log.event(self.ordinal, route, outcome, self._started)
+
+
+def _is_reply(result: Any) -> bool:
+    """Say whether a proxy integration may answer so: a text no longer than a message, or none."""
+    body = result.get("body") if isinstance(result, dict) else None
+    return body is None or (isinstance(body, str) and len(body.encode()) <= MAX_MESSAGE_BYTES)

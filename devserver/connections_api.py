@@ -1,0 +1,73 @@
+"""The @connections management API: post to a connection, look at it, close it.
+
+Source: botocore's service model of apigatewaymanagementapi (facts 75 to 77). Signatures are not
+checked.
+"""
+
+import re
+from datetime import UTC, datetime
+from urllib.parse import unquote
+
+from devserver.connection import MAX_MESSAGE_BYTES, NORMAL_CLOSURE, BufferFull, Connection
+from devserver.gateway import Gateway
+from devserver.http_messages import Request, Response, error_response, json_response
+
+_CONNECTION_ID = re.compile(r"[A-Za-z0-9_-]{15}=")
+
+
+def respond(gateway: Gateway, request: Request, quoted_id: str) -> Response:
+    """Answer a request for the connection whose id, url-encoded, stands in the path."""
+    started = gateway.loop.time()
+    connection_id = unquote(quoted_id)
+    connection = gateway.find_connection(connection_id)
+    response = _respond(gateway, request, connection_id, connection)
+    ordinal = None if connection is None else connection.ordinal
+    gateway.log.event(ordinal, f"@connections {request.method}", response.status, started)
+    return response
+
+
+def _respond(
+    gateway: Gateway, request: Request, connection_id: str, connection: Connection | None
+) -> Response:
+    if not _CONNECTION_ID.fullmatch(connection_id):
+        return error_response(400, "BadRequestException", "Invalid connectionId")
+    if request.method == "POST" and len(request.body) > MAX_MESSAGE_BYTES:
+        return error_response(413, "PayloadTooLargeException", "Payload too large")
+    if connection is None:
+        return error_response(410, "GoneException", "")
+    if request.method == "POST":
+        return _post(connection, request.body)
+    if request.method == "GET":
+        return _describe(gateway, connection)
+    if request.method == "DELETE":
+        connection.close(*NORMAL_CLOSURE)
+        return Response(204)
+    return error_response(403, "ForbiddenException", "Forbidden")
+
+
+def _post(connection: Connection, body: bytes) -> Response:
+    """Send a text message; what is no UTF-8 is replaced (facts 49)."""
+    try:
+        connection.post(body.decode(errors="replace").encode())
+    except BufferFull:
+        return error_response(429, "LimitExceededException", "The client's buffer is full")
+    return Response(200)
+
+
+def _describe(gateway: Gateway, connection: Connection) -> Response:
+    client = connection.client
+    idle_seconds = gateway.loop.time() - connection.last_active_at
+    active_at = datetime.now(UTC).timestamp() - idle_seconds
+    identity = {"sourceIp": client.source_ip, "userAgent": client.user_agent or ""}
+    return json_response(
+        200,
+        {
+            "connectedAt": _iso_8601(client.connected_at_ms / 1000),
+            "identity": identity,
+            "lastActiveAt": _iso_8601(active_at),
+        },
+    )
+
+
+def _iso_8601(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

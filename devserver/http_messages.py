@@ -1,0 +1,71 @@
+"""HTTP as the server's own code sees it: a request, a response, an error in AWS's form. Pure."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any
+
+from devserver.events import Pairs, make_id
+
+
+@dataclass(slots=True)
+class Request:
+    """A whole request; `path` is as it was sent, not unquoted. An upgrade is to WebSocket."""
+
+    method: str
+    path: str
+    query: str
+    headers: Pairs
+    body: bytes = b""
+    is_kept_alive: bool = True
+    is_upgrade: bool = False
+
+    def find_header(self, name: str) -> str | None:
+        """Return the last header of this name, in lower case, whatever its casing."""
+        for held, value in reversed(self.headers):
+            if held.lower() == name:
+                return value
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """What is answered; a length and a type are added when it is encoded."""
+
+    status: int
+    body: bytes = b""
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+Reply = Callable[[Response], None]
+
+
+def json_response(status: int, value: Any, headers: dict[str, str] | None = None) -> Response:
+    """Make a response of a value that JSON can hold."""
+    return Response(status, json.dumps(value).encode(), headers or {})
+
+
+def error_response(status: int, error_type: str, message: str) -> Response:
+    """Make an error that botocore maps to its modelled exception, by the header."""
+    return json_response(status, {"message": message}, {"x-amzn-ErrorType": error_type})
+
+
+def encode_response(response: Response, *, is_kept_alive: bool) -> bytes:
+    """Encode a response of HTTP/1.1; only one with a body or an error has a type."""
+    lines = [
+        f"HTTP/1.1 {response.status} {_phrase(response.status)}",
+        f"x-amzn-RequestId: {make_id()}",
+        *(f"{name}: {value}" for name, value in response.headers.items()),
+    ]
+    if response.status != HTTPStatus.NO_CONTENT:
+        lines.append(f"Content-Type: application/json\r\nContent-Length: {len(response.body)}")
+    lines.append(f"Connection: {'keep-alive' if is_kept_alive else 'close'}\r\n\r\n")
+    return "\r\n".join(lines).encode("latin-1") + response.body
+
+
+def _phrase(status: int) -> str:
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return ""

@@ -1,0 +1,52 @@
+"""Which path is whose: the stage, @connections below it, Lambda's API, and this server's own."""
+
+from urllib.parse import unquote
+
+from devserver import connections_api, lambda_api
+from devserver.admission import refusal_body
+from devserver.events import make_id
+from devserver.gateway import Gateway
+from devserver.http_messages import Reply, Request, Response, json_response
+
+MAX_URL_CHARS = 4096
+"""Source: developer guide, limits of WebSocket APIs (facts 66)."""
+
+ENVIRONMENT_PATH = "/_devserver/environment"
+
+
+def find_refusal(gateway: Gateway, request: Request) -> int | None:
+    """Return the status that refuses an upgrade request outright; None if it may be considered.
+
+    The limits' page names no status for a URL that is too long; 403 is this server's choice.
+    """
+    url_chars = len(request.path) + len(request.query) + 1
+    if url_chars > MAX_URL_CHARS or not _is_stage(gateway, request.path):
+        return 403
+    return 503 if gateway.is_stopping else None
+
+
+def respond(gateway: Gateway, request: Request, reply: Reply) -> None:
+    """Answer a request that is no upgrade; `reply` is called once, now or later."""
+    prefix = f"/{gateway.api.stage}/@connections/"
+    path = request.path.replace("%40", "@")
+    if path.startswith(prefix):
+        reply(connections_api.respond(gateway, request, path.removeprefix(prefix)))
+        return
+    name = lambda_api.find_name(path)
+    if name is not None and request.method == "POST":
+        lambda_api.respond(gateway, request, name, reply)
+    else:
+        reply(_respond(gateway, request))
+
+
+def _respond(gateway: Gateway, request: Request) -> Response:
+    if request.path == ENVIRONMENT_PATH and request.method == "GET":
+        held = {"endpoint": gateway.endpoint, "environment": gateway.environment}
+        return json_response(200, held)
+    if _is_stage(gateway, request.path) and request.method == "GET":
+        return Response(426, refusal_body(426, make_id()), {"Upgrade": "websocket"})
+    return Response(403, refusal_body(403, make_id()))
+
+
+def _is_stage(gateway: Gateway, path: str) -> bool:
+    return unquote(path) in (f"/{gateway.api.stage}", f"/{gateway.api.stage}/")

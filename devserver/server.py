@@ -1,0 +1,78 @@
+"""The server: a bound socket, the gateway behind it, its start and its end."""
+
+import asyncio
+import os
+import socket
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+from devserver.application import Application
+from devserver.events import DEFAULT_REGION, Api
+from devserver.gateway import Gateway, Timeouts
+from devserver.http_wire import HttpWire
+from devserver.log import Log
+from devserver.workers import Workers
+
+BACKLOG = 4096
+"""Connects that may wait to be accepted; a hall of listeners comes within a second."""
+
+DRAIN_SECONDS = 5
+"""How long running handlers and $disconnect events may take when the server ends."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How the application is served."""
+
+    stage: str = "local"
+    timeouts: Timeouts = field(default_factory=Timeouts)
+    is_quiet: bool = False
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """Take the port (0: any that is free); raises OSError when it is taken.
+
+    Connects wait in the backlog until the server starts.
+    """
+    return socket.create_server((host, port), backlog=BACKLOG)
+
+
+@asynccontextmanager
+async def serve(
+    application: Application,
+    listener: socket.socket,
+    options: Options,
+    environment: Mapping[str, str],
+    is_hurried: asyncio.Event,
+) -> AsyncIterator[Gateway]:
+    """Serve the application until the context ends; then close connections and let handlers end.
+
+    `environment` is told to who asks for it (router.ENVIRONMENT_PATH); setting `is_hurried` cuts
+    the wait at the end short.
+    """
+    loop = asyncio.get_running_loop()
+    api = Api(stage=options.stage, region=os.environ.get("AWS_REGION", DEFAULT_REGION))
+    log = Log(loop, is_quiet=options.is_quiet)
+    gateway = Gateway(api, application, options.timeouts, Workers(loop), log)
+    gateway.endpoint = endpoint(listener, "ws", options.stage)
+    gateway.environment = dict(environment)
+    wires: set[HttpWire] = set()
+    server = await loop.create_server(
+        lambda: HttpWire(gateway, wires), sock=listener, backlog=BACKLOG
+    )
+    try:
+        yield gateway
+    finally:
+        await gateway.stop(DRAIN_SECONDS, is_hurried)
+        server.close()
+        for wire in list(wires):
+            wire.close()
+        log.flush()
+
+
+def endpoint(listener: socket.socket, scheme: str, stage: str | None) -> str:
+    """Return the server's address, to the stage if one is given."""
+    host, port = listener.getsockname()[:2]
+    address = f"{scheme}://{host}:{port}"
+    return address if stage is None else f"{address}/{stage}"

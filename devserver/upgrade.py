@@ -1,0 +1,82 @@
+"""A client that waits for the answer to its upgrade request, on a transport."""
+
+import asyncio
+from urllib.parse import parse_qsl
+
+from websockets.http11 import Response as WebSocketResponse
+
+from devserver import events, websocket_wire
+from devserver.connection import Connection
+from devserver.events import Client, Handshake
+from devserver.gateway import now
+from devserver.http_messages import Request, Response, encode_response
+from devserver.websocket_wire import WebSocketWire
+
+MAX_EARLY_BYTES = 64 * 1024
+"""What a client may send ahead of the answer before no more is read."""
+
+
+class PendingUpgrade:
+    """What admission knows of the client; `acceptance` is the answer if it is let in."""
+
+    def __init__(
+        self,
+        transport: asyncio.Transport,
+        request: Request,
+        acceptance: WebSocketResponse,
+        early_data: bytes,
+    ) -> None:
+        self.client = _make_client(transport, request)
+        self.handshake = _make_handshake(transport, request, self.client)
+        self.is_gone = False
+        self._transport = transport
+        self._acceptance = acceptance
+        self._early = [early_data] if early_data else []
+
+    def data_received(self, data: bytes) -> None:
+        """Keep what the client sends ahead of the answer."""
+        self._early.append(data)
+        if sum(map(len, self._early)) > MAX_EARLY_BYTES:
+            self._transport.pause_reading()
+
+    def accept(self, connection: Connection, subprotocol: str | None) -> None:
+        """Answer 101 and hand the transport to a WebSocketWire for the connection."""
+        transport = self._transport
+        transport.write(websocket_wire.encode_acceptance(self._acceptance, subprotocol))
+        wire = WebSocketWire(transport, connection)
+        transport.set_protocol(wire)
+        connection.open(wire)
+        transport.resume_reading()
+        if self._early:
+            wire.data_received(b"".join(self._early))
+
+    def refuse(self, status: int, body: bytes) -> None:
+        """Answer with the status and a JSON body, and hang up."""
+        if not self.is_gone:
+            refuse(self._transport, status, body)
+
+
+def refuse(transport: asyncio.Transport, status: int, body: bytes) -> None:
+    """Answer a request with the status and a JSON body, and hang up."""
+    transport.write(encode_response(Response(status, body), is_kept_alive=False))
+    transport.close()
+
+
+def _make_client(transport: asyncio.Transport, request: Request) -> Client:
+    host, port = transport.get_extra_info("sockname")[:2]
+    return Client(
+        connection_id=events.make_id(),
+        connected_at_ms=int(now() * 1000),
+        domain_name=request.find_header("host") or f"{host}:{port}",
+        source_ip=transport.get_extra_info("peername")[0],
+        user_agent=request.find_header("user-agent"),
+    )
+
+
+def _make_handshake(transport: asyncio.Transport, request: Request, client: Client) -> Handshake:
+    port = transport.get_extra_info("sockname")[1]
+    added = events.forwarded_headers(request.headers, client.source_ip, port, now())
+    names = {name.lower() for name, _ in added}
+    sent = [pair for pair in request.headers if pair[0].lower() not in names]
+    query = parse_qsl(request.query, keep_blank_values=True) if request.query else []
+    return Handshake(headers=sent + added, query=query)

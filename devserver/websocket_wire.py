@@ -1,0 +1,200 @@
+"""A WebSocket's bytes: frames in, messages to the connection; messages in, frames out.
+
+The framing is websockets' own protocol core, without its I/O. No task and no timer per message.
+"""
+
+import asyncio
+import logging
+from typing import cast
+
+from websockets.datastructures import Headers
+from websockets.frames import Frame, Opcode
+from websockets.http11 import Request as WebSocketRequest
+from websockets.http11 import Response as WebSocketResponse
+from websockets.protocol import SEND_EOF, State
+from websockets.server import ServerProtocol
+
+from devserver.connection import MAX_MESSAGE_BYTES, NETWORK_LOSS, Connection
+from devserver.http_messages import Request
+
+MAX_FRAME_BYTES = 32 * 1024
+"""Source: developer guide, limits of WebSocket APIs (facts 50)."""
+
+CLOSE_TIMEOUT_SECONDS = 5
+"""How long a client may take to answer a close frame, and to hang up."""
+
+NO_STATUS = (1005, "Client-side close frame status not set")
+"""Source: a dump of a real $disconnect event."""
+
+_HANDSHAKE_HEADERS = (
+    "connection",
+    "upgrade",
+    "sec-websocket-key",
+    "sec-websocket-version",
+)
+
+_LOGGER = logging.getLogger("devserver.websocket")
+_LOGGER.setLevel(logging.WARNING)
+
+
+def negotiate(request: Request) -> WebSocketResponse:
+    """Check a handshake; the answer has status 101, or 400, 405 or 426 for a bad one.
+
+    Only what the handshake needs is handed to websockets, whose limit for a header (8 KiB) is
+    below API Gateway's. No extension is negotiated and no subprotocol echoed (facts 63).
+    """
+    headers = Headers([pair for pair in request.headers if pair[0].lower() in _HANDSHAKE_HEADERS])
+    protocol = ServerProtocol(logger=_LOGGER)
+    return protocol.accept(
+        WebSocketRequest(request.path, headers, method=request.method, protocol="HTTP/1.1")
+    )
+
+
+def encode_acceptance(response: WebSocketResponse, subprotocol: str | None) -> bytes:
+    """Encode the answer that opens the WebSocket."""
+    if subprotocol is not None:
+        response.headers["Sec-WebSocket-Protocol"] = subprotocol
+    return response.serialize()
+
+
+class WebSocketWire(asyncio.Protocol):
+    """An open WebSocket on a transport that an HTTP request has brought here."""
+
+    def __init__(self, transport: asyncio.Transport, connection: Connection) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._transport = transport
+        self._connection = connection
+        self._core = ServerProtocol(
+            state=State.OPEN,
+            max_size=(MAX_MESSAGE_BYTES, MAX_FRAME_BYTES),
+            logger=_LOGGER,
+        )
+        self._fragments: list[bytes] = []
+        self._pauses = 0
+        self._end: tuple[int, str] | None = None
+        self._close_timer: asyncio.TimerHandle | None = None
+
+    @property
+    def unsent_bytes(self) -> int:
+        """Count what waits for the client to read."""
+        return self._transport.get_write_buffer_size()
+
+    def send_text(self, text: bytes) -> None:
+        """Send a text message; nothing happens when the connection is closing."""
+        if self._core.state is State.OPEN:
+            self._core.send_text(text)
+            self._flush()
+
+    def close(self, code: int, reason: str) -> None:
+        """Begin the closing handshake."""
+        if self._core.state is State.OPEN:
+            self._end = (code, reason)
+            self._core.send_close(code, reason)
+            self._flush()
+
+    def pause_reading(self) -> None:
+        """Read no more, until each who asked for it has asked to read on."""
+        self._pauses += 1
+        if self._pauses == 1 and not self._transport.is_closing():
+            self._transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        """Read on, when nobody else wants a pause."""
+        self._pauses -= 1
+        if self._pauses == 0 and not self._transport.is_closing():
+            self._transport.resume_reading()
+
+    # The rest is called by the transport.
+
+    def data_received(self, data: bytes) -> None:
+        """Take bytes from the client."""
+        core = self._core
+        core.receive_data(data)
+        for event in core.events_received():
+            self._frame_received(cast(Frame, event))
+        if core.parser_exc is not None and self._end is None:
+            self._end = _failure(core)
+        if core.writes:
+            self._flush()
+
+    def eof_received(self) -> None:
+        """Take note that the client sends no more: it is gone. The transport closes."""
+        self._core.receive_eof()
+
+    def connection_lost(self, _error: Exception | None) -> None:
+        """Tell the connection how it ended; without a closing handshake the network was lost."""
+        if self._close_timer is not None:
+            self._close_timer.cancel()
+        self._connection.closed(*(self._end or NETWORK_LOSS))
+
+    def pause_writing(self) -> None:
+        """Read nothing from a client that does not read what it is sent."""
+        self.pause_reading()
+
+    def resume_writing(self) -> None:
+        """Read on: the client has read."""
+        self.resume_reading()
+
+    def _frame_received(self, frame: Frame) -> None:
+        if frame.opcode is Opcode.TEXT and frame.fin:
+            self._message_received(frame.data)
+        elif frame.opcode is Opcode.TEXT or frame.opcode is Opcode.CONT:
+            self._fragments.append(bytes(frame.data))
+            if frame.fin:
+                message, self._fragments = b"".join(self._fragments), []
+                self._message_received(message)
+        elif frame.opcode is Opcode.BINARY:
+            self._fail(1003, "Binary frames are not supported")
+        elif frame.opcode is Opcode.CLOSE:
+            self._close_received()
+
+    def _message_received(self, message: bytes | bytearray | memoryview) -> None:
+        if self._end is not None:
+            return
+        try:
+            body = str(message, "utf-8")
+        except UnicodeDecodeError:
+            self._fail(1007, "Invalid UTF-8")
+            return
+        self._connection.receive(body)
+
+    def _close_received(self) -> None:
+        close = self._core.close_rcvd
+        if self._end is None and close is not None:
+            self._end = NO_STATUS if close.code == 1005 else (int(close.code), close.reason)
+
+    def _fail(self, code: int, reason: str) -> None:
+        if self._end is None:
+            self._end = (code, reason)
+            self._core.fail(code, reason)
+
+    def _flush(self) -> None:
+        for data in self._core.data_to_send():
+            if data == SEND_EOF:
+                self._end_writing()
+            else:
+                self._transport.write(data)
+        if self._core.state is not State.OPEN:
+            self._expect_end()
+
+    def _end_writing(self) -> None:
+        """Hang up. Half at first when the client may still send: unread bytes would reset it."""
+        if self._core.close_rcvd is not None:
+            self._transport.close()
+        elif self._transport.can_write_eof():
+            self._transport.write_eof()
+
+    def _expect_end(self) -> None:
+        """Close for everybody else now, and for the client when it has had its time."""
+        self._connection.close(*(self._end or NETWORK_LOSS))
+        if self._pauses:
+            self._pauses = 0
+            if not self._transport.is_closing():
+                self._transport.resume_reading()
+        if self._close_timer is None:
+            self._close_timer = self._loop.call_later(CLOSE_TIMEOUT_SECONDS, self._transport.abort)
+
+
+def _failure(core: ServerProtocol) -> tuple[int, str]:
+    close = core.close_sent
+    return NETWORK_LOSS if close is None else (int(close.code), close.reason)
