@@ -64,12 +64,11 @@ class Sessions:
         if caller.user_id is None:
             raise self._refusal_without_token(caller)
         session = self._put_new_session(caller, caller.user_id, command)
-        seat = Connection(
-            caller.connection_id, session.session_id, Role.SPEAKER, self._connection_end()
-        )
-        if not self.store.put_connection(seat):
+        try:
+            self._take_place(caller, session.session_id, Role.SPEAKER)
+        except (Conflict, ServiceUnavailable):
             self.store.delete_session(session.session_id)
-            raise _has_a_session()
+            raise
         return protocol.session_created(
             session, self.limits.max_listeners, self.limits.heartbeat_interval_seconds
         )
@@ -85,26 +84,16 @@ class Sessions:
         """
         session_id = command.session_id
         self.store.count_in(session_id, command.invite_code, self.limits.max_listeners)
-        seat = Connection(
-            caller.connection_id,
-            session_id,
-            Role.LISTENER,
-            self._connection_end(),
-            command.target_language,
-        )
         try:
-            seated = self.store.put_connection(seat)
+            self._take_place(caller, session_id, Role.LISTENER, command.target_language)
+        except Conflict:
+            self.store.count_out(session_id)
+            raise
         except ServiceUnavailable:
             self.store.delete_connection(caller.connection_id)
             self.store.count_out(session_id)
             raise
-        if not seated:
-            self.store.count_out(session_id)
-            raise _has_a_session()
-        session = self.store.find_session(session_id)
-        if session is None:
-            self.store.delete_connection(caller.connection_id)
-            raise SessionNotFound("There is no such session.", field="sessionId")
+        session = self._look_again(caller, session_id)
         return protocol.session_joined(
             session,
             caller.connection_id,
@@ -191,6 +180,30 @@ class Sessions:
         self.leave(connection_id, cleanly=False)
         return False
 
+    def _take_place(
+        self, caller: Caller, session_id: str, role: Role, target_language: str | None = None
+    ) -> None:
+        """Raises: Conflict if the caller has a place, in whichever session."""
+        end = int(self.clock()) + CONNECTION_RECORD_SECONDS
+        place = Connection(caller.connection_id, session_id, role, end, target_language)
+        if not self.store.put_connection(place):
+            raise Conflict("This connection already has a session.")
+
+    def _look_again(self, caller: Caller, session_id: str) -> Session:
+        """Find the session that the caller has joined; take him out if it cannot be told.
+
+        Raises: SessionNotFound, ServiceUnavailable.
+        """
+        try:
+            session = self.store.find_session(session_id)
+        except ServiceUnavailable:
+            self.leave(caller.connection_id, cleanly=False)
+            raise
+        if session is None:
+            self.leave(caller.connection_id, cleanly=False)
+            raise SessionNotFound("There is no such session.", field="sessionId")
+        return session
+
     def _put_new_session(
         self, caller: Caller, user_id: str, command: protocol.CreateSession
     ) -> Session:
@@ -245,18 +258,11 @@ class Sessions:
             return _not_yours()
         return Unauthorized("This takes a speaker's token.")
 
-    def _connection_end(self) -> int:
-        return int(self.clock()) + CONNECTION_RECORD_SECONDS
-
     def _session_end(self) -> int:
         return int(self.clock()) + self.limits.session_max_duration_seconds
 
     def _encode(self, message: protocol.Message) -> str:
         return protocol.encode(message, int(self.clock() * 1000))
-
-
-def _has_a_session() -> Conflict:
-    return Conflict("This connection already has a session.")
 
 
 def _has_no_session() -> SessionNotFound:

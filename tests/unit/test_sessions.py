@@ -9,6 +9,7 @@ from chalicelib.errors import (
     Conflict,
     Forbidden,
     InternalError,
+    ServiceUnavailable,
     SessionFull,
     SessionNotFound,
     Unauthorized,
@@ -354,3 +355,36 @@ def test_an_outcome_for_a_connection_that_never_opens_undoes_the_join(
     assert not sessions.deliver_outcome(listener(1).connection_id, "{}", waits.append)
     assert sum(waits) == pytest.approx(3.17)
     assert sessions.get_status(speaker, STATUS)["listenerCount"] == 0
+
+
+class FailingStore(Store):
+    """A store that is out of reach for one of its methods."""
+
+    failing = ""
+
+    def __getattribute__(self, name: str) -> Any:
+        if name == object.__getattribute__(self, "failing"):
+            raise ServiceUnavailable("busy", retry_after_seconds=2)
+        return object.__getattribute__(self, name)
+
+
+@pytest.mark.parametrize("failing", ["put_connection", "find_session"])
+def test_a_join_that_cannot_be_finished_is_undone(
+    sessions: Sessions, session_id: str, speaker: Caller, dynamodb: Any, failing: str
+) -> None:
+    store = FailingStore(dynamodb, "sessions", "connections", sessions.clock)
+    store.failing = failing
+    with pytest.raises(ServiceUnavailable):
+        join(replace(sessions, store=store), 1, session_id)
+    assert sessions.get_status(speaker, STATUS)["listenerCount"] == 0
+    assert len(scan(dynamodb, "connections")) == 1
+
+
+def test_a_session_that_cannot_be_finished_is_undone(
+    sessions: Sessions, speaker: Caller, dynamodb: Any
+) -> None:
+    store = FailingStore(dynamodb, "sessions", "connections", sessions.clock)
+    store.failing = "put_connection"
+    with pytest.raises(ServiceUnavailable):
+        replace(sessions, store=store).create(speaker, CREATE)
+    assert scan(dynamodb, "sessions") == scan(dynamodb, "connections") == []
