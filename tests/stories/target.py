@@ -1,0 +1,118 @@
+"""What the stories are told against: a served application, its users, and clients of it."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import ClientConnection, connect
+
+from devserver import aws
+from devserver.user_token import served_environment
+
+WAIT_SECONDS = 20
+"""Before a message that does not come is given up."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """A served application: its URL, and the AWS on which it stands."""
+
+    url: str
+    environment: dict[str, str]
+
+    def tokens(self, username: str = "speaker@example.com") -> dict[str, str]:
+        """Sign a speaker in: IdToken and AccessToken."""
+        return aws.sign_in(
+            self.environment["AWS_ENDPOINT_URL"],
+            self.environment["COGNITO_USER_POOL_ID"],
+            self.environment["COGNITO_CLIENT_ID"],
+            username,
+        )
+
+    def address(self, **query: str) -> str:
+        return f"{self.url}?{urlencode(query)}" if query else self.url
+
+    def records(self, table: str) -> list[dict[str, Any]]:
+        """Read all that a table holds: SESSIONS_TABLE or CONNECTIONS_TABLE."""
+        dynamodb = aws.client("dynamodb", self.environment["AWS_ENDPOINT_URL"])
+        pages = dynamodb.get_paginator("scan").paginate(TableName=self.environment[table])
+        return [item for page in pages for item in page["Items"]]
+
+
+@contextmanager
+def local_server(**settings: str) -> Iterator[Target]:
+    """Serve the application as `make local` does, on a free port, with settings of its own."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "devserver", "--port", "0", "--no-reload", "--quiet"],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "LOG_LEVEL": "ERROR", **settings},
+    )
+    assert process.stdout
+    try:
+        ready = process.stdout.readline()
+        assert ready.startswith("ready: "), ready + process.stdout.read()
+        url = ready.removeprefix("ready: ").strip()
+        port = int(url.rpartition(":")[2].partition("/")[0])
+        yield Target(url, served_environment(port))
+    finally:
+        process.terminate()
+        said = process.communicate(timeout=30)[0]
+        assert process.returncode == 0, said
+
+
+class Client:
+    """A client of the wire protocol that does just what it is told."""
+
+    def __init__(self, connection: ClientConnection) -> None:
+        self.connection = connection
+
+    def ask(self, **command: Any) -> dict[str, Any]:
+        """Give a command in a frame, and wait for its outcome."""
+        self.connection.send(json.dumps(command))
+        return self.hear()
+
+    def say(self, text: str | bytes) -> dict[str, Any]:
+        """Send a frame as it stands, and wait for the answer."""
+        self.connection.send(text)
+        return self.hear()
+
+    def hear(self) -> dict[str, Any]:
+        """Wait for the next message."""
+        message: dict[str, Any] = json.loads(self.connection.recv(timeout=WAIT_SECONDS))
+        assert isinstance(message["timestamp"], int)
+        return message
+
+    def hears_nothing_more(self) -> bool:
+        """Say whether nothing is under way to this client: its next message answers a heartbeat."""
+        return self.ask(action="heartbeat")["type"] == "heartbeatAck"
+
+    def close(self, code: int = 1000) -> None:
+        self.connection.close(code)
+
+    def vanish(self) -> None:
+        """End without a close frame, as a phone that loses its network."""
+        self.connection.socket.close()
+
+
+@contextmanager
+def client(target: Target, **query: str) -> Iterator[Client]:
+    """Connect with a query string; close with 1000 at the end."""
+    with connect(target.address(**query), compression=None, open_timeout=WAIT_SECONDS) as opened:
+        yield Client(opened)
+
+
+def refused_with(target: Target, headers: dict[str, str] | None = None, **query: str) -> int:
+    """Connect, and return the status with which the handshake is refused."""
+    try:
+        with connect(target.address(**query), additional_headers=headers):
+            raise AssertionError("the handshake was not refused")
+    except InvalidStatus as refusal:
+        return refusal.response.status_code

@@ -1,0 +1,92 @@
+"""A hall: all phones at once."""
+
+import asyncio
+import json
+from collections import Counter
+from typing import Any
+
+from websockets.asyncio.client import ClientConnection, connect
+
+from tests.stories.target import Target, client
+
+SEATS = 500
+TOO_MANY = 20
+
+
+async def ask(connection: ClientConnection, **command: Any) -> dict[str, Any]:
+    await connection.send(json.dumps(command))
+    answer: dict[str, Any] = json.loads(await asyncio.wait_for(connection.recv(), 60))
+    return answer
+
+
+async def counts_while(speaker: ClientConnection, crowd: "asyncio.Future[Any]") -> list[int]:
+    """Ask for the count over and over until the crowd is done, and once more."""
+    counts = []
+    while not crowd.done():
+        counts.append((await ask(speaker, action="getSessionStatus"))["listenerCount"])
+    counts.append((await ask(speaker, action="getSessionStatus"))["listenerCount"])
+    return counts
+
+
+async def fill_and_empty(url: str, token: str) -> None:
+    async with connect(f"{url}?token={token}", compression=None) as speaker:
+        created = await ask(speaker, action="createSession", sourceLanguage="en")
+        join = {
+            "action": "joinSession",
+            "sessionId": created["sessionId"],
+            "targetLanguage": "es",
+            "inviteCode": created["inviteCode"],
+        }
+        phones = await asyncio.gather(
+            *(connect(url, compression=None, open_timeout=60) for _ in range(SEATS + TOO_MANY))
+        )
+        joining = asyncio.gather(*(ask(phone, **join) for phone in phones))
+        counts = await counts_while(speaker, joining)
+        outcomes = Counter(answer.get("code", answer["type"]) for answer in joining.result())
+        assert outcomes == {"sessionJoined": SEATS, "SESSION_FULL": TOO_MANY}
+        assert max(counts) == counts[-1] == SEATS
+        assert counts == sorted(counts)
+
+        status = await ask(speaker, action="getSessionStatus")
+        assert status["languages"] == {"es": SEATS}
+
+        leaving = asyncio.gather(*(phone.close() for phone in phones))
+        await counts_while(speaker, leaving)
+        async with asyncio.timeout(60):
+            while (await ask(speaker, action="getSessionStatus"))["listenerCount"] > 0:
+                pass
+        status = await ask(speaker, action="getSessionStatus")
+        assert (status["listenerCount"], status["languages"]) == (0, {})
+
+
+def test_500_listeners_join_at_once_and_20_more_are_refused_and_all_leave(
+    target: Target, token: str
+) -> None:
+    asyncio.run(fill_and_empty(target.url, token))
+
+
+async def end_for_all(url: str, token: str, listeners: int) -> list[dict[str, Any]]:
+    async with connect(f"{url}?token={token}", compression=None) as speaker:
+        created = await ask(speaker, action="createSession", sourceLanguage="en")
+        query = f"action=joinSession&sessionId={created['sessionId']}&targetLanguage=fr"
+        phones = await asyncio.gather(
+            *(connect(f"{url}?{query}", compression=None) for _ in range(listeners))
+        )
+        for phone in phones:
+            assert json.loads(await phone.recv())["type"] == "sessionJoined"
+        await ask(speaker, action="endSession")
+        notices = [json.loads(await asyncio.wait_for(phone.recv(), 20)) for phone in phones]
+        beats = [await ask(phone, action="heartbeat") for phone in phones]
+        assert {beat["type"] for beat in beats} == {"heartbeatAck"}
+        await asyncio.gather(*(phone.close() for phone in phones))
+        return notices
+
+
+def test_everyone_hears_of_the_end_once(target: Target, token: str) -> None:
+    notices = asyncio.run(end_for_all(target.url, token, 60))
+    assert {(notice["type"], notice["reason"]) for notice in notices} == {
+        ("sessionEnded", "speakerEnded")
+    }
+    with client(target) as late:
+        join = {"action": "joinSession", "sessionId": notices[0]["sessionId"]}
+        assert late.ask(**join, targetLanguage="es")["code"] == "SESSION_NOT_FOUND"

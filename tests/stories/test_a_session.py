@@ -1,0 +1,200 @@
+"""A session from its beginning to its end, with real tokens, sockets and conditional writes."""
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.stories.target import Client, Target, client
+
+Open = Callable[..., Client]
+
+
+def create(open_client: Open, token: str, **parameters: str) -> tuple[Client, dict[str, str]]:
+    speaker = open_client(token=token)
+    created = speaker.ask(action="createSession", sourceLanguage="en", **parameters)
+    assert created["type"] == "sessionCreated"
+    return speaker, created
+
+
+def count(speaker: Client) -> int:
+    return int(speaker.ask(action="getSessionStatus")["listenerCount"])
+
+
+def test_a_speaker_and_a_listener_meet_by_frames(open_client: Open, token: str) -> None:
+    speaker, created = create(open_client, token, qualityTier="premium")
+    assert created == {
+        "type": "sessionCreated",
+        "sessionId": created["sessionId"],
+        "connectionId": created["connectionId"],
+        "sourceLanguage": "en",
+        "qualityTier": "premium",
+        "maxListeners": 500,
+        "inviteCode": created["inviteCode"],
+        "expiresAt": created["expiresAt"],
+        "heartbeatSeconds": 30,
+        "timestamp": created["timestamp"],
+    }
+    assert created["connectionId"].endswith("=")
+
+    listener = open_client()
+    joined = listener.ask(
+        action="joinSession",
+        sessionId=created["sessionId"].replace("-", " ").title(),
+        targetLanguage="fr-CA",
+        inviteCode=created["inviteCode"],
+        requestId="my-join",
+    )
+    assert joined == {
+        "type": "sessionJoined",
+        "sessionId": created["sessionId"],
+        "connectionId": joined["connectionId"],
+        "sourceLanguage": "en",
+        "targetLanguage": "fr-CA",
+        "qualityTier": "premium",
+        "status": "active",
+        "heartbeatSeconds": 30,
+        "timestamp": joined["timestamp"],
+        "requestId": "my-join",
+    }
+
+    changed = listener.ask(action="changeLanguage", targetLanguage="es")
+    assert (changed["type"], changed["targetLanguage"]) == ("languageChanged", "es")
+
+    status = speaker.ask(action="getSessionStatus")
+    assert status["type"] == "sessionStatus"
+    assert status["status"] == "active"
+    assert status["listenerCount"] == 1
+    assert status["languages"] == {"es": 1}
+    assert status["createdAt"] < status["expiresAt"] == created["expiresAt"]
+
+    assert listener.ask(action="heartbeat")["sessionId"] == created["sessionId"]
+    beat = speaker.ask(action="heartbeat")
+    assert (beat["sessionId"], beat["listenerCount"]) == (created["sessionId"], 1)
+    assert beat["connectedSeconds"] >= 0
+
+    for ended in (speaker.ask(action="endSession"), listener.hear()):
+        assert ended["type"] == "sessionEnded"
+        assert ended["sessionId"] == created["sessionId"]
+        assert ended["reason"] == "speakerEnded"
+    assert listener.hears_nothing_more()
+
+
+def test_a_speaker_and_a_listener_meet_by_connect_urls(open_client: Open, token: str) -> None:
+    speaker = open_client(action="createSession", sourceLanguage="en", token=token)
+    created = speaker.hear()
+    assert created["type"] == "sessionCreated"
+    listener = open_client(
+        action="joinSession", sessionId=created["sessionId"], targetLanguage="de"
+    )
+    joined = listener.hear()
+    assert (joined["type"], joined["targetLanguage"]) == ("sessionJoined", "de")
+    assert count(speaker) == 1
+
+
+def test_an_access_token_in_a_header_makes_a_speaker_too(target: Target) -> None:
+    from websockets.sync.client import connect
+
+    header = {"Authorization": f"Bearer {target.tokens()['AccessToken']}"}
+    with connect(target.url, additional_headers=header) as opened:
+        created = Client(opened).ask(action="createSession", sourceLanguage="en")
+    assert created["type"] == "sessionCreated"
+
+
+@pytest.mark.usefixtures("nothing_left")
+@pytest.mark.parametrize(("code", "reason"), [(1000, "speakerEnded"), (1001, "speakerLost")])
+def test_the_close_of_the_speakers_connection_ends_the_session(
+    target: Target, open_client: Open, token: str, code: int, reason: str
+) -> None:
+    with client(target, token=token) as speaker:
+        created = speaker.ask(action="createSession", sourceLanguage="en")
+        listener = open_client()
+        join = {
+            "action": "joinSession",
+            "sessionId": created["sessionId"],
+            "targetLanguage": "es",
+        }
+        listener.ask(**join)
+        speaker.close(code)
+    assert listener.hear()["reason"] == reason
+    assert listener.ask(**join)["code"] == "SESSION_NOT_FOUND"
+    assert "sessionId" not in listener.ask(action="heartbeat")
+
+
+def test_a_speaker_who_vanishes_ends_the_session(open_client: Open, token: str) -> None:
+    speaker, created = create(open_client, token)
+    listener = open_client()
+    listener.ask(action="joinSession", sessionId=created["sessionId"], targetLanguage="es")
+    speaker.vanish()
+    assert listener.hear()["reason"] == "speakerLost"
+
+
+def test_listeners_who_leave_are_counted_out(target: Target, open_client: Open, token: str) -> None:
+    speaker, created = create(open_client, token)
+    session = {"sessionId": created["sessionId"], "targetLanguage": "es"}
+    staying = open_client()
+    staying.ask(action="joinSession", **session)
+    for end in (Client.close, Client.vanish):
+        with client(target, action="joinSession", **session) as leaving:
+            assert leaving.hear()["type"] == "sessionJoined"
+            assert count(speaker) == 2
+            end(leaving)
+        until(lambda: count(speaker) == 1)
+
+
+def test_nothing_of_one_session_reaches_another(open_client: Open, target: Target) -> None:
+    speakers = []
+    for name in ("anna@example.com", "boris@example.com"):
+        speakers.append(create(open_client, target.tokens(name)["IdToken"]))
+    (anna, annas), (boris, boriss) = speakers
+    listeners = []
+    for created in (annas, boriss):
+        listener = open_client()
+        listener.ask(action="joinSession", sessionId=created["sessionId"], targetLanguage="es")
+        listeners.append(listener)
+
+    assert boris.ask(action="endSession", sessionId=annas["sessionId"])["code"] == "FORBIDDEN"
+    anna.ask(action="endSession")
+
+    assert listeners[0].hear()["sessionId"] == annas["sessionId"]
+    assert listeners[1].hears_nothing_more()
+    assert boris.hears_nothing_more()
+    assert count(boris) == 1
+
+
+@pytest.mark.parametrize("action", ["createSession", "getSessionStatus", "endSession"])
+def test_a_listener_cannot_give_a_speakers_command(
+    open_client: Open, token: str, action: str
+) -> None:
+    _, created = create(open_client, token)
+    listener = open_client()
+    listener.ask(action="joinSession", sessionId=created["sessionId"], targetLanguage="es")
+    assert listener.ask(action=action, sourceLanguage="en")["code"] == "FORBIDDEN"
+    assert listener.hears_nothing_more()
+
+
+def test_a_connection_serves_one_session_at_most(open_client: Open, token: str) -> None:
+    speaker, created = create(open_client, token)
+    join = {"action": "joinSession", "sessionId": created["sessionId"], "targetLanguage": "es"}
+    assert speaker.ask(**join)["code"] == "CONFLICT"
+    assert speaker.ask(action="createSession", sourceLanguage="en")["code"] == "CONFLICT"
+    listener = open_client()
+    listener.ask(**join)
+    assert listener.ask(**join)["code"] == "CONFLICT"
+    assert count(speaker) == 1
+
+
+def test_one_speaker_may_hold_two_sessions(open_client: Open, token: str) -> None:
+    one, first = create(open_client, token)
+    two, second = create(open_client, token)
+    assert first["sessionId"] != second["sessionId"]
+    assert one.ask(action="endSession")["sessionId"] == first["sessionId"]
+    assert count(two) == 0
+
+
+def until(holds: Callable[[], bool]) -> None:
+    """Ask again until something that needs another event to be handled holds."""
+    import time
+
+    deadline = time.monotonic() + 10
+    while not holds():
+        assert time.monotonic() < deadline, "it never came to hold"
