@@ -284,7 +284,7 @@ def session_status(session: Session, listeners_by_language: Mapping[str, int]) -
         "sessionId": session.session_id,
         "status": session.status,
         "listenerCount": session.listener_count,
-        "languages": dict(listeners_by_language),
+        "languages": dict(sorted(listeners_by_language.items())),
         "createdAt": session.created_at_ms,
         "expiresAt": session.expires_at_seconds * 1000,
     }

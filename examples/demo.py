@@ -85,9 +85,8 @@ def play(url: str, speakers_token: str) -> None:
         for actor in (speaker, *listeners):
             actor.ask(action="heartbeat")
 
-        print("\n    One changes language, one leaves, and the speaker looks at the hall.\n")
+        print("\n    One changes language, and the speaker looks at the hall.\n")
         listeners[0].ask(action="changeLanguage", targetLanguage="it")
-        listeners.pop(1).connection.close()
         speaker.ask(action="getSessionStatus")
 
         print("\n    The end, of which everyone hears.\n")
