@@ -15,7 +15,7 @@ import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import CreateTableInputTypeDef
@@ -78,8 +78,8 @@ def embedded_aws(project_dir: Path, app_name: str, stage: str) -> Iterator[dict[
 @contextmanager
 def ministack() -> Iterator[str]:
     """Run ministack on a free port of this machine alone, and give its URL."""
-    with tempfile.TemporaryFile("w+") as log:
-        process, endpoint_url = _start(log)
+    with tempfile.TemporaryDirectory(prefix="ministack-") as folder:
+        process, endpoint_url = _start(Path(folder))
         try:
             yield endpoint_url
         finally:
@@ -189,31 +189,39 @@ def sign_in(endpoint_url: str, pool_id: str, client_id: str, username: str) -> d
     return tokens
 
 
-def _start(log: IO[str]) -> tuple["subprocess.Popen[bytes]", str]:
+def _start(folder: Path) -> tuple["subprocess.Popen[bytes]", str]:
+    log = folder / "log"
     for _ in range(PORT_ATTEMPTS):
         port = _free_port()
-        process = subprocess.Popen(  # noqa: S603
-            [sys.executable, "-c", _CHILD],
-            stdin=subprocess.PIPE,
-            stdout=log,
-            stderr=log,
-            # Ctrl-C is for the server: AWS has to outlive its last events.
-            start_new_session=True,
-            env={
-                **os.environ,
-                "GATEWAY_PORT": str(port),
-                "BIND_HOST": "127.0.0.1",
-                "IOT_MTLS_ENABLED": "0",
-                "LOG_LEVEL": "WARNING",
-            },
-        )
+        process = _spawn(port, folder, log)
         endpoint_url = f"http://127.0.0.1:{port}"
         if _wait_until_ready(process, endpoint_url):
             return process, endpoint_url
         process.kill()
         process.wait()
-    log.seek(0)
-    raise EmbeddedAwsError(f"ministack did not start:\n{log.read()[-2000:]}")
+    raise EmbeddedAwsError(f"ministack did not start:\n{log.read_text()[-2000:]}")
+
+
+def _spawn(port: int, folder: Path, log: Path) -> "subprocess.Popen[bytes]":
+    settings = {
+        "GATEWAY_PORT": str(port),
+        "BIND_HOST": "127.0.0.1",
+        "IOT_MTLS_ENABLED": "0",
+        "LOG_LEVEL": "WARNING",
+        "TMPDIR": str(folder),
+        "STATE_DIR": str(folder / "state"),
+        "S3_DATA_DIR": str(folder / "s3"),
+    }
+    with log.open("w") as output:
+        return subprocess.Popen(  # noqa: S603
+            [sys.executable, "-c", _CHILD],
+            stdin=subprocess.PIPE,
+            stdout=output,
+            stderr=output,
+            # Ctrl-C is for the server: AWS has to outlive its last events.
+            start_new_session=True,
+            env={**os.environ, **settings},
+        )
 
 
 def _wait_until_ready(process: "subprocess.Popen[bytes]", endpoint_url: str) -> bool:
