@@ -143,11 +143,17 @@ def _status(result: Any) -> int:
 
 def _subprotocol(result: dict[str, Any]) -> str | None:
     """Return the only header of $connect's that a client gets to see (facts 63)."""
-    headers = {**(result.get("multiValueHeaders") or {}), **(result.get("headers") or {})}
-    for name, held in headers.items():
-        if name.lower() == "sec-websocket-protocol":
-            value = held[0] if isinstance(held, list) and held else held
-            if not isinstance(value, str) or not value.isprintable():
-                raise Malformed("Sec-WebSocket-Protocol must be one printable text")
-            return value
+    for held in (result.get("headers") or {}, result.get("multiValueHeaders") or {}):
+        if not isinstance(held, dict):
+            raise Malformed("$connect must return its headers as an object")
+        for name, values in held.items():
+            if name.lower() == "sec-websocket-protocol":
+                return _one_text(values)
     return None
+
+
+def _one_text(values: Any) -> str:
+    value = values[0] if isinstance(values, list) and values else values
+    if not isinstance(value, str) or not (value.isascii() and value.isprintable()):
+        raise Malformed("Sec-WebSocket-Protocol must be one printable text")
+    return value

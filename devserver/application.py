@@ -127,7 +127,7 @@ def _import_app(directory: Path) -> Any:
     try:
         with _no_bytecode():
             app = importlib.import_module("app").app
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise ApplicationError("app.py does not import") from error
     unasked = app._features_used - app.experimental_feature_flags
     if unasked:

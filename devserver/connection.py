@@ -1,5 +1,6 @@
 """An open connection: its messages, one at a time and in order, its age, and its end."""
 
+from asyncio import TimerHandle
 from collections import deque
 from typing import Any, Protocol
 
@@ -65,6 +66,7 @@ class Connection:
         self._event: Event | None = None
         self._started = 0.0
         self._is_paused = False
+        self._age_timer: TimerHandle | None = None
         self._end: tuple[int, str] | None = None
         self._opened_at = self.last_active_at
         gateway.unfinished.add(self)
@@ -83,9 +85,8 @@ class Connection:
         self._pending.append(body)
         if self._event is None:
             self._next()
-        elif len(self._pending) >= MAX_PENDING_MESSAGES and self._socket is not None:
-            self._is_paused = True
-            self._socket.pause_reading()
+        elif len(self._pending) >= MAX_PENDING_MESSAGES and not self._is_paused:
+            self._pause()
 
     def post(self, text: bytes) -> None:
         """Send the client a message; raises BufferFull when too much waits for it already."""
@@ -106,13 +107,13 @@ class Connection:
         self._gateway.open_connections.pop(self.client.connection_id, None)
         self._socket = None
         self._end = (code, reason)
+        if self._age_timer is not None:
+            self._age_timer.cancel()
         if self._event is None:
             self._next()
 
     def _check_age(self) -> None:
         """Close what is idle or old, else look again when it may be; one timer, never moved."""
-        if self._socket is None:
-            return
         timeouts = self._gateway.timeouts
         due_at = min(
             self.last_active_at + timeouts.idle_seconds,
@@ -121,7 +122,12 @@ class Connection:
         if due_at <= self._gateway.loop.time():
             self.close(*GOING_AWAY)
         else:
-            self._gateway.loop.call_at(due_at, self._check_age)
+            self._age_timer = self._gateway.loop.call_at(due_at, self._check_age)
+
+    def _pause(self) -> None:
+        if self._socket is not None:
+            self._is_paused = True
+            self._socket.pause_reading()
 
     def _next(self) -> None:
         while self._pending and self._event is None:
@@ -158,7 +164,7 @@ class Connection:
         """Send a reply's body where the route has a response (facts 30, 32); status is nothing."""
         body = result.get("body") if isinstance(result, dict) else None
         if body and "$default" in self._gateway.application.route_responses:
-            self._send(body.encode())
+            self._send(_encode(body))
             self._log("$default", "replied")
         else:
             self._log("$default", "ok")
@@ -200,4 +206,9 @@ class Connection:
 def _is_reply(result: Any) -> bool:
     """Say whether a proxy integration may answer so: a text no longer than a message, or none."""
     body = result.get("body") if isinstance(result, dict) else None
-    return body is None or (isinstance(body, str) and len(body.encode()) <= MAX_MESSAGE_BYTES)
+    return body is None or (isinstance(body, str) and len(_encode(body)) <= MAX_MESSAGE_BYTES)
+
+
+def _encode(body: str) -> bytes:
+    """Encode a reply; half a surrogate pair, which JSON can hold, is replaced."""
+    return body.encode(errors="replace")

@@ -48,10 +48,12 @@ class Function:
     memory_mb: int
 
     def __call__(self, event: Any) -> Any:
-        """Run the handler; raises what it raises, and MarshalError."""
+        """Run the handler and return what JSON keeps of its result.
+
+        Raises what the handler raises, and MarshalError.
+        """
         result = self.handler(event, LambdaContext(self))
         try:
-            json.dumps(result)
+            return json.loads(json.dumps(result))
         except (TypeError, ValueError) as error:
             raise MarshalError(f"Unable to marshal response: {error}") from error
-        return result

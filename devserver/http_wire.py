@@ -9,10 +9,13 @@ from devserver.admission import Admission, refusal_body
 from devserver.gateway import Gateway
 from devserver.http_messages import Request, Response, encode_response
 from devserver.http_parser import RequestParser
-from devserver.upgrade import PendingUpgrade, refuse
+from devserver.upgrade import PendingUpgrade
 
 REQUEST_TIMEOUT_SECONDS = 10
 """How long a client may take for a request that it has begun; between requests it may be idle."""
+
+LINGER_SECONDS = 2
+"""How long a client that was refused may go on sending what nobody considers."""
 
 MAX_WAITING_REQUESTS = 64
 """Requests that a client may send ahead of their answers before no more is read."""
@@ -31,6 +34,7 @@ class HttpWire(asyncio.Protocol):
         self._is_answering = False
         self._is_looping = False
         self._is_ended = False
+        self._is_refused = False
         self._is_writing_paused = False
 
     def close(self) -> None:
@@ -45,6 +49,8 @@ class HttpWire(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Take bytes from the client."""
+        if self._is_refused:
+            return
         if self._upgrade is not None:
             self._upgrade.data_received(data)
         elif self._parser.early_data is not None:
@@ -58,7 +64,7 @@ class HttpWire(asyncio.Protocol):
     def eof_received(self) -> bool:
         """Take note that the client sends no more; what it has asked is answered first."""
         self._is_ended = True
-        return self._is_answering and self._upgrade is None
+        return self._is_answering and self._upgrade is None and not self._is_refused
 
     def connection_lost(self, _error: Exception | None) -> None:
         """Take note that the client is gone."""
@@ -131,10 +137,20 @@ class HttpWire(asyncio.Protocol):
             self._watch_flow()
 
     def _refuse(self, status: int) -> None:
-        """Answer what cannot be considered, and hang up."""
-        if not self._transport.is_closing():
-            self._stop_timer()
-            refuse(self._transport, status, refusal_body(status, events.make_id()))
+        """Answer what cannot be considered, and hang up when the client has.
+
+        Or after a while: to close at once resets a client that is still sending, and the answer
+        is lost.
+        """
+        self._stop_timer()
+        if self._is_refused or self._transport.is_closing():
+            return
+        self._is_refused = True
+        body = refusal_body(status, events.make_id())
+        self._transport.write(encode_response(Response(status, body), is_kept_alive=False))
+        self._transport.write_eof()
+        self._transport.resume_reading()
+        self._timer = self._gateway.loop.call_later(LINGER_SECONDS, self._transport.abort)
 
     def _begin_upgrade(self, request: Request) -> None:
         """Refuse an upgrade for its path, length or handshake; leave others to an Admission."""

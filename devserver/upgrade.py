@@ -15,6 +15,9 @@ from devserver.websocket_wire import WebSocketWire
 MAX_EARLY_BYTES = 64 * 1024
 """What a client may send ahead of the answer before no more is read."""
 
+_GONE = ("0.0.0.0",)  # noqa: S104
+"""The address of a client that has left before it could be asked for."""
+
 
 class PendingUpgrade:
     """What admission knows of the client; `acceptance` is the answer if it is let in."""
@@ -53,13 +56,9 @@ class PendingUpgrade:
     def refuse(self, status: int, body: bytes) -> None:
         """Answer with the status and a JSON body, and hang up."""
         if not self.is_gone:
-            refuse(self._transport, status, body)
-
-
-def refuse(transport: asyncio.Transport, status: int, body: bytes) -> None:
-    """Answer a request with the status and a JSON body, and hang up."""
-    transport.write(encode_response(Response(status, body), is_kept_alive=False))
-    transport.close()
+            response = Response(status, body)
+            self._transport.write(encode_response(response, is_kept_alive=False))
+            self._transport.close()
 
 
 def _make_client(transport: asyncio.Transport, request: Request) -> Client:
@@ -68,7 +67,7 @@ def _make_client(transport: asyncio.Transport, request: Request) -> Client:
         connection_id=events.make_id(),
         connected_at_ms=int(now() * 1000),
         domain_name=request.find_header("host") or f"{host}:{port}",
-        source_ip=transport.get_extra_info("peername")[0],
+        source_ip=(transport.get_extra_info("peername") or _GONE)[0],
         user_agent=request.find_header("user-agent"),
     )
 

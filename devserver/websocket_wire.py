@@ -20,7 +20,7 @@ from devserver.http_messages import Request
 MAX_FRAME_BYTES = 32 * 1024
 """Source: developer guide, limits of WebSocket APIs (facts 50)."""
 
-CLOSE_TIMEOUT_SECONDS = 5
+CLOSE_TIMEOUT_SECONDS = 2
 """How long a client may take to answer a close frame, and to hang up."""
 
 NO_STATUS = (1005, "Client-side close frame status not set")
@@ -69,7 +69,7 @@ class WebSocketWire(asyncio.Protocol):
             max_size=(MAX_MESSAGE_BYTES, MAX_FRAME_BYTES),
             logger=_LOGGER,
         )
-        self._fragments: list[bytes] = []
+        self._fragments = bytearray()
         self._pauses = 0
         self._end: tuple[int, str] | None = None
         self._close_timer: asyncio.TimerHandle | None = None
@@ -94,13 +94,13 @@ class WebSocketWire(asyncio.Protocol):
 
     def pause_reading(self) -> None:
         """Read no more, until each who asked for it has asked to read on."""
-        self._pauses += 1
-        if self._pauses == 1 and not self._transport.is_closing():
+        if self._core.state is State.OPEN:
+            self._pauses += 1
             self._transport.pause_reading()
 
     def resume_reading(self) -> None:
         """Read on, when nobody else wants a pause."""
-        self._pauses -= 1
+        self._pauses = max(0, self._pauses - 1)
         if self._pauses == 0 and not self._transport.is_closing():
             self._transport.resume_reading()
 
@@ -139,9 +139,9 @@ class WebSocketWire(asyncio.Protocol):
         if frame.opcode is Opcode.TEXT and frame.fin:
             self._message_received(frame.data)
         elif frame.opcode is Opcode.TEXT or frame.opcode is Opcode.CONT:
-            self._fragments.append(bytes(frame.data))
+            self._fragments += frame.data
             if frame.fin:
-                message, self._fragments = b"".join(self._fragments), []
+                message, self._fragments = self._fragments, bytearray()
                 self._message_received(message)
         elif frame.opcode is Opcode.BINARY:
             self._fail(1003, "Binary frames are not supported")
@@ -181,16 +181,14 @@ class WebSocketWire(asyncio.Protocol):
         """Hang up. Half at first when the client may still send: unread bytes would reset it."""
         if self._core.close_rcvd is not None:
             self._transport.close()
-        elif self._transport.can_write_eof():
+        elif not self._transport.is_closing():
             self._transport.write_eof()
 
     def _expect_end(self) -> None:
         """Close for everybody else now, and for the client when it has had its time."""
         self._connection.close(*(self._end or NETWORK_LOSS))
-        if self._pauses:
-            self._pauses = 0
-            if not self._transport.is_closing():
-                self._transport.resume_reading()
+        self._pauses = 0
+        self.resume_reading()
         if self._close_timer is None:
             self._close_timer = self._loop.call_later(CLOSE_TIMEOUT_SECONDS, self._transport.abort)
 
