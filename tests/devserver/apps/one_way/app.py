@@ -1,0 +1,25 @@
+"""An application with no authorizer, whose routes have no responses."""
+
+from chalice import Chalice
+
+app = Chalice(app_name="one_way")
+app.experimental_feature_flags.update(["WEBSOCKETS"])
+EVENTS = []
+
+
+@app.on_ws_connect()
+def connect(event):
+    EVENTS.append(event.to_dict())
+
+
+@app.on_ws_message()
+def message(event):
+    EVENTS.append(event.to_dict())
+    if event.body == "raise":
+        raise RuntimeError
+    return {"statusCode": 200, "body": "nobody gets to see this"}
+
+
+@app.lambda_function()
+def events(event, context):
+    return EVENTS

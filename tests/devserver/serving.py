@@ -1,0 +1,158 @@
+"""A devserver in a process of its own, and what a test asks of it."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode, urlsplit
+from uuid import uuid4
+
+import boto3
+from botocore.config import Config
+from websockets.sync.client import ClientConnection, connect
+
+APPS = Path(__file__).parent / "apps"
+ROOT = Path(__file__).parents[2]
+SECONDS = 15
+
+
+class Output:
+    """The lines of a stream, which is read as they come."""
+
+    def __init__(self, stream: Any) -> None:
+        self.lines: list[str] = []
+        self._changed = threading.Condition()
+        self._thread = threading.Thread(target=self._read, args=(stream,), daemon=True)
+        self._thread.start()
+
+    def wait_for(self, text: str, count: int = 1) -> str:
+        """Return the first line with the text, when there are so many of them."""
+        with self._changed:
+            found = self._changed.wait_for(lambda: self._find(text, count), SECONDS)
+            assert found, f"no {text!r} in {self.lines}"
+            return found[0]
+
+    def join(self) -> str:
+        """Return all of it, when the stream has ended."""
+        self._thread.join(SECONDS)
+        return "".join(self.lines)
+
+    def _find(self, text: str, count: int) -> list[str]:
+        found = [line for line in self.lines if text in line]
+        return found if len(found) >= count else []
+
+    def _read(self, stream: Any) -> None:
+        with stream:
+            for line in stream:
+                with self._changed:
+                    self.lines.append(line)
+                    self._changed.notify_all()
+
+
+class Server:
+    """A running devserver."""
+
+    def __init__(self, project: Path, *arguments: str, **environment: str) -> None:
+        command = [sys.executable, "-m", "devserver", "--no-aws", "--port", "0"]
+        self.process = subprocess.Popen(
+            [*command, "--project", str(project), *arguments],
+            cwd=ROOT,
+            env={**os.environ, **_DUMMY_CREDENTIALS, **environment},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        self.out = Output(self.process.stdout)
+        self.err = Output(self.process.stderr)
+        self._clients: dict[str, Any] = {}
+
+    def wait_until_ready(self) -> None:
+        self.url = self.out.wait_for("ready: ").removeprefix("ready: ").strip()
+        self.stage = urlsplit(self.url).path.strip("/")
+        self.address = (str(urlsplit(self.url).hostname), int(urlsplit(self.url).port or 0))
+        self.http_url = f"http://{self.address[0]}:{self.address[1]}"
+
+    def stop(self, number: int = signal.SIGINT) -> int:
+        """Interrupt the server and return its exit code."""
+        for client in self._clients.values():
+            client.close()
+        self.process.send_signal(number)
+        code = self.process.wait(SECONDS)
+        self.out.join()
+        self.err.join()
+        return code
+
+    def connect(
+        self, principal: str = "", *, headers: Any = None, **query: str
+    ) -> ClientConnection:
+        if principal:
+            query["principal"] = principal
+        url = f"{self.url}?{urlencode(query)}" if query else self.url
+        return connect(url, additional_headers=headers, max_size=None, open_timeout=SECONDS)
+
+    def raw(self) -> socket.socket:
+        return socket.create_connection(self.address, timeout=SECONDS)
+
+    @property
+    def connections(self) -> Any:
+        return self._client("apigatewaymanagementapi", f"{self.http_url}/{self.stage}")
+
+    @property
+    def functions(self) -> Any:
+        return self._client("lambda", self.http_url)
+
+    def invoke(self, function: str, **event: Any) -> Any:
+        """Run one of the application's functions and return what it returns."""
+        name = f"{self.app_name}-{self.stage}-{function}"
+        response = self.functions.invoke(FunctionName=name, Payload=json.dumps(event))
+        payload = json.load(response["Payload"])
+        assert "FunctionError" not in response, payload
+        return payload
+
+    def next_event(self, route: str, principal: str, seconds: float = 10) -> Any:
+        return self.invoke("next_event", route=route, principal=principal, seconds=seconds)
+
+    app_name = "recorder"
+
+    def _client(self, service: str, endpoint: str) -> Any:
+        if service not in self._clients:
+            self._clients[service] = boto3.client(
+                service,
+                endpoint_url=endpoint,
+                region_name="us-east-1",
+                aws_access_key_id="test",
+                aws_secret_access_key="test",
+                config=Config(retries={"total_max_attempts": 1}, max_pool_connections=64),
+            )
+        return self._clients[service]
+
+
+_DUMMY_CREDENTIALS = {
+    "AWS_ACCESS_KEY_ID": "test",
+    "AWS_SECRET_ACCESS_KEY": "test",
+    "AWS_DEFAULT_REGION": "us-east-1",
+}
+
+
+@contextmanager
+def serving(project: Path | str, *arguments: str, **environment: str) -> Iterator[Server]:
+    """Serve one of the applications beside this file, or a project elsewhere."""
+    server = Server(APPS / project, *arguments, **environment)
+    try:
+        server.wait_until_ready()
+        yield server
+    finally:
+        if server.process.poll() is None:
+            server.stop()
+
+
+def unique() -> str:
+    """Make a principal or a name that no other test uses."""
+    return uuid4().hex

@@ -1,0 +1,189 @@
+"""The command: how it starts, how it stops, and what it says meanwhile."""
+
+import re
+import signal
+import socket
+import time
+from pathlib import Path
+
+import pytest
+from websockets.exceptions import ConnectionClosed
+
+from tests.devserver.serving import SECONDS, Server, serving
+
+
+def fail(project: Path, *arguments: str) -> str:
+    """Start a server that cannot start, and return what it says of that."""
+    server = Server(project, *arguments)
+    assert server.process.wait(SECONDS) == 1
+    assert server.out.join() == ""
+    return server.err.join()
+
+
+def write_project(folder: Path, app: str, config: str = '{"app_name": "x"}') -> Path:
+    (folder / ".chalice").mkdir()
+    (folder / ".chalice" / "config.json").write_text(config)
+    (folder / "app.py").write_text(app)
+    return folder
+
+
+def test_a_port_that_is_taken_is_said_in_a_line(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        said = fail(tmp_path, "--port", str(taken.getsockname()[1]))
+    assert said.count("\n") == 1
+    assert "Address already in use" in said
+
+
+def test_a_folder_without_a_project_is_said_in_a_line(tmp_path: Path) -> None:
+    said = fail(tmp_path)
+    assert said.count("\n") == 1
+    assert "config.json" in said
+
+
+@pytest.mark.parametrize(
+    ("app", "expected"),
+    [
+        ("import nowhere_to_be_found", "ModuleNotFoundError"),
+        ("def broken(:", "SyntaxError"),
+        ("", "has no attribute 'app'"),
+        ("raise SystemExit(3)", "SystemExit"),
+        (
+            "from chalice import Chalice\napp = Chalice('x')\n"
+            "@app.on_ws_message()\ndef message(event): pass\n",
+            "experimental_feature_flags",
+        ),
+    ],
+)
+def test_an_app_that_does_not_import_is_said(tmp_path: Path, app: str, expected: str) -> None:
+    assert expected in fail(write_project(tmp_path, app))
+
+
+def test_an_authorizer_that_is_not_there_is_said(tmp_path: Path) -> None:
+    config = '{"app_name": "x", "websocket_api": {"authorizer_function": "nobody"}}'
+    app = "from chalice import Chalice\napp = Chalice('x')\n"
+    assert "nobody" in fail(write_project(tmp_path, app, config))
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_ends_connections_and_lets_disconnect_run(tmp_path: Path, number: int) -> None:
+    record = tmp_path / "record"
+    with serving("recorder", RECORD_FILE=str(record)) as server, server.connect() as client:
+        client.send("sleep 0.3")
+        client.send("hello")
+        assert client.recv() == "sleep 0.3"
+        client.send("sleep 0.5")
+        assert client.recv() == "hello"
+        code = server.stop(number)
+        with pytest.raises(ConnectionClosed) as closed:
+            client.recv()
+
+    assert code == 0
+    assert closed.value.rcvd is not None
+    assert closed.value.rcvd.code == 1001
+    assert record.read_text() == "1001\n"
+    said = re.sub(
+        r"\S+ #1 \$disconnect failed\n(.*\n)*RuntimeError: nobody.*\n", "", server.err.join()
+    )
+    assert said == ""
+
+
+def test_a_second_interrupt_does_not_wait_for_handlers_that_hang() -> None:
+    with serving("recorder") as server, server.connect() as client:
+        client.send("wait x")
+        server.invoke("next_started", name="x")
+        started = time.monotonic()
+        server.process.send_signal(signal.SIGINT)
+        with pytest.raises(ConnectionClosed):
+            client.recv()
+        assert server.stop() == 0
+        assert time.monotonic() - started < 4
+
+
+def test_a_disconnect_handler_reaches_the_server_while_it_stops(tmp_path: Path) -> None:
+    app = """
+import os
+from pathlib import Path
+from urllib.error import HTTPError
+from urllib.request import urlopen
+from chalice import Chalice
+app = Chalice("x")
+app.experimental_feature_flags.update(["WEBSOCKETS"])
+
+@app.on_ws_disconnect()
+def disconnect(event):
+    url = os.environ["AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI"] + "/@connections/"
+    try:
+        urlopen(url + event.connection_id)
+    except HTTPError as error:
+        Path(os.environ["RECORD_FILE"]).write_text(str(error.code))
+"""
+    record = tmp_path / "record"
+    with serving(write_project(tmp_path, app), RECORD_FILE=str(record)) as server, server.connect():
+        server.stop()
+    assert record.read_text() == "410"
+
+
+def test_the_only_line_before_events_is_that_it_is_ready() -> None:
+    with serving("recorder") as server:
+        assert server.out.lines == [f"ready: ws://127.0.0.1:{server.address[1]}/local\n"]
+
+
+def test_the_log_has_a_line_per_event_and_no_secret(principal: str) -> None:
+    with serving("recorder") as server:
+        with server.connect(principal, token="t0p-secret") as client:
+            client.send("id")
+            connection_id = client.recv()
+            client.send("s3cret-body")
+            client.recv()
+            server.connections.post_to_connection(ConnectionId=connection_id, Data=b"p0st")
+        server.out.wait_for("$disconnect")
+        said = "".join(server.out.lines[1:])
+
+    names = [line.split(" ", 1)[1].rsplit(" ", 2)[0] for line in said.splitlines()]
+    assert names == [
+        "#1 authorizer allow",
+        "#1 $connect 200",
+        "#1 $default replied",
+        "#1 $default replied",
+        "#1 @connections POST 200",
+        "#1 $disconnect 1000 failed",
+    ]
+    for secret in (connection_id, principal, "t0p-secret", "s3cret-body", "p0st", "127.0.0.1"):
+        assert secret not in said
+
+
+def test_quiet_logs_no_events() -> None:
+    with serving("recorder", "--quiet") as server, server.connect() as client:
+        client.send("hello")
+        client.recv()
+        server.stop()
+    assert len(server.out.lines) == 1
+
+
+def test_the_environment_wins_over_the_configuration() -> None:
+    with serving("recorder") as server, server.connect() as client:
+        client.send("environment GREETING")
+        assert client.recv() == "from config.json"
+    with serving("recorder", GREETING="mine") as server, server.connect() as client:
+        client.send("environment GREETING")
+        assert client.recv() == "mine"
+
+
+def test_the_application_is_led_to_this_server(server: Server) -> None:
+    expected = {
+        "AWS_ENDPOINT_URL_LAMBDA": server.http_url,
+        "AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI": f"{server.http_url}/local",
+        "AWS_REGION": "us-east-1",
+    }
+    with server.connect() as client:
+        for name, value in expected.items():
+            client.send(f"environment {name}")
+            assert client.recv() == value
+
+
+def test_the_server_is_small_for_it_imports_no_botocore() -> None:
+    with serving("recorder") as server:
+        maps = Path(f"/proc/{server.process.pid}/status").read_text()
+        resident = re.search(r"VmRSS:\s+(\d+) kB", maps)
+    assert resident is not None
+    assert int(resident[1]) < 45 * 1024

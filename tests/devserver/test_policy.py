@@ -1,0 +1,101 @@
+"""What an authorizer's policy allows, and which are none."""
+
+from typing import Any
+
+import pytest
+
+from devserver.policy import InvalidResult, authorizer_context, is_allowed
+
+ARN = "arn:aws:execute-api:us-east-1:000000000000:devserver0/local/$connect"
+
+
+def result(*statements: Any, **more: Any) -> dict[str, Any]:
+    return {"principalId": "x", "policyDocument": {"Statement": list(statements)}, **more}
+
+
+def statement(
+    effect: str = "Allow", action: Any = "execute-api:Invoke", resource: Any = ARN
+) -> Any:
+    return {"Effect": effect, "Action": action, "Resource": resource}
+
+
+@pytest.mark.parametrize(
+    "held",
+    [
+        None,
+        "Allow",
+        [],
+        {},
+        {"principalId": "x"},
+        {"principalId": "x", "policyDocument": "Allow"},
+        {"policyDocument": {"Statement": [statement()]}},
+        {"principalId": 7, "policyDocument": {"Statement": [statement()]}},
+        {"principalId": "x", "policyDocument": {}},
+        result("Allow"),
+        result({"Effect": "Allow", "Action": "*"}),
+        result({"Effect": "Allow", "Resource": "*"}),
+        result(statement("allow")),
+        result(statement(action=[])),
+        result(statement(resource=[7])),
+        result({**statement(), "Condition": {}}),
+        result(statement(), padding="x" * 8 * 1024),
+    ],
+)
+def test_what_is_no_policy_is_invalid(held: Any) -> None:
+    with pytest.raises(InvalidResult):
+        is_allowed(held, ARN)
+
+
+@pytest.mark.parametrize(
+    "held",
+    [
+        result(),
+        result(statement("Deny")),
+        result(statement(action="execute-api:ManageConnections")),
+        result(statement(action="lambda:*")),
+        result(statement(resource="arn:aws:execute-api:*:*:devserver0/local/*/*")),
+        result(statement(resource=ARN.replace("local", "prod"))),
+        result(statement(resource=ARN + "x")),
+        result(statement(), statement("Deny", "*", "*")),
+        result(statement("Deny", resource="*$connect"), statement()),
+        result(statement(resource=ARN.upper())),
+    ],
+)
+def test_what_is_not_allowed_or_is_denied_is_refused(held: Any) -> None:
+    assert not is_allowed(held, ARN)
+
+
+@pytest.mark.parametrize(
+    "held",
+    [
+        result(statement()),
+        result(statement(action="*", resource="*")),
+        result(statement(action="execute-api:*")),
+        result(statement(action="EXECUTE-API:invoke")),
+        result(statement(action=["lambda:x", "execute-api:Inv?ke"])),
+        result(statement(resource=["x", "arn:aws:execute-api:*:*:devserver0/local/*"])),
+        result(statement(resource="arn:*/$connect")),
+        result(statement(), statement("Deny", resource="arn:aws:execute-api:*:*:other/*")),
+        {"principalId": "x", "policyDocument": {"Statement": statement()}},
+    ],
+)
+def test_what_matches_is_allowed(held: Any) -> None:
+    assert is_allowed(held, ARN)
+
+
+@pytest.mark.parametrize("context", [{"a": {}}, {"a": []}, {"a": None}, ["a"], "a"])
+def test_a_context_of_more_than_scalars_is_invalid(context: Any) -> None:
+    with pytest.raises(InvalidResult):
+        authorizer_context(result(context=context), 0)
+
+
+def test_scalars_of_a_context_become_text() -> None:
+    context = {"a": True, "b": 1, "c": 1.5, "d": "x"}
+    assert authorizer_context(result(context=context), 7) == {
+        "a": "true",
+        "b": "1",
+        "c": "1.5",
+        "d": "x",
+        "principalId": "x",
+        "integrationLatency": 7,
+    }
