@@ -4,7 +4,8 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -116,3 +117,10 @@ def refused_with(target: Target, headers: dict[str, str] | None = None, **query:
             raise AssertionError("the handshake was not refused")
     except InvalidStatus as refusal:
         return refusal.response.status_code
+
+
+def until(holds: Callable[[], bool]) -> None:
+    """Ask again until something that other events have to bring about holds."""
+    deadline = time.monotonic() + WAIT_SECONDS
+    while not holds():
+        assert time.monotonic() < deadline, "it never came to hold"

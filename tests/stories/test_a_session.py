@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.stories.target import Client, Target, client
+from tests.stories.target import Client, Target, client, until
 
 Open = Callable[..., Client]
 
@@ -189,12 +189,3 @@ def test_one_speaker_may_hold_two_sessions(open_client: Open, token: str) -> Non
     assert first["sessionId"] != second["sessionId"]
     assert one.ask(action="endSession")["sessionId"] == first["sessionId"]
     assert count(two) == 0
-
-
-def until(holds: Callable[[], bool]) -> None:
-    """Ask again until something that needs another event to be handled holds."""
-    import time
-
-    deadline = time.monotonic() + 10
-    while not holds():
-        assert time.monotonic() < deadline, "it never came to hold"
