@@ -80,8 +80,8 @@ class Client:
         self.connection.send(json.dumps(command))
         return self.hear()
 
-    def say(self, text: str | bytes) -> dict[str, Any]:
-        """Send a frame as it stands, and wait for the answer."""
+    def say(self, text: str | bytes | list[str]) -> dict[str, Any]:
+        """Send a frame, or a message in several frames, as it stands, and wait for the answer."""
         self.connection.send(text)
         return self.hear()
 

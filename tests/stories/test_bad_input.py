@@ -62,9 +62,8 @@ def test_a_bad_frame_is_answered_by_its_code_and_changes_nothing(
 
 
 def closed_with(client: Client, frame: str | bytes | list[str]) -> int:
-    client.connection.send(frame)
     with pytest.raises(ConnectionClosed) as closed:
-        client.hear()
+        client.say(frame)
     assert closed.value.rcvd
     return closed.value.rcvd.code
 
