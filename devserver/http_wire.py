@@ -9,6 +9,7 @@ from devserver.admission import Admission, refusal_body
 from devserver.gateway import Gateway
 from devserver.http_messages import Request, Response, encode_response
 from devserver.http_parser import RequestParser
+from devserver.reading import ReadingProtocol
 from devserver.upgrade import PendingUpgrade
 
 REQUEST_TIMEOUT_SECONDS = 10
@@ -21,7 +22,7 @@ MAX_WAITING_REQUESTS = 64
 """Requests that a client may send ahead of their answers before no more is read."""
 
 
-class HttpWire(asyncio.Protocol):
+class HttpWire(ReadingProtocol):
     """One TCP connection that speaks HTTP/1.1: requests are answered in the order they came."""
 
     def __init__(self, gateway: Gateway, wires: set["HttpWire"]) -> None:

@@ -16,6 +16,7 @@ from websockets.server import ServerProtocol
 
 from devserver.connection import MAX_MESSAGE_BYTES, NETWORK_LOSS, Connection
 from devserver.http_messages import Request
+from devserver.reading import ReadingProtocol
 
 MAX_FRAME_BYTES = 32 * 1024
 """Source: developer guide, limits of WebSocket APIs (facts 50)."""
@@ -57,7 +58,7 @@ def encode_acceptance(response: WebSocketResponse, subprotocol: str | None) -> b
     return response.serialize()
 
 
-class WebSocketWire(asyncio.Protocol):
+class WebSocketWire(ReadingProtocol):
     """An open WebSocket on a transport that an HTTP request has brought here."""
 
     def __init__(self, transport: asyncio.Transport, connection: Connection) -> None:
