@@ -23,16 +23,20 @@ if TYPE_CHECKING:
     from chalicelib.sessions import Sessions
     from chalicelib.store import Store
 
-CONNECT_TIMEOUT_SECONDS: Final = 1
+CONNECT_TIMEOUT_SECONDS: Final = 2
+"""Long enough for TCP to send a lost SYN again, after 1 s. Source: RFC 6298, section 2.1."""
+
 READ_TIMEOUT_SECONDS: Final = 3
 ATTEMPTS: Final = 3
-"""Of one AWS request: with its waits about 13 s at worst, within the integration's 29 s."""
+"""Of one AWS request: with its waits about 16 s at worst, within the integration's 29 s."""
 
 INVITE_CODE_BYTES: Final = 12
 """Of randomness: sixteen characters in a link or a QR code, beyond guessing."""
 
-POOL_CONNECTIONS: Final = 64
-"""Kept open to one service. The local server runs many events in one process."""
+POOL_CONNECTIONS: Final = 1000
+"""Kept open to one service at most, each opened when it is needed: in Lambda one, or one for each
+thread of a fan-out; on the local server one for each of its handlers at work.
+"""
 
 
 _Built = TypeVar("_Built")
