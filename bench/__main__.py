@@ -1,0 +1,66 @@
+"""The command: `python -m bench [gateway|application|cold]...` measures all, or the named parts."""
+
+import argparse
+import signal
+import sys
+from collections.abc import Callable
+
+from bench import report
+from bench.report import Row
+
+INTERRUPTED = 130
+"""Source: what shells make of SIGINT, 128 + 2."""
+
+
+def main() -> int:
+    """Measure; return 1 if a target was missed, or anything failed or was lost."""
+    parser = argparse.ArgumentParser(prog="bench", description=__doc__)
+    parser.add_argument("parts", nargs="*", choices=[*_PARTS, "all"], default="all")
+    named = parser.parse_args().parts
+    names = list(_PARTS) if "all" in named else list(dict.fromkeys(named))
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        return _measure(names)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+
+
+def _measure(names: list[str]) -> int:
+    print(report.LEGEND)
+    rows = [row for name in names for row in _PARTS[name]()]
+    report.print_verdict(rows)
+    return 0 if all(row.is_met for row in rows) else 1
+
+
+def _measure_gateway() -> list[Row]:
+    from bench import gateway
+
+    return gateway.measure()
+
+
+def _measure_application() -> list[Row]:
+    from bench import application
+
+    return application.measure()
+
+
+def _measure_cold_starts() -> list[Row]:
+    from bench import cold_start
+
+    return cold_start.measure()
+
+
+_PARTS: dict[str, Callable[[], list[Row]]] = {
+    "gateway": _measure_gateway,
+    "application": _measure_application,
+    "cold": _measure_cold_starts,
+}
+
+
+def _interrupt(*_args: object) -> None:
+    """End as Ctrl-C does, so that the children end too."""
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    sys.exit(main())

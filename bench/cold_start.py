@@ -1,0 +1,102 @@
+"""The CPU that a cold start takes: each Lambda function's, beside two Chalice applications.
+
+Each start is an interpreter of its own that imports app.py with the environment that Lambda gives
+the function, which builds what the handler needs. The bytecode is warm, as in the packaged zip.
+"""
+
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench import report
+from bench.report import Row, Target
+from bench.servers import ROOT, TRIVIAL
+from devserver.aws import embedded_aws
+
+ROUNDS = 9
+FUNCTIONS = ("authorizer", "connect", "message", "disconnect", "outcome")
+BOTO3_CLIENTS = Path(__file__).parent / "boto3_clients"
+START_SECONDS = 60
+
+# Prints: the CPU milliseconds of the interpreter's own start, those of the import, the peak of
+# memory in KiB, and how many of boto3's and botocore's modules were imported. Nothing is imported
+# here that app.py would then get for nothing. Not ru_maxrss: it has the parent's peak in it.
+_CHILD = """
+import resource, sys
+def cpu_ms():
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return (used.ru_utime + used.ru_stime) * 1000
+started = cpu_ms()
+import app
+ended = cpu_ms()
+peak = next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM:"))
+names = [name for name in sys.modules if name.partition(".")[0] in ("boto3", "botocore")]
+print(started, ended - started, peak, len(names))
+"""
+
+
+class NotImported(Exception):
+    """The child failed; holds the end of what it said."""
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """What one cold start took."""
+
+    interpreter_ms: float
+    import_ms: float
+    peak_mib: float
+    boto3_modules: int
+
+
+def measure() -> list[Row]:
+    """Measure and print. Raises: EmbeddedAwsError, NotImported."""
+    report.print_section("Cold starts")
+    with embedded_aws(ROOT, "bench", "cold") as aws:
+        environment = {**aws, "OUTCOME_FUNCTION": "bench-cold-outcome", "LOG_LEVEL": "ERROR"}
+        return _measure(environment)
+
+
+def _measure(environment: dict[str, str]) -> list[Row]:
+    interpreter = Row("the interpreter's own start, in none of those below")
+    nothing = Row("a Chalice application that does nothing")
+    clients = Row("one that makes both boto3 clients", yardstick=nothing)
+    functions = {name: Row(name, yardstick=nothing) for name in FUNCTIONS}
+    functions["authorizer"].target = Target("ratio", "at most", 4)
+    modules = Row("authorizer", target=Target("median", "at most", 0))
+    for number in range(-1, ROUNDS):
+        start = _start(TRIVIAL, environment)
+        started = {
+            nothing.name: start,
+            clients.name: _start(BOTO3_CLIENTS, environment),
+            **{name: _start(ROOT, environment, f"app.{name}") for name in FUNCTIONS},
+        }
+        if number < 0:
+            continue  # The warm-up writes the bytecode.
+        interpreter.figures.append(start.interpreter_ms)
+        modules.figures.append(started["authorizer"].boto3_modules)
+        for row in (nothing, clients, *functions.values()):
+            row.figures.append(started[row.name].import_ms)
+            row.peak_mib = max(row.peak_mib or 0, started[row.name].peak_mib)
+    rows = [interpreter, nothing, clients, *functions.values()]
+    report.print_table(f"CPU, user and system, ms ({ROUNDS} rounds)", rows)
+    report.print_table("modules of boto3 and botocore that are imported", [modules])
+    return [*rows, modules]
+
+
+def _start(project: Path, environment: dict[str, str], handler: str | None = None) -> Start:
+    """Raises: NotImported."""
+    # Nothing of this process's environment, above all not PYTHONDONTWRITEBYTECODE.
+    run = subprocess.run(
+        [sys.executable, "-c", _CHILD],
+        cwd=project,
+        env={**environment, "_HANDLER": handler} if handler else environment,
+        capture_output=True,
+        text=True,
+        timeout=START_SECONDS,
+    )
+    if run.returncode != 0:
+        raise NotImported(f"{handler or project}: {run.stderr[-2000:]}")
+    interpreter_ms, import_ms, peak_kib, boto3_modules = map(float, run.stdout.split())
+    return Start(interpreter_ms, import_ms, peak_kib / 1024, int(boto3_modules))

@@ -1,0 +1,108 @@
+"""What was measured, and how it is printed: medians, extremes, ratios, targets. Pure but print."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from statistics import median
+from typing import Literal
+
+_NAME_WIDTH = 56
+_COLUMNS = f"{{:<{_NAME_WIDTH}}}{{:>9}}{{:>9}}{{:>9}}{{:>7}}  {{:<20}}{{:>7}}{{:>6}}{{:>10}}"
+
+LEGEND = """\
+Rounds are interleaved: yardstick, measured, yardstick, ...; min and max are of rounds.
+ratio: to the yardstick's round beside it, the median over the rounds.
+failed, lost: of all rounds; one is enough for a target to count as missed.
+peak MiB: the most that the process has had in memory until then (VmHWM)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A bound for the ratio to the yardstick, or for the median itself."""
+
+    of: Literal["ratio", "median"]
+    bound: Literal["at most", "at least"]
+    limit: float
+
+    def is_met(self, row: "Row") -> bool:
+        value = row.median if self.of == "median" else row.ratio
+        if value is None:
+            return False
+        return value <= self.limit if self.bound == "at most" else value >= self.limit
+
+    def __str__(self) -> str:
+        return f"{self.of} {'<=' if self.bound == 'at most' else '>='} {self.limit:,g}"
+
+
+@dataclass(slots=True)
+class Row:
+    """One thing measured, a figure for each round, and what went wrong meanwhile."""
+
+    name: str
+    figures: list[float] = field(default_factory=list)
+    yardstick: "Row | None" = None
+    target: Target | None = None
+    failed: int = 0
+    lost: int = 0
+    peak_mib: float | None = None
+
+    @property
+    def median(self) -> float:
+        return median(self.figures)
+
+    @property
+    def ratio(self) -> float | None:
+        """The median of the ratios of neighbouring rounds: what is noisy is noisy for both."""
+        if self.yardstick is None:
+            return None
+        pairs = zip(self.figures, self.yardstick.figures, strict=True)
+        return median(figure / yardstick for figure, yardstick in pairs)
+
+    @property
+    def is_clean(self) -> bool:
+        return self.failed == self.lost == 0
+
+    @property
+    def is_met(self) -> bool:
+        """Say whether the target is met; a row without one has nothing to miss but failures."""
+        return self.is_clean and (self.target is None or self.target.is_met(self))
+
+
+def print_section(title: str) -> None:
+    print(f"\n{title}\n", flush=True)
+    heads = ("", "median", "min", "max", "ratio", "target", "failed", "lost", "peak MiB")
+    print(_COLUMNS.format(*heads), flush=True)
+
+
+def print_table(title: str, rows: Sequence[Row]) -> None:
+    print(title)
+    for row in rows:
+        print(_line(row).rstrip(), flush=True)
+
+
+def print_verdict(rows: Sequence[Row]) -> None:
+    targets = [row for row in rows if row.target is not None]
+    met = sum(row.is_met for row in targets)
+    failed, lost = sum(row.failed for row in rows), sum(row.lost for row in rows)
+    print(f"\n{met} of {len(targets)} targets met; {failed} failed, {lost} lost")
+
+
+def _line(row: Row) -> str:
+    verdict = "" if row.target is None else f"{row.target} {'met' if row.is_met else 'MISSED'}"
+    return _COLUMNS.format(
+        f"  {row.name}",
+        _format(row.median),
+        _format(min(row.figures)),
+        _format(max(row.figures)),
+        "" if row.ratio is None else f"{row.ratio:.2f}",
+        verdict,
+        row.failed,
+        row.lost,
+        "" if row.peak_mib is None else f"{row.peak_mib:.0f}",
+    )
+
+
+def _format(figure: float) -> str:
+    """Format to three digits that mean something."""
+    decimals = 0 if figure <= 0 else max(0, 2 - math.floor(math.log10(figure)))
+    return f"{figure:,.{decimals}f}"
