@@ -6,6 +6,7 @@ checked.
 
 import re
 from datetime import UTC, datetime
+from functools import lru_cache
 from urllib.parse import unquote
 
 from devserver.connection import MAX_MESSAGE_BYTES, NORMAL_CLOSURE, BufferFull, Connection
@@ -18,18 +19,25 @@ _CONNECTION_ID = re.compile(r"[A-Za-z0-9_-]{15}=")
 def respond(gateway: Gateway, request: Request, quoted_id: str) -> Response:
     """Answer a request for the connection whose id, url-encoded, stands in the path."""
     started = gateway.loop.time()
-    connection_id = unquote(quoted_id)
-    connection = gateway.find_connection(connection_id)
+    connection_id = _find_id(quoted_id)
+    connection = None if connection_id is None else gateway.find_connection(connection_id)
     response = _respond(gateway, request, connection_id, connection)
     ordinal = None if connection is None else connection.ordinal
     gateway.log.event(ordinal, f"@connections {request.method}", response.status, started)
     return response
 
 
+@lru_cache(maxsize=1024)
+def _find_id(quoted_id: str) -> str | None:
+    """Unquote a connection's id; None if it cannot be one. A fan-out asks for the same again."""
+    connection_id = unquote(quoted_id)
+    return connection_id if _CONNECTION_ID.fullmatch(connection_id) else None
+
+
 def _respond(
-    gateway: Gateway, request: Request, connection_id: str, connection: Connection | None
+    gateway: Gateway, request: Request, connection_id: str | None, connection: Connection | None
 ) -> Response:
-    if not _CONNECTION_ID.fullmatch(connection_id):
+    if connection_id is None:
         return error_response(400, "BadRequestException", "Invalid connectionId")
     if request.method == "POST" and len(request.body) > MAX_MESSAGE_BYTES:
         return error_response(413, "PayloadTooLargeException", "Payload too large")

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cache
 from http import HTTPStatus
 from typing import Any
 
@@ -53,19 +54,21 @@ def error_response(status: int, error_type: str, message: str) -> Response:
 
 def encode_response(response: Response, *, is_kept_alive: bool) -> bytes:
     """Encode a response of HTTP/1.1; only one with a body or an error has a type."""
-    lines = [
-        f"HTTP/1.1 {response.status} {_phrase(response.status)}",
-        f"x-amzn-RequestId: {make_id()}",
-        *(f"{name}: {value}" for name, value in response.headers.items()),
-    ]
+    headers = "".join([f"{name}: {value}\r\n" for name, value in response.headers.items()])
     if response.status != HTTPStatus.NO_CONTENT:
-        lines.append(f"Content-Type: application/json\r\nContent-Length: {len(response.body)}")
-    lines.append(f"Connection: {'keep-alive' if is_kept_alive else 'close'}\r\n\r\n")
-    return "\r\n".join(lines).encode("latin-1") + response.body
+        headers += f"Content-Type: application/json\r\nContent-Length: {len(response.body)}\r\n"
+    start = _start_line(response.status, is_kept_alive)
+    return (
+        f"{start}x-amzn-RequestId: {make_id()}\r\n{headers}\r\n".encode("latin-1") + response.body
+    )
 
 
-def _phrase(status: int) -> str:
+@cache
+def _start_line(status: int, is_kept_alive: bool) -> str:
+    """Begin a response: the status line, and whether the connection stays."""
     try:
-        return HTTPStatus(status).phrase
+        phrase = HTTPStatus(status).phrase
     except ValueError:
-        return ""
+        phrase = ""
+    stay = "keep-alive" if is_kept_alive else "close"
+    return f"HTTP/1.1 {status} {phrase}\r\nConnection: {stay}\r\n"
