@@ -54,10 +54,6 @@ class KeySet:
                 self._refetch_unless_recent(key_id)
         return self._keys.get(key_id)
 
-    def warm(self) -> None:
-        """Fetch the keys before the first token comes."""
-        self.find("")
-
     def _refetch_unless_recent(self, key_id: str) -> None:
         pause_seconds = REFETCH_SECONDS if self._keys else EMPTY_REFETCH_SECONDS
         if key_id in self._keys or self._clock() - self._fetched_at < pause_seconds:

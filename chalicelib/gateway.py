@@ -4,7 +4,7 @@ Who is told what is decided in sessions. A gone receiver is `Gone`, never an err
 """
 
 import json
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -85,7 +85,8 @@ class Outcomes:
     Source: "How do I troubleshoot 410 Gone errors", AWS Knowledge Center.
     """
 
-    def __init__(self, client: "LambdaClient", function_name: str) -> None:
+    def __init__(self, client: "Callable[[], LambdaClient]", function_name: str) -> None:
+        """`client` is asked for when there is an outcome: three of four functions have none."""
         self._client = client
         self._function_name = function_name
 
@@ -95,7 +96,7 @@ class Outcomes:
         """
         event = {"connectionId": connection_id, "endpointUrl": endpoint_url, "message": text}
         try:
-            self._client.invoke(
+            self._client().invoke(
                 FunctionName=self._function_name,
                 InvocationType="Event",
                 Payload=json.dumps(event),

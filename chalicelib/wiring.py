@@ -17,6 +17,7 @@ from chalicelib.settings import Settings, read_cognito_settings, read_log_level,
 if TYPE_CHECKING:
     from boto3.session import Session as BotoSession
     from botocore.config import Config
+    from mypy_boto3_lambda import LambdaClient
 
     from chalicelib.auth import Authorizer
     from chalicelib.dispatch import Dispatcher
@@ -66,7 +67,10 @@ def start() -> None:
     handler = os.environ.get("_HANDLER")
     if handler == "app.authorizer":
         authorizer()
-    elif handler and (endpoint_url := _settings().connections_endpoint_url):
+        return
+    if handler == "app.connect":
+        _lambda()
+    if handler and (endpoint_url := _settings().connections_endpoint_url):
         _dispatcher(endpoint_url)
     elif handler:
         from chalicelib import dispatch  # noqa: F401
@@ -79,8 +83,9 @@ def authorizer() -> "Authorizer":
     from chalicelib.auth import Authorizer, KeySet, TokenVerifier, fetch_key_set
 
     settings = read_cognito_settings(os.environ)
+    # Fetched for the first token, not here: a hall of listeners starts hundreds of authorizers
+    # that never see one, and Cognito need not answer each.
     keys = KeySet(lambda: fetch_key_set(settings.key_set_url), time.monotonic)
-    keys.warm()
     return Authorizer(TokenVerifier(keys, settings.issuer, settings.client_id))
 
 
@@ -128,12 +133,15 @@ def _dispatcher(endpoint_url: str) -> "Dispatcher":
 
     return Dispatcher(
         sessions=sessions(endpoint_url),
-        outcomes=Outcomes(
-            _boto().client("lambda", config=_boto_config()), _settings().outcome_function
-        ),
+        outcomes=Outcomes(_lambda, _settings().outcome_function),
         endpoint_url=endpoint_url,
         clock=time.time,
     )
+
+
+@_once
+def _lambda() -> "LambdaClient":
+    return _boto().client("lambda", config=_boto_config())
 
 
 @_once

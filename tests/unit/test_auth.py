@@ -139,7 +139,7 @@ def test_known_keys_are_not_fetched_again() -> None:
 def test_unknown_key_ids_fetch_once_in_a_minute() -> None:
     issuer, clock = Issuer(), Clock()
     keys = KeySet(issuer, clock)
-    keys.warm()
+    keys.find("key-1")
     clock.now += 59
     for number in range(100):
         assert keys.find(f"guess-{number}") is None
@@ -153,7 +153,7 @@ def test_unknown_key_ids_fetch_once_in_a_minute() -> None:
 def test_a_new_key_is_found_and_a_withdrawn_one_forgotten() -> None:
     issuer, clock = Issuer(), Clock()
     keys = KeySet(issuer, clock)
-    keys.warm()
+    keys.find("key-1")
     issuer.keys = {"key-2": OTHER_KEY}
     clock.now += 60
     assert keys.find("key-2")
@@ -163,7 +163,7 @@ def test_a_new_key_is_found_and_a_withdrawn_one_forgotten() -> None:
 def test_a_failed_fetch_keeps_the_known_keys() -> None:
     issuer, clock = Issuer(), Clock()
     keys = KeySet(issuer, clock)
-    keys.warm()
+    keys.find("key-1")
     issuer.is_down = True
     clock.now += 60
     assert keys.find("key-2") is None
@@ -174,7 +174,7 @@ def test_a_failed_first_fetch_is_tried_again_soon_but_not_at_once() -> None:
     issuer, clock = Issuer(), Clock()
     issuer.is_down = True
     keys = KeySet(issuer, clock)
-    keys.warm()
+    keys.find("key-1")
     issuer.is_down = False
     assert keys.find("key-1") is None
     clock.now += 5

@@ -81,7 +81,7 @@ class FakeLambda:
 
 def test_an_outcome_is_handed_to_its_function_without_waiting_for_it() -> None:
     client: Any = FakeLambda()
-    Outcomes(client, "outcome-function").send("a=", "https://api/stage", '{"type": "x"}')
+    Outcomes(lambda: client, "outcome-function").send("a=", "https://api/stage", '{"type": "x"}')
     (invocation,) = client.invocations
     assert invocation["FunctionName"] == "outcome-function"
     assert invocation["InvocationType"] == "Event"
@@ -97,6 +97,6 @@ def test_an_outcome_that_cannot_be_handed_over_is_logged(
 ) -> None:
     telemetry.configure("INFO")
     client: Any = FakeLambda(aws_error("TooManyRequestsException"))
-    Outcomes(client, "outcome-function").send("a=", "https://api/stage", "{}")
+    Outcomes(lambda: client, "outcome-function").send("a=", "https://api/stage", "{}")
     line = json.loads(capsys.readouterr().out)
     assert (line["level"], line["operation"]) == ("ERROR", "outcome.send")

@@ -29,7 +29,7 @@ OUTSIDE: dict[str, set[str]] = {
     "auth": {"jwt"},
     "store": {"botocore", "mypy_boto3_dynamodb"},
     "gateway": {"botocore", "mypy_boto3_apigatewaymanagementapi", "mypy_boto3_lambda"},
-    "wiring": {"boto3", "botocore"},
+    "wiring": {"boto3", "botocore", "mypy_boto3_lambda"},
 }
 MODULES = sorted(path.stem for path in Path("chalicelib").glob("[!_]*.py"))
 
