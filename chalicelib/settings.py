@@ -30,7 +30,8 @@ class Settings:
     sessions_table: str
     connections_table: str
     outcome_function: str
-    connections_endpoint_url: str | None
+    connections_url: str | None
+    emulator_url: str | None
     max_listeners: int
     heartbeat_interval_seconds: int
     session_max_duration_seconds: int
@@ -70,14 +71,17 @@ def read_cognito_settings(environment: Mapping[str, str]) -> CognitoSettings:
 
 def read_settings(environment: Mapping[str, str]) -> Settings:
     """Read everything but Cognito. Raises: SettingError."""
+    emulator_url = environment.get("AWS_ENDPOINT_URL")
     duration_hours = _number(environment, "SESSION_MAX_DURATION_HOURS", default=2)
     return Settings(
         sessions_table=_text(environment, "SESSIONS_TABLE"),
         connections_table=_text(environment, "CONNECTIONS_TABLE"),
         outcome_function=_text(environment, "OUTCOME_FUNCTION"),
-        # boto3's own name. A custom domain has no stage in its path and so cannot be built
-        # from an event: then, and on a developer's machine, this says where @connections is.
-        connections_endpoint_url=environment.get("AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI"),
+        # The first is boto3's own name, for the local server. On AWS the stack sets the second: a
+        # domain of one's own has no stage in its path, so it cannot be built from an event.
+        connections_url=environment.get("AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI")
+        or (None if emulator_url else environment.get("CONNECTIONS_URL")),
+        emulator_url=emulator_url,
         max_listeners=_whole(environment, "MAX_LISTENERS_PER_SESSION", default=500),
         heartbeat_interval_seconds=_whole(environment, "HEARTBEAT_INTERVAL_SECONDS", default=30),
         session_max_duration_seconds=round(duration_hours * _SECONDS_PER_HOUR),

@@ -70,7 +70,7 @@ def start() -> None:
         return
     if handler == "app.connect":
         _lambda()
-    if handler and (endpoint_url := _settings().connections_endpoint_url):
+    if handler and (endpoint_url := _settings().connections_url):
         _dispatcher(endpoint_url)
     elif handler:
         from chalicelib import dispatch  # noqa: F401
@@ -91,11 +91,14 @@ def authorizer() -> "Authorizer":
 
 def dispatcher(event: Mapping[str, Any]) -> "Dispatcher":
     """Return the dispatcher for the API that an event comes from."""
-    context = event["requestContext"]
-    return _dispatcher(
-        _settings().connections_endpoint_url
-        or f"https://{context['domainName']}/{context['stage']}"
-    )
+    return _dispatcher(_settings().connections_url or _connections_url(event["requestContext"]))
+
+
+def _connections_url(context: Mapping[str, Any]) -> str:
+    if emulator_url := _settings().emulator_url:
+        # An emulator's domain names need not resolve; ministack and LocalStack take this path.
+        return f"{emulator_url}/_aws/execute-api/{context['apiId']}/{context['stage']}"
+    return f"https://{context['domainName']}/{context['stage']}"
 
 
 @_once

@@ -59,3 +59,20 @@ def test_the_key_set_is_fetched_from_the_endpoint_that_the_environment_names() -
     settings = read_cognito_settings({**POOL, "AWS_ENDPOINT_URL": "http://127.0.0.1:4566/"})
     assert settings.issuer == "https://cognito-idp.eu-west-1.amazonaws.com/eu-west-1_Abc"
     assert settings.key_set_url == "http://127.0.0.1:4566/eu-west-1_Abc/.well-known/jwks.json"
+
+
+def test_connections_are_where_the_stack_says_on_aws() -> None:
+    settings = read_settings({**TABLES, "CONNECTIONS_URL": "https://api/dev"})
+    assert (settings.connections_url, settings.emulator_url) == ("https://api/dev", None)
+
+
+def test_the_stacks_word_on_connections_does_not_lead_out_of_an_emulator() -> None:
+    environment = {"CONNECTIONS_URL": "https://api/dev", "AWS_ENDPOINT_URL": "http://127.0.0.1:1"}
+    settings = read_settings({**TABLES, **environment})
+    assert (settings.connections_url, settings.emulator_url) == (None, "http://127.0.0.1:1")
+
+
+def test_boto3s_own_name_for_the_connections_endpoint_comes_first() -> None:
+    own = {"AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI": "http://127.0.0.1:2/local"}
+    settings = read_settings({**TABLES, "AWS_ENDPOINT_URL": "http://127.0.0.1:1", **own})
+    assert settings.connections_url == "http://127.0.0.1:2/local"
