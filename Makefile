@@ -54,13 +54,12 @@ format: $(INSTALLED) ## Format, and mend what the linter can
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-package: $(INSTALLED) ## Package the Lambda functions into build/STAGE [STAGE=local]
-	rm -rf build/$(STAGE)
-	$(SAFE) $(BIN)/chalice package --pkg-format terraform --stage $(STAGE) build/$(STAGE)
+package: $(INSTALLED) ## Package the Lambda functions for a stage into terraform/modules/app [STAGE=local]
+	@$(SAFE) $(BIN)/python -m scripts.package $(STAGE)
 
 bench: $(INSTALLED) ## Measure, each figure beside its yardstick
 	$(SAFE) $(BIN)/python -m bench
 
 clean: ## Remove all that the other verbs made
-	rm -rf $(VENV) build .pytest_cache .mypy_cache .ruff_cache .hypothesis .chalice/deployments
+	rm -rf $(VENV) build .pytest_cache terraform/modules/app/chalice.tf.json terraform/modules/app/deployment.zip .mypy_cache .ruff_cache .hypothesis .chalice/deployments
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
