@@ -1,0 +1,7 @@
+# Say here who is told of alarms: alarm_emails = ["operations@example.com"]
+stage                  = "prod"
+log_retention_days     = 30
+point_in_time_recovery = true
+deletion_protection    = true
+throttling             = { rate = 4000, burst = 2000 }
+memory_mb              = { connect = 512, message = 512, disconnect = 512 }

@@ -1,0 +1,6 @@
+# As production is, but for what protects data.
+stage                  = "staging"
+tracing                = true
+log_retention_days     = 7
+point_in_time_recovery = true
+throttling             = { rate = 2000, burst = 2000 }

@@ -1,0 +1,80 @@
+# The stack of one stage. Its workspace is named as the stage, and everything in it carries that name.
+
+provider "aws" {
+  region = var.region
+
+  default_tags {
+    tags = {
+      application = "broadcast-sessions"
+      stage       = var.stage
+    }
+  }
+}
+
+locals {
+  prefix    = "broadcast-sessions-${var.stage}"
+  functions = ["authorizer", "connect", "message", "disconnect", "outcome"]
+  timeouts  = { for name in local.functions : name => lookup(var.timeout_seconds, name, 29) }
+}
+
+module "dynamodb" {
+  source = "./modules/dynamodb"
+
+  name_prefix            = local.prefix
+  schema_file            = "${path.root}/../chalicelib/tables.json"
+  point_in_time_recovery = var.point_in_time_recovery
+  deletion_protection    = var.deletion_protection
+}
+
+module "cognito" {
+  source = "./modules/cognito"
+
+  name                    = local.prefix
+  existing                = var.existing_user_pool
+  self_sign_up            = var.self_sign_up
+  mfa                     = var.mfa
+  token_minutes           = var.token_minutes
+  refresh_token_days      = var.refresh_token_days
+  password_minimum_length = var.password_minimum_length
+  deletion_protection     = var.deletion_protection
+}
+
+module "app" {
+  source = "./modules/app"
+
+  stage              = var.stage
+  tables             = module.dynamodb.tables
+  user_pool_id       = module.cognito.user_pool_id
+  client_id          = module.cognito.client_id
+  settings           = var.settings
+  tracing            = var.tracing
+  log_retention_days = var.log_retention_days
+  throttling         = var.throttling
+  access_logs        = var.access_logs
+  domain             = var.domain
+
+  functions = {
+    for name in local.functions : name => {
+      memory_mb            = lookup(var.memory_mb, name, 256)
+      timeout_seconds      = local.timeouts[name]
+      reserved_concurrency = lookup(var.reserved_concurrency, name, -1)
+    }
+  }
+}
+
+module "alarms" {
+  source = "./modules/alarms"
+
+  name_prefix = local.prefix
+  region      = var.region
+  emails      = var.alarm_emails
+  api_id      = module.app.api_id
+  api_stage   = var.stage
+  tables      = { for name, table in module.dynamodb.tables : name => table.name }
+  functions = {
+    for name, function_name in module.app.functions : name => {
+      name            = function_name
+      timeout_seconds = local.timeouts[name]
+    }
+  }
+}

@@ -1,0 +1,202 @@
+# What AWS itself measures of a stage: whom it tells and of what. The application's own metrics have
+# their place in application.tf.
+
+data "aws_caller_identity" "this" {}
+data "aws_partition" "this" {}
+
+# Without a key of KMS, knowingly. CloudWatch cannot publish to a topic that is encrypted by
+# alias/aws/sns, whose policy nobody can change: its alarms would go nowhere, without a word. A key
+# of one's own costs a dollar a month and stage, to hide an alarm's name and a figure.
+# Source: repost.aws/knowledge-center/cloudwatch-configure-alarm-sns.
+resource "aws_sns_topic" "this" {
+  name = "${var.name_prefix}-alarms"
+}
+
+data "aws_iam_policy_document" "topic" {
+  statement {
+    sid       = "AlarmsOfThisStage"
+    actions   = ["sns:Publish"]
+    resources = [aws_sns_topic.this.arn]
+
+    principals {
+      type        = "Service"
+      identifiers = ["cloudwatch.amazonaws.com"]
+    }
+
+    # Else an alarm of any account could publish.
+    condition {
+      test     = "StringEquals"
+      variable = "aws:SourceAccount"
+      values   = [data.aws_caller_identity.this.account_id]
+    }
+
+    condition {
+      test     = "ArnLike"
+      variable = "aws:SourceArn"
+      values   = ["arn:${data.aws_partition.this.partition}:cloudwatch:${var.region}:${data.aws_caller_identity.this.account_id}:alarm:${var.name_prefix}-*"]
+    }
+  }
+}
+
+resource "aws_sns_topic_policy" "this" {
+  arn    = aws_sns_topic.this.arn
+  policy = data.aws_iam_policy_document.topic.json
+}
+
+resource "aws_sns_topic_subscription" "this" {
+  for_each = var.emails
+
+  topic_arn = aws_sns_topic.this.arn
+  protocol  = "email"
+  endpoint  = each.key
+}
+
+locals {
+  period_seconds = 300
+
+  # More than so many in 5 minutes are no accident: a hall's phones that are refused for a full
+  # session, or for a token that has expired, count here too.
+  errors_at_most = 10
+
+  # Of a function's timeout; the next slow call is cut off, and its client hears nothing.
+  duration_share = 0.8
+
+  # What the application asks of DynamoDB, which measures these two by operation.
+  table_operations = ["BatchWriteItem", "DeleteItem", "GetItem", "PutItem", "Query", "UpdateItem"]
+
+  function_alarms = merge([
+    for name, function in var.functions : {
+      "${name}-errors" = {
+        namespace   = "AWS/Lambda"
+        metric      = "Errors"
+        dimensions  = { FunctionName = function.name }
+        statistic   = "Sum"
+        threshold   = local.errors_at_most
+        description = "The function ${name} has failed more than ${local.errors_at_most} times in 5 minutes: what it was called for was not done."
+      }
+      "${name}-throttles" = {
+        namespace   = "AWS/Lambda"
+        metric      = "Throttles"
+        dimensions  = { FunctionName = function.name }
+        statistic   = "Sum"
+        threshold   = 0
+        description = "Lambda has refused to run the function ${name}: the account's concurrency, or what is reserved for it, is used up."
+      }
+      "${name}-duration" = {
+        namespace  = "AWS/Lambda"
+        metric     = "Duration"
+        dimensions = { FunctionName = function.name }
+        # Not a percentile: p99 would not show five listeners out of a hall of 500.
+        statistic   = "Maximum"
+        threshold   = local.duration_share * function.timeout_seconds * 1000
+        description = "A call of the function ${name} took more than ${local.duration_share * 100} % of the ${function.timeout_seconds} s that it has: the next may be cut off."
+      }
+    }
+  ]...)
+
+  # By API and stage: a route's own metrics cost extra and need detailed metrics.
+  # Source: API Gateway developer guide, "Monitor WebSocket API execution with CloudWatch metrics".
+  api_alarms = {
+    for name, alarm in {
+      integration-errors = {
+        metric  = "IntegrationError"
+        meaning = "functions have answered more than ${local.errors_at_most} connects or messages in 5 minutes with a 4xx or 5xx: clients are refused or their commands fail."
+      }
+      client-errors = {
+        metric  = "ClientError"
+        meaning = "API Gateway has answered more than ${local.errors_at_most} requests in 5 minutes with a 4xx before a function was asked: the authorizer refuses clients, or they are too many."
+      }
+      execution-errors = {
+        metric  = "ExecutionError"
+        meaning = "API Gateway could not call a function, or its authorizer, more than ${local.errors_at_most} times in 5 minutes: clients get a 5xx."
+      }
+      } : "api-${name}" => {
+      namespace   = "AWS/ApiGateway"
+      metric      = alarm.metric
+      dimensions  = { ApiId = var.api_id, Stage = var.api_stage }
+      statistic   = "Sum"
+      threshold   = local.errors_at_most
+      description = "At the API, ${alarm.meaning}"
+    }
+  }
+
+  # Each table's alarm adds up metrics, which may be 10 at most. Events are counted without those of
+  # the table's indexes, and requests count a batch only if all of it was throttled: so both.
+  # Source: DynamoDB developer guide, "DynamoDB metrics and dimensions".
+  table_alarms = merge([
+    for name, table in var.tables : {
+      "table-${name}-throttles" = {
+        metrics = merge(
+          { for operation in local.table_operations : "requests_${lower(operation)}" => {
+            metric = "ThrottledRequests", dimensions = { TableName = table, Operation = operation }
+          } },
+          { for event in ["ReadThrottleEvents", "WriteThrottleEvents"] : "events_${lower(event)}" => {
+            metric = event, dimensions = { TableName = table }
+          } },
+        )
+        description = "DynamoDB has throttled requests to the table ${name}: it gets more than it takes, or too much on one key."
+      }
+      "table-${name}-system-errors" = {
+        metrics = { for operation in local.table_operations : "errors_${lower(operation)}" => {
+          metric = "SystemErrors", dimensions = { TableName = table, Operation = operation }
+        } }
+        description = "DynamoDB has failed requests to the table ${name} with a 5xx of its own: look at the AWS Health Dashboard."
+      }
+    }
+  ]...)
+}
+
+resource "aws_cloudwatch_metric_alarm" "this" {
+  for_each = merge(local.function_alarms, local.api_alarms, local.application_alarms)
+
+  alarm_name          = "${var.name_prefix}-${each.key}"
+  alarm_description   = each.value.description
+  namespace           = each.value.namespace
+  metric_name         = each.value.metric
+  dimensions          = each.value.dimensions
+  statistic           = each.value.statistic
+  period              = local.period_seconds
+  evaluation_periods  = 1
+  comparison_operator = "GreaterThanThreshold"
+  threshold           = each.value.threshold
+  treat_missing_data  = "notBreaching"
+  alarm_actions       = [aws_sns_topic.this.arn]
+  ok_actions          = [aws_sns_topic.this.arn]
+}
+
+resource "aws_cloudwatch_metric_alarm" "table" {
+  for_each = local.table_alarms
+
+  alarm_name          = "${var.name_prefix}-${each.key}"
+  alarm_description   = each.value.description
+  evaluation_periods  = 1
+  comparison_operator = "GreaterThanThreshold"
+  threshold           = 0
+  treat_missing_data  = "notBreaching"
+  alarm_actions       = [aws_sns_topic.this.arn]
+  ok_actions          = [aws_sns_topic.this.arn]
+
+  # DynamoDB sends nothing where there is nothing to count, and a sum with a gap is a gap.
+  metric_query {
+    id          = "total"
+    label       = each.key
+    expression  = join(" + ", [for id in keys(each.value.metrics) : "FILL(${id}, 0)"])
+    return_data = true
+  }
+
+  dynamic "metric_query" {
+    for_each = each.value.metrics
+
+    content {
+      id = metric_query.key
+
+      metric {
+        namespace   = "AWS/DynamoDB"
+        metric_name = metric_query.value.metric
+        dimensions  = metric_query.value.dimensions
+        stat        = "Sum"
+        period      = local.period_seconds
+      }
+    }
+  }
+}

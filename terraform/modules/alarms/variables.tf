@@ -1,0 +1,34 @@
+variable "name_prefix" {
+  description = "What the name of every alarm, of the topic and of the dashboard begins with."
+  type        = string
+}
+
+variable "region" {
+  description = "The AWS region whose metrics the dashboard shows."
+  type        = string
+}
+
+variable "emails" {
+  description = "Who is told; each has to confirm by a link that AWS sends."
+  type        = set(string)
+}
+
+variable "api_id" {
+  description = "The WebSocket API's id."
+  type        = string
+}
+
+variable "api_stage" {
+  description = "The WebSocket API's stage."
+  type        = string
+}
+
+variable "tables" {
+  description = "The name of each table, by its name in the schema."
+  type        = map(string)
+}
+
+variable "functions" {
+  description = "The deployed name of each function and the time it has, in seconds, by its name in app.py."
+  type        = map(object({ name = string, timeout_seconds = number }))
+}

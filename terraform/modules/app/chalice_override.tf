@@ -1,0 +1,144 @@
+# Terraform merges this file into chalice.tf.json. Chalice 1.34 pins Terraform below 1.4 and the
+# provider below 5, gives $connect no authorizer and no route a response, and its deployment never
+# changes. Source: "Override Files", Terraform language; aws/chalice issues 1457, 1874, 2066.
+
+terraform {
+  required_version = ">= 1.11"
+
+  required_providers {
+    aws = {
+      source  = "hashicorp/aws"
+      version = ">= 5.100, < 7"
+    }
+  }
+}
+
+resource "aws_lambda_function" "authorizer" {
+  role                           = aws_iam_role.this["authorizer"].arn
+  memory_size                    = var.functions["authorizer"].memory_mb
+  timeout                        = var.functions["authorizer"].timeout_seconds
+  reserved_concurrent_executions = var.functions["authorizer"].reserved_concurrency
+
+  environment {
+    variables = local.cognito_environment
+  }
+
+  logging_config {
+    log_format = "Text"
+    log_group  = aws_cloudwatch_log_group.this["authorizer"].name
+  }
+
+  tracing_config {
+    mode = var.tracing ? "Active" : "PassThrough"
+  }
+}
+
+resource "aws_lambda_function" "websocket_connect" {
+  role                           = aws_iam_role.this["connect"].arn
+  memory_size                    = var.functions["connect"].memory_mb
+  timeout                        = var.functions["connect"].timeout_seconds
+  reserved_concurrent_executions = var.functions["connect"].reserved_concurrency
+
+  environment {
+    variables = local.session_environment
+  }
+
+  logging_config {
+    log_format = "Text"
+    log_group  = aws_cloudwatch_log_group.this["connect"].name
+  }
+
+  tracing_config {
+    mode = var.tracing ? "Active" : "PassThrough"
+  }
+}
+
+resource "aws_lambda_function" "websocket_message" {
+  role                           = aws_iam_role.this["message"].arn
+  memory_size                    = var.functions["message"].memory_mb
+  timeout                        = var.functions["message"].timeout_seconds
+  reserved_concurrent_executions = var.functions["message"].reserved_concurrency
+
+  environment {
+    variables = local.session_environment
+  }
+
+  logging_config {
+    log_format = "Text"
+    log_group  = aws_cloudwatch_log_group.this["message"].name
+  }
+
+  tracing_config {
+    mode = var.tracing ? "Active" : "PassThrough"
+  }
+}
+
+resource "aws_lambda_function" "websocket_disconnect" {
+  role                           = aws_iam_role.this["disconnect"].arn
+  memory_size                    = var.functions["disconnect"].memory_mb
+  timeout                        = var.functions["disconnect"].timeout_seconds
+  reserved_concurrent_executions = var.functions["disconnect"].reserved_concurrency
+
+  environment {
+    variables = local.session_environment
+  }
+
+  logging_config {
+    log_format = "Text"
+    log_group  = aws_cloudwatch_log_group.this["disconnect"].name
+  }
+
+  tracing_config {
+    mode = var.tracing ? "Active" : "PassThrough"
+  }
+}
+
+resource "aws_lambda_function" "outcome" {
+  role                           = aws_iam_role.this["outcome"].arn
+  memory_size                    = var.functions["outcome"].memory_mb
+  timeout                        = var.functions["outcome"].timeout_seconds
+  reserved_concurrent_executions = var.functions["outcome"].reserved_concurrency
+
+  environment {
+    variables = local.session_environment
+  }
+
+  logging_config {
+    log_format = "Text"
+    log_group  = aws_cloudwatch_log_group.this["outcome"].name
+  }
+
+  tracing_config {
+    mode = var.tracing ? "Active" : "PassThrough"
+  }
+}
+
+resource "aws_apigatewayv2_route" "websocket_connect_route" {
+  authorization_type = "CUSTOM"
+  authorizer_id      = aws_apigatewayv2_authorizer.this.id
+}
+
+resource "aws_apigatewayv2_route" "websocket_message_route" {
+  route_response_selection_expression = "$default"
+}
+
+resource "aws_apigatewayv2_deployment" "websocket_api_deployment" {
+  triggers = {
+    redeployment = sha256(jsonencode(local.deployed))
+  }
+
+  lifecycle {
+    create_before_destroy = true
+  }
+}
+
+resource "aws_apigatewayv2_stage" "websocket_api_stage" {
+  name = var.stage
+
+  # Both, always: the provider takes one that is missing for 0, and every connect gets 429.
+  # Source: hashicorp/terraform-provider-aws issues 14742, 27674.
+  default_route_settings {
+    throttling_rate_limit  = var.throttling.rate
+    throttling_burst_limit = var.throttling.burst
+  }
+}

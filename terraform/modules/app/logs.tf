@@ -1,0 +1,14 @@
+# Before the functions' first invocation, so that Lambda does not make them without retention.
+resource "aws_cloudwatch_log_group" "this" {
+  for_each = toset(["authorizer", "connect", "message", "disconnect", "outcome"])
+
+  name              = "/aws/lambda/${local.prefix}-${each.key}"
+  retention_in_days = var.log_retention_days
+}
+
+resource "aws_cloudwatch_log_group" "access" {
+  count = var.access_logs ? 1 : 0
+
+  name              = "/aws/apigateway/${local.prefix}"
+  retention_in_days = var.log_retention_days
+}

@@ -1,0 +1,34 @@
+# What Chalice wrote stands in chalice.tf.json (`make package`), what it left out or pinned is put
+# right in chalice_override.tf. Here is the rest: what each function may do and is told.
+
+locals {
+  # By the names of app.py; Chalice's own names for three of them are longer.
+  functions = {
+    authorizer = aws_lambda_function.authorizer
+    connect    = aws_lambda_function.websocket_connect
+    message    = aws_lambda_function.websocket_message
+    disconnect = aws_lambda_function.websocket_disconnect
+    outcome    = aws_lambda_function.outcome
+  }
+
+  account   = data.aws_caller_identity.chalice.account_id
+  partition = data.aws_partition.chalice.partition
+  region    = data.aws_region.chalice.name
+  prefix    = "broadcast-sessions-${var.stage}"
+
+  execution_arn = "arn:${local.partition}:execute-api:${local.region}:${local.account}:${aws_apigatewayv2_api.websocket_api.id}"
+  lambda_arn    = "arn:${local.partition}:lambda:${local.region}:${local.account}:function"
+  outcome_name  = "${local.prefix}-outcome"
+
+  cognito_environment = {
+    COGNITO_USER_POOL_ID = var.user_pool_id
+    COGNITO_CLIENT_ID    = var.client_id
+  }
+
+  session_environment = merge(var.settings, {
+    SESSIONS_TABLE    = var.tables["sessions"].name
+    CONNECTIONS_TABLE = var.tables["connections"].name
+    OUTCOME_FUNCTION  = local.outcome_name
+    CONNECTIONS_URL   = "https://${aws_apigatewayv2_api.websocket_api.id}.execute-api.${local.region}.amazonaws.com/${var.stage}"
+  })
+}

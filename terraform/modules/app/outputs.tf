@@ -1,0 +1,19 @@
+output "url" {
+  description = "The WebSocket URL."
+  value       = var.domain == null ? aws_apigatewayv2_stage.websocket_api_stage.invoke_url : "wss://${var.domain.name}"
+}
+
+output "api_id" {
+  description = "The WebSocket API's id."
+  value       = aws_apigatewayv2_api.websocket_api.id
+}
+
+output "functions" {
+  description = "The deployed name of each function, by its name in app.py."
+  value       = { for name, function in local.functions : name => function.function_name }
+}
+
+output "domain_target" {
+  description = "What one's own domain's DNS record has to point at; null without one."
+  value       = var.domain == null ? null : aws_apigatewayv2_domain_name.this[0].domain_name_configuration[0].target_domain_name
+}

@@ -1,0 +1,9 @@
+output "user_pool_id" {
+  description = "The user pool whose tokens are taken."
+  value       = var.existing == null ? aws_cognito_user_pool.this[0].id : var.existing.user_pool_id
+}
+
+output "client_id" {
+  description = "The app client whose tokens are taken."
+  value       = var.existing == null ? aws_cognito_user_pool_client.this[0].id : var.existing.client_id
+}

@@ -1,0 +1,55 @@
+locals {
+  tables = jsondecode(file(var.schema_file))
+
+  # A table declares the attributes of its own key and of its indexes' keys, each once.
+  attributes = {
+    for name, table in local.tables : name => {
+      for key in concat(
+        [table.partition_key],
+        flatten([for index in table.indexes : [index.partition_key, index.sort_key]])
+      ) : key.name => key.type
+    }
+  }
+}
+
+resource "aws_dynamodb_table" "this" {
+  for_each = local.tables
+
+  name                        = "${var.name_prefix}-${each.key}"
+  billing_mode                = "PAY_PER_REQUEST"
+  hash_key                    = each.value.partition_key.name
+  deletion_protection_enabled = var.deletion_protection
+
+  dynamic "attribute" {
+    for_each = local.attributes[each.key]
+
+    content {
+      name = attribute.key
+      type = attribute.value
+    }
+  }
+
+  dynamic "global_secondary_index" {
+    for_each = each.value.indexes
+
+    content {
+      name            = global_secondary_index.value.name
+      hash_key        = global_secondary_index.value.partition_key.name
+      range_key       = global_secondary_index.value.sort_key.name
+      projection_type = global_secondary_index.value.projection
+    }
+  }
+
+  ttl {
+    attribute_name = each.value.ttl_attribute
+    enabled        = true
+  }
+
+  point_in_time_recovery {
+    enabled = var.point_in_time_recovery
+  }
+
+  server_side_encryption {
+    enabled = true
+  }
+}

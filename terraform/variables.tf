@@ -1,0 +1,230 @@
+variable "stage" {
+  description = "The stage, which is also the workspace, and in the name of everything."
+  type        = string
+
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9-]{0,15}$", var.stage))
+    error_message = "A stage is named by 1 to 16 small letters, digits and hyphens, the first of them a letter: it is part of every resource's name."
+  }
+
+  validation {
+    condition     = var.stage == terraform.workspace
+    error_message = "This is the file of stage ${var.stage}, but the workspace is ${terraform.workspace}: a stage is planned in the workspace of its name alone."
+  }
+}
+
+variable "region" {
+  description = "The AWS region."
+  type        = string
+  default     = "us-east-1"
+
+  validation {
+    condition     = can(regex("^[a-z]{2}(-[a-z]+)+-[0-9]$", var.region))
+    error_message = "This is no AWS region; one looks like eu-central-1."
+  }
+}
+
+variable "settings" {
+  description = "The application's settings, by the names that the README lists; what is left out has the application's default."
+  type        = map(string)
+  default     = {}
+
+  validation {
+    condition = length(setsubtract(keys(var.settings), [
+      "HEARTBEAT_INTERVAL_SECONDS", "LOG_LEVEL", "MAX_LISTENERS_PER_SESSION", "SESSION_MAX_DURATION_HOURS",
+    ])) == 0
+    error_message = "There is a setting of no such name; the settings are HEARTBEAT_INTERVAL_SECONDS, LOG_LEVEL, MAX_LISTENERS_PER_SESSION and SESSION_MAX_DURATION_HOURS."
+  }
+
+  validation {
+    condition     = alltrue([for name, value in var.settings : name == "LOG_LEVEL" || try(tonumber(value) > 0, false)])
+    error_message = "Every setting but LOG_LEVEL must be a number greater than 0: the application refuses to start otherwise."
+  }
+
+  validation {
+    condition     = contains(["DEBUG", "INFO", "WARNING", "ERROR"], lookup(var.settings, "LOG_LEVEL", "INFO"))
+    error_message = "LOG_LEVEL is DEBUG, INFO, WARNING or ERROR."
+  }
+}
+
+variable "memory_mb" {
+  description = "Memory of functions, by their names in app.py; 256 where left out. A function's share of a CPU grows with it: 1,769 MB are a whole one."
+  type        = map(number)
+  default     = {}
+
+  validation {
+    condition     = length(setsubtract(keys(var.memory_mb), local.functions)) == 0
+    error_message = "There is a function of no such name; the functions are ${join(", ", local.functions)}."
+  }
+
+  validation {
+    condition     = alltrue([for memory in var.memory_mb : memory >= 128 && memory <= 10240 && floor(memory) == memory])
+    error_message = "memory_mb must be whole numbers from 128 to 10240, which is what Lambda offers."
+  }
+}
+
+variable "timeout_seconds" {
+  description = "Timeouts of functions, by their names in app.py; 29 where left out."
+  type        = map(number)
+  default     = {}
+
+  validation {
+    condition     = length(setsubtract(keys(var.timeout_seconds), local.functions)) == 0
+    error_message = "There is a function of no such name; the functions are ${join(", ", local.functions)}."
+  }
+
+  validation {
+    condition     = alltrue([for timeout in var.timeout_seconds : timeout >= 1 && timeout <= 29 && floor(timeout) == timeout])
+    error_message = "timeout_seconds must be whole numbers from 1 to 29: API Gateway waits 29 s for a function, and of what it does after that nobody hears."
+  }
+}
+
+variable "reserved_concurrency" {
+  description = "How many of a function run at once at most, by its name in app.py, out of the account's own limit; unlimited where left out."
+  type        = map(number)
+  default     = {}
+
+  validation {
+    condition     = length(setsubtract(keys(var.reserved_concurrency), local.functions)) == 0
+    error_message = "There is a function of no such name; the functions are ${join(", ", local.functions)}."
+  }
+
+  validation {
+    condition     = alltrue([for count in var.reserved_concurrency : count >= 1 && floor(count) == count])
+    error_message = "reserved_concurrency must be whole numbers from 1: with 0 the function would never run."
+  }
+}
+
+variable "tracing" {
+  description = "Whether X-Ray traces the functions."
+  type        = bool
+  default     = false
+}
+
+variable "log_retention_days" {
+  description = "How long logs are kept, in days."
+  type        = number
+  default     = 1
+
+  validation {
+    condition     = contains([1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653], var.log_retention_days)
+    error_message = "CloudWatch keeps logs for 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288 or 3653 days."
+  }
+}
+
+variable "throttling" {
+  description = "What the API takes, in connects and messages a second: over time (rate), and at once (burst). Both, or API Gateway refuses every connect."
+  type        = object({ rate = number, burst = number })
+  default     = { rate = 1000, burst = 1000 }
+
+  validation {
+    condition     = var.throttling.rate > 0 && var.throttling.burst > 0
+    error_message = "Both throttling figures must be greater than 0: with 0, every connect gets 429."
+  }
+}
+
+variable "access_logs" {
+  description = "Whether the API logs each connect and message, without query strings. The account needs a CloudWatch role for API Gateway, which is one for all stages and not made here."
+  type        = bool
+  default     = false
+}
+
+variable "domain" {
+  description = "A domain of one's own and the ARN of its certificate, in the same region; null uses AWS's."
+  type        = object({ name = string, certificate_arn = string })
+  default     = null
+
+  validation {
+    condition     = var.domain == null || can(regex("^[a-z0-9-]+(\\.[a-z0-9-]+)+$", var.domain.name))
+    error_message = "domain.name must be a host name such as live.example.com, without a scheme or a path."
+  }
+
+  validation {
+    condition     = var.domain == null || can(regex("^arn:[a-z-]+:acm:[a-z0-9-]+:[0-9]{12}:certificate/.+$", var.domain.certificate_arn))
+    error_message = "domain.certificate_arn must be the ARN of a certificate in ACM."
+  }
+}
+
+variable "existing_user_pool" {
+  description = "A user pool and app client whose speakers may speak; null makes both."
+  type        = object({ user_pool_id = string, client_id = string })
+  default     = null
+
+  validation {
+    condition     = var.existing_user_pool == null || can(regex("^[a-z0-9-]+_[A-Za-z0-9]+$", var.existing_user_pool.user_pool_id))
+    error_message = "existing_user_pool.user_pool_id must be a user pool's id such as eu-central-1_AbCdEfGhI."
+  }
+}
+
+variable "self_sign_up" {
+  description = "Whether anybody may make himself a speaker; else an administrator does. For a pool that is made here, as the next four."
+  type        = bool
+  default     = false
+}
+
+variable "mfa" {
+  description = "Whether speakers need a second factor, an authenticator app: OFF, OPTIONAL or ON."
+  type        = string
+  default     = "OPTIONAL"
+
+  validation {
+    condition     = contains(["OFF", "OPTIONAL", "ON"], var.mfa)
+    error_message = "mfa is OFF, OPTIONAL or ON."
+  }
+}
+
+variable "token_minutes" {
+  description = "How long ID and access tokens live, in minutes."
+  type        = number
+  default     = 60
+
+  validation {
+    condition     = var.token_minutes >= 5 && var.token_minutes <= 1440
+    error_message = "token_minutes must be from 5 to 1440: Cognito gives tokens for 5 minutes to a day."
+  }
+}
+
+variable "refresh_token_days" {
+  description = "How long a speaker stays signed in, in days."
+  type        = number
+  default     = 30
+
+  validation {
+    condition     = var.refresh_token_days >= 1 && var.refresh_token_days <= 3650
+    error_message = "refresh_token_days must be from 1 to 3650, which is what Cognito offers."
+  }
+}
+
+variable "password_minimum_length" {
+  description = "The shortest password that a speaker may choose."
+  type        = number
+  default     = 12
+
+  validation {
+    condition     = var.password_minimum_length >= 8 && var.password_minimum_length <= 99
+    error_message = "password_minimum_length must be from 8 to 99: Cognito allows 6, which is too short for who may address a hall."
+  }
+}
+
+variable "point_in_time_recovery" {
+  description = "Whether the tables can be set back to any second of the last 35 days."
+  type        = bool
+  default     = false
+}
+
+variable "deletion_protection" {
+  description = "Whether the tables and the user pool are protected from deletion."
+  type        = bool
+  default     = false
+}
+
+variable "alarm_emails" {
+  description = "Who is told of alarms; each has to confirm by a link that AWS sends."
+  type        = set(string)
+  default     = []
+
+  validation {
+    condition     = alltrue([for email in var.alarm_emails : can(regex("^[^@\\s]+@[^@\\s]+\\.[^@\\s]+$", email))])
+    error_message = "Each of alarm_emails must be an e-mail address."
+  }
+}
