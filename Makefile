@@ -11,13 +11,16 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
+# STAGE=local on the command line asks for the emulator's token, not the local server's.
+TOKEN = $(if $(filter command,$(origin STAGE)),scripts.stage_token $(STAGE),devserver.user_token --port $(PORT))
+
 # No verb may reach a real account.
 SAFE := env -u AWS_PROFILE -u AWS_SESSION_TOKEN AWS_ACCESS_KEY_ID=none AWS_SECRET_ACCESS_KEY=none \
 	AWS_DEFAULT_REGION=us-east-1 AWS_CONFIG_FILE=/dev/null AWS_SHARED_CREDENTIALS_FILE=/dev/null \
 	AWS_EC2_METADATA_DISABLED=true
 
 .DEFAULT_GOAL := help
-.PHONY: help install local token demo test check lint format package bench clean
+.PHONY: help install local emulate token demo test check lint format package bench clean
 
 help: ## List the verbs
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -34,8 +37,11 @@ $(INSTALLED): requirements.txt requirements-dev.txt
 local: $(INSTALLED) ## Serve the application on ws://127.0.0.1:PORT/local [PORT=8000] [OPTIONS=--help]
 	@$(SAFE) $(BIN)/python -m devserver --port $(PORT) $(OPTIONS)
 
-token: $(INSTALLED) ## Print a speaker's token for the local server [PORT=8000] [USERNAME=...]
-	@$(SAFE) $(BIN)/python -m devserver.user_token --port $(PORT) --username '$(USERNAME)'
+emulate: $(INSTALLED) ## Serve the stack that Terraform applies to an emulator of AWS
+	@$(SAFE) $(BIN)/python -m scripts.emulate
+
+token: $(INSTALLED) ## Print a speaker's token: local server [PORT=8000], emulator STAGE=local [USERNAME=...]
+	@$(SAFE) $(BIN)/python -m $(TOKEN) --username '$(USERNAME)'
 
 demo: $(INSTALLED) ## Play a session against the local server [PORT=8000]
 	@$(SAFE) $(BIN)/python -m examples.demo --port $(PORT)

@@ -1,0 +1,155 @@
+"""Local AWS, the real way: the whole stack, applied by Terraform to an emulator of AWS.
+
+`make emulate` starts ministack, packages the application, applies the stack in the workspace
+`local`, prints the WebSocket URL last and stays until Ctrl-C. Everything is done in a folder of
+its own, so that no state is left and no other stage's package is touched.
+"""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from devserver.aws import REGION, EmbeddedAwsError, ministack
+from scripts import package, terraform_cli
+
+ROOT: Final = Path(__file__).parent.parent
+STAGE: Final = "local"
+RUNNING: Final = ROOT / "build" / "emulate.json"
+"""Where a running emulation is, for `make token STAGE=local`."""
+
+
+class EmulateError(Exception):
+    """The stack cannot be applied; the message holds the end of what Terraform said."""
+
+
+@dataclass(frozen=True, slots=True)
+class Emulation:
+    """A stack on an emulator: its outputs, and where the emulator is."""
+
+    endpoint_url: str
+    outputs: Mapping[str, Any]
+    folder: Path
+    environment: Mapping[str, str]
+
+    @property
+    def url(self) -> str:
+        """The WebSocket URL. Source: ministack, "API Gateway"; its path for WebSocket APIs."""
+        host = self.endpoint_url.removeprefix("http://")
+        return f"ws://{host}/_aws/execute-api/{self.outputs['api_id']}/{STAGE}"
+
+
+def main() -> int:
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
+    try:
+        with emulate() as emulation:
+            RUNNING.parent.mkdir(exist_ok=True)
+            RUNNING.write_text(json.dumps(whereabouts(emulation)))
+            print(emulation.url, flush=True)
+            threading.Event().wait()
+    except (EmulateError, EmbeddedAwsError, package.PackageError) as error:
+        print(f"emulate: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 0
+    finally:
+        RUNNING.unlink(missing_ok=True)
+    return 0
+
+
+@contextmanager
+def emulate(**settings: str) -> Iterator[Emulation]:
+    """Apply the stack to a fresh emulator, with settings of the application.
+
+    Raises: EmulateError, EmbeddedAwsError, PackageError.
+    """
+    with tempfile.TemporaryDirectory(prefix="emulate-") as scratch, ministack() as endpoint_url:
+        folder = copy_stack(Path(scratch))
+        package.package(STAGE, folder / "modules" / "app")
+        environment = emulator_environment(endpoint_url)
+        terraform(folder, environment, "init", "-input=false", *terraform_cli.init_arguments())
+        terraform(folder, environment, "workspace", "select", "-or-create", STAGE)
+        terraform(folder, environment, *apply_arguments(settings))
+        outputs = json.loads(terraform(folder, environment, "output", "-json"))
+        yield Emulation(
+            endpoint_url,
+            {name: output["value"] for name, output in outputs.items()},
+            folder,
+            environment,
+        )
+
+
+def copy_stack(scratch: Path) -> Path:
+    """Copy what Terraform reads, but for what it and `make package` have made there."""
+    made = shutil.ignore_patterns(".terraform*", "terraform.tfstate*", "backend_override.tf")
+    folder = Path(shutil.copytree(ROOT / "terraform", scratch / "terraform", ignore=made))
+    (scratch / "chalicelib").mkdir()
+    shutil.copy(ROOT / "chalicelib" / "tables.json", scratch / "chalicelib")
+    return folder
+
+
+def emulator_environment(endpoint_url: str) -> dict[str, str]:
+    """All that differs from AWS, but for credentials: the endpoint."""
+    return {
+        **terraform_cli.environment(),
+        "AWS_ENDPOINT_URL": endpoint_url,
+        "AWS_ACCESS_KEY_ID": "local",
+        "AWS_SECRET_ACCESS_KEY": "local",
+        "AWS_REGION": REGION,
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }
+
+
+def apply_arguments(settings: Mapping[str, str]) -> list[str]:
+    arguments = ["apply", "-auto-approve", "-input=false", f"-var-file=environments/{STAGE}.tfvars"]
+    return [*arguments, f"-var=settings={json.dumps(settings)}"] if settings else arguments
+
+
+def terraform(folder: Path, environment: Mapping[str, str], *arguments: str) -> str:
+    """Run Terraform and return what it printed. Raises: EmulateError."""
+    executable = terraform_cli.find_terraform()
+    if executable is None:
+        raise EmulateError("terraform is not on the path")
+    run = subprocess.run(  # noqa: S603
+        [str(executable), f"-chdir={folder}", *arguments, *_plain(arguments)],
+        env=dict(environment),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if run.returncode:
+        raise EmulateError(f"terraform {arguments[0]}:\n{run.stdout[-1000:]}\n{run.stderr[-4000:]}")
+    return run.stdout
+
+
+def _plain(arguments: tuple[str, ...]) -> list[str]:
+    return [] if arguments[0] in ("workspace", "output") else ["-no-color"]
+
+
+def whereabouts(emulation: Emulation) -> dict[str, str]:
+    """Say where an emulation is, in the words of the local server's environment."""
+    tables = emulation.outputs["table_names"]
+    return {
+        "AWS_ENDPOINT_URL": emulation.endpoint_url,
+        "COGNITO_USER_POOL_ID": emulation.outputs["user_pool_id"],
+        "COGNITO_CLIENT_ID": emulation.outputs["client_id"],
+        "SESSIONS_TABLE": tables["sessions"],
+        "CONNECTIONS_TABLE": tables["connections"],
+    }
+
+
+if __name__ == "__main__":
+    with suppress(KeyboardInterrupt):
+        sys.exit(main())
