@@ -3,13 +3,48 @@ from contextlib import ExitStack
 
 import pytest
 
-from tests.stories.target import Client, Target, client, local_server, until
+from tests.stories.target import (
+    BEYOND_THE_EMULATOR,
+    Client,
+    Target,
+    client,
+    emulated_stack,
+    local_server,
+    until,
+)
+from tests.terraform.requirements import require_terraform
 
 
 @pytest.fixture(scope="session")
-def target() -> Iterator[Target]:
-    with local_server() as served:
-        yield served
+def served() -> Iterator[Target]:
+    with local_server() as target:
+        yield target
+
+
+@pytest.fixture(scope="session")
+def emulated() -> Iterator[Target]:
+    require_terraform()
+    with emulated_stack() as target:
+        yield target
+
+
+@pytest.fixture(scope="session", params=["served", "emulated"])
+def target(request: pytest.FixtureRequest) -> Target:
+    """Give both targets in turn: every story is told against each."""
+    target: Target = request.getfixturevalue(request.param)
+    return target
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    beyond = [item for item in items if is_beyond_the_emulator(item)]
+    if beyond:
+        config.hook.pytest_deselected(items=beyond)
+        items[:] = [item for item in items if item not in beyond]
+
+
+def is_beyond_the_emulator(item: pytest.Item) -> bool:
+    name = item.name.replace("[emulated-", "[").replace("[emulated]", "")
+    return name != item.name and name in BEYOND_THE_EMULATOR
 
 
 @pytest.fixture(scope="session")

@@ -6,6 +6,7 @@ import hmac
 import json
 import urllib.request
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import jwt
@@ -101,12 +102,12 @@ def test_a_message_over_32_kb_in_small_frames_is_too_large(bare: Client) -> None
 def test_a_bad_connect_url_refuses_the_handshake(
     target: Target, query: dict[str, str], status: int
 ) -> None:
-    assert refused_with(target, **query) == status
+    assert refused_with(target, **query) == target.status(status)
 
 
 def test_a_parameter_given_twice_in_the_connect_url_refuses_the_handshake(target: Target) -> None:
-    twice = Target(target.address(**JOIN) + "&targetLanguage=es", target.environment)
-    assert refused_with(twice) == 400
+    twice = replace(target, url=target.address(**JOIN) + "&targetLanguage=es")
+    assert refused_with(twice) == target.status(400)
 
 
 def test_a_wrong_invite_code_is_forbidden(target: Target, token: str) -> None:
