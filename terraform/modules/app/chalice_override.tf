@@ -141,4 +141,24 @@ resource "aws_apigatewayv2_stage" "websocket_api_stage" {
     throttling_rate_limit  = var.throttling.rate
     throttling_burst_limit = var.throttling.burst
   }
+
+  # No query strings, which hold tokens: API Gateway logs what stands here and nothing else.
+  dynamic "access_log_settings" {
+    for_each = aws_cloudwatch_log_group.access
+
+    content {
+      destination_arn = access_log_settings.value.arn
+      format = jsonencode({
+        time             = "$context.requestTime"
+        requestId        = "$context.requestId"
+        eventType        = "$context.eventType"
+        routeKey         = "$context.routeKey"
+        status           = "$context.status"
+        authorizerStatus = "$context.authorizer.status"
+        authorizerError  = "$context.authorizer.error"
+        integrationError = "$context.integration.error"
+        error            = "$context.error.message"
+      })
+    }
+  }
 }

@@ -32,3 +32,11 @@ locals {
     CONNECTIONS_URL   = "https://${aws_apigatewayv2_api.websocket_api.id}.execute-api.${local.region}.amazonaws.com/${var.stage}"
   })
 }
+
+# An outcome that could not be sent at once is of no use a minute later: the client's next heartbeat
+# has made it good. Lambda would try again after one minute, and after two.
+resource "aws_lambda_function_event_invoke_config" "outcome" {
+  function_name                = aws_lambda_function.outcome.function_name
+  maximum_event_age_in_seconds = 60
+  maximum_retry_attempts       = 0
+}
