@@ -8,6 +8,11 @@ variable "stage" {
   }
 
   validation {
+    condition     = var.stage != "default"
+    error_message = "No stage is named default: that is the workspace of whoever has selected none."
+  }
+
+  validation {
     condition     = var.stage == terraform.workspace
     error_message = "This is the file of stage ${var.stage}, but the workspace is ${terraform.workspace}: a stage is planned in the workspace of its name alone."
   }
@@ -39,6 +44,14 @@ variable "settings" {
   validation {
     condition     = alltrue([for name, value in var.settings : name == "LOG_LEVEL" || try(tonumber(value) > 0, false)])
     error_message = "Every setting but LOG_LEVEL must be a number greater than 0: the application refuses to start otherwise."
+  }
+
+  validation {
+    condition = alltrue([
+      for name in ["HEARTBEAT_INTERVAL_SECONDS", "MAX_LISTENERS_PER_SESSION"] :
+      try(floor(tonumber(var.settings[name])) == tonumber(var.settings[name]), true)
+    ])
+    error_message = "HEARTBEAT_INTERVAL_SECONDS and MAX_LISTENERS_PER_SESSION must be whole numbers: the application refuses to start otherwise."
   }
 
   validation {
@@ -153,6 +166,11 @@ variable "existing_user_pool" {
   validation {
     condition     = var.existing_user_pool == null || can(regex("^[a-z0-9-]+_[A-Za-z0-9]+$", var.existing_user_pool.user_pool_id))
     error_message = "existing_user_pool.user_pool_id must be a user pool's id such as eu-central-1_AbCdEfGhI."
+  }
+
+  validation {
+    condition     = var.existing_user_pool == null || can(regex("^[A-Za-z0-9]+$", var.existing_user_pool.client_id))
+    error_message = "existing_user_pool.client_id must be an app client's id, of letters and digits."
   }
 }
 

@@ -1,0 +1,311 @@
+# What the functions may do, and how the API is put together, of a package that was made for dev:
+#
+#   TF_WORKSPACE=dev terraform test -filter=tests/app.tftest.hcl
+
+mock_provider "aws" {
+  source          = "./tests/aws"
+  override_during = plan
+}
+
+variables {
+  stage              = "dev"
+  user_pool_id       = "us-east-1_AbCdEfGhI"
+  client_id          = "a-client"
+  settings           = {}
+  tracing            = true
+  log_retention_days = 7
+  throttling         = { rate = 1000, burst = 500 }
+  access_logs        = false
+  domain             = null
+
+  tables = {
+    for name in ["sessions", "connections", "rate_limits"] : name => {
+      name = "broadcast-sessions-dev-${name}"
+      arn  = "arn:aws:dynamodb:us-east-1:123456789012:table/broadcast-sessions-dev-${name}"
+    }
+  }
+
+  functions = {
+    for name in ["authorizer", "connect", "message", "disconnect", "outcome"] :
+    name => { memory_mb = 256, timeout_seconds = 29, reserved_concurrency = -1 }
+  }
+}
+
+# Not the policies' JSON, which is mocked, but the documents' statements, which are the module's own.
+run "permissions" {
+  command = plan
+
+  module {
+    source = "./modules/app"
+  }
+
+  assert {
+    condition     = alltrue([for name in keys(local.functions) : contains(keys(aws_iam_role_policy.this), name)])
+    error_message = "A function has no policy of its own."
+  }
+
+  assert {
+    condition = alltrue(flatten([
+      for document in data.aws_iam_policy_document.this : [
+        for statement in document.statement : [
+          for action in statement.actions : can(regex("^[a-z0-9-]+:[A-Za-z]+$", action))
+        ]
+      ]
+    ]))
+    error_message = "An action has a wildcard, or is none."
+  }
+
+  # A wildcard stands for a log group's streams, for the connections that come and go, and for
+  # X-Ray's resources, of which it has none; nowhere else.
+  assert {
+    condition = alltrue(flatten([
+      for document in data.aws_iam_policy_document.this : [
+        for statement in document.statement : [
+          for resource in statement.resources : anytrue([
+            can(regex("^arn:[^*]+$", resource)),
+            can(regex("^arn:aws:logs:[^*]+:log-group:/aws/lambda/[^*]+:\\*$", resource)),
+            can(regex("^arn:aws:execute-api:[^*]+/dev/(POST|GET|DELETE)/@connections/\\*$", resource)),
+            resource == "*" && toset(statement.actions) == toset(["xray:PutTraceSegments", "xray:PutTelemetryRecords"]),
+          ])
+        ]
+      ]
+    ]))
+    error_message = "A resource has a wildcard that is not one of the three."
+  }
+
+  assert {
+    condition = alltrue(flatten([
+      for document in data.aws_iam_policy_document.this : [
+        for statement in document.statement : [
+          statement.effect != "Deny",
+          length(coalesce(statement.not_actions, [])) == 0,
+          length(coalesce(statement.not_resources, [])) == 0,
+        ]
+      ]
+    ]))
+    error_message = "A statement says what is not meant, which no other check here sees."
+  }
+
+  assert {
+    condition = alltrue(flatten([
+      for statement in data.aws_iam_policy_document.this["authorizer"].statement : [
+        for action in statement.actions : contains(["logs", "xray"], split(":", action)[0])
+      ]
+    ]))
+    error_message = "The authorizer may do more than write its log and its traces."
+  }
+
+  assert {
+    condition = alltrue([
+      for principal in data.aws_iam_policy_document.assume.statement[0].principals :
+      toset(principal.identifiers) == toset(["lambda.amazonaws.com"])
+    ])
+    error_message = "Somebody but Lambda may take a function's role."
+  }
+}
+
+run "without_tracing" {
+  command = plan
+
+  module {
+    source = "./modules/app"
+  }
+
+  variables {
+    tracing = false
+  }
+
+  assert {
+    condition = !anytrue(flatten([
+      for document in data.aws_iam_policy_document.this : [
+        for statement in document.statement : contains(statement.resources, "*")
+      ]
+    ]))
+    error_message = "Without tracing there is nothing that needs all resources."
+  }
+}
+
+run "authorizer" {
+  command = plan
+
+  module {
+    source = "./modules/app"
+  }
+
+  assert {
+    condition     = aws_apigatewayv2_authorizer.this.authorizer_type == "REQUEST"
+    error_message = "WebSocket APIs know no other authorizer."
+  }
+
+  assert {
+    condition     = length(coalesce(aws_apigatewayv2_authorizer.this.identity_sources, [])) == 0
+    error_message = "With an identity source, listeners without a token get 401."
+  }
+
+  assert {
+    condition = (
+      aws_apigatewayv2_route.websocket_connect_route.authorization_type == "CUSTOM" &&
+      aws_apigatewayv2_route.websocket_connect_route.authorizer_id == aws_apigatewayv2_authorizer.this.id
+    )
+    error_message = "$connect is without its authorizer."
+  }
+
+  assert {
+    condition     = endswith(aws_lambda_permission.authorizer.source_arn, ":a1b2c3d4e5/authorizers/f6g7h8")
+    error_message = "API Gateway may not call the authorizer, or more than it may: every connect would get 500."
+  }
+}
+
+run "replies" {
+  command = plan
+
+  module {
+    source = "./modules/app"
+  }
+
+  assert {
+    condition     = aws_apigatewayv2_route.websocket_message_route.route_response_selection_expression == "$default"
+    error_message = "Without it API Gateway keeps the replies for itself."
+  }
+
+  assert {
+    condition     = aws_apigatewayv2_route_response.message.route_response_key == "$default"
+    error_message = "Without it API Gateway keeps the replies for itself."
+  }
+}
+
+run "throttling" {
+  command = plan
+
+  module {
+    source = "./modules/app"
+  }
+
+  assert {
+    condition = (
+      aws_apigatewayv2_stage.websocket_api_stage.default_route_settings[0].throttling_rate_limit == 1000 &&
+      aws_apigatewayv2_stage.websocket_api_stage.default_route_settings[0].throttling_burst_limit == 500
+    )
+    error_message = "With one of the two figures missing, every connect gets 429."
+  }
+
+  assert {
+    condition     = aws_apigatewayv2_stage.websocket_api_stage.name == "dev"
+    error_message = "The API's stage has another name than the stage."
+  }
+}
+
+run "functions" {
+  command = plan
+
+  module {
+    source = "./modules/app"
+  }
+
+  variables {
+    functions = {
+      for name in ["authorizer", "connect", "message", "disconnect", "outcome"] :
+      name => { memory_mb = 512, timeout_seconds = 7, reserved_concurrency = 3 }
+    }
+  }
+
+  assert {
+    condition = alltrue([
+      for function in local.functions :
+      function.memory_size == 512 && function.timeout == 7 && function.reserved_concurrent_executions == 3
+    ])
+    error_message = "A function does not get the memory, the timeout or the concurrency that was asked for."
+  }
+
+  assert {
+    condition     = alltrue([for function in local.functions : function.tracing_config[0].mode == "Active"])
+    error_message = "A function is not traced."
+  }
+
+  assert {
+    condition = alltrue([
+      for name, function in local.functions :
+      function.logging_config[0].log_group == aws_cloudwatch_log_group.this[name].name &&
+      aws_cloudwatch_log_group.this[name].retention_in_days == 7
+    ])
+    error_message = "A function does not write to a log group with retention."
+  }
+
+  assert {
+    condition     = alltrue([for function in local.functions : startswith(function.function_name, "broadcast-sessions-dev-")])
+    error_message = "A function's name is without the stage: was the package made for dev?"
+  }
+
+  assert {
+    condition     = toset(keys(aws_lambda_function.authorizer.environment[0].variables)) == toset(["COGNITO_CLIENT_ID", "COGNITO_USER_POOL_ID"])
+    error_message = "The authorizer is told more than the pool and its client."
+  }
+}
+
+run "access_logs" {
+  command = plan
+
+  module {
+    source = "./modules/app"
+  }
+
+  variables {
+    access_logs = true
+  }
+
+  assert {
+    condition     = aws_cloudwatch_log_group.access[0].retention_in_days == 7
+    error_message = "The access log has no retention."
+  }
+
+  assert {
+    condition     = try(aws_apigatewayv2_stage.websocket_api_stage.access_log_settings[0].destination_arn == aws_cloudwatch_log_group.access[0].arn, false)
+    error_message = "The API does not log."
+  }
+
+  assert {
+    condition = alltrue([
+      for secret in ["querystring", "token"] :
+      try(!strcontains(lower(aws_apigatewayv2_stage.websocket_api_stage.access_log_settings[0].format), secret), false)
+    ])
+    error_message = "The access log shows what may hold a token."
+  }
+}
+
+run "without_access_logs" {
+  command = plan
+
+  module {
+    source = "./modules/app"
+  }
+
+  assert {
+    condition     = length(aws_apigatewayv2_stage.websocket_api_stage.access_log_settings) == 0
+    error_message = "Logs that nobody asked for need an account-wide role."
+  }
+}
+
+run "domain" {
+  command = plan
+
+  module {
+    source = "./modules/app"
+  }
+
+  variables {
+    domain = {
+      name            = "live.example.com"
+      certificate_arn = "arn:aws:acm:us-east-1:123456789012:certificate/a"
+    }
+  }
+
+  assert {
+    condition     = aws_apigatewayv2_domain_name.this[0].domain_name_configuration[0].security_policy == "TLS_1_2"
+    error_message = "The domain takes a TLS that is older than 1.2."
+  }
+
+  assert {
+    condition     = output.url == "wss://live.example.com"
+    error_message = "Clients are not sent to the domain."
+  }
+}

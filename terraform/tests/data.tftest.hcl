@@ -1,0 +1,178 @@
+# What holds data: the tables and the user pool, and what protects them.
+#
+#   terraform test -filter=tests/data.tftest.hcl
+
+mock_provider "aws" {
+  source          = "./tests/aws"
+  override_during = plan
+}
+
+variables {
+  name_prefix             = "broadcast-sessions-dev"
+  schema_file             = "../chalicelib/tables.json"
+  point_in_time_recovery  = false
+  deletion_protection     = false
+  name                    = "broadcast-sessions-dev"
+  existing                = null
+  self_sign_up            = false
+  mfa                     = "OPTIONAL"
+  token_minutes           = 60
+  refresh_token_days      = 30
+  password_minimum_length = 12
+}
+
+run "tables" {
+  command = plan
+
+  module {
+    source = "./modules/dynamodb"
+  }
+
+  assert {
+    condition     = toset(keys(aws_dynamodb_table.this)) == toset(keys(jsondecode(file(var.schema_file))))
+    error_message = "There are other tables than the schema's."
+  }
+
+  assert {
+    condition = alltrue([
+      for name, table in jsondecode(file(var.schema_file)) :
+      aws_dynamodb_table.this[name].hash_key == table.partition_key.name &&
+      aws_dynamodb_table.this[name].ttl[0].attribute_name == table.ttl_attribute &&
+      aws_dynamodb_table.this[name].ttl[0].enabled &&
+      join(" ", sort(aws_dynamodb_table.this[name].global_secondary_index[*].name)) == join(" ", sort(table.indexes[*].name))
+    ])
+    error_message = "A table is not as the schema says."
+  }
+
+  assert {
+    condition = alltrue([
+      for table in aws_dynamodb_table.this :
+      table.billing_mode == "PAY_PER_REQUEST" && table.server_side_encryption[0].enabled
+    ])
+    error_message = "A table is not on demand, or not encrypted."
+  }
+
+  assert {
+    condition = !anytrue([
+      for table in aws_dynamodb_table.this :
+      table.deletion_protection_enabled || table.point_in_time_recovery[0].enabled
+    ])
+    error_message = "A table is protected that was not to be."
+  }
+}
+
+run "protected_tables" {
+  command = plan
+
+  module {
+    source = "./modules/dynamodb"
+  }
+
+  variables {
+    point_in_time_recovery = true
+    deletion_protection    = true
+  }
+
+  assert {
+    condition = alltrue([
+      for table in aws_dynamodb_table.this :
+      table.deletion_protection_enabled && table.point_in_time_recovery[0].enabled
+    ])
+    error_message = "A table is not protected."
+  }
+}
+
+run "user_pool" {
+  command = plan
+
+  module {
+    source = "./modules/cognito"
+  }
+
+  assert {
+    condition     = aws_cognito_user_pool.this[0].admin_create_user_config[0].allow_admin_create_user_only
+    error_message = "Anybody may make himself a speaker."
+  }
+
+  assert {
+    condition     = aws_cognito_user_pool.this[0].mfa_configuration == "OPTIONAL" && aws_cognito_user_pool.this[0].software_token_mfa_configuration[0].enabled
+    error_message = "There is no second factor to be had."
+  }
+
+  assert {
+    condition     = aws_cognito_user_pool.this[0].password_policy[0].minimum_length == 12
+    error_message = "The password may be shorter than was said."
+  }
+
+  assert {
+    condition     = aws_cognito_user_pool.this[0].deletion_protection == "INACTIVE"
+    error_message = "The pool is protected that was not to be."
+  }
+
+  assert {
+    condition     = aws_cognito_user_pool_client.this[0].id_token_validity == 60 && aws_cognito_user_pool_client.this[0].refresh_token_validity == 30
+    error_message = "Tokens live longer, or shorter, than was said."
+  }
+}
+
+run "protected_user_pool" {
+  command = plan
+
+  module {
+    source = "./modules/cognito"
+  }
+
+  variables {
+    deletion_protection = true
+  }
+
+  assert {
+    condition     = aws_cognito_user_pool.this[0].deletion_protection == "ACTIVE"
+    error_message = "The pool is not protected."
+  }
+}
+
+run "open_user_pool" {
+  command = plan
+
+  module {
+    source = "./modules/cognito"
+  }
+
+  variables {
+    self_sign_up = true
+    mfa          = "OFF"
+  }
+
+  assert {
+    condition     = !aws_cognito_user_pool.this[0].admin_create_user_config[0].allow_admin_create_user_only
+    error_message = "Nobody may make himself a speaker."
+  }
+
+  assert {
+    condition     = length(aws_cognito_user_pool.this[0].software_token_mfa_configuration) == 0
+    error_message = "AWS refuses a configured second factor where there is none."
+  }
+}
+
+run "existing_user_pool" {
+  command = plan
+
+  module {
+    source = "./modules/cognito"
+  }
+
+  variables {
+    existing = { user_pool_id = "eu-central-1_AbCdEfGhI", client_id = "a-client" }
+  }
+
+  assert {
+    condition     = length(aws_cognito_user_pool.this) == 0 && length(aws_cognito_user_pool_client.this) == 0
+    error_message = "A second pool is made."
+  }
+
+  assert {
+    condition     = output.user_pool_id == "eu-central-1_AbCdEfGhI" && output.client_id == "a-client"
+    error_message = "The pool that was given is not used."
+  }
+}

@@ -1,0 +1,426 @@
+# What variables.tf refuses, value by value, and what it lets pass. In the workspace dev:
+#
+#   TF_WORKSPACE=dev terraform test -filter=tests/validations.tftest.hcl
+
+mock_provider "aws" {
+  source          = "./tests/aws"
+  override_during = plan
+}
+
+variables {
+  stage = "dev"
+}
+
+run "the_outermost_values_pass" {
+  command = plan
+
+  variables {
+    region                  = "ap-southeast-2"
+    settings                = { LOG_LEVEL = "ERROR", MAX_LISTENERS_PER_SESSION = 1, SESSION_MAX_DURATION_HOURS = "0.5", HEARTBEAT_INTERVAL_SECONDS = 30 }
+    memory_mb               = { authorizer = 128, connect = 10240 }
+    timeout_seconds         = { disconnect = 1, outcome = 29 }
+    reserved_concurrency    = { message = 1 }
+    log_retention_days      = 3653
+    throttling              = { rate = 1, burst = 1 }
+    domain                  = { name = "live.example.com", certificate_arn = "arn:aws:acm:us-east-1:123456789012:certificate/a" }
+    existing_user_pool      = { user_pool_id = "eu-central-1_AbCdEfGhI", client_id = "a" }
+    mfa                     = "ON"
+    token_minutes           = 1440
+    refresh_token_days      = 3650
+    password_minimum_length = 99
+    alarm_emails            = ["first.last+alarms@mail.example.com"]
+  }
+}
+
+run "stage_of_another_workspace" {
+  command = plan
+
+  variables {
+    stage = "prod"
+  }
+
+  expect_failures = [var.stage]
+}
+
+run "region_is_none" {
+  command = plan
+
+  variables {
+    region = "Frankfurt"
+  }
+
+  expect_failures = [var.region]
+}
+
+run "setting_unknown" {
+  command = plan
+
+  variables {
+    settings = { MAX_LISTENER = 500 }
+  }
+
+  expect_failures = [var.settings]
+}
+
+run "setting_negative" {
+  command = plan
+
+  variables {
+    settings = { MAX_LISTENERS_PER_SESSION = -1 }
+  }
+
+  expect_failures = [var.settings]
+}
+
+run "setting_no_number" {
+  command = plan
+
+  variables {
+    settings = { SESSION_MAX_DURATION_HOURS = "two" }
+  }
+
+  expect_failures = [var.settings]
+}
+
+run "setting_no_whole_number" {
+  command = plan
+
+  variables {
+    settings = { MAX_LISTENERS_PER_SESSION = 1.5 }
+  }
+
+  expect_failures = [var.settings]
+}
+
+run "client_no_id" {
+  command = plan
+
+  variables {
+    existing_user_pool = { user_pool_id = "eu-central-1_AbCdEfGhI", client_id = "my client" }
+  }
+
+  expect_failures = [var.existing_user_pool]
+}
+
+run "log_level_unknown" {
+  command = plan
+
+  variables {
+    settings = { LOG_LEVEL = "LOUD" }
+  }
+
+  expect_failures = [var.settings]
+}
+
+run "memory_of_unknown_function" {
+  command = plan
+
+  variables {
+    memory_mb = { conect = 512 }
+  }
+
+  expect_failures = [var.memory_mb]
+}
+
+run "memory_too_small" {
+  command = plan
+
+  variables {
+    memory_mb = { connect = 127 }
+  }
+
+  expect_failures = [var.memory_mb]
+}
+
+run "memory_too_large" {
+  command = plan
+
+  variables {
+    memory_mb = { connect = 10241 }
+  }
+
+  expect_failures = [var.memory_mb]
+}
+
+run "memory_not_whole" {
+  command = plan
+
+  variables {
+    memory_mb = { connect = 512.5 }
+  }
+
+  expect_failures = [var.memory_mb]
+}
+
+run "timeout_of_unknown_function" {
+  command = plan
+
+  variables {
+    timeout_seconds = { sweep = 10 }
+  }
+
+  expect_failures = [var.timeout_seconds]
+}
+
+run "timeout_of_a_minute" {
+  command = plan
+
+  variables {
+    timeout_seconds = { message = 60 }
+  }
+
+  expect_failures = [var.timeout_seconds]
+}
+
+run "timeout_of_30_seconds" {
+  command = plan
+
+  variables {
+    timeout_seconds = { message = 30 }
+  }
+
+  expect_failures = [var.timeout_seconds]
+}
+
+run "timeout_negative" {
+  command = plan
+
+  variables {
+    timeout_seconds = { message = -1 }
+  }
+
+  expect_failures = [var.timeout_seconds]
+}
+
+run "timeout_zero" {
+  command = plan
+
+  variables {
+    timeout_seconds = { message = 0 }
+  }
+
+  expect_failures = [var.timeout_seconds]
+}
+
+run "timeout_not_whole" {
+  command = plan
+
+  variables {
+    timeout_seconds = { message = 2.5 }
+  }
+
+  expect_failures = [var.timeout_seconds]
+}
+
+run "concurrency_of_unknown_function" {
+  command = plan
+
+  variables {
+    reserved_concurrency = { everything = 10 }
+  }
+
+  expect_failures = [var.reserved_concurrency]
+}
+
+run "concurrency_zero" {
+  command = plan
+
+  variables {
+    reserved_concurrency = { connect = 0 }
+  }
+
+  expect_failures = [var.reserved_concurrency]
+}
+
+run "concurrency_negative" {
+  command = plan
+
+  variables {
+    reserved_concurrency = { connect = -1 }
+  }
+
+  expect_failures = [var.reserved_concurrency]
+}
+
+run "concurrency_not_whole" {
+  command = plan
+
+  variables {
+    reserved_concurrency = { connect = 1.5 }
+  }
+
+  expect_failures = [var.reserved_concurrency]
+}
+
+run "log_retention_that_cloudwatch_has_not" {
+  command = plan
+
+  variables {
+    log_retention_days = 2
+  }
+
+  expect_failures = [var.log_retention_days]
+}
+
+run "log_retention_for_ever" {
+  command = plan
+
+  variables {
+    log_retention_days = 0
+  }
+
+  expect_failures = [var.log_retention_days]
+}
+
+run "throttling_rate_zero" {
+  command = plan
+
+  variables {
+    throttling = { rate = 0, burst = 1000 }
+  }
+
+  expect_failures = [var.throttling]
+}
+
+run "throttling_burst_zero" {
+  command = plan
+
+  variables {
+    throttling = { rate = 1000, burst = 0 }
+  }
+
+  expect_failures = [var.throttling]
+}
+
+run "throttling_negative" {
+  command = plan
+
+  variables {
+    throttling = { rate = -1, burst = 1000 }
+  }
+
+  expect_failures = [var.throttling]
+}
+
+run "domain_with_scheme" {
+  command = plan
+
+  variables {
+    domain = {
+      name            = "wss://live.example.com"
+      certificate_arn = "arn:aws:acm:us-east-1:123456789012:certificate/a"
+    }
+  }
+
+  expect_failures = [var.domain]
+}
+
+run "certificate_that_is_none" {
+  command = plan
+
+  variables {
+    domain = { name = "live.example.com", certificate_arn = "arn:aws:iam::123456789012:server-certificate/a" }
+  }
+
+  expect_failures = [var.domain]
+}
+
+run "user_pool_that_is_none" {
+  command = plan
+
+  variables {
+    existing_user_pool = { user_pool_id = "speakers", client_id = "a" }
+  }
+
+  expect_failures = [var.existing_user_pool]
+}
+
+run "mfa_unknown" {
+  command = plan
+
+  variables {
+    mfa = "SMS"
+  }
+
+  expect_failures = [var.mfa]
+}
+
+run "tokens_too_short" {
+  command = plan
+
+  variables {
+    token_minutes = 4
+  }
+
+  expect_failures = [var.token_minutes]
+}
+
+run "tokens_too_long" {
+  command = plan
+
+  variables {
+    token_minutes = 1441
+  }
+
+  expect_failures = [var.token_minutes]
+}
+
+run "refresh_too_short" {
+  command = plan
+
+  variables {
+    refresh_token_days = 0
+  }
+
+  expect_failures = [var.refresh_token_days]
+}
+
+run "refresh_too_long" {
+  command = plan
+
+  variables {
+    refresh_token_days = 3651
+  }
+
+  expect_failures = [var.refresh_token_days]
+}
+
+run "password_too_short" {
+  command = plan
+
+  variables {
+    password_minimum_length = 7
+  }
+
+  expect_failures = [var.password_minimum_length]
+}
+
+run "password_too_long" {
+  command = plan
+
+  variables {
+    password_minimum_length = 100
+  }
+
+  expect_failures = [var.password_minimum_length]
+}
+
+run "email_without_at" {
+  command = plan
+
+  variables {
+    alarm_emails = ["operations.example.com"]
+  }
+
+  expect_failures = [var.alarm_emails]
+}
+
+run "email_without_domain" {
+  command = plan
+
+  variables {
+    alarm_emails = ["operations@example.com", "operations@localhost"]
+  }
+
+  expect_failures = [var.alarm_emails]
+}

@@ -1,0 +1,131 @@
+"""What the configuration plans and what it refuses, without AWS: `terraform test`, with a mock."""
+
+from typing import Any
+
+import pytest
+
+from tests.terraform.conftest import ROOT, Configuration, Plan
+
+BY_STAGE = {"plans", "stage_names"}
+"""Test files that want a stage's file or a workspace of their own."""
+
+FILES = sorted(
+    path.name.removesuffix(".tftest.hcl") for path in (ROOT / "terraform" / "tests").glob("*.hcl")
+)
+
+NAMES = ("name", "function_name", "alarm_name", "dashboard_name")
+
+
+def test_the_configuration_is_formatted(configuration: Configuration) -> None:
+    configuration.passes("fmt", "-check", "-diff", "-recursive")
+
+
+def test_the_configuration_is_valid(configuration: Configuration) -> None:
+    configuration.passes("validate")
+
+
+@pytest.mark.timeout(600)  # each run of `terraform test` takes a second, and there are dozens
+@pytest.mark.parametrize("name", sorted(set(FILES) - BY_STAGE))
+def test_terraform_tests_pass(configuration: Configuration, name: str) -> None:
+    configuration.package("dev")
+    configuration.passes("test", f"-filter=tests/{name}.tftest.hcl", workspace="dev")
+
+
+@pytest.mark.parametrize("name", ["Dev", "1dev", "seventeen-letters", "default"])
+def test_a_stage_name_that_is_no_name_is_refused(configuration: Configuration, name: str) -> None:
+    test = "-filter=tests/stage_names.tftest.hcl"
+    configuration.passes("test", test, f"-var=stage={name}", workspace=name)
+
+
+@pytest.mark.parametrize(
+    ("value", "why"),
+    [
+        ("settings={MAX_LISTENERS_PER_SESSION=-1}", "a number greater than 0"),
+        ("timeout_seconds={message=60}", "API Gateway waits 29 s"),
+        ('alarm_emails=["nobody"]', "an e-mail address"),
+        ("stage=prod", "the workspace is dev"),
+    ],
+)
+def test_what_is_refused_is_refused_with_the_reason(
+    configuration: Configuration, value: str, why: str
+) -> None:
+    file = "-var-file=environments/dev.tfvars"
+    test = "-filter=tests/plans.tftest.hcl"
+    refused = configuration.run("test", test, file, f"-var={value}", workspace="dev")
+    assert refused.returncode == 1
+    assert why in " ".join(refused.stderr.split()), refused.stdout + refused.stderr
+
+
+def test_every_name_carries_the_stage(plan: Plan) -> None:
+    # A policy's name is within its role.
+    resources = {
+        type_: all_ for type_, all_ in plan.resources.items() if type_ != "aws_iam_role_policy"
+    }
+    names = [
+        f"{type_} {resource[attribute]}"
+        for type_, of_type in resources.items()
+        for resource in of_type
+        for attribute in NAMES
+        if resource.get(attribute)
+    ]
+    assert names
+    without = [name for name in names if plan.stage not in name.replace(" ", "-").split("-")]
+    assert without == []
+
+
+def test_only_prod_is_protected_from_deletion(plan: Plan) -> None:
+    is_prod = plan.stage == "prod"
+    for table in plan.resources["aws_dynamodb_table"]:
+        assert table["deletion_protection_enabled"] is is_prod, table["name"]
+    (pool,) = plan.resources["aws_cognito_user_pool"]
+    assert pool["deletion_protection"] == ("ACTIVE" if is_prod else "INACTIVE")
+
+
+def test_prod_and_staging_can_be_set_back(plan: Plan) -> None:
+    for table in plan.resources["aws_dynamodb_table"]:
+        (recovery,) = table["point_in_time_recovery"]
+        assert recovery["enabled"] is (plan.stage in {"prod", "staging"}), table["name"]
+
+
+def test_connects_are_not_throttled_to_nothing(plan: Plan) -> None:
+    (stage,) = plan.resources["aws_apigatewayv2_stage"]
+    (settings,) = stage["default_route_settings"]
+    assert settings["throttling_rate_limit"] > 0
+    assert settings["throttling_burst_limit"] > 0
+
+
+def test_every_log_ends_some_day(plan: Plan) -> None:
+    assert len(plan.resources["aws_cloudwatch_log_group"]) >= len(functions(plan))
+    for group in plan.resources["aws_cloudwatch_log_group"]:
+        assert group["retention_in_days"] > 0, group["name"]
+
+
+def test_every_function_has_a_role_of_its_own(plan: Plan) -> None:
+    assert len(plan.resources["aws_iam_role"]) == len(functions(plan))
+    assert len(plan.resources["aws_iam_role_policy"]) == len(functions(plan))
+
+
+def test_every_function_and_table_is_watched(plan: Plan) -> None:
+    alarms = plan.resources["aws_cloudwatch_metric_alarm"]
+    for function in functions(plan):
+        of_function = [
+            alarm for alarm in alarms if alarm["dimensions"] == {"FunctionName": function}
+        ]
+        assert {alarm["metric_name"] for alarm in of_function} == {
+            "Duration",
+            "Errors",
+            "Throttles",
+        }
+    for table in plan.resources["aws_dynamodb_table"]:
+        of_table = [alarm for alarm in alarms if added_up(alarm) == {table["name"]}]
+        assert len(of_table) == len({"throttles", "system errors"})
+
+
+def functions(plan: Plan) -> list[str]:
+    return [function["function_name"] for function in plan.resources["aws_lambda_function"]]
+
+
+def added_up(alarm: dict[str, Any]) -> set[str]:
+    """Return the tables whose metrics an alarm adds up."""
+    metrics = [metric for query in alarm["metric_query"] for metric in query["metric"]]
+    return {metric["dimensions"]["TableName"] for metric in metrics}

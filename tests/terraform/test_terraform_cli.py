@@ -1,0 +1,83 @@
+"""Where Terraform's provider is looked for."""
+
+from pathlib import Path
+
+import pytest
+
+from scripts import terraform_cli
+
+
+@pytest.fixture(autouse=True)
+def bare_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Have a home and data folders in which nothing is, and name no mirror."""
+    monkeypatch.delenv("TF_PROVIDER_MIRROR", raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    monkeypatch.setenv("XDG_DATA_DIRS", str(tmp_path / "share"))
+
+
+def put_provider(folder: Path) -> None:
+    (folder / terraform_cli.PROVIDER).mkdir(parents=True)
+
+
+def test_a_mirror_that_is_named_is_taken_before_all_others(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    put_provider(tmp_path / "home" / ".terraform.d" / "plugins")
+    monkeypatch.setenv("TF_PROVIDER_MIRROR", str(tmp_path / "named"))
+    assert terraform_cli.find_mirror() == tmp_path / "named"
+
+
+def test_a_named_mirror_does_not_depend_on_the_folder_terraform_runs_in(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TF_PROVIDER_MIRROR", "mirror")
+    assert terraform_cli.init_arguments() == [f"-plugin-dir={tmp_path / 'mirror'}"]
+
+
+@pytest.mark.parametrize(
+    "place",
+    ["home/.terraform.d/plugins", "data/terraform/plugins", "share/terraform/plugins"],
+)
+def test_terraforms_own_places_are_searched(tmp_path: Path, place: str) -> None:
+    put_provider(tmp_path / place)
+    assert terraform_cli.find_mirror() == tmp_path / place
+
+
+def test_without_a_mirror_the_registry_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(terraform_cli, "usual_places", lambda: iter([Path("/nowhere")]))
+    assert terraform_cli.init_arguments() == []
+
+
+def test_a_folder_that_may_not_be_read_is_passed_over(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def refuse(path: Path) -> bool:
+        raise PermissionError(path)
+
+    monkeypatch.setattr(Path, "is_dir", refuse)
+    assert not terraform_cli.has_provider(tmp_path)
+
+
+def test_a_configuration_file_that_is_not_there_is_named_no_more(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("TF_CLI_CONFIG_FILE", str(tmp_path / "none"))
+    assert "TF_CLI_CONFIG_FILE" not in terraform_cli.environment()
+
+
+def test_a_configuration_file_that_is_there_is_kept(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    file = tmp_path / "terraformrc"
+    file.touch()
+    monkeypatch.setenv("TF_CLI_CONFIG_FILE", str(file))
+    assert terraform_cli.environment()["TF_CLI_CONFIG_FILE"] == str(file)
+
+
+def test_without_terraform_on_the_path_there_is_none(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert terraform_cli.find_terraform() is None
