@@ -6,21 +6,30 @@ STAGE ?= local
 # Not ?=: some desktops set USERNAME to the name of whoever sits there.
 USERNAME = speaker@example.com
 OPTIONS ?=
+CONFIRM ?=
+NAME ?=
 
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+# The scanner pins an older boto3 than the emulator, so it has an environment of its own.
+SCAN_VENV := .venv-scan
+SCANNER := $(SCAN_VENV)/.installed
 
 # STAGE=local on the command line asks for the emulator's token, not the local server's.
 TOKEN = $(if $(filter command,$(origin STAGE)),scripts.stage_token $(STAGE),devserver.user_token --port $(PORT))
 
-# No verb may reach a real account.
+# Nobody plans or destroys a stage that he has not named.
+NAMED_STAGE = $(if $(filter command environment,$(origin STAGE)),$(STAGE),$(error which stage? Say it: STAGE=dev))
+
+# No verb may reach a real account, but for those that plan, apply and destroy a stage.
 SAFE := env -u AWS_PROFILE -u AWS_SESSION_TOKEN AWS_ACCESS_KEY_ID=none AWS_SECRET_ACCESS_KEY=none \
 	AWS_DEFAULT_REGION=us-east-1 AWS_CONFIG_FILE=/dev/null AWS_SHARED_CREDENTIALS_FILE=/dev/null \
 	AWS_EC2_METADATA_DISABLED=true
 
 .DEFAULT_GOAL := help
-.PHONY: help install local emulate token demo test check lint format package bench clean
+.PHONY: help install local emulate token demo test check scan lint format package bench clean \
+	plan apply deploy deploy-dev deploy-staging deploy-prod destroy output
 
 help: ## List the verbs
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -49,9 +58,17 @@ demo: $(INSTALLED) ## Play a session against the local server [PORT=8000]
 test: $(INSTALLED) ## Run every test
 	$(SAFE) $(BIN)/python -m pytest
 
-check: lint $(INSTALLED) ## Lint, check formats and types
+check: lint scan $(INSTALLED) ## Lint, check formats and types, and scan the stack
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+
+scan: $(SCANNER) ## Scan the stack for what is not safe, with checkov
+	$(SCAN_VENV)/bin/checkov
+
+$(SCANNER): requirements-scan.txt
+	@$(PYTHON) -m venv $(SCAN_VENV)
+	@$(SCAN_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --requirement requirements-scan.txt
+	@touch $@
 
 lint: $(INSTALLED) ## Lint
 	$(BIN)/ruff check
@@ -63,9 +80,27 @@ format: $(INSTALLED) ## Format, and mend what the linter can
 package: $(INSTALLED) ## Package the Lambda functions for a stage into terraform/modules/app [STAGE=local]
 	@$(SAFE) $(BIN)/python -m scripts.package $(STAGE)
 
+plan: $(INSTALLED) ## Plan a stage's stack on AWS, and save the plan STAGE=dev
+	@$(BIN)/python -m scripts.stack plan $(NAMED_STAGE)
+
+apply: $(INSTALLED) ## Apply just the saved plan STAGE=dev
+	@$(BIN)/python -m scripts.stack apply $(NAMED_STAGE)
+
+deploy: package ## Package, plan and apply STAGE=dev; asks before it applies (also deploy-dev, ...)
+	@$(BIN)/python -m scripts.stack deploy $(NAMED_STAGE)
+
+deploy-dev deploy-staging deploy-prod: deploy-%:
+	@$(MAKE) --no-print-directory deploy STAGE=$*
+
+destroy: $(INSTALLED) ## Take a stage's stack down STAGE=dev; asks first
+	@$(BIN)/python -m scripts.stack destroy $(NAMED_STAGE) $(if $(CONFIRM),--confirm $(CONFIRM))
+
+output: $(INSTALLED) ## Print a stage's outputs STAGE=dev [NAME=url]
+	@$(BIN)/python -m scripts.stack output $(NAMED_STAGE) $(NAME)
+
 bench: $(INSTALLED) ## Measure, each figure beside its yardstick
 	$(SAFE) $(BIN)/python -m bench
 
 clean: ## Remove all that the other verbs made
-	rm -rf $(VENV) build .pytest_cache terraform/modules/app/chalice.tf.json terraform/modules/app/deployment.zip .mypy_cache .ruff_cache .hypothesis .chalice/deployments
+	rm -rf $(VENV) $(SCAN_VENV) build .pytest_cache terraform/modules/app/chalice.tf.json terraform/modules/app/deployment.zip .mypy_cache .ruff_cache .hypothesis .chalice/deployments
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
