@@ -215,7 +215,7 @@ def run(stack: Stack, verb: str, name: str | None = None, confirmed: str | None 
         confirm_destruction(stack.stage, confirmed)
     if verb in ("apply", "deploy", "destroy"):
         stack.apply()
-    if verb in ("deploy", "output"):
+    if verb == "output":
         stack.output(*([name] if name else []))
 
 
