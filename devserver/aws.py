@@ -76,10 +76,13 @@ def embedded_aws(project_dir: Path, app_name: str, stage: str) -> Iterator[dict[
 
 
 @contextmanager
-def ministack() -> Iterator[str]:
-    """Run ministack on a free port of this machine alone, and give its URL."""
+def ministack(**settings: str) -> Iterator[str]:
+    """Run ministack on a free port of this machine alone, and give its URL.
+
+    Settings are its own, by the names of the environment variables that its documentation lists.
+    """
     with tempfile.TemporaryDirectory(prefix="ministack-") as folder:
-        process, endpoint_url = _start(Path(folder))
+        process, endpoint_url = _start(Path(folder), settings)
         try:
             yield endpoint_url
         finally:
@@ -189,11 +192,11 @@ def sign_in(endpoint_url: str, pool_id: str, client_id: str, username: str) -> d
     return tokens
 
 
-def _start(folder: Path) -> tuple["subprocess.Popen[bytes]", str]:
+def _start(folder: Path, settings: Mapping[str, str]) -> tuple["subprocess.Popen[bytes]", str]:
     log = folder / "log"
     for _ in range(PORT_ATTEMPTS):
         port = _free_port()
-        process = _spawn(port, folder, log)
+        process = _spawn(port, folder, log, settings)
         endpoint_url = f"http://127.0.0.1:{port}"
         if _wait_until_ready(process, endpoint_url):
             return process, endpoint_url
@@ -202,8 +205,11 @@ def _start(folder: Path) -> tuple["subprocess.Popen[bytes]", str]:
     raise EmbeddedAwsError(f"ministack did not start:\n{log.read_text()[-2000:]}")
 
 
-def _spawn(port: int, folder: Path, log: Path) -> "subprocess.Popen[bytes]":
-    settings = {
+def _spawn(
+    port: int, folder: Path, log: Path, settings: Mapping[str, str]
+) -> "subprocess.Popen[bytes]":
+    environment = {
+        **os.environ,
         "GATEWAY_PORT": str(port),
         "BIND_HOST": "127.0.0.1",
         "IOT_MTLS_ENABLED": "0",
@@ -211,6 +217,7 @@ def _spawn(port: int, folder: Path, log: Path) -> "subprocess.Popen[bytes]":
         "TMPDIR": str(folder),
         "STATE_DIR": str(folder / "state"),
         "S3_DATA_DIR": str(folder / "s3"),
+        **settings,
     }
     with log.open("w") as output:
         return subprocess.Popen(  # noqa: S603
@@ -220,7 +227,7 @@ def _spawn(port: int, folder: Path, log: Path) -> "subprocess.Popen[bytes]":
             stderr=output,
             # Ctrl-C is for the server: AWS has to outlive its last events.
             start_new_session=True,
-            env={**os.environ, **settings},
+            env=environment,
         )
 
 

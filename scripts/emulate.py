@@ -34,18 +34,22 @@ class EmulateError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Emulation:
-    """A stack on an emulator: its outputs, and where the emulator is."""
+    """A stage's stack on an emulator: its outputs, and where the emulator is."""
 
-    endpoint_url: str
+    stage: str
     outputs: Mapping[str, Any]
     folder: Path
     environment: Mapping[str, str]
 
     @property
+    def endpoint_url(self) -> str:
+        return self.environment["AWS_ENDPOINT_URL"]
+
+    @property
     def url(self) -> str:
         """The WebSocket URL. Source: ministack, "API Gateway"; its path for WebSocket APIs."""
         host = self.endpoint_url.removeprefix("http://")
-        return f"ws://{host}/_aws/execute-api/{self.outputs['api_id']}/{STAGE}"
+        return f"ws://{host}/_aws/execute-api/{self.outputs['api_id']}/{self.stage}"
 
 
 def main() -> int:
@@ -74,19 +78,34 @@ def emulate(**settings: str) -> Iterator[Emulation]:
     Raises: EmulateError, EmbeddedAwsError, PackageError.
     """
     with tempfile.TemporaryDirectory(prefix="emulate-") as scratch, ministack() as endpoint_url:
-        folder = copy_stack(Path(scratch))
-        package.package(STAGE, folder / "modules" / "app")
         environment = emulator_environment(endpoint_url)
-        terraform(folder, environment, "init", "-input=false", *terraform_cli.init_arguments())
-        terraform(folder, environment, "workspace", "select", "-or-create", STAGE)
-        terraform(folder, environment, *apply_arguments(settings))
-        outputs = json.loads(terraform(folder, environment, "output", "-json"))
-        yield Emulation(
-            endpoint_url,
-            {name: output["value"] for name, output in outputs.items()},
-            folder,
-            environment,
-        )
+        folder = prepare(Path(scratch), environment)
+        yield apply(folder, environment, settings=settings)
+
+
+def prepare(scratch: Path, environment: Mapping[str, str], stage: str = STAGE) -> Path:
+    """Make a copy of the stack ready for its first apply, packaged and in its stage's workspace.
+
+    Raises: EmulateError, PackageError.
+    """
+    folder = copy_stack(scratch)
+    package.package(stage, folder / "modules" / "app")
+    terraform(folder, environment, "init", "-input=false", *terraform_cli.init_arguments())
+    terraform(folder, environment, "workspace", "select", "-or-create", stage)
+    return folder
+
+
+def apply(
+    folder: Path,
+    environment: Mapping[str, str],
+    stage: str = STAGE,
+    settings: Mapping[str, str] | None = None,
+) -> Emulation:
+    """Apply a prepared copy, with settings of the application. Raises: EmulateError."""
+    terraform(folder, environment, *apply_arguments(stage, settings or {}))
+    outputs = json.loads(terraform(folder, environment, "output", "-json"))
+    values = {name: output["value"] for name, output in outputs.items()}
+    return Emulation(stage, values, folder, environment)
 
 
 def copy_stack(scratch: Path) -> Path:
@@ -112,8 +131,8 @@ def emulator_environment(endpoint_url: str) -> dict[str, str]:
     }
 
 
-def apply_arguments(settings: Mapping[str, str]) -> list[str]:
-    arguments = ["apply", "-auto-approve", "-input=false", f"-var-file=environments/{STAGE}.tfvars"]
+def apply_arguments(stage: str, settings: Mapping[str, str]) -> list[str]:
+    arguments = ["apply", "-auto-approve", "-input=false", f"-var-file=environments/{stage}.tfvars"]
     return [*arguments, f"-var=settings={json.dumps(settings)}"] if settings else arguments
 
 
@@ -123,7 +142,7 @@ def terraform(folder: Path, environment: Mapping[str, str], *arguments: str) -> 
     if executable is None:
         raise EmulateError("terraform is not on the path")
     run = subprocess.run(  # noqa: S603
-        [str(executable), f"-chdir={folder}", *arguments, *_plain(arguments)],
+        [str(executable), f"-chdir={folder}", *_plain(arguments)],
         env=dict(environment),
         capture_output=True,
         text=True,
@@ -134,8 +153,9 @@ def terraform(folder: Path, environment: Mapping[str, str], *arguments: str) -> 
     return run.stdout
 
 
-def _plain(arguments: tuple[str, ...]) -> list[str]:
-    return [] if arguments[0] in ("workspace", "output") else ["-no-color"]
+def _plain(arguments: tuple[str, ...]) -> tuple[str, ...]:
+    command, *rest = arguments
+    return arguments if command in ("workspace", "state") else (command, "-no-color", *rest)
 
 
 def whereabouts(emulation: Emulation) -> dict[str, str]:
