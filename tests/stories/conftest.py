@@ -3,7 +3,6 @@ from contextlib import ExitStack
 
 import pytest
 
-from scripts.emulate import EmulateError
 from tests.stories.target import (
     BEYOND_THE_EMULATOR,
     Client,
@@ -13,7 +12,7 @@ from tests.stories.target import (
     local_server,
     until,
 )
-from tests.terraform.requirements import lacks, require_terraform
+from tests.terraform.requirements import require_provider
 
 
 @pytest.fixture(scope="session")
@@ -24,14 +23,7 @@ def served() -> Iterator[Target]:
 
 @pytest.fixture(scope="session")
 def emulated() -> Iterator[Target]:
-    require_terraform()
-    with ExitStack() as stack:
-        try:
-            target = stack.enter_context(emulated_stack())
-        except EmulateError as error:
-            if "terraform init" not in str(error):
-                raise
-            lacks(f"the AWS provider, which TF_PROVIDER_MIRROR can name a mirror of: {error}")
+    with require_provider(), emulated_stack() as target:
         yield target
 
 
