@@ -53,7 +53,7 @@ class Dispatcher:
     def message(self, event: Event) -> Answer:
         """Carry out a frame's command. The answer's body goes back by the route response.
 
-        The status is always 200. Source: apigw-facts 36, the sources conflict about others.
+        The status is always 200: sources conflict about what a client hears with another.
         """
         request_id: str | None = None
         with telemetry.handled("message", event) as record:

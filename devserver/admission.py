@@ -54,7 +54,7 @@ class Admission:
         gateway.invoke(function, event, self._authorized)
 
     def _authorized(self, result: Any, error: BaseException | None) -> None:
-        """Map the authorizer's outcome: deny 403, "Unauthorized" 401, all else 500 (facts 7)."""
+        """Map the authorizer's outcome: deny 403, "Unauthorized" 401, all else 500."""
         if error is not None:
             is_unauthorized = str(error) == "Unauthorized"
             if not is_unauthorized:
@@ -85,7 +85,7 @@ class Admission:
         gateway.invoke(function, event, self._connected)
 
     def _connected(self, result: Any, error: BaseException | None) -> None:
-        """Map $connect's outcome: 2xx opens, other statuses pass, a failure is 502 (facts 4, 5)."""
+        """Map $connect's outcome: 2xx opens, other statuses pass, a failure is 502."""
         if error is not None:
             self._gateway.log.error(f"#{self._ordinal} $connect failed", error)
             self._refuse("$connect", 502)
@@ -102,7 +102,7 @@ class Admission:
             self._refuse("$connect", status)
 
     def _admit(self, subprotocol: str | None) -> None:
-        """Open the connection; one whose client has left meanwhile ends at once (facts 41)."""
+        """Open the connection; one whose client has left meanwhile ends at once."""
         self._log("$connect", 200)
         connection = Connection(self._gateway, self._upgrade.client, self._ordinal)
         self._gateway.unfinished.discard(self)
@@ -112,7 +112,7 @@ class Admission:
             self._upgrade.accept(connection, subprotocol)
 
     def _refuse(self, route: str, status: int) -> None:
-        """Answer with API Gateway's own body; the integration's is not forwarded (facts 9, 10)."""
+        """Answer with API Gateway's own body; the integration's is not forwarded."""
         self._log(route, str(status))
         self._gateway.unfinished.discard(self)
         self._upgrade.refuse(status, refusal_body(status, self._upgrade.client.connection_id))
@@ -142,7 +142,7 @@ def _status(result: Any) -> int:
 
 
 def _subprotocol(result: dict[str, Any]) -> str | None:
-    """Return the only header of $connect's that a client gets to see (facts 63)."""
+    """Return the only header of $connect's that a client gets to see."""
     for held in (result.get("headers") or {}, result.get("multiValueHeaders") or {}):
         if not isinstance(held, dict):
             raise Malformed("$connect must return its headers as an object")

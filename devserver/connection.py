@@ -13,13 +13,13 @@ MAX_PENDING_MESSAGES = 100
 """Messages that may wait for their turn before no more is read from the client."""
 
 MAX_MESSAGE_BYTES = 128 * 1024
-"""Source: developer guide, limits of WebSocket APIs (facts 50)."""
+"""Source: developer guide, limits of WebSocket APIs."""
 
 MAX_UNSENT_BYTES = 1024 * 1024
-"""What may wait for a client that does not read. AWS names no figure (facts 76)."""
+"""What may wait for a client that does not read. AWS names no figure."""
 
 NORMAL_CLOSURE = (1000, "Connection Closed Normally")
-"""How a DELETE ends a connection (facts 43, 44)."""
+"""How a DELETE ends a connection."""
 
 NETWORK_LOSS = (1006, "Connection lost")
 """Source: RFC 6455, 7.1.5 for the code; the reason is ours."""
@@ -52,7 +52,7 @@ class BufferFull(Exception):
 class Connection:
     """A client's connection from the moment that $connect accepted it.
 
-    Its events run one at a time, in the order of their arrival; AWS promises neither (facts 39),
+    Its events run one at a time, in the order of their arrival; AWS promises neither,
     but an application that needs them otherwise would be hard to follow on a developer's machine.
     """
 
@@ -161,7 +161,7 @@ class Connection:
         self._next()
 
     def _reply(self, result: Any) -> None:
-        """Send a reply's body where the route has a response (facts 30, 32); status is nothing."""
+        """Send a reply's body where the route has a response; status is nothing."""
         body = result.get("body") if isinstance(result, dict) else None
         if body and "$default" in self._gateway.application.route_responses:
             self._send(_encode(body))
@@ -170,7 +170,7 @@ class Connection:
             self._log("$default", "ok")
 
     def _fail(self, message: str, event: Event) -> None:
-        """Tell the client what API Gateway tells it; the connection stays open (facts 35, 47)."""
+        """Tell the client what API Gateway tells it; the connection stays open."""
         request_id = event["requestContext"]["requestId"]
         self._send(failure_body(message, self.client.connection_id, request_id))
         self._log("$default", message)

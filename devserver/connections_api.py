@@ -1,6 +1,6 @@
 """The @connections management API: post to a connection, look at it, close it.
 
-Source: botocore's service model of apigatewaymanagementapi (facts 75 to 77). Signatures are not
+Source: botocore's service model of apigatewaymanagementapi. Signatures are not
 checked.
 """
 
@@ -54,7 +54,7 @@ def _respond(
 
 
 def _post(connection: Connection, body: bytes) -> Response:
-    """Send a text message; what is no UTF-8 is replaced (facts 49)."""
+    """Send a text message; what is no UTF-8 is replaced."""
     try:
         connection.post(body.decode(errors="replace").encode())
     except BufferFull:

@@ -1,6 +1,6 @@
 """The events that API Gateway gives to Lambda functions, to the field. Pure: time and ids come in.
 
-Source: dumps of real events (apigw-facts 23, 24, 42, 60 to 62), and for the authorizer's the
+Source: dumps of real events, and for the authorizer's the
 developer guide, "apigateway-websocket-api-lambda-auth".
 """
 
@@ -34,7 +34,7 @@ class Api:
 
     @property
     def connect_arn(self) -> str:
-        """Name the $connect route as authorizers see it; no HTTP verb (facts 21)."""
+        """Name the $connect route as authorizers see it; no HTTP verb."""
         return (
             f"arn:aws:execute-api:{self.region}:{self.account_id}"
             f":{self.api_id}/{self.stage}/$connect"

@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     from devserver.connection import Connection
 
 INTEGRATION_TIMEOUT_SECONDS = 29
-"""Source: developer guide, limits of WebSocket APIs: 29 s, fixed (facts 58)."""
+"""Source: developer guide, limits of WebSocket APIs: 29 s, fixed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """How long a connection may live. Source: 10 minutes and 2 hours on AWS, fixed (facts 52)."""
+    """How long a connection may live. Source: 10 minutes and 2 hours on AWS, fixed."""
 
     idle_seconds: float = 600
     lifetime_seconds: float = 7200
@@ -84,7 +84,7 @@ class Gateway:
 
 
 GOING_AWAY = (1001, "Going away")
-"""Source: inferred from emulators; AWS documents no code for idle and lifetime (facts 43)."""
+"""Source: inferred from emulators; AWS documents no code for idle and lifetime."""
 
 _DRAIN_POLL_SECONDS = 0.01
 
@@ -95,6 +95,6 @@ def now() -> float:
 
 
 def failure_body(message: str, connection_id: str, request_id: str) -> bytes:
-    """Encode what API Gateway itself tells a client, refusing or failing (facts 10, 35)."""
+    """Encode what API Gateway itself tells a client, refusing or failing."""
     body = {"message": message, "connectionId": connection_id, "requestId": request_id}
     return json.dumps(body).encode()

@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import Any
 
 RESULT_LIMIT_BYTES = 8 * 1024
-"""Source: developer guide, limits of WebSocket APIs (facts 22)."""
+"""Source: developer guide, limits of WebSocket APIs."""
 
 _INVOKE = "execute-api:Invoke"
 
@@ -33,7 +33,7 @@ def is_allowed(result: Any, arn: str) -> bool:
 
 
 def authorizer_context(result: Mapping[str, Any], latency_ms: int) -> dict[str, Any]:
-    """Return what later events carry: the context's scalars as text, and who it is (facts 23, 24).
+    """Return what later events carry: the context's scalars as text, and who it is.
 
     Raises InvalidResult for a context that is no object of scalars.
     """

@@ -9,7 +9,7 @@ from devserver.gateway import Gateway
 from devserver.http_messages import Reply, Request, Response, json_response
 
 MAX_URL_CHARS = 4096
-"""Source: developer guide, limits of WebSocket APIs (facts 66)."""
+"""Source: developer guide, limits of WebSocket APIs."""
 
 ENVIRONMENT_PATH = "/_devserver/environment"
 

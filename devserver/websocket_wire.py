@@ -19,7 +19,7 @@ from devserver.http_messages import Request
 from devserver.reading import ReadingProtocol
 
 MAX_FRAME_BYTES = 32 * 1024
-"""Source: developer guide, limits of WebSocket APIs (facts 50)."""
+"""Source: developer guide, limits of WebSocket APIs."""
 
 CLOSE_TIMEOUT_SECONDS = 2
 """How long a client may take to answer a close frame, and to hang up."""
@@ -42,7 +42,7 @@ def negotiate(request: Request) -> WebSocketResponse:
     """Check a handshake; the answer has status 101, or 400, 405 or 426 for a bad one.
 
     Only what the handshake needs is handed to websockets, whose limit for a header (8 KiB) is
-    below API Gateway's. No extension is negotiated and no subprotocol echoed (facts 63).
+    below API Gateway's. No extension is negotiated and no subprotocol echoed.
     """
     headers = Headers([pair for pair in request.headers if pair[0].lower() in _HANDSHAKE_HEADERS])
     protocol = ServerProtocol(logger=_LOGGER)

@@ -38,12 +38,12 @@ class Target:
     def status(self, status: int) -> int:
         """Return the status that a client sees of a refused handshake.
 
-        ministack 1.5.33 makes 403 of every one. Source: apigw-facts, section 8, trap 3.
+        ministack 1.5.33 makes 403 of every one. Source: its code.
         """
         return 403 if self.is_emulator else status
 
     def is_connection_id(self, text: str) -> bool:
-        """ministack's are 16 hexadecimal digits, AWS's end in "=". Source: trap 10."""
+        """ministack's are 16 hexadecimal digits, AWS's end in "=". Source: its code."""
         return len(text) == 16 and (self.is_emulator or text.endswith("="))
 
     def tokens(self, username: str = "speaker@example.com") -> dict[str, str]:
@@ -66,9 +66,9 @@ class Target:
 
 
 BEYOND_THE_EMULATOR: Final = {
-    "test_a_binary_frame_closes_with_1003": "takes binary frames (trap 5)",
-    "test_a_frame_of_40_kb_closes_with_1009": "has no limit for frames (trap 5)",
-    "test_a_message_of_129_kb_closes_with_1009": "has no limit for messages (trap 5)",
+    "test_a_binary_frame_closes_with_1003": "takes binary frames",
+    "test_a_frame_of_40_kb_closes_with_1009": "has no limit for frames",
+    "test_a_message_of_129_kb_closes_with_1009": "has no limit for messages",
     "test_the_close_of_the_speakers_connection_ends_the_session[1000-speakerEnded]": (
         "tells every close as 1005"
     ),
