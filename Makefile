@@ -22,6 +22,8 @@ TOKEN = $(if $(filter command,$(origin STAGE)),scripts.stage_token $(STAGE),devs
 # Nobody plans or destroys a stage that he has not named.
 NAMED_STAGE = $(if $(filter command environment,$(origin STAGE)),$(STAGE),$(error which stage? Say it: STAGE=dev))
 
+CONFIRMED = $(if $(CONFIRM),--confirm '$(CONFIRM)')
+
 # No verb may reach a real account, but for those that plan, apply and destroy a stage.
 SAFE := env -u AWS_PROFILE -u AWS_SESSION_TOKEN AWS_ACCESS_KEY_ID=none AWS_SECRET_ACCESS_KEY=none \
 	AWS_DEFAULT_REGION=us-east-1 AWS_CONFIG_FILE=/dev/null AWS_SHARED_CREDENTIALS_FILE=/dev/null \
@@ -29,7 +31,7 @@ SAFE := env -u AWS_PROFILE -u AWS_SESSION_TOKEN AWS_ACCESS_KEY_ID=none AWS_SECRE
 
 .DEFAULT_GOAL := help
 .PHONY: help install local emulate token demo test check scan lint format package bench clean \
-	plan apply deploy deploy-dev deploy-staging deploy-prod destroy output
+	plan apply deploy deploy-dev deploy-staging deploy-prod destroy migrate output
 
 help: ## List the verbs
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -81,22 +83,25 @@ package: $(INSTALLED) ## Package the Lambda functions for a stage into terraform
 	@$(SAFE) $(BIN)/python -m scripts.package $(STAGE)
 
 plan: $(INSTALLED) ## Plan a stage's stack on AWS, and save the plan STAGE=dev
-	@$(BIN)/python -m scripts.stack plan $(NAMED_STAGE)
+	@$(BIN)/python -m scripts.stack plan '$(NAMED_STAGE)'
 
 apply: $(INSTALLED) ## Apply just the saved plan STAGE=dev
-	@$(BIN)/python -m scripts.stack apply $(NAMED_STAGE)
+	@$(BIN)/python -m scripts.stack apply '$(NAMED_STAGE)'
 
-deploy: package ## Package, plan and apply STAGE=dev; asks before it applies (also deploy-dev, ...)
-	@$(BIN)/python -m scripts.stack deploy $(NAMED_STAGE)
+deploy: package ## Package, plan and apply STAGE=dev; asks before it applies, unless CONFIRM=dev (also deploy-dev, ...)
+	@$(BIN)/python -m scripts.stack deploy '$(NAMED_STAGE)' $(CONFIRMED)
 
 deploy-dev deploy-staging deploy-prod: deploy-%:
 	@$(MAKE) --no-print-directory deploy STAGE=$*
 
-destroy: $(INSTALLED) ## Take a stage's stack down STAGE=dev; asks first
-	@$(BIN)/python -m scripts.stack destroy $(NAMED_STAGE) $(if $(CONFIRM),--confirm $(CONFIRM))
+destroy: $(INSTALLED) ## Take a stage's stack down STAGE=dev; asks first, unless CONFIRM=dev
+	@$(BIN)/python -m scripts.stack destroy '$(NAMED_STAGE)' $(CONFIRMED)
+
+migrate: $(INSTALLED) ## Move a stage's state to where its backend file says STAGE=dev
+	@$(BIN)/python -m scripts.stack migrate '$(NAMED_STAGE)'
 
 output: $(INSTALLED) ## Print a stage's outputs STAGE=dev [NAME=url]
-	@$(BIN)/python -m scripts.stack output $(NAMED_STAGE) $(NAME)
+	@$(BIN)/python -m scripts.stack output '$(NAMED_STAGE)' $(NAME)
 
 bench: $(INSTALLED) ## Measure, each figure beside its yardstick
 	$(SAFE) $(BIN)/python -m bench

@@ -7,7 +7,6 @@ its own, so that no state is left and no other stage's package is touched.
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -109,12 +108,9 @@ def apply(
 
 
 def copy_stack(scratch: Path) -> Path:
-    """Copy what Terraform reads, but for what it and `make package` have made there."""
-    made = shutil.ignore_patterns(".terraform*", "terraform.tfstate*", "backend_override.tf")
-    folder = Path(shutil.copytree(ROOT / "terraform", scratch / "terraform", ignore=made))
-    (scratch / "chalicelib").mkdir()
-    shutil.copy(ROOT / "chalicelib" / "tables.json", scratch / "chalicelib")
-    return folder
+    """Copy what Terraform reads, but for what it has made there."""
+    terraform_cli.copy_stack(ROOT, scratch)
+    return scratch / "terraform"
 
 
 def emulator_environment(endpoint_url: str) -> dict[str, str]:

@@ -1,17 +1,33 @@
-"""Finds Terraform and the AWS provider where a machine has them. Runs nothing and asks no network.
+"""What Terraform is given: its command, its provider, its environment, and the files it reads.
 
 Terraform is looked for on the path. The provider comes from the registry, unless a mirror has it:
 a folder with {a registry's host}/hashicorp/aws in it, as `terraform providers mirror` makes one.
+Runs nothing and asks no network.
 """
 
+import hashlib
 import os
 import shutil
+import signal
+import sys
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Final
 
 PROVIDER: Final = "*/hashicorp/aws"
 """Where a mirror holds the AWS provider. Source: "Provider Installation", Terraform CLI."""
+
+IGNORED: Final = ("TF_CLI_ARGS", "TF_DATA_DIR", "TF_VAR_", "TF_WORKSPACE")
+"""How variables begin that would turn a command to another stage, or change its values, unseen.
+
+Source: "Environment Variables", Terraform CLI.
+"""
+
+MADE: Final = (".terraform*", "*.tfstate", "*.tfstate.*", "*.tfplan", "backend_override.tf")
+"""What Terraform and the verbs make among the files of the stack."""
 
 
 def find_terraform() -> Path | None:
@@ -63,7 +79,7 @@ def init_arguments() -> list[str]:
 
 
 def environment() -> dict[str, str]:
-    """Return this process's environment, fit for Terraform.
+    """Return this process's environment, fit for Terraform; name on stderr what is left out of it.
 
     A configuration file that is named but not there makes each command begin with a warning, so
     it is named no more.
@@ -71,4 +87,65 @@ def environment() -> dict[str, str]:
     variables = dict(os.environ)
     if not Path(variables.get("TF_CLI_CONFIG_FILE", os.devnull)).exists():
         del variables["TF_CLI_CONFIG_FILE"]
-    return variables
+    ignored = sorted(name for name in variables if name.startswith(IGNORED))
+    if ignored:
+        print(f"ignored, though set in the environment: {', '.join(ignored)}", file=sys.stderr)
+    return {name: value for name, value in variables.items() if name not in ignored}
+
+
+def stack_files(root: Path) -> list[Path]:
+    """List the files of a project that Terraform reads, by their paths in it."""
+    found = [*(root / "terraform").rglob("*"), root / "chalicelib" / "tables.json"]
+    files = (path.relative_to(root) for path in found if path.is_file())
+    return sorted(file for file in files if not _is_made(file))
+
+
+def copy_stack(root: Path, scratch: Path) -> None:
+    """Copy the files of a project that Terraform reads."""
+    for file in stack_files(root):
+        (scratch / file).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(root / file, scratch / file)
+
+
+def find_changes(root: Path, copy: Path) -> list[Path]:
+    """Find the files that are not byte for byte the same in a project and in a copy of it."""
+    ours, theirs = _digests(root), _digests(copy)
+    return sorted({file for file, _ in ours.items() ^ theirs.items()})
+
+
+@contextmanager
+def patience() -> Iterator[None]:
+    """Hear Terraform out, whatever signal comes meanwhile, and raise KeyboardInterrupt after that.
+
+    A terminal sends its Ctrl-C to Terraform too, which then finishes what it is at, saves the
+    state and gives its lock back. Nothing is passed on to it: a second signal would make it drop
+    everything. Of SIGHUP, when the terminal is closed, it would die at once; it inherits that this
+    is ignored. Source: terraform's signal_unix.go and makeShutdownCh.
+
+    Outside the main thread, which alone has signals, it does nothing.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    came: list[int] = []
+    before = {
+        signal.SIGINT: signal.signal(signal.SIGINT, lambda number, _: came.append(number)),
+        signal.SIGTERM: signal.signal(signal.SIGTERM, lambda number, _: came.append(number)),
+        signal.SIGHUP: signal.signal(signal.SIGHUP, signal.SIG_IGN),
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        if came:
+            raise KeyboardInterrupt
+
+
+def _is_made(file: Path) -> bool:
+    return any(fnmatch(part, pattern) for part in file.parts for pattern in MADE)
+
+
+def _digests(root: Path) -> dict[Path, str]:
+    files = stack_files(root)
+    return {file: hashlib.sha256((root / file).read_bytes()).hexdigest() for file in files}

@@ -2,16 +2,20 @@
 
 import io
 import json
+import os
+import shutil
+import signal
+import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from devserver.aws import client, ministack
 from scripts import stack
-from scripts.stack import Stack, StackError
+from scripts.stack import Stack, StackError, State
 from tests.terraform.requirements import require_terraform
 
 CONFIGURATION = """
@@ -26,7 +30,60 @@ resource "terraform_data" "second" {
 output "stage" { value = terraform_data.first.output }
 """
 
+FAKE_TERRAFORM = f"""#!{sys.executable}
+import os, pathlib, shutil, signal, sys
+
+folder, command, *arguments = sys.argv[1:]
+work = pathlib.Path(folder.removeprefix("-chdir="))
+here = pathlib.Path(__file__).parent
+
+def wait_for(end):
+    os.read(0, 1)
+    for line in range(20_000):
+        print(end, line)
+    (here / "end").write_text(end)
+    sys.exit(end != "applied")
+
+if command == "plan":
+    outs = [word.removeprefix("-out=") for word in arguments if word.startswith("-out=")]
+    pathlib.Path(outs[0]).touch()
+elif command == "state" and arguments[0] == "pull":
+    print((here / "saved").read_text() if (here / "saved").exists() else "")
+elif command == "state":
+    shutil.copy(arguments[-1], here / "saved")
+elif command == "apply" and (here / "unsaved").exists():
+    shutil.move(here / "unsaved", work / "errored.tfstate")
+    sys.exit(1)
+elif command == "apply":
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: (print("stopping", flush=True), wait_for("stopped")))
+    print("applying", flush=True)
+    wait_for("applied")
+"""
+"""Applies until it is told of the end at its input; an interrupt makes it stop, as gracefully."""
+
+RESOURCE = {"mode": "managed", "type": "terraform_data", "name": "first", "instances": []}
+
 Make = Callable[[str], Stack]
+
+
+class Terminal(io.StringIO):
+    """Where somebody sits who types this, or does something else when he is asked."""
+
+    def __init__(self, typed: str = "", act: Callable[[], object] = lambda: None) -> None:
+        super().__init__(typed)
+        self.act = act
+
+    def isatty(self) -> bool:
+        return True
+
+    def readline(self, size: int | None = -1, /) -> str:
+        self.act()
+        return super().readline()
+
+
+def press_control_c() -> None:
+    raise KeyboardInterrupt
 
 
 @pytest.fixture
@@ -37,6 +94,8 @@ def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
     environments = tmp_path / "terraform" / "environments"
     environments.mkdir(parents=True)
     (tmp_path / "terraform" / "main.tf").write_text(CONFIGURATION)
+    (tmp_path / "chalicelib").mkdir()
+    (tmp_path / "chalicelib" / "tables.json").write_text("{}")
 
     def make_stack(stage: str) -> Stack:
         (environments / f"{stage}.tfvars").write_text(f'stage = "{stage}"\n')
@@ -52,6 +111,11 @@ def package(root: Path, stage: str) -> None:
     function = {"tags": {"aws-chalice": f"version=1.34.0:stage={stage}:app=x"}}
     text = json.dumps({"resource": {"aws_lambda_function": {"connect": function}}})
     (module / "chalice.tf.json").write_text(text)
+    (module / "deployment.zip").write_bytes(b"zip")
+
+
+def resource_count(of: Stack) -> int:
+    return State.parse(of.local_state.read_text()).resource_count
 
 
 def variables(of: Stack, text: str) -> None:
@@ -93,14 +157,174 @@ def test_nothing_is_applied_without_a_plan(make: Make) -> None:
         stack.run(make("dev"), "apply")
 
 
-def test_prod_is_not_destroyed_without_its_name(make: Make) -> None:
-    prod = make("prod")
-    stack.run(prod, "deploy")
+@pytest.mark.parametrize("stage", ["dev", "prod"])
+def test_nothing_is_destroyed_where_nobody_can_be_asked(make: Make, stage: str) -> None:
+    of = make(stage)
+    stack.run(of, "deploy", confirmed=stage)
+    with pytest.raises(StackError, match=f"make destroy STAGE={stage} CONFIRM={stage}"):
+        stack.run(of, "destroy")
+    assert resource_count(of) == 2
+    stack.run(of, "destroy", confirmed=stage)
+    assert resource_count(of) == 0
+
+
+@pytest.mark.parametrize("verb", ["deploy", "destroy"])
+def test_the_confirmation_of_another_stage_is_refused(make: Make, verb: str) -> None:
     with pytest.raises(StackError, match="--confirm prod"):
-        stack.run(prod, "destroy")
-    with pytest.raises(StackError, match="--confirm prod"):
-        stack.run(prod, "destroy", confirmed="dev")
-    stack.run(prod, "destroy", confirmed="prod")
+        stack.run(make("prod"), verb, confirmed="dev")
+
+
+def test_prod_is_not_deployed_where_nobody_can_be_asked(make: Make) -> None:
+    with pytest.raises(StackError, match="make deploy STAGE=prod CONFIRM=prod"):
+        stack.run(make("prod"), "deploy")
+
+
+def test_with_its_input_closed_nothing_is_destroyed(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dev = make("dev")
+    sys.stdin.close()
+    with pytest.raises(StackError, match="--confirm dev"):
+        stack.run(dev, "destroy")
+    monkeypatch.setattr(sys, "stdin", None)
+    with pytest.raises(StackError, match="--confirm dev"):
+        stack.run(dev, "destroy")
+
+
+@pytest.mark.parametrize("stage", ["dev", "prod"])
+def test_a_yes_destroys_what_is_not_guarded(
+    make: Make, monkeypatch: pytest.MonkeyPatch, stage: str
+) -> None:
+    of = make(stage)
+    stack.run(of, "deploy", confirmed=stage)
+    monkeypatch.setattr(sys, "stdin", Terminal("yes\n"))
+    try:
+        stack.run(of, "destroy")
+    except StackError:
+        assert stage == "prod"
+    assert resource_count(of) == (2 if stage == "prod" else 0)
+
+
+@pytest.mark.parametrize("verb", ["deploy", "destroy"])
+@pytest.mark.parametrize(
+    ("terminal", "ending"),
+    [
+        (Terminal("no\n"), StackError),
+        (Terminal(""), StackError),
+        (Terminal(act=press_control_c), KeyboardInterrupt),
+    ],
+    ids=["a no", "end of input", "Ctrl-C"],
+)
+def test_what_is_not_agreed_to_leaves_no_plan(
+    make: Make,
+    monkeypatch: pytest.MonkeyPatch,
+    verb: str,
+    terminal: Terminal,
+    ending: type[BaseException],
+) -> None:
+    dev = make("dev")
+    stack.run(dev, "plan")
+    monkeypatch.setattr(sys, "stdin", Terminal(terminal.getvalue(), terminal.act))
+    with pytest.raises(ending):
+        stack.run(dev, verb)
+    assert list(dev.root.rglob("*.tfplan")) == []
+    with pytest.raises(StackError, match="there is no plan"):
+        stack.run(dev, "apply")
+
+
+def test_apply_does_not_take_the_plan_of_a_destroy_that_was_killed(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dev = make("dev")
+    stack.run(dev, "deploy")
+    left = dev.root / "left"
+    keep = Terminal("no\n", act=lambda: shutil.copy(dev.unconfirmed_plan_file, left))
+    monkeypatch.setattr(sys, "stdin", keep)
+    with pytest.raises(StackError, match="nothing was changed"):
+        stack.run(dev, "destroy")
+    shutil.copy(left, dev.unconfirmed_plan_file)
+    with pytest.raises(StackError, match="there is no plan"):
+        stack.run(dev, "apply")
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "terraform/modules/app/deployment.zip",
+        "terraform/modules/app/chalice.tf.json",
+        "terraform/main.tf",
+        "terraform/environments/dev.tfvars",
+        "terraform/environments/dev.s3.tfbackend",
+        "chalicelib/tables.json",
+    ],
+)
+def test_a_plan_of_what_has_changed_since_is_not_applied(make: Make, path: str) -> None:
+    dev = make("dev")
+    stack.run(dev, "plan")
+    with (dev.root / path).open("a") as file:
+        file.write(" ")
+    with pytest.raises(StackError, match=f"changed since the plan was made: {path}; .* make plan"):
+        stack.run(dev, "apply")
+    assert not dev.local_state.exists()
+
+
+def test_a_package_of_the_same_bytes_is_the_one_that_was_planned(make: Make) -> None:
+    dev = make("dev")
+    stack.run(dev, "plan")
+    package(dev.root, "dev")
+    stack.run(dev, "apply")
+
+
+def test_what_is_edited_while_a_deploy_asks_is_not_applied(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dev = make("dev")
+    module = dev.terraform_folder / "modules" / "app"
+    variables(dev, f'command = "cp modules/app/deployment.zip {dev.root}/seen"')
+    remake = Terminal("yes\n", act=lambda: (module / "deployment.zip").write_bytes(b"prod's"))
+    monkeypatch.setattr(sys, "stdin", remake)
+    stack.run(dev, "deploy")
+    assert (dev.root / "seen").read_bytes() == b"zip"
+
+
+@pytest.mark.parametrize("verb", ["plan", "apply", "deploy", "destroy", "migrate"])
+def test_the_emulators_stage_is_kept_out_of_a_real_account(
+    make: Make, monkeypatch: pytest.MonkeyPatch, verb: str
+) -> None:
+    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+    with pytest.raises(StackError, match="AWS_ENDPOINT_URL names none"):
+        stack.run(make("local"), verb, confirmed="local")
+
+
+def test_the_emulators_stage_is_planned_on_an_emulator(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
+    stack.run(make("local"), "plan")
+    monkeypatch.setenv("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "true")
+    with pytest.raises(StackError, match="AWS_ENDPOINT_URL names none"):
+        stack.run(make("local"), "plan")
+
+
+def test_the_environment_turns_nothing_to_another_stage(
+    make: Make, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("TF_WORKSPACE", "prod")
+    monkeypatch.setenv("TF_VAR_command", "false")
+    monkeypatch.setenv("TF_CLI_ARGS_plan", "-destroy")
+    dev = make("dev")
+    stack.run(dev, "deploy")
+    assert resource_count(dev) == 2
+    assert capsys.readouterr().err.count("TF_CLI_ARGS_plan, TF_VAR_command, TF_WORKSPACE") == 1
+
+
+def test_a_name_that_no_verb_takes_is_refused(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["stack", "destroy", "dev", "prod"])
+    with pytest.raises(SystemExit):
+        stack.main()
+    assert "destroy takes one stage" in capsys.readouterr().err
 
 
 def test_a_plan_is_applied_once_and_the_next_is_empty(
@@ -131,7 +355,7 @@ def test_two_stages_side_by_side_have_their_own_state(
     for stage in ("dev", "staging"):
         stack.run(make(stage), "deploy")
     root = make("dev").root
-    stack.run(Stack("dev", root), "destroy")
+    stack.run(Stack("dev", root), "destroy", confirmed="dev")
     capfd.readouterr()
     stack.run(Stack("staging", root), "output", "stage")
     assert capfd.readouterr().out == "staging"
@@ -158,25 +382,294 @@ def test_a_second_apply_at_the_same_time_is_shown_the_lock(
         first.join()
 
 
-def test_a_backend_file_puts_the_state_where_it_says(
-    make: Make, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_second_command_in_the_stages_folder_is_refused(make: Make) -> None:
     dev, staging = make("dev"), make("staging")
+    with dev.lock():
+        stack.run(staging, "plan")
+        for verb in ("plan", "apply", "deploy", "migrate", "output"):
+            with pytest.raises(StackError, match="somebody is at work on dev"):
+                stack.run(Stack("dev", dev.root), verb)
+    package(dev.root, "dev")
+    stack.run(dev, "plan")
+
+
+def test_a_state_that_terraform_itself_has_made_is_found(
+    make: Make, capfd: pytest.CaptureFixture[str]
+) -> None:
+    dev = make("dev")
+    for words in ("init", "workspace new dev", "apply -auto-approve -var=stage=dev"):
+        subprocess.run(["terraform", *words.split()], cwd=dev.terraform_folder, check=True)
+    stack.run(dev, "plan")
+    assert "No changes" in capfd.readouterr().out
+
+
+def test_terraforms_folder_gets_nothing_but_the_state(make: Make) -> None:
+    dev = make("dev")
+    before = {path.name for path in dev.terraform_folder.iterdir()}
+    stack.run(dev, "deploy")
+    after = {path.name for path in dev.terraform_folder.iterdir()}
+    assert after - before == {"terraform.tfstate.d"}
+
+
+def test_what_was_taken_out_of_the_configuration_leaves_the_copy_too(make: Make) -> None:
+    dev = make("dev")
+    (dev.terraform_folder / "old.auto.tfvars").write_text('command = "false"')
+    stack.run(dev, "plan")
+    (dev.terraform_folder / "old.auto.tfvars").unlink()
+    stack.run(dev, "deploy")
+
+
+def test_the_choice_of_providers_outlives_the_copy(make: Make) -> None:
+    dev = make("dev")
+    stack.run(dev, "plan")
+    chosen = dev.copy / ".terraform.lock.hcl"
+    chosen.write_text("# chosen")
+    dev.make_copy()
+    assert chosen.read_text() == "# chosen"
+    (dev.terraform_folder / ".terraform.lock.hcl").write_text("# committed")
+    dev.make_copy()
+    assert chosen.read_text() == "# committed"
+
+
+@pytest.fixture
+def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     with ministack() as endpoint_url:
-        client("s3", endpoint_url).create_bucket(Bucket="state-of-broadcast")
-        backend = dev.environments / "dev.s3.tfbackend"
-        backend.write_text(
-            'bucket = "state-of-broadcast"\nkey = "stack.tfstate"\nregion = "us-east-1"\n'
-            "use_lockfile = true\nuse_path_style = true\n"
-        )
+        client("s3", endpoint_url).create_bucket(Bucket="states")
         monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint_url)
         monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
         monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
-        package(dev.root, "dev")
-        stack.run(dev, "deploy")
-        package(dev.root, "staging")
-        stack.run(staging, "deploy")
-        stored = client("s3", endpoint_url).list_objects_v2(Bucket="state-of-broadcast")
+        yield endpoint_url
+
+
+def keep_state_in_bucket(of: Stack, key: str = "stack.tfstate") -> None:
+    of.backend_file.write_text(
+        f'bucket = "states"\nkey = "{key}"\nregion = "us-east-1"\n'
+        "use_lockfile = true\nuse_path_style = true\n"
+    )
+
+
+def test_a_backend_file_puts_the_state_where_it_says(make: Make, bucket: str) -> None:
+    dev, staging = make("dev"), make("staging")
+    keep_state_in_bucket(dev)
+    for of in (staging, dev, staging):
+        package(of.root, of.stage)
+        stack.run(of, "deploy")
+    stored = client("s3", bucket).list_objects_v2(Bucket="states")
     assert [item["Key"] for item in stored["Contents"]] == ["env:/dev/stack.tfstate"]
     states = dev.terraform_folder / "terraform.tfstate.d"
     assert [path.name for path in states.iterdir()] == ["staging"]
+
+
+def test_a_backend_file_does_not_leave_a_local_state_behind(
+    make: Make, bucket: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    dev = make("dev")
+    stack.run(dev, "deploy")
+    keep_state_in_bucket(dev)
+    for verb in ("plan", "deploy", "destroy"):
+        with pytest.raises(StackError, match=r"in terraform/terraform\.tfstate\.d/dev/.*migrate"):
+            stack.run(dev, verb, confirmed="dev")
+    stack.run(dev, "migrate")
+    capfd.readouterr()
+    stack.run(dev, "plan")
+    assert "No changes" in capfd.readouterr().out
+    assert resource_count(dev) == 2
+    stack.run(dev, "destroy", confirmed="dev")
+    stack.run(dev, "plan")
+
+
+def test_a_backend_file_that_goes_does_not_leave_the_buckets_state_behind(
+    make: Make, bucket: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    dev = make("dev")
+    keep_state_in_bucket(dev)
+    stack.run(dev, "deploy")
+    shutil.rmtree(dev.root / "build")
+    dev.backend_file.unlink()
+    for verb in ("plan", "deploy", "destroy"):
+        with pytest.raises(StackError, match=r"in terraform/terraform\.tfstate\.backends/dev"):
+            stack.run(dev, verb, confirmed="dev")
+    stack.run(dev, "migrate")
+    capfd.readouterr()
+    stack.run(dev, "plan")
+    assert "No changes" in capfd.readouterr().out
+    assert resource_count(dev) == 2
+    with pytest.raises(StackError, match="the state is where it is looked for"):
+        stack.run(dev, "migrate")
+
+
+def test_another_key_in_the_backend_file_does_not_leave_the_state_behind(
+    make: Make, bucket: str
+) -> None:
+    dev = make("dev")
+    keep_state_in_bucket(dev)
+    stack.run(dev, "deploy")
+    keep_state_in_bucket(dev, "other.tfstate")
+    with pytest.raises(StackError, match="make migrate STAGE=dev"):
+        stack.run(dev, "plan")
+
+
+def test_a_backend_file_that_names_the_same_place_is_no_other(make: Make, bucket: str) -> None:
+    dev = make("dev")
+    keep_state_in_bucket(dev)
+    stack.run(dev, "deploy")
+    dev.backend_file.write_text("# Ours.\n" + dev.backend_file.read_text())
+    stack.run(dev, "plan")
+
+
+def test_a_stage_without_resources_may_have_its_state_anywhere(make: Make, bucket: str) -> None:
+    dev = make("dev")
+    stack.run(dev, "deploy")
+    stack.run(dev, "destroy", confirmed="dev")
+    keep_state_in_bucket(dev)
+    stack.run(dev, "plan")
+    dev.backend_file.unlink()
+    stack.run(dev, "plan")
+    assert not dev.former_backend_file.exists()
+
+
+def test_a_state_is_moved_to_where_nothing_is_left_of_another(make: Make, bucket: str) -> None:
+    dev = make("dev")
+    stack.run(dev, "deploy")
+    stack.run(dev, "destroy", confirmed="dev")
+    keep_state_in_bucket(dev)
+    stack.run(dev, "deploy")
+    dev.backend_file.unlink()
+    stack.run(dev, "migrate")
+    assert resource_count(dev) == 2
+    stack.run(dev, "plan")
+
+
+def test_a_state_is_not_moved_over_another_with_resources(make: Make, bucket: str) -> None:
+    dev = make("dev")
+    stack.run(dev, "deploy")
+    here = dev.local_state.read_text()
+    dev.local_state.unlink()
+    keep_state_in_bucket(dev)
+    stack.run(dev, "deploy")
+    dev.local_state.write_text(here)
+    with pytest.raises(StackError, match="terraform state has failed"):
+        stack.run(dev, "migrate")
+    dev.local_state.unlink()
+    stack.run(dev, "plan")
+
+
+@pytest.mark.parametrize(
+    ("other", "is_missing"),
+    [
+        ({"lineage": "one", "serial": 2}, False),
+        ({"lineage": "one", "serial": 3}, False),
+        ({"lineage": "one", "serial": 1}, True),
+        ({"lineage": "two", "serial": 3}, True),
+        ({}, True),
+    ],
+    ids=["itself", "its successor", "its predecessor", "another", "none"],
+)
+def test_a_state_is_left_behind_by_all_but_what_came_of_it(
+    other: dict[str, object], is_missing: bool
+) -> None:
+    left = State.parse(state(2))
+    assert left.is_missing_from(State.parse(json.dumps(other) if other else "")) == is_missing
+
+
+def test_a_former_bucket_that_cannot_be_seen_is_not_taken_for_empty(
+    make: Make, bucket: str
+) -> None:
+    dev = make("dev")
+    keep_state_in_bucket(dev)
+    stack.run(dev, "plan")
+    dev.backend_file.unlink()
+    client("s3", bucket).delete_object(Bucket="states", Key="env:/dev/stack.tfstate")
+    client("s3", bucket).delete_bucket(Bucket="states")
+    with pytest.raises(StackError, match=r"remove terraform/terraform\.tfstate\.backends/dev"):
+        stack.run(dev, "plan")
+
+
+@pytest.fixture
+def fake_terraform(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Put a fake first on the path; return its folder, where it says how it ended."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    (folder / "terraform").write_text(FAKE_TERRAFORM)
+    (folder / "terraform").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
+    return folder
+
+
+def state(serial: int) -> str:
+    return json.dumps({"lineage": "one", "serial": serial, "resources": [RESOURCE]})
+
+
+def test_a_state_that_could_not_be_saved_is_kept_until_it_is(
+    make: Make, fake_terraform: Path
+) -> None:
+    dev = make("dev")
+    (fake_terraform / "saved").write_text(state(1))
+    (fake_terraform / "unsaved").write_text(state(2))
+    with pytest.raises(StackError, match="terraform apply has failed"):
+        stack.run(dev, "deploy")
+    shutil.rmtree(dev.root / "build")
+    with pytest.raises(
+        StackError, match=r"terraform/dev\.errored\.tfstate.*make migrate STAGE=dev"
+    ):
+        stack.run(dev, "plan")
+    stack.run(dev, "migrate")
+    assert (fake_terraform / "saved").read_text() == state(2)
+    stack.run(dev, "plan")
+
+
+@pytest.fixture
+def applying(make: Make, fake_terraform: Path) -> Iterator[subprocess.Popen[str]]:
+    """Run `make apply`'s command in a process group of its own, up to Terraform's beginning."""
+    dev = make("dev")
+    stack.run(dev, "plan")
+    scripts = dev.root / "scripts"
+    scripts.mkdir()
+    for name in ("stack.py", "terraform_cli.py"):
+        shutil.copy(Path(stack.__file__).with_name(name), scripts)
+    with subprocess.Popen(
+        [sys.executable, "-m", "scripts.stack", "apply", "dev"],
+        cwd=dev.root,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        assert process.stdout
+        assert process.stdout.readline() == "applying\n"
+        yield process
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_apply_ends_when_terraform_has(
+    applying: subprocess.Popen[str], fake_terraform: Path, number: signal.Signals
+) -> None:
+    assert applying.stdout
+    os.killpg(applying.pid, number)
+    assert applying.stdout.readline() == "stopping\n"
+    with pytest.raises(subprocess.TimeoutExpired):
+        applying.wait(timeout=0.5)
+    applying.communicate("\n")
+    assert (fake_terraform / "end").read_text() == "stopped"
+    assert applying.returncode == 130
+    assert list(fake_terraform.parent.rglob("*.tfplan")) == []
+
+
+def test_an_apply_goes_on_when_its_terminal_is_closed(
+    applying: subprocess.Popen[str], fake_terraform: Path
+) -> None:
+    os.killpg(applying.pid, signal.SIGHUP)
+    applying.communicate("\n")
+    assert (fake_terraform / "end").read_text() == "applied"
+
+
+def test_an_apply_goes_on_when_nobody_reads_what_it_says(
+    applying: subprocess.Popen[str], fake_terraform: Path
+) -> None:
+    assert applying.stdin
+    assert applying.stdout
+    applying.stdout.close()
+    applying.stdin.write("\n")
+    applying.stdin.close()
+    assert applying.wait() == 0
+    assert (fake_terraform / "end").read_text() == "applied"

@@ -1,5 +1,6 @@
-"""Where Terraform's provider is looked for."""
+"""Where Terraform's provider is looked for, and what of the machine Terraform is given."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -74,6 +75,52 @@ def test_a_configuration_file_that_is_there_is_kept(
     file.touch()
     monkeypatch.setenv("TF_CLI_CONFIG_FILE", str(file))
     assert terraform_cli.environment()["TF_CLI_CONFIG_FILE"] == str(file)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["TF_WORKSPACE", "TF_VAR_stage", "TF_CLI_ARGS", "TF_CLI_ARGS_plan", "TF_DATA_DIR"],
+)
+def test_what_would_turn_a_command_elsewhere_is_left_out_and_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    monkeypatch.setenv(name, "a secret")
+    monkeypatch.setenv("TF_LOG", "off")
+    assert name not in terraform_cli.environment()
+    assert terraform_cli.environment()["TF_LOG"] == "off"
+    said = capsys.readouterr().err
+    assert name in said
+    assert "a secret" not in said
+
+
+def test_nothing_is_said_of_an_environment_that_is_taken_as_it_is(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in [name for name in os.environ if name.startswith(terraform_cli.IGNORED)]:
+        monkeypatch.delenv(name)
+    terraform_cli.environment()
+    assert capsys.readouterr().err == ""
+
+
+def test_a_copy_of_the_stack_has_what_terraform_reads_and_not_what_it_has_made(
+    tmp_path: Path,
+) -> None:
+    read = {"terraform/main.tf", "terraform/modules/app/deployment.zip", "chalicelib/tables.json"}
+    made = {
+        "terraform/.terraform/modules/modules.json",
+        "terraform/.terraform.lock.hcl",
+        "terraform/backend_override.tf",
+        "terraform/errored.tfstate",
+        "terraform/terraform.tfstate.d/dev/terraform.tfstate",
+        "terraform/old.tfplan",
+    }
+    for name in read | made | {"app.py"}:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    terraform_cli.copy_stack(tmp_path, tmp_path / "copy")
+    copied = (tmp_path / "copy").rglob("*")
+    files = {path.relative_to(tmp_path / "copy").as_posix() for path in copied if path.is_file()}
+    assert files == read
 
 
 def test_without_terraform_on_the_path_there_is_none(
