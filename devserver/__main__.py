@@ -9,9 +9,10 @@ import sys
 from contextlib import ExitStack
 from pathlib import Path
 
-from devserver import server
+from devserver import clock, dynamodb_faults, server
 from devserver.application import Application, ApplicationError, Project
 from devserver.events import DEFAULT_REGION
+from devserver.faults import Faults, InvalidFault, check_targets, parse_fault
 from devserver.gateway import Timeouts
 from devserver.reload import Watcher
 
@@ -31,32 +32,52 @@ def main() -> int:
         return _serve(options)
     except KeyboardInterrupt:
         return 0
+    except InvalidFault as invalid:
+        return _fail(str(invalid))
+    except ApplicationError as error:
+        return _fail(error.describe())
 
 
 def _serve(options: argparse.Namespace) -> int:
     project = Project(Path(options.project).resolve(), options.stage)
+    faults = Faults().changed(dict(map(parse_fault, options.fault)))
     try:
         listener = server.bind(options.host, options.port)
     except OSError as error:
         return _fail(f"cannot listen on {options.host}:{options.port}: {error.strerror}")
     with listener, ExitStack() as stack:
-        try:
-            app_name = project.read_config().app_name
-            aws = {} if options.no_aws else _start_aws(stack, project, app_name)
-            os.environ.update({**aws, **_own_endpoints(listener, options.stage)})
-            os.environ.setdefault(
-                "AWS_REGION", os.environ.get("AWS_DEFAULT_REGION", DEFAULT_REGION)
-            )
-            watcher = None if options.no_reload else Watcher(project)
-            application = project.load()
-        except ApplicationError as error:
-            return _fail(error.describe())
-        asyncio.run(_run(options, application, watcher, listener, aws))
+        aws = {} if options.no_aws else _start_aws(stack, project, options.fault_seed)
+        os.environ.update({**aws, **_own_endpoints(listener, options.stage, aws)})
+        os.environ.setdefault("AWS_REGION", os.environ.get("AWS_DEFAULT_REGION", DEFAULT_REGION))
+        watcher = None if options.no_reload else Watcher(project)
+        stack.enter_context(clock.running_at(options.clock_rate))
+        application = project.load()
+        _put_faults(faults, application, aws)
+        asyncio.run(_run(_server_options(options, faults), application, watcher, listener, aws))
     return 0
 
 
+def _put_faults(faults: Faults, application: Application, aws: dict[str, str]) -> None:
+    check_targets(faults, application.labels, dynamodb_faults.table_names(aws))
+    if faults.afflicts_dynamodb:
+        dynamodb_faults.put(faults, aws)
+
+
+def _server_options(options: argparse.Namespace, faults: Faults) -> server.Options:
+    return server.Options(
+        stage=options.stage,
+        timeouts=Timeouts(options.idle_timeout_seconds, options.connection_lifetime_seconds),
+        is_quiet=options.quiet,
+        host=options.host,
+        clock_rate=options.clock_rate,
+        source_ip_header=options.source_ip_header,
+        faults=faults,
+        fault_seed=options.fault_seed,
+    )
+
+
 async def _run(
-    options: argparse.Namespace,
+    served: server.Options,
     application: Application,
     watcher: Watcher | None,
     listener: socket.socket,
@@ -70,8 +91,6 @@ async def _run(
 
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, interrupt)
-    timeouts = Timeouts(options.idle_timeout_seconds, options.connection_lifetime_seconds)
-    served = server.Options(options.stage, timeouts, options.quiet)
     async with server.serve(application, listener, served, aws, is_hurried) as gateway:
         with ExitStack() as stack:
             if watcher is not None:
@@ -80,25 +99,31 @@ async def _run(
             await is_interrupted.wait()
 
 
-def _start_aws(stack: ExitStack, project: Project, app_name: str) -> dict[str, str]:
+def _start_aws(stack: ExitStack, project: Project, fault_seed: int) -> dict[str, str]:
     """Start the embedded AWS, and return the variables that lead to it.
 
     Imported only here: whoever serves without it needs none of its requirements.
     """
     from devserver.aws import EmbeddedAwsError, embedded_aws
 
+    app_name = project.read_config().app_name
     try:
-        return stack.enter_context(embedded_aws(project.directory, app_name, project.stage))
+        return stack.enter_context(
+            embedded_aws(project.directory, app_name, project.stage, fault_seed)
+        )
     except EmbeddedAwsError as error:
         sys.exit(_fail(str(error)))
 
 
-def _own_endpoints(listener: socket.socket, stage: str) -> dict[str, str]:
-    """Lead the application's boto3 clients to this server."""
-    return {
+def _own_endpoints(listener: socket.socket, stage: str, aws: dict[str, str]) -> dict[str, str]:
+    """Lead the application's boto3 clients to this server, and to a DynamoDB that has faults."""
+    endpoints = {
         "AWS_ENDPOINT_URL_LAMBDA": server.endpoint(listener, "http", None),
         "AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI": server.endpoint(listener, "http", stage),
     }
+    if aws:
+        endpoints["AWS_ENDPOINT_URL_DYNAMODB"] = aws["AWS_ENDPOINT_URL"] + dynamodb_faults.PREFIX
+    return endpoints
 
 
 def _parse_arguments() -> argparse.Namespace:
@@ -111,10 +136,36 @@ def _parse_arguments() -> argparse.Namespace:
     parser.add_argument(
         "--connection-lifetime-seconds", type=float, default=Timeouts().lifetime_seconds
     )
+    parser.add_argument(
+        "--clock-rate",
+        type=_clock_rate,
+        default=1,
+        help="how many times faster the application's clock runs",
+    )
+    parser.add_argument(
+        "--fault",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="let something go wrong, such as handler_raises_share=0.1; can be repeated",
+    )
+    parser.add_argument("--fault-seed", type=int, default=0, help="chance's, to repeat a run")
+    parser.add_argument(
+        "--source-ip-header",
+        metavar="NAME",
+        help="the header of a handshake that says where it comes from",
+    )
     parser.add_argument("--no-reload", action="store_true", help="ignore changes of the sources")
     parser.add_argument("--no-aws", action="store_true", help="start no embedded AWS")
     parser.add_argument("--quiet", action="store_true", help="log no events")
     return parser.parse_args()
+
+
+def _clock_rate(text: str) -> float:
+    try:
+        return clock.parse_rate(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _interrupt(*_args: object) -> None:

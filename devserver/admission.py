@@ -4,9 +4,10 @@ from http import HTTPStatus
 from typing import Any, Protocol
 
 from devserver import events, policy
+from devserver.clock import now
 from devserver.connection import NETWORK_LOSS, Connection
 from devserver.events import Client, Handshake
-from devserver.gateway import Gateway, failure_body, now
+from devserver.gateway import Gateway, failure_body
 
 _MESSAGES = {
     HTTPStatus.INTERNAL_SERVER_ERROR: "Internal server error",

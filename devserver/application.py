@@ -16,9 +16,11 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from chalice.app import ScheduledEventConfig, ScheduleExpression
 from chalice.config import Config
 
 from devserver.functions import Function
+from devserver.schedule_expression import Cron, InvalidExpression, Rate, parse_expression
 
 LAMBDA_TIMEOUT_SECONDS = 60
 """Source: chalice.constants.DEFAULT_LAMBDA_TIMEOUT, for a project that sets none."""
@@ -42,6 +44,19 @@ class ApplicationError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class Schedule:
+    """A function, when it is due, and the EventBridge rule that says so."""
+
+    function: Function
+    expression: Rate | Cron
+
+    @property
+    def rule_name(self) -> str:
+        """Return the name that Chalice gives the rule. Source: chalice.deploy.appgraph."""
+        return f"{self.function.name}-event"
+
+
+@dataclass(frozen=True, slots=True)
 class Application:
     """What is served: a route or an authorizer that is missing is none, as on AWS."""
 
@@ -49,6 +64,13 @@ class Application:
     functions: Mapping[str, Function]
     authorizer: Function | None
     route_responses: frozenset[str]
+    schedules: tuple[Schedule, ...] = ()
+
+    @property
+    def labels(self) -> frozenset[str]:
+        """What its functions are known by."""
+        held = [*self.routes.values(), *self.functions.values()]
+        return frozenset(function.label for function in held)
 
 
 @dataclass(slots=True)
@@ -148,20 +170,34 @@ def _no_bytecode() -> Iterator[None]:
 def _application(app: Any, config: Config) -> Application:
     make = _function_maker(app, config)
     entries = [*app.pure_lambda_functions, *app.event_sources]
-    functions = {entry.name: make(entry.name, entry.name) for entry in entries}
+    functions = {entry.name: make(entry.name, entry.name, entry.name) for entry in entries}
     settings = config.config_from_disk.get("websocket_api", {})
     authorizer = settings.get("authorizer_function")
     if authorizer is not None and authorizer not in functions:
         raise ApplicationError(f"websocket_api.authorizer_function: app.py has no {authorizer}")
     return Application(
         routes={
-            route: make(_ROUTE_FUNCTIONS[route], entry.name)
+            route: make(_ROUTE_FUNCTIONS[route], entry.name, route)
             for route, entry in app.websocket_handlers.items()
         },
         functions={function.name: function for function in functions.values()},
         authorizer=functions.get(authorizer),
         route_responses=frozenset(settings.get("route_responses", [])),
+        schedules=tuple(
+            Schedule(functions[entry.name], _expression(entry))
+            for entry in app.event_sources
+            if isinstance(entry, ScheduledEventConfig)
+        ),
     )
+
+
+def _expression(entry: Any) -> Rate | Cron:
+    held = entry.schedule_expression
+    text = held.to_string() if isinstance(held, ScheduleExpression) else str(held)
+    try:
+        return parse_expression(text)
+    except InvalidExpression as invalid:
+        raise ApplicationError(f"the schedule of {entry.name}: {invalid}") from None
 
 
 _ROUTE_FUNCTIONS = {
@@ -172,11 +208,12 @@ _ROUTE_FUNCTIONS = {
 """The names that Chalice deploys them by. Source: chalice.deploy.appgraph."""
 
 
-def _function_maker(app: Any, config: Config) -> Callable[[str, str], Function]:
-    def make(name: str, handler_name: str) -> Function:
+def _function_maker(app: Any, config: Config) -> Callable[[str, str, str], Function]:
+    def make(name: str, handler_name: str, label: str) -> Function:
         scoped = config.scope(config.chalice_stage, name)
         return Function(
             name=f"{config.app_name}-{config.chalice_stage}-{name}",
+            label=label,
             handler=app.handler_map[handler_name],
             timeout_seconds=scoped.lambda_timeout or LAMBDA_TIMEOUT_SECONDS,
             memory_mb=scoped.lambda_memory_size or LAMBDA_MEMORY_MB,

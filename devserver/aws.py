@@ -35,9 +35,13 @@ _OTHER_CREDENTIALS: Final = ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_ROLE_ARN")
 _CHILD: Final = """
 import os, sys, threading
 threading.Thread(target=lambda: (sys.stdin.read(), os._exit(0)), daemon=True).start()
-from ministack.app import main
+_, package_folder, fault_seed = sys.argv
+sys.path.append(package_folder)
+from devserver.dynamodb_faults import FaultyDynamoDb
+from ministack import app as ministack
+ministack.app = FaultyDynamoDb(ministack.app, int(fault_seed))
 sys.argv = ["ministack"]
-main()
+ministack.main()
 """
 
 
@@ -46,7 +50,9 @@ class EmbeddedAwsError(Exception):
 
 
 @contextmanager
-def embedded_aws(project_dir: Path, app_name: str, stage: str) -> Iterator[dict[str, str]]:
+def embedded_aws(
+    project_dir: Path, app_name: str, stage: str, fault_seed: int = 0
+) -> Iterator[dict[str, str]]:
     """Run a fresh AWS for a Chalice project, and give the environment with which to find it.
 
     The environment names the endpoint, credentials that open nothing else, each table of
@@ -57,7 +63,7 @@ def embedded_aws(project_dir: Path, app_name: str, stage: str) -> Iterator[dict[
     """
     for name in _OTHER_CREDENTIALS:
         os.environ.pop(name, None)
-    with ministack() as endpoint_url:
+    with ministack(fault_seed) as endpoint_url:
         environment = {
             "AWS_ENDPOINT_URL": endpoint_url,
             "AWS_ACCESS_KEY_ID": "local",
@@ -76,13 +82,14 @@ def embedded_aws(project_dir: Path, app_name: str, stage: str) -> Iterator[dict[
 
 
 @contextmanager
-def ministack(**settings: str) -> Iterator[str]:
+def ministack(fault_seed: int = 0, /, **settings: str) -> Iterator[str]:
     """Run ministack on a free port of this machine alone, and give its URL.
 
     Settings are its own, by the names of the environment variables that its documentation lists.
+    The seed is for the faults of its DynamoDB, of which it has none until it is told of one.
     """
     with tempfile.TemporaryDirectory(prefix="ministack-") as folder:
-        process, endpoint_url = _start(Path(folder), settings)
+        process, endpoint_url = _start(Path(folder), settings, fault_seed)
         try:
             yield endpoint_url
         finally:
@@ -192,11 +199,13 @@ def sign_in(endpoint_url: str, pool_id: str, client_id: str, username: str) -> d
     return tokens
 
 
-def _start(folder: Path, settings: Mapping[str, str]) -> tuple["subprocess.Popen[bytes]", str]:
+def _start(
+    folder: Path, settings: Mapping[str, str], fault_seed: int
+) -> tuple["subprocess.Popen[bytes]", str]:
     log = folder / "log"
     for _ in range(PORT_ATTEMPTS):
         port = _free_port()
-        process = _spawn(port, folder, log, settings)
+        process = _spawn(port, folder, log, settings, fault_seed)
         endpoint_url = f"http://127.0.0.1:{port}"
         if _wait_until_ready(process, endpoint_url):
             return process, endpoint_url
@@ -206,7 +215,7 @@ def _start(folder: Path, settings: Mapping[str, str]) -> tuple["subprocess.Popen
 
 
 def _spawn(
-    port: int, folder: Path, log: Path, settings: Mapping[str, str]
+    port: int, folder: Path, log: Path, settings: Mapping[str, str], fault_seed: int
 ) -> "subprocess.Popen[bytes]":
     environment = {
         **os.environ,
@@ -221,7 +230,7 @@ def _spawn(
     }
     with log.open("w") as output:
         return subprocess.Popen(  # noqa: S603
-            [sys.executable, "-c", _CHILD],
+            [sys.executable, "-c", _CHILD, str(Path(__file__).parents[1]), str(fault_seed)],
             stdin=subprocess.PIPE,
             stdout=output,
             stderr=output,

@@ -5,9 +5,10 @@ from collections import deque
 from typing import Any, Protocol
 
 from devserver import events
+from devserver.clock import now
 from devserver.events import Client, Event
 from devserver.functions import Function
-from devserver.gateway import GOING_AWAY, Gateway, failure_body, now
+from devserver.gateway import GOING_AWAY, Gateway, failure_body
 
 MAX_PENDING_MESSAGES = 100
 """Messages that may wait for their turn before no more is read from the client."""
@@ -68,6 +69,7 @@ class Connection:
         self._is_paused = False
         self._age_timer: TimerHandle | None = None
         self._end: tuple[int, str] | None = None
+        self._deliveries = 0
         self._opened_at = self.last_active_at
         gateway.unfinished.add(self)
 
@@ -181,14 +183,32 @@ class Connection:
             self._socket.send_text(text)
 
     def _disconnect(self, code: int, reason: str) -> None:
+        """Deliver $disconnect; faults may have it lost, or late, or delivered twice."""
         self._end = None
+        gateway, dice = self._gateway, self._gateway.dice
+        faults = dice.faults
+        self._event = events.disconnect_event(gateway.api, self.client, code, reason, now())
+        if dice.strikes(faults.disconnect_lost_share):
+            self._started = gateway.loop.time()
+            self._log("$disconnect", f"{code} lost by a fault")
+            gateway.unfinished.discard(self)
+            return
+        self._deliveries = 2 if dice.strikes(faults.disconnect_twice_share) else 1
+        late_seconds = dice.amount(faults.disconnect_late_share, faults.disconnect_late_seconds)
+        if late_seconds:
+            gateway.call_late(late_seconds, self._deliver)
+        else:
+            self._deliver()
+
+    def _deliver(self) -> None:
         gateway = self._gateway
         function: Function | None = gateway.application.routes.get("$disconnect")
         self._started = gateway.loop.time()
+        self._deliveries -= 1
         if function is None:
             gateway.unfinished.discard(self)
             return
-        self._event = events.disconnect_event(gateway.api, self.client, code, reason, now())
+        assert self._event is not None
         gateway.invoke(function, self._event, self._disconnected)
 
     def _disconnected(self, _result: Any, error: BaseException | None) -> None:
@@ -197,7 +217,10 @@ class Connection:
         assert self._event is not None
         code = self._event["requestContext"]["disconnectStatusCode"]
         self._log("$disconnect", f"{code} {'ok' if error is None else 'failed'}")
-        self._gateway.unfinished.discard(self)
+        if self._deliveries:
+            self._deliver()
+        else:
+            self._gateway.unfinished.discard(self)
 
     def _log(self, route: str, outcome: str) -> None:
         self._gateway.log.event(self.ordinal, route, outcome, self._started)

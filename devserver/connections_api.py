@@ -6,25 +6,40 @@ checked.
 
 import re
 from datetime import UTC, datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from urllib.parse import unquote
 
+from devserver.clock import now
 from devserver.connection import MAX_MESSAGE_BYTES, NORMAL_CLOSURE, BufferFull, Connection
 from devserver.gateway import Gateway
-from devserver.http_messages import Request, Response, error_response, json_response
+from devserver.http_messages import Reply, Request, Response, error_response, json_response
 
 _CONNECTION_ID = re.compile(r"[A-Za-z0-9_-]{15}=")
 
 
-def respond(gateway: Gateway, request: Request, quoted_id: str) -> Response:
-    """Answer a request for the connection whose id, url-encoded, stands in the path."""
-    started = gateway.loop.time()
+def respond(gateway: Gateway, request: Request, quoted_id: str, reply: Reply) -> None:
+    """Answer a request for the connection whose id, url-encoded, stands in the path.
+
+    At once, but for a post that a fault makes slow; it holds up no other.
+    """
+    started, dice = gateway.loop.time(), gateway.dice
+    if dice.afflicts_posts and request.method == "POST":
+        wait_ms = dice.amount(dice.faults.post_slow_share, dice.faults.post_slow_ms)
+        answer_later = partial(_answer, gateway, request, quoted_id, started, reply)
+        gateway.loop.call_later(wait_ms / 1000, answer_later)
+    else:
+        _answer(gateway, request, quoted_id, started, reply)
+
+
+def _answer(
+    gateway: Gateway, request: Request, quoted_id: str, started: float, reply: Reply
+) -> None:
     connection_id = _find_id(quoted_id)
     connection = None if connection_id is None else gateway.find_connection(connection_id)
     response = _respond(gateway, request, connection_id, connection)
     ordinal = None if connection is None else connection.ordinal
     gateway.log.event(ordinal, f"@connections {request.method}", response.status, started)
-    return response
+    reply(response)
 
 
 @lru_cache(maxsize=1024)
@@ -44,7 +59,7 @@ def _respond(
     if connection is None:
         return error_response(410, "GoneException", "")
     if request.method == "POST":
-        return _post(connection, request.body)
+        return _find_post_fault(gateway) or _post(connection, request.body)
     if request.method == "GET":
         return _describe(gateway, connection)
     if request.method == "DELETE":
@@ -62,10 +77,22 @@ def _post(connection: Connection, body: bytes) -> Response:
     return Response(200)
 
 
+def _find_post_fault(gateway: Gateway) -> Response | None:
+    """Return the error that a fault answers in the stead of a post, if one strikes it."""
+    dice = gateway.dice
+    if not dice.afflicts_posts:
+        return None
+    if dice.strikes(dice.faults.post_gone_share):
+        return error_response(410, "GoneException", "")
+    if dice.strikes(dice.faults.post_throttled_share):
+        return error_response(429, "LimitExceededException", "Rate exceeded")
+    return None
+
+
 def _describe(gateway: Gateway, connection: Connection) -> Response:
     client = connection.client
-    idle_seconds = gateway.loop.time() - connection.last_active_at
-    active_at = datetime.now(UTC).timestamp() - idle_seconds
+    idle_seconds = (gateway.loop.time() - connection.last_active_at) * gateway.clock_rate
+    active_at = now() - idle_seconds
     identity = {"sourceIp": client.source_ip, "userAgent": client.user_agent or ""}
     return json_response(
         200,

@@ -1,12 +1,15 @@
-"""The events that API Gateway gives to Lambda functions, to the field. Pure: time and ids come in.
+"""The events that API Gateway and EventBridge give to functions, to the field.
 
-Source: dumps of real events, and for the authorizer's the
-developer guide, "apigateway-websocket-api-lambda-auth".
+Pure: time and ids come in.
+
+Source: dumps of real events, and for the authorizer's the developer guide,
+"apigateway-websocket-api-lambda-auth".
 """
 
 import base64
 import os
 import time
+import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -126,6 +129,24 @@ def disconnect_event(api: Api, client: Client, code: int, reason: str, now: floa
         **_single_and_multi("headers", "multiValueHeaders", headers),
         "requestContext": context,
         "isBase64Encoded": False,
+    }
+
+
+def scheduled_event(api: Api, rule_name: str, due_at: float) -> Event:
+    """Build EventBridge's event for a rule that is due.
+
+    Source: EventBridge user guide, "eb-run-lambda-schedule".
+    """
+    return {
+        "version": "0",
+        "id": str(uuid.uuid4()),
+        "detail-type": "Scheduled Event",
+        "source": "aws.events",
+        "account": api.account_id,
+        "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(due_at)),
+        "region": api.region,
+        "resources": [f"arn:aws:events:{api.region}:{api.account_id}:rule/{rule_name}"],
+        "detail": {},
     }
 
 

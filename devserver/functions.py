@@ -40,9 +40,13 @@ class MarshalError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Function:
-    """One Lambda function, by its deployed name."""
+    """One Lambda function, by its deployed name.
+
+    `label` is what the application's developer knows it by: a route, or its name in app.py.
+    """
 
     name: str
+    label: str
     handler: Callable[[Any, Any], Any]
     timeout_seconds: float
     memory_mb: int

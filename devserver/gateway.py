@@ -2,14 +2,17 @@
 
 import asyncio
 import json
-import time
+from collections.abc import Callable, Set
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import count
 from typing import TYPE_CHECKING
 
 from devserver.application import Application
 from devserver.events import Api, Event
+from devserver.faults import Dice
 from devserver.functions import Function
+from devserver.local_only import LOOPBACK_HOSTS
 from devserver.log import Log
 from devserver.workers import Done, Workers
 
@@ -27,31 +30,75 @@ class Timeouts:
     idle_seconds: float = 600
     lifetime_seconds: float = 7200
 
+    def at_rate(self, clock_rate: float) -> "Timeouts":
+        """Return what the real clock shows when these have gone by on a faster one."""
+        return Timeouts(self.idle_seconds / clock_rate, self.lifetime_seconds / clock_rate)
+
 
 class Gateway:
     """The API's state. All of it belongs to the event loop, but `application`, which may be
     replaced at any time: each event is handled by the one that is there when it begins.
+
+    `timeouts` are the application's, and `clock_rate` is how much faster than the loop's its
+    clock runs.
     """
 
     def __init__(
-        self, api: Api, application: Application, timeouts: Timeouts, workers: Workers, log: Log
+        self,
+        api: Api,
+        application: Application,
+        timeouts: Timeouts,
+        workers: Workers,
+        log: Log,
+        dice: Dice,
+        clock_rate: float = 1,
     ) -> None:
         self.api = api
         self.application = application
-        self.timeouts = timeouts
+        self.timeouts = timeouts.at_rate(clock_rate)
         self.workers = workers
         self.log = log
+        self.dice = dice
+        self.clock_rate = clock_rate
         self.loop = asyncio.get_running_loop()
+        self.on_application_replaced: Callable[[], None] = _do_nothing
         self.environment: dict[str, str] = {}
         self.endpoint = ""
+        self.own_hosts: Set[str] = LOOPBACK_HOSTS
+        self.source_ip_header: str | None = None
         self.is_stopping = False
         self.open_connections: dict[str, Connection] = {}
         self.unfinished: set[object] = set()
         self._ordinals = count(1)
+        self._late: dict[Callable[[], None], asyncio.TimerHandle] = {}
 
     def next_ordinal(self) -> int:
         """Number a connection; the log knows it by this."""
         return next(self._ordinals)
+
+    def replace_application(self, application: Application) -> None:
+        """Serve this one from now on; from any thread."""
+        self.application = application
+        with suppress(RuntimeError):  # The loop has closed.
+            self.loop.call_soon_threadsafe(self.on_application_replaced)
+
+    def run(self, function: Function, event: Event, timeout_seconds: float, done: Done) -> None:
+        """Run a function in a thread; `done(result, error)` follows on the loop."""
+        call = self.dice.handler(function) if self.dice.afflicts_handlers else function
+        self.workers.run(call, event, timeout_seconds, done)
+
+    def call_late(self, seconds: float, callback: Callable[[], None]) -> None:
+        """Call back when so many of the clock's seconds have gone by, or the server stops."""
+        if self.is_stopping:
+            callback()
+        else:
+            self._late[callback] = self.loop.call_later(
+                seconds / self.clock_rate, self._call_late, callback
+            )
+
+    def _call_late(self, callback: Callable[[], None]) -> None:
+        self._late.pop(callback).cancel()
+        callback()
 
     def invoke(self, function: Function, event: Event, done: Done) -> None:
         """Run a function for the gateway; `done(result, error)` follows on the loop.
@@ -59,7 +106,7 @@ class Gateway:
         The error is TimedOut after the function's own timeout or the integration's.
         """
         timeout_seconds = min(function.timeout_seconds, INTEGRATION_TIMEOUT_SECONDS)
-        self.workers.run(function, event, timeout_seconds, done)
+        self.run(function, event, timeout_seconds, done)
 
     def find_connection(self, connection_id: str) -> "Connection | None":
         """Return the connection if it is open: neither within $connect nor closed."""
@@ -72,6 +119,8 @@ class Gateway:
         at most, or until `is_hurried`.
         """
         self.is_stopping = True
+        for callback in list(self._late):
+            self._call_late(callback)
         for connection in list(self.open_connections.values()):
             connection.close(*GOING_AWAY)
         deadline = self.loop.time() + drain_seconds
@@ -89,9 +138,8 @@ GOING_AWAY = (1001, "Going away")
 _DRAIN_POLL_SECONDS = 0.01
 
 
-def now() -> float:
-    """Read the clock: seconds since 1970."""
-    return time.time()
+def _do_nothing() -> None:
+    pass
 
 
 def failure_body(message: str, connection_id: str, request_id: str) -> bytes:

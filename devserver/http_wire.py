@@ -10,7 +10,7 @@ from devserver.gateway import Gateway
 from devserver.http_messages import Request, Response, encode_response
 from devserver.http_parser import RequestParser
 from devserver.reading import ReadingProtocol
-from devserver.upgrade import PendingUpgrade
+from devserver.upgrade import PendingUpgrade, find_source_ip
 
 REQUEST_TIMEOUT_SECONDS = 10
 """How long a client may take for a request that it has begun; between requests it may be idle."""
@@ -154,7 +154,7 @@ class HttpWire(ReadingProtocol):
         self._timer = self._gateway.loop.call_later(LINGER_SECONDS, self._transport.abort)
 
     def _begin_upgrade(self, request: Request) -> None:
-        """Refuse an upgrade for its path, length or handshake; leave others to an Admission."""
+        """Refuse an upgrade that is no good by itself; leave others to an Admission."""
         refusal = router.find_refusal(self._gateway, request)
         if refusal is not None:
             self._refuse(refusal)
@@ -163,8 +163,13 @@ class HttpWire(ReadingProtocol):
         if acceptance.status_code != HTTPStatus.SWITCHING_PROTOCOLS:
             self._refuse(acceptance.status_code)
             return
+        try:
+            source_ip = find_source_ip(request, self._gateway.source_ip_header)
+        except ValueError:
+            self._refuse(HTTPStatus.BAD_REQUEST)
+            return
         self._wires.discard(self)
         self._upgrade = PendingUpgrade(
-            self._transport, request, acceptance, self._parser.early_data or b""
+            self._transport, request, acceptance, self._parser.early_data or b"", source_ip
         )
         Admission(self._gateway, self._upgrade).start()

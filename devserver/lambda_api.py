@@ -56,7 +56,7 @@ def respond(gateway: Gateway, request: Request, name: str, reply: Reply) -> None
 
 def _run(gateway: Gateway, function: Function, event: Any, reply: Reply | None) -> None:
     done = partial(_finished, gateway, function, gateway.loop.time(), reply)
-    gateway.workers.run(function, event, function.timeout_seconds, done)
+    gateway.run(function, event, function.timeout_seconds, done)
 
 
 def _finished(

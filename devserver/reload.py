@@ -73,7 +73,7 @@ class Watcher:
 def reload(project: Project, gateway: Gateway) -> None:
     """Replace the gateway's application; keep the old one if the new one does not import."""
     try:
-        gateway.application = project.load()
+        gateway.replace_application(project.load())
     except ApplicationError as error:
         gateway.log.error(f"not reloaded, the old code stays: {error.describe()}")
     else:

@@ -2,11 +2,12 @@
 
 from urllib.parse import unquote
 
-from devserver import connections_api, lambda_api
+from devserver import connections_api, faults_api, lambda_api
 from devserver.admission import refusal_body
 from devserver.events import make_id
 from devserver.gateway import Gateway
-from devserver.http_messages import Reply, Request, Response, json_response
+from devserver.http_messages import Reply, Request, Response, error_response, json_response
+from devserver.local_only import find_objection
 
 MAX_URL_CHARS = 4096
 """Source: developer guide, limits of WebSocket APIs."""
@@ -27,14 +28,20 @@ def find_refusal(gateway: Gateway, request: Request) -> int | None:
 
 def respond(gateway: Gateway, request: Request, reply: Reply) -> None:
     """Answer a request that is no upgrade; `reply` is called once, now or later."""
+    objection = find_objection(request, gateway.own_hosts)
+    if objection is not None and not _is_stage(gateway, request.path):
+        reply(error_response(403, "ForbiddenException", objection))
+        return
     prefix = f"/{gateway.api.stage}/@connections/"
     path = request.path.replace("%40", "@")
     if path.startswith(prefix):
-        reply(connections_api.respond(gateway, request, path.removeprefix(prefix)))
+        connections_api.respond(gateway, request, path.removeprefix(prefix), reply)
         return
     name = lambda_api.find_name(path)
     if name is not None and request.method == "POST":
         lambda_api.respond(gateway, request, name, reply)
+    elif path == faults_api.PATH:
+        faults_api.respond(gateway, request, reply)
     else:
         reply(_respond(gateway, request))
 

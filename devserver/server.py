@@ -9,9 +9,12 @@ from dataclasses import dataclass, field
 
 from devserver.application import Application
 from devserver.events import DEFAULT_REGION, Api
+from devserver.faults import Dice, Faults
 from devserver.gateway import Gateway, Timeouts
 from devserver.http_wire import HttpWire
+from devserver.local_only import LOOPBACK_HOSTS
 from devserver.log import Log
+from devserver.scheduler import Scheduler
 from devserver.workers import Workers
 
 BACKLOG = 4096
@@ -23,11 +26,19 @@ DRAIN_SECONDS = 5
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How the application is served."""
+    """How the application is served.
+
+    The clock itself is set elsewhere (clock.running_at); here is said how fast it runs.
+    """
 
     stage: str = "local"
     timeouts: Timeouts = field(default_factory=Timeouts)
     is_quiet: bool = False
+    host: str = "127.0.0.1"
+    clock_rate: float = 1
+    source_ip_header: str | None = None
+    faults: Faults = field(default_factory=Faults)
+    fault_seed: int = 0
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -54,16 +65,26 @@ async def serve(
     loop = asyncio.get_running_loop()
     api = Api(stage=options.stage, region=os.environ.get("AWS_REGION", DEFAULT_REGION))
     log = Log(loop, is_quiet=options.is_quiet)
-    gateway = Gateway(api, application, options.timeouts, Workers(loop), log)
+    dice = Dice(options.fault_seed)
+    dice.faults = options.faults
+    gateway = Gateway(
+        api, application, options.timeouts, Workers(loop), log, dice, options.clock_rate
+    )
     gateway.endpoint = endpoint(listener, "ws", options.stage)
     gateway.environment = dict(environment)
+    gateway.own_hosts = LOOPBACK_HOSTS | {options.host.lower(), listener.getsockname()[0]}
+    gateway.source_ip_header = options.source_ip_header and options.source_ip_header.lower()
+    scheduler = Scheduler(gateway)
+    gateway.on_application_replaced = scheduler.restart
     wires: set[HttpWire] = set()
     server = await loop.create_server(
         lambda: HttpWire(gateway, wires), sock=listener, backlog=BACKLOG
     )
+    scheduler.restart()
     try:
         yield gateway
     finally:
+        scheduler.stop()
         await gateway.stop(DRAIN_SECONDS, is_hurried)
         server.close()
         for wire in list(wires):

@@ -1,14 +1,15 @@
 """A client that waits for the answer to its upgrade request, on a transport."""
 
 import asyncio
+from ipaddress import ip_address
 from urllib.parse import parse_qsl
 
 from websockets.http11 import Response as WebSocketResponse
 
 from devserver import events, websocket_wire
+from devserver.clock import now
 from devserver.connection import Connection
 from devserver.events import Client, Handshake
-from devserver.gateway import now
 from devserver.http_messages import Request, Response, encode_response
 from devserver.websocket_wire import WebSocketWire
 
@@ -20,7 +21,10 @@ _GONE = ("0.0.0.0",)  # noqa: S104
 
 
 class PendingUpgrade:
-    """What admission knows of the client; `acceptance` is the answer if it is let in."""
+    """What admission knows of the client; `acceptance` is the answer if it is let in.
+
+    `source_ip` is None for the address that it comes from.
+    """
 
     def __init__(
         self,
@@ -28,8 +32,9 @@ class PendingUpgrade:
         request: Request,
         acceptance: WebSocketResponse,
         early_data: bytes,
+        source_ip: str | None = None,
     ) -> None:
-        self.client = _make_client(transport, request)
+        self.client = _make_client(transport, request, source_ip)
         self.handshake = _make_handshake(transport, request, self.client)
         self.is_gone = False
         self._transport = transport
@@ -61,13 +66,26 @@ class PendingUpgrade:
             self._transport.close()
 
 
-def _make_client(transport: asyncio.Transport, request: Request) -> Client:
+def find_source_ip(request: Request, header_name: str | None) -> str | None:
+    """Return the address that the header gives the client; None if there is no such header.
+
+    Raises ValueError if it is no IPv4 or IPv6 address.
+    """
+    text = None if header_name is None else request.find_header(header_name)
+    if text is None:
+        return None
+    if "%" in text:
+        raise ValueError("an address with a zone is nobody's on the internet")
+    return str(ip_address(text))
+
+
+def _make_client(transport: asyncio.Transport, request: Request, source_ip: str | None) -> Client:
     host, port = transport.get_extra_info("sockname")[:2]
     return Client(
         connection_id=events.make_id(),
         connected_at_ms=int(now() * 1000),
         domain_name=request.find_header("host") or f"{host}:{port}",
-        source_ip=(transport.get_extra_info("peername") or _GONE)[0],
+        source_ip=source_ip or (transport.get_extra_info("peername") or _GONE)[0],
         user_agent=request.find_header("user-agent"),
     )
 

@@ -8,7 +8,8 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode, urlsplit
@@ -59,8 +60,11 @@ class Output:
 class Server:
     """A running devserver."""
 
-    def __init__(self, project: Path, *arguments: str, **environment: str) -> None:
-        command = [sys.executable, "-m", "devserver", "--no-aws", "--port", "0"]
+    def __init__(
+        self, project: Path, *arguments: str, has_aws: bool = False, **environment: str
+    ) -> None:
+        command = [sys.executable, "-m", "devserver", "--port", "0"]
+        command += [] if has_aws else ["--no-aws"]
         self.process = subprocess.Popen(
             [*command, "--project", str(project), *arguments],
             cwd=ROOT,
@@ -99,6 +103,20 @@ class Server:
 
     def raw(self) -> socket.socket:
         return socket.create_connection(self.address, timeout=SECONDS)
+
+    def request(self, method: str, path: str, body: Any = None, **headers: str) -> tuple[int, Any]:
+        """Send a plain request, and return the status and the JSON of what is answered."""
+        connection = HTTPConnection(*self.address, timeout=SECONDS)
+        content = body if body is None or isinstance(body, bytes) else json.dumps(body)
+        with closing(connection):
+            connection.request(method, path, content, headers)
+            response = connection.getresponse()
+            return response.status, json.loads(response.read() or b"null")
+
+    def set_faults(self, **faults: Any) -> None:
+        """Have these faults, and no others, in force."""
+        status, answer = self.request("PUT", "/_devserver/faults", faults)
+        assert status == 200, answer
 
     @property
     def connections(self) -> Any:
@@ -142,15 +160,25 @@ _DUMMY_CREDENTIALS = {
 
 
 @contextmanager
-def serving(project: Path | str, *arguments: str, **environment: str) -> Iterator[Server]:
+def serving(
+    project: Path | str, *arguments: str, has_aws: bool = False, **environment: str
+) -> Iterator[Server]:
     """Serve one of the applications beside this file, or a project elsewhere."""
-    server = Server(APPS / project, *arguments, **environment)
+    server = Server(APPS / project, *arguments, has_aws=has_aws, **environment)
     try:
         server.wait_until_ready()
         yield server
     finally:
         if server.process.poll() is None:
             server.stop()
+
+
+def write_project(folder: Path, app: str, config: str = '{"app_name": "x"}') -> Path:
+    """Write a project of one module, and return its folder."""
+    (folder / ".chalice").mkdir()
+    (folder / ".chalice" / "config.json").write_text(config)
+    (folder / "app.py").write_text(app)
+    return folder
 
 
 def unique() -> str:

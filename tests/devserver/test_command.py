@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from websockets.exceptions import ConnectionClosed
 
-from tests.devserver.serving import SECONDS, Server, serving
+from tests.devserver.serving import SECONDS, Server, serving, write_project
 
 
 def fail(project: Path, *arguments: str) -> str:
@@ -18,13 +18,6 @@ def fail(project: Path, *arguments: str) -> str:
     assert server.process.wait(SECONDS) == 1
     assert server.out.join() == ""
     return server.err.join()
-
-
-def write_project(folder: Path, app: str, config: str = '{"app_name": "x"}') -> Path:
-    (folder / ".chalice").mkdir()
-    (folder / ".chalice" / "config.json").write_text(config)
-    (folder / "app.py").write_text(app)
-    return folder
 
 
 def test_a_port_that_is_taken_is_said_in_a_line(tmp_path: Path) -> None:

@@ -111,7 +111,9 @@ def test_an_id_is_unquoted(server: Server) -> None:
     with server.connect() as client, server.raw() as http:
         quoted = connection_id_of(client).replace("=", "%3D").replace("A", "%41")
         path = f"/local/%40connections/{quoted}".encode()
-        http.sendall(b"POST " + path + b" HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello")
+        http.sendall(
+            b"POST " + path + b" HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\nhello"
+        )
         assert http.recv(65536).startswith(b"HTTP/1.1 200 ")
         assert client.recv() == "hello"
 

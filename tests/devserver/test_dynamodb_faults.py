@@ -1,0 +1,218 @@
+"""Faults of the embedded AWS's DynamoDB: the wrapper by itself, and one server with all of it."""
+
+import asyncio
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from devserver.dynamodb_faults import PREFIX, FaultyDynamoDb
+from devserver.faults import Faults
+from tests.devserver.serving import SECONDS, Server, serving, write_project
+
+FAULTS_PATH = "/_devserver/dynamodb-faults"
+
+
+class DynamoDb:
+    """An ASGI application that answers 200 and remembers what it was asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, bytes]] = []
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        body, message = b"", {"more_body": True}
+        while message.get("more_body"):
+            message = await receive()
+            body += message["body"]
+        self.asked.append((scope["path"], body))
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"{}"})
+
+
+def ask(
+    app: Any, path: str, *parts: bytes, method: str = "POST", headers: Any = ()
+) -> tuple[int, Any]:
+    """Send a request whose body comes in parts, and return its status and JSON."""
+    messages = [
+        {"type": "http.request", "body": part, "more_body": number < len(parts)}
+        for number, part in enumerate(parts, 1)
+    ]
+    sent: list[Any] = []
+
+    async def receive() -> Any:
+        return messages.pop(0)
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    scope = {"type": "http", "path": path, "method": method, "headers": headers}
+    asyncio.run(app(scope, receive, send))
+    return sent[0]["status"], json.loads(sent[1]["body"])
+
+
+def put(app: Any, **faults: Any) -> None:
+    assert ask(app, FAULTS_PATH, json.dumps(faults).encode(), method="PUT") == (200, {})
+
+
+@pytest.fixture
+def dynamodb() -> DynamoDb:
+    return DynamoDb()
+
+
+@pytest.fixture
+def faulty(dynamodb: DynamoDb) -> FaultyDynamoDb:
+    return FaultyDynamoDb(dynamodb, seed=1)
+
+
+@pytest.mark.parametrize("body", [b"{", b'{"nonsense": 1}', b'{"dynamodb_down_share": 2}'])
+def test_faults_that_cannot_be_are_a_bad_request(faulty: FaultyDynamoDb, body: bytes) -> None:
+    assert ask(faulty, FAULTS_PATH, body, method="PUT")[0] == 400
+
+
+def test_a_web_page_cannot_set_faults(faulty: FaultyDynamoDb, dynamodb: DynamoDb) -> None:
+    headers = [(b"origin", b"https://evil.example")]
+    body = b'{"dynamodb_down_share": 1}'
+    assert ask(faulty, FAULTS_PATH, body, method="PUT", headers=headers)[0] == 403
+    assert ask(faulty, FAULTS_PATH, body)[0] == 403
+    assert ask(faulty, PREFIX, b"{}") == (200, {})
+
+
+def test_without_faults_a_request_is_handed_on(faulty: FaultyDynamoDb, dynamodb: DynamoDb) -> None:
+    ask(faulty, PREFIX + "/", b'{"Table', b'Name": "a"}')
+    assert dynamodb.asked == [("/", b'{"TableName": "a"}')]
+
+
+def test_a_request_that_is_not_struck_is_handed_on_whole(
+    faulty: FaultyDynamoDb, dynamodb: DynamoDb
+) -> None:
+    put(faulty, dynamodb_slow_ms=0.1)
+    ask(faulty, PREFIX, b'{"Table', b'Name": "a"}')
+    assert dynamodb.asked == [("/", b'{"TableName": "a"}')]
+
+
+def test_others_than_the_application_are_not_struck(
+    faulty: FaultyDynamoDb, dynamodb: DynamoDb
+) -> None:
+    put(faulty, dynamodb_down_share=1)
+    assert ask(faulty, "/", b"{}")[0] == 200
+    assert dynamodb.asked == [("/", b"{}")]
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        {"TableName": "rates"},
+        {"TableName": "arn:aws:dynamodb:us-east-1:000000000000:table/rates"},
+        {"RequestItems": {"sessions": [], "rates": []}},
+        {"TransactItems": [{"Put": {"TableName": "sessions"}}, {"Update": {"TableName": "rates"}}]},
+    ],
+)
+def test_a_request_that_names_the_table_is_struck(
+    faulty: FaultyDynamoDb, dynamodb: DynamoDb, request_: Any
+) -> None:
+    put(faulty, dynamodb_throttled_share=1, dynamodb_only_table="rates")
+    status, answer = ask(faulty, PREFIX, json.dumps(request_).encode())
+    assert status == 400
+    assert answer["__type"].endswith("#ProvisionedThroughputExceededException")
+    assert dynamodb.asked == []
+
+
+@pytest.mark.parametrize("body", [b'{"TableName": "sessions"}', b"{}", b"[]", b"{", b"\xff"])
+def test_a_request_that_does_not_name_the_table_is_not_struck(
+    faulty: FaultyDynamoDb, body: bytes
+) -> None:
+    put(faulty, dynamodb_down_share=1, dynamodb_only_table="rates")
+    assert ask(faulty, PREFIX, body)[0] == 200
+
+
+APP = """
+import os
+import boto3
+from botocore.config import Config
+from botocore.exceptions import ClientError
+from chalice import Chalice
+app = Chalice("x")
+CLIENT = boto3.client("dynamodb", config=Config(retries={"total_max_attempts": 1}))
+
+@app.lambda_function()
+def get(event, context):
+    table = os.environ[event["table"]]
+    try:
+        CLIENT.get_item(TableName=table, Key={"id": {"S": "1"}})
+    except ClientError as error:
+        return error.response["Error"]["Code"]
+    return "ok"
+"""
+TABLE = {
+    "partition_key": {"name": "id", "type": "S"},
+    "ttl_attribute": "expiresAt",
+    "indexes": [],
+}
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = write_project(tmp_path_factory.mktemp("project"), APP)
+    (folder / "chalicelib").mkdir()
+    tables = {"sessions": TABLE, "rates": TABLE}
+    (folder / "chalicelib" / "tables.json").write_text(json.dumps(tables))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def server(project: Path) -> Iterator[Server]:
+    """A server with the embedded AWS, that starts with DynamoDB down."""
+    arguments = ("--no-reload", "--fault", "dynamodb_down_share=1")
+    with serving(project, *arguments, has_aws=True) as running:
+        running.app_name = "x"
+        yield running
+
+
+def test_faults_are_there_from_the_start_and_go_when_they_are_taken_away(server: Server) -> None:
+    assert server.invoke("get", table="RATES_TABLE") == "InternalServerError"
+    server.set_faults()
+    assert server.invoke("get", table="RATES_TABLE") == "ok"
+
+
+@pytest.mark.parametrize("table", ["rates", "x-local-rates"])
+def test_only_one_table_is_throttled(server: Server, table: str) -> None:
+    server.set_faults(dynamodb_throttled_share=1, dynamodb_only_table=table)
+    rates = server.invoke("get", table="RATES_TABLE")
+    assert rates == "ProvisionedThroughputExceededException"
+    assert server.invoke("get", table="SESSIONS_TABLE") == "ok"
+
+
+def test_a_slow_request_takes_its_time(server: Server) -> None:
+    server.set_faults(dynamodb_slow_ms=200)
+    started = time.monotonic()
+    assert server.invoke("get", table="RATES_TABLE") == "ok"
+    assert time.monotonic() - started >= 0.2
+
+
+def test_a_table_that_is_not_there_is_a_bad_request(server: Server) -> None:
+    faults = {"dynamodb_only_table": "nobody"}
+    status, answer = server.request("PUT", "/_devserver/faults", faults)
+    assert status == 400
+    assert "rates, sessions, x-local-rates, x-local-sessions" in answer["message"]
+
+
+def test_who_asks_for_the_environment_is_led_past_the_faults(server: Server) -> None:
+    environment = server.request("GET", "/_devserver/environment")[1]["environment"]
+    assert "AWS_ENDPOINT_URL_DYNAMODB" not in environment
+    assert "/_devserver" not in environment["AWS_ENDPOINT_URL"]
+
+
+def test_a_table_that_is_not_there_ends_the_start(project: Path) -> None:
+    arguments = ("--fault", "dynamodb_down_share=1", "--fault", "dynamodb_only_table=nobody")
+    server = Server(project, *arguments, has_aws=True)
+    assert server.process.wait(SECONDS) == 1
+    server.out.join()
+    assert "there is no 'nobody'" in server.err.join()
+
+
+def test_every_fault_of_dynamodb_is_known_to_the_wrapper() -> None:
+    faulty = FaultyDynamoDb(DynamoDb(), seed=1)
+    put(faulty, **Faults(dynamodb_only_table="rates").to_dict())

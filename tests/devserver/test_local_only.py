@@ -1,0 +1,67 @@
+"""Web pages of other sites, which a developer's browser lets ask this server."""
+
+import pytest
+from websockets.sync.client import connect
+
+from tests.devserver.serving import Server, serving
+
+FOREIGN_HOSTS = ["evil.example", "evil.example:8000", "localhost.evil.example", "127.0.0.2", ""]
+OWN_HOSTS = ["127.0.0.1", "127.0.0.1:8000", "localhost", "LocalHost:1234", "[::1]:8000"]
+ENDPOINTS = [
+    ("GET", "/_devserver/environment"),
+    ("GET", "/_devserver/faults"),
+    ("PUT", "/_devserver/faults"),
+    ("POST", "/2015-03-31/functions/recorder-local-context/invocations"),
+    ("POST", "/local/@connections/AAAAAAAAAAAAAAA="),
+    ("GET", "/local/%40connections/AAAAAAAAAAAAAAA="),
+]
+endpoints = pytest.mark.parametrize(("method", "path"), ENDPOINTS)
+
+
+@endpoints
+@pytest.mark.parametrize("host", FOREIGN_HOSTS)
+def test_a_page_whose_name_leads_here_is_forbidden(
+    server: Server, method: str, path: str, host: str
+) -> None:
+    status, answer = server.request(method, path, {}, Host=host)
+    assert (status, answer["message"]) == (403, "this server's HTTP endpoints go by no such Host")
+
+
+@endpoints
+@pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://localhost:8000"])
+def test_a_page_is_forbidden_whatever_its_origin(
+    server: Server, method: str, path: str, origin: str
+) -> None:
+    status, answer = server.request(method, path, {}, Origin=origin)
+    assert (status, answer["message"]) == (
+        403,
+        "this server's HTTP endpoints are not for web pages",
+    )
+
+
+@pytest.mark.parametrize("host", OWN_HOSTS)
+def test_a_program_of_this_machine_is_answered(server: Server, host: str) -> None:
+    assert server.request("GET", "/_devserver/environment", Host=host)[0] == 200
+
+
+def test_the_host_that_the_server_listens_on_is_its_own() -> None:
+    with serving("recorder", "--no-reload", "--host", "127.0.0.2") as server:
+        for host in ("127.0.0.2", "localhost"):
+            assert server.request("GET", "/_devserver/environment", Host=host)[0] == 200
+
+
+def test_a_page_of_any_origin_may_open_a_websocket(server: Server) -> None:
+    headers = {"Origin": "https://anywhere.example"}
+    with server.connect(headers=headers) as client:
+        client.send("hello")
+        assert client.recv() == "hello"
+
+
+def test_a_websocket_may_be_opened_by_any_host_name(server: Server) -> None:
+    with server.raw() as socket, connect("ws://anywhere.example/local", sock=socket) as client:
+        client.send("hello")
+        assert client.recv() == "hello"
+
+
+def test_a_plain_request_for_the_stage_is_told_to_upgrade_as_on_aws(server: Server) -> None:
+    assert server.request("GET", "/local", Origin="https://a.example", Host="b.example")[0] == 426

@@ -1,0 +1,130 @@
+"""The scheduler by itself: a clock that is set by hand, and a loop that only takes notes."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from devserver import scheduler
+from devserver.application import Schedule
+from devserver.events import Api
+from devserver.functions import Function
+from devserver.schedule_expression import Cron, Rate, parse_expression
+
+START = 1_700_000_000.5
+
+
+class Loop:
+    """Timers that wait until they are asked for."""
+
+    def __init__(self) -> None:
+        self.timers: list[tuple[float, Any]] = []
+
+    def time(self) -> float:
+        return 0
+
+    def call_later(self, seconds: float, callback: Any, *arguments: Any) -> Any:
+        timer = (seconds, lambda: callback(*arguments))
+        self.timers.append(timer)
+        return SimpleNamespace(cancel=lambda: self.timers.remove(timer))
+
+    def fire(self) -> None:
+        fired, self.timers = self.timers, []
+        for _seconds, callback in fired:
+            callback()
+
+
+class Gateway:
+    """What the scheduler knows of the gateway."""
+
+    def __init__(self, expression: Rate | Cron, clock_rate: float = 1) -> None:
+        function = Function("x-local-sweep", "sweep", print, 60, 128)
+        self.application = SimpleNamespace(schedules=(Schedule(function, expression),))
+        self.api = Api("local")
+        self.loop = Loop()
+        self.clock_rate = clock_rate
+        self.is_stopping = False
+        self.times: list[str] = []
+
+    def run(self, _function: Function, event: Any, _timeout_seconds: float, _done: Any) -> None:
+        self.times.append(event["time"])
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = START
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(scheduler, "now", clock)
+    return clock
+
+
+def start(gateway: Gateway) -> scheduler.Scheduler:
+    started = scheduler.Scheduler(gateway)
+    started.restart()
+    return started
+
+
+def test_nothing_runs_and_nothing_is_awaited_once_the_server_stops(clock: Clock) -> None:
+    gateway = Gateway(Rate(60))
+    start(gateway)
+    clock.now += 60
+    gateway.is_stopping = True
+    gateway.loop.fire()
+    assert (gateway.times, gateway.loop.timers) == ([], [])
+
+
+def test_stopping_takes_the_timers_away(clock: Clock) -> None:
+    gateway = Gateway(Rate(60))
+    start(gateway).stop()
+    assert gateway.loop.timers == []
+
+
+def test_a_timer_that_comes_early_waits_for_the_rest(clock: Clock) -> None:
+    gateway = Gateway(Rate(60))
+    start(gateway)
+    clock.now += 59
+    gateway.loop.fire()
+    assert gateway.times == []
+    assert [seconds for seconds, _ in gateway.loop.timers] == [0.5]
+
+
+def test_what_was_missed_is_not_made_up_for(clock: Clock) -> None:
+    gateway = Gateway(Rate(60))
+    start(gateway)
+    clock.now += 605
+    gateway.loop.fire()
+    assert gateway.times == ["2023-11-14T22:14:20Z"]
+    assert [seconds for seconds, _ in gateway.loop.timers] == [54.5]
+
+
+def test_a_faster_clock_waits_for_less(clock: Clock) -> None:
+    gateway = Gateway(Rate(3600), clock_rate=100)
+    start(gateway)
+    assert [seconds for seconds, _ in gateway.loop.timers] == [35.995]
+
+
+def test_a_long_wait_looks_at_the_clock_meanwhile(clock: Clock) -> None:
+    gateway = Gateway(Rate(86400))
+    start(gateway)
+    assert [seconds for seconds, _ in gateway.loop.timers] == [scheduler.MAX_WAIT_SECONDS]
+
+
+def test_a_cron_that_is_over_awaits_nothing(clock: Clock) -> None:
+    gateway = Gateway(parse_expression("cron(0 0 1 1 ? 2020)"))
+    start(gateway)
+    assert gateway.loop.timers == []
+
+
+def test_a_reload_does_not_begin_to_count_anew(clock: Clock) -> None:
+    gateway = Gateway(Rate(60))
+    started = start(gateway)
+    clock.now += 59
+    started.restart()
+    assert [seconds for seconds, _ in gateway.loop.timers] == [0.5]
