@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from chalice.app import Chalice, WebsocketEvent
+from chalice.app import Chalice, CloudWatchEvent, Rate, WebsocketEvent
 
 from chalicelib import wiring
 
@@ -32,7 +32,13 @@ def disconnect(event: WebsocketEvent) -> dict[str, Any]:
 
 @app.lambda_function()
 def outcome(event: dict[str, Any], _context: object) -> None:
-    wiring.sessions(event["endpointUrl"]).deliver_outcome(event["connectionId"], event["message"])
+    sessions = wiring.sessions(event["endpointUrl"])
+    sessions.deliver(event["connectionId"], event["messages"], event["delayMs"])
+
+
+@app.schedule(Rate(1, unit=Rate.MINUTES))
+def sweep(_event: CloudWatchEvent) -> None:
+    wiring.sweep().run()
 
 
 wiring.start()

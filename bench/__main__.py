@@ -1,4 +1,4 @@
-"""The command: `python -m bench [gateway|application|cold]...` measures all, or the named parts."""
+"""The command: `python -m bench [gateway|posts|application|cold]...` measures all, or those."""
 
 import argparse
 import signal
@@ -38,6 +38,12 @@ def _measure_gateway() -> list[Row]:
     return gateway.measure()
 
 
+def _measure_posts() -> list[Row]:
+    from bench import posts
+
+    return posts.measure()
+
+
 def _measure_application() -> list[Row]:
     from bench import application
 
@@ -52,6 +58,7 @@ def _measure_cold_starts() -> list[Row]:
 
 _PARTS: dict[str, Callable[[], list[Row]]] = {
     "gateway": _measure_gateway,
+    "posts": _measure_posts,
     "application": _measure_application,
     "cold": _measure_cold_starts,
 }

@@ -15,7 +15,7 @@ from bench.servers import ROOT, TRIVIAL
 from devserver.aws import embedded_aws
 
 ROUNDS = 9
-FUNCTIONS = ("authorizer", "connect", "message", "disconnect", "outcome")
+FUNCTIONS = ("authorizer", "connect", "message", "disconnect", "outcome", "sweep")
 BOTO3_CLIENTS = Path(__file__).parent / "boto3_clients"
 START_SECONDS = 60
 
@@ -54,7 +54,13 @@ def measure() -> list[Row]:
     """Measure and print. Raises: EmbeddedAwsError, NotImported."""
     report.print_section("Cold starts")
     with embedded_aws(ROOT, "bench", "cold") as aws:
-        environment = {**aws, "OUTCOME_FUNCTION": "bench-cold-outcome", "LOG_LEVEL": "ERROR"}
+        environment = {
+            **aws,
+            "OUTCOME_FUNCTION": "bench-cold-outcome",
+            "CONNECTIONS_URL": "https://api.execute-api.us-east-1.amazonaws.com/cold",
+            "HASH_KEY": "bench",
+            "LOG_LEVEL": "ERROR",
+        }
         return _measure(environment)
 
 

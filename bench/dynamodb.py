@@ -25,6 +25,7 @@ class Scratch:
     client: Any
     sessions_table: str
     connections_table: str
+    limits_table: str
 
     @classmethod
     def create(cls, endpoint_url: str, threads: int) -> "Scratch":
@@ -38,7 +39,12 @@ class Scratch:
             aws_secret_access_key="local",
             config=Config(max_pool_connections=threads),
         )
-        return cls(client, names["SESSIONS_TABLE"], names["CONNECTIONS_TABLE"])
+        return cls(
+            client,
+            names["SESSIONS_TABLE"],
+            names["CONNECTIONS_TABLE"],
+            names["RATE_LIMITS_TABLE"],
+        )
 
     def put_session(self) -> None:
         """Put a session without listeners; one that is there is replaced."""
@@ -60,7 +66,7 @@ class Scratch:
         )
 
     def join(self, _number: int = 0) -> None:
-        """Make a join's three requests, one after the other as the application must."""
+        """Make a join's four requests, one after the other."""
         now = int(time.time())
         self.client.update_item(
             TableName=self.sessions_table,
@@ -90,5 +96,12 @@ class Scratch:
                 "ttl": {"N": str(now + 3600)},
             },
             ConditionExpression="attribute_not_exists(connectionId)",
+        )
+        self.client.update_item(
+            TableName=self.limits_table,
+            Key={"identifier": {"S": SESSION_ID}},
+            UpdateExpression="ADD joins :one SET expiresAt = :end",
+            ExpressionAttributeValues={":one": {"N": "1"}, ":end": {"N": str(now + 180)}},
+            ReturnValues="ALL_NEW",
         )
         self.get_session()

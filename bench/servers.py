@@ -47,6 +47,13 @@ def bare_server() -> Iterator[Server]:
 
 
 @contextmanager
+def connections_server(latency_ms: int) -> Iterator[Server]:
+    """Serve a stand-in for @connections that answers each post after so long."""
+    with _running("bench.connections", str(latency_ms)) as server:
+        yield server
+
+
+@contextmanager
 def local_server(project: Path, *options: str, **settings: str) -> Iterator[Server]:
     """Serve a Chalice project as `make local` does, but without log lines and reloading."""
     with _running(

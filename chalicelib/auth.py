@@ -121,8 +121,10 @@ class TokenVerifier:
 class Authorizer:
     """The REQUEST authorizer of $connect: a token gives a speaker, none at all a listener."""
 
-    def __init__(self, verifier: TokenVerifier) -> None:
+    def __init__(self, verifier: TokenVerifier, count_refusal: Callable[[str], object]) -> None:
+        """`count_refusal` is told the address from which a bad token came."""
         self._verifier = verifier
+        self._count_refusal = count_refusal
 
     def authorize(self, event: Event) -> Policy:
         """Return the policy for a connect request. A bad token is denied: a handshake with 403.
@@ -139,6 +141,7 @@ class Authorizer:
             user_id = self._verifier.verify(tokens[0])
         except TokenRefused as refusal:
             telemetry.log_warning("authorizer", str(refusal))
+            self._count_refusal(event["requestContext"]["identity"]["sourceIp"])
             return _policy(event, "Deny", ANONYMOUS)
         return {**_policy(event, "Allow", user_id), "context": {"userId": user_id}}
 

@@ -4,13 +4,15 @@ An event comes in as API Gateway wrote it and leaves as the answer that API Gate
 are mapped here and nowhere else: to a handshake's status, or to an `error` message.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, assert_never
 
 from chalicelib import protocol, telemetry
-from chalicelib.errors import InternalError, ServiceError
-from chalicelib.gateway import Outcomes
+from chalicelib.errors import InternalError, RateLimitExceeded, ServiceError
 from chalicelib.models import Caller
+from chalicelib.outcomes import Outcomes
+from chalicelib.rate_limits import RateLimits
+from chalicelib.resilience import event_budget
 from chalicelib.sessions import Sessions
 
 Event = Mapping[str, Any]
@@ -19,16 +21,21 @@ Answer = dict[str, Any]
 CLEAN_CLOSE = 1000
 """Source: RFC 6455, section 7.4.1."""
 
+FOLLOW_MS = 50
+"""After an answer has been returned, to what is to follow it: it is with the client by then."""
+
 
 class Dispatcher:
     def __init__(
         self,
         sessions: Sessions,
+        rate_limits: RateLimits,
         outcomes: Outcomes,
         endpoint_url: str,
         clock: Callable[[], float],
     ) -> None:
         self._sessions = sessions
+        self._rate_limits = rate_limits
         self._outcomes = outcomes
         self._endpoint_url = endpoint_url
         self._clock = clock
@@ -36,8 +43,9 @@ class Dispatcher:
     def connect(self, event: Event) -> Answer:
         """Carry out the connect URL's command, if any. A refusal refuses the handshake."""
         caller = caller_of(event)
-        with telemetry.handled("connect", event) as record:
+        with telemetry.handled("connect", event) as record, event_budget():
             try:
+                self._rate_limits.count_connection(caller.address)
                 fields = protocol.read_query(_query(event))
                 command = protocol.parse_connect_command(fields)
                 if command is None:
@@ -45,9 +53,8 @@ class Dispatcher:
                 request_id = protocol.parse_request_id(fields)
                 outcome = self._run(caller, command)
             except Exception as error:
-                return {"statusCode": record.refused(_refusal(error)).status}
-            text = self._encode(outcome, request_id)
-            self._outcomes.send(caller.connection_id, self._endpoint_url, text)
+                return {"statusCode": record.refused(self._refusal(error, caller)).status}
+            self._send_later(caller, [self._encode(outcome, request_id)])
             return {"statusCode": 200}
 
     def message(self, event: Event) -> Answer:
@@ -56,25 +63,26 @@ class Dispatcher:
         The status is always 200: sources conflict about what a client hears with another.
         """
         request_id: str | None = None
-        with telemetry.handled("message", event) as record:
+        caller = caller_of(event)
+        with telemetry.handled("message", event) as record, event_budget():
             try:
                 fields = protocol.read_frame(event.get("body") or "")
                 request_id = protocol.parse_request_id(fields)
-                reply = self._run(caller_of(event), protocol.parse_command(fields))
+                reply = self._run(caller, protocol.parse_command(fields))
             except Exception as error:
-                reply = protocol.error(record.refused(_refusal(error)))
+                reply = protocol.error(record.refused(self._refusal(error, caller)))
             return {"statusCode": 200, "body": self._encode(reply, request_id)}
 
     def disconnect(self, event: Event) -> Answer:
         """Take in that a connection has closed. API Gateway takes no answer, and may not tell."""
-        with telemetry.handled("disconnect", event) as record:
+        with telemetry.handled("disconnect", event) as record, event_budget():
             code = event["requestContext"].get("disconnectStatusCode")
             try:
-                self._sessions.leave(
+                self._sessions.lifecycle.leave(
                     event["requestContext"]["connectionId"], cleanly=code == CLEAN_CLOSE
                 )
             except Exception as error:
-                record.refused(_refusal(error))
+                record.refused(_foreseen(error))
             return {"statusCode": 200}
 
     def _run(self, caller: Caller, command: protocol.Command) -> protocol.Message:
@@ -84,16 +92,46 @@ class Dispatcher:
                 return sessions.create(caller, command)
             case protocol.JoinSession():
                 return sessions.join(caller, command)
+            case protocol.RefreshSpeaker():
+                return sessions.refresh_speaker(caller, command)
+            case protocol.RefreshListener():
+                return sessions.refresh_listener(caller, command)
             case protocol.Heartbeat():
-                return sessions.heartbeat(caller)
+                return self._heartbeat(caller)
             case protocol.ChangeLanguage():
                 return sessions.change_language(caller, command)
             case protocol.GetSessionStatus():
                 return sessions.get_status(caller, command)
+            case protocol.PauseSession():
+                return sessions.pause(caller, command)
+            case protocol.ResumeSession():
+                return sessions.resume(caller, command)
             case protocol.EndSession():
                 return sessions.end(caller, command)
             case _:
                 assert_never(command)
+
+    def _heartbeat(self, caller: Caller) -> protocol.Message:
+        answer, reminders = self._sessions.heartbeat(caller)
+        if reminders:
+            texts = [self._encode(reminder, None) for reminder in reminders]
+            self._send_later(caller, texts, FOLLOW_MS)
+        return answer
+
+    def _send_later(self, caller: Caller, texts: Sequence[str], delay_ms: int = 0) -> None:
+        self._outcomes.send(caller.connection_id, self._endpoint_url, texts, delay_ms)
+
+    def _refusal(self, error: Exception, caller: Caller) -> ServiceError:
+        """Return what the caller is told: with too many refused attempts from there, only that."""
+        refusal = _foreseen(error)
+        if not refusal.is_attempt:
+            return refusal
+        retry_after_seconds = self._rate_limits.count_refusal(caller.address)
+        if retry_after_seconds is None or caller.user_id is not None:
+            return refusal
+        return RateLimitExceeded(
+            "Too many refused attempts.", retry_after_seconds=retry_after_seconds
+        )
 
     def _encode(self, message: protocol.Message, request_id: str | None) -> str:
         return protocol.encode(message, int(self._clock() * 1000), request_id)
@@ -109,6 +147,7 @@ def caller_of(event: Event) -> Caller:
         connection_id=context["connectionId"],
         user_id=context.get("authorizer", {}).get("userId") or None,
         connected_at_ms=context["connectedAt"],
+        address=context["identity"]["sourceIp"],
     )
 
 
@@ -117,7 +156,7 @@ def _query(event: Event) -> Mapping[str, list[str]]:
     return event.get("multiValueQueryStringParameters") or {}
 
 
-def _refusal(error: Exception) -> ServiceError:
+def _foreseen(error: Exception) -> ServiceError:
     if isinstance(error, ServiceError):
         return error
     telemetry.log_failure("unforeseen")

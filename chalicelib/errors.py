@@ -20,6 +20,8 @@ class ServiceError(Exception):
     code: ClassVar[str]
     status: ClassVar[int]
     temporary: ClassVar[bool] = False
+    is_attempt: ClassVar[bool] = False
+    """Whether it counts towards its address's refused attempts: someone tries what is not his."""
 
     def __init__(
         self, message: str, *, field: str | None = None, retry_after_seconds: int | None = None
@@ -31,15 +33,23 @@ class ServiceError(Exception):
 
 
 class Unauthorized(ServiceError):
-    code, status = "UNAUTHORIZED", 401
+    code, status, is_attempt = "UNAUTHORIZED", 401, True
 
 
 class Forbidden(ServiceError):
-    code, status = "FORBIDDEN", 403
+    code, status, is_attempt = "FORBIDDEN", 403, True
 
 
 class SessionNotFound(ServiceError):
-    code, status = "SESSION_NOT_FOUND", 404
+    """There is no such session, or no more: what guessing ids meets."""
+
+    code, status, is_attempt = "SESSION_NOT_FOUND", 404, True
+
+
+class NoSession(SessionNotFound):
+    """The connection has no session, or no more. Nothing was guessed."""
+
+    is_attempt = False
 
 
 class InvalidAction(ServiceError):
@@ -64,6 +74,12 @@ class Conflict(ServiceError):
 
 class MessageTooLarge(ServiceError):
     code, status = "MESSAGE_TOO_LARGE", 413
+
+
+class RateLimitExceeded(ServiceError):
+    """Always carries `retry_after_seconds`."""
+
+    code, status, temporary = "RATE_LIMIT_EXCEEDED", 429, True
 
 
 class SessionFull(ServiceError):

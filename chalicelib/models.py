@@ -3,8 +3,21 @@
 from dataclasses import dataclass
 from enum import StrEnum
 from hmac import compare_digest
+from typing import Final
 
 from chalicelib.errors import Forbidden, ServiceError, SessionFull, SessionNotFound
+
+IN_FLIGHT_SECONDS: Final = 35
+"""Longer than any event is at work, so that what is this old is settled or was broken off.
+
+Source: "WebSocket API quotas", Amazon API Gateway Developer Guide (integration timeout, 29 s).
+"""
+
+CONNECTION_SECONDS: Final = 2 * 3600
+"""How long API Gateway keeps a connection at most. Source: as above (connection duration)."""
+
+CONNECTION_RECORD_SECONDS: Final = CONNECTION_SECONDS + 600
+"""How long a connection's record may live: that, and a margin."""
 
 
 class Role(StrEnum):
@@ -18,29 +31,56 @@ class QualityTier(StrEnum):
 
 
 class SessionStatus(StrEnum):
-    """`ENDED` is never shown to a client: it marks a session whose records are being removed."""
+    """`INTERRUPTED` is shown and never stored: a paused session that is interrupted stays paused.
+
+    `ENDED` is stored and never shown: it marks a session whose records are being removed.
+    """
 
     ACTIVE = "active"
+    PAUSED = "paused"
+    INTERRUPTED = "interrupted"
     ENDED = "ended"
 
 
 class EndReason(StrEnum):
     SPEAKER_ENDED = "speakerEnded"
     SPEAKER_LOST = "speakerLost"
+    EXPIRED = "expired"
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who speaks to us: a connection, and the user who opened it with a token, if any."""
+    """Who speaks to us: a connection, the user who opened it with a token, if any, and where from.
+
+    `address` is the public IP address, which a whole hall may share.
+    """
 
     connection_id: str
     user_id: str | None
     connected_at_ms: int
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
+class CountNote:
+    """What a sweep saw of a count that seemed off: a second look decides.
+
+    `drift` is how many more were counted than had a place; `changes` is the session's then.
+    """
+
+    changes: int
+    drift: int
+    seen_at_ms: int
 
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """One broadcast. Points in time are Unix times, in the unit that their name ends in."""
+    """One broadcast. Points in time are Unix times, in the unit that their name ends in.
+
+    `changes` grows with whatever may change who has a place, so that two looks at a session tell
+    whether it was quiet in between. `grace_ends_at_ms` is there while the speaker's connection is
+    lost, `ended_at_ms` and `end_reason` once the session has ended.
+    """
 
     session_id: str
     speaker_user_id: str
@@ -52,20 +92,53 @@ class Session:
     expires_at_seconds: int
     status: SessionStatus = SessionStatus.ACTIVE
     listener_count: int = 0
+    changes: int = 0
+    grace_ends_at_ms: int | None = None
+    end_reason: EndReason | None = None
+    ended_at_ms: int | None = None
+    count_note: CountNote | None = None
+
+    @property
+    def shown_status(self) -> SessionStatus:
+        return self.status if self.grace_ends_at_ms is None else SessionStatus.INTERRUPTED
 
     def is_open(self, now_seconds: float) -> bool:
-        return self.status is not SessionStatus.ENDED and self.expires_at_seconds > now_seconds
+        return (
+            self.status is not SessionStatus.ENDED
+            and not self.is_expired(now_seconds)
+            and not self.is_speaker_lost(now_seconds)
+        )
+
+    def is_expired(self, now_seconds: float) -> bool:
+        return self.expires_at_seconds <= now_seconds
+
+    def is_speaker_lost(self, now_seconds: float) -> bool:
+        return self.grace_ends_at_ms is not None and self.grace_ends_at_ms <= now_seconds * 1000
 
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """A connection's place in a session; a connection without one has no record."""
+    """A connection's place in a session; a connection without one has no record.
+
+    Whoever has left, or was replaced, has no `is_present`; his record stays for a while, so that
+    he can come back by the id of that connection and is not taken for somebody else.
+    """
 
     connection_id: str
     session_id: str
     role: Role
-    expires_at_seconds: int
+    taken_at_ms: int
     target_language: str | None = None
+    is_present: bool = True
+    superseded_by: str | None = None
+
+    @property
+    def expires_at_seconds(self) -> int:
+        return self.taken_at_ms // 1000 + CONNECTION_RECORD_SECONDS
+
+    def is_settled(self, now_seconds: float) -> bool:
+        """Say whether it is so old that it must have opened, if it ever did."""
+        return now_seconds - self.taken_at_ms / 1000 >= IN_FLIGHT_SECONDS
 
 
 def refusal_to_join(
@@ -84,3 +157,21 @@ def refusal_to_join(
     if session.listener_count >= max_listeners:
         return SessionFull("The session is full.")
     return None
+
+
+def count_to_mend(session: Session, listed: int, now_seconds: float) -> int:
+    """Say by how much a session's count is certainly too high (or, negative, too low); else 0.
+
+    Only what two looks agree on, with nobody coming, going or refreshing in between, and apart
+    longer than any event is in flight: a listener is counted before he gets his place, and loses
+    it before he is counted out, so a count is too high for a moment in good order, too.
+    """
+    note = session.count_note
+    if note is None or note.changes != session.changes:
+        return 0
+    if now_seconds * 1000 - note.seen_at_ms < IN_FLIGHT_SECONDS * 1000:
+        return 0
+    drift = session.listener_count - listed
+    if drift * note.drift <= 0:
+        return 0
+    return min(drift, note.drift, key=abs)

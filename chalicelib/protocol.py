@@ -17,7 +17,7 @@ from chalicelib.errors import (
     ServiceError,
     UnsupportedLanguage,
 )
-from chalicelib.models import EndReason, QualityTier, Session
+from chalicelib.models import Connection, EndReason, QualityTier, Role, Session
 
 MAX_MESSAGE_BYTES: Final = 32 * 1024
 """Of one message, either way. API Gateway itself takes up to 128 KB in frames of 32 KB."""
@@ -50,6 +50,21 @@ class JoinSession:
 
 
 @dataclass(frozen=True, slots=True)
+class RefreshSpeaker:
+    session_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class RefreshListener:
+    """`connection_id` is that of the connection to replace; without one it is a join."""
+
+    session_id: str
+    target_language: str
+    connection_id: str | None
+    invite_code: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Heartbeat:
     pass
 
@@ -66,11 +81,32 @@ class GetSessionStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class PauseSession:
+    session_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ResumeSession:
+    session_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class EndSession:
     session_id: str | None
 
 
-Command = CreateSession | JoinSession | Heartbeat | ChangeLanguage | GetSessionStatus | EndSession
+Command = (
+    CreateSession
+    | JoinSession
+    | RefreshSpeaker
+    | RefreshListener
+    | Heartbeat
+    | ChangeLanguage
+    | GetSessionStatus
+    | PauseSession
+    | ResumeSession
+    | EndSession
+)
 
 
 def read_frame(text: str) -> Fields:
@@ -141,6 +177,21 @@ def _parse_join(fields: Fields) -> JoinSession:
     )
 
 
+def _parse_refresh(fields: Fields) -> RefreshSpeaker | RefreshListener:
+    session_id = _session_id(_text(fields, "sessionId"))
+    role = _text(fields, "role")
+    if role == Role.SPEAKER:
+        return RefreshSpeaker(session_id)
+    if role != Role.LISTENER:
+        raise InvalidParameters("role is speaker or listener.", field="role")
+    return RefreshListener(
+        session_id=session_id,
+        target_language=_target_language(fields),
+        connection_id=_optional_text(fields, "connectionId"),
+        invite_code=_optional_text(fields, "inviteCode"),
+    )
+
+
 def _target_language(fields: Fields) -> str:
     code = _text(fields, "targetLanguage")
     if not languages.is_target(code):
@@ -163,6 +214,7 @@ def _session_id(text: str) -> str:
 _CONNECT_PARSERS: Final[Mapping[str, Callable[[Fields], Command]]] = {
     "createSession": _parse_create,
     "joinSession": _parse_join,
+    "refreshConnection": _parse_refresh,
 }
 
 _PARSERS: Final[Mapping[str, Callable[[Fields], Command]]] = {
@@ -172,6 +224,8 @@ _PARSERS: Final[Mapping[str, Callable[[Fields], Command]]] = {
         _target_language(fields), _own_session_id(fields)
     ),
     "getSessionStatus": lambda fields: GetSessionStatus(_own_session_id(fields)),
+    "pauseSession": lambda fields: PauseSession(_own_session_id(fields)),
+    "resumeSession": lambda fields: ResumeSession(_own_session_id(fields)),
     "endSession": lambda fields: EndSession(_own_session_id(fields)),
 }
 
@@ -261,9 +315,50 @@ def session_joined(
         "sourceLanguage": session.source_language,
         "targetLanguage": target_language,
         "qualityTier": session.quality_tier,
-        "status": session.status,
+        "status": session.shown_status,
         "heartbeatSeconds": heartbeat_seconds,
     }
+
+
+def speaker_refreshed(session: Session, connection_id: str, heartbeat_seconds: int) -> Message:
+    return {
+        "type": "connectionRefreshComplete",
+        "sessionId": session.session_id,
+        "connectionId": connection_id,
+        "role": Role.SPEAKER,
+        "inviteCode": session.invite_code,
+        "heartbeatSeconds": heartbeat_seconds,
+    }
+
+
+def listener_refreshed(
+    session_id: str, connection_id: str, target_language: str, heartbeat_seconds: int
+) -> Message:
+    return {
+        "type": "connectionRefreshComplete",
+        "sessionId": session_id,
+        "connectionId": connection_id,
+        "role": Role.LISTENER,
+        "targetLanguage": target_language,
+        "heartbeatSeconds": heartbeat_seconds,
+    }
+
+
+def refresh_required(connection: Connection, remaining_seconds: int) -> Message:
+    message: Message = {
+        "type": "connectionRefreshRequired",
+        "sessionId": connection.session_id,
+        "connectionId": connection.connection_id,
+        "role": connection.role,
+        "remainingSeconds": remaining_seconds,
+    }
+    if connection.target_language is not None:
+        message["targetLanguage"] = connection.target_language
+    return message
+
+
+def connection_warning(remaining_seconds: int) -> Message:
+    return {"type": "connectionWarning", "remainingSeconds": remaining_seconds}
 
 
 def heartbeat_ack(connected_seconds: int, heartbeat_seconds: int) -> Message:
@@ -282,12 +377,25 @@ def session_status(session: Session, listeners_by_language: Mapping[str, int]) -
     return {
         "type": "sessionStatus",
         "sessionId": session.session_id,
-        "status": session.status,
+        "status": session.shown_status,
         "listenerCount": session.listener_count,
         "languages": dict(sorted(listeners_by_language.items())),
         "createdAt": session.created_at_ms,
         "expiresAt": session.expires_at_seconds * 1000,
     }
+
+
+def session_paused(session_id: str) -> Message:
+    return {"type": "sessionPaused", "sessionId": session_id}
+
+
+def session_resumed(session_id: str) -> Message:
+    return {"type": "sessionResumed", "sessionId": session_id}
+
+
+def session_interrupted(session_id: str, grace_seconds: float) -> Message:
+    seconds = int(grace_seconds) if grace_seconds == int(grace_seconds) else grace_seconds
+    return {"type": "sessionInterrupted", "sessionId": session_id, "graceSeconds": seconds}
 
 
 def session_ended(session_id: str, reason: EndReason) -> Message:

@@ -3,11 +3,13 @@
 Each takes the caller, and its command where that carries something, and returns the message that
 answers it. Every use case may raise ServiceUnavailable. The order of the writes is such that a
 crash between any two of them leaves a count too high, or records that nobody uses, and never a
-session with more listeners than it may have.
+session with more listeners than it may have; the sweep sets right what is left.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass
 from typing import Final
 
@@ -16,25 +18,52 @@ from chalicelib.errors import (
     Conflict,
     Forbidden,
     InternalError,
+    NoSession,
+    RateLimitExceeded,
     ServiceUnavailable,
     SessionNotFound,
     Unauthorized,
 )
-from chalicelib.gateway import Gateway, Gone
-from chalicelib.models import Caller, Connection, EndReason, Role, Session
+from chalicelib.gateway import Gone, PostFailed
+from chalicelib.lifecycle import Lifecycle
+from chalicelib.models import (
+    CONNECTION_SECONDS,
+    Caller,
+    Connection,
+    EndReason,
+    Role,
+    Session,
+    SessionStatus,
+)
+from chalicelib.rate_limits import RateLimits
 from chalicelib.store import Store
-
-CONNECTION_RECORD_SECONDS: Final = 2 * 3600 + 600
-"""How long a connection's record may live: API Gateway's two hours, and a margin.
-
-Source: "WebSocket API quotas", Amazon API Gateway Developer Guide (connection duration).
-"""
 
 ID_ATTEMPTS: Final = 5
 """Ids to try before giving up. Of some 20 million ids a handful are ever in use at once."""
 
+MAX_REPLACEMENTS: Final = 10
+"""How far to follow who replaced whom: each is a refresh whose answer was lost on the way."""
+
 OUTCOME_DELAYS_SECONDS: Final = (0.02, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6)
 """Waits between posts of an outcome to a connection that is not open yet."""
+
+SideBySide = Callable[[Callable[[], None], Callable[[], None]], None]
+"""Runs two requests, waits for both, and raises what the first raised, else the second."""
+
+
+def side_by_side(first: Callable[[], None], second: Callable[[], None]) -> None:
+    with ThreadPoolExecutor(max_workers=1) as other_thread:
+        other = other_thread.submit(copy_context().run, second)
+        first()
+    other.result()
+
+
+class HasPlace(Conflict):
+    """The connection has a place, or had one that another has taken since."""
+
+    def __init__(self, held: Connection) -> None:
+        super().__init__("This connection already has a session.")
+        self.held = held
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,16 +71,20 @@ class Limits:
     max_listeners: int
     heartbeat_interval_seconds: int
     session_max_duration_seconds: int
+    refresh_after_seconds: float
+    warn_after_seconds: float
 
 
 @dataclass(frozen=True, slots=True)
 class Sessions:
     store: Store
-    gateway: Gateway
+    lifecycle: Lifecycle
+    rate_limits: RateLimits
     limits: Limits
     clock: Callable[[], float]
     new_session_id: Callable[[], str]
     new_invite_code: Callable[[], str]
+    side_by_side: SideBySide = side_by_side
 
     def create(self, caller: Caller, command: protocol.CreateSession) -> protocol.Message:
         """Open a session whose speaker is the caller.
@@ -59,14 +92,16 @@ class Sessions:
         The session goes first: after a crash the caller has no place yet and may try again, and
         nobody knows the id of the session that is left.
 
-        Raises: Unauthorized, Forbidden (a listener), Conflict.
+        Raises: Unauthorized, Forbidden (a listener), Conflict, RateLimitExceeded.
         """
         if caller.user_id is None:
             raise self._refusal_without_token(caller)
+        self.rate_limits.count_session(caller.user_id)
         session = self._put_new_session(caller, caller.user_id, command)
         try:
-            self._take_place(caller, session.session_id, Role.SPEAKER)
+            self._put_place(self._new_place(caller, session.session_id, Role.SPEAKER))
         except (Conflict, ServiceUnavailable):
+            self.store.delete_connection(caller.connection_id, session.session_id)
             self.store.delete_session(session.session_id)
             raise
         return protocol.session_created(
@@ -76,24 +111,12 @@ class Sessions:
     def join(self, caller: Caller, command: protocol.JoinSession) -> protocol.Message:
         """Let the caller in as a listener.
 
-        He is counted in first, so that a full session is found out before anything has to be
-        taken back; then he gets his place; then the session is looked at once more, for one that
-        ended in between has not told him.
-
-        Raises: SessionNotFound, Forbidden (a wrong invite code), SessionFull, Conflict.
+        Raises: SessionNotFound, Forbidden (a wrong invite code), SessionFull, Conflict,
+            RateLimitExceeded.
         """
-        session_id = command.session_id
-        self.store.count_in(session_id, command.invite_code, self.limits.max_listeners)
-        try:
-            self._take_place(caller, session_id, Role.LISTENER, command.target_language)
-        except Conflict:
-            self.store.count_out(session_id)
-            raise
-        except ServiceUnavailable:
-            self.store.delete_connection(caller.connection_id)
-            self.store.count_out(session_id)
-            raise
-        session = self._look_again(caller, session_id)
+        session = self._join(
+            caller, command.session_id, command.target_language, command.invite_code
+        )
         return protocol.session_joined(
             session,
             caller.connection_id,
@@ -101,23 +124,82 @@ class Sessions:
             self.limits.heartbeat_interval_seconds,
         )
 
-    def heartbeat(self, caller: Caller) -> protocol.Message:
-        """Answer a sign of life. A speaker's also keeps the session from expiring."""
-        connected_seconds = max(0, int(self.clock() - caller.connected_at_ms / 1000))
-        ack = protocol.heartbeat_ack(connected_seconds, self.limits.heartbeat_interval_seconds)
+    def refresh_speaker(self, caller: Caller, command: protocol.RefreshSpeaker) -> protocol.Message:
+        """Make the caller's connection the speaker's current one. A later one wins.
+
+        Its record goes first: it then is there whenever the session names it, and one that was
+        replaced is known by its own record, so that a command that comes again changes nothing.
+
+        Raises: Unauthorized, Forbidden (another user's), SessionNotFound, Conflict.
+        """
+        if caller.user_id is None:
+            raise Unauthorized("This takes a speaker's token.")
+        place = self._new_place(caller, command.session_id, Role.SPEAKER)
+        held = self.store.put_connection(place)
+        if held is not None and not held.is_present:
+            return self._speaker_refreshed_before(caller, held, command.session_id)
+        if held is not None and not _is_same_place(held, place):
+            raise HasPlace(held)
+        try:
+            before = self.store.replace_speaker(
+                command.session_id, caller.user_id, caller.connection_id, self._session_end()
+            )
+        except (Forbidden, SessionNotFound):
+            self.store.delete_connection(caller.connection_id, command.session_id)
+            raise
+        if before.speaker_connection_id != caller.connection_id:
+            self.store.supersede_speaker(before.speaker_connection_id, caller.connection_id)
+        if before.grace_ends_at_ms is not None:
+            self._tell_speaker_is_back(before)
+        return protocol.speaker_refreshed(
+            before, caller.connection_id, self.limits.heartbeat_interval_seconds
+        )
+
+    def refresh_listener(
+        self, caller: Caller, command: protocol.RefreshListener
+    ) -> protocol.Message:
+        """Give the caller the place of a connection that he had, or else let him join.
+
+        Raises: SessionNotFound, Forbidden (a wrong invite code), SessionFull, Conflict,
+            RateLimitExceeded.
+        """
+        place = self._new_place(caller, command.session_id, Role.LISTENER, command.target_language)
+        held = self._replace_listener(place, command.connection_id)
+        if held is None:
+            self._join(caller, place.session_id, command.target_language, command.invite_code)
+        return protocol.listener_refreshed(
+            command.session_id,
+            caller.connection_id,
+            (held and held.target_language) or command.target_language,
+            self.limits.heartbeat_interval_seconds,
+        )
+
+    def heartbeat(self, caller: Caller) -> tuple[protocol.Message, list[protocol.Message]]:
+        """Answer a sign of life. A speaker's also keeps the session from expiring.
+
+        Returns the answer, and the notices that are to follow it on an old connection.
+
+        Raises: RateLimitExceeded.
+        """
+        self.rate_limits.count_heartbeat(caller.connection_id)
+        connected_seconds = max(0, self.clock() - caller.connected_at_ms / 1000)
+        ack = protocol.heartbeat_ack(int(connected_seconds), self.limits.heartbeat_interval_seconds)
         connection = self.store.find_connection(caller.connection_id)
         if connection is None:
-            return ack
+            return ack, []
+        reminders = self._reminders(connection, connected_seconds)
         if connection.role is Role.LISTENER:
-            return {**ack, "sessionId": connection.session_id}
-        session = self.store.extend_session(connection.session_id, self._session_end())
+            return {**ack, "sessionId": connection.session_id}, reminders
+        session = self.store.extend_session(
+            connection.session_id, caller.connection_id, self._session_end()
+        )
         if session is None:
-            return ack
-        return {
-            **ack,
+            return ack, []
+        in_session = {
             "sessionId": session.session_id,
             "listenerCount": session.listener_count,
         }
+        return {**ack, **in_session}, reminders
 
     def change_language(self, caller: Caller, command: protocol.ChangeLanguage) -> protocol.Message:
         """Raises: Forbidden, SessionNotFound."""
@@ -132,10 +214,23 @@ class Sessions:
         """Raises: Unauthorized, Forbidden, SessionNotFound."""
         connection = self._own_connection(caller, Role.SPEAKER, command.session_id)
         session = self.store.find_session(connection.session_id)
-        if session is None:
+        if session is None or session.speaker_connection_id != caller.connection_id:
             raise _has_no_session()
         languages = self.store.count_listeners_by_language(connection.session_id)
         return protocol.session_status(session, languages)
+
+    def pause(self, caller: Caller, command: protocol.PauseSession) -> protocol.Message:
+        """Pause the caller's session. Listeners are told unless it is paused already.
+
+        Raises: Unauthorized, Forbidden, SessionNotFound.
+        """
+        notice = protocol.session_paused
+        return self._set_status(caller, command.session_id, SessionStatus.PAUSED, notice)
+
+    def resume(self, caller: Caller, command: protocol.ResumeSession) -> protocol.Message:
+        """End a pause. Raises: Unauthorized, Forbidden, SessionNotFound."""
+        notice = protocol.session_resumed
+        return self._set_status(caller, command.session_id, SessionStatus.ACTIVE, notice)
 
     def end(self, caller: Caller, command: protocol.EndSession) -> protocol.Message:
         """End the caller's session. He hears of it by the answer, the listeners by a notice.
@@ -143,66 +238,219 @@ class Sessions:
         Raises: Unauthorized, Forbidden, SessionNotFound.
         """
         connection = self._own_connection(caller, Role.SPEAKER, command.session_id)
-        if not self._end(connection, EndReason.SPEAKER_ENDED):
+        if not self.lifecycle.end_by_speaker(connection.session_id, caller.connection_id):
             raise _has_no_session()
-        self.store.delete_connection(caller.connection_id)
         return protocol.session_ended(connection.session_id, EndReason.SPEAKER_ENDED)
 
-    def leave(self, connection_id: str, *, cleanly: bool) -> None:
-        """Take in that a connection has closed. Idempotent.
-
-        `cleanly` is whether the client closed it of its own will (code 1000).
-        """
-        connection = self.store.delete_connection(connection_id)
-        if connection is None:
-            return
-        if connection.role is Role.LISTENER:
-            self.store.count_out(connection.session_id)
-        else:
-            self._end(connection, EndReason.SPEAKER_ENDED if cleanly else EndReason.SPEAKER_LOST)
-
-    def deliver_outcome(
-        self, connection_id: str, text: str, sleep: Callable[[float], None] = time.sleep
+    def deliver(
+        self,
+        connection_id: str,
+        texts: Sequence[str],
+        delay_ms: int = 0,
+        sleep: Callable[[float], None] = time.sleep,
     ) -> bool:
-        """Post the outcome of a connect-time command as soon as its connection is open.
+        """Post messages one after another, the first as soon as the connection is open.
 
-        A connection that does not open in about three seconds is taken as closed: what its
-        command did is undone, as on any other end. False then.
+        No sooner than in `delay_ms`. A connection that does not open in about three seconds is
+        taken as closed: what its command did is undone, as on any other end. False then.
         """
+        sleep(delay_ms / 1000)
+        for text in texts:
+            if not self._deliver_one(connection_id, text, sleep):
+                self.lifecycle.leave(connection_id, cleanly=False)
+                return False
+        return True
+
+    def _deliver_one(self, connection_id: str, text: str, sleep: Callable[[float], None]) -> bool:
         for delay_seconds in (*OUTCOME_DELAYS_SECONDS, None):
             try:
-                self.gateway.post(connection_id, text)
+                self.lifecycle.gateway.post(connection_id, text)
             except Gone:
                 if delay_seconds is not None:
                     sleep(delay_seconds)
+            except PostFailed:
+                # It may have come. Whoever missed it hears from his next heartbeat.
+                return True
             else:
                 return True
-        self.leave(connection_id, cleanly=False)
         return False
 
-    def _take_place(
-        self, caller: Caller, session_id: str, role: Role, target_language: str | None = None
-    ) -> None:
-        """Raises: Conflict if the caller has a place, in whichever session."""
-        end = int(self.clock()) + CONNECTION_RECORD_SECONDS
-        place = Connection(caller.connection_id, session_id, role, end, target_language)
-        if not self.store.put_connection(place):
-            raise Conflict("This connection already has a session.")
+    def _join(
+        self, caller: Caller, session_id: str, target_language: str, invite_code: str | None
+    ) -> Session:
+        """Let the caller in, under the limits of a join.
 
-    def _look_again(self, caller: Caller, session_id: str) -> Session:
-        """Find the session that the caller has joined; take him out if it cannot be told.
-
-        Raises: SessionNotFound, ServiceUnavailable.
+        He is counted in first, so that a full session is found out before anything has to be
+        taken back; then he gets his place; then the session is looked at once more, for one that
+        ended in between has not told him.
         """
+        self.store.count_in(session_id, invite_code, self.limits.max_listeners)
+        place = self._new_place(caller, session_id, Role.LISTENER, target_language)
         try:
+            self.side_by_side(
+                lambda: self._put_place(place),
+                lambda: self._count_join(caller, session_id, invite_code),
+            )
             session = self.store.find_session(session_id)
-        except ServiceUnavailable:
-            self.leave(caller.connection_id, cleanly=False)
+        except Conflict:
+            self.store.count_out(session_id)
+            raise
+        except (RateLimitExceeded, ServiceUnavailable):
+            self._undo_place(place)
             raise
         if session is None:
-            self.leave(caller.connection_id, cleanly=False)
-            raise SessionNotFound("There is no such session.", field="sessionId")
+            self._undo_place(place)
+            raise _no_such_session()
         return session
+
+    def _count_join(self, caller: Caller, session_id: str, invite_code: str | None) -> None:
+        if invite_code is None:
+            self.rate_limits.count_join(caller.address, is_signed_in=caller.user_id is not None)
+        else:
+            self.rate_limits.count_invited_join(session_id)
+
+    def _replace_listener(self, place: Connection, old_id: str | None) -> Connection | None:
+        """Put a listener into the place of his old connection, or of what replaced that.
+
+        Returns the place that he has then; None if that was no listener of that session.
+        """
+        for _ in range(MAX_REPLACEMENTS):
+            if old_id is None or old_id == place.connection_id:
+                return self._own_place(place)
+            tried = self.store.hand_over(old_id, place)
+            if tried.is_done:
+                self._settle(place)
+                return place
+            if tried.new is not None:
+                return self._refreshed_before(tried.new, place)
+            old = tried.old
+            if old is None or old.session_id != place.session_id or old.role is Role.SPEAKER:
+                return None
+            if old.superseded_by is None and not old.is_present:
+                return self._come_back(place, old_id)
+            old_id = old.superseded_by or old_id
+        return None
+
+    def _own_place(self, place: Connection) -> Connection | None:
+        """Find the place that the same command gave to the same connection before.
+
+        Raises: Conflict, SessionNotFound.
+        """
+        held = self.store.find_record(place.connection_id)
+        if held is None or (not held.is_present and held.superseded_by is None):
+            return None
+        return self._refreshed_before(held, place)
+
+    def _come_back(self, place: Connection, old_id: str) -> Connection | None:
+        """Let a listener in again whose connection was lost and is counted out already.
+
+        Raises: SessionNotFound, SessionFull.
+        """
+        self.store.count_in(place.session_id, None, self.limits.max_listeners)
+        try:
+            tried = self.store.hand_over(old_id, place, has_left=True)
+        except ServiceUnavailable:
+            self._undo_place(place)
+            raise
+        if not tried.is_done:
+            self.store.count_out(place.session_id)
+            if tried.new is not None:
+                return self._refreshed_before(tried.new, place)
+            old = tried.old
+            return self._replace_listener(place, old.superseded_by if old else None)
+        self._settle(place)
+        return place
+
+    def _refreshed_before(self, held: Connection, place: Connection) -> Connection:
+        """Answer a refresh that was given again: nothing changes.
+
+        Raises: Conflict if it was another command that gave the caller his place; SessionNotFound.
+        """
+        if not _is_same_place(held, place):
+            raise HasPlace(held)
+        if self.store.find_session(place.session_id) is None:
+            raise _no_such_session()
+        return held
+
+    def _speaker_refreshed_before(
+        self, caller: Caller, held: Connection, session_id: str
+    ) -> protocol.Message:
+        """Answer a refresh by a connection that was replaced since: nothing changes."""
+        if held.session_id != session_id or held.role is not Role.SPEAKER:
+            raise HasPlace(held)
+        session = self.store.find_session(session_id)
+        if session is None:
+            raise _no_such_session()
+        if session.speaker_user_id != caller.user_id:
+            raise _not_yours()
+        return protocol.speaker_refreshed(
+            session, caller.connection_id, self.limits.heartbeat_interval_seconds
+        )
+
+    def _tell_speaker_is_back(self, session: Session) -> None:
+        """Tell the listeners how the session goes on: a paused one is paused again."""
+        is_paused = session.status is SessionStatus.PAUSED
+        notice = protocol.session_paused if is_paused else protocol.session_resumed
+        self.lifecycle.tell_listeners(session.session_id, notice(session.session_id))
+
+    def _set_status(
+        self,
+        caller: Caller,
+        session_id: str | None,
+        status: SessionStatus,
+        notice: Callable[[str], protocol.Message],
+    ) -> protocol.Message:
+        connection = self._own_connection(caller, Role.SPEAKER, session_id)
+        before = self.store.set_status(connection.session_id, caller.connection_id, status)
+        if before is None:
+            raise _has_no_session()
+        message = notice(connection.session_id)
+        if before.status is not status:
+            self.lifecycle.tell_listeners(connection.session_id, message)
+        return message
+
+    def _reminders(
+        self, connection: Connection, connected_seconds: float
+    ) -> list[protocol.Message]:
+        """Say what a connection that grows old is told after each heartbeat."""
+        remaining_seconds = max(0, int(CONNECTION_SECONDS - connected_seconds))
+        reminders = []
+        if connected_seconds >= self.limits.refresh_after_seconds:
+            reminders.append(protocol.refresh_required(connection, remaining_seconds))
+        if connected_seconds >= self.limits.warn_after_seconds:
+            reminders.append(protocol.connection_warning(remaining_seconds))
+        return reminders
+
+    def _new_place(
+        self, caller: Caller, session_id: str, role: Role, target_language: str | None = None
+    ) -> Connection:
+        now_ms = int(self.clock() * 1000)
+        return Connection(caller.connection_id, session_id, role, now_ms, target_language)
+
+    def _undo_place(self, place: Connection) -> None:
+        """Take back a place that may or may not have been stored, of a listener counted in.
+
+        Who found it stored, and took it away, has counted him out.
+        """
+        stored = self.store.delete_connection(
+            place.connection_id, place.session_id, place.taken_at_ms
+        )
+        if stored is None or stored.is_present:
+            self.store.count_out(place.session_id)
+
+    def _put_place(self, place: Connection) -> None:
+        held = self.store.put_connection(place)
+        if held is not None:
+            raise HasPlace(held)
+
+    def _settle(self, place: Connection) -> None:
+        """Note that a place has changed hands, and make sure that its session is still open.
+
+        If that cannot be told the place stays his: the same command again finds it.
+        """
+        if self.store.touch_session(place.session_id) is None:
+            self._undo_place(place)
+            raise _no_such_session()
 
     def _put_new_session(
         self, caller: Caller, user_id: str, command: protocol.CreateSession
@@ -221,24 +469,6 @@ class Sessions:
             if self.store.put_session(session):
                 return session
         raise InternalError("No free session id was found.")
-
-    def _end(self, speaker: Connection, reason: EndReason) -> bool:
-        """End a session and tell its listeners; False if somebody else is at it.
-
-        Their records go before they are told, so that a crash tells nobody twice. The list is
-        read until it shows nobody new, since a listener who has just come may be missing in it.
-        """
-        session_id = speaker.session_id
-        if not self.store.mark_ended(session_id, speaker.connection_id):
-            return False
-        notice = self._encode(protocol.session_ended(session_id, reason))
-        told: set[str] = set()
-        while new := set(self.store.list_listener_ids(session_id)) - told:
-            self.store.delete_connections(new)
-            self.gateway.fan_out(new, notice)
-            told |= new
-        self.store.delete_session(session_id)
-        return True
 
     def _own_connection(self, caller: Caller, role: Role, session_id: str | None) -> Connection:
         """Find the caller's place, if its role may give the command for the session it names."""
@@ -261,12 +491,17 @@ class Sessions:
     def _session_end(self) -> int:
         return int(self.clock()) + self.limits.session_max_duration_seconds
 
-    def _encode(self, message: protocol.Message) -> str:
-        return protocol.encode(message, int(self.clock() * 1000))
+
+def _is_same_place(held: Connection, place: Connection) -> bool:
+    return held.session_id == place.session_id and held.role is place.role
 
 
-def _has_no_session() -> SessionNotFound:
-    return SessionNotFound("This connection has no session.")
+def _no_such_session() -> SessionNotFound:
+    return SessionNotFound("There is no such session.", field="sessionId")
+
+
+def _has_no_session() -> NoSession:
+    return NoSession("This connection has no session.")
 
 
 def _not_yours() -> Forbidden:

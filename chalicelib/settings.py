@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 _SECONDS_PER_HOUR = 3600
+_SECONDS_PER_MINUTE = 60
 _LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 
 
@@ -24,17 +25,39 @@ class CognitoSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class RateLimitSettings:
+    """What counting takes: where, with which key the subjects are hashed, and how often each."""
+
+    table: str
+    hash_key: bytes
+    sessions_per_hour: int
+    refused_attempts_per_minute: int
+    listener_joins_per_minute: int
+    invited_joins_per_minute: int
+    connections_per_minute: int
+    heartbeats_per_minute: int
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
-    """What the connect, message, disconnect and outcome functions need."""
+    """What all functions but the authorizer need.
+
+    `connections_url` is where @connections are, unless an event says it; `api_url` where they are
+    on AWS, which is known to the stack.
+    """
 
     sessions_table: str
     connections_table: str
     outcome_function: str
     connections_url: str | None
+    api_url: str | None
     emulator_url: str | None
     max_listeners: int
     heartbeat_interval_seconds: int
     session_max_duration_seconds: int
+    refresh_after_seconds: float
+    warn_after_seconds: float
+    speaker_grace_seconds: float
 
 
 def read_log_level(environment: Mapping[str, str]) -> str:
@@ -70,8 +93,9 @@ def read_cognito_settings(environment: Mapping[str, str]) -> CognitoSettings:
 
 
 def read_settings(environment: Mapping[str, str]) -> Settings:
-    """Read everything but Cognito. Raises: SettingError."""
-    emulator_url = environment.get("AWS_ENDPOINT_URL")
+    """Read what is about sessions. Raises: SettingError."""
+    emulator_url = environment.get("AWS_ENDPOINT_URL", "").rstrip("/") or None
+    api_url = environment.get("CONNECTIONS_URL")
     duration_hours = _number(environment, "SESSION_MAX_DURATION_HOURS", default=2)
     return Settings(
         sessions_table=_text(environment, "SESSIONS_TABLE"),
@@ -80,11 +104,37 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         # The first is boto3's own name, for the local server. On AWS the stack sets the second: a
         # domain of one's own has no stage in its path, so it cannot be built from an event.
         connections_url=environment.get("AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI")
-        or (None if emulator_url else environment.get("CONNECTIONS_URL")),
+        or (None if emulator_url else api_url),
+        api_url=api_url,
         emulator_url=emulator_url,
         max_listeners=_whole(environment, "MAX_LISTENERS_PER_SESSION", default=500),
         heartbeat_interval_seconds=_whole(environment, "HEARTBEAT_INTERVAL_SECONDS", default=30),
         session_max_duration_seconds=round(duration_hours * _SECONDS_PER_HOUR),
+        refresh_after_seconds=_SECONDS_PER_MINUTE
+        * _number(environment, "CONNECTION_REFRESH_MINUTES", default=100),
+        warn_after_seconds=_SECONDS_PER_MINUTE
+        * _number(environment, "CONNECTION_WARNING_MINUTES", default=105),
+        speaker_grace_seconds=_number(environment, "SPEAKER_GRACE_SECONDS", default=60),
+    )
+
+
+def read_rate_limits(environment: Mapping[str, str]) -> RateLimitSettings:
+    """Raises: SettingError."""
+    return RateLimitSettings(
+        table=_text(environment, "RATE_LIMITS_TABLE"),
+        hash_key=_text(environment, "HASH_KEY").encode(),
+        sessions_per_hour=_whole(environment, "RATE_LIMIT_SESSIONS_PER_HOUR", default=50),
+        refused_attempts_per_minute=_whole(
+            environment, "RATE_LIMIT_CONNECTION_ATTEMPTS_PER_MIN", default=20
+        ),
+        listener_joins_per_minute=_whole(
+            environment, "RATE_LIMIT_LISTENER_JOINS_PER_MIN", default=10
+        ),
+        invited_joins_per_minute=_whole(
+            environment, "RATE_LIMIT_INVITED_JOINS_PER_MIN", default=1000
+        ),
+        connections_per_minute=_whole(environment, "RATE_LIMIT_CONNECTIONS_PER_MIN", default=3000),
+        heartbeats_per_minute=_whole(environment, "RATE_LIMIT_HEARTBEATS_PER_MIN", default=2),
     )
 
 

@@ -1,31 +1,30 @@
 """Sessions and connections in DynamoDB: keys, conditions, paging, expiry.
 
-Every state change is one conditional write. What has expired is treated as gone, for DynamoDB's
-own expiry may lag by days. Who may do what, and in which order, is decided in sessions.
+Every state change is one conditional write, or one transaction of two items that nobody else is
+likely to want. What has expired is treated as gone, for DynamoDB's own expiry may lag by days. Who
+may do what, and in which order, is decided in sessions and lifecycle.
 
 Every method raises ServiceUnavailable when DynamoDB throttles, fails or cannot be reached.
-
-A count may be one too high after a write whose answer was lost, since botocore then repeats it
-(Source: "Atomic counters", Amazon DynamoDB Developer Guide); never too low.
 """
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Literal
 
-from botocore.exceptions import ClientError, HTTPClientError
-from botocore.exceptions import ConnectionError as BotoConnectionError
-
-from chalicelib.errors import ServiceUnavailable
+from chalicelib.errors import Forbidden, SessionNotFound
 from chalicelib.models import (
+    IN_FLIGHT_SECONDS,
     Connection,
+    CountNote,
+    EndReason,
     QualityTier,
     Role,
     Session,
     SessionStatus,
     refusal_to_join,
 )
+from chalicelib.resilience import Guard, guarded
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -34,71 +33,96 @@ if TYPE_CHECKING:
     Item = dict[str, AttributeValueTypeDef]
 
 SESSION_INDEX: Final = "sessionId-targetLanguage-index"
-"""Listeners by session and language. A speaker has no language and so is not in it."""
+"""A session's connections by language. A speaker has none, and is in it only once he was replaced
+or has left.
+"""
 
-BATCH_WRITE_ITEMS: Final = 25
-"""Source: BatchWriteItem, Amazon DynamoDB API Reference."""
+GONE: Final = "~"
+"""Stands for the language of a connection that has left or was replaced: after all languages."""
 
-_RETRY_AFTER_SECONDS: Final = 2
-_TEMPORARY_ERRORS: Final = frozenset(
-    {
-        "InternalServerError",
-        "LimitExceededException",
-        "ProvisionedThroughputExceededException",
-        "RequestLimitExceeded",
-        "ServiceUnavailable",
-        "ThrottlingException",
-    }
+TRANSACTION_ITEMS: Final = 100
+"""Source: TransactWriteItems, Amazon DynamoDB API Reference."""
+
+KEPT_AFTER_END_SECONDS: Final = 24 * 3600
+"""How long a session that has expired waits for the sweep before DynamoDB may delete it: so long
+that its listeners are told, whenever the sweep comes.
+"""
+
+SWEEP_CURSOR: Final = "#sweep"
+"""A key beside the sessions', which no session id can be."""
+
+_IS_OPEN: Final = (
+    "attribute_exists(sessionId) AND #status <> :ended AND expiresAt > :now"
+    " AND (attribute_not_exists(graceEndsAt) OR graceEndsAt > :now_ms)"
 )
-_IS_OPEN: Final = "attribute_exists(sessionId) AND #status <> :ended AND expiresAt > :now"
 _NAMES: Final = {"#status": "status"}
+_HAS_NO_PLACE: Final = (
+    "attribute_not_exists(connectionId)"
+    " OR (targetLanguage = :gone AND attribute_not_exists(supersededBy))"
+)
 
 
-@contextmanager
-def _unavailable() -> Iterator[None]:
-    try:
-        yield
-    except (BotoConnectionError, HTTPClientError) as error:
-        raise _busy() from error
-    except ClientError as error:
-        if error.response["Error"]["Code"] in _TEMPORARY_ERRORS:
-            raise _busy() from error
-        raise
+@dataclass(frozen=True, slots=True)
+class HandOver:
+    """What became of a listener's refresh. If it was not done: both records as they are."""
+
+    is_done: bool
+    old: Connection | None = None
+    new: Connection | None = None
 
 
-def _busy() -> ServiceUnavailable:
-    return ServiceUnavailable(
-        "The service is busy, please try again.", retry_after_seconds=_RETRY_AFTER_SECONDS
-    )
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """A session's connection ids: of listeners, and of those that have left or were replaced."""
+
+    present: frozenset[str]
+    gone: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class SweepCursor:
+    """Where a sweep that ran out of time stopped, and what it had counted until then."""
+
+    after_session_id: str | None = None
+    active_sessions: int = 0
+    listeners: int = 0
 
 
 class Store:
-    """The Sessions and the Connections table."""
+    """The Sessions and the Connections table.
+
+    `client` repeats what was lost on the way. `single_client` does not: what it sends would count
+    twice if its answer was lost. Source: "Atomic counters", Amazon DynamoDB Developer Guide.
+    """
 
     def __init__(
         self,
         client: "DynamoDBClient",
+        single_client: "DynamoDBClient",
         sessions_table: str,
         connections_table: str,
         clock: Callable[[], float],
+        guard: Guard | None = None,
     ) -> None:
         self._client = client
+        self._single_client = single_client
         self._sessions = sessions_table
         self._connections = connections_table
         self._clock = clock
+        self.guard = guard or Guard("store")
 
-    @_unavailable()
+    @guarded
     def put_session(self, session: Session) -> bool:
         """Store a new session; False if its id is taken."""
         return self._succeeds(
-            lambda: self._client.put_item(
+            lambda: self._single_client.put_item(
                 TableName=self._sessions,
                 Item=_session_item(session),
                 ConditionExpression="attribute_not_exists(sessionId)",
             )
         )
 
-    @_unavailable()
+    @guarded
     def find_session(self, session_id: str) -> Session | None:
         """Find an open session; the read is consistent."""
         item = self._client.get_item(
@@ -107,7 +131,7 @@ class Store:
         session = None if item is None else _session(item)
         return session if session and session.is_open(self._clock()) else None
 
-    @_unavailable()
+    @guarded
     def count_in(self, session_id: str, invite_code: str | None, max_listeners: int) -> Session:
         """Take a listener's place in a session, and return the session with him in it.
 
@@ -116,130 +140,402 @@ class Store:
 
         Raises: SessionNotFound, Forbidden (a wrong invite code), SessionFull.
         """
-        now = self._clock()
+        values = {":one": _number(1), ":max": _number(max_listeners), **self._open_values()}
         condition = f"{_IS_OPEN} AND listenerCount < :max"
-        values: Item = {
-            ":one": {"N": "1"},
-            ":max": {"N": str(max_listeners)},
-            ":ended": {"S": SessionStatus.ENDED},
-            ":now": {"N": str(int(now))},
-        }
         if invite_code is not None:
             condition += " AND inviteCode = :code"
             values[":code"] = {"S": invite_code}
         try:
-            answer = self._client.update_item(
+            answer = self._single_client.update_item(
                 TableName=self._sessions,
                 Key=_session_key(session_id),
-                UpdateExpression="ADD listenerCount :one",
+                UpdateExpression="ADD listenerCount :one, changes :one",
                 ConditionExpression=condition,
                 ExpressionAttributeNames=_NAMES,
                 ExpressionAttributeValues=values,
                 ReturnValues="ALL_NEW",
                 ReturnValuesOnConditionCheckFailure="ALL_OLD",
             )
-        except self._client.exceptions.ConditionalCheckFailedException as error:
-            item: Item | None = error.response.get("Item")  # type: ignore[assignment]
-            session = _session(item) if item else None
-            refusal = refusal_to_join(session, invite_code, max_listeners, now)
+        except self._single_client.exceptions.ConditionalCheckFailedException as error:
+            session = _old_session(error)
+            refusal = refusal_to_join(session, invite_code, max_listeners, self._clock())
             if refusal is None:
                 raise
             raise refusal from None
         return _session(answer["Attributes"])
 
-    @_unavailable()
-    def count_out(self, session_id: str) -> None:
-        """Give a listener's place back. Only for whoever removed his connection, or never put it.
+    @guarded
+    def count_out(self, session_id: str, places: int = 1) -> bool:
+        """Give listeners' places back. Only for whoever closed their connections, or put none.
 
-        Not idempotent. A session that is gone has nothing to give back to.
+        Not idempotent. A session that is gone has nothing to give back to: False.
         """
-        self._succeeds(
-            lambda: self._client.update_item(
+        return self._succeeds(
+            lambda: self._single_client.update_item(
                 TableName=self._sessions,
                 Key=_session_key(session_id),
-                UpdateExpression="ADD listenerCount :minus_one",
-                ConditionExpression="attribute_exists(sessionId)",
-                ExpressionAttributeValues={":minus_one": {"N": "-1"}},
+                UpdateExpression="ADD listenerCount :out, changes :one",
+                ConditionExpression="attribute_exists(sessionId) AND listenerCount >= :places",
+                ExpressionAttributeValues={
+                    ":out": _number(-places),
+                    ":places": _number(places),
+                    ":one": _number(1),
+                },
             )
         )
 
-    @_unavailable()
-    def extend_session(self, session_id: str, expires_at_seconds: int) -> Session | None:
-        """Move an open session's end, and return it; None if it is not open."""
+    @guarded
+    def touch_session(self, session_id: str) -> Session | None:
+        """Note that a place has changed hands, and find the session; None if it is not open."""
+        return self._update_open(session_id, "ADD changes :one", {":one": _number(1)})
+
+    @guarded
+    def extend_session(
+        self, session_id: str, speaker_connection_id: str, expires_at_seconds: int
+    ) -> Session | None:
+        """Move an open session's end, and return it; None if it is not open, or not his."""
+        return self._update_open(
+            session_id,
+            "SET expiresAt = :end, #ttl = :ttl",
+            _end_values(expires_at_seconds),
+            speaker_connection_id=speaker_connection_id,
+            names={"#ttl": "ttl"},
+        )
+
+    @guarded
+    def set_status(
+        self, session_id: str, speaker_connection_id: str, status: SessionStatus
+    ) -> Session | None:
+        """Pause or resume an open session. Returns it as it was; None if it is not his, or over."""
+        return self._update_open(
+            session_id,
+            "SET #status = :status",
+            {":status": {"S": status}},
+            speaker_connection_id=speaker_connection_id,
+            returning="ALL_OLD",
+        )
+
+    @guarded
+    def replace_speaker(
+        self, session_id: str, user_id: str, connection_id: str, expires_at_seconds: int
+    ) -> Session:
+        """Make a connection the speaker's current one. Returns the session as it was.
+
+        Ends an interruption, and moves the session's end. The last write wins.
+
+        Raises: SessionNotFound, Forbidden (another user's).
+        """
         try:
             answer = self._client.update_item(
                 TableName=self._sessions,
                 Key=_session_key(session_id),
-                UpdateExpression="SET expiresAt = :end",
-                ConditionExpression=_IS_OPEN,
-                ExpressionAttributeNames=_NAMES,
+                UpdateExpression="SET speakerConnectionId = :new, expiresAt = :end, #ttl = :ttl"
+                " REMOVE graceEndsAt",
+                ConditionExpression=f"{_IS_OPEN} AND speakerUserId = :user",
+                ExpressionAttributeNames={**_NAMES, "#ttl": "ttl"},
                 ExpressionAttributeValues={
-                    ":end": {"N": str(expires_at_seconds)},
-                    ":ended": {"S": SessionStatus.ENDED},
-                    ":now": {"N": str(int(self._clock()))},
+                    ":new": {"S": connection_id},
+                    ":user": {"S": user_id},
+                    **_end_values(expires_at_seconds),
+                    **self._open_values(),
                 },
-                ReturnValues="ALL_NEW",
+                ReturnValues="ALL_OLD",
+                ReturnValuesOnConditionCheckFailure="ALL_OLD",
             )
-        except self._client.exceptions.ConditionalCheckFailedException:
-            return None
+        except self._client.exceptions.ConditionalCheckFailedException as error:
+            session = _old_session(error)
+            if session is None or not session.is_open(self._clock()):
+                raise SessionNotFound("There is no such session.", field="sessionId") from None
+            raise Forbidden("This session is somebody else's.", field="sessionId") from None
         return _session(answer["Attributes"])
 
-    @_unavailable()
-    def mark_ended(self, session_id: str, speaker_connection_id: str) -> bool:
-        """Claim the end of the session of that speaker's connection.
+    @guarded
+    def interrupt_session(
+        self, session_id: str, speaker_connection_id: str, grace_ends_at_ms: int
+    ) -> bool:
+        """Begin the grace of a session whose current speaker's connection is lost.
 
-        True for one caller only, however many try: he tells the listeners. From then on nobody
-        comes in.
+        True for one caller only: he tells the listeners.
         """
         return self._succeeds(
             lambda: self._client.update_item(
                 TableName=self._sessions,
                 Key=_session_key(session_id),
-                UpdateExpression="SET #status = :ended",
-                ConditionExpression="speakerConnectionId = :speaker AND #status <> :ended",
+                UpdateExpression="SET graceEndsAt = :grace",
+                ConditionExpression=f"{_IS_OPEN} AND attribute_not_exists(graceEndsAt)"
+                " AND speakerConnectionId = :speaker",
                 ExpressionAttributeNames=_NAMES,
                 ExpressionAttributeValues={
-                    ":ended": {"S": SessionStatus.ENDED},
+                    ":grace": _number(grace_ends_at_ms),
                     ":speaker": {"S": speaker_connection_id},
+                    **self._open_values(),
                 },
             )
         )
 
-    @_unavailable()
+    @guarded
+    def claim_end(
+        self, session_id: str, reason: EndReason, speaker_connection_id: str | None = None
+    ) -> Session | None:
+        """End a session: by its current speaker, or because its time is up.
+
+        Returned to one caller only, however many try. From now on nobody comes in.
+        """
+        condition, values = self._end_condition(reason, speaker_connection_id)
+        ended_at = _number(int(self._clock() * 1000))
+        return self._update_returning(
+            session_id,
+            "SET #status = :ended, endReason = :reason, endedAt = :ended_at",
+            f"attribute_exists(sessionId) AND #status <> :ended AND {condition}",
+            {":reason": {"S": reason}, ":ended_at": ended_at, **values},
+        )
+
+    def _end_condition(
+        self, reason: EndReason, speaker_connection_id: str | None
+    ) -> "tuple[str, Item]":
+        if speaker_connection_id is not None:
+            return "speakerConnectionId = :speaker", {":speaker": {"S": speaker_connection_id}}
+        if reason is EndReason.EXPIRED:
+            return "expiresAt <= :now", {":now": _number(int(self._clock()))}
+        return "graceEndsAt <= :now_ms", {":now_ms": _number(int(self._clock() * 1000))}
+
+    @guarded
     def delete_session(self, session_id: str) -> None:
         self._client.delete_item(TableName=self._sessions, Key=_session_key(session_id))
 
-    @_unavailable()
-    def put_connection(self, connection: Connection) -> bool:
-        """Store a connection's place in a session; False if it has one."""
+    @guarded
+    def scan_sessions(
+        self, after_session_id: str | None, limit: int
+    ) -> tuple[list[Session], str | None]:
+        """Read some sessions, open or not, and after which to go on (None: they were the last).
+
+        Consistent, in DynamoDB's own order.
+        """
+        start: Any = {}
+        if after_session_id is not None:
+            start = {"ExclusiveStartKey": _session_key(after_session_id)}
+        page = self._client.scan(
+            TableName=self._sessions, ConsistentRead=True, Limit=limit, **start
+        )
+        sessions = [
+            _session(item) for item in page["Items"] if item["sessionId"]["S"] != SWEEP_CURSOR
+        ]
+        last = page.get("LastEvaluatedKey")
+        return sessions, None if last is None else last["sessionId"]["S"]
+
+    @guarded
+    def note_count(self, session_id: str, note: CountNote) -> bool:
+        """Note that a count seems off; False if somebody has come or gone meanwhile."""
         return self._succeeds(
-            lambda: self._client.put_item(
-                TableName=self._connections,
-                Item=_connection_item(connection),
-                ConditionExpression="attribute_not_exists(connectionId)",
+            lambda: self._client.update_item(
+                TableName=self._sessions,
+                Key=_session_key(session_id),
+                UpdateExpression="SET countNote = :note",
+                ConditionExpression="attribute_exists(sessionId) AND changes = :changes",
+                ExpressionAttributeValues={
+                    ":note": {"M": _note_map(note)},
+                    ":changes": _number(note.changes),
+                },
             )
         )
 
-    @_unavailable()
+    @guarded
+    def mend_count(self, session_id: str, changes: int, too_many: int, max_listeners: int) -> bool:
+        """Lower a count (or raise it, where negative), if nobody has come or gone meanwhile.
+
+        It is never raised above `max_listeners`.
+        """
+        return self._succeeds(
+            lambda: self._single_client.update_item(
+                TableName=self._sessions,
+                Key=_session_key(session_id),
+                UpdateExpression="ADD listenerCount :mend, changes :one REMOVE countNote",
+                ConditionExpression="changes = :changes AND listenerCount >= :low"
+                " AND listenerCount <= :high",
+                ExpressionAttributeValues={
+                    ":mend": _number(-too_many),
+                    ":one": _number(1),
+                    ":changes": _number(changes),
+                    ":low": _number(max(too_many, 0)),
+                    ":high": _number(max_listeners + min(too_many, 0)),
+                },
+            )
+        )
+
+    @guarded
+    def find_sweep_cursor(self) -> SweepCursor:
+        item = self._client.get_item(
+            TableName=self._sessions, Key=_session_key(SWEEP_CURSOR), ConsistentRead=True
+        ).get("Item")
+        if item is None:
+            return SweepCursor()
+        return SweepCursor(
+            item["afterSessionId"]["S"],
+            int(item["activeSessions"]["N"]),
+            int(item["listeners"]["N"]),
+        )
+
+    @guarded
+    def put_sweep_cursor(self, cursor: SweepCursor) -> None:
+        """Keep where the next sweep is to go on; from the start if there is nothing left."""
+        if cursor.after_session_id is None:
+            self._client.delete_item(TableName=self._sessions, Key=_session_key(SWEEP_CURSOR))
+            return
+        self._client.put_item(
+            TableName=self._sessions,
+            Item={
+                **_session_key(SWEEP_CURSOR),
+                "afterSessionId": {"S": cursor.after_session_id},
+                "activeSessions": _number(cursor.active_sessions),
+                "listeners": _number(cursor.listeners),
+            },
+        )
+
+    @guarded
+    def put_connection(self, connection: Connection) -> Connection | None:
+        """Store a connection's place in a session, unless it has one, or had one that was replaced.
+
+        Returns the record that stands in the way, if there is one.
+        """
+        try:
+            self._single_client.put_item(
+                TableName=self._connections,
+                Item=_connection_item(connection),
+                ConditionExpression=_HAS_NO_PLACE,
+                ExpressionAttributeValues={":gone": {"S": GONE}},
+                ReturnValuesOnConditionCheckFailure="ALL_OLD",
+            )
+        except self._single_client.exceptions.ConditionalCheckFailedException as error:
+            return _old_connection(error.response)
+        return None
+
     def find_connection(self, connection_id: str) -> Connection | None:
         """Find a connection's place in a session; the read is consistent."""
+        connection = self.find_record(connection_id)
+        return connection if connection and self._is_live(connection) else None
+
+    @guarded
+    def close_connection(
+        self, connection_id: str, *, if_settled: bool = False
+    ) -> Connection | None:
+        """Take a connection's place away. Only one caller gets it, so only he counts it out.
+
+        The record stays, for its listener to come back by. `if_settled`: not that of a connection
+        which may still be opening.
+        """
+        condition = "attribute_exists(connectionId) AND (attribute_not_exists(targetLanguage)"
+        condition += " OR targetLanguage <> :gone)"
+        values: Item = {":gone": {"S": GONE}}
+        if if_settled:
+            condition += " AND takenAt <= :settled"
+            values[":settled"] = _number(int((self._clock() - IN_FLIGHT_SECONDS) * 1000))
+        try:
+            answer = self._client.update_item(
+                TableName=self._connections,
+                Key=_connection_key(connection_id),
+                UpdateExpression="SET targetLanguage = :gone",
+                ConditionExpression=condition,
+                ExpressionAttributeValues=values,
+                ReturnValues="ALL_OLD",
+            )
+        except self._client.exceptions.ConditionalCheckFailedException:
+            return None
+        return _connection(answer["Attributes"])
+
+    @guarded
+    def supersede_speaker(self, connection_id: str, by_connection_id: str) -> None:
+        """Mark a speaker's connection as replaced: its end and its commands count no more."""
+        self._succeeds(
+            lambda: self._client.update_item(
+                TableName=self._connections,
+                Key=_connection_key(connection_id),
+                UpdateExpression="SET targetLanguage = :gone, supersededBy = :new",
+                ConditionExpression="attribute_exists(connectionId)",
+                ExpressionAttributeValues={":gone": {"S": GONE}, ":new": {"S": by_connection_id}},
+            )
+        )
+
+    @guarded
+    def hand_over(self, old_id: str, new: Connection, *, has_left: bool = False) -> HandOver:
+        """Give a listener's place to a new connection of his, at once and uncounted.
+
+        One transaction: the old record is marked as replaced, whether its connection is there or
+        (`has_left`) has left and was counted out, and the new one stored. Nothing of it is done
+        if the old one is no such listener's, was replaced before, or the new one has a place.
+        """
+        state = "targetLanguage = :gone" if has_left else "targetLanguage <> :gone"
+        try:
+            self._client.transact_write_items(
+                TransactItems=[
+                    {
+                        "Update": {
+                            "TableName": self._connections,
+                            "Key": _connection_key(old_id),
+                            "UpdateExpression": "SET targetLanguage = :gone, supersededBy = :new",
+                            "ConditionExpression": "sessionId = :session AND #role = :listener"
+                            f" AND attribute_not_exists(supersededBy) AND {state}",
+                            "ExpressionAttributeNames": {"#role": "role"},
+                            "ExpressionAttributeValues": {
+                                ":gone": {"S": GONE},
+                                ":new": {"S": new.connection_id},
+                                ":session": {"S": new.session_id},
+                                ":listener": {"S": Role.LISTENER},
+                            },
+                            "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+                        }
+                    },
+                    {
+                        "Put": {
+                            "TableName": self._connections,
+                            "Item": _connection_item(new),
+                            "ConditionExpression": _HAS_NO_PLACE,
+                            "ExpressionAttributeValues": {":gone": {"S": GONE}},
+                            "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+                        }
+                    },
+                ]
+            )
+        except self._client.exceptions.TransactionCanceledException as error:
+            reasons = error.response["CancellationReasons"]
+            if not any(_has_failed(reason) for reason in reasons):
+                raise
+            old, held = (_old_connection(reason) for reason in reasons)
+            return HandOver(is_done=False, old=old, new=held)
+        return HandOver(is_done=True)
+
+    @guarded
+    def find_record(self, connection_id: str) -> Connection | None:
+        """Find a connection's record, also if it has left or was replaced. Consistent."""
         item = self._client.get_item(
             TableName=self._connections, Key=_connection_key(connection_id), ConsistentRead=True
         ).get("Item")
-        connection = None if item is None else _connection(item)
-        return connection if connection and self._is_live(connection) else None
-
-    @_unavailable()
-    def delete_connection(self, connection_id: str) -> Connection | None:
-        """Remove a connection's place. Only one caller gets it, so only he counts it out."""
-        item = self._client.delete_item(
-            TableName=self._connections,
-            Key=_connection_key(connection_id),
-            ReturnValues="ALL_OLD",
-        ).get("Attributes")
         return None if item is None else _connection(item)
 
-    @_unavailable()
+    @guarded
+    def delete_connection(
+        self, connection_id: str, session_id: str, taken_at_ms: int | None = None
+    ) -> Connection | None:
+        """Remove a connection's record of that session, or just that place. Counts nothing out.
+
+        Returns what was removed.
+        """
+        condition, values = "sessionId = :session", {":session": {"S": session_id}}
+        if taken_at_ms is not None:
+            condition += " AND takenAt = :taken"
+            values[":taken"] = {"N": str(taken_at_ms)}
+        try:
+            item = self._client.delete_item(
+                TableName=self._connections,
+                Key=_connection_key(connection_id),
+                ConditionExpression=condition,
+                ExpressionAttributeValues=values,
+                ReturnValues="ALL_OLD",
+            ).get("Attributes")
+        except self._client.exceptions.ConditionalCheckFailedException:
+            return None
+        return None if item is None else _connection(item)
+
+    @guarded
     def set_language(self, connection_id: str, session_id: str, target_language: str) -> bool:
         """Change a listener's language; False if he is no longer in that session."""
         return self._succeeds(
@@ -247,45 +543,166 @@ class Store:
                 TableName=self._connections,
                 Key=_connection_key(connection_id),
                 UpdateExpression="SET targetLanguage = :language",
-                ConditionExpression="sessionId = :session",
+                ConditionExpression="sessionId = :session AND targetLanguage <> :gone",
                 ExpressionAttributeValues={
                     ":language": {"S": target_language},
                     ":session": {"S": session_id},
+                    ":gone": {"S": GONE},
                 },
             )
         )
 
-    @_unavailable()
+    @guarded
     def list_listener_ids(self, session_id: str) -> list[str]:
         """List the connection ids of a session's listeners, to the last page.
 
         Eventually consistent: who came or went in the last second may be missing or still there.
         """
-        return [item["connectionId"]["S"] for item in self._listener_items(session_id)]
+        return [item["connectionId"]["S"] for item in self._indexed_items(session_id)]
 
-    @_unavailable()
+    @guarded
+    def list_connections(self, session_id: str) -> Listing:
+        """List all of a session's connections but its speaker's, also those that are gone.
+
+        Eventually consistent.
+        """
+        items = list(self._indexed_items(session_id, with_gone=True))
+        gone = {item["connectionId"]["S"] for item in items if _is_gone(item)}
+        all_ids = {item["connectionId"]["S"] for item in items}
+        return Listing(present=frozenset(all_ids - gone), gone=frozenset(gone))
+
+    @guarded
     def count_listeners_by_language(self, session_id: str) -> dict[str, int]:
         """Count a session's listeners by target language; eventually consistent."""
-        return Counter(item["targetLanguage"]["S"] for item in self._listener_items(session_id))
+        return Counter(item["targetLanguage"]["S"] for item in self._indexed_items(session_id))
 
-    @_unavailable()
-    def delete_connections(self, connection_ids: Collection[str]) -> None:
-        """Remove many connections' places, 25 to a request. Idempotent; counts nothing out."""
-        requests = [{"DeleteRequest": {"Key": _connection_key(each)}} for each in connection_ids]
-        for start in range(0, len(requests), BATCH_WRITE_ITEMS):
-            pending: Any = {self._connections: requests[start : start + BATCH_WRITE_ITEMS]}
-            while pending:
-                pending = self._client.batch_write_item(RequestItems=pending)["UnprocessedItems"]
+    def take_connections(self, session_id: str, connection_ids: Collection[str]) -> set[str]:
+        """Remove the records of a session's listeners.
 
-    def _listener_items(self, session_id: str) -> "Iterator[Item]":
+        TRANSACTION_ITEMS at most. Returns those that were there, each to one caller only; whoever
+        has left or was replaced meanwhile, or is in another session by now, is not among them.
+        """
+        return self._delete_those_that(
+            "sessionId = :session AND targetLanguage <> :gone",
+            {":session": {"S": session_id}, ":gone": {"S": GONE}},
+            connection_ids,
+        )
+
+    def delete_connections(self, session_id: str, connection_ids: Collection[str]) -> None:
+        """Remove the records that connections have of a session. Idempotent; counts nothing out."""
+        ids = sorted(connection_ids)
+        for start in range(0, len(ids), TRANSACTION_ITEMS):
+            some = ids[start : start + TRANSACTION_ITEMS]
+            self._delete_those_that("sessionId = :session", {":session": {"S": session_id}}, some)
+
+    def _delete_those_that(
+        self, condition: str, values: "Item", connection_ids: Collection[str]
+    ) -> set[str]:
+        pending = set(connection_ids)
+        while pending:
+            others = self._delete_all_or_none(condition, values, sorted(pending))
+            if not others:
+                break
+            pending -= others
+        return pending
+
+    @guarded
+    def _delete_all_or_none(
+        self, condition: str, values: "Item", connection_ids: Sequence[str]
+    ) -> set[str]:
+        """Remove all those records if the condition holds for each; else say for whose not.
+
+        A transaction, so that an answer that was lost cannot be taken for somebody else's work.
+        """
+        try:
+            self._client.transact_write_items(
+                TransactItems=[
+                    {
+                        "Delete": {
+                            "TableName": self._connections,
+                            "Key": _connection_key(each),
+                            "ConditionExpression": condition,
+                            "ExpressionAttributeValues": values,
+                        }
+                    }
+                    for each in connection_ids
+                ]
+            )
+        except self._client.exceptions.TransactionCanceledException as error:
+            reasons = zip(connection_ids, error.response["CancellationReasons"], strict=True)
+            others = {each for each, reason in reasons if _has_failed(reason)}
+            if not others:
+                raise
+            return others
+        return set()
+
+    def _indexed_items(self, session_id: str, *, with_gone: bool = False) -> "Iterator[Item]":
+        condition = "sessionId = :session"
+        values: Item = {":session": {"S": session_id}}
+        if not with_gone:
+            condition += " AND targetLanguage < :gone"
+            values[":gone"] = {"S": GONE}
         pages = self._client.get_paginator("query").paginate(
             TableName=self._connections,
             IndexName=SESSION_INDEX,
-            KeyConditionExpression="sessionId = :session",
-            ExpressionAttributeValues={":session": {"S": session_id}},
+            KeyConditionExpression=condition,
+            ExpressionAttributeValues=values,
         )
         for page in pages:
             yield from page["Items"]
+
+    def _update_open(
+        self,
+        session_id: str,
+        update: str,
+        values: "Item",
+        *,
+        speaker_connection_id: str | None = None,
+        names: dict[str, str] | None = None,
+        returning: Literal["ALL_NEW", "ALL_OLD"] = "ALL_NEW",
+    ) -> Session | None:
+        """Update an open session, of that speaker's connection where one is given."""
+        condition = _IS_OPEN
+        values = {**values, **self._open_values()}
+        if speaker_connection_id is not None:
+            condition += " AND speakerConnectionId = :speaker"
+            values[":speaker"] = {"S": speaker_connection_id}
+        return self._update_returning(
+            session_id, update, condition, values, names=names, returning=returning
+        )
+
+    def _update_returning(
+        self,
+        session_id: str,
+        update: str,
+        condition: str,
+        values: "Item",
+        *,
+        names: dict[str, str] | None = None,
+        returning: Literal["ALL_NEW", "ALL_OLD"] = "ALL_NEW",
+    ) -> Session | None:
+        """Update a session and return it, as it is then or was; None if the condition fails."""
+        try:
+            answer = self._client.update_item(
+                TableName=self._sessions,
+                Key=_session_key(session_id),
+                UpdateExpression=update,
+                ConditionExpression=condition,
+                ExpressionAttributeNames={**_NAMES, **(names or {})},
+                ExpressionAttributeValues={**values, ":ended": {"S": SessionStatus.ENDED}},
+                ReturnValues=returning,
+            )
+        except self._client.exceptions.ConditionalCheckFailedException:
+            return None
+        return _session(answer["Attributes"])
+
+    def _open_values(self) -> "Item":
+        now = self._clock()
+        return {
+            ":ended": {"S": SessionStatus.ENDED},
+            ":now": _number(int(now)),
+            ":now_ms": _number(int(now * 1000)),
+        }
 
     def _succeeds(self, write: Callable[[], object]) -> bool:
         try:
@@ -295,7 +712,11 @@ class Store:
         return True
 
     def _is_live(self, connection: Connection) -> bool:
-        return connection.expires_at_seconds > self._clock()
+        return connection.is_present and connection.expires_at_seconds > self._clock()
+
+
+def _number(value: int) -> "AttributeValueTypeDef":
+    return {"N": str(value)}
 
 
 def _session_key(session_id: str) -> "Item":
@@ -304,6 +725,13 @@ def _session_key(session_id: str) -> "Item":
 
 def _connection_key(connection_id: str) -> "Item":
     return {"connectionId": {"S": connection_id}}
+
+
+def _end_values(expires_at_seconds: int) -> "Item":
+    return {
+        ":end": _number(expires_at_seconds),
+        ":ttl": _number(expires_at_seconds + KEPT_AFTER_END_SECONDS),
+    }
 
 
 def _session_item(session: Session) -> "Item":
@@ -315,13 +743,17 @@ def _session_item(session: Session) -> "Item":
         "qualityTier": {"S": session.quality_tier},
         "inviteCode": {"S": session.invite_code},
         "status": {"S": session.status},
-        "listenerCount": {"N": str(session.listener_count)},
-        "createdAt": {"N": str(session.created_at_ms)},
-        "expiresAt": {"N": str(session.expires_at_seconds)},
+        "listenerCount": _number(session.listener_count),
+        "changes": _number(session.changes),
+        "createdAt": _number(session.created_at_ms),
+        "expiresAt": _number(session.expires_at_seconds),
+        "ttl": _number(session.expires_at_seconds + KEPT_AFTER_END_SECONDS),
     }
 
 
 def _session(item: "Item") -> Session:
+    grace, note = item.get("graceEndsAt"), item.get("countNote")
+    ended_at, reason = item.get("endedAt"), item.get("endReason")
     return Session(
         session_id=item["sessionId"]["S"],
         speaker_user_id=item["speakerUserId"]["S"],
@@ -331,9 +763,32 @@ def _session(item: "Item") -> Session:
         invite_code=item["inviteCode"]["S"],
         status=SessionStatus(item["status"]["S"]),
         listener_count=int(item["listenerCount"]["N"]),
+        changes=int(item["changes"]["N"]),
         created_at_ms=int(item["createdAt"]["N"]),
         expires_at_seconds=int(item["expiresAt"]["N"]),
+        grace_ends_at_ms=None if grace is None else int(grace["N"]),
+        end_reason=None if reason is None else EndReason(reason["S"]),
+        ended_at_ms=None if ended_at is None else int(ended_at["N"]),
+        count_note=None if note is None else _note(note["M"]),
     )
+
+
+def _old_session(error: Any) -> Session | None:
+    """Read the session as it was when a condition on it failed; None if there was none."""
+    item = error.response.get("Item")
+    return _session(item) if item else None
+
+
+def _note_map(note: CountNote) -> "Item":
+    return {
+        "changes": _number(note.changes),
+        "drift": _number(note.drift),
+        "seenAt": _number(note.seen_at_ms),
+    }
+
+
+def _note(item: Any) -> CountNote:
+    return CountNote(int(item["changes"]["N"]), int(item["drift"]["N"]), int(item["seenAt"]["N"]))
 
 
 def _connection_item(connection: Connection) -> "Item":
@@ -341,7 +796,8 @@ def _connection_item(connection: Connection) -> "Item":
         "connectionId": {"S": connection.connection_id},
         "sessionId": {"S": connection.session_id},
         "role": {"S": connection.role},
-        "ttl": {"N": str(connection.expires_at_seconds)},
+        "takenAt": _number(connection.taken_at_ms),
+        "ttl": _number(connection.expires_at_seconds),
     }
     if connection.target_language is not None:
         item["targetLanguage"] = {"S": connection.target_language}
@@ -349,11 +805,30 @@ def _connection_item(connection: Connection) -> "Item":
 
 
 def _connection(item: "Item") -> Connection:
-    language = item.get("targetLanguage")
+    is_present = not _is_gone(item)
+    language = item.get("targetLanguage") if is_present else None
+    superseded_by = item.get("supersededBy")
     return Connection(
         connection_id=item["connectionId"]["S"],
         session_id=item["sessionId"]["S"],
         role=Role(item["role"]["S"]),
-        expires_at_seconds=int(item["ttl"]["N"]),
+        taken_at_ms=int(item["takenAt"]["N"]),
         target_language=None if language is None else language["S"],
+        is_present=is_present,
+        superseded_by=None if superseded_by is None else superseded_by["S"],
     )
+
+
+def _is_gone(item: "Item") -> bool:
+    return item.get("targetLanguage") == {"S": GONE}
+
+
+def _has_failed(reason: Any) -> bool:
+    """Whether this item's condition is why a transaction was cancelled."""
+    return bool(reason.get("Code") == "ConditionalCheckFailed")
+
+
+def _old_connection(answer: Any) -> Connection | None:
+    """Read the record that a failed condition, or a cancelled transaction's reason, carries."""
+    item = answer.get("Item")
+    return _connection(item) if item else None

@@ -42,6 +42,11 @@ def handled(operation: str, event: Mapping[str, Any]) -> Iterator[Record]:
         _logger.log(level, "event handled", extra={"fields": fields})
 
 
+def log_counts(operation: str, **counts: float) -> None:
+    """Log how much of what an operation did or found."""
+    _logger.info("done", extra={"fields": {"operation": operation, **counts}})
+
+
 def log_warning(operation: str, reason: str) -> None:
     """Log why something was refused or did not work; `reason` is one of a few constant texts."""
     _logger.warning("refused", extra={"fields": {"operation": operation, "reason": reason}})

@@ -10,26 +10,39 @@ import time
 from collections.abc import Callable, Mapping
 from functools import cache, wraps
 from typing import TYPE_CHECKING, Any, Final, TypeVar
+from urllib.parse import urlsplit
 
 from chalicelib import telemetry
-from chalicelib.settings import Settings, read_cognito_settings, read_log_level, read_settings
+from chalicelib.settings import (
+    SettingError,
+    Settings,
+    read_cognito_settings,
+    read_log_level,
+    read_rate_limits,
+    read_settings,
+)
 
 if TYPE_CHECKING:
     from boto3.session import Session as BotoSession
     from botocore.config import Config
+    from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_lambda import LambdaClient
 
     from chalicelib.auth import Authorizer
     from chalicelib.dispatch import Dispatcher
+    from chalicelib.lifecycle import Lifecycle
+    from chalicelib.rate_limits import RateLimits
     from chalicelib.sessions import Sessions
+    from chalicelib.signing import Credentials
     from chalicelib.store import Store
+    from chalicelib.sweep import Sweep
 
 CONNECT_TIMEOUT_SECONDS: Final = 2
 """Long enough for TCP to send a lost SYN again, after 1 s. Source: RFC 6298, section 2.1."""
 
-READ_TIMEOUT_SECONDS: Final = 3
-ATTEMPTS: Final = 3
-"""Of one AWS request: with its waits about 16 s at worst, within the integration's 29 s."""
+READ_TIMEOUT_SECONDS: Final = 2
+ATTEMPTS: Final = 2
+"""Of one AWS request: with the wait between them 5 s at worst, see resilience.EVENT_SECONDS."""
 
 INVITE_CODE_BYTES: Final = 12
 """Of randomness: sixteen characters in a link or a QR code, beyond guessing."""
@@ -49,7 +62,7 @@ def _once(build: Callable[..., _Built]) -> Callable[..., _Built]:
     cached = cache(build)
 
     @wraps(build)
-    def build_once(*arguments: str) -> _Built:
+    def build_once(*arguments: str | int) -> _Built:
         with _lock:
             return cached(*arguments)
 
@@ -70,7 +83,9 @@ def start() -> None:
         return
     if handler == "app.connect":
         _lambda()
-    if handler and (endpoint_url := _settings().connections_url):
+    if handler == "app.sweep":
+        sweep()
+    elif handler and (endpoint_url := _settings().connections_url):
         _dispatcher(endpoint_url)
     elif handler:
         from chalicelib import dispatch  # noqa: F401
@@ -86,7 +101,8 @@ def authorizer() -> "Authorizer":
     # Fetched for the first token, not here: a hall of listeners starts hundreds of authorizers
     # that never see one, and Cognito need not answer each.
     keys = KeySet(lambda: fetch_key_set(settings.key_set_url), time.monotonic)
-    return Authorizer(TokenVerifier(keys, settings.issuer, settings.client_id))
+    verifier = TokenVerifier(keys, settings.issuer, settings.client_id)
+    return Authorizer(verifier, _light_rate_limits().count_refusal)
 
 
 def dispatcher(event: Mapping[str, Any]) -> "Dispatcher":
@@ -96,9 +112,30 @@ def dispatcher(event: Mapping[str, Any]) -> "Dispatcher":
 
 def _connections_url(context: Mapping[str, Any]) -> str:
     if emulator_url := _settings().emulator_url:
-        # An emulator's domain names need not resolve; ministack and LocalStack take this path.
-        return f"{emulator_url}/_aws/execute-api/{context['apiId']}/{context['stage']}"
+        return _emulated_connections_url(emulator_url, context["apiId"], context["stage"])
     return f"https://{context['domainName']}/{context['stage']}"
+
+
+def _emulated_connections_url(emulator_url: str, api_id: str, stage: str) -> str:
+    # An emulator's domain names need not resolve; ministack and LocalStack take this path.
+    return f"{emulator_url}/_aws/execute-api/{api_id}/{stage}"
+
+
+@_once
+def sweep() -> "Sweep":
+    """Return the sweep. No event says where its connections are, so that a setting has to."""
+    from chalicelib.sweep import Sweep
+
+    settings = _settings()
+    endpoint_url = settings.connections_url
+    if endpoint_url is None and settings.emulator_url and settings.api_url:
+        url = urlsplit(settings.api_url)
+        endpoint_url = _emulated_connections_url(
+            settings.emulator_url, url.netloc.partition(".")[0], url.path.strip("/")
+        )
+    if endpoint_url is None:
+        raise SettingError("CONNECTIONS_URL is not set")
+    return Sweep(_lifecycle(endpoint_url), settings.max_listeners, time.time)
 
 
 @_once
@@ -107,21 +144,19 @@ def sessions(endpoint_url: str) -> "Sessions":
     import secrets
 
     from chalicelib import session_ids
-    from chalicelib.gateway import Gateway
     from chalicelib.sessions import Limits, Sessions
 
     settings = _settings()
     return Sessions(
         store=_store(),
-        gateway=Gateway(
-            _boto().client(
-                "apigatewaymanagementapi", endpoint_url=endpoint_url, config=_boto_config()
-            )
-        ),
+        lifecycle=_lifecycle(endpoint_url),
+        rate_limits=_rate_limits(),
         limits=Limits(
             max_listeners=settings.max_listeners,
             heartbeat_interval_seconds=settings.heartbeat_interval_seconds,
             session_max_duration_seconds=settings.session_max_duration_seconds,
+            refresh_after_seconds=settings.refresh_after_seconds,
+            warn_after_seconds=settings.warn_after_seconds,
         ),
         clock=time.time,
         new_session_id=session_ids.generate,
@@ -130,12 +165,46 @@ def sessions(endpoint_url: str) -> "Sessions":
 
 
 @_once
+def _lifecycle(endpoint_url: str) -> "Lifecycle":
+    from chalicelib.gateway import Gateway
+    from chalicelib.lifecycle import Lifecycle
+    from chalicelib.signed_http import SignedClient
+
+    client = SignedClient(
+        endpoint_url,
+        "execute-api",
+        _boto().region_name,
+        _credentials,
+        connect_timeout_seconds=CONNECT_TIMEOUT_SECONDS,
+        read_timeout_seconds=READ_TIMEOUT_SECONDS,
+    )
+    return Lifecycle(
+        store=_store(),
+        gateway=Gateway(client),
+        speaker_grace_seconds=_settings().speaker_grace_seconds,
+        clock=time.time,
+    )
+
+
+def _credentials() -> "Credentials":
+    """Return botocore's credentials as they are now: it renews those that expire."""
+    from chalicelib.signing import Credentials
+
+    found = _boto().get_credentials()
+    if found is None:
+        raise SettingError("there are no AWS credentials")
+    frozen = found.get_frozen_credentials()
+    return Credentials(frozen.access_key or "", frozen.secret_key or "", frozen.token)
+
+
+@_once
 def _dispatcher(endpoint_url: str) -> "Dispatcher":
     from chalicelib.dispatch import Dispatcher
-    from chalicelib.gateway import Outcomes
+    from chalicelib.outcomes import Outcomes
 
     return Dispatcher(
         sessions=sessions(endpoint_url),
+        rate_limits=_rate_limits(),
         outcomes=Outcomes(_lambda, _settings().outcome_function),
         endpoint_url=endpoint_url,
         clock=time.time,
@@ -144,7 +213,7 @@ def _dispatcher(endpoint_url: str) -> "Dispatcher":
 
 @_once
 def _lambda() -> "LambdaClient":
-    return _boto().client("lambda", config=_boto_config())
+    return _boto().client("lambda", config=_boto_config(ATTEMPTS))
 
 
 @_once
@@ -153,11 +222,59 @@ def _store() -> "Store":
 
     settings = _settings()
     return Store(
-        _boto().client("dynamodb", config=_boto_config()),
-        settings.sessions_table,
-        settings.connections_table,
+        client=_dynamodb(ATTEMPTS),
+        single_client=_dynamodb(1),
+        sessions_table=settings.sessions_table,
+        connections_table=settings.connections_table,
+        clock=time.time,
+    )
+
+
+@_once
+def _rate_limits() -> "RateLimits":
+    from chalicelib.rate_limits import RateLimits
+    from chalicelib.resilience import Guard
+
+    client, guard = _dynamodb(ATTEMPTS), Guard("rateLimits")
+    return RateLimits(
+        lambda **request: guard.run(lambda: client.update_item(**request)),
+        read_rate_limits(os.environ),
         time.time,
     )
+
+
+@_once
+def _light_rate_limits() -> "RateLimits":
+    """Return the limits without boto3, for the authorizer, which counts bad tokens."""
+    from chalicelib import light_dynamodb
+    from chalicelib.rate_limits import RateLimits
+    from chalicelib.signed_http import SignedClient
+    from chalicelib.signing import Credentials
+
+    region = os.environ["AWS_REGION"]
+    endpoint_url = (
+        os.environ.get("AWS_ENDPOINT_URL_DYNAMODB")
+        or os.environ.get("AWS_ENDPOINT_URL")
+        or f"https://dynamodb.{region}.amazonaws.com"
+    )
+    client = SignedClient(
+        endpoint_url,
+        "dynamodb",
+        region,
+        lambda: Credentials(
+            os.environ["AWS_ACCESS_KEY_ID"],
+            os.environ["AWS_SECRET_ACCESS_KEY"],
+            os.environ.get("AWS_SESSION_TOKEN"),
+        ),
+        connect_timeout_seconds=CONNECT_TIMEOUT_SECONDS,
+        read_timeout_seconds=READ_TIMEOUT_SECONDS,
+    )
+    return RateLimits(light_dynamodb.update_item(client), read_rate_limits(os.environ), time.time)
+
+
+@_once
+def _dynamodb(attempts: int) -> "DynamoDBClient":
+    return _boto().client("dynamodb", config=_boto_config(attempts))
 
 
 @_once
@@ -173,12 +290,12 @@ def _boto() -> "BotoSession":
 
 
 @_once
-def _boto_config() -> "Config":
+def _boto_config(attempts: int) -> "Config":
     from botocore.config import Config
 
     return Config(
         connect_timeout=CONNECT_TIMEOUT_SECONDS,
         read_timeout=READ_TIMEOUT_SECONDS,
         max_pool_connections=POOL_CONNECTIONS,
-        retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
+        retries={"mode": "standard", "total_max_attempts": attempts},
     )

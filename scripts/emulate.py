@@ -163,6 +163,7 @@ def whereabouts(emulation: Emulation) -> dict[str, str]:
         "COGNITO_CLIENT_ID": emulation.outputs["client_id"],
         "SESSIONS_TABLE": tables["sessions"],
         "CONNECTIONS_TABLE": tables["connections"],
+        "RATE_LIMITS_TABLE": tables["rate_limits"],
     }
 
 

@@ -13,8 +13,12 @@ provider "aws" {
 
 locals {
   prefix    = "broadcast-sessions-${var.stage}"
-  functions = ["authorizer", "connect", "message", "disconnect", "outcome"]
-  timeouts  = { for name in local.functions : name => lookup(var.timeout_seconds, name, 29) }
+  functions = ["authorizer", "connect", "message", "disconnect", "outcome", "sweep"]
+  scheduled = ["sweep"]
+
+  # The sweep looks at every session for up to 40 s, then waits for graces that end within 60 s.
+  memory_mb = merge({ sweep = 512 }, var.memory_mb)
+  timeouts  = { for name in local.functions : name => lookup(merge({ sweep = 150 }, var.timeout_seconds), name, 29) }
 }
 
 module "dynamodb" {
@@ -55,7 +59,7 @@ module "app" {
 
   functions = {
     for name in local.functions : name => {
-      memory_mb            = lookup(var.memory_mb, name, 256)
+      memory_mb            = lookup(local.memory_mb, name, 256)
       timeout_seconds      = local.timeouts[name]
       reserved_concurrency = lookup(var.reserved_concurrency, name, -1)
     }
@@ -75,6 +79,7 @@ module "alarms" {
     for name, function_name in module.app.functions : name => {
       name            = function_name
       timeout_seconds = local.timeouts[name]
+      is_scheduled    = contains(local.scheduled, name)
     }
   }
 }

@@ -29,16 +29,38 @@ variable "region" {
   }
 }
 
+locals {
+  whole_settings = {
+    HEARTBEAT_INTERVAL_SECONDS             = "how often clients are to send heartbeats"
+    MAX_LISTENERS_PER_SESSION              = "how many listeners a session takes"
+    RATE_LIMIT_CONNECTIONS_PER_MIN         = "connections that an address may open"
+    RATE_LIMIT_CONNECTION_ATTEMPTS_PER_MIN = "refused attempts of an address, before it may come in only with a token or an invite code"
+    RATE_LIMIT_HEARTBEATS_PER_MIN          = "heartbeats of a connection; twice as many are let pass"
+    RATE_LIMIT_INVITED_JOINS_PER_MIN       = "joins of a session with its invite code"
+    RATE_LIMIT_LISTENER_JOINS_PER_MIN      = "joins from an address without an invite code"
+    RATE_LIMIT_SESSIONS_PER_HOUR           = "sessions that a user may create"
+  }
+
+  fractional_settings = {
+    CONNECTION_REFRESH_MINUTES = "the age from which a connection is told to be refreshed"
+    CONNECTION_WARNING_MINUTES = "the age from which it is also told how long it has left"
+    SESSION_MAX_DURATION_HOURS = "how long a session lasts without a heartbeat of its speaker"
+    SPEAKER_GRACE_SECONDS      = "how long a session waits for a speaker whose connection is lost"
+  }
+
+  settings = merge(local.whole_settings, local.fractional_settings, {
+    LOG_LEVEL = "what is logged: DEBUG, INFO, WARNING or ERROR"
+  })
+}
+
 variable "settings" {
-  description = "The application's settings, by the names that the README lists; what is left out has the application's default."
+  description = "The application's settings, by the names that stand above; what is left out has the application's default."
   type        = map(string)
   default     = {}
 
   validation {
-    condition = length(setsubtract(keys(var.settings), [
-      "HEARTBEAT_INTERVAL_SECONDS", "LOG_LEVEL", "MAX_LISTENERS_PER_SESSION", "SESSION_MAX_DURATION_HOURS",
-    ])) == 0
-    error_message = "There is a setting of no such name; the settings are HEARTBEAT_INTERVAL_SECONDS, LOG_LEVEL, MAX_LISTENERS_PER_SESSION and SESSION_MAX_DURATION_HOURS."
+    condition     = length(setsubtract(keys(var.settings), keys(local.settings))) == 0
+    error_message = "There is a setting of no such name; the settings are ${join("; ", [for name, meaning in local.settings : "${name}, ${meaning}"])}."
   }
 
   validation {
@@ -48,10 +70,10 @@ variable "settings" {
 
   validation {
     condition = alltrue([
-      for name in ["HEARTBEAT_INTERVAL_SECONDS", "MAX_LISTENERS_PER_SESSION"] :
+      for name in keys(local.whole_settings) :
       try(floor(tonumber(var.settings[name])) == tonumber(var.settings[name]), true)
     ])
-    error_message = "HEARTBEAT_INTERVAL_SECONDS and MAX_LISTENERS_PER_SESSION must be whole numbers: the application refuses to start otherwise."
+    error_message = "${join(", ", keys(local.whole_settings))} must be whole numbers: the application refuses to start otherwise."
   }
 
   validation {
@@ -61,7 +83,7 @@ variable "settings" {
 }
 
 variable "memory_mb" {
-  description = "Memory of functions, by their names in app.py; 256 where left out. A function's share of a CPU grows with it: 1,769 MB are a whole one."
+  description = "Memory of functions, by their names in app.py; where left out 256, and 512 of sweep. A function's share of a CPU grows with it: 1,769 MB are a whole one."
   type        = map(number)
   default     = {}
 
@@ -77,7 +99,7 @@ variable "memory_mb" {
 }
 
 variable "timeout_seconds" {
-  description = "Timeouts of functions, by their names in app.py; 29 where left out."
+  description = "Timeouts of functions, by their names in app.py; where left out 29, and 150 of sweep."
   type        = map(number)
   default     = {}
 
@@ -87,8 +109,13 @@ variable "timeout_seconds" {
   }
 
   validation {
-    condition     = alltrue([for timeout in var.timeout_seconds : timeout >= 1 && timeout <= 29 && floor(timeout) == timeout])
+    condition     = alltrue([for name, timeout in var.timeout_seconds : name == "sweep" || (timeout >= 1 && timeout <= 29 && floor(timeout) == timeout)])
     error_message = "timeout_seconds must be whole numbers from 1 to 29: API Gateway waits 29 s for a function, and of what it does after that nobody hears."
+  }
+
+  validation {
+    condition     = try(var.timeout_seconds["sweep"] >= 150 && var.timeout_seconds["sweep"] <= 900 && floor(var.timeout_seconds["sweep"]) == var.timeout_seconds["sweep"], !contains(keys(var.timeout_seconds), "sweep"))
+    error_message = "The timeout of sweep must be a whole number from 150 to 900: it works for up to 40 s, waits for up to 60 s, and then ends a session, which may take 30 s more, and Lambda runs nothing longer than 900 s."
   }
 }
 

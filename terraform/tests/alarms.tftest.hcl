@@ -14,7 +14,10 @@ variables {
   api_id      = "a1b2c3d4e5"
   api_stage   = "dev"
   tables      = { sessions = "broadcast-sessions-dev-sessions" }
-  functions   = { connect = { name = "broadcast-sessions-dev-connect", timeout_seconds = 20 } }
+  functions = {
+    connect = { name = "broadcast-sessions-dev-connect", timeout_seconds = 20, is_scheduled = false }
+    sweep   = { name = "broadcast-sessions-dev-sweep", timeout_seconds = 150, is_scheduled = true }
+  }
 }
 
 run "topic" {
@@ -74,13 +77,17 @@ run "alarms" {
   }
 
   assert {
-    condition = toset(concat(keys(aws_cloudwatch_metric_alarm.this), keys(aws_cloudwatch_metric_alarm.table))) == toset([
+    condition = toset(concat(keys(aws_cloudwatch_metric_alarm.this), keys(aws_cloudwatch_metric_alarm.table), [for alarm in aws_cloudwatch_metric_alarm.stopped : trimprefix(alarm.alarm_name, "broadcast-sessions-dev-")])) == toset([
       "api-client-errors",
       "api-execution-errors",
       "api-integration-errors",
       "connect-duration",
       "connect-errors",
       "connect-throttles",
+      "sweep-duration",
+      "sweep-errors",
+      "sweep-stopped",
+      "sweep-throttles",
       "table-sessions-system-errors",
       "table-sessions-throttles",
     ])
@@ -98,6 +105,21 @@ run "alarms" {
       endswith(alarm.alarm_description, ".")
     ])
     error_message = "An alarm tells nobody, or does not say what it means, or rings where nothing happens."
+  }
+
+  assert {
+    condition = (
+      aws_cloudwatch_metric_alarm.stopped["sweep"].alarm_name == "broadcast-sessions-dev-sweep-stopped" &&
+      aws_cloudwatch_metric_alarm.stopped["sweep"].dimensions == tomap({ FunctionName = "broadcast-sessions-dev-sweep" }) &&
+      aws_cloudwatch_metric_alarm.stopped["sweep"].metric_name == "Invocations" &&
+      aws_cloudwatch_metric_alarm.stopped["sweep"].comparison_operator == "LessThanThreshold" &&
+      aws_cloudwatch_metric_alarm.stopped["sweep"].threshold == 1 &&
+      aws_cloudwatch_metric_alarm.stopped["sweep"].treat_missing_data == "breaching" &&
+      aws_cloudwatch_metric_alarm.stopped["sweep"].period * aws_cloudwatch_metric_alarm.stopped["sweep"].evaluation_periods == 600 &&
+      aws_cloudwatch_metric_alarm.stopped["sweep"].alarm_actions == toset([aws_sns_topic.this.arn]) &&
+      aws_cloudwatch_metric_alarm.stopped["sweep"].ok_actions == toset([aws_sns_topic.this.arn])
+    )
+    error_message = "It is to ring when the sweep has not run for 10 minutes, of which there is no metric at all."
   }
 
   assert {

@@ -26,7 +26,7 @@ variables {
   }
 
   functions = {
-    for name in ["authorizer", "connect", "message", "disconnect", "outcome"] :
+    for name in ["authorizer", "connect", "message", "disconnect", "outcome", "sweep"] :
     name => { memory_mb = 256, timeout_seconds = 29, reserved_concurrency = -1 }
   }
 }
@@ -89,10 +89,22 @@ run "permissions" {
   assert {
     condition = alltrue(flatten([
       for statement in data.aws_iam_policy_document.this["authorizer"].statement : [
-        for action in statement.actions : contains(["logs", "xray"], split(":", action)[0])
+        for action in statement.actions : anytrue([
+          contains(["logs", "xray"], split(":", action)[0]),
+          action == "dynamodb:UpdateItem" && toset(statement.resources) == toset([var.tables["rate_limits"].arn]),
+        ])
       ]
     ]))
-    error_message = "The authorizer may do more than write its log and its traces."
+    error_message = "The authorizer may do more than count, and write its log and its traces."
+  }
+
+  assert {
+    condition = toset([
+      for name, document in data.aws_iam_policy_document.this : name if anytrue([
+        for statement in document.statement : contains(statement.resources, var.tables["rate_limits"].arn)
+      ])
+    ]) == toset(["authorizer", "connect", "message"])
+    error_message = "A function counts that has nothing to count, or one cannot."
   }
 
   assert {
@@ -204,7 +216,7 @@ run "functions" {
 
   variables {
     functions = {
-      for name in ["authorizer", "connect", "message", "disconnect", "outcome"] :
+      for name in ["authorizer", "connect", "message", "disconnect", "outcome", "sweep"] :
       name => { memory_mb = 512, timeout_seconds = 7, reserved_concurrency = 3 }
     }
   }
@@ -237,8 +249,70 @@ run "functions" {
   }
 
   assert {
-    condition     = toset(keys(aws_lambda_function.authorizer.environment[0].variables)) == toset(["COGNITO_CLIENT_ID", "COGNITO_USER_POOL_ID"])
-    error_message = "The authorizer is told more than the pool and its client."
+    condition = alltrue([
+      for name, config in { outcome = aws_lambda_function_event_invoke_config.outcome, sweep = aws_lambda_function_event_invoke_config.sweep } :
+      config.function_name == local.functions[name].function_name && config.maximum_retry_attempts == 0 && config.maximum_event_age_in_seconds == 60
+    ])
+    error_message = "What comes too late is of no use, and is tried again."
+  }
+}
+
+run "environments" {
+  command = plan
+
+  module {
+    source = "./modules/app"
+  }
+
+  variables {
+    settings = { MAX_LISTENERS_PER_SESSION = 7, RATE_LIMIT_HEARTBEATS_PER_MIN = 9 }
+  }
+
+  assert {
+    condition = toset(keys(aws_lambda_function.authorizer.environment[0].variables)) == toset([
+      "COGNITO_CLIENT_ID", "COGNITO_USER_POOL_ID", "HASH_KEY", "RATE_LIMITS_TABLE", "RATE_LIMIT_HEARTBEATS_PER_MIN",
+    ])
+    error_message = "The authorizer is told more than the pool, its client, and what it takes to count."
+  }
+
+  assert {
+    condition = alltrue([
+      for name, function in local.functions : toset(keys(function.environment[0].variables)) == toset([
+        "CONNECTIONS_TABLE", "CONNECTIONS_URL", "HASH_KEY", "MAX_LISTENERS_PER_SESSION", "OUTCOME_FUNCTION",
+        "RATE_LIMITS_TABLE", "RATE_LIMIT_HEARTBEATS_PER_MIN", "SESSIONS_TABLE",
+      ]) if name != "authorizer"
+    ])
+    error_message = "A function is not told what it needs."
+  }
+
+  assert {
+    condition = alltrue([
+      for function in local.functions : issensitive(function.environment[0].variables["HASH_KEY"])
+    ])
+    error_message = "A plan shows the key of the hashes."
+  }
+}
+
+run "schedule" {
+  command = plan
+
+  module {
+    source = "./modules/app"
+  }
+
+  assert {
+    condition     = aws_cloudwatch_event_rule.sweep-event.name == "broadcast-sessions-dev-sweep-event"
+    error_message = "The rule's name is without the stage, so that two stages would share it."
+  }
+
+  assert {
+    condition = (
+      aws_cloudwatch_event_rule.sweep-event.schedule_expression == "rate(1 minute)" &&
+      aws_cloudwatch_event_target.sweep-event.rule == aws_cloudwatch_event_rule.sweep-event.name &&
+      aws_cloudwatch_event_target.sweep-event.arn == aws_lambda_function.sweep.arn &&
+      aws_lambda_permission.sweep-event.source_arn == aws_cloudwatch_event_rule.sweep-event.arn
+    )
+    error_message = "The sweep does not run each minute."
   }
 }
 

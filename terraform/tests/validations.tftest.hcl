@@ -16,9 +16,8 @@ run "the_outermost_values_pass" {
 
   variables {
     region                  = "ap-southeast-2"
-    settings                = { LOG_LEVEL = "ERROR", MAX_LISTENERS_PER_SESSION = 1, SESSION_MAX_DURATION_HOURS = "0.5", HEARTBEAT_INTERVAL_SECONDS = 30 }
     memory_mb               = { authorizer = 128, connect = 10240 }
-    timeout_seconds         = { disconnect = 1, outcome = 29 }
+    timeout_seconds         = { disconnect = 1, outcome = 29, sweep = 900 }
     reserved_concurrency    = { message = 1 }
     log_retention_days      = 3653
     throttling              = { rate = 1, burst = 1 }
@@ -29,6 +28,22 @@ run "the_outermost_values_pass" {
     refresh_token_days      = 3650
     password_minimum_length = 99
     alarm_emails            = ["first.last+alarms@mail.example.com"]
+
+    settings = {
+      LOG_LEVEL                              = "ERROR"
+      MAX_LISTENERS_PER_SESSION              = 1
+      SESSION_MAX_DURATION_HOURS             = "0.5"
+      HEARTBEAT_INTERVAL_SECONDS             = 30
+      CONNECTION_REFRESH_MINUTES             = 0.1
+      CONNECTION_WARNING_MINUTES             = 0.2
+      SPEAKER_GRACE_SECONDS                  = 1.5
+      RATE_LIMIT_SESSIONS_PER_HOUR           = 1
+      RATE_LIMIT_CONNECTION_ATTEMPTS_PER_MIN = 1
+      RATE_LIMIT_LISTENER_JOINS_PER_MIN      = 1
+      RATE_LIMIT_INVITED_JOINS_PER_MIN       = 1
+      RATE_LIMIT_CONNECTIONS_PER_MIN         = 1
+      RATE_LIMIT_HEARTBEATS_PER_MIN          = 1
+    }
   }
 }
 
@@ -87,6 +102,26 @@ run "setting_no_whole_number" {
 
   variables {
     settings = { MAX_LISTENERS_PER_SESSION = 1.5 }
+  }
+
+  expect_failures = [var.settings]
+}
+
+run "limit_no_whole_number" {
+  command = plan
+
+  variables {
+    settings = { RATE_LIMIT_LISTENER_JOINS_PER_MIN = 1.5 }
+  }
+
+  expect_failures = [var.settings]
+}
+
+run "grace_zero" {
+  command = plan
+
+  variables {
+    settings = { SPEAKER_GRACE_SECONDS = 0 }
   }
 
   expect_failures = [var.settings]
@@ -156,7 +191,7 @@ run "timeout_of_unknown_function" {
   command = plan
 
   variables {
-    timeout_seconds = { sweep = 10 }
+    timeout_seconds = { weep = 10 }
   }
 
   expect_failures = [var.timeout_seconds]
@@ -207,6 +242,36 @@ run "timeout_not_whole" {
 
   variables {
     timeout_seconds = { message = 2.5 }
+  }
+
+  expect_failures = [var.timeout_seconds]
+}
+
+run "timeout_of_sweep_too_short" {
+  command = plan
+
+  variables {
+    timeout_seconds = { sweep = 119 }
+  }
+
+  expect_failures = [var.timeout_seconds]
+}
+
+run "timeout_of_sweep_too_long" {
+  command = plan
+
+  variables {
+    timeout_seconds = { sweep = 901 }
+  }
+
+  expect_failures = [var.timeout_seconds]
+}
+
+run "timeout_of_sweep_not_whole" {
+  command = plan
+
+  variables {
+    timeout_seconds = { sweep = 150.5 }
   }
 
   expect_failures = [var.timeout_seconds]

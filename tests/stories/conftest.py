@@ -5,6 +5,8 @@ import pytest
 
 from tests.stories.target import (
     BEYOND_THE_EMULATOR,
+    GENEROUS,
+    GRACE_SECONDS,
     Client,
     Target,
     client,
@@ -17,7 +19,7 @@ from tests.terraform.requirements import require_provider
 
 @pytest.fixture(scope="session")
 def served() -> Iterator[Target]:
-    with local_server() as target:
+    with local_server(**GENEROUS, SPEAKER_GRACE_SECONDS=str(GRACE_SECONDS)) as target:
         yield target
 
 
@@ -60,8 +62,16 @@ def open_client(target: Target) -> Iterator[Callable[..., Client]]:
 
 @pytest.fixture
 def nothing_left(target: Target) -> Iterator[None]:
-    """Hold a test to leaving no record behind, once the ends of its connections are handled."""
-    tables = ("SESSIONS_TABLE", "CONNECTIONS_TABLE")
-    until(lambda: not any(target.records(table) for table in tables))
+    """Hold a test to leaving nothing behind, once the ends of its connections are handled.
+
+    But for sessions that have ended, which wait for a sweep, 35 s later at the earliest.
+    """
+    until(lambda: is_nothing_left(target))
     yield
-    until(lambda: not any(target.records(table) for table in tables))
+    until(lambda: is_nothing_left(target))
+
+
+def is_nothing_left(target: Target) -> bool:
+    sessions = target.records("SESSIONS_TABLE")
+    have_ended = all(session["status"] == {"S": "ended"} for session in sessions)
+    return have_ended and not target.records("CONNECTIONS_TABLE")

@@ -1,6 +1,7 @@
 """The stack, applied for real to an emulator: two stages in one account, from first to last."""
 
 import json
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,9 @@ NOT_READ_BACK = {"aws_cloudwatch_metric_alarm"}
 """What the emulator has, but tells of so incompletely that Terraform wants to write it again:
 ministack 1.5.33's DescribeAlarms leaves most fields out when asked in the Query protocol.
 """
+
+SCHEDULE_SECONDS = 90
+"""For a sweep to begin: a minute after its rule was made, and ministack looks every 10 s."""
 
 OVERRIDE = "modules/app/chalice_override.tf"
 API = "modules/app/api.tf"
@@ -112,7 +116,7 @@ def edit(file: str, old: str, new: str) -> Callable[[Path], None]:
 
 
 def meets(stack: Emulation) -> bool:
-    """Say whether a speaker and a listener meet on a stage's own URL, and leave no record."""
+    """Say whether a speaker and a listener meet on a stage's own URL, and leave nothing open."""
     target = Target(stack.url, whereabouts(stack), is_emulator=True)
     speaks = {"action": "createSession", "sourceLanguage": "en"}
     with client(target, token=target.tokens()["IdToken"], **speaks) as speaker:
@@ -121,7 +125,9 @@ def meets(stack: Emulation) -> bool:
             listener.ask(action="joinSession", sessionId=session_id, targetLanguage="es")
             speaker.ask(action="endSession")
             reason = listener.hear()["reason"]
-    until(lambda: not target.records("SESSIONS_TABLE") + target.records("CONNECTIONS_TABLE"))
+    until(lambda: not target.records("CONNECTIONS_TABLE"))
+    sessions = target.records("SESSIONS_TABLE")
+    assert {session["status"]["S"] for session in sessions} <= {"ended"}
     return reason == "speakerEnded"
 
 
@@ -130,9 +136,12 @@ def names(environment: dict[str, str], stage: str) -> set[tuple[str, str]]:
     prefix = f"broadcast-sessions-{stage}"
 
     def listed(service: str, operation: str, holder: str, name: str | None) -> set[tuple[str, str]]:
-        answer = getattr(aws.client(service, environment["AWS_ENDPOINT_URL"]), operation)
+        account = aws.client(service, environment["AWS_ENDPOINT_URL"])
         request = {"MaxResults": 60} if operation == "list_user_pools" else {}
-        found = [it[name] if name else it for it in answer(**request)[holder]]
+        pages = [getattr(account, operation)(**request)]
+        if operation == "describe_alarms":  # 50 to a page
+            pages = account.get_paginator(operation).paginate()
+        found = [it[name] if name else it for page in pages for it in page[holder]]
         return {(operation, it) for it in found if prefix in it}
 
     return set[tuple[str, str]]().union(
@@ -142,10 +151,19 @@ def names(environment: dict[str, str], stage: str) -> set[tuple[str, str]]:
         listed("logs", "describe_log_groups", "logGroups", "logGroupName"),
         listed("iam", "list_roles", "Roles", "RoleName"),
         listed("apigatewayv2", "get_apis", "Items", "Name"),
+        listed("events", "list_rules", "Rules", "Name"),
         listed("sns", "list_topics", "Topics", "TopicArn"),
         listed("cloudwatch", "describe_alarms", "MetricAlarms", "AlarmName"),
         listed("cloudwatch", "list_dashboards", "DashboardEntries", "DashboardName"),
     )
+
+
+def environments(stack: Emulation) -> list[dict[str, str]]:
+    """Return the environment of each of a stage's functions."""
+    functions = aws.client("lambda", stack.endpoint_url).list_functions()["Functions"]
+    prefix = f"broadcast-sessions-{stack.stage}-"
+    ours = [it for it in functions if it["FunctionName"].startswith(prefix)]
+    return [function["Environment"]["Variables"] for function in ours]
 
 
 def test_a_second_plan_is_empty(local: Emulation) -> None:
@@ -247,8 +265,35 @@ def test_two_stages_have_as_much_of_each_kind_under_names_of_their_own(
     local: Emulation, dev: Emulation, environment: dict[str, str]
 ) -> None:
     ours = {(kind, name.replace("-local", "-dev")) for kind, name in names(environment, "local")}
-    assert len({kind for kind, _ in ours}) == 9
+    assert len({kind for kind, _ in ours}) == 10
     assert ours == names(environment, "dev")
+
+
+def test_a_stage_keeps_its_hash_key_which_no_other_stage_has_and_no_plan_shows(
+    local: Emulation, dev: Emulation
+) -> None:
+    before = {stack.stage: {it["HASH_KEY"] for it in environments(stack)} for stack in (local, dev)}
+    ((locals_,), (devs,)) = before["local"], before["dev"]
+    assert locals_ != devs
+    assert len(locals_) == len(devs) == len("01234567-89ab-cdef-0123-456789abcdef")
+
+    settings = '-var=settings={LOG_LEVEL = "ERROR"}'
+    changed = {change["type"] for change in changes(local, settings, "-refresh=false")}
+    assert changed - NOT_READ_BACK == {"aws_lambda_function"}
+    for what in (["show", str(local.folder / "planned")], ["show"]):
+        shown = terraform(local.folder, local.environment, *what)
+        assert "HASH_KEY" in shown or "LOG_LEVEL" in shown
+        assert locals_ not in shown
+
+
+def test_each_stage_sweeps_for_itself_by_a_schedule(local: Emulation, dev: Emulation) -> None:
+    for stack in (local, dev):
+        logs = aws.client("logs", stack.endpoint_url)
+        group = f"/aws/lambda/broadcast-sessions-{stack.stage}-sweep"
+        deadline = time.monotonic() + SCHEDULE_SECONDS
+        while not logs.filter_log_events(logGroupName=group)["events"]:
+            assert time.monotonic() < deadline, f"{stack.stage} is not swept"
+            time.sleep(1)
 
 
 def test_destroy_leaves_nothing_of_its_stage(

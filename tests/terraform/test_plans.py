@@ -1,8 +1,10 @@
 """What the configuration plans and what it refuses, without AWS: `terraform test`, with a mock."""
 
+import json
 from typing import Any
 
 import pytest
+from chalice.config import Config
 
 from tests.terraform.conftest import ROOT, Configuration, Plan
 
@@ -41,7 +43,9 @@ def test_a_stage_name_that_is_no_name_is_refused(configuration: Configuration, n
     ("value", "why"),
     [
         ("settings={MAX_LISTENERS_PER_SESSION=-1}", "a number greater than 0"),
+        ("settings={MAX_LISTENER=500}", "MAX_LISTENERS_PER_SESSION, how many"),
         ("timeout_seconds={message=60}", "API Gateway waits 29 s"),
+        ("timeout_seconds={sweep=29}", "a whole number from 150 to 900"),
         ('alarm_emails=["nobody"]', "an e-mail address"),
         ("stage=prod", "the workspace is dev"),
     ],
@@ -57,7 +61,7 @@ def test_what_is_refused_is_refused_with_the_reason(
 
 
 def test_every_name_carries_the_stage(plan: Plan) -> None:
-    # A policy's name is within its role.
+    # A policy's name is within its role, and an ARN is no name, but what the mocked AWS makes up.
     resources = {
         type_: all_ for type_, all_ in plan.resources.items() if type_ != "aws_iam_role_policy"
     }
@@ -66,7 +70,7 @@ def test_every_name_carries_the_stage(plan: Plan) -> None:
         for type_, of_type in resources.items()
         for resource in of_type
         for attribute in NAMES
-        if resource.get(attribute)
+        if resource.get(attribute) and not resource[attribute].startswith("arn:")
     ]
     assert names
     without = [name for name in names if plan.stage not in name.replace(" ", "-").split("-")]
@@ -105,17 +109,24 @@ def test_every_function_has_a_role_of_its_own(plan: Plan) -> None:
     assert len(plan.resources["aws_iam_role_policy"]) == len(functions(plan))
 
 
+def test_a_function_has_as_long_on_the_local_server(plan: Plan) -> None:
+    held = json.loads((ROOT / ".chalice" / "config.json").read_text())
+    config = Config(chalice_stage="local", config_from_disk=held)
+    for function in plan.resources["aws_lambda_function"]:
+        name = function["function_name"].removeprefix(f"broadcast-sessions-{plan.stage}-")
+        assert function["timeout"] == config.scope("local", name).lambda_timeout, name
+
+
 def test_every_function_and_table_is_watched(plan: Plan) -> None:
     alarms = plan.resources["aws_cloudwatch_metric_alarm"]
     for function in functions(plan):
         of_function = [
             alarm for alarm in alarms if alarm["dimensions"] == {"FunctionName": function}
         ]
-        assert {alarm["metric_name"] for alarm in of_function} == {
-            "Duration",
-            "Errors",
-            "Throttles",
-        }
+        watched = {"Duration", "Errors", "Throttles"}
+        if function.endswith("-sweep"):
+            watched |= {"Invocations"}
+        assert {alarm["metric_name"] for alarm in of_function} == watched
     for table in plan.resources["aws_dynamodb_table"]:
         of_table = [alarm for alarm in alarms if added_up(alarm) == {table["name"]}]
         assert len(of_table) == len({"throttles", "system errors"})

@@ -1,12 +1,23 @@
 """Small real stand-ins, and what the tests say often."""
 
 import json
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from chalicelib.dispatch import Dispatcher
+from chalicelib.errors import ServiceError, ServiceUnavailable
 from chalicelib.gateway import FanOut, Gone
 from chalicelib.models import Caller
+from chalicelib.store import Store
+
+CREATE = {"action": "createSession", "sourceLanguage": "en"}
+
+ADDRESS = "203.0.113.7"
+"""Of everybody: a hall has one. Source: RFC 5737, addresses for documentation."""
+
+STATUSES = {error.code: error.status for error in ServiceError.__subclasses__()}
 
 SCHEMA = json.loads(Path("chalicelib/tables.json").read_text())
 
@@ -31,17 +42,121 @@ class FakeGateway:
             raise Gone
         self.inbox.setdefault(connection_id, []).append(json.loads(text))
 
-    def fan_out(self, connection_ids: set[str], text: str) -> FanOut:
-        open_ids = connection_ids - self.closed
-        for connection_id in open_ids:
+    def fan_out(self, connection_ids: Collection[str], text: str) -> FanOut:
+        gone = self.find_gone(connection_ids)
+        for connection_id in set(connection_ids) - gone:
             self.post(connection_id, text)
-        return FanOut(len(open_ids), len(connection_ids) - len(open_ids), 0)
+        return FanOut(len(set(connection_ids)) - len(gone), frozenset(gone), 0)
+
+    def is_open(self, connection_id: str) -> bool | None:
+        return connection_id not in self.closed
+
+    def find_gone(self, connection_ids: Collection[str]) -> set[str]:
+        return self.closed & set(connection_ids)
+
+
+def one_after_the_other(first: Callable[[], None], second: Callable[[], None]) -> None:
+    """Run what goes side by side in a fixed order."""
+    first()
+    second()
 
 
 def listener(number: int) -> Caller:
-    return Caller(f"listener-{number}=", None, 1_800_000_000_000)
+    return Caller(f"listener-{number}=", None, 1_800_000_000_000, ADDRESS)
 
 
 def scan(dynamodb: Any, table: str) -> list[dict[str, Any]]:
     items: list[dict[str, Any]] = dynamodb.scan(TableName=table)["Items"]
     return items
+
+
+@dataclass
+class FakeOutcomes:
+    """Keeps what is to be sent after an answer, to whom and from where, and with which delay."""
+
+    sent: list[tuple[str, str, dict[str, Any]]] = field(default_factory=list)
+    delays_ms: list[int] = field(default_factory=list)
+
+    def send(
+        self, connection_id: str, endpoint_url: str, texts: Sequence[str], delay_ms: int = 0
+    ) -> None:
+        self.sent += [(connection_id, endpoint_url, json.loads(text)) for text in texts]
+        self.delays_ms.append(delay_ms)
+
+
+class FailingStore(Store):
+    """A store that is out of reach for one of its methods."""
+
+    failing = ""
+
+    def __getattribute__(self, name: str) -> Any:
+        if name == object.__getattribute__(self, "failing"):
+            raise ServiceUnavailable("busy", retry_after_seconds=2)
+        return object.__getattribute__(self, name)
+
+
+@dataclass
+class Wire:
+    """Gives commands by the connect URL or by a frame, and hears what the client is told."""
+
+    dispatcher: Dispatcher
+    outcomes: FakeOutcomes
+    by_url: bool
+
+    def give(self, connection_id: str, user_id: str | None = None, **fields: str) -> dict[str, Any]:
+        """Return the outcome, of a command that is not refused by the handshake."""
+        if not self.by_url:
+            return reply(self.dispatcher.message(frame(connection_id, user_id, **fields)))
+        assert self.dispatcher.connect(connecting(connection_id, user_id, **fields)) == {
+            "statusCode": 200
+        }
+        receiver, _, message = self.outcomes.sent.pop()
+        assert receiver == connection_id
+        return message
+
+    def refuses(
+        self, code: str, connection_id: str, user_id: str | None = None, **fields: str
+    ) -> bool:
+        """Whether a command is refused with that code, or with its status."""
+        if not self.by_url:
+            message = reply(self.dispatcher.message(frame(connection_id, user_id, **fields)))
+            return (message["type"], message.get("code")) == ("error", code)
+        answer = self.dispatcher.connect(connecting(connection_id, user_id, **fields))
+        return answer == {"statusCode": STATUSES[code]} and self.outcomes.sent == []
+
+
+def event(connection_id: str, user_id: str | None = None, **rest: Any) -> dict[str, Any]:
+    context: dict[str, Any] = {
+        "connectionId": connection_id,
+        "connectedAt": 1_800_000_000_000,
+        "requestId": "request=",
+        "identity": {"sourceIp": ADDRESS},
+        **rest.pop("context", {}),
+    }
+    if user_id:
+        context["authorizer"] = {"principalId": user_id, "userId": user_id}
+    return {"requestContext": context, **rest}
+
+
+def connecting(connection_id: str, user_id: str | None = None, **query: str) -> dict[str, Any]:
+    multi = {name: [value] for name, value in query.items()}
+    rest = {"multiValueQueryStringParameters": multi} if multi else {}
+    return event(connection_id, user_id, **rest)
+
+
+def frame(connection_id: str, user_id: str | None = None, **fields: Any) -> dict[str, Any]:
+    return event(connection_id, user_id, body=json.dumps(fields), isBase64Encoded=False)
+
+
+def closing(connection_id: str, code: int | None = None) -> dict[str, Any]:
+    return event(connection_id, context={"disconnectStatusCode": code})
+
+
+def reply(answer: dict[str, Any]) -> dict[str, Any]:
+    assert answer["statusCode"] == 200
+    message: dict[str, Any] = json.loads(answer["body"])
+    return message
+
+
+def types(notices: list[dict[str, Any]]) -> list[str]:
+    return [notice["type"] for notice in notices]

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from chalicelib.auth import Authorizer, KeySet, TokenRefused, TokenVerifier, fetch_key_set
-from tests.unit.fakes import Clock
+from tests.unit.fakes import ADDRESS, Clock
 
 ISSUER = "https://cognito-idp.us-east-1.amazonaws.com/us-east-1_pool"
 METHOD_ARN = "arn:aws:execute-api:us-east-1:1:api/local/$connect"
@@ -198,11 +198,27 @@ def test_a_key_set_that_does_not_come_is_given_up_after_two_seconds() -> None:
 
 @pytest.fixture
 def authorizer(verifier: TokenVerifier) -> Authorizer:
-    return Authorizer(verifier)
+    return Authorizer(verifier, lambda _address: None)
+
+
+@pytest.mark.parametrize(
+    ("tokens", "counted"),
+    [(["nonsense"], [ADDRESS]), (["", ""], [ADDRESS]), (None, []), ([token()], [])],
+)
+def test_a_bad_token_counts_once_against_the_address_that_it_came_from(
+    verifier: TokenVerifier, tokens: list[str] | None, counted: list[str]
+) -> None:
+    refused: list[str] = []
+    Authorizer(verifier, refused.append).authorize(connect_event(tokens))
+    assert refused == counted
 
 
 def connect_event(tokens: list[str] | None = None, **headers: list[str]) -> dict[str, Any]:
-    event: dict[str, Any] = {"methodArn": METHOD_ARN, "multiValueHeaders": headers}
+    event: dict[str, Any] = {
+        "methodArn": METHOD_ARN,
+        "multiValueHeaders": headers,
+        "requestContext": {"identity": {"sourceIp": ADDRESS}},
+    }
     if tokens is not None:
         event["multiValueQueryStringParameters"] = {"token": tokens}
     return event

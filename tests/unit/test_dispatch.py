@@ -1,68 +1,35 @@
 """Events in, answers out: both ways of a command, and errors mapped to what a client sees."""
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
 from chalicelib import telemetry
 from chalicelib.dispatch import Dispatcher
-from chalicelib.sessions import Sessions
-from tests.unit.fakes import Clock, FakeGateway, scan
-
-CREATE = {"action": "createSession", "sourceLanguage": "en"}
-
-
-@dataclass
-class FakeOutcomes:
-    sent: list[tuple[str, str, dict[str, Any]]] = field(default_factory=list)
-
-    def send(self, connection_id: str, endpoint_url: str, text: str) -> None:
-        self.sent.append((connection_id, endpoint_url, json.loads(text)))
-
-
-@pytest.fixture
-def outcomes() -> FakeOutcomes:
-    return FakeOutcomes()
+from chalicelib.rate_limits import RateLimits
+from tests.unit.fakes import (
+    CREATE,
+    Clock,
+    FakeGateway,
+    FakeOutcomes,
+    closing,
+    connecting,
+    event,
+    frame,
+    reply,
+    scan,
+    types,
+)
 
 
-@pytest.fixture
-def dispatcher(sessions: Sessions, outcomes: FakeOutcomes, clock: Clock) -> Dispatcher:
-    return Dispatcher(sessions, outcomes, "https://api/stage", clock)  # type: ignore[arg-type]
-
-
-def event(connection_id: str, user_id: str | None = None, **rest: Any) -> dict[str, Any]:
-    context: dict[str, Any] = {
-        "connectionId": connection_id,
-        "connectedAt": 1_800_000_000_000,
-        "requestId": "request=",
-        **rest.pop("context", {}),
-    }
-    if user_id:
-        context["authorizer"] = {"principalId": user_id, "userId": user_id}
-    return {"requestContext": context, **rest}
-
-
-def connecting(connection_id: str, user_id: str | None = None, **query: str) -> dict[str, Any]:
-    multi = {name: [value] for name, value in query.items()}
-    rest = {"multiValueQueryStringParameters": multi} if multi else {}
-    return event(connection_id, user_id, **rest)
-
-
-def frame(connection_id: str, user_id: str | None = None, **fields: Any) -> dict[str, Any]:
-    return event(connection_id, user_id, body=json.dumps(fields), isBase64Encoded=False)
-
-
-def reply(answer: dict[str, Any]) -> dict[str, Any]:
-    assert answer["statusCode"] == 200
-    message: dict[str, Any] = json.loads(answer["body"])
-    return message
-
-
-def test_a_bare_connection_costs_nothing(dispatcher: Dispatcher, outcomes: FakeOutcomes) -> None:
+def test_a_bare_connection_leaves_no_record_and_hears_nothing(
+    dispatcher: Dispatcher, outcomes: FakeOutcomes, dynamodb: Any
+) -> None:
     assert dispatcher.connect(connecting("a=")) == {"statusCode": 200}
     assert outcomes.sent == []
+    assert scan(dynamodb, "sessions") == scan(dynamodb, "connections") == []
 
 
 @pytest.mark.parametrize(
@@ -155,18 +122,19 @@ def test_an_event_without_a_body_is_answered_by_an_error(dispatcher: Dispatcher)
 
 
 @pytest.mark.parametrize(
-    ("close_code", "reason"), [(1000, "speakerEnded"), (1001, "speakerLost"), (None, "speakerLost")]
+    ("close_code", "notice"),
+    [(1000, "sessionEnded"), (1001, "sessionInterrupted"), (None, "sessionInterrupted")],
 )
 def test_only_a_close_with_1000_is_the_speakers_own_end(
-    dispatcher: Dispatcher, gateway: FakeGateway, close_code: int | None, reason: str
+    dispatcher: Dispatcher, gateway: FakeGateway, close_code: int | None, notice: str
 ) -> None:
     created = reply(dispatcher.message(frame("a=", "user-1", **CREATE)))
     dispatcher.message(
         frame("b=", action="joinSession", sessionId=created["sessionId"], targetLanguage="es")
     )
-    closing = event("a=", "user-1", context={"disconnectStatusCode": close_code})
-    assert dispatcher.disconnect(closing) == {"statusCode": 200}
-    assert [notice["reason"] for notice in gateway.inbox["b="]] == [reason]
+    assert dispatcher.disconnect(closing("a=", close_code)) == {"statusCode": 200}
+    assert types(gateway.inbox["b="]) == [notice]
+    assert gateway.inbox["b="][0].get("reason", "speakerEnded") == "speakerEnded"
 
 
 @dataclass
@@ -178,10 +146,14 @@ class Broken:
 
 
 def test_what_nobody_foresaw_is_an_internal_error_with_a_stack_trace_in_the_log(
-    outcomes: FakeOutcomes, clock: Clock, capsys: pytest.CaptureFixture[str]
+    rate_limits: RateLimits,
+    outcomes: FakeOutcomes,
+    clock: Clock,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     telemetry.configure("INFO")
-    dispatcher = Dispatcher(Broken(), outcomes, "https://api/stage", clock)  # type: ignore[arg-type]
+    url = "https://api/stage"
+    dispatcher = Dispatcher(Broken(), rate_limits, outcomes, url, clock)  # type: ignore[arg-type]
     error = reply(dispatcher.message(frame("a=", action="heartbeat")))
     assert error["code"] == "INTERNAL_ERROR"
     assert error["temporary"] is True
@@ -193,7 +165,7 @@ def test_what_nobody_foresaw_is_an_internal_error_with_a_stack_trace_in_the_log(
     assert "RuntimeError" in lines[0]["error"]
 
 
-def test_each_event_is_one_line_that_names_nobody(
+def test_each_event_is_one_line_that_names_nobody_and_so_is_a_fan_out(
     dispatcher: Dispatcher, capsys: pytest.CaptureFixture[str]
 ) -> None:
     telemetry.configure("INFO")
@@ -204,9 +176,10 @@ def test_each_event_is_one_line_that_names_nobody(
     out = capsys.readouterr().out
     assert "marked" not in out
     lines = [json.loads(line) for line in out.splitlines()]
-    assert [(line["operation"], line["code"]) for line in lines] == [
+    assert [(line["operation"], line.get("code")) for line in lines] == [
         ("connect", "OK"),
         ("message", "OK"),
         ("message", "INVALID_ACTION"),
+        ("fanOut", None),
         ("disconnect", "OK"),
     ]

@@ -1,102 +1,309 @@
-import json
 import threading
-from collections.abc import Callable
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import pairwise
+from urllib.parse import unquote
 
 import pytest
-from botocore.exceptions import ClientError, EndpointConnectionError
 
-from chalicelib import telemetry
-from chalicelib.gateway import FanOut, Gateway, Gone, Outcomes
+from chalicelib.gateway import (
+    AT_ONCE,
+    THROTTLED_TRIES,
+    FanOut,
+    Gateway,
+    Gone,
+    PostFailed,
+)
+from chalicelib.signed_http import SignedClient
+from chalicelib.signing import Credentials
 
+WAIT_SECONDS = 10
+RETRY_DELAY_SECONDS = 0.004
 
-def aws_error(code: str) -> ClientError:
-    return ClientError({"Error": {"Code": code, "Message": "x"}}, "PostToConnection")
+CLOSE = 0
+HANG = -1
 
 
 @dataclass
-class FakeConnections:
-    """The @connections client: takes posts, or raises what a connection's id stands for."""
+class Connections:
+    """What @connections answers: each connection its statuses one by one, and the last for ever.
 
-    errors: dict[str, Exception] = field(default_factory=dict)
-    before_post: Callable[[], object] = lambda: None
-    posts: list[tuple[str, bytes]] = field(default_factory=list)
+    CLOSE takes the request and closes; HANG answers nothing until the test is over.
+    """
 
-    def post_to_connection(self, *, ConnectionId: str, Data: bytes) -> None:  # noqa: N803
-        self.before_post()
-        if ConnectionId in self.errors:
-            raise self.errors[ConnectionId]
-        self.posts.append((ConnectionId, Data))
+    statuses: dict[str, list[int]] = field(default_factory=dict)
+    asked: list[tuple[str, str, bytes]] = field(default_factory=list)
+    before_answer: Callable[[], object] = lambda: None
+    is_over: threading.Event = field(default_factory=threading.Event)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def ask(self, method: str, connection_id: str, body: bytes) -> int:
+        with self.lock:
+            self.asked.append((method, connection_id, body))
+            statuses = self.statuses.get(connection_id, [200])
+            status = statuses.pop(0) if len(statuses) > 1 else statuses[0]
+        self.before_answer()
+        if status == HANG:
+            self.is_over.wait(WAIT_SECONDS)
+        return status
+
+    def tries(self, connection_id: str) -> int:
+        return Counter(asked for _, asked, _ in self.asked)[connection_id]
 
 
-@pytest.mark.parametrize("code", ["GoneException", "BadRequestException"])
-def test_a_closed_or_impossible_connection_is_gone(code: str) -> None:
-    client: Any = FakeConnections({"a=": aws_error(code)})
-    with pytest.raises(Gone):
-        Gateway(client).post("a=", "{}")
+class Server(ThreadingHTTPServer):
+    request_queue_size = 2 * AT_ONCE
+    daemon_threads = True
+
+    def __init__(self, connections: Connections) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.connections = connections
+
+    def handle_error(self, *_: object) -> None:
+        """A client that had enough may leave."""
 
 
-def test_another_error_of_a_post_is_not_taken_for_gone() -> None:
-    client: Any = FakeConnections({"a=": aws_error("ForbiddenException")})
-    with pytest.raises(ClientError):
-        Gateway(client).post("a=", "{}")
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: Server
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        stage, _, quoted_id = self.path.partition("/@connections/")
+        assert stage == "/local"
+        assert "/" not in quoted_id
+        status = self.server.connections.ask(self.command, unquote(quoted_id), body)
+        if status in (CLOSE, HANG):
+            self.close_connection = True
+            return
+        self.wfile.write(b"HTTP/1.1 %d x\r\nContent-Length: 0\r\n\r\n" % status)
+
+    def do_GET(self) -> None:
+        self.do_POST()
+
+    def log_message(self, *_: object) -> None:
+        pass
 
 
-def test_a_fan_out_reaches_the_rest_and_counts_who_was_not() -> None:
-    client: Any = FakeConnections(
-        {
-            "gone=": aws_error("GoneException"),
-            "slow=": aws_error("LimitExceededException"),
-            "lost=": EndpointConnectionError(endpoint_url="x"),
-        }
+@pytest.fixture
+def connections() -> Connections:
+    return Connections()
+
+
+@pytest.fixture
+def url(connections: Connections) -> Iterator[str]:
+    with Server(connections) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}/local"
+        connections.is_over.set()
+        server.shutdown()
+        thread.join(WAIT_SECONDS)
+
+
+def client_of(url: str) -> SignedClient:
+    return SignedClient(
+        url,
+        "execute-api",
+        "us-east-1",
+        lambda: Credentials("none", "none"),
+        connect_timeout_seconds=WAIT_SECONDS,
+        read_timeout_seconds=WAIT_SECONDS,
     )
-    ids = ["gone=", "a=", "slow=", "b=", "lost="]
-    assert Gateway(client).fan_out(ids, "{}") == FanOut(reached=2, gone=1, failed=2)
-    assert {to for to, _ in client.posts} == {"a=", "b="}
 
 
-def test_a_fan_out_to_nobody_posts_nothing() -> None:
-    client: Any = FakeConnections()
-    assert Gateway(client).fan_out([], "{}") == FanOut(0, 0, 0)
-    assert client.posts == []
+@pytest.fixture
+def client(url: str) -> Iterator[SignedClient]:
+    client = client_of(url)
+    yield client
+    client.close()
 
 
-def test_a_fan_out_posts_side_by_side() -> None:
-    all_under_way = threading.Barrier(8, timeout=10)
-    client: Any = FakeConnections(before_post=all_under_way.wait)
-    assert Gateway(client).fan_out([f"{n}=" for n in range(8)], "{}").reached == 8
+@pytest.fixture
+def gateway(client: SignedClient) -> Gateway:
+    return Gateway(client, retry_delay_seconds=RETRY_DELAY_SECONDS, jitter=lambda: 0)
 
 
-@dataclass
-class FakeLambda:
-    error: Exception | None = None
-    invocations: list[dict[str, Any]] = field(default_factory=list)
-
-    def invoke(self, **parameters: Any) -> None:
-        if self.error:
-            raise self.error
-        self.invocations.append(parameters)
-
-
-def test_an_outcome_is_handed_to_its_function_without_waiting_for_it() -> None:
-    client: Any = FakeLambda()
-    Outcomes(lambda: client, "outcome-function").send("a=", "https://api/stage", '{"type": "x"}')
-    (invocation,) = client.invocations
-    assert invocation["FunctionName"] == "outcome-function"
-    assert invocation["InvocationType"] == "Event"
-    assert json.loads(invocation["Payload"]) == {
-        "connectionId": "a=",
-        "endpointUrl": "https://api/stage",
-        "message": '{"type": "x"}',
-    }
-
-
-def test_an_outcome_that_cannot_be_handed_over_is_logged(
-    capsys: pytest.CaptureFixture[str],
+@pytest.mark.parametrize("status", [410, 400])
+def test_a_closed_or_impossible_connection_is_gone(
+    gateway: Gateway, connections: Connections, status: int
 ) -> None:
-    telemetry.configure("INFO")
-    client: Any = FakeLambda(aws_error("TooManyRequestsException"))
-    Outcomes(lambda: client, "outcome-function").send("a=", "https://api/stage", "{}")
-    line = json.loads(capsys.readouterr().out)
-    assert (line["level"], line["operation"]) == ("ERROR", "outcome.send")
+    connections.statuses["a="] = [status]
+    with pytest.raises(Gone):
+        gateway.post("a=", "{}")
+    assert connections.tries("a=") == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "tries"), [(403, 1), (413, 1), (500, 1), (429, THROTTLED_TRIES)]
+)
+def test_a_post_that_is_not_taken_has_failed_after_as_many_tries_as_make_sense(
+    gateway: Gateway, connections: Connections, status: int, tries: int
+) -> None:
+    connections.statuses["a="] = [status]
+    with pytest.raises(PostFailed) as caught:
+        gateway.post("a=", "{}")
+    assert caught.value.status == status
+    assert connections.tries("a=") == tries
+
+
+def test_a_post_that_may_have_been_taken_is_not_repeated(
+    gateway: Gateway, connections: Connections
+) -> None:
+    connections.statuses["a="] = [CLOSE, 200]
+    with pytest.raises(PostFailed):
+        gateway.post("a=", "{}")
+    assert connections.tries("a=") == 1
+
+
+def test_a_post_that_is_taken_in_the_end_has_not_failed(
+    gateway: Gateway, connections: Connections
+) -> None:
+    connections.statuses["a="] = [429, 200]
+    gateway.post("a=", "{}")
+    assert connections.tries("a=") == 2
+
+
+def test_a_post_names_the_connection_whatever_is_in_its_id(
+    gateway: Gateway, connections: Connections
+) -> None:
+    gateway.post("L0S/+_-ü=", '{"text": "Grüß Gott"}')
+    assert connections.asked == [("POST", "L0S/+_-ü=", '{"text": "Grüß Gott"}'.encode())]
+
+
+def test_a_fan_out_reaches_the_rest_and_tells_who_was_gone_and_counts_the_others(
+    gateway: Gateway, connections: Connections
+) -> None:
+    connections.statuses |= {
+        "gone=": [410],
+        "never=": [400],
+        "full=": [429],
+        "broken=": [500],
+        "lost=": [CLOSE],
+        "forbidden=": [403],
+        "busy=": [429, 429, 200],
+    }
+    ids = [*connections.statuses, "a=", "b="]
+    assert gateway.fan_out(ids, "{}") == FanOut(
+        reached=3, gone=frozenset({"gone=", "never="}), failed=4
+    )
+
+
+def test_a_fan_out_to_nobody_posts_nothing(gateway: Gateway, connections: Connections) -> None:
+    assert gateway.fan_out([], "{}") == FanOut(0, frozenset(), 0)
+    assert connections.asked == []
+
+
+def test_a_fan_out_posts_once_to_each(gateway: Gateway, connections: Connections) -> None:
+    ids = [f"{n}=" for n in range(3 * AT_ONCE)]
+    assert gateway.fan_out([*ids, *ids], "{}").reached == len(ids)
+    assert Counter(connections.asked) == Counter(("POST", to, b"{}") for to in ids)
+
+
+def test_a_fan_out_posts_side_by_side(gateway: Gateway, connections: Connections) -> None:
+    connections.before_answer = threading.Barrier(AT_ONCE, timeout=WAIT_SECONDS).wait
+    assert gateway.fan_out([f"{n}=" for n in range(AT_ONCE)], "{}").reached == AT_ONCE
+
+
+def test_who_hangs_holds_up_nobody_else_and_has_failed_at_the_time_limit(
+    client: SignedClient, connections: Connections
+) -> None:
+    hanging = ["x=", "y=", "z="]
+    connections.statuses |= {to: [HANG] for to in hanging}
+    others = [f"{n}=" for n in range(12)]
+    fan_out = Gateway(client, at_once=4).fan_out([*hanging, *others], "{}", time_limit_seconds=0.3)
+    assert fan_out == FanOut(reached=len(others), gone=frozenset(), failed=len(hanging))
+    assert fan_out.duration_ms >= 300
+
+
+def test_nobody_is_asked_any_more_after_the_time_limit(
+    client: SignedClient, connections: Connections
+) -> None:
+    ids = [f"{n}=" for n in range(12)]
+    connections.statuses |= {to: [HANG] for to in ids}
+    gateway = Gateway(client, at_once=4)
+    assert gateway.fan_out(ids, "{}", time_limit_seconds=0.1).failed == len(ids)
+    assert gateway.fan_out(["late="], "{}", time_limit_seconds=0).failed == 1
+    assert len(connections.asked) <= 4
+
+
+def test_who_is_to_be_tried_again_waits_until_all_were_tried(
+    client: SignedClient, connections: Connections
+) -> None:
+    throttled = ["x=", "y=", "z="]
+    connections.statuses |= {to: [429, 200] for to in throttled}
+    others = [f"{n}=" for n in range(27)]
+    gateway = Gateway(client, at_once=4, retry_delay_seconds=0)
+    assert gateway.fan_out([*throttled, *others], "{}").reached == 30
+    asked = [asked for _, asked, _ in connections.asked]
+    first_repeat = next(n for n, again in enumerate(asked) if again in asked[:n])
+    # A first try that is under way may be heard of after a second one.
+    assert first_repeat > 30 - 4
+
+
+def test_waits_before_another_try_grow_and_end_with_the_time_limit(
+    client: SignedClient, connections: Connections
+) -> None:
+    connections.statuses["full="] = [429]
+    at: list[float] = []
+    connections.before_answer = lambda: at.append(time.monotonic())
+    gateway = Gateway(client, retry_delay_seconds=0.02, jitter=lambda: 0)
+    assert gateway.fan_out(["full="], "{}", time_limit_seconds=0.1).failed == 1
+    waits = [after - before for before, after in pairwise(at)]
+    assert len(waits) == 2
+    assert waits[0] >= 0.02
+    assert waits[1] >= 0.04
+
+
+def test_waits_are_up_to_a_half_shorter_at_random(
+    client: SignedClient, connections: Connections
+) -> None:
+    connections.statuses["a="] = [429, 200]
+    gateway = Gateway(client, retry_delay_seconds=0.1, jitter=lambda: 1)
+    assert gateway.fan_out(["a="], "{}", time_limit_seconds=0.09).reached == 1
+
+
+def test_nobody_is_reached_where_nothing_listens(connections: Connections) -> None:
+    with Server(connections) as server:
+        url = f"http://127.0.0.1:{server.server_port}/local"
+    gateway = Gateway(client_of(url), retry_delay_seconds=RETRY_DELAY_SECONDS)
+    assert gateway.fan_out(["a=", "b="], "{}") == FanOut(0, frozenset(), failed=2)
+    assert gateway.is_open("a=") is None
+
+
+@pytest.mark.parametrize(
+    ("statuses", "is_open"),
+    [
+        ([200], True),
+        ([410], False),
+        ([400], False),
+        ([403], None),
+        ([500], None),
+        ([CLOSE], None),
+        ([429, 200], True),
+        ([CLOSE, 410], False),
+    ],
+)
+def test_a_connection_is_open_or_not_or_it_cannot_be_told(
+    gateway: Gateway, connections: Connections, statuses: list[int], is_open: bool | None
+) -> None:
+    connections.statuses["a="] = statuses
+    assert gateway.is_open("a=") is is_open
+    assert {method for method, _, _ in connections.asked} == {"GET"}
+
+
+def test_only_those_are_found_gone_of_whom_it_can_be_told(
+    gateway: Gateway, connections: Connections
+) -> None:
+    connections.statuses |= {
+        "gone=": [410],
+        "never=": [400],
+        "broken=": [500],
+        "hanging=": [HANG],
+    }
+    ids = [*connections.statuses, "open="]
+    assert gateway.find_gone(ids, time_limit_seconds=0.1) == {"gone=", "never="}
+    assert gateway.find_gone([]) == set()

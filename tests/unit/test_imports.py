@@ -12,24 +12,39 @@ ALLOWED: dict[str, set[str]] = {
     "settings": set(),
     "session_ids": set(),
     "languages": set(),
+    "signing": set(),
     "models": {"errors"},
     "telemetry": {"errors"},
+    "resilience": {"errors", "telemetry"},
+    "signed_http": {"signing"},
+    "light_dynamodb": {"errors", "signed_http"},
     "protocol": {"errors", "languages", "models", "session_ids"},
     "auth": {"telemetry"},
-    "store": {"errors", "models"},
-    "gateway": {"telemetry"},
-    "sessions": {"errors", "gateway", "models", "protocol", "store"},
-    "dispatch": {"errors", "gateway", "models", "protocol", "sessions", "telemetry"},
+    "rate_limits": {"errors", "settings", "telemetry"},
+    "store": {"errors", "models", "resilience"},
+    "gateway": {"signed_http"},
+    "outcomes": {"telemetry"},
+    "lifecycle": {"gateway", "models", "protocol", "store", "telemetry"},
+    "sweep": {"lifecycle", "models", "store", "telemetry"},
+    "sessions": {
+        *("errors", "gateway", "lifecycle", "models", "protocol", "rate_limits", "store"),
+    },
+    "dispatch": {
+        *("errors", "models", "outcomes", "protocol", "rate_limits", "resilience"),
+        *("sessions", "telemetry"),
+    },
     "wiring": {
-        *("auth", "dispatch", "gateway", "session_ids", "sessions"),
-        *("settings", "store", "telemetry"),
+        *("auth", "dispatch", "gateway", "lifecycle", "light_dynamodb", "outcomes"),
+        *("rate_limits", "resilience", "session_ids", "sessions", "settings", "signing"),
+        *("signed_http", "store", "sweep", "telemetry"),
     },
 }
 OUTSIDE: dict[str, set[str]] = {
     "auth": {"jwt"},
-    "store": {"botocore", "mypy_boto3_dynamodb"},
-    "gateway": {"botocore", "mypy_boto3_apigatewaymanagementapi", "mypy_boto3_lambda"},
-    "wiring": {"boto3", "botocore", "mypy_boto3_lambda"},
+    "resilience": {"botocore"},
+    "store": {"mypy_boto3_dynamodb"},
+    "outcomes": {"botocore", "mypy_boto3_lambda"},
+    "wiring": {"boto3", "botocore", "mypy_boto3_dynamodb", "mypy_boto3_lambda"},
 }
 MODULES = sorted(path.stem for path in Path("chalicelib").glob("[!_]*.py"))
 
@@ -69,6 +84,9 @@ def test_the_authorizer_starts_without_boto3() -> None:
         "_HANDLER": "app.authorizer",
         "COGNITO_USER_POOL_ID": "us-east-1_pool",
         "COGNITO_CLIENT_ID": "client",
+        "RATE_LIMITS_TABLE": "limits",
+        "HASH_KEY": "key",
+        "AWS_REGION": "us-east-1",
         "AWS_ENDPOINT_URL": "http://127.0.0.1:9",
         "LOG_LEVEL": "ERROR",
     }

@@ -1,5 +1,6 @@
 import botocore.session
 import pytest
+from botocore.model import StringShape
 
 from chalicelib import languages
 
@@ -52,7 +53,9 @@ def test_the_table_has_the_75_languages_of_translate_and_24_with_a_voice() -> No
 def test_the_table_names_every_language_of_polly_with_a_neural_voice() -> None:
     # botocore is pinned: a language that Polly adds shows here when the pin moves.
     model = botocore.session.get_session().get_service_model("polly")
-    of_polly = set(model.shape_for("LanguageCode").enum)
+    shape = model.shape_for("LanguageCode")
+    assert isinstance(shape, StringShape)
+    of_polly = set(shape.enum)
     named = {code for voices in languages.NEURAL_VOICES.values() for code in voices}
 
     assert named == of_polly - STANDARD_VOICES_ONLY - LEFT_OUT

@@ -22,9 +22,19 @@ from chalicelib.protocol import (
     GetSessionStatus,
     Heartbeat,
     JoinSession,
+    PauseSession,
+    RefreshListener,
+    RefreshSpeaker,
+    ResumeSession,
 )
 
 JOIN = {"action": "joinSession", "sessionId": "golden-eagle-427", "targetLanguage": "es"}
+REFRESH_SPEAKER = {
+    "action": "refreshConnection",
+    "sessionId": "golden-eagle-427",
+    "role": "speaker",
+}
+REFRESH_LISTENER = {**REFRESH_SPEAKER, "role": "listener", "targetLanguage": "es"}
 
 
 def parse(text: str) -> protocol.Command:
@@ -93,6 +103,52 @@ def test_a_missing_parameter_is_refused_by_its_name(field: str) -> None:
     with pytest.raises(InvalidParameters) as refusal:
         parse(json.dumps({name: value for name, value in JOIN.items() if name != field}))
     assert refusal.value.field == field
+
+
+@pytest.mark.parametrize("field", ["sessionId", "role", "targetLanguage"])
+def test_a_refresh_without_what_it_needs_is_refused_by_its_name(field: str) -> None:
+    with pytest.raises(InvalidParameters) as refusal:
+        parse(
+            json.dumps({name: REFRESH_LISTENER[name] for name in REFRESH_LISTENER.keys() - {field}})
+        )
+    assert refusal.value.field == field
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("role", "Speaker"),
+        ("role", "anyone"),
+        ("role", ""),
+        ("role", None),
+        ("connectionId", ""),
+        ("connectionId", 7),
+        ("connectionId", None),
+        ("connectionId", "x" * 129),
+        ("inviteCode", 7),
+    ],
+)
+def test_a_parameter_of_a_refresh_that_makes_no_sense_is_refused_by_its_name(
+    field: str, value: Any
+) -> None:
+    with pytest.raises(InvalidParameters) as refusal:
+        parse(json.dumps({**REFRESH_LISTENER, field: value}))
+    assert refusal.value.field == field
+
+
+def test_a_refresh_needs_a_session_id_and_a_language_that_exist() -> None:
+    with pytest.raises(InvalidSessionId):
+        parse(json.dumps({**REFRESH_SPEAKER, "sessionId": "x"}))
+    with pytest.raises(UnsupportedLanguage):
+        parse(json.dumps({**REFRESH_LISTENER, "targetLanguage": "xx"}))
+
+
+@pytest.mark.parametrize(
+    "action", ["pauseSession", "resumeSession", "endSession", "getSessionStatus"]
+)
+def test_a_session_that_a_command_names_to_be_safe_must_look_like_one(action: str) -> None:
+    with pytest.raises(InvalidSessionId):
+        parse(json.dumps({"action": action, "sessionId": "x"}))
 
 
 def test_a_parameter_given_twice_in_a_frame_is_refused() -> None:
@@ -179,7 +235,17 @@ def test_a_request_id_is_carried_by_the_outcome() -> None:
         ({"action": "heartbeat"}, Heartbeat()),
         ({"action": "changeLanguage", "targetLanguage": "fr-CA"}, ChangeLanguage("fr-CA", None)),
         ({"action": "getSessionStatus"}, GetSessionStatus(None)),
+        ({"action": "pauseSession"}, PauseSession(None)),
+        ({"action": "pauseSession", "sessionId": "A B 100"}, PauseSession("a-b-100")),
+        ({"action": "resumeSession"}, ResumeSession(None)),
         ({"action": "endSession", "sessionId": "A B 100"}, EndSession("a-b-100")),
+        (REFRESH_SPEAKER, RefreshSpeaker("golden-eagle-427")),
+        ({**REFRESH_SPEAKER, "targetLanguage": "xx"}, RefreshSpeaker("golden-eagle-427")),
+        (REFRESH_LISTENER, RefreshListener("golden-eagle-427", "es", None, None)),
+        (
+            {**REFRESH_LISTENER, "connectionId": "L0SM9cOFvHcCIhw=", "inviteCode": "abc"},
+            RefreshListener("golden-eagle-427", "es", "L0SM9cOFvHcCIhw=", "abc"),
+        ),
     ],
 )
 def test_a_frame_becomes_its_command(fields: dict[str, Any], command: protocol.Command) -> None:
@@ -190,15 +256,19 @@ def test_a_connect_url_without_an_action_carries_no_command() -> None:
     assert protocol.parse_connect_command(protocol.read_query({"token": ["t"]})) is None
 
 
-@pytest.mark.parametrize("action", ["", "heartbeat", "endSession", "changeLanguage", "fly"])
-def test_only_creating_and_joining_can_stand_in_a_connect_url(action: str) -> None:
+@pytest.mark.parametrize(
+    "action",
+    ["", "heartbeat", "endSession", "pauseSession", "resumeSession", "changeLanguage", "fly"],
+)
+def test_only_creating_joining_and_refreshing_can_stand_in_a_connect_url(action: str) -> None:
     with pytest.raises(InvalidAction):
         protocol.parse_connect_command(protocol.read_query({"action": [action]}))
 
 
-def test_a_connect_url_and_a_frame_give_the_same_command() -> None:
-    query = {name: [value] for name, value in JOIN.items()}
-    assert protocol.parse_connect_command(protocol.read_query(query)) == parse(json.dumps(JOIN))
+@pytest.mark.parametrize("fields", [JOIN, REFRESH_SPEAKER, REFRESH_LISTENER])
+def test_a_connect_url_and_a_frame_give_the_same_command(fields: dict[str, str]) -> None:
+    query = {name: [value] for name, value in fields.items()}
+    assert protocol.parse_connect_command(protocol.read_query(query)) == parse(json.dumps(fields))
 
 
 @pytest.mark.parametrize(

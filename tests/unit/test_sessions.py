@@ -14,7 +14,8 @@ from chalicelib.errors import (
     SessionNotFound,
     Unauthorized,
 )
-from chalicelib.models import Caller, QualityTier
+from chalicelib.gateway import PostFailed
+from chalicelib.models import Caller, Connection, EndReason, QualityTier
 from chalicelib.protocol import (
     ChangeLanguage,
     CreateSession,
@@ -23,8 +24,9 @@ from chalicelib.protocol import (
     JoinSession,
 )
 from chalicelib.sessions import Sessions
-from chalicelib.store import Store
-from tests.unit.fakes import Clock, FakeGateway, listener, scan
+from chalicelib.store import Listing, Store
+from chalicelib.sweep import Sweep
+from tests.unit.fakes import Clock, FailingStore, FakeGateway, listener, scan
 
 CREATE = CreateSession("en", QualityTier.STANDARD)
 STATUS = GetSessionStatus(None)
@@ -33,12 +35,6 @@ END = EndSession(None)
 
 def join(sessions: Sessions, number: int, session_id: str, language: str = "es") -> dict[str, Any]:
     return sessions.join(listener(number), JoinSession(session_id, language, None))
-
-
-@pytest.fixture
-def session_id(sessions: Sessions, speaker: Caller) -> str:
-    created = sessions.create(speaker, CREATE)
-    return str(created["sessionId"])
 
 
 def test_creating_without_a_token_is_unauthorized(sessions: Sessions, dynamodb: Any) -> None:
@@ -146,11 +142,13 @@ def test_a_session_that_ends_during_a_join_leaves_no_place_taken(
     sessions: Sessions, session_id: str, store: Store, dynamodb: Any, speaker: Caller
 ) -> None:
     class EndsBeforeThePlaceIsTaken(Store):
-        def put_connection(self, connection: Any) -> bool:
-            self.mark_ended(session_id, speaker.connection_id)
+        def put_connection(self, connection: Connection) -> Connection | None:
+            self.claim_end(session_id, EndReason.SPEAKER_ENDED, speaker.connection_id)
             return super().put_connection(connection)
 
-    racing = EndsBeforeThePlaceIsTaken(dynamodb, "sessions", "connections", sessions.clock)
+    racing = EndsBeforeThePlaceIsTaken(
+        dynamodb, dynamodb, "sessions", "connections", sessions.clock
+    )
     with pytest.raises(SessionNotFound):
         join(replace(sessions, store=racing), 1, session_id)
     assert store.find_connection(listener(1).connection_id) is None
@@ -163,14 +161,14 @@ def test_leaving_twice_counts_out_once(
     join(sessions, 1, session_id)
     join(sessions, 2, session_id)
     for _ in range(2):
-        sessions.leave(listener(number).connection_id, cleanly=True)
+        sessions.lifecycle.leave(listener(number).connection_id, cleanly=True)
     assert sessions.get_status(speaker, STATUS)["listenerCount"] == 1
 
 
 def test_a_connection_without_a_session_leaves_quietly(
     sessions: Sessions, gateway: FakeGateway
 ) -> None:
-    sessions.leave("nobody=", cleanly=True)
+    sessions.lifecycle.leave("nobody=", cleanly=True)
     assert gateway.inbox == {}
 
 
@@ -246,42 +244,80 @@ def test_one_speaker_cannot_name_anothers_session(
     assert sessions.get_status(speaker, GetSessionStatus(session_id))["status"] == "active"
 
 
-def test_ending_tells_each_listener_once_and_leaves_nothing(
-    sessions: Sessions, session_id: str, speaker: Caller, gateway: FakeGateway, dynamodb: Any
+def test_ending_tells_each_listener_once_and_leaves_the_session_to_a_sweep(
+    sessions: Sessions,
+    session_id: str,
+    speaker: Caller,
+    gateway: FakeGateway,
+    dynamodb: Any,
+    clock: Clock,
+    sweep: Sweep,
 ) -> None:
     join(sessions, 1, session_id)
     join(sessions, 2, session_id)
     gateway.closed.add(listener(2).connection_id)
 
     ended = sessions.end(speaker, END)
-    sessions.leave(speaker.connection_id, cleanly=True)
+    sessions.lifecycle.leave(speaker.connection_id, cleanly=True)
 
     notice = {"type": "sessionEnded", "sessionId": session_id, "reason": "speakerEnded"}
     assert ended == notice
     assert gateway.inbox == {
         listener(1).connection_id: [{**notice, "timestamp": 1_800_000_000_000}]
     }
-    assert scan(dynamodb, "sessions") == scan(dynamodb, "connections") == []
+    assert scan(dynamodb, "connections") == []
+    assert [item["status"]["S"] for item in scan(dynamodb, "sessions")] == ["ended"]
     with pytest.raises(SessionNotFound):
         join(sessions, 3, session_id)
 
+    clock.now += 34
+    sweep.run()
+    assert len(scan(dynamodb, "sessions")) == 1
+    clock.now += 1
+    sweep.run()
+    assert scan(dynamodb, "sessions") == scan(dynamodb, "connections") == []
+    assert len(gateway.inbox[listener(1).connection_id]) == 1
 
-@pytest.mark.parametrize(("cleanly", "reason"), [(True, "speakerEnded"), (False, "speakerLost")])
-def test_the_end_of_the_speakers_connection_ends_the_session(
+
+@pytest.mark.parametrize(
+    ("cleanly", "reasons"), [(True, ["speakerEnded"]), (False, [None, "speakerLost"])]
+)
+def test_the_end_of_the_speakers_connection_ends_the_session_at_once_or_after_the_grace(
     sessions: Sessions,
     session_id: str,
     speaker: Caller,
     gateway: FakeGateway,
     dynamodb: Any,
+    clock: Clock,
+    sweep: Sweep,
     cleanly: bool,
-    reason: str,
+    reasons: list[str | None],
 ) -> None:
     join(sessions, 1, session_id)
     for _ in range(2):
-        sessions.leave(speaker.connection_id, cleanly=cleanly)
+        sessions.lifecycle.leave(speaker.connection_id, cleanly=cleanly)
+    clock.now += 60
+    sweep.run()
+    clock.now += 35
+    sweep.run()
     notices = gateway.inbox[listener(1).connection_id]
-    assert [notice["reason"] for notice in notices] == [reason]
+    assert [notice.get("reason") for notice in notices] == reasons
     assert scan(dynamodb, "sessions") == scan(dynamodb, "connections") == []
+
+
+def test_whoever_has_left_keeps_a_record_of_no_language_until_the_session_ends(
+    sessions: Sessions, session_id: str, speaker: Caller, dynamodb: Any
+) -> None:
+    join(sessions, 1, session_id)
+    sessions.lifecycle.leave(listener(1).connection_id, cleanly=True)
+    languages = {
+        item["connectionId"]["S"]: item.get("targetLanguage")
+        for item in scan(dynamodb, "connections")
+    }
+    assert languages == {"listener-1=": {"S": "~"}, "speaker=": None}
+    assert sessions.get_status(speaker, STATUS)["languages"] == {}
+    sessions.end(speaker, END)
+    assert scan(dynamodb, "connections") == []
 
 
 def test_a_listener_may_join_another_session_once_his_has_ended(
@@ -299,9 +335,10 @@ def test_a_heartbeat_names_the_session_and_tells_the_speaker_the_count(
     join(sessions, 1, session_id)
     clock.now += 90.5
     ack = {"type": "heartbeatAck", "connectedSeconds": 90, "heartbeatSeconds": 30}
-    assert sessions.heartbeat(listener(9)) == ack
-    assert sessions.heartbeat(listener(1)) == {**ack, "sessionId": session_id}
-    assert sessions.heartbeat(speaker) == {**ack, "sessionId": session_id, "listenerCount": 1}
+    assert sessions.heartbeat(listener(9)) == (ack, [])
+    assert sessions.heartbeat(listener(1)) == ({**ack, "sessionId": session_id}, [])
+    in_session = {"sessionId": session_id, "listenerCount": 1}
+    assert sessions.heartbeat(speaker) == ({**ack, **in_session}, [])
 
 
 def test_a_speakers_heartbeat_keeps_the_session_from_expiring(
@@ -317,7 +354,7 @@ def test_a_heartbeat_does_not_wake_an_expired_session(
     sessions: Sessions, session_id: str, speaker: Caller, clock: Clock
 ) -> None:
     clock.now += 7201
-    assert "sessionId" not in sessions.heartbeat(speaker)
+    assert "sessionId" not in sessions.heartbeat(speaker)[0]
     with pytest.raises(SessionNotFound):
         join(sessions, 1, session_id)
 
@@ -327,7 +364,7 @@ def test_an_expired_connection_is_treated_as_gone(
 ) -> None:
     join(sessions, 1, session_id)
     clock.now += 7800
-    assert "sessionId" not in sessions.heartbeat(listener(1))
+    assert "sessionId" not in sessions.heartbeat(listener(1))[0]
 
 
 def test_an_outcome_waits_for_its_connection_to_open(
@@ -338,12 +375,45 @@ def test_an_outcome_waits_for_its_connection_to_open(
 
     def sleep(seconds: float) -> None:
         waits.append(seconds)
-        if len(waits) == 3:
+        if len(waits) == 4:
             gateway.closed.clear()
 
-    assert sessions.deliver_outcome("new=", '{"type": "sessionJoined"}', sleep)
+    assert sessions.deliver("new=", ['{"type": "sessionJoined"}'], sleep=sleep)
     assert gateway.inbox == {"new=": [{"type": "sessionJoined"}]}
-    assert len(waits) == 3
+    assert len(waits) == 4  # the first is the delay that was asked for
+
+
+def test_messages_are_delivered_in_order_and_no_sooner_than_asked(
+    sessions: Sessions, gateway: FakeGateway
+) -> None:
+    waits: list[float] = []
+    assert sessions.deliver("a=", ['{"type": "1"}', '{"type": "2"}'], 50, sleep=waits.append)
+    assert [message["type"] for message in gateway.inbox["a="]] == ["1", "2"]
+    assert waits == [0.05]
+
+
+def test_a_message_that_may_have_come_undoes_nothing(
+    sessions: Sessions, session_id: str, speaker: Caller
+) -> None:
+    class Failing(FakeGateway):
+        def post(self, connection_id: str, text: str) -> None:
+            raise PostFailed(500)
+
+    join(sessions, 1, session_id)
+    failing: Any = Failing()
+    unlucky = replace(sessions, lifecycle=replace(sessions.lifecycle, gateway=failing))
+    assert unlucky.deliver(listener(1).connection_id, ["{}"], sleep=lambda _: None)
+    assert sessions.get_status(speaker, STATUS)["listenerCount"] == 1
+
+
+def test_an_outcome_for_a_speaker_who_never_opens_interrupts_the_session(
+    sessions: Sessions, session_id: str, speaker: Caller, gateway: FakeGateway
+) -> None:
+    join(sessions, 1, session_id)
+    gateway.closed.add(speaker.connection_id)
+    assert not sessions.deliver(speaker.connection_id, ["{}"], sleep=lambda _: None)
+    (notice,) = gateway.inbox[listener(1).connection_id]
+    assert notice["type"] == "sessionInterrupted"
 
 
 def test_an_outcome_for_a_connection_that_never_opens_undoes_the_join(
@@ -352,27 +422,16 @@ def test_an_outcome_for_a_connection_that_never_opens_undoes_the_join(
     join(sessions, 1, session_id)
     gateway.closed.add(listener(1).connection_id)
     waits: list[float] = []
-    assert not sessions.deliver_outcome(listener(1).connection_id, "{}", waits.append)
+    assert not sessions.deliver(listener(1).connection_id, ["{}"], sleep=waits.append)
     assert sum(waits) == pytest.approx(3.17)
     assert sessions.get_status(speaker, STATUS)["listenerCount"] == 0
-
-
-class FailingStore(Store):
-    """A store that is out of reach for one of its methods."""
-
-    failing = ""
-
-    def __getattribute__(self, name: str) -> Any:
-        if name == object.__getattribute__(self, "failing"):
-            raise ServiceUnavailable("busy", retry_after_seconds=2)
-        return object.__getattribute__(self, name)
 
 
 @pytest.mark.parametrize("failing", ["put_connection", "find_session"])
 def test_a_join_that_cannot_be_finished_is_undone(
     sessions: Sessions, session_id: str, speaker: Caller, dynamodb: Any, failing: str
 ) -> None:
-    store = FailingStore(dynamodb, "sessions", "connections", sessions.clock)
+    store = FailingStore(dynamodb, dynamodb, "sessions", "connections", sessions.clock)
     store.failing = failing
     with pytest.raises(ServiceUnavailable):
         join(replace(sessions, store=store), 1, session_id)
@@ -380,11 +439,74 @@ def test_a_join_that_cannot_be_finished_is_undone(
     assert len(scan(dynamodb, "connections")) == 1
 
 
+def test_a_join_given_again_that_cannot_be_finished_takes_nothing_from_who_is_in(
+    sessions: Sessions, session_id: str, speaker: Caller, dynamodb: Any, clock: Clock
+) -> None:
+    store = FailingStore(dynamodb, dynamodb, "sessions", "connections", sessions.clock)
+    store.failing = "put_connection"
+    join(sessions, 1, session_id)
+    clock.now += 0.001
+    with pytest.raises(ServiceUnavailable):
+        join(replace(sessions, store=store), 1, session_id)
+    assert sessions.heartbeat(listener(1))[0]["sessionId"] == session_id
+    assert sessions.get_status(speaker, STATUS)["listenerCount"] == 1
+
+
 def test_a_session_that_cannot_be_finished_is_undone(
     sessions: Sessions, speaker: Caller, dynamodb: Any
 ) -> None:
-    store = FailingStore(dynamodb, "sessions", "connections", sessions.clock)
+    store = FailingStore(dynamodb, dynamodb, "sessions", "connections", sessions.clock)
     store.failing = "put_connection"
     with pytest.raises(ServiceUnavailable):
         replace(sessions, store=store).create(speaker, CREATE)
     assert scan(dynamodb, "sessions") == scan(dynamodb, "connections") == []
+
+
+def test_a_join_that_could_not_be_finished_may_be_tried_again_on_the_same_connection(
+    sessions: Sessions, session_id: str, dynamodb: Any
+) -> None:
+    store = FailingStore(dynamodb, dynamodb, "sessions", "connections", sessions.clock)
+    store.failing = "find_session"
+    with pytest.raises(ServiceUnavailable):
+        join(replace(sessions, store=store), 1, session_id)
+    assert join(sessions, 1, session_id)["type"] == "sessionJoined"
+
+
+def test_a_join_that_came_too_late_leaves_the_connection_free_for_another_session(
+    sessions: Sessions, session_id: str, dynamodb: Any, speaker: Caller
+) -> None:
+    class EndsBeforeThePlaceIsTaken(Store):
+        def put_connection(self, connection: Connection) -> Connection | None:
+            self.claim_end(session_id, EndReason.SPEAKER_ENDED, speaker.connection_id)
+            return super().put_connection(connection)
+
+    racing = EndsBeforeThePlaceIsTaken(
+        dynamodb, dynamodb, "sessions", "connections", sessions.clock
+    )
+    with pytest.raises(SessionNotFound):
+        join(replace(sessions, store=racing), 1, session_id)
+    other = sessions.create(replace(speaker, connection_id="other="), CREATE)
+    assert join(sessions, 1, other["sessionId"])["type"] == "sessionJoined"
+
+
+def test_an_end_that_is_finished_late_does_not_touch_who_has_joined_another_session_since(
+    sessions: Sessions, session_id: str, speaker: Caller, gateway: FakeGateway, dynamodb: Any
+) -> None:
+    class ListsWhatWas(Store):
+        """As a sweep does that read the index just before the end."""
+
+        def list_connections(self, session_id: str) -> Listing:
+            return Listing(frozenset({listener(1).connection_id}), frozenset())
+
+    join(sessions, 1, session_id)
+    sessions.end(speaker, END)
+    other = sessions.create(replace(speaker, connection_id="other="), CREATE)["sessionId"]
+    join(sessions, 1, other)
+
+    (ended,) = (each for each in sessions.store.scan_sessions(None, 9)[0] if each.end_reason)
+    late = ListsWhatWas(dynamodb, dynamodb, "sessions", "connections", sessions.clock)
+    replace(sessions.lifecycle, store=late).finish_end(ended)
+
+    notices = gateway.inbox[listener(1).connection_id]
+    assert [notice["sessionId"] for notice in notices] == [session_id]
+    assert sessions.heartbeat(listener(1))[0]["sessionId"] == other

@@ -1,5 +1,6 @@
 """What only the store knows: paging, batches, and DynamoDB's failures."""
 
+from dataclasses import replace
 from typing import Any
 
 import boto3
@@ -8,15 +9,26 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from chalicelib.errors import ServiceUnavailable
-from chalicelib.models import Connection, Role
-from chalicelib.store import Store
+from chalicelib.models import Caller, Connection, EndReason, Role
+from chalicelib.resilience import Guard
+from chalicelib.store import HandOver, Store
 from tests.unit.fakes import Clock, scan
 
-END = 1_800_007_200
+NOW = 1_800_000_000
+NOW_MS = NOW * 1000
 
 
 def seat(number: int, language: str = "es") -> Connection:
-    return Connection(f"listener-{number}=", "golden-eagle-427", Role.LISTENER, END, language)
+    return Connection(f"listener-{number}=", "golden-eagle-427", Role.LISTENER, NOW_MS, language)
+
+
+def quick(clock: Clock) -> Guard:
+    """A guard whose naps turn the clock."""
+
+    def sleep(seconds: float) -> None:
+        clock.now += seconds
+
+    return Guard("store", clock, sleep)
 
 
 def failing(code: str, status: int = 400) -> Any:
@@ -37,7 +49,8 @@ def failing(code: str, status: int = 400) -> Any:
 def test_a_throttled_or_failing_dynamodb_is_unavailable_for_now(
     code: str, dynamodb: Any, clock: Clock
 ) -> None:
-    store = Store(failing(code), "sessions", "connections", clock)
+    client = failing(code)
+    store = Store(client, client, "sessions", "connections", clock, quick(clock))
     with pytest.raises(ServiceUnavailable) as refusal:
         store.find_session("golden-eagle-427")
     assert refusal.value.retry_after_seconds == 2
@@ -55,12 +68,14 @@ def test_a_dynamodb_that_does_not_answer_is_unavailable_for_now(clock: Clock) ->
         config=Config(connect_timeout=1, retries={"total_max_attempts": 1}),
     )
     with pytest.raises(ServiceUnavailable):
-        Store(unreachable, "sessions", "connections", clock).put_connection(seat(1))
+        Store(unreachable, unreachable, "sessions", "connections", clock).put_connection(seat(1))
 
 
 def test_an_error_of_our_own_making_is_not_hidden(dynamodb: Any, clock: Clock) -> None:
+    broken = failing("ValidationException")
+    store = Store(broken, broken, "sessions", "connections", clock)
     with pytest.raises(ClientError):
-        Store(failing("ValidationException"), "sessions", "connections", clock).find_connection("a")
+        store.find_connection("a")
 
 
 def test_listing_reads_to_the_last_page(store: Store, dynamodb: Any) -> None:
@@ -83,46 +98,39 @@ def test_listing_reads_to_the_last_page(store: Store, dynamodb: Any) -> None:
     assert pages == 3
 
 
-def test_deleting_many_takes_25_to_a_request(store: Store, dynamodb: Any) -> None:
+def test_deleting_many_takes_100_to_a_transaction(store: Store, dynamodb: Any) -> None:
     requests = 0
 
     def count_request(**_: Any) -> None:
         nonlocal requests
         requests += 1
 
-    dynamodb.meta.events.register("after-call.dynamodb.BatchWriteItem", count_request)
-    for number in range(51):
+    for number in range(201):
         store.put_connection(seat(number))
-    store.delete_connections(store.list_listener_ids("golden-eagle-427"))
+    ids = store.list_listener_ids("golden-eagle-427")
+    dynamodb.meta.events.register("after-call.dynamodb.TransactWriteItems", count_request)
+    store.delete_connections("golden-eagle-427", ids)
     assert scan(dynamodb, "connections") == []
     assert requests == 3
 
 
-def test_what_a_batch_leaves_undone_is_asked_for_again(store: Store, dynamodb: Any) -> None:
+def test_deleting_many_spares_who_is_in_another_session_by_now(store: Store, dynamodb: Any) -> None:
+    elsewhere = replace(seat(2), session_id="golden-eagle-428")
     store.put_connection(seat(1))
-    held_back: list[Any] = []
-
-    def hold_back_once(parsed: dict[str, Any], **_: Any) -> None:
-        if not held_back:
-            held_back.append(
-                {"connections": [{"DeleteRequest": {"Key": {"connectionId": {"S": "b="}}}}]}
-            )
-            parsed["UnprocessedItems"] = held_back[0]
-
-    store.put_connection(Connection("b=", "golden-eagle-427", Role.LISTENER, END, "es"))
-    dynamodb.meta.events.register("after-call.dynamodb.BatchWriteItem", hold_back_once)
-    store.delete_connections(["listener-1="])
-    assert held_back
-    assert scan(dynamodb, "connections") == []
+    store.put_connection(elsewhere)
+    ids = {"listener-1=", "listener-2=", "listener-3="}
+    assert store.take_connections("golden-eagle-428", ids) == {"listener-2="}
+    store.put_connection(elsewhere)
+    store.delete_connections("golden-eagle-427", ids)
+    assert store.find_connection("listener-1=") is None
+    assert store.find_connection("listener-2=") == elsewhere
 
 
-def test_an_end_is_claimed_once(store: Store, sessions: Any, speaker: Any) -> None:
-    from tests.unit.test_sessions import CREATE
-
-    session_id = sessions.create(speaker, CREATE)["sessionId"]
-    assert not store.mark_ended(session_id, "somebody-else=")
-    assert store.mark_ended(session_id, speaker.connection_id)
-    assert not store.mark_ended(session_id, speaker.connection_id)
+def test_an_end_is_claimed_once(store: Store, session_id: str, speaker: Caller) -> None:
+    reason = EndReason.SPEAKER_ENDED
+    assert not store.claim_end(session_id, reason, "somebody-else=")
+    assert store.claim_end(session_id, reason, speaker.connection_id)
+    assert not store.claim_end(session_id, reason, speaker.connection_id)
 
 
 def test_a_language_is_changed_only_in_the_session_it_was_asked_for(store: Store) -> None:
@@ -130,3 +138,140 @@ def test_a_language_is_changed_only_in_the_session_it_was_asked_for(store: Store
     assert not store.set_language("listener-1=", "golden-eagle-428", "de")
     assert not store.set_language("listener-2=", "golden-eagle-427", "de")
     assert store.count_listeners_by_language("golden-eagle-427") == {"es": 1}
+
+
+def cancelled(client: Any, *reasons: dict[str, Any]) -> Exception:
+    response = {
+        "Error": {"Code": "TransactionCanceledException", "Message": "x"},
+        "CancellationReasons": list(reasons),
+    }
+    error: Exception = client.exceptions.TransactionCanceledException(response, "x")
+    return error
+
+
+def fail_first_transaction(client: Any, *reasons: dict[str, Any]) -> None:
+    pending = [cancelled(client, *reasons)]
+
+    def fail_once(**_: Any) -> None:
+        if pending:
+            raise pending.pop()
+
+    client.meta.events.register("before-call.dynamodb.TransactWriteItems", fail_once)
+
+
+FAILED = {"Code": "ConditionalCheckFailed"}
+CONFLICT = {"Code": "TransactionConflict"}
+
+
+def test_a_hand_over_in_anothers_way_is_tried_again(store: Store, dynamodb: Any) -> None:
+    store.put_connection(seat(1))
+    fail_first_transaction(dynamodb, CONFLICT, {"Code": "None"})
+    assert store.hand_over("listener-1=", seat(2)) == HandOver(is_done=True)
+
+
+def test_a_hand_over_that_was_done_before_is_seen_although_another_was_in_the_way(
+    store: Store, dynamodb: Any
+) -> None:
+    store.put_connection(seat(2))
+    held = scan(dynamodb, "connections")[0]
+    fail_first_transaction(dynamodb, CONFLICT, {**FAILED, "Item": held})
+    assert store.hand_over("listener-1=", seat(2)) == HandOver(is_done=False, new=seat(2))
+
+
+def test_a_hand_over_shows_both_records_as_they_are(store: Store) -> None:
+    store.put_connection(seat(1))
+    store.hand_over("listener-1=", seat(2, "fr"))
+    again = store.hand_over("listener-1=", seat(2, "de"))
+    gone = replace(seat(1), target_language=None, is_present=False, superseded_by="listener-2=")
+    assert again == HandOver(is_done=False, old=gone, new=seat(2, "fr"))
+
+
+def test_a_record_of_another_session_or_a_speaker_hands_nothing_over(store: Store) -> None:
+    speaker = Connection("speaker=", "golden-eagle-427", Role.SPEAKER, NOW_MS)
+    elsewhere = replace(seat(1), session_id="golden-eagle-428")
+    for old in (speaker, elsewhere):
+        store.put_connection(old)
+        tried = store.hand_over(old.connection_id, seat(2))
+        assert tried == HandOver(is_done=False, old=old)
+        assert store.find_connection(old.connection_id) == old
+    assert store.find_connection("listener-2=") is None
+
+
+def test_of_many_only_those_present_are_taken_and_by_one_caller(store: Store) -> None:
+    for number in range(4):
+        store.put_connection(seat(number))
+    store.close_connection("listener-1=")
+    ids = {f"listener-{number}=" for number in range(5)}
+    assert store.take_connections("golden-eagle-427", ids) == {
+        "listener-0=",
+        "listener-2=",
+        "listener-3=",
+    }
+    assert store.take_connections("golden-eagle-427", ids) == set()
+    assert store.take_connections("golden-eagle-427", set()) == set()
+
+
+def test_those_that_another_had_in_his_way_are_taken_in_the_end(
+    store: Store, dynamodb: Any
+) -> None:
+    for number in (1, 2):
+        store.put_connection(seat(number))
+    fail_first_transaction(dynamodb, CONFLICT, {"Code": "None"}, FAILED)
+    ids = {"listener-1=", "listener-2=", "listener-3="}
+    assert store.take_connections("golden-eagle-427", ids) == {"listener-1=", "listener-2="}
+
+
+def test_no_more_are_counted_out_than_are_counted(store: Store, session_id: str) -> None:
+    store.count_in(session_id, None, 3)
+    assert not store.count_out(session_id, 2)
+    assert store.count_out(session_id)
+    assert not store.count_out(session_id)
+    assert not store.count_out("golden-eagle-999")
+
+
+def test_who_has_left_is_closed_once_and_no_longer_found(store: Store) -> None:
+    store.put_connection(seat(1))
+    assert store.close_connection("listener-1=") == seat(1)
+    assert store.close_connection("listener-1=") is None
+    assert store.find_connection("listener-1=") is None
+    assert store.list_listener_ids("golden-eagle-427") == []
+    assert store.list_connections("golden-eagle-427").gone == {"listener-1="}
+
+
+def test_a_connection_that_may_still_be_opening_is_not_closed_as_settled(
+    store: Store, clock: Clock
+) -> None:
+    store.put_connection(seat(1))
+    clock.now += 34
+    assert store.close_connection("listener-1=", if_settled=True) is None
+    clock.now += 1
+    assert store.close_connection("listener-1=", if_settled=True) == seat(1)
+
+
+def test_an_interruption_begins_once_and_for_the_current_speaker_only(
+    store: Store, session_id: str, clock: Clock
+) -> None:
+    ends_at_ms = int(clock() * 1000) + 60_000
+    assert not store.interrupt_session(session_id, "somebody-else=", ends_at_ms)
+    assert store.interrupt_session(session_id, "speaker=", ends_at_ms)
+    assert not store.interrupt_session(session_id, "speaker=", ends_at_ms + 1)
+    session = store.find_session(session_id)
+    assert session is not None
+    assert session.grace_ends_at_ms == ends_at_ms
+
+
+def test_nothing_moves_the_end_of_a_session_but_its_current_speaker(
+    store: Store, session_id: str
+) -> None:
+    assert store.extend_session(session_id, "somebody-else=", NOW + 9) is None
+    assert store.extend_session("golden-eagle-999", "speaker=", NOW + 9) is None
+
+
+def test_a_session_is_kept_for_a_day_after_its_end_for_the_sweep_to_tell_of_it(
+    store: Store, session_id: str, dynamodb: Any
+) -> None:
+    (item,) = scan(dynamodb, "sessions")
+    assert int(item["ttl"]["N"]) - int(item["expiresAt"]["N"]) == 24 * 3600
+    store.extend_session(session_id, "speaker=", NOW + 9000)
+    (item,) = scan(dynamodb, "sessions")
+    assert item["ttl"] == {"N": str(NOW + 9000 + 24 * 3600)}

@@ -62,7 +62,7 @@ locals {
   duration_share = 0.8
 
   # What the application asks of DynamoDB, which measures these two by operation.
-  table_operations = ["BatchWriteItem", "DeleteItem", "GetItem", "PutItem", "Query", "UpdateItem"]
+  table_operations = ["DeleteItem", "GetItem", "PutItem", "Query", "Scan", "TransactWriteItems", "UpdateItem"]
 
   function_alarms = merge([
     for name, function in var.functions : {
@@ -160,6 +160,25 @@ resource "aws_cloudwatch_metric_alarm" "this" {
   comparison_operator = "GreaterThanThreshold"
   threshold           = each.value.threshold
   treat_missing_data  = "notBreaching"
+  alarm_actions       = [aws_sns_topic.this.arn]
+  ok_actions          = [aws_sns_topic.this.arn]
+}
+
+# Where nothing runs, Lambda counts nothing, so here a gap is what is looked for.
+resource "aws_cloudwatch_metric_alarm" "stopped" {
+  for_each = { for name, function in var.functions : name => function if function.is_scheduled }
+
+  alarm_name          = "${var.name_prefix}-${each.key}-stopped"
+  alarm_description   = "The function ${each.key} has not run for 10 minutes, though its schedule says once a minute: what only it sets right stays wrong."
+  namespace           = "AWS/Lambda"
+  metric_name         = "Invocations"
+  dimensions          = { FunctionName = each.value.name }
+  statistic           = "Sum"
+  period              = local.period_seconds
+  evaluation_periods  = 2
+  comparison_operator = "LessThanThreshold"
+  threshold           = 1
+  treat_missing_data  = "breaching"
   alarm_actions       = [aws_sns_topic.this.arn]
   ok_actions          = [aws_sns_topic.this.arn]
 }

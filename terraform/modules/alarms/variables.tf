@@ -29,6 +29,10 @@ variable "tables" {
 }
 
 variable "functions" {
-  description = "The deployed name of each function and the time it has, in seconds, by its name in app.py."
-  type        = map(object({ name = string, timeout_seconds = number }))
+  description = "The deployed name of each function, the time it has, in seconds, and whether a schedule runs it, by its name in app.py."
+  type = map(object({
+    name            = string
+    timeout_seconds = number
+    is_scheduled    = bool
+  }))
 }

@@ -1,6 +1,7 @@
 # Terraform merges this file into chalice.tf.json. Chalice 1.34 pins Terraform below 1.4 and the
-# provider below 5, gives $connect no authorizer and no route a response, and its deployment never
-# changes. Source: "Override Files", Terraform language; aws/chalice issues 1457, 1874, 2066.
+# provider below 5, gives $connect no authorizer and no route a response, its deployment never
+# changes, and a schedule's rule has the same name in every stage. Source: "Override Files",
+# Terraform language; aws/chalice issues 1457, 1874, 2066.
 
 terraform {
   required_version = ">= 1.11"
@@ -20,7 +21,7 @@ resource "aws_lambda_function" "authorizer" {
   reserved_concurrent_executions = var.functions["authorizer"].reserved_concurrency
 
   environment {
-    variables = local.cognito_environment
+    variables = local.authorizer_environment
   }
 
   logging_config {
@@ -111,6 +112,31 @@ resource "aws_lambda_function" "outcome" {
   tracing_config {
     mode = var.tracing ? "Active" : "PassThrough"
   }
+}
+
+resource "aws_lambda_function" "sweep" {
+  role                           = aws_iam_role.this["sweep"].arn
+  memory_size                    = var.functions["sweep"].memory_mb
+  timeout                        = var.functions["sweep"].timeout_seconds
+  reserved_concurrent_executions = var.functions["sweep"].reserved_concurrency
+
+  environment {
+    variables = local.session_environment
+  }
+
+  logging_config {
+    log_format = "Text"
+    log_group  = aws_cloudwatch_log_group.this["sweep"].name
+  }
+
+  tracing_config {
+    mode = var.tracing ? "Active" : "PassThrough"
+  }
+}
+
+resource "aws_cloudwatch_event_rule" "sweep-event" {
+  name        = "${local.prefix}-sweep-event"
+  description = "Sets right once a minute, in stage ${var.stage}, what no event has set right."
 }
 
 resource "aws_apigatewayv2_route" "websocket_connect_route" {

@@ -3,39 +3,46 @@
 locals {
   sessions    = var.tables["sessions"].arn
   connections = var.tables["connections"].arn
+  rate_limits = var.tables["rate_limits"].arn
   index       = "${local.connections}/index/sessionId-targetLanguage-index"
   post        = "${local.execution_arn}/${var.stage}/POST/@connections/*"
+  get         = "${local.execution_arn}/${var.stage}/GET/@connections/*"
 
-  # Ending a session, which a frame or the speaker's own end may do.
-  end_session = [
-    { actions = ["dynamodb:UpdateItem", "dynamodb:DeleteItem"], resource = local.sessions },
-    { actions = ["dynamodb:DeleteItem", "dynamodb:BatchWriteItem"], resource = local.connections },
+  # Counting what may not be done too often.
+  count = [{ actions = ["dynamodb:UpdateItem"], resource = local.rate_limits }]
+
+  # Telling listeners something, and taking out those who turn out to be gone.
+  tell = [
+    { actions = ["dynamodb:UpdateItem"], resource = local.sessions },
+    { actions = ["dynamodb:UpdateItem"], resource = local.connections },
     { actions = ["dynamodb:Query"], resource = local.index },
     { actions = ["execute-api:ManageConnections"], resource = local.post },
   ]
 
+  # Coming into a session, as whoever, and being taken out again where that fails half-way; a
+  # connection's record is looked at for who may. DynamoDB knows no action for a transaction: it
+  # takes those of its items. Source: "Amazon DynamoDB Transactions: How it works" (IAM).
+  come_in = [
+    { actions = ["dynamodb:PutItem", "dynamodb:GetItem", "dynamodb:DeleteItem"], resource = local.sessions },
+    { actions = ["dynamodb:PutItem", "dynamodb:GetItem", "dynamodb:DeleteItem"], resource = local.connections },
+    { actions = ["lambda:InvokeFunction"], resource = "${local.lambda_arn}:${local.outcome_name}" },
+  ]
+
   permissions = {
-    authorizer = []
-    connect = [
+    authorizer = local.count
+    connect    = concat(local.count, local.tell, local.come_in)
+    # It may end a session, too, which takes no more.
+    message    = concat(local.count, local.tell, local.come_in)
+    disconnect = concat(local.tell, [{ actions = ["dynamodb:DeleteItem"], resource = local.connections }])
+    outcome    = local.tell
+    sweep = concat(local.tell, [
       {
-        actions  = ["dynamodb:PutItem", "dynamodb:GetItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"]
+        actions  = ["dynamodb:Scan", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:DeleteItem"]
         resource = local.sessions
       },
-      {
-        actions  = ["dynamodb:PutItem", "dynamodb:GetItem", "dynamodb:DeleteItem"]
-        resource = local.connections
-      },
-      { actions = ["lambda:InvokeFunction"], resource = "${local.lambda_arn}:${local.outcome_name}" },
-    ]
-    message = concat(local.end_session, [
-      { actions = ["dynamodb:PutItem", "dynamodb:GetItem"], resource = local.sessions },
-      {
-        actions  = ["dynamodb:PutItem", "dynamodb:GetItem", "dynamodb:UpdateItem"]
-        resource = local.connections
-      },
+      { actions = ["dynamodb:GetItem", "dynamodb:DeleteItem"], resource = local.connections },
+      { actions = ["execute-api:ManageConnections"], resource = local.get },
     ])
-    disconnect = local.end_session
-    outcome    = local.end_session
   }
 }
 

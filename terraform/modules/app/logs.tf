@@ -1,6 +1,6 @@
 # Before the functions' first invocation, so that Lambda does not make them without retention.
 resource "aws_cloudwatch_log_group" "this" {
-  for_each = toset(["authorizer", "connect", "message", "disconnect", "outcome"])
+  for_each = toset(["authorizer", "connect", "message", "disconnect", "outcome", "sweep"])
 
   name              = "/aws/lambda/${local.prefix}-${each.key}"
   retention_in_days = var.log_retention_days

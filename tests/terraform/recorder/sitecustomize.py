@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 # The functions' processes inherit the path and are left alone.
-if any("from ministack.app import main" in argument for argument in sys.orig_argv):
+if any("from ministack import app" in argument for argument in sys.orig_argv):
     from ministack.core import iam_evaluator
     from ministack.core.responses import get_account_id
 

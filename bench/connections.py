@@ -1,0 +1,69 @@
+"""A stand-in for @connections that takes every post after some time, in a process of its own.
+
+`python -m bench.connections MILLISECONDS` says `ready: http://127.0.0.1:PORT/local`, and answers
+each request with 200, that long after it came. It looks at nothing, so as to have done at once.
+"""
+
+import asyncio
+import signal
+import sys
+
+BACKLOG = 4096
+
+# With headers such as API Gateway sends, for the clients to read.
+_ANSWER = (
+    b"HTTP/1.1 200 OK\r\nDate: Sat, 21 Nov 2026 12:00:00 GMT\r\nContent-Type: application/json\r\n"
+    b"Content-Length: 0\r\nConnection: keep-alive\r\n"
+    b"x-amzn-RequestId: 0f9e2e63-8b5f-4b39-9d2c-6d1d5c0b1a11\r\n"
+    b"x-amz-apigw-id: L0SM9cOFvHcCIhw=\r\n\r\n"
+)
+_HEAD_END = b"\r\n\r\n"
+_LENGTH = b"content-length:"
+
+
+async def main(latency_seconds: float) -> None:
+    """Serve until SIGTERM or SIGINT."""
+    loop = asyncio.get_running_loop()
+    is_interrupted = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, is_interrupted.set)
+    server = await loop.create_server(
+        lambda: Answerer(latency_seconds), "127.0.0.1", 0, backlog=BACKLOG
+    )
+    port = server.sockets[0].getsockname()[1]
+    print(f"ready: http://127.0.0.1:{port}/local", flush=True)
+    await is_interrupted.wait()
+
+
+class Answerer(asyncio.Protocol):
+    """One connection, whose client waits for each answer before it asks again."""
+
+    def __init__(self, latency_seconds: float) -> None:
+        self._latency_seconds = latency_seconds
+        self._received = b""
+        self._transport: asyncio.Transport
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        self._received += data
+        head, end, body = self._received.partition(_HEAD_END)
+        if not end or len(body) < _body_bytes(head.lower()):
+            return
+        self._received = b""
+        if self._latency_seconds:
+            loop = asyncio.get_running_loop()
+            loop.call_later(self._latency_seconds, self._transport.write, _ANSWER)
+        else:
+            self._transport.write(_ANSWER)
+
+
+def _body_bytes(head: bytes) -> int:
+    _, _, rest = head.partition(_LENGTH)
+    return int(rest.partition(b"\r\n")[0] or 0)
+
+
+if __name__ == "__main__":
+    asyncio.run(main(int(sys.argv[1]) / 1000))

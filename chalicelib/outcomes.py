@@ -1,0 +1,48 @@
+"""Messages that a function cannot send itself, because they have to come after its own answer.
+
+A post made inside $connect answers 410, and one made by a message's function would come before the
+message's answer. So a function of its own sends them, invoked asynchronously.
+Source: "How do I troubleshoot 410 Gone errors", AWS Knowledge Center.
+"""
+
+import json
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import ClientError, HTTPClientError
+from botocore.exceptions import ConnectionError as BotoConnectionError
+
+from chalicelib import telemetry
+
+if TYPE_CHECKING:
+    from mypy_boto3_lambda import LambdaClient
+
+
+class Outcomes:
+    def __init__(self, client: "Callable[[], LambdaClient]", function_name: str) -> None:
+        """`client` is asked for when there is something to send: most events have nothing."""
+        self._client = client
+        self._function_name = function_name
+
+    def send(
+        self, connection_id: str, endpoint_url: str, texts: Sequence[str], delay_ms: int = 0
+    ) -> None:
+        """Ask for messages to be sent, in order, the first no sooner than in `delay_ms`.
+
+        If that fails it is logged, and nobody else need know: the answer to the client's next
+        heartbeat names its session, and what followed this one follows that one, too.
+        """
+        event = {
+            "connectionId": connection_id,
+            "endpointUrl": endpoint_url,
+            "messages": list(texts),
+            "delayMs": delay_ms,
+        }
+        try:
+            self._client().invoke(
+                FunctionName=self._function_name,
+                InvocationType="Event",
+                Payload=json.dumps(event),
+            )
+        except (ClientError, BotoConnectionError, HTTPClientError):
+            telemetry.log_failure("outcome.send")

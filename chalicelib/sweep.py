@@ -1,0 +1,218 @@
+"""The sweep: what sets right, once a minute, whatever no event has set right.
+
+$disconnect may never come, a function may break off between two writes, a session may just run out.
+A sweep looks at every session in turn. It may be repeated, and two may be at work at once: all
+that it does is a conditional write, or does no harm twice. A session that fails is logged and left
+to the next sweep.
+"""
+
+import time
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from typing import Final
+
+from chalicelib import telemetry
+from chalicelib.lifecycle import Lifecycle
+from chalicelib.models import (
+    IN_FLIGHT_SECONDS,
+    CountNote,
+    EndReason,
+    Session,
+    SessionStatus,
+    count_to_mend,
+)
+from chalicelib.store import Store, SweepCursor
+
+INTERVAL_SECONDS: Final = 60
+"""How often a sweep begins. Source: "Rate expressions", Amazon EventBridge User Guide (no less)."""
+
+WORK_SECONDS: Final = 40
+"""How long a sweep goes on to new sessions. The next one begins with what is left."""
+
+PAGE_SESSIONS: Final = 50
+SESSION_THREADS: Final = 8
+"""Sessions looked at side by side: a look is mostly waiting for DynamoDB and API Gateway."""
+
+LONGEST_NAP_SECONDS: Final = 0.25
+"""Between two looks at the clock, which may run faster than time on a developer's machine."""
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """What a sweep found and did at one session."""
+
+    is_active: bool = False
+    listeners: int = 0
+    removed: int = 0
+    mended: int = 0
+    has_ended: bool = False
+    has_failed: bool = False
+
+
+@dataclass(slots=True)
+class Report:
+    """What a sweep found and did.
+
+    `active_sessions` and `listeners` are of all sessions once `is_complete`; a sweep that ran out
+    of time hands them on to the next.
+    """
+
+    active_sessions: int = 0
+    listeners: int = 0
+    visited: int = 0
+    ended: int = 0
+    removed: int = 0
+    mended: int = 0
+    failed: int = 0
+    is_complete: bool = False
+
+    def add(self, visits: Iterable[Visit]) -> None:
+        for visit in visits:
+            self.visited += 1
+            self.active_sessions += visit.is_active
+            self.listeners += visit.listeners
+            self.ended += visit.has_ended
+            self.removed += visit.removed
+            self.mended += visit.mended
+            self.failed += visit.has_failed
+
+
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    lifecycle: Lifecycle
+    max_listeners: int
+    clock: Callable[[], float]
+    stopwatch: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], None] = time.sleep
+    page_sessions: int = PAGE_SESSIONS
+    session_threads: int = SESSION_THREADS
+
+    @property
+    def store(self) -> Store:
+        return self.lifecycle.store
+
+    def run(self) -> Report:
+        """Look at all sessions, or at as many as there is time for.
+
+        Bounded in memory by a page of sessions, and in time by WORK_SECONDS and by the wait for
+        graces that end before the next sweep begins: their sessions end in time.
+
+        Raises: ServiceUnavailable if the sessions cannot be read.
+        """
+        stop_at = self.stopwatch() + WORK_SECONDS
+        cursor = self.store.find_sweep_cursor()
+        is_stored = cursor.after_session_id is not None
+        report = Report(cursor.active_sessions, cursor.listeners)
+        graces: list[tuple[int, str]] = []
+        with ThreadPoolExecutor(self.session_threads) as pool:
+            while not report.is_complete and self.stopwatch() < stop_at:
+                sessions, last = self.store.scan_sessions(
+                    cursor.after_session_id, self.page_sessions
+                )
+                graces += self._graces(sessions)
+                report.add(pool.map(self._visit_safely, sessions))
+                report.is_complete = last is None
+                cursor = SweepCursor(last, report.active_sessions, report.listeners)
+                if is_stored or not report.is_complete:
+                    self.store.put_sweep_cursor(cursor)
+                    is_stored = not report.is_complete
+        self._end_as_graces_end(sorted(graces), report)
+        telemetry.log_counts("sweep", **asdict(report))
+        return report
+
+    def _graces(self, sessions: Iterable[Session]) -> list[tuple[int, str]]:
+        """List when graces end, and whose, that end before the next sweep begins."""
+        now_ms = self.clock() * 1000
+        return [
+            (session.grace_ends_at_ms, session.session_id)
+            for session in sessions
+            if session.grace_ends_at_ms is not None
+            and session.status is not SessionStatus.ENDED
+            and 0 < session.grace_ends_at_ms - now_ms <= INTERVAL_SECONDS * 1000
+        ]
+
+    def _end_as_graces_end(self, graces: Iterable[tuple[int, str]], report: Report) -> None:
+        for ends_at_ms, session_id in graces:
+            while (remaining_seconds := ends_at_ms / 1000 - self.clock()) > 0:
+                self.sleep(min(remaining_seconds, LONGEST_NAP_SECONDS))
+            try:
+                report.ended += self.lifecycle.end_in_time(session_id, EndReason.SPEAKER_LOST)
+            except Exception:
+                telemetry.log_failure("sweep")
+                report.failed += 1
+
+    def _visit_safely(self, session: Session) -> Visit:
+        try:
+            return self._visit(session)
+        except Exception:
+            telemetry.log_failure("sweep")
+            return Visit(has_failed=True)
+
+    def _visit(self, session: Session) -> Visit:
+        now = self.clock()
+        if session.status is SessionStatus.ENDED:
+            self._finish_end(session, now)
+            return Visit()
+        if session.is_expired(now):
+            has_ended = self.lifecycle.end_in_time(session.session_id, EndReason.EXPIRED)
+            return Visit(has_ended=has_ended)
+        if session.is_speaker_lost(now):
+            has_ended = self.lifecycle.end_in_time(session.session_id, EndReason.SPEAKER_LOST)
+            return Visit(has_ended=has_ended)
+        if session.grace_ends_at_ms is None and self._is_speaker_gone(session, now):
+            self._interrupt(session)
+        return self._look_at_listeners(session, now)
+
+    def _finish_end(self, session: Session, now: float) -> None:
+        """Go on with an end that was broken off, and remove the session once all has settled."""
+        is_done = self.lifecycle.finish_end(session)
+        ended_seconds_ago = now - (session.ended_at_ms or 0) / 1000
+        if is_done and ended_seconds_ago >= IN_FLIGHT_SECONDS:
+            self.store.delete_session(session.session_id)
+
+    def _is_speaker_gone(self, session: Session, now: float) -> bool:
+        speaker = self.store.find_connection(session.speaker_connection_id)
+        if speaker is None or speaker.session_id != session.session_id:
+            # Its record is put a moment after the session itself.
+            return now - session.created_at_ms / 1000 >= IN_FLIGHT_SECONDS
+        if not speaker.is_settled(now):
+            return False
+        return self.lifecycle.gateway.is_open(speaker.connection_id) is False
+
+    def _interrupt(self, session: Session) -> None:
+        """Do what $disconnect should have done, or what it did not come to do."""
+        self.lifecycle.leave(session.speaker_connection_id, cleanly=False)
+        self.lifecycle.interrupt(session.session_id, session.speaker_connection_id)
+
+    def _look_at_listeners(self, session: Session, now: float) -> Visit:
+        listener_ids = self.store.list_listener_ids(session.session_id)
+        gone = self.lifecycle.gateway.find_gone(listener_ids)
+        removed = self.lifecycle.remove_gone(session.session_id, gone)
+        changes = session.changes + (removed > 0)
+        mended = self._set_count_right(session, len(listener_ids), changes, now)
+        return Visit(
+            is_active=True,
+            listeners=len(listener_ids) - removed,
+            removed=removed,
+            mended=abs(mended),
+        )
+
+    def _set_count_right(self, session: Session, listed: int, changes: int, now: float) -> int:
+        """Mend a count that two sweeps found off; note one that the first finds.
+
+        `changes` is what the session's must still be: nobody else has come or gone. Returns by how
+        much it was mended.
+        """
+        too_many = count_to_mend(session, listed, now)
+        if too_many:
+            is_mended = self.store.mend_count(
+                session.session_id, changes, too_many, self.max_listeners
+            )
+            return too_many if is_mended else 0
+        drift = session.listener_count - listed
+        note = session.count_note
+        noted = note.drift if note and note.changes == changes else 0
+        if drift != noted and drift * noted <= 0:
+            self.store.note_count(session.session_id, CountNote(changes, drift, int(now * 1000)))
+        return 0

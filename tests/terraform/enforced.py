@@ -1,0 +1,208 @@
+"""A stack on an emulator that enforces IAM: what its functions call, and what they may call.
+
+With AUTH=true ministack runs each function as its role, and refuses what the role does not allow.
+"""
+
+import json
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from devserver import aws
+from scripts.emulate import Emulation, apply, emulator_environment, prepare
+
+Call = tuple[str, str, str]
+"""A function's name, an action, and the ARN of a resource; in a policy it may hold a *."""
+
+PREFIX: Final = "broadcast-sessions-local-"
+FUNCTIONS: Final = {
+    "authorizer": "authorizer",
+    "connect": "websocket_connect",
+    "message": "websocket_message",
+    "disconnect": "websocket_disconnect",
+    "outcome": "outcome",
+    "sweep": "sweep",
+}
+"""Chalice's names of them, by those in app.py, which are their roles' too."""
+
+GRACE_SECONDS: Final = 10
+"""Long enough to come back in time on a busy machine; a sweep waits for graces to end."""
+
+SETTINGS: Final = {
+    "LOG_LEVEL": "WARNING",
+    "SPEAKER_GRACE_SECONDS": str(GRACE_SECONDS),
+    # All come from one address, and as fast as they can.
+    "RATE_LIMIT_CONNECTION_ATTEMPTS_PER_MIN": "1000",
+    "RATE_LIMIT_LISTENER_JOINS_PER_MIN": "1000",
+}
+
+SCHEDULED: Final = {
+    "version": "0",
+    "id": "an-event",
+    "detail-type": "Scheduled Event",
+    "source": "aws.events",
+    "account": "000000000000",
+    "time": "2026-01-01T00:00:00Z",
+    "region": "us-east-1",
+    "resources": [f"arn:aws:events:us-east-1:000000000000:rule/{PREFIX}sweep-event"],
+    "detail": {},
+}
+"""Source: "Scheduled event", Amazon EventBridge User Guide."""
+
+
+@dataclass(frozen=True)
+class Enforced:
+    """A stack on an emulator that enforces IAM, records calls, and throttles if it is told."""
+
+    stack: Emulation
+    recorded: Path
+    throttled: Path
+
+    def arn(self, resource: str) -> str:
+        """Turn a table's name in the schema, or what a permission is called by, into its ARN."""
+        account = "us-east-1:000000000000"
+        api = f"arn:aws:execute-api:{account}:{self.stack.outputs['api_id']}/local"
+        return {
+            "outcome": f"arn:aws:lambda:{account}:function:{PREFIX}outcome",
+            "index": f"{self.table('connections')}/index/sessionId-targetLanguage-index",
+            "post": f"{api}/POST/@connections/*",
+            "get": f"{api}/GET/@connections/*",
+        }.get(resource) or self.table(resource)
+
+    def table(self, name: str) -> str:
+        table_name = self.stack.outputs["table_names"][name]
+        return f"arn:aws:dynamodb:us-east-1:000000000000:table/{table_name}"
+
+    def calls(self) -> set[Call]:
+        """Return what the functions have called so far."""
+        lines = [json.loads(line) for line in self.recorded.read_text().splitlines()]
+        return {(role.removeprefix(PREFIX), action, arn) for role, action, arn in lines}
+
+    def allowed(self) -> set[Call]:
+        """Return what the roles in the account allow."""
+        return {
+            (function, action, resource)
+            for function in FUNCTIONS
+            for statement in self.policy(function)["Statement"]
+            for action in _listed(statement["Action"])
+            for resource in _listed(statement["Resource"])
+        }
+
+    def policy(self, function: str) -> dict[str, Any]:
+        held = self.client("iam").get_role_policy(**_policy_name(function))
+        document: dict[str, Any] = held["PolicyDocument"]
+        return document
+
+    @contextmanager
+    def without(self, function: str, action: str, resource: str) -> Iterator[None]:
+        """Take one permission away from a function's role, and give it back."""
+        whole = self.policy(function)
+        short = json.loads(json.dumps(whole))
+        (statement,) = (
+            statement
+            for statement in short["Statement"]
+            if action in _listed(statement["Action"])
+            and self.arn(resource) in _listed(statement["Resource"])
+        )
+        statement["Action"] = [it for it in _listed(statement["Action"]) if it != action]
+        if not statement["Action"]:
+            short["Statement"].remove(statement)
+        self.put_policy(function, short)
+        try:
+            yield
+        finally:
+            self.put_policy(function, whole)
+
+    def put_policy(self, function: str, document: dict[str, Any]) -> None:
+        name = _policy_name(function)
+        self.client("iam").put_role_policy(**name, PolicyDocument=json.dumps(document))
+
+    @contextmanager
+    def throttling(self, function: str, action: str, resource: str) -> Iterator[None]:
+        """Have DynamoDB throttle one call of one function."""
+        self.throttled.write_text(json.dumps([[PREFIX + function, action, self.arn(resource)]]))
+        try:
+            yield
+        finally:
+            self.throttled.unlink()
+
+    def invoke(self, function: str, event: Mapping[str, Any]) -> Any:
+        """Run a function as API Gateway or a schedule would, and return what it returns."""
+        answer = self.client("lambda").invoke(
+            FunctionName=PREFIX + FUNCTIONS[function], Payload=json.dumps(event)
+        )
+        said = json.load(answer["Payload"])
+        assert "FunctionError" not in answer, said
+        return said
+
+    def context(self, connection_id: str, seconds_ago: float = 0, **more: Any) -> dict[str, Any]:
+        """Return what API Gateway says of a connection that was opened so long ago."""
+        return {
+            "apiId": self.stack.outputs["api_id"],
+            "stage": self.stack.stage,
+            "domainName": "the-api.example.com",
+            "connectionId": connection_id,
+            "connectedAt": int((time.time() - seconds_ago) * 1000),
+            "identity": {"sourceIp": "127.0.0.1"},
+            "requestId": "a-request",
+            **more,
+        }
+
+    @contextmanager
+    def handler(self, function: str, handler: str) -> Iterator[None]:
+        """Have another handler run, as that function."""
+        self._set_handler(function, handler)
+        try:
+            yield
+        finally:
+            self._set_handler(function, f"app.{function}")
+
+    def _set_handler(self, function: str, handler: str) -> None:
+        self.client("lambda").update_function_configuration(
+            FunctionName=PREFIX + FUNCTIONS[function], Handler=handler
+        )
+
+    @property
+    def callback_url(self) -> str:
+        """Return where the @connections are."""
+        return f"http{self.stack.url.removeprefix('ws')}"
+
+    def client(self, service: str) -> Any:
+        return aws.client(service, self.stack.endpoint_url)
+
+
+def _policy_name(function: str) -> dict[str, str]:
+    return {"RoleName": PREFIX + function, "PolicyName": "what-it-does"}
+
+
+def _listed(value: str | list[str]) -> list[str]:
+    return [value] if isinstance(value, str) else value
+
+
+@contextmanager
+def enforced_stack(scratch: Path) -> Iterator[Enforced]:
+    """Apply the stack to an account that enforces IAM; no sweep runs in it but those it is told.
+
+    Raises: EmulateError.
+    """
+    recorded, throttled = scratch / "recorded", scratch / "throttled"
+    recorded.touch()
+    settings = {
+        "AUTH": "true",
+        # Whoever has these is root: Terraform and the tests.
+        "AWS_ACCESS_KEY_ID": "local",
+        "AWS_SECRET_ACCESS_KEY": "local",
+        "AWS_SESSION_TOKEN": "",
+        "PYTHONPATH": str(Path(__file__).parent / "recorder"),
+        "RECORDED_CALLS": str(recorded),
+        "THROTTLED_CALLS": str(throttled),
+    }
+    with aws.ministack(**settings) as endpoint_url:
+        environment = emulator_environment(endpoint_url)
+        folder = prepare(scratch, environment)
+        enforced = Enforced(apply(folder, environment, settings=SETTINGS), recorded, throttled)
+        enforced.client("events").disable_rule(Name=f"{PREFIX}sweep-event")
+        yield enforced

@@ -1,0 +1,329 @@
+"""A speaker's connection that drops, a pause, and what the others hear of it."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from chalicelib import protocol
+from chalicelib.dispatch import Dispatcher
+from chalicelib.models import SessionStatus
+from chalicelib.store import Store
+from chalicelib.sweep import Sweep
+from tests.unit.fakes import (
+    CREATE,
+    Clock,
+    FakeGateway,
+    Wire,
+    closing,
+    frame,
+    reply,
+    scan,
+    types,
+)
+
+NOW_MS = 1_800_000_000_000
+
+Give = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture
+def give(dispatcher: Dispatcher) -> Give:
+    """Give a command by a frame, a speaker's with the token of user-1."""
+
+    def give(connection_id: str, action: str, **fields: str) -> dict[str, Any]:
+        user_id = "user-1" if connection_id.startswith("speaker") else None
+        return reply(dispatcher.message(frame(connection_id, user_id, action=action, **fields)))
+
+    return give
+
+
+@pytest.fixture
+def refresh(session_id: str) -> dict[str, str]:
+    return {"action": "refreshConnection", "sessionId": session_id, "role": "speaker"}
+
+
+@pytest.fixture
+def listening(give: Give, session_id: str) -> str:
+    give("b=", "joinSession", sessionId=session_id, targetLanguage="es")
+    return "b="
+
+
+@pytest.fixture
+def dropped(dispatcher: Dispatcher, listening: str) -> str:
+    """The session's speaker, whose connection is lost."""
+    dispatcher.disconnect(closing("speaker=", 1006))
+    return "speaker="
+
+
+# Interruptions
+
+
+@pytest.mark.usefixtures("dropped")
+def test_after_the_grace_nobody_comes_in_even_before_a_sweep(
+    wire: Wire, session_id: str, refresh: dict[str, str], clock: Clock, gateway: FakeGateway
+) -> None:
+    clock.now += 60
+    into = {"sessionId": session_id, "targetLanguage": "es"}
+    assert wire.refuses("SESSION_NOT_FOUND", "c=", action="joinSession", **into)
+    assert wire.refuses("SESSION_NOT_FOUND", "speaker-2=", "user-1", **refresh)
+    as_listener = {**refresh, **into, "role": "listener", "connectionId": "b="}
+    assert wire.refuses("SESSION_NOT_FOUND", "d=", **as_listener)
+    assert types(gateway.inbox["b="]) == ["sessionInterrupted"]
+
+
+@pytest.mark.usefixtures("dropped")
+def test_within_the_grace_another_user_does_not_get_the_session(
+    wire: Wire, refresh: dict[str, str], gateway: FakeGateway
+) -> None:
+    assert wire.refuses("FORBIDDEN", "new=", "user-2", **refresh)
+    assert types(gateway.inbox["b="]) == ["sessionInterrupted"]
+
+
+@pytest.mark.usefixtures("listening")
+@pytest.mark.parametrize("codes", [[1001], [1006], [None], [1006, 1006, 1000]])
+def test_a_dropped_speaker_interrupts_once_however_often_it_is_told(
+    dispatcher: Dispatcher,
+    session_id: str,
+    gateway: FakeGateway,
+    codes: list[int | None],
+) -> None:
+    for code in codes:
+        dispatcher.disconnect(closing("speaker=", code))
+    assert gateway.inbox == {
+        "b=": [
+            {
+                "type": "sessionInterrupted",
+                "timestamp": NOW_MS,
+                "sessionId": session_id,
+                "graceSeconds": 60,
+            }
+        ]
+    }
+
+
+@pytest.mark.usefixtures("dropped")
+def test_who_joins_an_interrupted_session_is_told_so(wire: Wire, session_id: str) -> None:
+    into = {"sessionId": session_id, "targetLanguage": "es"}
+    assert wire.give("c=", action="joinSession", **into)["status"] == "interrupted"
+
+
+def test_a_listeners_drop_interrupts_nothing(
+    dispatcher: Dispatcher, listening: str, gateway: FakeGateway, give: Give
+) -> None:
+    dispatcher.disconnect(closing(listening, 1006))
+    assert gateway.inbox == {}
+    assert give("speaker=", "getSessionStatus")["status"] == "active"
+
+
+@pytest.mark.usefixtures("dropped")
+@pytest.mark.parametrize("status", [SessionStatus.ACTIVE, SessionStatus.PAUSED])
+def test_the_status_of_an_interrupted_session_says_so(
+    store: Store, session_id: str, status: SessionStatus
+) -> None:
+    session = store.find_session(session_id)
+    assert session is not None
+    message = protocol.session_status(replace(session, status=status), {})
+    assert message["status"] == "interrupted"
+
+
+@pytest.mark.usefixtures("dropped")
+def test_a_speaker_who_comes_back_in_time_goes_on(
+    wire: Wire,
+    session_id: str,
+    refresh: dict[str, str],
+    give: Give,
+    clock: Clock,
+    gateway: FakeGateway,
+    sweep: Sweep,
+) -> None:
+    clock.now += 59
+    wire.give("speaker-2=", "user-1", **refresh)
+    resumed = {"type": "sessionResumed", "timestamp": NOW_MS + 59_000, "sessionId": session_id}
+    assert gateway.inbox["b="][1:] == [resumed]
+    clock.now += 60
+    sweep.run()
+    assert give("speaker-2=", "getSessionStatus")["status"] == "active"
+    assert len(gateway.inbox["b="]) == 2
+
+
+@pytest.mark.usefixtures("listening")
+def test_a_session_that_was_paused_is_paused_again_when_its_speaker_comes_back(
+    wire: Wire,
+    dispatcher: Dispatcher,
+    give: Give,
+    session_id: str,
+    refresh: dict[str, str],
+    gateway: FakeGateway,
+) -> None:
+    give("speaker=", "pauseSession")
+    dispatcher.disconnect(closing("speaker=", 1006))
+    into = {"sessionId": session_id, "targetLanguage": "es"}
+    assert wire.give("c=", action="joinSession", **into)["status"] == "interrupted"
+    wire.give("speaker-2=", "user-1", **refresh)
+    expected = ["sessionPaused", "sessionInterrupted", "sessionPaused"]
+    assert types(gateway.inbox["b="]) == expected
+    assert types(gateway.inbox["c="]) == expected[2:]
+    assert give("speaker-2=", "getSessionStatus")["status"] == "paused"
+
+
+@pytest.mark.usefixtures("dropped")
+def test_a_return_that_is_given_again_is_told_once(
+    wire: Wire, refresh: dict[str, str], gateway: FakeGateway
+) -> None:
+    first = wire.give("speaker-2=", "user-1", **refresh)
+    assert wire.give("speaker-2=", "user-1", **refresh) == first
+    assert types(gateway.inbox["b="]) == ["sessionInterrupted", "sessionResumed"]
+
+
+@pytest.mark.usefixtures("listening")
+def test_a_refresh_that_comes_before_the_drop_interrupts_nothing(
+    wire: Wire, dispatcher: Dispatcher, refresh: dict[str, str], gateway: FakeGateway
+) -> None:
+    wire.give("speaker-2=", "user-1", **refresh)
+    dispatcher.disconnect(closing("speaker=", 1006))
+    assert gateway.inbox == {}
+
+
+@pytest.mark.usefixtures("dropped")
+def test_a_speaker_who_drops_again_has_the_whole_grace_again(
+    wire: Wire,
+    dispatcher: Dispatcher,
+    session_id: str,
+    refresh: dict[str, str],
+    gateway: FakeGateway,
+    clock: Clock,
+    sweep: Sweep,
+) -> None:
+    clock.now += 50
+    wire.give("speaker-2=", "user-1", **refresh)
+    dispatcher.disconnect(closing("speaker-2=", 1001))
+    clock.now += 59
+    wire.give("speaker-3=", "user-1", **refresh)
+    sweep.run()
+    assert types(gateway.inbox["b="]) == [
+        *("sessionInterrupted", "sessionResumed", "sessionInterrupted", "sessionResumed")
+    ]
+
+
+@pytest.mark.usefixtures("dropped")
+def test_a_session_whose_speaker_stays_away_ends_once_as_lost(
+    session_id: str, gateway: FakeGateway, clock: Clock, sweep: Sweep, dynamodb: Any
+) -> None:
+    clock.now += 60
+    for _ in range(3):
+        sweep.run()
+        clock.now += 30
+    assert gateway.inbox.keys() == {"b="}
+    assert gateway.inbox["b="][1:] == [
+        {
+            "type": "sessionEnded",
+            "timestamp": NOW_MS + 60_000,
+            "sessionId": session_id,
+            "reason": "speakerLost",
+        }
+    ]
+    assert scan(dynamodb, "sessions") == scan(dynamodb, "connections") == []
+
+
+@pytest.mark.usefixtures("listening")
+def test_the_close_of_an_ended_sessions_speaker_interrupts_nothing(
+    dispatcher: Dispatcher, give: Give, gateway: FakeGateway
+) -> None:
+    give("speaker=", "endSession")
+    dispatcher.disconnect(closing("speaker=", 1006))
+    assert types(gateway.inbox["b="]) == ["sessionEnded"]
+
+
+def test_one_drop_interrupts_one_session_of_a_speaker_who_has_two(
+    dispatcher: Dispatcher, dropped: str, give: Give
+) -> None:
+    dispatcher.message(frame("speaker-b=", "user-1", **CREATE))
+    dispatcher.disconnect(closing(dropped, 1006))
+    assert give("speaker-b=", "getSessionStatus")["status"] == "active"
+
+
+# Pauses
+
+
+@pytest.mark.parametrize("action", ["pauseSession", "resumeSession"])
+def test_a_pause_is_not_for_others_than_the_speaker(
+    give: Give, dispatcher: Dispatcher, listening: str, action: str, session_id: str
+) -> None:
+    assert give(listening, action)["code"] == "FORBIDDEN"
+    assert give("stranger=", action)["code"] == "UNAUTHORIZED"
+    other = frame("other=", "user-2", action=action, sessionId=session_id)
+    assert reply(dispatcher.message(other))["code"] == "FORBIDDEN"
+    bare = frame("other=", "user-2", action=action)
+    assert reply(dispatcher.message(bare))["code"] == "SESSION_NOT_FOUND"
+    assert give("speaker=", "getSessionStatus")["status"] == "active"
+
+
+@pytest.mark.usefixtures("listening")
+def test_a_session_that_is_over_cannot_be_paused(
+    give: Give, clock: Clock, gateway: FakeGateway
+) -> None:
+    clock.now += 7200
+    assert give("speaker=", "pauseSession")["code"] == "SESSION_NOT_FOUND"
+    assert gateway.inbox == {}
+
+
+@pytest.mark.usefixtures("listening")
+def test_a_pause_and_its_end_are_told_once_however_often_they_are_given(
+    give: Give, session_id: str, gateway: FakeGateway
+) -> None:
+    paused = {"type": "sessionPaused", "timestamp": NOW_MS, "sessionId": session_id}
+    resumed = {**paused, "type": "sessionResumed"}
+    assert give("speaker=", "resumeSession") == resumed
+    assert gateway.inbox == {}
+    assert give("speaker=", "pauseSession") == give("speaker=", "pauseSession") == paused
+    assert give("speaker=", "getSessionStatus")["status"] == "paused"
+    assert give("speaker=", "resumeSession") == give("speaker=", "resumeSession") == resumed
+    assert give("speaker=", "getSessionStatus")["status"] == "active"
+    assert gateway.inbox == {"b=": [paused, resumed]}
+
+
+def test_who_joins_a_paused_session_is_told_so(wire: Wire, session_id: str, give: Give) -> None:
+    give("speaker=", "pauseSession")
+    into = {"sessionId": session_id, "targetLanguage": "es"}
+    assert wire.give("c=", action="joinSession", **into)["status"] == "paused"
+
+
+# Receivers that are gone
+
+
+def test_a_receiver_that_is_gone_has_left(
+    give: Give, listening: str, gateway: FakeGateway, clock: Clock
+) -> None:
+    clock.now += 35
+    gateway.closed.add(listening)
+    give("speaker=", "pauseSession")
+    assert give("speaker=", "getSessionStatus")["listenerCount"] == 0
+    assert "sessionId" not in give(listening, "heartbeat")
+
+
+def test_a_receiver_that_is_gone_and_then_closes_has_left_once(
+    give: Give,
+    session_id: str,
+    listening: str,
+    gateway: FakeGateway,
+    clock: Clock,
+    dispatcher: Dispatcher,
+) -> None:
+    give("c=", "joinSession", sessionId=session_id, targetLanguage="es")
+    clock.now += 35
+    gateway.closed.add(listening)
+    give("speaker=", "pauseSession")
+    dispatcher.disconnect(closing(listening, 1006))
+    give("speaker=", "resumeSession")
+    assert give("speaker=", "getSessionStatus")["listenerCount"] == 1
+
+
+def test_a_receiver_that_may_still_be_opening_has_not_left(
+    give: Give, listening: str, gateway: FakeGateway, clock: Clock
+) -> None:
+    clock.now += 34
+    gateway.closed.add(listening)
+    give("speaker=", "pauseSession")
+    assert give("speaker=", "getSessionStatus")["listenerCount"] == 1

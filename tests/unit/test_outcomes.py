@@ -1,0 +1,56 @@
+"""What is asked of the function that sends messages later."""
+
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError, EndpointConnectionError, ReadTimeoutError
+
+from chalicelib import telemetry
+from chalicelib.outcomes import Outcomes
+
+URL = "https://api/stage"
+
+
+@dataclass
+class FakeLambda:
+    error: Exception | None = None
+    invoked: list[dict[str, Any]] = field(default_factory=list)
+
+    def invoke(self, **request: Any) -> None:
+        if self.error:
+            raise self.error
+        self.invoked.append(request)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ClientError({"Error": {"Code": "TooManyRequestsException", "Message": "x"}}, "Invoke"),
+        EndpointConnectionError(endpoint_url="x"),
+        ReadTimeoutError(endpoint_url="x"),
+    ],
+)
+def test_an_outcome_that_cannot_be_handed_on_is_logged_and_nobody_else_need_know(
+    error: Exception, capsys: pytest.CaptureFixture[str]
+) -> None:
+    telemetry.configure("INFO")
+    client: Any = FakeLambda(error)
+    Outcomes(lambda: client, "outcome").send("marked=", URL, ['{"marked": 1}'])
+    out = capsys.readouterr().out
+    assert json.loads(out)["operation"] == "outcome.send"
+    assert "marked" not in out
+
+
+def test_messages_are_handed_on_together_in_order_and_not_waited_for() -> None:
+    client: Any = FakeLambda()
+    Outcomes(lambda: client, "outcome").send("a=", URL, ["{}", "[]"], delay_ms=50)
+    (request,) = client.invoked
+    assert (request["FunctionName"], request["InvocationType"]) == ("outcome", "Event")
+    assert json.loads(request["Payload"]) == {
+        "connectionId": "a=",
+        "endpointUrl": URL,
+        "messages": ["{}", "[]"],
+        "delayMs": 50,
+    }

@@ -1,0 +1,651 @@
+"""New connections for old: by frame and by URL, for speakers and listeners, in any order."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from chalicelib.dispatch import Dispatcher
+from chalicelib.errors import ServiceUnavailable
+from chalicelib.models import Caller
+from chalicelib.protocol import RefreshListener
+from chalicelib.sessions import Sessions
+from chalicelib.sweep import Sweep
+from tests.unit.fakes import (
+    CREATE,
+    Clock,
+    FailingStore,
+    FakeGateway,
+    FakeOutcomes,
+    Wire,
+    closing,
+    frame,
+    listener,
+    reply,
+    scan,
+    types,
+)
+
+JOIN = {"action": "joinSession", "targetLanguage": "es"}
+UNKNOWN = "golden-eagle-999"
+
+Status = Callable[..., dict[str, Any]]
+
+
+def as_speaker(session_id: str) -> dict[str, str]:
+    return {"action": "refreshConnection", "sessionId": session_id, "role": "speaker"}
+
+
+def as_listener(session_id: str, old: str | None = None, language: str = "es") -> dict[str, str]:
+    fields = {"action": "refreshConnection", "sessionId": session_id, "role": "listener"}
+    replaced = {} if old is None else {"connectionId": old}
+    return {**fields, **replaced, "targetLanguage": language}
+
+
+@pytest.fixture
+def status(dispatcher: Dispatcher) -> Status:
+    """Ask what the speaker's first connection sees."""
+
+    def ask(connection_id: str = "speaker=") -> dict[str, Any]:
+        return reply(dispatcher.message(frame(connection_id, "user-1", action="getSessionStatus")))
+
+    return ask
+
+
+@pytest.fixture
+def join(dispatcher: Dispatcher, session_id: str) -> Callable[..., None]:
+    def join(*connection_ids: str, session: str = session_id, language: str = "es") -> None:
+        for each in connection_ids:
+            fields = {**JOIN, "sessionId": session, "targetLanguage": language}
+            joined = reply(dispatcher.message(frame(each, **fields)))
+            assert joined["type"] == "sessionJoined", joined
+
+    return join
+
+
+def places(dynamodb: Any) -> set[str]:
+    """The connections that have a place."""
+    return {
+        item["connectionId"]["S"]
+        for item in scan(dynamodb, "connections")
+        if item.get("targetLanguage") != {"S": "~"}
+    }
+
+
+# Speakers
+
+
+def test_a_speakers_refresh_without_a_token_is_unauthorized(
+    wire: Wire, session_id: str, dynamodb: Any
+) -> None:
+    assert wire.refuses("UNAUTHORIZED", "new=", **as_speaker(session_id))
+    assert places(dynamodb) == {"speaker="}
+
+
+def test_a_speakers_refresh_by_another_user_is_forbidden_and_leaves_nothing(
+    wire: Wire, session_id: str, dynamodb: Any, status: Status
+) -> None:
+    before = scan(dynamodb, "sessions")
+    assert wire.refuses("FORBIDDEN", "new=", "user-2", **as_speaker(session_id))
+    assert scan(dynamodb, "sessions") == before
+    assert places(dynamodb) == {"speaker="}
+    assert status()["status"] == "active"
+
+
+def test_a_speakers_refresh_of_an_unknown_session_finds_none_and_leaves_nothing(
+    wire: Wire, dynamodb: Any
+) -> None:
+    assert wire.refuses("SESSION_NOT_FOUND", "new=", "user-1", **as_speaker(UNKNOWN))
+    assert scan(dynamodb, "connections") == []
+
+
+def test_a_speakers_refresh_of_an_ended_session_finds_none(
+    wire: Wire, session_id: str, dispatcher: Dispatcher, dynamodb: Any
+) -> None:
+    dispatcher.message(frame("speaker=", "user-1", action="endSession"))
+    assert wire.refuses("SESSION_NOT_FOUND", "new=", "user-1", **as_speaker(session_id))
+    assert scan(dynamodb, "connections") == []
+
+
+def test_a_speakers_refresh_of_an_expired_session_finds_none(
+    wire: Wire, session_id: str, clock: Clock
+) -> None:
+    clock.now += 7200
+    assert wire.refuses("SESSION_NOT_FOUND", "new=", "user-1", **as_speaker(session_id))
+
+
+def test_a_connection_that_has_another_session_cannot_take_over_this_one(
+    dispatcher: Dispatcher, session_id: str, join: Callable[..., None], status: Status
+) -> None:
+    join("b=")
+    dispatcher.message(frame("other=", "user-1", **CREATE))
+    for connection_id in ("b=", "other="):
+        refusal = reply(
+            dispatcher.message(frame(connection_id, "user-1", **as_speaker(session_id)))
+        )
+        assert refusal["code"] == "CONFLICT"
+    assert status()["listenerCount"] == 1
+
+
+def test_a_speakers_refresh_is_answered_with_exactly_this(wire: Wire, session_id: str) -> None:
+    assert wire.give("new=", "user-1", **as_speaker(session_id)) == {
+        "type": "connectionRefreshComplete",
+        "timestamp": 1_800_000_000_000,
+        "sessionId": session_id,
+        "connectionId": "new=",
+        "role": "speaker",
+        "inviteCode": "code-of-the-hall",
+        "heartbeatSeconds": 30,
+    }
+
+
+def test_a_speakers_refresh_moves_the_end_of_the_session(
+    wire: Wire, session_id: str, clock: Clock, status: Status
+) -> None:
+    clock.now += 6000
+    wire.give("new=", "user-1", **as_speaker(session_id))
+    assert status("new=")["expiresAt"] == 1_800_013_200_000
+
+
+def test_a_superseded_speakers_commands_find_no_session(
+    wire: Wire, session_id: str, dispatcher: Dispatcher, gateway: FakeGateway
+) -> None:
+    wire.give("new=", "user-1", **as_speaker(session_id))
+    for action in ("getSessionStatus", "pauseSession", "resumeSession", "endSession"):
+        refusal = reply(dispatcher.message(frame("speaker=", "user-1", action=action)))
+        assert refusal["code"] == "SESSION_NOT_FOUND"
+    ack = reply(dispatcher.message(frame("speaker=", "user-1", action="heartbeat")))
+    assert ack["type"] == "heartbeatAck"
+    assert ack.keys().isdisjoint({"sessionId", "listenerCount"})
+    assert gateway.inbox == {}
+
+
+@pytest.mark.parametrize("codes", [[], [1000], [1001], [None], [1000, 1000], [1001, 1000]])
+def test_the_close_of_a_superseded_speaker_changes_nothing_however_often_it_is_told(
+    wire: Wire,
+    session_id: str,
+    dispatcher: Dispatcher,
+    gateway: FakeGateway,
+    clock: Clock,
+    sweep: Sweep,
+    status: Status,
+    join: Callable[..., None],
+    codes: list[int | None],
+) -> None:
+    join("b=")
+    wire.give("new=", "user-1", **as_speaker(session_id))
+    gateway.closed.add("speaker=")
+    for code in codes:
+        dispatcher.disconnect(closing("speaker=", code))
+    clock.now += 40
+    sweep.run()
+    assert status("new=")["status"] == "active"
+    assert status("new=")["listenerCount"] == 1
+    assert gateway.inbox == {}
+
+
+def test_a_later_refresh_of_the_speaker_wins(
+    wire: Wire, session_id: str, dispatcher: Dispatcher, status: Status
+) -> None:
+    wire.give("n1=", "user-1", **as_speaker(session_id))
+    wire.give("n2=", "user-1", **as_speaker(session_id))
+    assert status("n2=")["status"] == "active"
+    assert status("n1=")["code"] == "SESSION_NOT_FOUND"
+    dispatcher.disconnect(closing("n1=", 1000))
+    assert status("n2=")["status"] == "active"
+
+
+def test_a_speakers_refresh_that_is_given_again_answers_the_same_and_changes_nothing(
+    wire: Wire, session_id: str, dynamodb: Any
+) -> None:
+    first = wire.give("new=", "user-1", **as_speaker(session_id))
+    before = scan(dynamodb, "sessions"), scan(dynamodb, "connections")
+    assert wire.give("new=", "user-1", **as_speaker(session_id)) == first
+    assert (scan(dynamodb, "sessions"), scan(dynamodb, "connections")) == before
+
+
+def test_a_superseded_speakers_refresh_that_is_given_again_does_not_win_the_session_back(
+    wire: Wire, session_id: str, dynamodb: Any, status: Status
+) -> None:
+    first = wire.give("n1=", "user-1", **as_speaker(session_id))
+    wire.give("n2=", "user-1", **as_speaker(session_id))
+    before = scan(dynamodb, "sessions"), scan(dynamodb, "connections")
+    assert wire.give("n1=", "user-1", **as_speaker(session_id)) == first
+    assert (scan(dynamodb, "sessions"), scan(dynamodb, "connections")) == before
+    assert status("n2=")["status"] == "active"
+
+
+def test_a_superseded_speakers_refresh_for_another_session_conflicts(
+    dispatcher: Dispatcher, session_id: str
+) -> None:
+    other = reply(dispatcher.message(frame("other=", "user-1", **CREATE)))["sessionId"]
+    dispatcher.message(frame("new=", "user-1", **as_speaker(session_id)))
+    refusal = reply(dispatcher.message(frame("speaker=", "user-1", **as_speaker(other))))
+    assert refusal["code"] == "CONFLICT"
+
+
+def test_a_speaker_may_refresh_the_connection_that_he_has(
+    dispatcher: Dispatcher, session_id: str, status: Status
+) -> None:
+    refreshed = reply(dispatcher.message(frame("speaker=", "user-1", **as_speaker(session_id))))
+    assert refreshed["connectionId"] == "speaker="
+    assert status()["status"] == "active"
+
+
+# Listeners
+
+
+@pytest.mark.parametrize("old", [None, "never-was="])
+def test_a_listeners_refresh_of_an_unknown_session_finds_none_and_leaves_nothing(
+    wire: Wire, old: str | None, dynamodb: Any
+) -> None:
+    assert wire.refuses("SESSION_NOT_FOUND", "new=", **as_listener(UNKNOWN, old))
+    assert scan(dynamodb, "connections") == []
+
+
+@pytest.mark.parametrize("is_over", ["ended", "expired", "lost"])
+def test_a_listeners_refresh_of_a_session_that_is_over_finds_none_and_gives_no_place(
+    wire: Wire,
+    session_id: str,
+    dispatcher: Dispatcher,
+    join: Callable[..., None],
+    clock: Clock,
+    dynamodb: Any,
+    is_over: str,
+) -> None:
+    join("old=")
+    if is_over == "ended":
+        dispatcher.message(frame("speaker=", "user-1", action="endSession"))
+    elif is_over == "lost":
+        dispatcher.disconnect(closing("speaker=", 1006))
+        clock.now += 60
+    else:
+        clock.now += 7200
+    assert wire.refuses("SESSION_NOT_FOUND", "new=", **as_listener(session_id, "old="))
+    assert "new=" not in places(dynamodb)
+
+
+def test_a_listener_of_another_session_is_taken_as_one_who_joins(
+    wire: Wire,
+    session_id: str,
+    dispatcher: Dispatcher,
+    join: Callable[..., None],
+    status: Status,
+) -> None:
+    other = reply(dispatcher.message(frame("other=", "user-2", **CREATE)))["sessionId"]
+    join("theirs=", session=other)
+    wire.give("new=", **as_listener(session_id, "theirs="))
+    assert status()["listenerCount"] == 1
+    theirs = dispatcher.message(frame("other=", "user-2", action="getSessionStatus"))
+    assert reply(theirs)["listenerCount"] == 1
+    assert reply(dispatcher.message(frame("theirs=", action="heartbeat")))["sessionId"] == other
+
+
+@pytest.mark.parametrize("old", [None, "never-was=", "his own", "speaker="])
+def test_a_refresh_without_a_listeners_connection_is_a_join_under_its_limits(
+    wire: Wire, session_id: str, join: Callable[..., None], status: Status, old: str | None
+) -> None:
+    def refresh(connection_id: str) -> dict[str, str]:
+        return as_listener(session_id, connection_id if old == "his own" else old)
+
+    wire.give("new=", **refresh("new="))
+    assert status()["listenerCount"] == 1
+    join("b=", "c=")
+    assert wire.refuses("SESSION_FULL", "more=", **refresh("more="))
+    assert status()["listenerCount"] == 3
+
+
+def test_a_refresh_that_is_a_join_is_limited_per_address_like_one(
+    wire: Wire, session_id: str, dispatcher: Dispatcher, status: Status
+) -> None:
+    for number in range(10):
+        wire.give(f"{number}=", **as_listener(session_id, "never-was="))
+        dispatcher.disconnect(closing(f"{number}="))
+    assert wire.refuses("RATE_LIMIT_EXCEEDED", "new=", **as_listener(session_id, "never-was="))
+    code = {"inviteCode": "code-of-the-hall"}
+    wire.give("invited=", **as_listener(session_id), **code)
+    assert status()["listenerCount"] == 1
+
+
+def test_a_refresh_that_is_a_join_needs_the_right_invite_code(wire: Wire, session_id: str) -> None:
+    wrong = {"inviteCode": "wrong"}
+    assert wire.refuses("FORBIDDEN", "new=", **as_listener(session_id), **wrong)
+
+
+def test_a_listeners_refresh_on_a_connection_of_another_session_conflicts(
+    dispatcher: Dispatcher, session_id: str, join: Callable[..., None], status: Status
+) -> None:
+    other = reply(dispatcher.message(frame("other=", "user-2", **CREATE)))["sessionId"]
+    join("theirs=", session=other)
+    join("old=")
+    for connection_id in ("theirs=", "speaker="):
+        refusal = reply(dispatcher.message(frame(connection_id, **as_listener(session_id, "old="))))
+        assert refusal["code"] == "CONFLICT"
+    assert status()["listenerCount"] == 1
+    assert reply(dispatcher.message(frame("old=", action="heartbeat")))["sessionId"] == session_id
+
+
+def test_a_listeners_refresh_is_answered_with_exactly_this(
+    wire: Wire, session_id: str, join: Callable[..., None]
+) -> None:
+    join("old=")
+    assert wire.give("new=", **as_listener(session_id, "old=", "fr-CA")) == {
+        "type": "connectionRefreshComplete",
+        "timestamp": 1_800_000_000_000,
+        "sessionId": session_id,
+        "connectionId": "new=",
+        "role": "listener",
+        "targetLanguage": "fr-CA",
+        "heartbeatSeconds": 30,
+    }
+
+
+def test_a_full_session_refuses_none_of_its_own_and_counts_none_twice(
+    wire: Wire, session_id: str, join: Callable[..., None], status: Status
+) -> None:
+    join("a=", "b=", "c=")
+    wire.give("new=", **as_listener(session_id, "b=", "fr"))
+    assert status()["listenerCount"] == 3
+    assert status()["languages"] == {"es": 2, "fr": 1}
+    assert wire.refuses("SESSION_FULL", "stranger=", **as_listener(session_id))
+
+
+def test_a_superseded_listener_gets_no_notices_and_his_commands_find_no_session(
+    wire: Wire,
+    session_id: str,
+    dispatcher: Dispatcher,
+    join: Callable[..., None],
+    gateway: FakeGateway,
+) -> None:
+    join("old=")
+    wire.give("new=", **as_listener(session_id, "old="))
+    change = {"action": "changeLanguage", "targetLanguage": "de"}
+    assert reply(dispatcher.message(frame("old=", **change)))["code"] == "SESSION_NOT_FOUND"
+    assert "sessionId" not in reply(dispatcher.message(frame("old=", action="heartbeat")))
+    dispatcher.message(frame("speaker=", "user-1", action="pauseSession"))
+    dispatcher.message(frame("speaker=", "user-1", action="endSession"))
+    assert gateway.inbox.keys() == {"new="}
+    assert types(gateway.inbox["new="]) == ["sessionPaused", "sessionEnded"]
+
+
+@pytest.mark.parametrize("codes", [[], [1000], [None, None], [1001, 1000, None]])
+def test_the_close_of_a_superseded_listener_changes_nothing_however_often_it_is_told(
+    wire: Wire,
+    session_id: str,
+    dispatcher: Dispatcher,
+    join: Callable[..., None],
+    gateway: FakeGateway,
+    clock: Clock,
+    sweep: Sweep,
+    status: Status,
+    codes: list[int | None],
+) -> None:
+    join("old=", "b=")
+    wire.give("new=", **as_listener(session_id, "old="))
+    gateway.closed.add("old=")
+    for code in codes:
+        dispatcher.disconnect(closing("old=", code))
+    for _ in range(3):
+        clock.now += 40
+        sweep.run()
+    assert status()["listenerCount"] == 2
+    assert status()["languages"] == {"es": 2}
+
+
+def test_a_chain_of_lost_answers_ends_in_one_place(
+    wire: Wire, session_id: str, join: Callable[..., None], status: Status, dynamodb: Any
+) -> None:
+    join("o=", "b=", "c=")
+    for new in ("n1=", "n2=", "n3="):
+        assert wire.give(new, **as_listener(session_id, "o="))["connectionId"] == new
+    assert status()["listenerCount"] == 3
+    assert places(dynamodb) == {"speaker=", "b=", "c=", "n3="}
+
+
+def test_a_lost_connection_comes_back_by_its_old_id_and_counts_once(
+    wire: Wire,
+    session_id: str,
+    dispatcher: Dispatcher,
+    join: Callable[..., None],
+    status: Status,
+) -> None:
+    join("old=")
+    dispatcher.disconnect(closing("old=", 1006))
+    assert status()["listenerCount"] == 0
+    wire.give("new=", **as_listener(session_id, "old="))
+    dispatcher.disconnect(closing("old=", 1006))
+    assert status()["listenerCount"] == 1
+
+
+def test_a_lost_connection_comes_back_along_a_chain(
+    wire: Wire,
+    session_id: str,
+    dispatcher: Dispatcher,
+    join: Callable[..., None],
+    status: Status,
+) -> None:
+    join("o=")
+    wire.give("n1=", **as_listener(session_id, "o="))
+    dispatcher.disconnect(closing("n1=", 1006))
+    wire.give("n2=", **as_listener(session_id, "o="))
+    assert status()["listenerCount"] == 1
+
+
+def test_a_lost_connections_place_is_not_kept_free_in_a_full_session(
+    wire: Wire,
+    session_id: str,
+    dispatcher: Dispatcher,
+    join: Callable[..., None],
+    status: Status,
+) -> None:
+    join("a=", "b=", "old=")
+    dispatcher.disconnect(closing("old=", 1006))
+    join("c=")
+    assert wire.refuses("SESSION_FULL", "new=", **as_listener(session_id, "old="))
+    assert status()["listenerCount"] == 3
+    dispatcher.disconnect(closing("c=", 1000))
+    wire.give("new=", **as_listener(session_id, "old="))
+    assert status()["listenerCount"] == 3
+
+
+@pytest.mark.parametrize("is_lost", [False, True])
+def test_one_old_id_lets_nobody_in_twice(
+    wire: Wire,
+    session_id: str,
+    dispatcher: Dispatcher,
+    join: Callable[..., None],
+    status: Status,
+    dynamodb: Any,
+    is_lost: bool,
+) -> None:
+    join("old=")
+    if is_lost:
+        dispatcher.disconnect(closing("old=", 1006))
+    wire.give("n1=", **as_listener(session_id, "old="))
+    wire.give("n2=", **as_listener(session_id, "old="))
+    assert status()["listenerCount"] == 1
+    assert places(dynamodb) == {"speaker=", "n2="}
+
+
+def test_a_later_refresh_of_a_listener_wins(
+    wire: Wire, session_id: str, dispatcher: Dispatcher, join: Callable[..., None], status: Status
+) -> None:
+    join("old=")
+    wire.give("n1=", **as_listener(session_id, "old="))
+    wire.give("n2=", **as_listener(session_id, "n1=", "fr"))
+    dispatcher.disconnect(closing("n1=", 1000))
+    assert status()["languages"] == {"fr": 1}
+    assert status()["listenerCount"] == 1
+
+
+@pytest.mark.parametrize("old", ["old=", "never-was=", None, "new="])
+def test_a_listeners_refresh_that_is_given_again_answers_the_same_and_changes_nothing(
+    wire: Wire,
+    session_id: str,
+    join: Callable[..., None],
+    dynamodb: Any,
+    old: str | None,
+) -> None:
+    join("old=")
+    first = wire.give("new=", **as_listener(session_id, old))
+    before = scan(dynamodb, "sessions"), scan(dynamodb, "connections")
+    assert wire.give("new=", **as_listener(session_id, old)) == first
+    assert (scan(dynamodb, "sessions"), scan(dynamodb, "connections")) == before
+
+
+def test_a_superseded_listeners_refresh_that_is_given_again_changes_nothing(
+    wire: Wire, session_id: str, join: Callable[..., None], status: Status, dynamodb: Any
+) -> None:
+    join("old=")
+    first = wire.give("n1=", **as_listener(session_id, "old="))
+    wire.give("n2=", **as_listener(session_id, "n1="))
+    before = scan(dynamodb, "sessions"), scan(dynamodb, "connections")
+    assert wire.give("n1=", **as_listener(session_id, "old=")) == first
+    assert (scan(dynamodb, "sessions"), scan(dynamodb, "connections")) == before
+    assert status()["listenerCount"] == 1
+
+
+def test_a_refresh_that_could_not_be_finished_may_be_tried_again_on_the_same_connection(
+    sessions: Sessions, session_id: str, dynamodb: Any, speaker: Caller, join: Callable[..., None]
+) -> None:
+    join("old=")
+    store = FailingStore(dynamodb, dynamodb, "sessions", "connections", sessions.clock)
+    store.failing = "touch_session"
+    command = RefreshListener(session_id, "es", "old=", None)
+    with pytest.raises(ServiceUnavailable):
+        replace(sessions, store=store).refresh_listener(listener(1), command)
+    refreshed = sessions.refresh_listener(listener(1), command)
+    assert refreshed["connectionId"] == listener(1).connection_id
+    assert listener(1).connection_id in places(dynamodb)
+    assert sessions.heartbeat(speaker)[0]["listenerCount"] == 1
+
+
+@pytest.mark.parametrize("failing", ["hand_over", "count_in"])
+def test_a_listener_who_could_not_come_back_is_not_counted(
+    sessions: Sessions,
+    session_id: str,
+    dispatcher: Dispatcher,
+    dynamodb: Any,
+    speaker: Caller,
+    join: Callable[..., None],
+    failing: str,
+) -> None:
+    join("old=")
+    dispatcher.disconnect(closing("old=", 1006))
+    store = FailingStore(dynamodb, dynamodb, "sessions", "connections", sessions.clock)
+    store.failing = failing
+    command = RefreshListener(session_id, "es", "old=", None)
+    with pytest.raises(ServiceUnavailable):
+        replace(sessions, store=store).refresh_listener(listener(1), command)
+    assert sessions.heartbeat(speaker)[0]["listenerCount"] == 0
+    assert places(dynamodb) == {"speaker="}
+
+
+# Reminders
+
+
+def remind(
+    dispatcher: Dispatcher, outcomes: FakeOutcomes, connection_id: str, user_id: str | None = None
+) -> list[dict[str, Any]]:
+    outcomes.sent.clear()
+    dispatcher.message(frame(connection_id, user_id, action="heartbeat"))
+    assert all(receiver == connection_id for receiver, _, _ in outcomes.sent)
+    return [message for _, _, message in outcomes.sent]
+
+
+def test_nobody_is_asked_to_refresh_before_100_minutes(
+    dispatcher: Dispatcher, session_id: str, outcomes: FakeOutcomes, clock: Clock
+) -> None:
+    clock.now += 100 * 60 - 0.1
+    assert remind(dispatcher, outcomes, "speaker=", "user-1") == []
+
+
+def test_neither_a_bare_nor_a_superseded_connection_is_asked_to_refresh(
+    dispatcher: Dispatcher,
+    session_id: str,
+    join: Callable[..., None],
+    outcomes: FakeOutcomes,
+    clock: Clock,
+) -> None:
+    join("b=")
+    clock.now += 110 * 60
+    dispatcher.message(frame("new=", "user-1", **as_speaker(session_id)))
+    dispatcher.message(frame("new-b=", **as_listener(session_id, "b=")))
+    for connection_id, user_id in (("bare=", None), ("speaker=", "user-1"), ("b=", None)):
+        assert remind(dispatcher, outcomes, connection_id, user_id) == []
+
+
+def test_from_100_minutes_on_each_heartbeat_asks_for_a_refresh(
+    dispatcher: Dispatcher,
+    session_id: str,
+    join: Callable[..., None],
+    outcomes: FakeOutcomes,
+    clock: Clock,
+) -> None:
+    join("b=", language="fr")
+    clock.now += 100 * 60
+    asked = {
+        "type": "connectionRefreshRequired",
+        "timestamp": 1_800_006_000_000,
+        "sessionId": session_id,
+        "remainingSeconds": 1200,
+    }
+    for _ in range(2):
+        assert remind(dispatcher, outcomes, "speaker=", "user-1") == [
+            {**asked, "role": "speaker", "connectionId": "speaker="}
+        ]
+    assert remind(dispatcher, outcomes, "b=") == [
+        {**asked, "role": "listener", "connectionId": "b=", "targetLanguage": "fr"}
+    ]
+
+
+def test_from_105_minutes_on_a_warning_comes_after_it(
+    dispatcher: Dispatcher,
+    session_id: str,
+    join: Callable[..., None],
+    outcomes: FakeOutcomes,
+    clock: Clock,
+) -> None:
+    join("b=")
+    clock.now += 105 * 60 - 1
+    assert types(remind(dispatcher, outcomes, "b=")) == ["connectionRefreshRequired"]
+    clock.now += 1
+    asked, warning = remind(dispatcher, outcomes, "b=")
+    assert asked["type"] == "connectionRefreshRequired"
+    assert warning == {
+        "type": "connectionWarning",
+        "timestamp": 1_800_006_300_000,
+        "remainingSeconds": 900,
+    }
+
+
+def test_reminders_are_sent_together_after_the_answer(
+    dispatcher: Dispatcher, session_id: str, outcomes: FakeOutcomes, clock: Clock
+) -> None:
+    clock.now += 106 * 60
+    answer = reply(dispatcher.message(frame("speaker=", "user-1", action="heartbeat")))
+    assert answer["type"] == "heartbeatAck"
+    assert outcomes.delays_ms == [50]
+    assert [url for _, url, _ in outcomes.sent] == ["https://api/stage"] * 2
+
+
+def test_what_remains_of_a_connection_is_never_less_than_nothing(
+    dispatcher: Dispatcher, session_id: str, outcomes: FakeOutcomes, clock: Clock
+) -> None:
+    clock.now += 7190
+    dispatcher.message(frame("speaker=", "user-1", action="heartbeat"))
+    clock.now += 20
+    reminders = remind(dispatcher, outcomes, "speaker=", "user-1")
+    assert [reminder["remainingSeconds"] for reminder in reminders] == [0, 0]
+
+
+def test_a_refreshed_connection_is_not_asked_again(
+    wire: Wire, session_id: str, dispatcher: Dispatcher, outcomes: FakeOutcomes, clock: Clock
+) -> None:
+    clock.now += 110 * 60
+    wire.give("new=", "user-1", **as_speaker(session_id))
+    beat = frame("new=", "user-1", action="heartbeat")
+    beat["requestContext"]["connectedAt"] = int(clock() * 1000)
+    assert reply(dispatcher.message(beat))["sessionId"] == session_id
+    assert outcomes.sent == []

@@ -1,0 +1,544 @@
+import datetime
+import ipaddress
+import re
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials as BotoCredentials
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from chalicelib.signed_http import (
+    MAX_BODY_BYTES,
+    MAX_HEAD_BYTES,
+    MAX_IDLE_SECONDS,
+    SideBySide,
+    SignedClient,
+    Unreachable,
+)
+from chalicelib.signing import Credentials, Signer
+
+WAIT_SECONDS = 5
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+HANG = None
+CUT = False
+
+Script = list[bytes | list[bytes] | bool | None]
+
+KEY = Credentials("AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY")
+KEY_WITH_TOKEN = Credentials(KEY.access_key, KEY.secret_key, "FwoGZXIvYXdzE/+=token")
+DYNAMODB_HEADERS = {
+    "Content-Type": "application/x-amz-json-1.0",
+    "X-Amz-Target": "DynamoDB_20120810.UpdateItem",
+}
+
+
+@pytest.mark.parametrize("credentials", [KEY, KEY_WITH_TOKEN])
+@pytest.mark.parametrize(
+    ("service", "method", "url", "headers", "body"),
+    [
+        ("execute-api", "POST", "https://a1.example/prod/@connections/L0S_-fHcCIhw%3D", {}, b"{}"),
+        ("execute-api", "POST", "https://a1.example/@connections/%C3%BC%2F%2B~.%3D", {}, b""),
+        ("execute-api", "GET", "http://127.0.0.1:8000/local/@connections/L0S%3D", {}, b""),
+        ("execute-api", "DELETE", "https://a1.example:8443/prod/@connections/L0S%3D", {}, b""),
+        ("execute-api", "POST", "https://a1.example/prod/@connections/L0S%3D", {}, b"\xff" * 9999),
+        ("dynamodb", "POST", "https://dynamodb.eu-west-1.amazonaws.com/", DYNAMODB_HEADERS, b"{}"),
+    ],
+)
+def test_a_signature_is_that_of_botocore(
+    service: str,
+    method: str,
+    url: str,
+    headers: dict[str, str],
+    body: bytes,
+    credentials: Credentials,
+) -> None:
+    request = AWSRequest(method=method, url=url, data=body, headers=headers)
+    keys = BotoCredentials(credentials.access_key, credentials.secret_key, credentials.token)
+    SigV4Auth(keys, service, "eu-west-1").add_auth(request)
+    stamp = datetime.datetime.strptime(request.headers["X-Amz-Date"] + "+0000", "%Y%m%dT%H%M%SZ%z")
+
+    host, _, path = url.partition("://")[2].partition("/")
+    signed = Signer(host, service, "eu-west-1").sign(
+        method, f"/{path}", headers, body, credentials, stamp.timestamp()
+    )
+
+    theirs = {name.lower(): value for name, value in request.headers.items()}
+    assert signed == {**theirs, "host": host}
+
+
+@dataclass
+class PlayedServer:
+    """Plays its answers: for each connection a list, for each request one of them; then it closes.
+
+    An answer may come in pieces. HANG answers nothing until the test is over; CUT closes when the
+    request has begun.
+    """
+
+    scripts: list[Script]
+    tls_context: ssl.SSLContext | None = None
+    requests: list[list[bytes]] = field(default_factory=list)
+    is_over: threading.Event = field(default_factory=threading.Event)
+
+    def __post_init__(self) -> None:
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._threads = [threading.Thread(target=self._accept)]
+        self._threads[0].start()
+
+    @property
+    def url(self) -> str:
+        scheme = "https" if self.tls_context else "http"
+        return f"{scheme}://127.0.0.1:{self._listener.getsockname()[1]}/local"
+
+    def stop(self) -> None:
+        self.is_over.set()
+        self._listener.shutdown(socket.SHUT_RDWR)
+        for thread in self._threads:
+            thread.join(WAIT_SECONDS)
+        self._listener.close()
+
+    def _accept(self) -> None:
+        for script in self.scripts:
+            try:
+                connected, _ = self._listener.accept()
+            except OSError:
+                return  # The test is over.
+            self.requests.append([])
+            player = threading.Thread(
+                target=self._play, args=(connected, script, self.requests[-1])
+            )
+            self._threads.append(player)
+            player.start()
+
+    def _play(self, connected: socket.socket, script: Script, requests: list[bytes]) -> None:
+        # A client that had enough may leave.
+        with suppress(OSError), self._secure(connected) as secured:
+            secured.settimeout(WAIT_SECONDS)
+            for answer in script:
+                if answer is CUT:
+                    secured.recv(100)
+                    return
+                requests.append(read_request(secured))
+                if answer is HANG:
+                    self.is_over.wait(WAIT_SECONDS)
+                    return
+                self._send(secured, answer)
+
+    def _secure(self, connected: socket.socket) -> socket.socket:
+        if self.tls_context is None:
+            return connected
+        return self.tls_context.wrap_socket(connected, server_side=True)
+
+    def _send(self, connected: socket.socket, answer: bytes | list[bytes]) -> None:
+        if isinstance(answer, bytes):
+            connected.sendall(answer)
+            return
+        for piece in answer:
+            connected.sendall(piece)
+            self.is_over.wait(0.001)
+
+
+def read_request(connected: socket.socket) -> bytes:
+    """Raises: OSError."""
+    received = b""
+    while b"\r\n\r\n" not in received:
+        received += receive(connected)
+    head, _, body = received.partition(b"\r\n\r\n")
+    length = re.search(rb"content-length: (\d+)", head)
+    while len(body) < (int(length[1]) if length else 0):
+        body += receive(connected)
+    return head + b"\r\n\r\n" + body
+
+
+def receive(connected: socket.socket) -> bytes:
+    if received := connected.recv(1024 * 1024):
+        return received
+    raise ConnectionError("the client has left")
+
+
+@pytest.fixture
+def play() -> Iterator[Callable[..., PlayedServer]]:
+    servers: list[PlayedServer] = []
+
+    def start(*scripts: Script, tls_context: ssl.SSLContext | None = None) -> PlayedServer:
+        servers.append(PlayedServer(list(scripts), tls_context))
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.stop()
+
+
+Play = Callable[..., PlayedServer]
+
+
+class Clock:
+    now = 1_000_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+ClientOf = Callable[..., SignedClient]
+
+
+@pytest.fixture
+def client_of() -> Iterator[ClientOf]:
+    clients: list[SignedClient] = []
+
+    def make(
+        url: str,
+        read_timeout_seconds: float = WAIT_SECONDS,
+        clock: Callable[[], float] = time.time,
+        tls_context: ssl.SSLContext | None = None,
+    ) -> SignedClient:
+        client = SignedClient(
+            url,
+            "execute-api",
+            "eu-west-1",
+            lambda: KEY_WITH_TOKEN,
+            connect_timeout_seconds=WAIT_SECONDS,
+            read_timeout_seconds=read_timeout_seconds,
+            clock=clock,
+            tls_context=None if tls_context is None else lambda: tls_context,
+        )
+        clients.append(client)
+        return client
+
+    yield make
+    for client in clients:
+        client.close()
+
+
+def closed_port_url() -> str:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return f"http://127.0.0.1:{listener.getsockname()[1]}/local"
+
+
+def test_nobody_there_is_unreachable_and_nothing_was_sent(client_of: ClientOf) -> None:
+    with pytest.raises(Unreachable) as caught:
+        client_of(closed_port_url()).request("GET", "/x")
+    assert not caught.value.was_sent
+
+
+def test_a_name_that_does_not_resolve_is_unreachable(client_of: ClientOf) -> None:
+    with pytest.raises(Unreachable):
+        client_of("http://no-such-host.invalid/local").request("GET", "/x")
+
+
+def test_no_answer_in_time_is_unreachable_though_the_request_may_have_been_taken(
+    client_of: ClientOf,
+    play: Play,
+) -> None:
+    server = play([HANG])
+    with pytest.raises(Unreachable) as caught:
+        client_of(server.url, read_timeout_seconds=0.02).request("POST", "/x", b"{}")
+    assert (caught.value.was_sent, caught.value.is_timeout) == (True, True)
+
+
+def test_an_answer_that_drips_in_has_no_more_time_than_others(
+    client_of: ClientOf, play: Play
+) -> None:
+    server = play([[b"H"] * 1000])
+    started_at = time.monotonic()
+    with pytest.raises(Unreachable):
+        client_of(server.url, read_timeout_seconds=0.02).request("GET", "/x")
+    assert time.monotonic() - started_at < 1
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nab",
+        b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\nabc",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nabc\r\n",
+        b"HTTP/1.1 OK\r\n\r\n",
+        b"SSH-2.0-OpenSSH_9.6 hello\r\n\r\n",
+    ],
+    ids=lambda answer: answer[-40:].decode(),
+)
+def test_what_is_no_whole_answer_is_unreachable(
+    client_of: ClientOf, play: Play, answer: bytes
+) -> None:
+    with pytest.raises(Unreachable) as caught:
+        client_of(play([answer]).url).request("POST", "/x", b"{}")
+    assert caught.value.was_sent
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"HTTP/1.1 200 OK\r\n" + b"x" * (MAX_HEAD_BYTES + 65536),
+        b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % (MAX_BODY_BYTES + 1),
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n" % (MAX_BODY_BYTES + 1),
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+        + (b"10000\r\n" + b"x" * 0x10000 + b"\r\n") * (MAX_BODY_BYTES // 0x10000 + 1),
+    ],
+    ids=["head", "body", "chunk", "chunks"],
+)
+def test_an_answer_that_is_too_long_is_not_read_to_its_end(
+    client_of: ClientOf, play: Play, answer: bytes
+) -> None:
+    with pytest.raises(Unreachable) as caught:
+        client_of(play([answer, HANG]).url, 2).request("POST", "/x", b"{}")
+    assert not caught.value.is_timeout
+
+
+@pytest.mark.parametrize(
+    ("answer", "body"),
+    [
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc", b"abc"),
+        (b"HTTP/1.1 200 OK\r\ncontent-length:0\r\n\r\n", b""),
+        (b"HTTP/1.1 200 OK\r\n\r\nto the end", b"to the end"),
+        (b"HTTP/1.0 200\r\nContent-Length: 1\r\n\r\na", b"a"),
+        (b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\na", b"a"),
+        (
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+            b"3;x=y\r\nabc\r\nA\r\n0123456789\r\n0\r\nTrailer: x\r\n\r\n",
+            b"abc0123456789",
+        ),
+    ],
+)
+def test_an_answer_is_read_whole_however_its_end_is_told_and_it_is_cut(
+    client_of: ClientOf, play: Play, answer: bytes, body: bytes
+) -> None:
+    server = play([answer], [[bytes([byte]) for byte in answer]])
+    for _ in range(2):
+        got = client_of(server.url).request("GET", "/x")
+        assert (got.status, got.body) == (200, body)
+
+
+def test_an_answer_without_content_has_none(client_of: ClientOf, play: Play) -> None:
+    server = play([b"HTTP/1.1 204 No Content\r\n\r\n", OK])
+    client = client_of(server.url)
+    assert client.request("DELETE", "/x").body == b""
+    assert client.request("DELETE", "/x").body == b"ok"
+    assert len(server.requests) == 1
+
+
+def test_a_request_carries_its_path_body_and_signature(client_of: ClientOf, play: Play) -> None:
+    server = play([OK])
+    path = f"/@connections/{quote('L0S/+=', safe='')}"
+    answer = client_of(server.url).request("POST", path, b"{}", {"X-Amz-Target": "y"})
+    assert (answer.status, answer.body, answer.headers) == (200, b"ok", {"content-length": "2"})
+    head, _, body = server.requests[0][0].partition(b"\r\n\r\n")
+    assert head.startswith(b"POST /local/@connections/L0S%2F%2B%3D HTTP/1.1\r\n")
+    assert b"\r\nx-amz-target: y\r\n" in head
+    assert b"\r\nauthorization: AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/" in head
+    assert body == b"{}"
+
+
+def test_a_large_body_arrives_whole(client_of: ClientOf, play: Play) -> None:
+    server = play([OK])
+    body = bytes(range(256)) * 16_000
+    client_of(server.url).request("POST", "/x", body)
+    assert server.requests[0][0].endswith(b"\r\n\r\n" + body)
+
+
+def test_a_connection_is_used_again(client_of: ClientOf, play: Play) -> None:
+    server = play([OK, OK, OK])
+    client = client_of(server.url)
+    for _ in range(3):
+        client.request("POST", "/x")
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"HTTP/1.1 200 OK\r\nConnection: Close\r\nContent-Length: 0\r\n\r\n",
+        b"HTTP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n",
+        OK + b"HTTP/1.1 500 an answer to nobody\r\n\r\n",
+    ],
+)
+def test_a_connection_that_will_not_last_or_is_out_of_step_is_not_used_again(
+    client_of: ClientOf, play: Play, answer: bytes
+) -> None:
+    server = play([answer, HANG], [OK])
+    client = client_of(server.url)
+    client.request("POST", "/x")
+    assert client.request("POST", "/x").body == b"ok"
+    assert len(server.requests) == 2
+
+
+def test_a_connection_that_was_kept_for_long_is_not_used_again(
+    client_of: ClientOf, play: Play
+) -> None:
+    server, clock = play([OK], [OK]), Clock()
+    client = client_of(server.url, clock=clock)
+    client.request("POST", "/x")
+    clock.now += MAX_IDLE_SECONDS
+    client.request("POST", "/x")
+    assert len(server.requests) == 2
+
+
+def test_a_kept_connection_that_was_closed_meanwhile_is_replaced_also_for_a_post(
+    client_of: ClientOf,
+    play: Play,
+) -> None:
+    server = play([OK], [OK])
+    client = client_of(server.url)
+    client.request("POST", "/x")
+    wait_until(lambda: not client._kept[0].is_quiet())
+    assert client.request("POST", "/x").status == 200
+
+
+def wait_until(is_so: Callable[[], bool]) -> None:
+    ends_at = time.monotonic() + WAIT_SECONDS
+    while not is_so():
+        assert time.monotonic() < ends_at
+        threading.Event().wait(0.001)
+
+
+def test_a_post_that_a_kept_connection_may_have_taken_is_not_repeated(
+    client_of: ClientOf, play: Play
+) -> None:
+    server = play([OK, b""], [OK])
+    client = client_of(server.url)
+    client.request("POST", "/x")
+    with pytest.raises(Unreachable) as caught:
+        client.request("POST", "/x")
+    assert caught.value.was_sent
+
+
+def test_a_post_that_a_kept_connection_did_not_take_whole_is_repeated(
+    client_of: ClientOf, play: Play
+) -> None:
+    server = play([OK, CUT], [OK])
+    client = client_of(server.url)
+    client.request("POST", "/x")
+    assert client.request("POST", "/x", b"x" * 16_000_000).status == 200
+    assert [len(requests) for requests in server.requests] == [1, 1]
+
+
+@pytest.mark.parametrize(("method", "is_idempotent"), [("GET", None), ("POST", True)])
+def test_what_does_no_harm_twice_is_repeated_once_on_a_new_connection(
+    client_of: ClientOf, play: Play, method: str, is_idempotent: bool | None
+) -> None:
+    server = play([OK, b""], [OK])
+    client = client_of(server.url)
+    client.request(method, "/x")
+    assert client.request(method, "/x", is_idempotent=is_idempotent).body == b"ok"
+    assert len(server.requests) == 2
+
+
+def test_what_hangs_on_a_kept_connection_is_not_repeated(client_of: ClientOf, play: Play) -> None:
+    server = play([OK, HANG], [OK])
+    client = client_of(server.url, read_timeout_seconds=0.05)
+    client.request("GET", "/x")
+    with pytest.raises(Unreachable):
+        client.request("GET", "/x")
+    assert len(server.requests) == 1
+
+
+def test_a_closed_client_starts_anew(client_of: ClientOf, play: Play) -> None:
+    server = play([OK], [OK])
+    client = client_of(server.url)
+    client.request("POST", "/x")
+    client.close()
+    client.request("POST", "/x")
+    assert len(server.requests) == 2
+
+
+def test_threads_share_a_client(client_of: ClientOf, play: Play) -> None:
+    server = play([OK] * 20)
+    client = client_of(server.url)
+    for _ in range(20):
+        thread = threading.Thread(target=client.request, args=("POST", "/x"))
+        thread.start()
+        thread.join()
+    assert len(server.requests) == 1
+
+
+def test_requests_side_by_side_end_each_in_its_own_time(client_of: ClientOf, play: Play) -> None:
+    hanging, quick = play([HANG]), play([OK])
+    under_way: SideBySide[str] = SideBySide()
+    under_way.start("late", client_of(hanging.url, read_timeout_seconds=0.03).steps("GET", "/x"))
+    under_way.start("quick", client_of(quick.url).steps("GET", "/x"))
+    ends = [*under_way.wait(time.monotonic() + 5), *under_way.wait(time.monotonic() + 5)]
+    assert [(key, type(end).__name__) for key, end in ends] == [
+        ("quick", "Answer"),
+        ("late", "Unreachable"),
+    ]
+
+
+def test_to_abandon_what_is_under_way_leaves_nothing(client_of: ClientOf, play: Play) -> None:
+    server = play([HANG])
+    under_way: SideBySide[str] = SideBySide()
+    under_way.start("x", client_of(server.url).steps("GET", "/x"))
+    assert under_way.wait(time.monotonic() + 0.01) == []
+    under_way.close()
+    assert len(under_way) == 0
+
+
+@pytest.fixture(scope="module")
+def certificate_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Make a key and a certificate for 127.0.0.1 that its own holder has signed."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test")])
+    now = datetime.datetime.now(datetime.UTC)
+    certificate = (
+        x509.CertificateBuilder(issuer_name=name, subject_name=name, public_key=key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - datetime.timedelta(hours=1))
+        .not_valid_after(now + datetime.timedelta(hours=1))
+        .add_extension(
+            x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]),
+            critical=False,
+        )
+        .sign(key, hashes.SHA256())
+    )
+    pem_key = key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+    path = tmp_path_factory.mktemp("tls") / "server.pem"
+    path.write_bytes(pem_key + certificate.public_bytes(serialization.Encoding.PEM))
+    return path
+
+
+def tls_context(certificate_file: Path) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate_file)
+    return context
+
+
+def test_a_client_speaks_tls_and_keeps_the_connection(
+    client_of: ClientOf, play: Play, certificate_file: Path
+) -> None:
+    body = bytes(range(256)) * 4000
+    long_answer = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body
+    server = play([OK, long_answer, OK], tls_context=tls_context(certificate_file))
+    trusting = ssl.create_default_context(cafile=certificate_file)
+    client = client_of(server.url, tls_context=trusting)
+    assert [client.request("POST", "/x", b"a" * 300_000).body for _ in range(3)] == [
+        b"ok",
+        body,
+        b"ok",
+    ]
+    assert len(server.requests) == 1
+
+
+def test_a_server_that_nobody_vouches_for_is_unreachable(
+    client_of: ClientOf, play: Play, certificate_file: Path
+) -> None:
+    server = play([], tls_context=tls_context(certificate_file))
+    with pytest.raises(Unreachable) as caught:
+        client_of(server.url).request("POST", "/x")
+    assert not caught.value.was_sent

@@ -1,0 +1,630 @@
+"""What is set right though no event did: the sweep, with the failures first."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from chalicelib.dispatch import Dispatcher
+from chalicelib.errors import ServiceUnavailable
+from chalicelib.lifecycle import END_SECONDS
+from chalicelib.models import Connection, EndReason, Role, Session
+from chalicelib.store import SWEEP_CURSOR, Listing, Store, SweepCursor
+from chalicelib.sweep import WORK_SECONDS, Report, Sweep
+from tests.unit.fakes import (
+    CREATE,
+    Clock,
+    FailingStore,
+    FakeGateway,
+    closing,
+    frame,
+    reply,
+    scan,
+    types,
+)
+
+LISTENERS = {f"listener-{number}=" for number in (1, 2)}
+
+Status = Callable[[], dict[str, Any]]
+
+
+@pytest.fixture
+def status(dispatcher: Dispatcher) -> Status:
+    def ask() -> dict[str, Any]:
+        return reply(dispatcher.message(frame("speaker=", "user-1", action="getSessionStatus")))
+
+    return ask
+
+
+@pytest.fixture
+def join(dispatcher: Dispatcher) -> Callable[[str, str], None]:
+    def join(connection_id: str, session_id: str) -> None:
+        into = {"action": "joinSession", "sessionId": session_id, "targetLanguage": "es"}
+        joined = reply(dispatcher.message(frame(connection_id, **into)))
+        assert joined["type"] == "sessionJoined", joined
+
+    return join
+
+
+@pytest.fixture
+def hall(session_id: str, join: Callable[[str, str], None]) -> str:
+    """A session with two listeners."""
+    for each in sorted(LISTENERS):
+        join(each, session_id)
+    return session_id
+
+
+def create(dispatcher: Dispatcher, speaker: str) -> str:
+    return str(reply(dispatcher.message(frame(speaker, "user-1", **CREATE)))["sessionId"])
+
+
+def seat(session_id: str, clock: Clock, connection_id: str) -> Connection:
+    return Connection(connection_id, session_id, Role.LISTENER, int(clock()), "es")
+
+
+def over(store: Store) -> list[Session]:
+    return [each for each in store.scan_sessions(None, 9)[0] if each.end_reason]
+
+
+def with_store(sweep: Sweep, store: Store) -> Sweep:
+    return replace(sweep, lifecycle=replace(sweep.lifecycle, store=store))
+
+
+# What fails
+
+
+def test_a_sweep_that_cannot_read_the_sessions_says_so(
+    sweep: Sweep, dynamodb: Any, clock: Clock
+) -> None:
+    store = FailingStore(dynamodb, dynamodb, "sessions", "connections", clock)
+    store.failing = "scan_sessions"
+    with pytest.raises(ServiceUnavailable):
+        with_store(sweep, store).run()
+
+
+def test_a_session_that_fails_does_not_stop_the_rest(
+    sweep: Sweep, dispatcher: Dispatcher, dynamodb: Any, clock: Clock, gateway: FakeGateway
+) -> None:
+    ids = [create(dispatcher, f"speaker-{number}=") for number in range(3)]
+
+    class FailsForOne(Store):
+        def list_listener_ids(self, session_id: str) -> list[str]:
+            if session_id == ids[1]:
+                raise RuntimeError("unforeseen")
+            return super().list_listener_ids(session_id)
+
+    store = FailsForOne(dynamodb, dynamodb, "sessions", "connections", clock)
+    report = with_store(sweep, store).run()
+    assert (report.visited, report.active_sessions, report.failed) == (3, 2, 1)
+    assert report.is_complete
+
+
+def test_a_grace_whose_end_fails_does_not_stop_the_others(
+    sweep: Sweep, dispatcher: Dispatcher, dynamodb: Any, clock: Clock
+) -> None:
+    ids = [create(dispatcher, f"speaker-{number}=") for number in range(3)]
+    for number in range(3):
+        dispatcher.disconnect(closing(f"speaker-{number}=", 1006))
+
+    class FailsForOne(Store):
+        def claim_end(
+            self, session_id: str, reason: EndReason, speaker_connection_id: str | None = None
+        ) -> Session | None:
+            if session_id == ids[1]:
+                raise ServiceUnavailable("busy", retry_after_seconds=2)
+            return super().claim_end(session_id, reason, speaker_connection_id)
+
+    store = FailsForOne(dynamodb, dynamodb, "sessions", "connections", clock)
+    report = with_store(sweep, store).run()
+    assert (report.ended, report.failed) == (2, 1)
+    assert sweep.run().ended == 1
+
+
+def test_a_sweep_of_nothing_does_nothing(sweep: Sweep, dynamodb: Any) -> None:
+    assert sweep.run() == Report(is_complete=True)
+    assert scan(dynamodb, "sessions") == []
+
+
+# Sessions whose time is up
+
+
+def test_an_expired_session_ends_and_everyone_is_told_the_speaker_too(
+    sweep: Sweep, hall: str, clock: Clock, gateway: FakeGateway, dynamodb: Any
+) -> None:
+    clock.now += 7200
+    assert sweep.run().ended == 1
+    clock.now += 35
+    sweep.run()
+    ended = {
+        "type": "sessionEnded",
+        "timestamp": 1_800_007_200_000,
+        "sessionId": hall,
+        "reason": "expired",
+    }
+    assert gateway.inbox == {each: [ended] for each in {"speaker=", *LISTENERS}}
+    assert scan(dynamodb, "sessions") == scan(dynamodb, "connections") == []
+
+
+def test_a_session_that_a_heartbeat_saved_since_it_was_read_goes_on(
+    sweep: Sweep, hall: str, clock: Clock, dispatcher: Dispatcher, dynamodb: Any, status: Status
+) -> None:
+    class HeartbeatAfterTheScan(Store):
+        def scan_sessions(
+            self, after_session_id: str | None, limit: int
+        ) -> tuple[list[Session], str | None]:
+            found = super().scan_sessions(after_session_id, limit)
+            dispatcher.message(frame("speaker=", "user-1", action="heartbeat"))
+            clock.now += 1
+            return found
+
+    clock.now += 7199.5
+    store = HeartbeatAfterTheScan(dynamodb, dynamodb, "sessions", "connections", clock)
+    assert with_store(sweep, store).run().ended == 0
+    assert status()["listenerCount"] == 2
+
+
+def test_a_speaker_who_is_gone_without_a_word_interrupts_his_session(
+    sweep: Sweep, hall: str, clock: Clock, gateway: FakeGateway, dispatcher: Dispatcher
+) -> None:
+    gateway.closed.add("speaker=")
+    clock.now += 35
+    began_at = clock()
+    sweep.run()
+    assert {to: types(told) for to, told in gateway.inbox.items()} == {
+        each: ["sessionInterrupted"] for each in LISTENERS
+    }
+    clock.now = began_at + 60
+    sweep.run()
+    sweep.run()
+    assert {to: types(told) for to, told in gateway.inbox.items()} == {
+        each: ["sessionInterrupted", "sessionEnded"] for each in LISTENERS
+    }
+    assert {told[1]["reason"] for told in gateway.inbox.values()} == {"speakerLost"}
+
+
+def test_a_speaker_who_may_still_be_opening_is_not_gone(
+    sweep: Sweep, hall: str, clock: Clock, gateway: FakeGateway, status: Status
+) -> None:
+    gateway.closed.add("speaker=")
+    clock.now += 34
+    sweep.run()
+    assert gateway.inbox == {}
+    assert status()["status"] == "active"
+
+
+def test_a_speaker_of_whom_nobody_can_tell_is_not_gone(
+    sweep: Sweep, hall: str, clock: Clock, gateway: FakeGateway, status: Status
+) -> None:
+    class NobodyCanTell(FakeGateway):
+        def is_open(self, connection_id: str) -> bool | None:
+            return None
+
+    clock.now += 60
+    silent: Any = NobodyCanTell()
+    replace(sweep, lifecycle=replace(sweep.lifecycle, gateway=silent)).run()
+    assert silent.inbox == gateway.inbox == {}
+    assert status()["status"] == "active"
+
+
+def test_a_session_whose_speaker_never_got_his_place_is_interrupted_and_ends(
+    sweep: Sweep, hall: str, clock: Clock, gateway: FakeGateway, store: Store
+) -> None:
+    store.delete_connection("speaker=", hall)
+    clock.now += 34
+    sweep.run()
+    assert gateway.inbox == {}
+    clock.now += 1
+    sweep.run()
+    clock.now += 60
+    sweep.run()
+    assert types(gateway.inbox["listener-1="]) == ["sessionInterrupted", "sessionEnded"]
+
+
+def test_a_speaker_who_closed_while_the_service_broke_off_is_found(
+    sweep: Sweep, hall: str, clock: Clock, gateway: FakeGateway, store: Store
+) -> None:
+    store.close_connection("speaker=")
+    clock.now += 35
+    sweep.run()
+    assert types(gateway.inbox["listener-1="]) == ["sessionInterrupted"]
+
+
+# Graces
+
+
+def test_a_sweep_waits_for_graces_that_end_before_the_next_begins(
+    sweep: Sweep, hall: str, clock: Clock, gateway: FakeGateway, dispatcher: Dispatcher
+) -> None:
+    dispatcher.disconnect(closing("speaker=", 1006))
+    clock.now += 20
+    assert sweep.run().ended == 1
+    (ended,) = gateway.inbox["listener-1="][1:]
+    assert (ended["type"], ended["timestamp"]) == ("sessionEnded", 1_800_000_060_000)
+
+
+def test_a_sweep_waits_for_none_that_is_still_there_when_the_next_begins(
+    sweep: Sweep, hall: str, clock: Clock, dispatcher: Dispatcher, lifecycle: Any
+) -> None:
+    long = replace(lifecycle, speaker_grace_seconds=60.5)
+    long.leave("speaker=", cleanly=False)
+    assert sweep.run().ended == 0
+    assert clock() == 1_800_000_000
+
+
+def test_a_speaker_who_comes_back_while_the_sweep_waits_keeps_his_session(
+    sweep: Sweep, hall: str, clock: Clock, gateway: FakeGateway, dispatcher: Dispatcher
+) -> None:
+    dispatcher.disconnect(closing("speaker=", 1006))
+    refresh = {"action": "refreshConnection", "sessionId": hall, "role": "speaker"}
+
+    def sleep(seconds: float) -> None:
+        clock.now += seconds
+        dispatcher.message(frame("speaker-2=", "user-1", **refresh))
+
+    assert replace(sweep, sleep=sleep).run().ended == 0
+    assert types(gateway.inbox["listener-1="]) == ["sessionInterrupted", "sessionResumed"]
+
+
+def test_graces_end_in_their_order_each_at_its_time(
+    sweep: Sweep,
+    clock: Clock,
+    gateway: FakeGateway,
+    dispatcher: Dispatcher,
+    join: Callable[[str, str], None],
+) -> None:
+    ids = [create(dispatcher, f"speaker-{number}=") for number in range(3)]
+    for number, session_id in enumerate(ids):
+        join(f"listener-{number}=", session_id)
+    for number in (2, 0, 1):
+        dispatcher.disconnect(closing(f"speaker-{number}=", 1006))
+        clock.now += 7
+    assert sweep.run().ended == 3
+    ended_at = [gateway.inbox[f"listener-{number}="][1]["timestamp"] for number in (2, 0, 1)]
+    assert ended_at == [1_800_000_060_000, 1_800_000_067_000, 1_800_000_074_000]
+
+
+# Listeners
+
+
+def test_listeners_who_are_gone_without_a_word_are_counted_out_once(
+    sweep: Sweep,
+    hall: str,
+    clock: Clock,
+    gateway: FakeGateway,
+    status: Status,
+    dispatcher: Dispatcher,
+) -> None:
+    gateway.closed.add("listener-1=")
+    clock.now += 35
+    report = sweep.run()
+    assert (report.removed, report.listeners) == (1, 1)
+    dispatcher.disconnect(closing("listener-1=", 1006))
+    assert sweep.run().removed == 0
+    assert status()["listenerCount"] == 1
+    assert status()["languages"] == {"es": 1}
+
+
+def test_listeners_who_may_still_be_opening_are_left_alone(
+    sweep: Sweep, hall: str, clock: Clock, gateway: FakeGateway, status: Status
+) -> None:
+    gateway.closed |= LISTENERS
+    clock.now += 34
+    assert sweep.run().removed == 0
+    assert status()["listenerCount"] == 2
+
+
+def test_a_listener_whom_the_sweep_removed_comes_back_by_his_old_id(
+    sweep: Sweep,
+    hall: str,
+    clock: Clock,
+    gateway: FakeGateway,
+    status: Status,
+    dispatcher: Dispatcher,
+) -> None:
+    gateway.closed.add("listener-1=")
+    clock.now += 35
+    sweep.run()
+    refresh = {
+        "action": "refreshConnection",
+        "sessionId": hall,
+        "role": "listener",
+        "targetLanguage": "fr",
+        "connectionId": "listener-1=",
+    }
+    dispatcher.message(frame("new=", **refresh))
+    assert status()["listenerCount"] == 2
+
+
+def test_a_second_sweep_changes_nothing(
+    sweep: Sweep, hall: str, clock: Clock, gateway: FakeGateway, dynamodb: Any
+) -> None:
+    gateway.closed.add("listener-1=")
+    clock.now += 100
+    sweep.run()
+    before = scan(dynamodb, "sessions"), scan(dynamodb, "connections"), dict(gateway.inbox)
+    sweep.run()
+    sweep.run()
+    assert (scan(dynamodb, "sessions"), scan(dynamodb, "connections"), gateway.inbox) == before
+
+
+# Counts
+
+
+def test_a_count_that_is_too_high_is_mended_at_the_second_look(
+    sweep: Sweep, hall: str, clock: Clock, status: Status, store: Store
+) -> None:
+    store.count_in(hall, None, 3)  # and then the function broke off
+    assert sweep.run().mended == 0
+    clock.now += 35
+    assert sweep.run().mended == 1
+    assert status()["listenerCount"] == 2
+    assert sweep.run().mended == 0
+
+
+def test_a_count_that_is_too_low_is_mended_at_the_second_look(
+    sweep: Sweep, hall: str, clock: Clock, status: Status, store: Store
+) -> None:
+    store.count_out(hall, 2)
+    sweep.run()
+    clock.now += 35
+    assert sweep.run().mended == 2
+    assert status()["listenerCount"] == 2
+
+
+def test_a_leave_that_broke_off_is_counted_out_within_two_sweeps(
+    sweep: Sweep, hall: str, clock: Clock, status: Status, store: Store
+) -> None:
+    store.close_connection("listener-1=")
+    sweep.run()
+    clock.now += 60
+    sweep.run()
+    assert status()["listenerCount"] == 1
+
+
+def test_a_count_is_never_raised_above_the_maximum(
+    sweep: Sweep, hall: str, clock: Clock, status: Status, store: Store
+) -> None:
+    for number in range(2):
+        store.put_connection(seat(hall, clock, f"more-{number}="))
+    for _ in range(3):
+        assert sweep.run().mended == 0
+        clock.now += 35
+    assert status()["listenerCount"] <= 3
+
+
+def test_two_looks_within_35_seconds_mend_nothing(
+    sweep: Sweep, hall: str, clock: Clock, status: Status, store: Store
+) -> None:
+    store.count_in(hall, None, 3)
+    sweep.run()
+    clock.now += 34.9
+    assert sweep.run().mended == 0
+    clock.now += 0.1
+    assert sweep.run().mended == 1
+
+
+@pytest.mark.parametrize("what", ["join", "leave", "refresh"])
+def test_nothing_is_mended_if_somebody_came_or_went_between_the_looks(
+    sweep: Sweep,
+    hall: str,
+    clock: Clock,
+    store: Store,
+    status: Status,
+    dispatcher: Dispatcher,
+    what: str,
+) -> None:
+    store.count_out(hall)
+    sweep.run()
+    clock.now += 35
+    into = {"sessionId": hall, "targetLanguage": "es"}
+    if what == "join":
+        dispatcher.message(frame("new=", action="joinSession", **into))
+    elif what == "leave":
+        dispatcher.disconnect(closing("listener-1="))
+    else:
+        refresh = {"action": "refreshConnection", "role": "listener", **into}
+        dispatcher.message(frame("new=", **refresh, connectionId="listener-1="))
+    assert sweep.run().mended == 0
+    clock.now += 35
+    assert sweep.run().mended == 1
+    listed = sum(status()["languages"].values())
+    assert status()["listenerCount"] == listed
+
+
+def test_a_join_that_is_under_way_is_not_taken_for_a_wrong_count(
+    sweep: Sweep, hall: str, clock: Clock, store: Store, status: Status
+) -> None:
+    store.count_in(hall, None, 3)
+    sweep.run()
+    store.put_connection(seat(hall, clock, "late="))
+    clock.now += 60
+    assert sweep.run().mended == 0
+    assert status()["listenerCount"] == 3
+
+
+def test_only_what_both_looks_agree_on_is_mended(
+    sweep: Sweep, hall: str, clock: Clock, store: Store, status: Status
+) -> None:
+    store.count_out(hall, 2)
+    sweep.run()
+    store.close_connection("listener-1=")  # the first half of a leave
+    clock.now += 35
+    assert sweep.run().mended == 1
+    assert status()["listenerCount"] == 1
+
+
+def test_a_listing_that_was_wrong_for_a_moment_is_not_remembered(
+    sweep: Sweep, hall: str, clock: Clock, dynamodb: Any, status: Status
+) -> None:
+    class OverlooksOne(Store):
+        """As an index may that lags behind."""
+
+        def list_listener_ids(self, session_id: str) -> list[str]:
+            return super().list_listener_ids(session_id)[1:]
+
+    lagging = with_store(sweep, OverlooksOne(dynamodb, dynamodb, "sessions", "connections", clock))
+    lagging.run()
+    clock.now += 60
+    sweep.run()
+    clock.now += 60
+    assert lagging.run().mended == 0
+    assert status()["listenerCount"] == 2
+
+
+# Ends that were broken off
+
+
+def test_an_end_that_was_claimed_and_broken_off_is_finished_and_everyone_told_once(
+    sweep: Sweep, hall: str, store: Store, gateway: FakeGateway, clock: Clock, dynamodb: Any
+) -> None:
+    store.claim_end(hall, EndReason.SPEAKER_ENDED, "speaker=")
+    for _ in range(3):
+        sweep.run()
+        clock.now += 35
+    assert {to: types(told) for to, told in gateway.inbox.items()} == {
+        each: ["sessionEnded"] for each in {"speaker=", *LISTENERS}
+    }
+    assert scan(dynamodb, "sessions") == scan(dynamodb, "connections") == []
+
+
+def test_an_end_that_was_broken_off_half_way_tells_nobody_twice(
+    sweep: Sweep,
+    hall: str,
+    dispatcher: Dispatcher,
+    gateway: FakeGateway,
+    clock: Clock,
+    dynamodb: Any,
+    lifecycle: Any,
+) -> None:
+    class ListsOne(Store):
+        def list_connections(self, session_id: str) -> Listing:
+            listing = super().list_connections(session_id)
+            return Listing(frozenset(sorted(listing.present)[:1]), listing.gone)
+
+        def delete_connections(self, session_id: str, connection_ids: Any) -> None:
+            raise RuntimeError("the function is killed")
+
+    killed = replace(
+        lifecycle, store=ListsOne(dynamodb, dynamodb, "sessions", "connections", clock)
+    )
+    with pytest.raises(RuntimeError):
+        killed.end_by_speaker(hall, "speaker=")
+    assert gateway.inbox.keys() == {"listener-1="}
+    sweep.run()
+    assert {to: types(told) for to, told in gateway.inbox.items()} == {
+        each: ["sessionEnded"] for each in LISTENERS
+    }
+    assert scan(dynamodb, "connections") == []
+
+
+def test_an_end_that_takes_too_long_is_left_to_the_next_sweep(
+    sweep: Sweep, hall: str, store: Store, clock: Clock, gateway: FakeGateway, dynamodb: Any
+) -> None:
+    class Slow(FakeGateway):
+        def fan_out(self, connection_ids: Any, text: str) -> Any:
+            clock.now += END_SECONDS
+            return super().fan_out(connection_ids, text)
+
+    class OneAtATime(Store):
+        def list_connections(self, session_id: str) -> Listing:
+            listing = super().list_connections(session_id)
+            return Listing(frozenset(sorted(listing.present)[:1]), listing.gone)
+
+    slow: Any = Slow()
+    store = OneAtATime(dynamodb, dynamodb, "sessions", "connections", clock)
+    busy = replace(sweep, lifecycle=replace(sweep.lifecycle, store=store, gateway=slow))
+    store.claim_end(hall, EndReason.SPEAKER_ENDED, "speaker=")
+    clock.now += 35
+    busy.run()
+    assert over(store) != []
+    busy.run()
+    busy.run()
+    assert over(store) == []
+    assert {to: types(told) for to, told in slow.inbox.items()} == {
+        each: ["sessionEnded"] for each in {"speaker=", *LISTENERS}
+    }
+
+
+def test_an_ended_session_is_kept_until_everything_has_settled(
+    sweep: Sweep, hall: str, store: Store, clock: Clock, dispatcher: Dispatcher
+) -> None:
+    dispatcher.message(frame("speaker=", "user-1", action="endSession"))
+    clock.now += 34.9
+    sweep.run()
+    store.put_connection(seat(hall, clock, "late="))
+    clock.now += 0.1
+    sweep.run()
+    assert over(store) == []
+    assert store.find_connection("late=") is None
+
+
+# Out of time
+
+
+def ends_after(pages: int) -> Callable[[], float]:
+    """A stopwatch whose time is up after so many pages."""
+    looks = iter([0.0] * (pages + 1))
+    return lambda: next(looks, float(WORK_SECONDS))
+
+
+def test_a_sweep_that_runs_out_of_time_hands_on_to_the_next_whose_gauges_are_complete(
+    sweep: Sweep, dispatcher: Dispatcher, dynamodb: Any, join: Callable[[str, str], None]
+) -> None:
+    ids = [create(dispatcher, f"speaker-{number}=") for number in range(5)]
+    for number, session_id in enumerate(ids):
+        join(f"listener-{number}=", session_id)
+    short = replace(sweep, page_sessions=2)
+    first = replace(short, stopwatch=ends_after(1)).run()
+    assert (first.visited, first.active_sessions, first.is_complete) == (2, 2, False)
+    assert SWEEP_CURSOR in {item["sessionId"]["S"] for item in scan(dynamodb, "sessions")}
+
+    second = replace(short, stopwatch=ends_after(1)).run()
+    assert not second.is_complete
+    third = short.run()
+    assert first.visited + second.visited + third.visited == 5
+    assert (third.active_sessions, third.listeners, third.is_complete) == (5, 5, True)
+    assert len(scan(dynamodb, "sessions")) == 5
+
+    fourth = short.run()
+    assert (fourth.active_sessions, fourth.listeners, fourth.visited) == (5, 5, 5)
+
+
+def test_where_a_sweep_stopped_is_no_session(
+    sweep: Sweep, store: Store, hall: str, dispatcher: Dispatcher
+) -> None:
+    store.put_sweep_cursor(SweepCursor("zzz", 3, 4))
+    assert store.find_sweep_cursor() == SweepCursor("zzz", 3, 4)
+    assert [each.session_id for each in store.scan_sessions(None, 9)[0]] == [hall]
+    store.put_sweep_cursor(SweepCursor())
+    assert store.find_sweep_cursor() == SweepCursor()
+
+
+def test_a_sweep_that_is_out_of_time_at_once_keeps_its_place(
+    sweep: Sweep, hall: str, store: Store
+) -> None:
+    kept = SweepCursor("golden-eagle-050", 7, 8)
+    store.put_sweep_cursor(kept)
+    assert replace(sweep, stopwatch=ends_after(0)).run().visited == 0
+    assert store.find_sweep_cursor() == kept
+
+
+def test_two_sweeps_side_by_side_tell_everyone_once(
+    sweep: Sweep, hall: str, clock: Clock, gateway: FakeGateway, dynamodb: Any
+) -> None:
+    class SweptInBetween(Store):
+        """After each list of sessions another sweep does all there is to do."""
+
+        def scan_sessions(
+            self, after_session_id: str | None, limit: int
+        ) -> tuple[list[Session], str | None]:
+            found = super().scan_sessions(after_session_id, limit)
+            sweep.run()
+            return found
+
+    clock.now += 7200
+    late = SweptInBetween(dynamodb, dynamodb, "sessions", "connections", clock)
+    with_store(sweep, late).run()
+    assert {to: types(told) for to, told in gateway.inbox.items()} == {
+        each: ["sessionEnded"] for each in {"speaker=", *LISTENERS}
+    }

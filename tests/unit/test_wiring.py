@@ -1,0 +1,97 @@
+"""Where the sweep's connections are: no event tells it."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+ENVIRONMENT = {
+    "SESSIONS_TABLE": "s",
+    "CONNECTIONS_TABLE": "c",
+    "OUTCOME_FUNCTION": "f",
+    "RATE_LIMITS_TABLE": "r",
+    "HASH_KEY": "key",
+    "AWS_DEFAULT_REGION": "us-east-1",
+    "AWS_REGION": "us-east-1",
+    "AWS_ACCESS_KEY_ID": "test",
+    "AWS_SECRET_ACCESS_KEY": "test",
+}
+ON_AWS = {"CONNECTIONS_URL": "https://abc123.execute-api.us-east-1.amazonaws.com/dev"}
+ON_AN_EMULATOR = {**ON_AWS, "AWS_ENDPOINT_URL": "http://127.0.0.1:4566"}
+ON_THE_LOCAL_SERVER = {
+    "AWS_ENDPOINT_URL": "http://127.0.0.1:4566",
+    "AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI": "http://127.0.0.1:8765/local",
+}
+
+# Wiring is once per process, so that each case has one of its own; it says which URL it took.
+SCRIPT = """
+import json
+from chalicelib import signed_http, wiring
+urls = []
+init = signed_http.SignedClient.__init__
+def keep(self, endpoint_url, service, *arguments, **named):
+    urls.append([service, endpoint_url])
+    init(self, endpoint_url, service, *arguments, **named)
+signed_http.SignedClient.__init__ = keep
+wiring.{part}
+wiring.{part}
+print(json.dumps(urls))
+"""
+
+
+def run(part: str, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", SCRIPT.replace("{part}", part)],
+        env={**ENVIRONMENT, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("environment", [{}, {"AWS_ENDPOINT_URL": "http://127.0.0.1:4566"}])
+def test_a_sweep_that_is_not_told_where_its_connections_are_names_the_setting(
+    environment: dict[str, str],
+) -> None:
+    failed = run("sweep()", environment)
+    assert failed.returncode == 1
+    assert "SettingError: CONNECTIONS_URL is not set" in failed.stderr
+
+
+@pytest.mark.parametrize(
+    ("environment", "url"),
+    [
+        (ON_AWS, "https://abc123.execute-api.us-east-1.amazonaws.com/dev"),
+        ({"CONNECTIONS_URL": "https://ws.example.com"}, "https://ws.example.com"),
+        (ON_AN_EMULATOR, "http://127.0.0.1:4566/_aws/execute-api/abc123/dev"),
+        (ON_THE_LOCAL_SERVER, "http://127.0.0.1:8765/local"),
+        ({**ON_AN_EMULATOR, **ON_THE_LOCAL_SERVER}, "http://127.0.0.1:8765/local"),
+    ],
+    ids=["AWS", "AWS with a domain of one's own", "emulator", "local server", "both"],
+)
+def test_the_sweep_asks_for_connections_once_and_where_they_are(
+    environment: dict[str, str], url: str
+) -> None:
+    done = run("sweep()", environment)
+    assert done.stderr == ""
+    assert json.loads(done.stdout) == [["execute-api", url]]
+
+
+@pytest.mark.parametrize(
+    ("environment", "url"),
+    [
+        ({}, "https://dynamodb.us-east-1.amazonaws.com"),
+        (ON_AN_EMULATOR, "http://127.0.0.1:4566"),
+        (
+            {**ON_AN_EMULATOR, "AWS_ENDPOINT_URL_DYNAMODB": "http://127.0.0.1:1"},
+            "http://127.0.0.1:1",
+        ),
+    ],
+    ids=["AWS", "emulator", "a DynamoDB of its own"],
+)
+def test_the_authorizer_counts_where_dynamodb_is(environment: dict[str, str], url: str) -> None:
+    pool = {"COGNITO_USER_POOL_ID": "us-east-1_pool", "COGNITO_CLIENT_ID": "client"}
+    done = run("authorizer()", {**environment, **pool})
+    assert done.stderr == ""
+    assert json.loads(done.stdout) == [["dynamodb", url]]
