@@ -64,7 +64,7 @@ def open_client(target: Target) -> Iterator[Callable[..., Client]]:
 def nothing_left(target: Target) -> Iterator[None]:
     """Hold a test to leaving nothing behind, once the ends of its connections are handled.
 
-    But for sessions that have ended, which wait for a sweep, 35 s later at the earliest.
+    Sweeps end what only waits for a grace to end. Sessions that have ended stay for 35 s more.
     """
     until(lambda: is_nothing_left(target))
     yield
@@ -72,6 +72,7 @@ def nothing_left(target: Target) -> Iterator[None]:
 
 
 def is_nothing_left(target: Target) -> bool:
+    target.sweep()
     sessions = target.records("SESSIONS_TABLE")
     have_ended = all(session["status"] == {"S": "ended"} for session in sessions)
     return have_ended and not target.records("CONNECTIONS_TABLE")
