@@ -32,8 +32,7 @@ def disconnect(event: WebsocketEvent) -> dict[str, Any]:
 
 @app.lambda_function()
 def outcome(event: dict[str, Any], _context: object) -> None:
-    sessions = wiring.sessions(event["endpointUrl"])
-    sessions.deliver(event["connectionId"], event["messages"], event["delayMs"])
+    wiring.sessions(event["endpointUrl"]).deliver(event)
 
 
 @app.schedule(Rate(1, unit=Rate.MINUTES))

@@ -11,7 +11,7 @@ from typing import Final
 
 from chalicelib import protocol, telemetry
 from chalicelib.gateway import FanOut, Gateway, Gone, PostFailed
-from chalicelib.models import EndReason, Role, Session
+from chalicelib.models import EndReason, Role, Session, SessionStatus
 from chalicelib.store import TRANSACTION_ITEMS, Store
 
 END_SECONDS: Final = 20
@@ -55,13 +55,26 @@ class Lifecycle:
         return len(closed)
 
     def interrupt(self, session_id: str, speaker_connection_id: str) -> bool:
-        """Begin the grace if that connection is the session's current speaker; False if not."""
+        """Begin the grace if that connection is the session's current speaker; False if not.
+
+        Should he have come back while the listeners were being told, they are told so once more:
+        the two notices may have overtaken each other.
+        """
         grace_ends_at_ms = int((self.clock() + self.speaker_grace_seconds) * 1000)
         if not self.store.interrupt_session(session_id, speaker_connection_id, grace_ends_at_ms):
             return False
         notice = protocol.session_interrupted(session_id, self.speaker_grace_seconds)
         self.tell_listeners(session_id, notice)
+        session = self.store.find_session(session_id)
+        if session is not None and session.grace_ends_at_ms is None:
+            self.tell_how_it_goes_on(session)
         return True
+
+    def tell_how_it_goes_on(self, session: Session) -> None:
+        """Tell the listeners that an interruption is over: a paused session is paused again."""
+        is_paused = session.status is SessionStatus.PAUSED
+        notice = protocol.session_paused if is_paused else protocol.session_resumed
+        self.tell_listeners(session.session_id, notice(session.session_id))
 
     def tell_listeners(self, session_id: str, notice: protocol.Message) -> FanOut:
         """Post a notice to a session's listeners. A connection that is gone is a leave."""

@@ -6,12 +6,14 @@ crash between any two of them leaves a count too high, or records that nobody us
 session with more listeners than it may have; the sweep sets right what is left.
 """
 
+import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from contextvars import copy_context
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from chalicelib import protocol
 from chalicelib.errors import (
@@ -21,6 +23,7 @@ from chalicelib.errors import (
     NoSession,
     RateLimitExceeded,
     ServiceUnavailable,
+    SessionFull,
     SessionNotFound,
     Unauthorized,
 )
@@ -43,6 +46,9 @@ ID_ATTEMPTS: Final = 5
 
 MAX_REPLACEMENTS: Final = 10
 """How far to follow who replaced whom: each is a refresh whose answer was lost on the way."""
+
+FULL_DELAYS_SECONDS: Final = (0.05, 0.1, 0.2, 0.4)
+"""Waits of a listener who comes back for his own seat, which a leave gives back in two writes."""
 
 OUTCOME_DELAYS_SECONDS: Final = (0.02, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6)
 """Waits between posts of an outcome to a connection that is not open yet."""
@@ -85,6 +91,7 @@ class Sessions:
     new_session_id: Callable[[], str]
     new_invite_code: Callable[[], str]
     side_by_side: SideBySide = side_by_side
+    sleep: Callable[[float], None] = time.sleep
 
     def create(self, caller: Caller, command: protocol.CreateSession) -> protocol.Message:
         """Open a session whose speaker is the caller.
@@ -147,10 +154,12 @@ class Sessions:
         except (Forbidden, SessionNotFound):
             self.store.delete_connection(caller.connection_id, command.session_id)
             raise
+        if before is None:
+            return self._speaker_refreshed_before(caller, place, command.session_id)
         if before.speaker_connection_id != caller.connection_id:
             self.store.supersede_speaker(before.speaker_connection_id, caller.connection_id)
         if before.grace_ends_at_ms is not None:
-            self._tell_speaker_is_back(before)
+            self.lifecycle.tell_how_it_goes_on(before)
         return protocol.speaker_refreshed(
             before, caller.connection_id, self.limits.heartbeat_interval_seconds
         )
@@ -242,38 +251,53 @@ class Sessions:
             raise _has_no_session()
         return protocol.session_ended(connection.session_id, EndReason.SPEAKER_ENDED)
 
-    def deliver(
-        self,
-        connection_id: str,
-        texts: Sequence[str],
-        delay_ms: int = 0,
-        sleep: Callable[[float], None] = time.sleep,
-    ) -> bool:
-        """Post messages one after another, the first as soon as the connection is open.
+    def deliver(self, event: Mapping[str, Any]) -> None:
+        """Post what outcomes.Outcomes has asked for."""
+        if event["delayMs"]:
+            self.deliver_reminders(event["connectionId"], event["messages"], event["delayMs"])
+        else:
+            self.deliver_outcome(event["connectionId"], event["messages"][0])
 
-        No sooner than in `delay_ms`. A connection that does not open in about three seconds is
-        taken as closed: what its command did is undone, as on any other end. False then.
+    def deliver_outcome(self, connection_id: str, text: str) -> bool:
+        """Post the outcome of a connect-time command as soon as its connection is open.
+
+        Unless the session has ended meanwhile, which is told instead. A connection that does not
+        open in about three seconds is taken as closed: what its command did is undone, as on any
+        other end. False then.
         """
-        sleep(delay_ms / 1000)
-        for text in texts:
-            if not self._deliver_one(connection_id, text, sleep):
-                self.lifecycle.leave(connection_id, cleanly=False)
-                return False
-        return True
-
-    def _deliver_one(self, connection_id: str, text: str, sleep: Callable[[float], None]) -> bool:
         for delay_seconds in (*OUTCOME_DELAYS_SECONDS, None):
+            if self.store.find_connection(connection_id) is None:
+                text = self._encode_ended(text)
             try:
                 self.lifecycle.gateway.post(connection_id, text)
             except Gone:
                 if delay_seconds is not None:
-                    sleep(delay_seconds)
+                    self.sleep(delay_seconds)
             except PostFailed:
                 # It may have come. Whoever missed it hears from his next heartbeat.
                 return True
             else:
                 return True
+        self.lifecycle.leave(connection_id, cleanly=False)
         return False
+
+    def deliver_reminders(self, connection_id: str, texts: Sequence[str], delay_ms: int) -> None:
+        """Post what is to follow an answer, no sooner than in `delay_ms`.
+
+        To a connection that still has its place: one that was replaced hears no more.
+        """
+        self.sleep(delay_ms / 1000)
+        if self.store.find_connection(connection_id) is None:
+            return
+        with suppress(Gone, PostFailed):
+            for text in texts:
+                self.lifecycle.gateway.post(connection_id, text)
+
+    def _encode_ended(self, outcome: str) -> str:
+        """Write, in place of an outcome, that its session is over."""
+        refusal = protocol.error(_no_such_session())
+        request_id = json.loads(outcome).get("requestId")
+        return protocol.encode(refusal, int(self.clock() * 1000), request_id)
 
     def _join(
         self, caller: Caller, session_id: str, target_language: str, invite_code: str | None
@@ -344,9 +368,22 @@ class Sessions:
     def _come_back(self, place: Connection, old_id: str) -> Connection | None:
         """Let a listener in again whose connection was lost and is counted out already.
 
+        Or about to be: in a session that seems full, his own seat may be the one that is just
+        being given back, or that the same command, given twice, has just taken.
+
         Raises: SessionNotFound, SessionFull.
         """
-        self.store.count_in(place.session_id, None, self.limits.max_listeners)
+        for delay_seconds in (*FULL_DELAYS_SECONDS, None):
+            try:
+                self.store.count_in(place.session_id, None, self.limits.max_listeners)
+                break
+            except SessionFull:
+                old = self.store.find_record(old_id)
+                if old is not None and old.superseded_by is not None:
+                    return self._replace_listener(place, old.superseded_by)
+                if delay_seconds is None:
+                    raise
+                self.sleep(delay_seconds)
         try:
             tried = self.store.hand_over(old_id, place, has_left=True)
         except ServiceUnavailable:
@@ -386,12 +423,6 @@ class Sessions:
         return protocol.speaker_refreshed(
             session, caller.connection_id, self.limits.heartbeat_interval_seconds
         )
-
-    def _tell_speaker_is_back(self, session: Session) -> None:
-        """Tell the listeners how the session goes on: a paused one is paused again."""
-        is_paused = session.status is SessionStatus.PAUSED
-        notice = protocol.session_paused if is_paused else protocol.session_resumed
-        self.lifecycle.tell_listeners(session.session_id, notice(session.session_id))
 
     def _set_status(
         self,

@@ -218,10 +218,11 @@ class Store:
     @guarded
     def replace_speaker(
         self, session_id: str, user_id: str, connection_id: str, expires_at_seconds: int
-    ) -> Session:
+    ) -> Session | None:
         """Make a connection the speaker's current one. Returns the session as it was.
 
-        Ends an interruption, and moves the session's end. The last write wins.
+        Ends an interruption, and moves the session's end. The last write wins; None for a
+        connection that was the current one before and was replaced since.
 
         Raises: SessionNotFound, Forbidden (another user's).
         """
@@ -230,11 +231,13 @@ class Store:
                 TableName=self._sessions,
                 Key=_session_key(session_id),
                 UpdateExpression="SET speakerConnectionId = :new, expiresAt = :end, #ttl = :ttl"
-                " REMOVE graceEndsAt",
-                ConditionExpression=f"{_IS_OPEN} AND speakerUserId = :user",
+                " REMOVE graceEndsAt ADD speakerConnectionIds :new_in_set",
+                ConditionExpression=f"{_IS_OPEN} AND speakerUserId = :user AND"
+                " (speakerConnectionId = :new OR NOT contains(speakerConnectionIds, :new))",
                 ExpressionAttributeNames={**_NAMES, "#ttl": "ttl"},
                 ExpressionAttributeValues={
                     ":new": {"S": connection_id},
+                    ":new_in_set": {"SS": [connection_id]},
                     ":user": {"S": user_id},
                     **_end_values(expires_at_seconds),
                     **self._open_values(),
@@ -246,7 +249,9 @@ class Store:
             session = _old_session(error)
             if session is None or not session.is_open(self._clock()):
                 raise SessionNotFound("There is no such session.", field="sessionId") from None
-            raise Forbidden("This session is somebody else's.", field="sessionId") from None
+            if session.speaker_user_id != user_id:
+                raise Forbidden("This session is somebody else's.", field="sessionId") from None
+            return None
         return _session(answer["Attributes"])
 
     @guarded
@@ -739,6 +744,7 @@ def _session_item(session: Session) -> "Item":
         "sessionId": {"S": session.session_id},
         "speakerUserId": {"S": session.speaker_user_id},
         "speakerConnectionId": {"S": session.speaker_connection_id},
+        "speakerConnectionIds": {"SS": [session.speaker_connection_id]},
         "sourceLanguage": {"S": session.source_language},
         "qualityTier": {"S": session.quality_tier},
         "inviteCode": {"S": session.invite_code},

@@ -107,6 +107,7 @@ def sessions(store: Store, lifecycle: Lifecycle, rate_limits: RateLimits, clock:
         new_session_id=lambda: f"golden-eagle-{next(numbers)}",
         new_invite_code=lambda: "code-of-the-hall",
         side_by_side=one_after_the_other,
+        sleep=lambda _: None,
     )
 
 

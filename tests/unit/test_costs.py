@@ -55,6 +55,7 @@ COSTS: Final[dict[str, Cost]] = {
     "joinSession by frame": Cost(4, in_a_row=3, allowed=5),
     "joinSession with inviteCode by URL": Cost(5, in_a_row=4, allowed=5),
     "joinSession with inviteCode by frame": Cost(4, in_a_row=3, allowed=5),
+    "outcome of a command by URL": Cost(1),
     "speaker's refresh by URL": Cost(4),
     "speaker's refresh by frame": Cost(3),
     "speaker's return within the grace by frame": Cost(4),
@@ -76,7 +77,7 @@ COSTS: Final[dict[str, Cost]] = {
     "close of a bare connection": Cost(1),
     "listener's leave": Cost(2, allowed=2),
     "speaker's close with 1000, 1 listener": Cost(6, items=(1,)),
-    "speaker's drop": Cost(3),
+    "speaker's drop": Cost(4),
     "close of a superseded connection": Cost(1),
     "sweep of nothing": Cost(2),
     "sweep of one quiet session with 100 listeners": Cost(4),
@@ -117,6 +118,7 @@ class House:
     """A stage with one session, whose speaker is on speaker= and whose listener is on b=."""
 
     dispatcher: Dispatcher
+    sessions: Sessions
     store: Store
     sweep: Sweep
     clock: Clock
@@ -137,6 +139,10 @@ class House:
 
     def frame(self, connection_id: str, user_id: str | None = None, **fields: str) -> Any:
         return self.dispatcher.message(frame(connection_id, user_id, **fields))
+
+    def deliver(self, connection_id: str) -> Any:
+        assert self.sessions.deliver_outcome(connection_id, "{}")
+        return {"statusCode": 200}
 
     def speak(self, action: str) -> Any:
         return self.frame("speaker=", "user-1", action=action)
@@ -188,6 +194,10 @@ OPERATIONS: Final[dict[str, tuple[Do, Do]]] = {
     "joinSession with inviteCode by frame": (
         nothing,
         lambda house: house.frame("new=", **house.invited),
+    ),
+    "outcome of a command by URL": (
+        lambda house: house.frame("new=", **house.join),
+        lambda house: house.deliver("new="),
     ),
     "speaker's refresh by URL": (
         nothing,
@@ -286,7 +296,9 @@ def house(
         side_by_side=requests.run_side_by_side,
     )
     dispatcher = Dispatcher(wide, rate_limits, outcomes, "https://api/stage", clock)  # type: ignore[arg-type]
-    house = House(dispatcher, sessions.store, replace(sweep, max_listeners=500), clock, requests)
+    house = House(
+        dispatcher, sessions, sessions.store, replace(sweep, max_listeners=500), clock, requests
+    )
     house.open_session()
     return house
 

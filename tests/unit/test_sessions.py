@@ -1,5 +1,6 @@
 """The use cases, against moto: the failing paths first."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -22,6 +23,7 @@ from chalicelib.protocol import (
     EndSession,
     GetSessionStatus,
     JoinSession,
+    RefreshListener,
 )
 from chalicelib.sessions import Sessions
 from chalicelib.store import Listing, Store
@@ -367,32 +369,78 @@ def test_an_expired_connection_is_treated_as_gone(
     assert "sessionId" not in sessions.heartbeat(listener(1))[0]
 
 
+def sleeping(sessions: Sessions, sleep: Callable[[float], object]) -> Sessions:
+    return replace(sessions, sleep=sleep)  # type: ignore[arg-type]
+
+
 def test_an_outcome_waits_for_its_connection_to_open(
-    sessions: Sessions, gateway: FakeGateway
+    sessions: Sessions, session_id: str, gateway: FakeGateway
 ) -> None:
-    gateway.closed.add("new=")
+    join(sessions, 1, session_id)
+    gateway.closed.add("listener-1=")
     waits: list[float] = []
 
     def sleep(seconds: float) -> None:
         waits.append(seconds)
-        if len(waits) == 4:
+        if len(waits) == 3:
             gateway.closed.clear()
 
-    assert sessions.deliver("new=", ['{"type": "sessionJoined"}'], sleep=sleep)
-    assert gateway.inbox == {"new=": [{"type": "sessionJoined"}]}
-    assert len(waits) == 4  # the first is the delay that was asked for
+    assert sleeping(sessions, sleep).deliver_outcome("listener-1=", '{"type": "sessionJoined"}')
+    assert gateway.inbox == {"listener-1=": [{"type": "sessionJoined"}]}
+    assert len(waits) == 3
 
 
-def test_messages_are_delivered_in_order_and_no_sooner_than_asked(
-    sessions: Sessions, gateway: FakeGateway
+@pytest.mark.parametrize("ends_before_it_opens", [True, False])
+def test_an_outcome_of_a_session_that_has_ended_meanwhile_says_so(
+    sessions: Sessions,
+    session_id: str,
+    speaker: Caller,
+    gateway: FakeGateway,
+    ends_before_it_opens: bool,
 ) -> None:
+    join(sessions, 1, session_id)
+    gateway.closed.add("listener-1=")
+
+    def sleep(_: float) -> None:
+        sessions.end(speaker, END)
+        gateway.closed.clear()
+
+    if ends_before_it_opens:
+        sleep(0)
+    outcome = '{"type": "sessionJoined", "requestId": "r1"}'
+    assert sleeping(sessions, sleep).deliver_outcome("listener-1=", outcome)
+    ((told,),) = gateway.inbox.values()
+    assert (told["type"], told["code"], told["requestId"]) == ("error", "SESSION_NOT_FOUND", "r1")
+
+
+def test_reminders_come_in_order_and_no_sooner_than_asked(
+    sessions: Sessions, session_id: str, gateway: FakeGateway
+) -> None:
+    join(sessions, 1, session_id)
     waits: list[float] = []
-    assert sessions.deliver("a=", ['{"type": "1"}', '{"type": "2"}'], 50, sleep=waits.append)
-    assert [message["type"] for message in gateway.inbox["a="]] == ["1", "2"]
+    messages = ['{"type": "1"}', '{"type": "2"}']
+    event = {"connectionId": "listener-1=", "delayMs": 50, "messages": messages}
+    sleeping(sessions, waits.append).deliver(event)
+    assert [message["type"] for message in gateway.inbox["listener-1="]] == ["1", "2"]
     assert waits == [0.05]
 
 
-def test_a_message_that_may_have_come_undoes_nothing(
+def test_who_was_replaced_meanwhile_hears_no_reminder(
+    sessions: Sessions, session_id: str, gateway: FakeGateway
+) -> None:
+    join(sessions, 1, session_id)
+
+    def sleep(_: float) -> None:
+        sessions.refresh_listener(
+            listener(2), RefreshListener(session_id, "es", "listener-1=", None)
+        )
+
+    event = {"connectionId": "listener-1=", "delayMs": 50, "messages": ["{}"]}
+    sleeping(sessions, sleep).deliver(event)
+    assert gateway.inbox == {}
+
+
+def test_an_outcome_that_may_have_come_undoes_nothing(
     sessions: Sessions, session_id: str, speaker: Caller
 ) -> None:
     class Failing(FakeGateway):
@@ -402,7 +450,7 @@ def test_a_message_that_may_have_come_undoes_nothing(
     join(sessions, 1, session_id)
     failing: Any = Failing()
     unlucky = replace(sessions, lifecycle=replace(sessions.lifecycle, gateway=failing))
-    assert unlucky.deliver(listener(1).connection_id, ["{}"], sleep=lambda _: None)
+    assert unlucky.deliver_outcome(listener(1).connection_id, "{}")
     assert sessions.get_status(speaker, STATUS)["listenerCount"] == 1
 
 
@@ -411,7 +459,7 @@ def test_an_outcome_for_a_speaker_who_never_opens_interrupts_the_session(
 ) -> None:
     join(sessions, 1, session_id)
     gateway.closed.add(speaker.connection_id)
-    assert not sessions.deliver(speaker.connection_id, ["{}"], sleep=lambda _: None)
+    assert not sleeping(sessions, lambda _: None).deliver_outcome(speaker.connection_id, "{}")
     (notice,) = gateway.inbox[listener(1).connection_id]
     assert notice["type"] == "sessionInterrupted"
 
@@ -422,7 +470,7 @@ def test_an_outcome_for_a_connection_that_never_opens_undoes_the_join(
     join(sessions, 1, session_id)
     gateway.closed.add(listener(1).connection_id)
     waits: list[float] = []
-    assert not sessions.deliver(listener(1).connection_id, ["{}"], sleep=waits.append)
+    assert not sleeping(sessions, waits.append).deliver_outcome("listener-1=", "{}")
     assert sum(waits) == pytest.approx(3.17)
     assert sessions.get_status(speaker, STATUS)["listenerCount"] == 0
 

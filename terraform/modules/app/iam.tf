@@ -13,7 +13,7 @@ locals {
 
   # Telling listeners something, and taking out those who turn out to be gone.
   tell = [
-    { actions = ["dynamodb:UpdateItem"], resource = local.sessions },
+    { actions = ["dynamodb:GetItem", "dynamodb:UpdateItem"], resource = local.sessions },
     { actions = ["dynamodb:UpdateItem"], resource = local.connections },
     { actions = ["dynamodb:Query"], resource = local.index },
     { actions = ["execute-api:ManageConnections"], resource = local.post },
@@ -23,7 +23,7 @@ locals {
   # connection's record is looked at for who may. DynamoDB knows no action for a transaction: it
   # takes those of its items. Source: "Amazon DynamoDB Transactions: How it works" (IAM).
   come_in = [
-    { actions = ["dynamodb:PutItem", "dynamodb:GetItem", "dynamodb:DeleteItem"], resource = local.sessions },
+    { actions = ["dynamodb:PutItem", "dynamodb:DeleteItem"], resource = local.sessions },
     { actions = ["dynamodb:PutItem", "dynamodb:GetItem", "dynamodb:DeleteItem"], resource = local.connections },
     { actions = ["lambda:InvokeFunction"], resource = "${local.lambda_arn}:${local.outcome_name}" },
   ]
@@ -34,10 +34,10 @@ locals {
     # It may end a session, too, which takes no more.
     message    = concat(local.count, local.tell, local.come_in)
     disconnect = concat(local.tell, [{ actions = ["dynamodb:DeleteItem"], resource = local.connections }])
-    outcome    = local.tell
+    outcome    = concat(local.tell, [{ actions = ["dynamodb:GetItem"], resource = local.connections }])
     sweep = concat(local.tell, [
       {
-        actions  = ["dynamodb:Scan", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:DeleteItem"]
+        actions  = ["dynamodb:Scan", "dynamodb:PutItem", "dynamodb:DeleteItem"]
         resource = local.sessions
       },
       { actions = ["dynamodb:GetItem", "dynamodb:DeleteItem"], resource = local.connections },

@@ -1,0 +1,325 @@
+"""The service as production wires it, on tables of its own, and what a test asks of its books."""
+
+import json
+import threading
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from itertools import count, islice
+from pathlib import Path
+from typing import Any, Final, NamedTuple, TypeVar
+
+from botocore.config import Config
+
+from chalicelib.lifecycle import Lifecycle
+from chalicelib.models import Caller, QualityTier
+from chalicelib.protocol import (
+    CreateSession,
+    EndSession,
+    JoinSession,
+    RefreshListener,
+    RefreshSpeaker,
+)
+from chalicelib.rate_limits import RateLimits
+from chalicelib.resilience import Guard
+from chalicelib.sessions import Limits, Sessions
+from chalicelib.settings import RateLimitSettings
+from chalicelib.store import GONE, SWEEP_CURSOR, Store
+from chalicelib.sweep import Sweep
+from devserver import aws
+from tests.races.stand_ins import Answer, Clock, Gateway, latency
+
+ADDRESS: Final = "203.0.113.7"
+"""Of everybody: a hall has one. Source: RFC 5737, addresses for documentation."""
+
+INVITE_CODE: Final = "code-of-the-hall"
+GRACE_SECONDS: Final = 60
+SESSION_SECONDS: Final = 7200
+AT_ONCE: Final = 64
+
+SAMPLE_SECONDS: Final = 0.005
+"""Between two looks at a count, so that the looking does not take the emulator's whole time."""
+
+SCHEMA: Final = json.loads(Path("chalicelib/tables.json").read_text())
+
+RATE_LIMITS: Final = {
+    "sessions_per_hour": 50,
+    "refused_attempts_per_minute": 20,
+    "listener_joins_per_minute": 10,
+    "invited_joins_per_minute": 1000,
+    "connections_per_minute": 3000,
+    "heartbeats_per_minute": 2,
+}
+
+
+_Key = TypeVar("_Key", bound=Hashable)
+_Item = TypeVar("_Item")
+
+
+@dataclass(frozen=True)
+class Clients:
+    """boto3's clients: two whose requests take their time, and one for those who look on."""
+
+    repeating: Any
+    single: Any
+    onlooker: Any
+
+    @classmethod
+    def of(cls, endpoint_url: str) -> "Clients":
+        repeating, single = _client(endpoint_url, 2), _client(endpoint_url, 1)
+        for client in (repeating, single):
+            client.meta.events.register("before-send.dynamodb", latency)
+        return cls(repeating, single, _client(endpoint_url, 2))
+
+    def close(self) -> None:
+        for client in (self.repeating, self.single, self.onlooker):
+            client.close()
+
+
+def _client(endpoint_url: str, attempts: int) -> Any:
+    import boto3
+
+    return boto3.client(
+        "dynamodb",
+        endpoint_url=endpoint_url,
+        region_name=aws.REGION,
+        aws_access_key_id="local",
+        aws_secret_access_key="local",
+        config=Config(
+            # A machine that is busy with other things is no race.
+            connect_timeout=30,
+            read_timeout=30,
+            max_pool_connections=2 * AT_ONCE,
+            retries={"mode": "standard", "total_max_attempts": attempts},
+        ),
+    )
+
+
+class Books(NamedTuple):
+    """What the tables say of a session: its count, and whose records hold a place."""
+
+    listener_count: int
+    present: set[str]
+
+
+class Service:
+    """Plays clients. Whoever gives a command has opened his connection before."""
+
+    def __init__(self, clients: Clients, prefix: str, max_listeners: int) -> None:
+        self._onlooker = clients.onlooker
+        self._tables = {name: f"{prefix}-{name}" for name in SCHEMA}
+        for name, table_name in self._tables.items():
+            self._onlooker.create_table(**aws.table_request(table_name, SCHEMA[name]))
+        self.max_listeners = max_listeners
+        self.clock = Clock()
+        self.gateway = Gateway()
+        self.store = Store(
+            clients.repeating,
+            clients.single,
+            self._tables["sessions"],
+            self._tables["connections"],
+            self.clock,
+        )
+        self.lifecycle = Lifecycle(
+            self.store,
+            self.gateway,  # type: ignore[arg-type]
+            speaker_grace_seconds=GRACE_SECONDS,
+            clock=self.clock,
+        )
+        guard = Guard("rateLimits")
+        self.rate_limits = RateLimits(
+            lambda **request: guard.run(lambda: clients.repeating.update_item(**request)),
+            RateLimitSettings(table=self._tables["rate_limits"], hash_key=b"key", **RATE_LIMITS),
+            self.clock,
+        )
+        numbers = count(100)
+        self.sessions = Sessions(
+            store=self.store,
+            lifecycle=self.lifecycle,
+            rate_limits=self.rate_limits,
+            limits=Limits(
+                max_listeners=max_listeners,
+                heartbeat_interval_seconds=30,
+                session_max_duration_seconds=SESSION_SECONDS,
+                refresh_after_seconds=6000,
+                warn_after_seconds=6300,
+            ),
+            clock=self.clock,
+            new_session_id=lambda: f"golden-eagle-{next(numbers)}",
+            new_invite_code=lambda: INVITE_CODE,
+            sleep=self.clock.sleep,
+        )
+
+    def caller(self, connection_id: str, user_id: str | None = None) -> Caller:
+        return Caller(connection_id, user_id, int(self.clock() * 1000), ADDRESS)
+
+    def create(self, speaker: str = "speaker") -> str:
+        """Create a session, whose speaker's user has the name of his first connection."""
+        self.gateway.open(speaker)
+        command = CreateSession("en", QualityTier.STANDARD)
+        return str(self.sessions.create(self.caller(speaker, speaker), command)["sessionId"])
+
+    def create_full_of(self, listeners: Collection[str], speaker: str = "speaker") -> str:
+        return self.create_all({speaker: listeners})[speaker]
+
+    def create_all(self, audiences: Mapping[str, Collection[str]]) -> dict[str, str]:
+        """Create a session for each speaker, and let its listeners in."""
+        session_ids = self.at_once({each: partial(self.create, each) for each in audiences})
+        self._let_in(
+            (session_ids[speaker], each) for speaker, some in audiences.items() for each in some
+        )
+        return session_ids
+
+    def let_in(self, session_id: str, listeners: Collection[str]) -> None:
+        self._let_in((session_id, each) for each in listeners)
+
+    def _let_in(self, joins: Iterable[tuple[str, str]]) -> None:
+        for some in batches(joins):
+            answers = self.at_once({each: partial(self.join, *each) for each in some})
+            assert told(answers, "sessionJoined") == set(some)
+
+    def join(self, session_id: str, connection_id: str) -> Answer:
+        self.gateway.open(connection_id)
+        command = JoinSession(session_id, "es", INVITE_CODE)
+        return self.sessions.join(self.caller(connection_id), command)
+
+    def join_by_url(self, session_id: str, connection_id: str) -> Answer:
+        """Join by the connect URL: the connection opens when $connect has been answered."""
+        command = JoinSession(session_id, "es", INVITE_CODE)
+        answer = self.sessions.join(self.caller(connection_id), command)
+        latency()
+        self.gateway.open(connection_id)
+        return answer
+
+    def refresh(self, session_id: str, old: str, new: str) -> Answer:
+        self.gateway.open(new)
+        command = RefreshListener(session_id, "es", old, None)
+        return self.sessions.refresh_listener(self.caller(new), command)
+
+    def refresh_speaker(self, session_id: str, new: str, user_id: str = "speaker") -> Answer:
+        self.gateway.open(new)
+        return self.sessions.refresh_speaker(self.caller(new, user_id), RefreshSpeaker(session_id))
+
+    def close(self, connection_id: str, code: int = 1001) -> None:
+        """Close a connection, and have $disconnect come for it."""
+        self.gateway.close(connection_id)
+        self.lifecycle.leave(connection_id, cleanly=code == 1000)
+
+    def end(self, speaker: str = "speaker") -> Answer:
+        return self.sessions.end(self.caller(speaker, speaker), EndSession(None))
+
+    def heartbeat(self, connection_id: str, user_id: str | None = None) -> Answer:
+        return self.sessions.heartbeat(self.caller(connection_id, user_id))[0]
+
+    def sweep(self) -> None:
+        """Sweep, as a function of its own would."""
+        report = Sweep(
+            self.lifecycle,
+            self.max_listeners,
+            self.clock,
+            stopwatch=self.clock,
+            sleep=self.clock.sleep,
+        ).run()
+        assert report.failed == 0
+
+    def sweep_twice(self) -> None:
+        """Let all settle, and two sweeps set right what no event has."""
+        for _ in range(2):
+            self.clock.turn(60)
+            self.sweep()
+
+    def at_once(self, tasks: Mapping[_Key, Callable[[], Any]]) -> dict[_Key, Any]:
+        """Release all tasks at once, and wait until the last is done. Returns their answers."""
+        return dict(zip(tasks, self.clock.work(list(tasks.values())), strict=True))
+
+    def books(self, session_id: str) -> Books:
+        present = {
+            item["connectionId"]["S"]
+            for item in self.items("connections")
+            if item["sessionId"]["S"] == session_id
+            and item["role"]["S"] == "listener"
+            and item["targetLanguage"]["S"] != GONE
+        }
+        return Books(int(self.session(session_id)["listenerCount"]["N"]), present)
+
+    def session(self, session_id: str) -> dict[str, Any]:
+        """Read a session's item as it is, whether it is open or not."""
+        item: dict[str, Any] = self._onlooker.get_item(
+            TableName=self._tables["sessions"],
+            Key={"sessionId": {"S": session_id}},
+            ConsistentRead=True,
+        ).get("Item", {})
+        return item
+
+    def connection(self, connection_id: str) -> dict[str, Any]:
+        item: dict[str, Any] = self._onlooker.get_item(
+            TableName=self._tables["connections"],
+            Key={"connectionId": {"S": connection_id}},
+            ConsistentRead=True,
+        ).get("Item", {})
+        return item
+
+    def items(self, table: str) -> list[dict[str, Any]]:
+        pages = self._onlooker.get_paginator("scan").paginate(
+            TableName=self._tables[table], ConsistentRead=True
+        )
+        return [
+            item
+            for page in pages
+            for item in page["Items"]
+            if item.get("sessionId", {}).get("S") != SWEEP_CURSOR
+        ]
+
+    def add_to_count(self, session_id: str, places: int) -> None:
+        """Let a count be off, as a crash or a lost answer leaves it."""
+        self._onlooker.update_item(
+            TableName=self._tables["sessions"],
+            Key={"sessionId": {"S": session_id}},
+            UpdateExpression="ADD listenerCount :places, changes :one",
+            ExpressionAttributeValues={":places": {"N": str(places)}, ":one": {"N": "1"}},
+        )
+
+    @contextmanager
+    def watching_counts(
+        self, *session_ids: str, at_least: int = 0, at_most: int | None = None
+    ) -> Iterator[None]:
+        """Read the counts all the while, and at the end say if one was ever out of bounds."""
+        seen: set[int] = set()
+        is_over = threading.Event()
+
+        def look() -> None:
+            while True:
+                for session_id in session_ids:
+                    if item := self.session(session_id):
+                        seen.add(int(item["listenerCount"]["N"]))
+                if is_over.wait(SAMPLE_SECONDS):
+                    return
+
+        onlooker = threading.Thread(target=look)
+        onlooker.start()
+        try:
+            yield
+        finally:
+            is_over.set()
+            onlooker.join()
+        bounds = range(at_least, (self.max_listeners if at_most is None else at_most) + 1)
+        assert seen
+        assert not {each for each in seen if each not in bounds}, f"seen: {sorted(seen)}"
+
+
+def batches(items: Iterable[_Item]) -> Iterator[list[_Item]]:
+    """Cut into what may go at once."""
+    rest = iter(items)
+    while some := list(islice(rest, AT_ONCE)):
+        yield some
+
+
+def type_of(answer: Answer) -> str:
+    """Say what an answer is: its type, or an error's code."""
+    return str(answer["type"]) if isinstance(answer, dict) else answer.code
+
+
+def told(answers: Mapping[_Key, Answer | None], type_: str) -> set[_Key]:
+    """Say who was answered so. An event that is no command has no answer."""
+    return {who for who, answer in answers.items() if answer and type_of(answer) == type_}

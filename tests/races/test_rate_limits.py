@@ -1,0 +1,115 @@
+"""Limits that many use up at once."""
+
+import json
+from functools import partial
+from typing import Any
+
+from chalicelib.dispatch import Dispatcher
+from tests.races.conftest import NewService, rounds
+from tests.races.service import ADDRESS, AT_ONCE, INVITE_CODE, Service, batches, told
+
+REFUSALS_A_MINUTE = 20
+JOINS_A_MINUTE = 10
+HEARTBEATS_A_MINUTE = 4
+
+Asked = dict[str, tuple[str, str | None]]
+"""Who asks for which session, with which code."""
+
+
+def test_500_come_in_by_invitation_while_a_stranger_is_stopped_at_their_address(
+    new_service: NewService,
+) -> None:
+    service = new_service(500)
+    session_id = service.create()
+    dispatcher = _dispatcher(service)
+    invited: Asked = {f"invited-{n}": (session_id, INVITE_CODE) for n in range(500)}
+    guesses: Asked = {f"id-{n}": (f"brave-otter-{100 + n}", None) for n in range(30)}
+    guesses |= {f"code-{n}": (session_id, f"code-{n}") for n in range(30)}
+    began_at = service.clock()
+
+    answers: dict[str, Any] = {}
+    with service.watching_counts(session_id):
+        for some in batches(_mixed(guesses | invited)):
+            answers |= service.at_once(
+                {who: partial(_join, dispatcher, who, *asked) for who, asked in some}
+            )
+
+    assert service.clock() - began_at < 60
+    assert told(answers, "sessionJoined") == set(invited)
+    assert service.books(session_id) == (500, set(invited))
+    codes = {who: answers[who]["code"] for who in guesses}
+    found_out = [who for who, code in codes.items() if code in ("SESSION_NOT_FOUND", "FORBIDDEN")]
+    stopped = [who for who, code in codes.items() if code == "RATE_LIMIT_EXCEEDED"]
+    assert len(found_out) == REFUSALS_A_MINUTE
+    assert len(stopped) == len(guesses) - REFUSALS_A_MINUTE
+    service.close("invited-0")
+    without_code = _join(dispatcher, "without-code", session_id, None)
+    assert without_code["code"] == "RATE_LIMIT_EXCEEDED"
+    assert _join(dispatcher, "with-code", session_id, INVITE_CODE)["type"] == "sessionJoined"
+
+
+@rounds(4)
+def test_of_64_heartbeats_on_one_connection_four_are_taken(new_service: NewService) -> None:
+    service = new_service(1)
+    service.create_full_of(["listener"])
+
+    for _ in range(2):
+        answers = service.at_once(
+            {n: partial(service.heartbeat, "listener") for n in range(AT_ONCE)}
+        )
+        assert len(told(answers, "heartbeatAck")) == HEARTBEATS_A_MINUTE
+        assert len(told(answers, "RATE_LIMIT_EXCEEDED")) == AT_ONCE - HEARTBEATS_A_MINUTE
+        service.clock.turn(60)
+
+
+@rounds(4)
+def test_of_64_without_an_invitation_ten_come_in_and_no_other_by_a_refresh(
+    new_service: NewService,
+) -> None:
+    service = new_service(AT_ONCE)
+    session_id = service.create()
+    dispatcher = _dispatcher(service)
+    crowd = [f"new-{n}" for n in range(AT_ONCE)]
+
+    with service.watching_counts(session_id):
+        answers = service.at_once(
+            {each: partial(_join, dispatcher, each, session_id, None) for each in crowd}
+        )
+
+    came_in = told(answers, "sessionJoined")
+    assert len(came_in) == JOINS_A_MINUTE
+    assert service.books(session_id) == (JOINS_A_MINUTE, came_in)
+    refreshes = {each: partial(service.refresh, session_id, each, f"of-{each}") for each in crowd}
+    answers = service.at_once(refreshes)
+    assert told(answers, "connectionRefreshComplete") == came_in
+
+
+def _dispatcher(service: Service) -> Dispatcher:
+    """Frames only: nothing is sent later."""
+    return Dispatcher(
+        service.sessions,
+        service.rate_limits,
+        outcomes=None,  # type: ignore[arg-type]
+        endpoint_url="",
+        clock=service.clock,
+    )
+
+
+def _join(dispatcher: Dispatcher, who: str, session_id: str, code: str | None) -> dict[str, Any]:
+    command = {"action": "joinSession", "sessionId": session_id, "targetLanguage": "es"}
+    event = {
+        "requestContext": {
+            "connectionId": who,
+            "connectedAt": 0,
+            "identity": {"sourceIp": ADDRESS},
+        },
+        "body": json.dumps(command | ({} if code is None else {"inviteCode": code})),
+    }
+    answer: dict[str, Any] = json.loads(dispatcher.message(event)["body"])
+    return answer
+
+
+def _mixed(asked: dict[str, Any]) -> list[tuple[str, Any]]:
+    """Spread the first ones among all the others."""
+    items = list(asked.items())
+    return [each for start in range(9) for each in items[start::9]]

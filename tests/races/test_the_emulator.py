@@ -1,0 +1,82 @@
+"""What the races rest on: that the emulator's transactions are whole, whoever else writes."""
+
+from functools import partial
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from devserver import aws
+from tests.races.service import SCHEMA, Clients
+from tests.races.stand_ins import Clock
+
+WRITERS, READERS, WRITES = 48, 16, 5
+
+
+@pytest.fixture
+def table(clients: Clients) -> str:
+    clients.onlooker.create_table(**aws.table_request("pairs", SCHEMA["sessions"]))
+    return "pairs"
+
+
+def test_a_transaction_is_done_wholly_or_not_at_all(clients: Clients, table: str) -> None:
+    """Each writer adds one to both of two items, if both are as he saw them."""
+    add = partial(_add_to_both, clients.repeating, table)
+    read = partial(_read_both, clients.repeating, table)
+
+    done = Clock().work([add] * WRITERS + [read] * READERS)
+
+    codes = {code for codes, _ in done[:WRITERS] for code in codes}
+    added = sum(additions for _, additions in done[:WRITERS])
+    # The two items always agree, so that either both conditions fail or none does.
+    assert codes == {"ConditionalCheckFailed"}
+    assert all(first == second for pairs in done[WRITERS:] for first, second in pairs)
+    assert _read(clients.onlooker, table) == (added, added)
+
+
+def _add_to_both(client: Any, table: str) -> tuple[set[str], int]:
+    """Try a few times. Returns why it was cancelled, and how often it was not."""
+    codes, additions = set(), 0
+    for _ in range(WRITES):
+        seen = _read(client, table)
+        try:
+            client.transact_write_items(
+                TransactItems=[
+                    _addition(table, key, at) for key, at in zip("ab", seen, strict=True)
+                ]
+            )
+        except ClientError as error:
+            codes |= {reason["Code"] for reason in error.response["CancellationReasons"]}
+        else:
+            additions += 1
+    return codes, additions
+
+
+def _addition(table: str, key: str, seen: int) -> dict[str, Any]:
+    return {
+        "Update": {
+            "TableName": table,
+            "Key": {"sessionId": {"S": key}},
+            "UpdateExpression": "SET n = :next",
+            "ConditionExpression": "n = :seen OR (attribute_not_exists(n) AND :seen = :zero)",
+            "ExpressionAttributeValues": {
+                ":seen": {"N": str(seen)},
+                ":next": {"N": str(seen + 1)},
+                ":zero": {"N": "0"},
+            },
+        }
+    }
+
+
+def _read_both(client: Any, table: str) -> list[tuple[int, int]]:
+    return [_read(client, table) for _ in range(WRITES)]
+
+
+def _read(client: Any, table: str) -> tuple[int, int]:
+    answers = client.transact_get_items(
+        TransactItems=[
+            {"Get": {"TableName": table, "Key": {"sessionId": {"S": key}}}} for key in "ab"
+        ]
+    )["Responses"]
+    first, second = (int(answer.get("Item", {}).get("n", {"N": "0"})["N"]) for answer in answers)
+    return first, second
