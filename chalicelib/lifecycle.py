@@ -31,13 +31,15 @@ class Lifecycle:
         `cleanly` is whether the client closed it of its own will (code 1000).
         """
         connection = self.store.close_connection(connection_id)
-        if connection is None:
+        if connection is None or connection.superseded_by is not None:
             return
         if connection.role is Role.LISTENER:
-            self.store.count_out(connection.session_id)
+            if connection.is_present:
+                self.store.count_out(connection.session_id)
         elif cleanly:
+            # Also where a sweep has missed him before this came: he has not dropped, he has gone.
             self.end_by_speaker(connection.session_id, connection_id)
-        else:
+        elif connection.is_present:
             self.interrupt(connection.session_id, connection_id)
 
     def remove_gone(self, session_id: str, connection_ids: Collection[str]) -> int:
@@ -49,6 +51,7 @@ class Lifecycle:
             connection
             for each in connection_ids
             if (connection := self.store.close_connection(each, if_settled=True))
+            and connection.is_present
         ]
         if closed:
             self.store.count_out(session_id, len(closed))
@@ -75,6 +78,7 @@ class Lifecycle:
         is_paused = session.status is SessionStatus.PAUSED
         notice = protocol.session_paused if is_paused else protocol.session_resumed
         self.tell_listeners(session.session_id, notice(session.session_id))
+        self.store.note_return_told(session.session_id)
 
     def tell_listeners(self, session_id: str, notice: protocol.Message) -> FanOut:
         """Post a notice to a session's listeners. A connection that is gone is a leave."""
@@ -91,8 +95,7 @@ class Lifecycle:
         session = self.store.claim_end(session_id, EndReason.SPEAKER_ENDED, speaker_connection_id)
         if session is None:
             return False
-        self.store.delete_connection(speaker_connection_id, session_id)
-        self._dismiss_listeners(session)
+        self.finish_end(session)
         return True
 
     def end_in_time(self, session_id: str, reason: EndReason) -> bool:
@@ -113,8 +116,10 @@ class Lifecycle:
         return self._dismiss_listeners(session)
 
     def _dismiss_speaker(self, session: Session) -> None:
+        """Remove the speaker's record, and tell him, unless it was he who ended the session."""
         speaker = self.store.delete_connection(session.speaker_connection_id, session.session_id)
-        if speaker is None or not speaker.is_present:
+        knows = session.end_reason is EndReason.SPEAKER_ENDED
+        if knows or speaker is None or not speaker.is_present:
             return
         with suppress(Gone, PostFailed):
             self.gateway.post(speaker.connection_id, self._end_notice(session))

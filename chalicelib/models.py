@@ -79,7 +79,8 @@ class Session:
 
     `changes` grows with whatever may change who has a place, so that two looks at a session tell
     whether it was quiet in between. `grace_ends_at_ms` is there while the speaker's connection is
-    lost, `ended_at_ms` and `end_reason` once the session has ended.
+    lost, `ended_at_ms` and `end_reason` once the session has ended. `has_untold_return`: the
+    speaker is back, and his listeners may not know; `status_token`: the write that set the status.
     """
 
     session_id: str
@@ -96,6 +97,8 @@ class Session:
     grace_ends_at_ms: int | None = None
     end_reason: EndReason | None = None
     ended_at_ms: int | None = None
+    has_untold_return: bool = False
+    status_token: str = ""
     count_note: CountNote | None = None
 
     @property

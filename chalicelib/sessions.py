@@ -158,7 +158,7 @@ class Sessions:
             return self._speaker_refreshed_before(caller, place, command.session_id)
         if before.speaker_connection_id != caller.connection_id:
             self.store.supersede_speaker(before.speaker_connection_id, caller.connection_id)
-        if before.grace_ends_at_ms is not None:
+        if before.grace_ends_at_ms is not None or before.has_untold_return:
             self.lifecycle.tell_how_it_goes_on(before)
         return protocol.speaker_refreshed(
             before, caller.connection_id, self.limits.heartbeat_interval_seconds
@@ -432,11 +432,11 @@ class Sessions:
         notice: Callable[[str], protocol.Message],
     ) -> protocol.Message:
         connection = self._own_connection(caller, Role.SPEAKER, session_id)
-        before = self.store.set_status(connection.session_id, caller.connection_id, status)
-        if before is None:
+        is_news = self.store.set_status(connection.session_id, caller.connection_id, status)
+        if is_news is None:
             raise _has_no_session()
         message = notice(connection.session_id)
-        if before.status is not status:
+        if is_news:
             self.lifecycle.tell_listeners(connection.session_id, message)
         return message
 

@@ -7,6 +7,7 @@ may do what, and in which order, is decided in sessions and lifecycle.
 Every method raises ServiceUnavailable when DynamoDB throttles, fails or cannot be reached.
 """
 
+import uuid
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
@@ -205,15 +206,22 @@ class Store:
     @guarded
     def set_status(
         self, session_id: str, speaker_connection_id: str, status: SessionStatus
-    ) -> Session | None:
-        """Pause or resume an open session. Returns it as it was; None if it is not his, or over."""
-        return self._update_open(
+    ) -> bool | None:
+        """Pause or resume an open session; whether that changed it, or None if it is not his.
+
+        A write of ours that botocore has sent again has changed it, too.
+        """
+        token = _token()
+        before = self._update_open(
             session_id,
-            "SET #status = :status",
-            {":status": {"S": status}},
+            "SET #status = :status, statusToken = :token",
+            {":status": {"S": status}, ":token": token},
             speaker_connection_id=speaker_connection_id,
             returning="ALL_OLD",
         )
+        if before is None:
+            return None
+        return before.status is not status or before.status_token == token["S"]
 
     @guarded
     def replace_speaker(
@@ -230,7 +238,8 @@ class Store:
             answer = self._client.update_item(
                 TableName=self._sessions,
                 Key=_session_key(session_id),
-                UpdateExpression="SET speakerConnectionId = :new, expiresAt = :end, #ttl = :ttl"
+                UpdateExpression="SET speakerConnectionId = :new, expiresAt = :end, #ttl = :ttl,"
+                " untoldReturn = if_not_exists(graceEndsAt, :none)"
                 " REMOVE graceEndsAt ADD speakerConnectionIds :new_in_set",
                 ConditionExpression=f"{_IS_OPEN} AND speakerUserId = :user AND"
                 " (speakerConnectionId = :new OR NOT contains(speakerConnectionIds, :new))",
@@ -238,6 +247,7 @@ class Store:
                 ExpressionAttributeValues={
                     ":new": {"S": connection_id},
                     ":new_in_set": {"SS": [connection_id]},
+                    ":none": _number(0),
                     ":user": {"S": user_id},
                     **_end_values(expires_at_seconds),
                     **self._open_values(),
@@ -253,6 +263,19 @@ class Store:
                 raise Forbidden("This session is somebody else's.", field="sessionId") from None
             return None
         return _session(answer["Attributes"])
+
+    @guarded
+    def note_return_told(self, session_id: str) -> None:
+        """Note that the listeners know that the speaker is back."""
+        self._succeeds(
+            lambda: self._client.update_item(
+                TableName=self._sessions,
+                Key=_session_key(session_id),
+                UpdateExpression="SET untoldReturn = :none",
+                ConditionExpression="attribute_exists(sessionId)",
+                ExpressionAttributeValues={":none": _number(0)},
+            )
+        )
 
     @guarded
     def interrupt_session(
@@ -284,15 +307,17 @@ class Store:
     ) -> Session | None:
         """End a session: by its current speaker, or because its time is up.
 
-        Returned to one caller only, however many try. From now on nobody comes in.
+        Returned to one caller only, however many try, and to him also where botocore has sent the
+        claim again. From now on nobody comes in.
         """
         condition, values = self._end_condition(reason, speaker_connection_id)
         ended_at = _number(int(self._clock() * 1000))
         return self._update_returning(
             session_id,
-            "SET #status = :ended, endReason = :reason, endedAt = :ended_at",
-            f"attribute_exists(sessionId) AND #status <> :ended AND {condition}",
-            {":reason": {"S": reason}, ":ended_at": ended_at, **values},
+            "SET #status = :ended, endReason = :reason, endedAt = :ended_at, endClaim = :claim",
+            f"attribute_exists(sessionId)"
+            f" AND ((#status <> :ended AND {condition}) OR endClaim = :claim)",
+            {":reason": {"S": reason}, ":ended_at": ended_at, ":claim": _token(), **values},
         )
 
     def _end_condition(
@@ -423,10 +448,11 @@ class Store:
     def close_connection(
         self, connection_id: str, *, if_settled: bool = False
     ) -> Connection | None:
-        """Take a connection's place away. Only one caller gets it, so only he counts it out.
+        """Take a connection's place away, and return its record as it was.
 
-        The record stays, for its listener to come back by. `if_settled`: not that of a connection
-        which may still be opening.
+        Only one caller gets it with its place (`is_present`), so only he counts it out. The record
+        stays, for its listener to come back by. None if there is no record, or (`if_settled`) if
+        the connection may still be opening.
         """
         condition = "attribute_exists(connectionId) AND (attribute_not_exists(targetLanguage)"
         condition += " OR targetLanguage <> :gone)"
@@ -442,9 +468,11 @@ class Store:
                 ConditionExpression=condition,
                 ExpressionAttributeValues=values,
                 ReturnValues="ALL_OLD",
+                ReturnValuesOnConditionCheckFailure="ALL_OLD",
             )
-        except self._client.exceptions.ConditionalCheckFailedException:
-            return None
+        except self._client.exceptions.ConditionalCheckFailedException as error:
+            record = _old_connection(error.response)
+            return None if record is None or record.is_present else record
         return _connection(answer["Attributes"])
 
     @guarded
@@ -724,6 +752,11 @@ def _number(value: int) -> "AttributeValueTypeDef":
     return {"N": str(value)}
 
 
+def _token() -> "AttributeValueTypeDef":
+    """Make what a write is known by when it is sent again."""
+    return {"S": uuid.uuid4().hex}
+
+
 def _session_key(session_id: str) -> "Item":
     return {"sessionId": {"S": session_id}}
 
@@ -773,6 +806,8 @@ def _session(item: "Item") -> Session:
         created_at_ms=int(item["createdAt"]["N"]),
         expires_at_seconds=int(item["expiresAt"]["N"]),
         grace_ends_at_ms=None if grace is None else int(grace["N"]),
+        has_untold_return=item.get("untoldReturn", {"N": "0"}) != {"N": "0"},
+        status_token=item.get("statusToken", {"S": ""})["S"],
         end_reason=None if reason is None else EndReason(reason["S"]),
         ended_at_ms=None if ended_at is None else int(ended_at["N"]),
         count_note=None if note is None else _note(note["M"]),

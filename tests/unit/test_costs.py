@@ -58,7 +58,7 @@ COSTS: Final[dict[str, Cost]] = {
     "outcome of a command by URL": Cost(1),
     "speaker's refresh by URL": Cost(4),
     "speaker's refresh by frame": Cost(3),
-    "speaker's return within the grace by frame": Cost(4),
+    "speaker's return within the grace by frame": Cost(5),
     "listener's refresh by URL": Cost(3, items=(2,)),
     "listener's refresh by frame": Cost(2, items=(2,)),
     "listener's return after a drop by frame": Cost(4, items=(2, 2)),

@@ -82,7 +82,7 @@ def test_within_the_grace_another_user_does_not_get_the_session(
 
 
 @pytest.mark.usefixtures("listening")
-@pytest.mark.parametrize("codes", [[1001], [1006], [None], [1006, 1006, 1000]])
+@pytest.mark.parametrize("codes", [[1001], [1006], [None], [1006, 1006, 1006]])
 def test_a_dropped_speaker_interrupts_once_however_often_it_is_told(
     dispatcher: Dispatcher,
     session_id: str,
@@ -101,6 +101,17 @@ def test_a_dropped_speaker_interrupts_once_however_often_it_is_told(
             }
         ]
     }
+
+
+@pytest.mark.usefixtures("listening")
+def test_a_clean_close_ends_a_session_that_a_sweep_has_interrupted_before_it_was_told(
+    dispatcher: Dispatcher, gateway: FakeGateway, sweep: Sweep, clock: Clock
+) -> None:
+    clock.now += 60
+    gateway.closed.add("speaker=")
+    sweep.run()
+    dispatcher.disconnect(closing("speaker=", 1000))
+    assert types(gateway.inbox["b="]) == ["sessionInterrupted", "sessionEnded"]
 
 
 @pytest.mark.usefixtures("dropped")

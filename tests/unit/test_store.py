@@ -232,7 +232,8 @@ def test_no_more_are_counted_out_than_are_counted(store: Store, session_id: str)
 def test_who_has_left_is_closed_once_and_no_longer_found(store: Store) -> None:
     store.put_connection(seat(1))
     assert store.close_connection("listener-1=") == seat(1)
-    assert store.close_connection("listener-1=") is None
+    left = replace(seat(1), target_language=None, is_present=False)
+    assert store.close_connection("listener-1=") == left
     assert store.find_connection("listener-1=") is None
     assert store.list_listener_ids("golden-eagle-427") == []
     assert store.list_connections("golden-eagle-427").gone == {"listener-1="}
