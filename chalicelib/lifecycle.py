@@ -42,6 +42,19 @@ class Lifecycle:
         elif connection.is_present:
             self.interrupt(connection.session_id, connection_id)
 
+    def never_opened(self, connection_id: str) -> None:
+        """Take in that a connection which had its place never opened. Idempotent.
+
+        A speaker's that had taken over gives the session back: nobody has told him that his
+        previous connection was replaced.
+        """
+        connection = self.store.find_connection(connection_id)
+        if connection is not None and connection.role is Role.SPEAKER:
+            session = self.store.find_session(connection.session_id)
+            if session is not None and session.speaker_connection_id == connection_id:
+                self.store.give_back_to_previous_speaker(session)
+        self.leave(connection_id, cleanly=False)
+
     def remove_gone(self, session_id: str, connection_ids: Collection[str]) -> int:
         """Take out the listeners whom API Gateway does not know; return how many those were.
 

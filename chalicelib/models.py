@@ -97,6 +97,7 @@ class Session:
     grace_ends_at_ms: int | None = None
     end_reason: EndReason | None = None
     ended_at_ms: int | None = None
+    previous_speaker_connection_id: str | None = None
     has_untold_return: bool = False
     status_token: str = ""
     count_note: CountNote | None = None

@@ -278,7 +278,7 @@ class Sessions:
                 return True
             else:
                 return True
-        self.lifecycle.leave(connection_id, cleanly=False)
+        self.lifecycle.never_opened(connection_id)
         return False
 
     def deliver_reminders(self, connection_id: str, texts: Sequence[str], delay_ms: int) -> None:

@@ -239,7 +239,8 @@ class Store:
                 TableName=self._sessions,
                 Key=_session_key(session_id),
                 UpdateExpression="SET speakerConnectionId = :new, expiresAt = :end, #ttl = :ttl,"
-                " untoldReturn = if_not_exists(graceEndsAt, :none)"
+                " untoldReturn = if_not_exists(graceEndsAt, :none),"
+                " previousSpeakerConnectionId = speakerConnectionId"
                 " REMOVE graceEndsAt ADD speakerConnectionIds :new_in_set",
                 ConditionExpression=f"{_IS_OPEN} AND speakerUserId = :user AND"
                 " (speakerConnectionId = :new OR NOT contains(speakerConnectionIds, :new))",
@@ -263,6 +264,47 @@ class Store:
                 raise Forbidden("This session is somebody else's.", field="sessionId") from None
             return None
         return _session(answer["Attributes"])
+
+    def give_back_to_previous_speaker(self, session: Session) -> bool:
+        """Make the speaker's previous connection the current one again, if the session says so.
+
+        For one that took over and never opened. The session goes first: from then on the end of
+        that one counts for nothing.
+        """
+        previous, current = session.previous_speaker_connection_id, session.speaker_connection_id
+        if previous is None or not self._put_back_speaker(session.session_id, previous, current):
+            return False
+        self._put_back_record(previous, current)
+        return True
+
+    @guarded
+    def _put_back_speaker(self, session_id: str, previous: str, current: str) -> bool:
+        values = {":previous": {"S": previous}, ":current": {"S": current}, **self._open_values()}
+        return self._succeeds(
+            lambda: self._client.update_item(
+                TableName=self._sessions,
+                Key=_session_key(session_id),
+                UpdateExpression="SET speakerConnectionId = :previous"
+                " REMOVE previousSpeakerConnectionId",
+                ConditionExpression=f"{_IS_OPEN} AND speakerConnectionId = :current"
+                " AND previousSpeakerConnectionId = :previous"
+                " AND attribute_not_exists(graceEndsAt)",
+                ExpressionAttributeNames=_NAMES,
+                ExpressionAttributeValues=values,
+            )
+        )
+
+    @guarded
+    def _put_back_record(self, connection_id: str, superseded_by: str) -> None:
+        self._succeeds(
+            lambda: self._client.update_item(
+                TableName=self._connections,
+                Key=_connection_key(connection_id),
+                UpdateExpression="REMOVE targetLanguage, supersededBy",
+                ConditionExpression="supersededBy = :current",
+                ExpressionAttributeValues={":current": {"S": superseded_by}},
+            )
+        )
 
     @guarded
     def note_return_told(self, session_id: str) -> None:
@@ -793,6 +835,7 @@ def _session_item(session: Session) -> "Item":
 def _session(item: "Item") -> Session:
     grace, note = item.get("graceEndsAt"), item.get("countNote")
     ended_at, reason = item.get("endedAt"), item.get("endReason")
+    previous = item.get("previousSpeakerConnectionId")
     return Session(
         session_id=item["sessionId"]["S"],
         speaker_user_id=item["speakerUserId"]["S"],
@@ -806,6 +849,7 @@ def _session(item: "Item") -> Session:
         created_at_ms=int(item["createdAt"]["N"]),
         expires_at_seconds=int(item["expiresAt"]["N"]),
         grace_ends_at_ms=None if grace is None else int(grace["N"]),
+        previous_speaker_connection_id=None if previous is None else previous["S"],
         has_untold_return=item.get("untoldReturn", {"N": "0"}) != {"N": "0"},
         status_token=item.get("statusToken", {"S": ""})["S"],
         end_reason=None if reason is None else EndReason(reason["S"]),

@@ -64,6 +64,7 @@ def test_sweeps_side_by_side_set_everything_right_and_tell_nobody_twice(
 
     for speaker in [*expired, *half_ended]:
         assert _heard(service, _listeners(speaker)) == [["sessionEnded"]] * LISTENERS
+    for speaker in expired:
         assert service.gateway.heard(speaker) == ["sessionEnded"]
     for speaker in [*abandoned, *deserted]:
         interrupted_and_ended = ["sessionInterrupted", "sessionEnded"]
