@@ -229,8 +229,8 @@ class Store:
     ) -> Session | None:
         """Make a connection the speaker's current one. Returns the session as it was.
 
-        Ends an interruption, and moves the session's end. The last write wins; None for a
-        connection that was the current one before and was replaced since.
+        Ends an interruption, and moves the session's end. The last write wins; one that is the
+        current one already changes nothing, and None is for one that was it and was replaced since.
 
         Raises: SessionNotFound, Forbidden (another user's).
         """
@@ -243,7 +243,8 @@ class Store:
                 " previousSpeakerConnectionId = speakerConnectionId"
                 " REMOVE graceEndsAt ADD speakerConnectionIds :new_in_set",
                 ConditionExpression=f"{_IS_OPEN} AND speakerUserId = :user AND"
-                " (speakerConnectionId = :new OR NOT contains(speakerConnectionIds, :new))",
+                " ((speakerConnectionId = :new AND attribute_exists(graceEndsAt))"
+                " OR NOT contains(speakerConnectionIds, :new))",
                 ExpressionAttributeNames={**_NAMES, "#ttl": "ttl"},
                 ExpressionAttributeValues={
                     ":new": {"S": connection_id},
@@ -262,7 +263,7 @@ class Store:
                 raise SessionNotFound("There is no such session.", field="sessionId") from None
             if session.speaker_user_id != user_id:
                 raise Forbidden("This session is somebody else's.", field="sessionId") from None
-            return None
+            return session if session.speaker_connection_id == connection_id else None
         return _session(answer["Attributes"])
 
     def give_back_to_previous_speaker(self, session: Session) -> bool:
