@@ -181,14 +181,7 @@ class Sweep:
         return self.lifecycle.gateway.is_open(speaker.connection_id) is False
 
     def _interrupt(self, session: Session) -> None:
-        """Do what $disconnect should have done, or what it did not come to do.
-
-        Unless the connection before is still open: then the one that took over never opened.
-        """
-        previous = session.previous_speaker_connection_id
-        if previous is not None and self.lifecycle.gateway.is_open(previous):
-            self.lifecycle.never_opened(session.speaker_connection_id)
-            return
+        """Do what $disconnect should have done, or what it did not come to do."""
         self.lifecycle.leave(session.speaker_connection_id, cleanly=False)
         self.lifecycle.interrupt(session.session_id, session.speaker_connection_id)
 
