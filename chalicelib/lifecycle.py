@@ -55,6 +55,20 @@ class Lifecycle:
                 self.store.give_back_to_previous_speaker(session)
         self.leave(connection_id, cleanly=False)
 
+    def miss_speaker(self, session: Session) -> None:
+        """Take in that a session's current speaker is not there, and no event has said so.
+
+        A refresh that broke off has not replaced the previous connection: if that is still there
+        the session is his. Else do what $disconnect should have done, or did not come to do.
+        """
+        previous_id = session.previous_speaker_connection_id
+        previous = previous_id and self.store.find_connection(previous_id)
+        if previous and self.gateway.is_open(previous.connection_id):
+            self.store.give_back_to_previous_speaker(session)
+            return
+        self.leave(session.speaker_connection_id, cleanly=False)
+        self.interrupt(session.session_id, session.speaker_connection_id)
+
     def remove_gone(self, session_id: str, connection_ids: Collection[str]) -> int:
         """Take out the listeners whom API Gateway does not know; return how many those were.
 

@@ -156,8 +156,12 @@ class Sessions:
             raise
         if before is None:
             return self._speaker_refreshed_before(caller, place, command.session_id)
-        if before.speaker_connection_id != caller.connection_id:
-            self.store.supersede_speaker(before.speaker_connection_id, caller.connection_id)
+        is_new = before.speaker_connection_id != caller.connection_id
+        replaced_id = (
+            before.speaker_connection_id if is_new else before.previous_speaker_connection_id
+        )
+        if replaced_id is not None:
+            self.store.supersede_speaker(replaced_id, caller.connection_id)
         if before.grace_ends_at_ms is not None or before.has_untold_return:
             self.lifecycle.tell_how_it_goes_on(before)
         return protocol.speaker_refreshed(

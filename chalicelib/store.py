@@ -269,20 +269,22 @@ class Store:
     def give_back_to_previous_speaker(self, session: Session) -> bool:
         """Make the speaker's previous connection the current one again, if the session says so.
 
-        For one that took over and never opened. The session goes first: from then on the end of
-        that one counts for nothing.
+        For one that took over and never opened. The record goes first: if it ends there, the sweep
+        finds a previous speaker who was not replaced, and gives him the session.
         """
         previous, current = session.previous_speaker_connection_id, session.speaker_connection_id
-        if previous is None or not self._put_back_speaker(session.session_id, previous, current):
+        if previous is None:
             return False
         self._put_back_record(previous, current)
-        return True
+        if self._put_back_speaker(session.session_id, previous, current):
+            return True
+        self.supersede_speaker(previous, current)
+        return False
 
     @guarded
     def _put_back_speaker(self, session_id: str, previous: str, current: str) -> bool:
-        values = {":previous": {"S": previous}, ":current": {"S": current}, **self._open_values()}
-        return self._succeeds(
-            lambda: self._client.update_item(
+        try:
+            self._client.update_item(
                 TableName=self._sessions,
                 Key=_session_key(session_id),
                 UpdateExpression="SET speakerConnectionId = :previous"
@@ -291,9 +293,18 @@ class Store:
                 " AND previousSpeakerConnectionId = :previous"
                 " AND attribute_not_exists(graceEndsAt)",
                 ExpressionAttributeNames=_NAMES,
-                ExpressionAttributeValues=values,
+                ExpressionAttributeValues={
+                    ":previous": {"S": previous},
+                    ":current": {"S": current},
+                    **self._open_values(),
+                },
+                ReturnValuesOnConditionCheckFailure="ALL_OLD",
             )
-        )
+        except self._client.exceptions.ConditionalCheckFailedException as error:
+            # botocore may have sent again what was done.
+            session = _old_session(error)
+            return session is not None and session.speaker_connection_id == previous
+        return True
 
     @guarded
     def _put_back_record(self, connection_id: str, superseded_by: str) -> None:

@@ -161,7 +161,7 @@ class Sweep:
             has_ended = self.lifecycle.end_in_time(session.session_id, EndReason.SPEAKER_LOST)
             return Visit(has_ended=has_ended)
         if session.grace_ends_at_ms is None and self._is_speaker_gone(session, now):
-            self._interrupt(session)
+            self.lifecycle.miss_speaker(session)
         return self._look_at_listeners(session, now)
 
     def _finish_end(self, session: Session, now: float) -> None:
@@ -179,11 +179,6 @@ class Sweep:
         if not speaker.is_settled(now):
             return False
         return self.lifecycle.gateway.is_open(speaker.connection_id) is False
-
-    def _interrupt(self, session: Session) -> None:
-        """Do what $disconnect should have done, or what it did not come to do."""
-        self.lifecycle.leave(session.speaker_connection_id, cleanly=False)
-        self.lifecycle.interrupt(session.session_id, session.speaker_connection_id)
 
     def _look_at_listeners(self, session: Session, now: float) -> Visit:
         listener_ids = self.store.list_listener_ids(session.session_id)
