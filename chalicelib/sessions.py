@@ -142,7 +142,7 @@ class Sessions:
         if caller.user_id is None:
             raise Unauthorized("This takes a speaker's token.")
         place = self._new_place(caller, command.session_id, Role.SPEAKER)
-        held = self.store.put_connection(place)
+        held = self._claim_place(place)
         if held is not None and not held.is_present:
             return self._speaker_refreshed_before(caller, held, command.session_id)
         if held is not None and not _is_same_place(held, place):
@@ -474,9 +474,30 @@ class Sessions:
             self.store.count_out(place.session_id)
 
     def _put_place(self, place: Connection) -> None:
-        held = self.store.put_connection(place)
+        """Raises: HasPlace."""
+        held = self._claim_place(place)
         if held is not None:
             raise HasPlace(held)
+
+    def _claim_place(self, place: Connection) -> Connection | None:
+        """Store a connection's place, and return what stands in its way.
+
+        What a refresh that broke off has left there does not: nobody was told of it.
+        """
+        held = self.store.put_connection(place)
+        if held is None or not self._is_left_over(held):
+            return held
+        self.store.delete_connection(held.connection_id, held.session_id, held.taken_at_ms)
+        return self.store.put_connection(place)
+
+    def _is_left_over(self, held: Connection) -> bool:
+        """Say whether it is a speaker's record by which he has never become the speaker."""
+        if held.role is not Role.SPEAKER or not held.is_present:
+            return False
+        if not held.is_settled(self.clock()):
+            return False
+        session = self.store.find_session(held.session_id)
+        return session is None or session.speaker_connection_id != held.connection_id
 
     def _settle(self, place: Connection) -> None:
         """Note that a place has changed hands, and make sure that its session is still open.
