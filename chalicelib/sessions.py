@@ -10,7 +10,6 @@ import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from contextvars import copy_context
 from dataclasses import dataclass
 from typing import Any, Final
@@ -265,13 +264,12 @@ class Sessions:
     def deliver_outcome(self, connection_id: str, text: str) -> bool:
         """Post the outcome of a connect-time command as soon as its connection is open.
 
-        Unless the session has ended meanwhile, which is told instead. A connection that does not
-        open in about three seconds is taken as closed: what its command did is undone, as on any
-        other end. False then.
+        It says how the session stands by then, or that it has ended: the notices of that have not
+        reached him. A connection that does not open in about three seconds is taken as closed: what
+        its command did is undone, as on any other end. False then.
         """
         for delay_seconds in (*OUTCOME_DELAYS_SECONDS, None):
-            if self.store.find_connection(connection_id) is None:
-                text = self._encode_ended(text)
+            text = self._up_to_date(connection_id, text)
             try:
                 self.lifecycle.gateway.post(connection_id, text)
             except Gone:
@@ -293,15 +291,28 @@ class Sessions:
         self.sleep(delay_ms / 1000)
         if self.store.find_connection(connection_id) is None:
             return
-        with suppress(Gone, PostFailed):
+        try:
             for text in texts:
                 self.lifecycle.gateway.post(connection_id, text)
+        except PostFailed:
+            # The next heartbeat brings them again.
+            return
+        except Gone:
+            self.lifecycle.leave(connection_id, cleanly=False)
 
-    def _encode_ended(self, outcome: str) -> str:
-        """Write, in place of an outcome, that its session is over."""
-        refusal = protocol.error(_no_such_session())
-        request_id = json.loads(outcome).get("requestId")
-        return protocol.encode(refusal, int(self.clock() * 1000), request_id)
+    def _up_to_date(self, connection_id: str, outcome: str) -> str:
+        """Write an outcome as it is now: its session may be over, or stand otherwise."""
+        message = json.loads(outcome)
+        connection = self.store.find_connection(connection_id)
+        if connection is not None and "status" not in message:
+            return outcome
+        session = self.store.find_session(connection.session_id) if connection else None
+        if session is None:
+            refusal = protocol.error(_no_such_session())
+            return protocol.encode(refusal, int(self.clock() * 1000), message.get("requestId"))
+        return protocol.encode(
+            {**message, "status": session.shown_status}, int(self.clock() * 1000)
+        )
 
     def _join(
         self, caller: Caller, session_id: str, target_language: str, invite_code: str | None

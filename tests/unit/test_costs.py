@@ -55,7 +55,8 @@ COSTS: Final[dict[str, Cost]] = {
     "joinSession by frame": Cost(4, in_a_row=3, allowed=5),
     "joinSession with inviteCode by URL": Cost(5, in_a_row=4, allowed=5),
     "joinSession with inviteCode by frame": Cost(4, in_a_row=3, allowed=5),
-    "outcome of a command by URL": Cost(1),
+    "outcome of joinSession by URL": Cost(2),
+    "outcome of another command by URL": Cost(1),
     "speaker's refresh by URL": Cost(4),
     "speaker's refresh by frame": Cost(3),
     "speaker's return within the grace by frame": Cost(5),
@@ -140,8 +141,8 @@ class House:
     def frame(self, connection_id: str, user_id: str | None = None, **fields: str) -> Any:
         return self.dispatcher.message(frame(connection_id, user_id, **fields))
 
-    def deliver(self, connection_id: str) -> Any:
-        assert self.sessions.deliver_outcome(connection_id, "{}")
+    def deliver(self, connection_id: str, **message: str) -> Any:
+        assert self.sessions.deliver_outcome(connection_id, json.dumps(message))
         return {"statusCode": 200}
 
     def speak(self, action: str) -> Any:
@@ -195,7 +196,11 @@ OPERATIONS: Final[dict[str, tuple[Do, Do]]] = {
         nothing,
         lambda house: house.frame("new=", **house.invited),
     ),
-    "outcome of a command by URL": (
+    "outcome of joinSession by URL": (
+        lambda house: house.frame("new=", **house.join),
+        lambda house: house.deliver("new=", status="active"),
+    ),
+    "outcome of another command by URL": (
         lambda house: house.frame("new=", **house.join),
         lambda house: house.deliver("new="),
     ),
