@@ -1,0 +1,735 @@
+"""Any sequence of events, and what stays true: the rules, and the statements of the protocol."""
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any, TypeVar
+
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+
+from tests.properties.faults import SMOOTH, Fault, Operation, Plan
+from tests.properties.world import (
+    CONNECTION_SECONDS,
+    GONE,
+    MARK,
+    MAX_LISTENERS,
+    Closing,
+    Link,
+    State,
+    World,
+    seen,
+)
+from tests.unit.fakes import Clock
+
+T = TypeVar("T")
+
+picks = st.integers(0, 23)
+plans = st.builds(
+    Plan,
+    st.sampled_from(
+        [Fault.NONE] * 8
+        + [Fault.CRASH_BEFORE, Fault.CRASH_AFTER, Fault.CRASH_AFTER]
+        + [Fault.THROTTLED, Fault.LOST, Fault.UNANSWERED, Fault.REPEATED]
+        + [Fault.SLOW] * 4
+    ),
+    st.integers(0, 7),
+    is_swapped=st.booleans(),
+    is_stale=st.sampled_from([False, False, True]),
+)
+languages = st.sampled_from(["es", "fr", "de"])
+ways = st.sampled_from(["frame", "url", "url late", "url never"])
+users = [f"{MARK}-user-1", f"{MARK}-user-2"]
+addresses = [f"{MARK}-address-{number}" for number in range(4)]
+SETTLING_SECONDS = 600
+"""More than it takes to come to rest, in which no connection may grow too old."""
+
+OPENS = {"url": "at once", "url late": "late", "url never": "never"}
+RACERS = (
+    "sweep",
+    "end by speaker",
+    "clean close by speaker",
+    "loss of speaker",
+    "refresh speaker",
+    "pause by speaker",
+    "join",
+    "loss of listener",
+    "refresh listener",
+)
+SUCCESSES = {"sessionCreated", "sessionJoined", "connectionRefreshComplete"}
+
+
+def choose(pick: int, some: Sequence[T]) -> T:
+    return some[pick % len(some)]
+
+
+class Broadcasts(RuleBasedStateMachine):
+    """Clients, the service and its sweeps, with all that can go wrong between them."""
+
+    dynamodb: Any
+    clock: Clock
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.world = World(self.dynamodb, self.clock)
+        self.before: dict[str, dict[str, Any]] = {}
+        seen["examples"] += 1
+
+    # What clients do.
+
+    @initialize(listeners=st.integers(0, MAX_LISTENERS))
+    def begin(self, listeners: int) -> None:
+        """Begin with a session, mostly with listeners: else few examples have one that is full."""
+        speaker = self._bare(users[0], addresses[0])
+        self._send(speaker, {"action": "createSession", "sourceLanguage": "en"})
+        session_id = self.world.session_ids[-1]
+        for number in range(listeners):
+            link = self._bare(None, addresses[number])
+            self._send(link, _join(session_id, "es", None))
+        self._check()
+
+    @rule(pick=picks, address=picks, way=ways, plan=plans, repeat=st.booleans())
+    def create(self, pick: int, address: int, way: str, plan: Plan, repeat: bool) -> None:
+        fields = {"action": "createSession", "sourceLanguage": "en"}
+        self._give(users[pick % 2], addresses[address % 4], fields, way, plan, repeat)
+
+    @rule(
+        pick=picks,
+        address=picks,
+        language=languages,
+        code=st.sampled_from(["none", "right", "wrong"]),
+        way=ways,
+        plan=plans,
+        repeat=st.booleans(),
+    )
+    def join(
+        self, pick: int, address: int, language: str, code: str, way: str, plan: Plan, repeat: bool
+    ) -> None:
+        session_id = self._some_session(pick)
+        fields = _join(session_id, language, self._code(session_id, code))
+        self._give(None, addresses[address % 4], fields, way, plan, repeat)
+
+    @rule(pick=picks, link=picks, language=languages, plan=plans, repeat=st.booleans())
+    def join_on_some_link(
+        self, pick: int, link: int, language: str, plan: Plan, repeat: bool
+    ) -> None:
+        """Join on a connection that may have a place already, or had one."""
+        session_id = self._some_session(pick)
+        if open_links := self._open_links():
+            code = self._code(session_id, "right")
+            self._frame(choose(link, open_links), _join(session_id, language, code), plan, repeat)
+
+    @rule(
+        pick=picks,
+        old=picks,
+        language=languages,
+        way=ways,
+        plan=plans,
+        repeat=st.booleans(),
+        is_own=st.sampled_from([True, True, True, False]),
+    )
+    def refresh_listener(
+        self, pick: int, old: int, language: str, way: str, plan: Plan, repeat: bool, is_own: bool
+    ) -> None:
+        """Refresh, mostly by who has a place; else by the id of any connection, or of none."""
+        holders = [link for link in self._open_links() if link.has_place("listener")]
+        if is_own and holders:
+            replaced = choose(old, holders)
+            assert replaced.place
+            session_id, old_id = replaced.place.session_id, replaced.connection_id
+        else:
+            session_id = self._some_session(pick)
+            old_id = choose(old, [*self.world.links, f"{MARK}-unknown="])
+        fields = _refresh_listener(session_id, language, old_id)
+        self._give(None, addresses[old % 4], fields, way, plan, repeat)
+
+    @rule(old=picks, link=picks, language=languages, plan=plans, repeat=st.booleans())
+    def refresh_on_some_link(
+        self, old: int, link: int, language: str, plan: Plan, repeat: bool
+    ) -> None:
+        """Refresh on a connection that may have a place already; also in place of itself."""
+        holders = [each for each in self.world.links.values() if each.user_id is None]
+        if holders and (open_links := self._open_links()):
+            session_id = self._some_session(old)
+            fields = _refresh_listener(session_id, language, choose(old, holders).connection_id)
+            self._frame(choose(link, open_links), fields, plan, repeat)
+
+    @rule(
+        pick=picks, user=st.sampled_from([0, 0, 0, 1]), way=ways, plan=plans, repeat=st.booleans()
+    )
+    def refresh_speaker(self, pick: int, user: int, way: str, plan: Plan, repeat: bool) -> None:
+        session_id = self._some_session(pick)
+        owner = self.world.sessions().get(session_id, {}).get("speakerUserId", users[0])
+        user_id = owner if user == 0 else users[1 - users.index(owner)]
+        self._give(user_id, addresses[0], _refresh_speaker(session_id), way, plan, repeat)
+
+    @rule(pick=picks, link=picks, plan=plans, repeat=st.booleans())
+    def refresh_speaker_on_some_link(self, pick: int, link: int, plan: Plan, repeat: bool) -> None:
+        session_id = self._some_session(pick)
+        if open_links := [each for each in self._open_links() if each.user_id]:
+            self._frame(choose(link, open_links), _refresh_speaker(session_id), plan, repeat)
+
+    @rule(
+        pick=picks,
+        action=st.sampled_from(
+            ["heartbeat", "changeLanguage", "getSessionStatus", "pauseSession", "resumeSession"]
+        ),
+        language=languages,
+        plan=plans,
+        repeat=st.booleans(),
+    )
+    def command(self, pick: int, action: str, language: str, plan: Plan, repeat: bool) -> None:
+        role = "listener" if action == "changeLanguage" else "speaker"
+        if link := self._some_link(pick, role):
+            fields = {"action": action}
+            if action == "changeLanguage":
+                fields["targetLanguage"] = language
+            self._frame(link, fields, plan, repeat)
+
+    @rule(pick=picks, plan=plans, repeat=st.booleans())
+    def end(self, pick: int, plan: Plan, repeat: bool) -> None:
+        if link := self._some_link(pick, "speaker"):
+            self._frame(link, {"action": "endSession"}, plan, repeat)
+
+    @rule(
+        pick=picks,
+        code=st.sampled_from([1000, 1001, None]),
+        disconnects=st.sampled_from([0, 0, 1, 2]),
+    )
+    def close(self, pick: int, code: int | None, disconnects: int) -> None:
+        """Close a connection, or lose it; $disconnect comes later, twice or never."""
+        self._begin_step()
+        if link := self._some_link(pick // 2, "speaker" if pick % 2 else "listener"):
+            self.world.close(link, code, disconnects)
+
+    @rule(
+        pick=picks,
+        first=st.sampled_from(RACERS),
+        second=st.sampled_from([*RACERS, "loss of the same"]),
+        at=st.integers(0, 6),
+        meanwhile=plans,
+        then=plans,
+    )
+    def race(
+        self, pick: int, first: str, second: str, at: int, meanwhile: Plan, then: Plan
+    ) -> None:
+        """Let something happen to a session between two requests of what happens to it already."""
+        self._begin_step()
+        session_id = self._some_session(pick)
+        slow = self._happen(first, session_id, pick, Plan(Fault.SLOW, at))
+        self._check()
+        if slow is None or not slow.is_at_work:
+            return
+        if second == "loss of the same":
+            self._lose_newest()
+        else:
+            self._happen(second, session_id, pick + 1, meanwhile)
+        self._check()
+        self.world.kill_late()
+        if slow.is_at_work:
+            self.world.go_on(slow, then)
+            self._check()
+
+    @rule(
+        pick=picks,
+        what=st.sampled_from(RACERS),
+        command=st.sampled_from(["join", "refresh listener", "refresh speaker"]),
+        plan=plans,
+    )
+    def come_slowly(self, pick: int, what: str, command: str, plan: Plan) -> None:
+        """Let something happen to a session before a connection of its opens, or while."""
+        self._begin_step()
+        world, session_id = self.world, self._some_session(pick)
+        holders = [link for link in self._open_links() if link.has_place("listener", session_id)]
+        if command == "join" or (command == "refresh listener" and not holders):
+            user_id, fields = None, _join(session_id, "es", self._code(session_id, "right"))
+        elif command == "refresh listener":
+            old_id = choose(pick, holders).connection_id
+            user_id, fields = None, _refresh_listener(session_id, "fr", old_id)
+        else:
+            user_id = world.sessions().get(session_id, {}).get("speakerUserId", users[0])
+            fields = _refresh_speaker(session_id)
+        link, _ = world.connect(user_id, addresses[pick % 4], fields, opens="late")
+        self._check()
+        self._happen(what, session_id, pick, plan)
+        self._check()
+        if link.state is State.OPENING:
+            world.open(link)
+        for outcome in [each for each in world.outcomes if each.link is link]:
+            world.outcomes.remove(outcome)
+            world.deliver(outcome)
+            self._check()
+
+    # What API Gateway, Lambda and EventBridge do.
+
+    @precondition(lambda self: self.world.closings)
+    @rule(pick=picks, plan=plans, repeat=st.booleans())
+    def disconnect(self, pick: int, plan: Plan, repeat: bool) -> None:
+        """Deliver a $disconnect, in any order."""
+        self._begin_step()
+        closing = choose(pick, self.world.closings)
+        self.world.closings.remove(closing)
+        operation = self._disconnect(closing, plan)
+        is_handled = operation.is_done and not operation.was_hurt
+        if repeat and is_handled and not self.world.operations:
+            records = self._records()
+            self.world.disconnect(closing)
+            assert self._records() == records, "statement 5: $disconnect"
+        self._check()
+
+    @precondition(lambda self: self.world.outcomes)
+    @rule(pick=picks, plan=plans, is_lost=st.sampled_from([False, False, False, True]))
+    def deliver(self, pick: int, plan: Plan, is_lost: bool) -> None:
+        """Deliver what is to follow an answer, or lose it."""
+        self._begin_step()
+        outcome = choose(pick, self.world.outcomes)
+        self.world.outcomes.remove(outcome)
+        if not is_lost:
+            self.world.deliver(outcome, plan)
+        self._check()
+
+    @precondition(lambda self: self._opening())
+    @rule(pick=picks)
+    def open_late(self, pick: int) -> None:
+        self._begin_step()
+        if opening := self._opening():
+            self.world.open(choose(pick, opening))
+
+    @precondition(lambda self: self.world.operations)
+    @rule(pick=picks, plan=plans)
+    def go_on(self, pick: int, plan: Plan) -> None:
+        """Let what is at work go on: to its end, or to the next that happens to it."""
+        self._begin_step()
+        if self.world.operations:
+            self.world.go_on(choose(pick, self.world.operations), plan)
+        self._check()
+
+    @precondition(lambda self: self.world.operations)
+    @rule(pick=picks)
+    def crash(self, pick: int) -> None:
+        self._begin_step()
+        if self.world.operations:
+            self.world.kill(choose(pick, self.world.operations))
+
+    @rule(plan=plans)
+    def sweep(self, plan: Plan) -> None:
+        self._begin_step()
+        self.world.sweep(plan)
+        self._check()
+
+    @rule(
+        seconds=st.sampled_from([1, 3, 10, 20, 34, 36, 60, 60, 120, 580, 600, 2400, 6000, 7200]),
+        is_lively=st.sampled_from([True, True, False]),
+        disconnects=st.integers(0, 2),
+    )
+    def pass_time(self, seconds: int, is_lively: bool, disconnects: int) -> None:
+        """Let time pass, with heartbeats or in silence."""
+        self._begin_step()
+        while seconds > 0:
+            some = min(seconds, 500) if is_lively else seconds
+            self.world.pass_time(some, disconnects)
+            seconds -= some
+            for link in self._open_links():
+                if is_lively and link.place and link.place.role == "speaker":
+                    self.world.send(link, {"action": "heartbeat"})
+                elif is_lively:
+                    link.active_at = self.clock()
+            self._check()
+
+    @rule()
+    def expire_items(self) -> None:
+        self._begin_step()
+        self.world.expire_items()
+        self._check()
+
+    @rule(are_events_lost=st.booleans())
+    def settle(self, are_events_lost: bool) -> None:
+        """Let everything come to rest: then the count is right, and nothing dead is left."""
+        self._settle(are_events_lost)
+
+    def teardown(self) -> None:
+        try:
+            if self.world.session_ids:
+                self._settle(are_events_lost=True)
+            self._check_log()
+        finally:
+            self.world.stop()
+
+    def _check_log(self) -> None:
+        """Statement 6; and no error but those that were meant to happen."""
+        log = self.world.logged()
+        assert MARK not in log, "statement 6"
+        assert "event handled" in log
+        for line in log.splitlines():
+            error = json.loads(line).get("error")
+            assert error is None or "ServiceUnavailable" in error.splitlines()[-1], error
+
+    # How the rules do it.
+
+    def _begin_step(self) -> None:
+        self.world.step += 1
+        self.world.kill_late()
+        self._check()
+
+    def _open_links(self) -> list[Link]:
+        return [link for link in self.world.links.values() if link.is_open]
+
+    def _opening(self) -> list[Link]:
+        opening = [link for link in self.world.links.values() if link.state is State.OPENING]
+        at_work = any(each.name == "connect" for each in self.world.operations)
+        return [] if at_work else opening
+
+    def _happen(self, what: str, session_id: str, pick: int, plan: Plan) -> Operation | None:
+        """Let one of RACERS happen to a session; None if it cannot happen."""
+        world = self.world
+        if what == "sweep":
+            return world.sweep(plan)
+        if what == "join":
+            code = self._code(session_id, "right")
+            link = self._bare(None, addresses[pick % 4])
+            return self._send(link, _join(session_id, "es", code), plan)
+        if what == "refresh speaker":
+            owner = world.sessions().get(session_id, {}).get("speakerUserId", users[0])
+            link = self._bare(owner, addresses[0])
+            return self._send(link, _refresh_speaker(session_id), plan)
+        role = "listener" if "listener" in what else "speaker"
+        holders = [link for link in self._open_links() if link.has_place(role, session_id)]
+        if not holders:
+            return None
+        holder = choose(pick, holders)
+        if what == "refresh listener":
+            link = self._bare(None, addresses[pick % 4])
+            fields = _refresh_listener(session_id, "fr", holder.connection_id)
+            return self._send(link, fields, plan)
+        if what in ("end by speaker", "pause by speaker"):
+            return self._send(holder, {"action": what.partition(" ")[0] + "Session"}, plan)
+        world.close(holder, 1000 if what == "clean close by speaker" else 1001, 1)
+        closing = world.closings.pop()
+        return world.disconnect(closing, plan)
+
+    def _lose_newest(self) -> None:
+        """Lose the connection that came last, and handle its $disconnect."""
+        link = list(self.world.links.values())[-1]
+        if link.is_open:
+            self.world.close(link, 1001, 1)
+            self.world.disconnect(self.world.closings.pop())
+
+    def _some_session(self, pick: int) -> str:
+        """Choose a session, rather one that is open."""
+        sessions = self.world.sessions()
+        all_ids = self.world.session_ids
+        still_open = [it for it in all_ids if self.world.is_session_open(sessions.get(it))]
+        return choose(pick, still_open * 3 + all_ids)
+
+    def _some_link(self, pick: int, role: str) -> Link | None:
+        """Choose an open connection, rather one that has a place of that kind."""
+        open_links = self._open_links()
+        holders = [link for link in open_links if link.has_place(role)]
+        return choose(pick, holders * 3 + open_links) if open_links else None
+
+    def _code(self, session_id: str, which: str) -> str | None:
+        codes = {"none": None, "wrong": f"{MARK}-wrong"}
+        return codes.get(which, self.world.invite_codes.get(session_id))
+
+    def _bare(self, user_id: str | None, address: str) -> Link:
+        return self.world.connect(user_id, address, {})[0]
+
+    def _send(self, link: Link, fields: dict[str, Any], plan: Plan = SMOOTH) -> Operation:
+        return self.world.send(link, fields, plan)
+
+    def _give(
+        self,
+        user_id: str | None,
+        address: str,
+        fields: dict[str, Any],
+        way: str,
+        plan: Plan,
+        repeat: bool,
+    ) -> None:
+        """Give a command on a new connection."""
+        if way == "frame":
+            link = self._bare(user_id, address)
+            self._frame(link, fields, plan, repeat)
+            return
+        self._begin_step()
+        expected = self._must_succeed(None, user_id, fields)
+        _, operation = self.world.connect(user_id, address, fields, plan, OPENS[way])
+        if expected and operation.is_done and not operation.was_hurt:
+            allowed = {200, 429} if fields["action"] == "joinSession" else {200}
+            assert operation.answer["statusCode"] in allowed, operation.answer
+        self._check()
+
+    def _frame(self, link: Link, fields: dict[str, Any], plan: Plan, repeat: bool) -> None:
+        self._begin_step()
+        expected = self._must_succeed(link, link.user_id, fields)
+        operation = self._send(link, fields, plan)
+        if not operation.is_done or operation.was_hurt:
+            self._check()
+            return
+        if expected:
+            allowed = SUCCESSES
+            refused = operation.answer.get("code") == "RATE_LIMIT_EXCEEDED"
+            if not (refused and fields["action"] == "joinSession"):
+                assert operation.answer["type"] in allowed, operation.answer
+        self._check()
+        if repeat and link.is_open and not self.world.operations:
+            self._repeat(link, fields, operation.answer)
+
+    def _repeat(self, link: Link, fields: dict[str, Any], first: dict[str, Any]) -> None:
+        """Handle the same event again: nothing changes, and nobody hears anything."""
+        records, heard = self._records(), self._heard_by_others(link)
+        again = self.world.send(link, fields, ticks=False).answer
+        assert self._records() == records, f"statement 5: {fields['action']}"
+        assert self._heard_by_others(link) == heard, "statement 5: somebody was told twice"
+        if fields["action"] == "refreshConnection" and first["type"] != "error":
+            assert _without_time(again) == _without_time(first), "refreshing is idempotent"
+        seen["repeated"] += 1
+        self._check()
+
+    def _heard_by_others(self, link: Link) -> dict[str, int]:
+        return {key: len(it.inbox) for key, it in self.world.links.items() if it is not link}
+
+    def _records(self) -> tuple[Any, Any]:
+        """Take a copy of the tables, but for what may change when nothing has happened."""
+        ignored = ("changes", "countNote", "statusToken")
+        sessions = {
+            key: {name: it for name, it in item.items() if name not in ignored}
+            for key, item in self.world.sessions().items()
+        }
+        return sessions, self.world.connections()
+
+    def _must_succeed(self, link: Link | None, user_id: str | None, fields: dict[str, Any]) -> bool:
+        """Say whether a command has to succeed, if it is not disturbed."""
+        session = self.world.sessions().get(fields.get("sessionId", ""))
+        if self.world.operations or session is None or not self.world.is_session_open(session):
+            return False
+        if link is not None and (link.place or link.superseded or link.ended):
+            return False
+        records = self.world.connections()
+        record = records.get(link.connection_id, {}) if link else {}
+        if record and record.get("targetLanguage") != GONE:
+            return False
+        if "supersededBy" in record:
+            return False
+        if fields.get("role") == "speaker":
+            return bool(session["speakerUserId"] == user_id)
+        if fields["action"] == "joinSession":
+            code_is_right = fields.get("inviteCode") in (None, session["inviteCode"])
+            return code_is_right and int(session["listenerCount"]) < MAX_LISTENERS
+        old = self.world.links.get(fields.get("connectionId", ""))
+        return (
+            old is not None
+            and old is not link
+            and old.has_place("listener", session["sessionId"])
+            and not self.world.is_superseded(old, records)
+        )
+
+    def _disconnect(self, closing: Closing, plan: Plan) -> Operation:
+        world, link = self.world, closing.link
+        sessions = world.sessions()
+        operation = world.disconnect(closing, plan)
+        if link.superseded:
+            seen["a superseded connection closed"] += 1
+            watched = ("listenerCount", "status", "graceEndsAt", "expiresAt")
+            after = world.sessions()
+            for session_id in link.superseded:
+                for name in watched:
+                    was, now = (it.get(session_id, {}).get(name) for it in (sessions, after))
+                    assert was == now, f"the end of a superseded connection changed {name}"
+        if closing.code == 1000 and operation.is_done and not operation.was_hurt:
+            for session_id, session in sessions.items():
+                is_current = session["speakerConnectionId"] == link.connection_id
+                if is_current and world.is_session_open(session):
+                    status = world.sessions()[session_id]["status"]
+                    assert status == "ended", "a clean close ends at once"
+        return operation
+
+    def _settle(self, are_events_lost: bool) -> None:
+        self._begin_step()
+        self._come_to_rest(are_events_lost)
+        for _ in range(2):
+            self.world.pass_time_open(60)
+            self.world.sweep()
+            self._check()
+        self._check_settled()
+        for _ in range(3):
+            self.world.pass_time_open(60)
+            self.world.sweep()
+            self._check()
+        self._check_settled()
+        self._check_nothing_is_left()
+        seen["settled"] += 1
+
+    def _come_to_rest(self, are_events_lost: bool) -> None:
+        world = self.world
+        for operation in list(world.operations):
+            world.go_on(operation, SMOOTH)
+            self._check()
+        for link in world.links.values():
+            too_old = self.clock() - link.opened_at > CONNECTION_SECONDS - SETTLING_SECONDS
+            if link.is_open and too_old:
+                world.close(link, 1001, 0)
+            elif link.state is State.OPENING:
+                link.state = State.CLOSED
+        events, world.closings = world.closings, []
+        outcomes, world.outcomes = world.outcomes, []
+        if not are_events_lost:
+            for closing in events:
+                self._disconnect(closing, SMOOTH)
+                self._check()
+            for outcome in outcomes:
+                world.deliver(outcome)
+                self._check()
+        world.pass_time_open(61)
+        for link in self._open_links():
+            world.step += 1
+            world.send(link, {"action": "heartbeat"})
+            self._check()
+        world.outcomes = []
+
+    # What stays true.
+
+    def _check(self) -> None:
+        """Check what holds at every moment."""
+        world = self.world
+        assert not world.violations, world.violations
+        sessions, connections = world.sessions(), world.connections()
+        for session_id, session in sessions.items():
+            listeners = int(session["listenerCount"])
+            assert 0 <= listeners <= MAX_LISTENERS, f"statement 2: {listeners}"
+            seen["full"] += listeners == MAX_LISTENERS
+            if not world.is_session_open(session):
+                world.over.add(session_id)
+                continue
+            self._check_listeners(session_id, listeners, connections)
+            self._check_speakers(session, connections)
+        for session_id, before in self.before.items():
+            self._check_end(before, sessions.get(session_id))
+        self.before = sessions
+
+    def _check_listeners(self, session_id: str, count: int, connections: dict[str, Any]) -> None:
+        live = [
+            link
+            for link in self._open_links()
+            if link.has_place("listener", session_id)
+            and not self.world.is_superseded(link, connections)
+        ]
+        for link in live:
+            record = connections.get(link.connection_id)
+            assert record is not None, "a live listener has lost its record"
+            assert record["sessionId"] == session_id, "a live listener has another's record"
+            assert record["targetLanguage"] != GONE, "a live listener has lost its place"
+        assert count >= len(live), f"{len(live)} live listeners, and {count} counted"
+
+    def _check_speakers(self, session: dict[str, Any], connections: dict[str, Any]) -> None:
+        current = self.world.links[session["speakerConnectionId"]]
+        assert current.user_id == session["speakerUserId"], "somebody else is the speaker"
+        is_back = session["sessionId"] in current.superseded
+        assert not is_back, "a superseded connection is the speaker's again"
+        for link in self._open_links():
+            if not link.has_place("speaker", session["sessionId"]):
+                continue
+            if link is not current:
+                seen["a speaker was replaced and does not know"] += 1
+                continue
+            assert "graceEndsAt" not in session, "statement 3: a live speaker is waited for"
+            record = connections.get(link.connection_id, {})
+            assert record.get("sessionId") == session["sessionId"], "a live speaker has no record"
+            assert record.get("targetLanguage") != GONE, "a live speaker has lost its place"
+
+    def _check_end(self, before: dict[str, Any], after: dict[str, Any] | None) -> None:
+        """Check why a session has ended that was not over the last time."""
+        if before["status"] == "ended" or after is None or after["status"] != "ended":
+            return
+        reason = after["endReason"]
+        seen[f"ended: {reason}"] += 1
+        speaker = self.world.links[after["speakerConnectionId"]]
+        if reason == "speakerLost":
+            assert not speaker.has_place("speaker", after["sessionId"]), "statement 3"
+        elif reason == "speakerEnded":
+            assert speaker.has_asked_to_end, "statement 3: nobody asked for this end"
+        else:
+            assert float(after["expiresAt"]) <= self.clock(), "ended before its time"
+
+    def _check_settled(self) -> None:
+        """Statement 1."""
+        world = self.world
+        connections = world.connections()
+        for session_id, session in world.sessions().items():
+            if not world.is_session_open(session):
+                continue
+            present = world.listeners_of(session_id)
+            assert all(world.links[each].is_open for each in present), "a dead listener is left"
+            counted = int(session["listenerCount"])
+            assert counted == len(present), f"statement 1: {counted}, not {len(present)}"
+            believers = {
+                link.connection_id
+                for link in self._open_links()
+                if link.has_place("listener", session_id)
+            }
+            assert believers == set(present), "statement 1: who believes to be in, and who is"
+            if not world.was_hurt:
+                self._check_what_listeners_know(session, believers)
+            speaker = world.links[session["speakerConnectionId"]]
+            if speaker.has_place("speaker", session_id):
+                languages = Counter(connections[each]["targetLanguage"] for each in present)
+                world.step += 1
+                status = world.send(speaker, {"action": "getSessionStatus"}).answer
+                assert status["listenerCount"] == counted
+                assert status["languages"] == languages
+                seen["status checked"] += 1
+
+    def _check_what_listeners_know(self, session: dict[str, Any], listeners: set[str]) -> None:
+        """They know how it stands: where nothing failed, for notices are sent once."""
+        status = "interrupted" if "graceEndsAt" in session else session["status"]
+        for link in (self.world.links[each] for each in listeners):
+            if link.heard_status is not None:
+                assert link.heard_status == status, "a listener was told something else"
+                seen["a listener knows the status"] += 1
+
+    def _check_nothing_is_left(self) -> None:
+        world = self.world
+        sessions = world.sessions()
+        for session in sessions.values():
+            speaker = world.links[session["speakerConnectionId"]]
+            assert speaker.is_open, "a session without a live speaker is left"
+            assert world.is_session_open(session), "a session is left that is over"
+        for key, record in world.connections().items():
+            if record["role"] == "speaker" and not self._is_current(key):
+                # A speaker's record is in no list of its session's, so that what a crash or a
+                # failure leaves of a refresh stays until its time to live is over.
+                seen["a speaker's record is left to its time to live"] += 1
+                assert float(record["ttl"]) <= float(record["takenAt"]) / 1000 + 7800
+                continue
+            assert record["sessionId"] in sessions, f"a {record['role']}'s record is left"
+            if record.get("targetLanguage") != GONE:
+                assert world.links[key].is_open, f"a dead {record['role']}'s record is left"
+
+    def _is_current(self, connection_id: str) -> bool:
+        return any(
+            session["speakerConnectionId"] == connection_id
+            for session in self.world.sessions().values()
+        )
+
+
+def _join(session_id: str, language: str, code: str | None) -> dict[str, Any]:
+    fields = {"action": "joinSession", "sessionId": session_id, "targetLanguage": language}
+    return fields if code is None else {**fields, "inviteCode": code}
+
+
+def _refresh_listener(session_id: str, language: str, old_id: str) -> dict[str, Any]:
+    return {
+        "action": "refreshConnection",
+        "role": "listener",
+        "sessionId": session_id,
+        "targetLanguage": language,
+        "connectionId": old_id,
+    }
+
+
+def _refresh_speaker(session_id: str) -> dict[str, Any]:
+    return {"action": "refreshConnection", "role": "speaker", "sessionId": session_id}
+
+
+def _without_time(message: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in message.items() if name != "timestamp"}

@@ -1,0 +1,678 @@
+"""The world around the domain: clients, API Gateway, the functions at work, and what all know.
+
+The truth is in the tables and in the links that are open; what clients were told is kept apart, for
+that is what the service's promises are about. Every identifier holds `marked`, so that a log which
+names anybody is found out.
+"""
+
+import io
+import json
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import redirect_stdout
+from dataclasses import dataclass, field
+from enum import Enum, auto
+from itertools import count
+from typing import Any
+
+from moto.core.models import DEFAULT_ACCOUNT_ID
+from moto.dynamodb.models import dynamodb_backends
+
+from chalicelib import telemetry
+from chalicelib.dispatch import Dispatcher
+from chalicelib.errors import ServiceError, ServiceUnavailable
+from chalicelib.gateway import FanOut, Gone, PostFailed
+from chalicelib.lifecycle import Lifecycle
+from chalicelib.rate_limits import RateLimits
+from chalicelib.resilience import Guard
+from chalicelib.sessions import Limits, Sessions
+from chalicelib.settings import RateLimitSettings
+from chalicelib.store import Store
+from chalicelib.sweep import Sweep
+from tests.properties.faults import SMOOTH, Fault, FaultyClient, IndexHistory, Operation, Plan
+from tests.properties.moto_client import MotoClient
+from tests.unit.fakes import Clock
+
+MAX_LISTENERS = 3
+GRACE_SECONDS = 60
+DURATION_SECONDS = 7200
+START = 1_800_000_000.0
+
+TIMEOUT_SECONDS = 29
+"""Of every function but the sweep. Source: terraform/variables.tf (timeout_seconds)."""
+
+SWEEP_TIMEOUT_SECONDS = 120
+OPENING_SECONDS = 5
+EVENT_AGE_SECONDS = 60
+"""How long Lambda keeps an outcome. Source: terraform/modules/app/main.tf."""
+
+IDLE_SECONDS = 600
+CONNECTION_SECONDS = 7200
+"""After which API Gateway closes a connection. Source: "WebSocket API quotas"."""
+
+MARK = "marked"
+CURSOR = "#sweep"
+GONE = "~"
+
+STATUSES = {
+    "sessionPaused": "paused",
+    "sessionResumed": "active",
+    "sessionInterrupted": "interrupted",
+    "sessionEnded": "ended",
+}
+"""What each notice says of its session."""
+
+seen: Counter[str] = Counter()
+"""What happened in all examples of a run: a run in which nothing did proves nothing."""
+
+
+class State(Enum):
+    OPENING = auto()
+    OPEN = auto()
+    CLOSED = auto()
+
+
+@dataclass
+class Place:
+    """What a client believes to have."""
+
+    session_id: str
+    role: str
+    language: str | None
+    step: int
+
+
+@dataclass(eq=False)
+class Link:
+    """One connection, with its client."""
+
+    connection_id: str
+    user_id: str | None
+    address: str
+    opened_at: float
+    state: State = State.OPENING
+    active_at: float = 0.0
+    place: Place | None = None
+    inbox: list[dict[str, Any]] = field(default_factory=list)
+    ended: Counter[str] = field(default_factory=Counter)
+    superseded: dict[str, int] = field(default_factory=dict)
+    has_asked_to_end: bool = False
+    heard_status: str | None = None
+
+    @property
+    def is_open(self) -> bool:
+        return self.state is State.OPEN
+
+    def has_place(self, role: str, session_id: str | None = None) -> bool:
+        return (
+            self.is_open
+            and self.place is not None
+            and self.place.role == role
+            and session_id in (None, self.place.session_id)
+        )
+
+
+@dataclass
+class Outcome:
+    link: Link
+    texts: Sequence[str]
+    delay_ms: int
+    sent_at: float
+
+
+@dataclass
+class Closing:
+    """A $disconnect that is on its way."""
+
+    link: Link
+    code: int | None
+    sent_at: float
+
+
+class World:
+    def __init__(self, dynamodb: Any, clock: Clock) -> None:
+        self.clock = clock
+        self.clock.now = START
+        self.step = 0
+        self.links: dict[str, Link] = {}
+        self.session_ids: list[str] = []
+        self.over: set[str] = set()
+        """Sessions that were not open, in truth, at the end of some step."""
+        self.invite_codes: dict[str, str] = {}
+        self.operations: list[Operation] = []
+        self.outcomes: list[Outcome] = []
+        self.closings: list[Closing] = []
+        self.violations: list[str] = []
+        """What was seen amid an event, where the service would catch whatever is raised."""
+        self.was_hurt = False
+        """Whether anything has failed, waited or come late: else no count is ever off."""
+        self._dynamodb = MotoClient(dynamodb)
+        self._history = IndexHistory(self._indexed, clock)
+        self._counters: dict[str, Counter[str]] = {}
+        self._logged_events: dict[str, list[str]] = {}
+        self._current: Operation | None = None
+        self._connection_numbers = count(1)
+        self._log = io.StringIO()
+        for table in ("sessions", "connections"):
+            self._table(table).items.clear()
+        with redirect_stdout(self._log):
+            telemetry.configure("INFO")
+
+    # The application, built anew for each event, as in a Lambda of its own.
+
+    def _store(self) -> Store:
+        guard = Guard("store", self.clock, self._sleep, lambda _, longest: longest)
+        return Store(
+            self._client(is_single=False),  # type: ignore[arg-type]
+            self._client(is_single=True),  # type: ignore[arg-type]
+            "sessions",
+            "connections",
+            self.clock,
+            guard,
+        )
+
+    def _client(self, *, is_single: bool) -> FaultyClient:
+        return FaultyClient(self._dynamodb, self.current, self.clock, self._history, is_single)
+
+    def _lifecycle(self) -> Lifecycle:
+        return Lifecycle(self._store(), WorldGateway(self), GRACE_SECONDS, self.clock)  # type: ignore[arg-type]
+
+    def _rate_limits(self) -> RateLimits:
+        settings = RateLimitSettings(
+            table="rate_limits",
+            hash_key=b"key",
+            sessions_per_hour=30,
+            refused_attempts_per_minute=6,
+            listener_joins_per_minute=5,
+            invited_joins_per_minute=8,
+            connections_per_minute=3000,
+            heartbeats_per_minute=2,
+        )
+        return RateLimits(self._count, settings, self.clock)
+
+    def _sessions(self) -> Sessions:
+        lifecycle = self._lifecycle()
+        return Sessions(
+            store=lifecycle.store,
+            lifecycle=lifecycle,
+            rate_limits=self._rate_limits(),
+            limits=Limits(
+                max_listeners=MAX_LISTENERS,
+                heartbeat_interval_seconds=30,
+                session_max_duration_seconds=DURATION_SECONDS,
+                refresh_after_seconds=6000,
+                warn_after_seconds=6300,
+            ),
+            clock=self.clock,
+            new_session_id=self._new_session_id,
+            new_invite_code=lambda: f"{MARK}-code-{len(self.session_ids)}",
+            side_by_side=self._side_by_side,
+            sleep=self._sleep,
+        )
+
+    def _dispatcher(self) -> Dispatcher:
+        return Dispatcher(
+            self._sessions(),
+            self._rate_limits(),
+            WorldOutcomes(self),  # type: ignore[arg-type]
+            "https://api/stage",
+            self.clock,
+        )
+
+    def _sweep(self) -> Sweep:
+        return Sweep(
+            self._lifecycle(),
+            max_listeners=MAX_LISTENERS,
+            clock=self.clock,
+            stopwatch=self.clock,
+            sleep=self._nap,
+            session_threads=1,
+        )
+
+    def _new_session_id(self) -> str:
+        self.session_ids.append(f"golden-eagle-{100 + len(self.session_ids)}")
+        return self.session_ids[-1]
+
+    def _side_by_side(self, first: Callable[[], None], second: Callable[[], None]) -> None:
+        """Run both, in either order; what the first raises counts more."""
+        errors: dict[int, Exception] = {}
+        both = [(0, first), (1, second)]
+        for number, work in reversed(both) if self.current().is_swapped else both:
+            try:
+                work()
+            except Exception as error:
+                errors[number] = error
+        if errors:
+            raise errors[min(errors)]
+
+    def _count(self, **request: Any) -> dict[str, Any]:
+        """UpdateItem of the rate limits, with both of its updates: they are tested elsewhere."""
+        fault = self.current().next_fault()
+        if fault in (Fault.LOST, Fault.THROTTLED):
+            raise ServiceUnavailable("busy", retry_after_seconds=2)
+        key = request["Key"]["identifier"]["S"]
+        update, values = request["UpdateExpression"], request["ExpressionAttributeValues"]
+        if update.startswith("ADD"):
+            counter = self._counters.setdefault(key, Counter())
+            counter[request["ExpressionAttributeNames"]["#what"]] += 1
+            attributes = {name: {"N": str(value)} for name, value in counter.items()}
+        else:
+            last = update.count("if_not_exists")
+            times = self._logged_events.setdefault(key, ["0"] * (last + 1))
+            times[:] = [values[":now"]["N"], *times[:-1]]
+            attributes = {f"t{number}": {"N": value} for number, value in enumerate(times)}
+        if fault is Fault.CRASH_AFTER:
+            self.current().die()
+        if fault is Fault.UNANSWERED:
+            raise ServiceUnavailable("busy", retry_after_seconds=2)
+        return {"Attributes": attributes}
+
+    def _sleep(self, seconds: float) -> None:
+        self.clock.now += seconds
+
+    def _nap(self, seconds: float) -> None:
+        """Sleep as a sweep does, which is long enough for others to be at work meanwhile."""
+        if self.current().next_fault() is Fault.CRASH_AFTER:
+            self.current().die()
+        self._sleep(seconds)
+
+    # Events.
+
+    def current(self) -> Operation:
+        assert self._current is not None
+        return self._current
+
+    def begin(
+        self, name: str, work: Callable[[], Any], plan: Plan, ticks: bool = True
+    ) -> Operation:
+        """Hand an event to a function; what does not end stays at work."""
+        operation = Operation(name, work, self.clock(), self.step)
+        if ticks:
+            self.clock.now += 0.001
+        seen[f"event: {name}"] += 1
+        self.go_on(operation, plan)
+        if operation.is_at_work:
+            self.operations.append(operation)
+        return operation
+
+    def go_on(self, operation: Operation, plan: Plan) -> None:
+        self._current = operation
+        self.was_hurt |= plan.is_stale
+        was_hurt = operation.was_hurt
+        try:
+            operation.go_on(plan)
+        finally:
+            if not operation.is_at_work and operation in self.operations:
+                self.operations.remove(operation)
+        self.was_hurt |= operation.was_hurt
+        if operation.was_hurt and not was_hurt:
+            seen[f"fault: {plan.fault}"] += 1
+
+    def kill_late(self) -> None:
+        """End what was at work for too long, as Lambda does."""
+        for operation in list(self.operations):
+            limit = SWEEP_TIMEOUT_SECONDS if operation.name == "sweep" else TIMEOUT_SECONDS
+            if self.clock() - operation.started_at >= limit:
+                self.kill(operation)
+
+    def kill(self, operation: Operation) -> None:
+        seen["fault: timed out"] += 1
+        self._current = operation  # a sweep goes on to its next session, and dies there, too
+        operation.kill()
+        self.operations.remove(operation)
+
+    def connect(
+        self,
+        user_id: str | None,
+        address: str,
+        query: dict[str, str],
+        plan: Plan = SMOOTH,
+        opens: str = "at once",
+    ) -> tuple[Link, Operation]:
+        """Open a connection; `opens` is "at once", "late" or "never"."""
+        number = next(self._connection_numbers)
+        link = Link(f"{MARK}-connection-{number}=", user_id, address, self.clock())
+        self.links[link.connection_id] = link
+        event = self._event(link)
+        if query:
+            query = {**query, "token": f"{MARK}-token"}
+            event["multiValueQueryStringParameters"] = {name: [it] for name, it in query.items()}
+
+        def work() -> Any:
+            is_over = query.get("sessionId") in self.over
+            answer = self._dispatcher().connect(event)
+            assert not (is_over and answer["statusCode"] == 200), "statement 4: came in late"
+            if answer["statusCode"] != 200 or opens == "never":
+                link.state = State.CLOSED
+            elif opens == "at once":
+                self.open(link)
+            return answer
+
+        operation = self.begin("connect", work, plan)
+        if operation.is_dead:
+            link.state = State.CLOSED
+        return link, operation
+
+    def open(self, link: Link) -> None:
+        link.state, link.active_at = State.OPEN, self.clock()
+
+    def send(
+        self, link: Link, fields: dict[str, Any], plan: Plan = SMOOTH, ticks: bool = True
+    ) -> Operation:
+        """Send a frame; the answer is heard if the connection is still open."""
+        event = {**self._event(link), "body": json.dumps(fields)}
+        link.active_at = self.clock()
+        if fields["action"] == "endSession":
+            link.has_asked_to_end = True
+
+        def work() -> Any:
+            step, is_over = self.step, fields.get("sessionId") in self.over
+            answer = self._dispatcher().message(event)
+            message = json.loads(answer["body"])
+            came_in = message["type"] in ("sessionJoined", "connectionRefreshComplete")
+            assert not (is_over and came_in), "statement 4: came in late"
+            if link.is_open:
+                self.hear(link, message, step)
+            return message
+
+        return self.begin(f"message {fields['action']}", work, plan, ticks)
+
+    def close(self, link: Link, code: int | None, disconnects: int) -> None:
+        """Close an open connection, from either side; `disconnects` events follow."""
+        link.state, link.place = State.CLOSED, None
+        if code == 1000:
+            link.has_asked_to_end = True
+        self.closings += [Closing(link, code, self.clock())] * disconnects
+        seen[f"disconnects: {disconnects}"] += 1
+
+    def disconnect(self, closing: Closing, plan: Plan = SMOOTH) -> Operation:
+        event = self._event(closing.link)
+        event["requestContext"]["disconnectStatusCode"] = closing.code
+        return self.begin("disconnect", lambda: self._dispatcher().disconnect(event), plan)
+
+    def deliver(self, outcome: Outcome, plan: Plan = SMOOTH) -> Operation:
+        def work() -> None:
+            if self.clock() - outcome.sent_at > EVENT_AGE_SECONDS:
+                return
+            try:
+                self._sessions().deliver(
+                    {
+                        "connectionId": outcome.link.connection_id,
+                        "messages": outcome.texts,
+                        "delayMs": outcome.delay_ms,
+                    }
+                )
+            except ServiceError:
+                seen["an outcome's function failed"] += 1
+
+        return self.begin("outcome", work, plan)
+
+    def sweep(self, plan: Plan = SMOOTH) -> Operation:
+        def work() -> None:
+            try:
+                report = self._sweep().run()
+            except ServiceError:
+                seen["a sweep failed"] += 1
+                return
+            assert self.was_hurt or not report.mended, "a count was off, and nothing had failed"
+            for what in ("ended", "removed", "mended", "failed"):
+                seen[f"swept: {what}"] += getattr(report, what)
+
+        return self.begin("sweep", work, plan)
+
+    def _event(self, link: Link) -> dict[str, Any]:
+        context: dict[str, Any] = {
+            "connectionId": link.connection_id,
+            "connectedAt": int(link.opened_at * 1000),
+            "requestId": "request=",
+            "identity": {"sourceIp": link.address},
+        }
+        if link.user_id:
+            context["authorizer"] = {"principalId": link.user_id, "userId": link.user_id}
+        return {"requestContext": context}
+
+    def pass_time(self, seconds: float, disconnects: int = 0) -> None:
+        """Turn the clock, and close what API Gateway closes."""
+        self.clock.now += seconds
+        for link in self.links.values():
+            if link.state is State.OPENING and self.clock() - link.opened_at > OPENING_SECONDS:
+                link.state = State.CLOSED
+            too_old = self.clock() - link.opened_at >= CONNECTION_SECONDS
+            idle = self.clock() - link.active_at >= IDLE_SECONDS
+            if link.is_open and (too_old or idle):
+                seen["closed by API Gateway"] += 1
+                self.close(link, 1001, disconnects)
+        self.kill_late()
+
+    def pass_time_open(self, seconds: float) -> None:
+        """Turn the clock while clients keep their connections, and API Gateway closes none."""
+        self.clock.now += seconds
+        for link in self.links.values():
+            link.active_at = self.clock()
+        self.kill_late()
+
+    def expire_items(self) -> None:
+        """Do what DynamoDB does to items whose time to live is over."""
+        for table in ("sessions", "connections"):
+            items = self._table(table).items
+            for key, item in list(items.items()):
+                if "ttl" in item.attrs and float(item.attrs["ttl"].value) <= self.clock():
+                    del items[key]
+
+    # What clients hear.
+
+    def hear(self, link: Link, message: dict[str, Any], asked_at: int) -> None:
+        """Take in what a client is told; `asked_at` is when it asked, or was thought of."""
+        link.inbox.append(message)
+        seen[f"heard: {message['type']}"] += 1
+        session_id = message.get("sessionId", "")
+        status = message.get("status", STATUSES.get(message["type"]))
+        link.heard_status = status or link.heard_status
+        match message["type"]:
+            case "sessionCreated":
+                self._give_place(link, session_id, "speaker", None, asked_at)
+                self.invite_codes[session_id] = message["inviteCode"]
+            case "sessionJoined":
+                language = message["targetLanguage"]
+                self._give_place(link, session_id, "listener", language, asked_at)
+            case "connectionRefreshComplete":
+                language = message.get("targetLanguage")
+                self._supersede(link, session_id, message["role"])
+                self._give_place(link, session_id, message["role"], language, asked_at)
+            case "languageChanged" if link.place:
+                link.place.language = message["targetLanguage"]
+            case "sessionEnded":
+                link.ended[session_id] += 1
+                if link.ended[session_id] > 1:
+                    self.violations.append("statement 4: two sessionEnded")
+                self.over.add(session_id)
+                if link.place and link.place.session_id == session_id:
+                    link.place = None
+            case "heartbeatAck":
+                self._learn(link, message, asked_at)
+            case "error":
+                seen[f"refused: {message['code']}"] += 1
+
+    def _give_place(
+        self, link: Link, session_id: str, role: str, language: str | None, asked_at: int
+    ) -> None:
+        if session_id in link.ended or session_id in link.superseded:
+            seen["told of a place after its end"] += 1
+            return
+        link.place = Place(session_id, role, language, asked_at)
+
+    def _supersede(self, link: Link, session_id: str, role: str) -> None:
+        """Note whose place a refresh has taken: theirs, and of whoever had it before them."""
+        connections = self.connections()
+        if role == "speaker":
+            session = self.sessions().get(session_id)
+            if session is None or session["speakerConnectionId"] != link.connection_id:
+                return
+            if session_id in link.superseded:
+                self.violations.append("a superseded speaker took the session back")
+        for old in self.links.values():
+            if old is link or not old.place or old.place.session_id != session_id:
+                continue
+            if old.place.role != role:
+                continue
+            is_replaced = role == "speaker" or link.connection_id in self._successors(
+                old.connection_id, connections
+            )
+            if is_replaced:
+                seen[f"superseded: {role}"] += 1
+                old.superseded[session_id] = self.step
+                old.place = None
+
+    def _successors(self, connection_id: str, connections: dict[str, Any]) -> Iterator[str]:
+        following = connections.get(connection_id, {}).get("supersededBy")
+        for _ in range(20):
+            if following is None:
+                return
+            yield following
+            following = connections.get(following, {}).get("supersededBy")
+
+    def _learn(self, link: Link, ack: dict[str, Any], asked_at: int) -> None:
+        """Correct what a client believes by what it hears after a heartbeat."""
+        if link.place is not None and asked_at < link.place.step:
+            return
+        session_id = ack.get("sessionId")
+        if session_id is None:
+            if link.place is not None:
+                seen["learnt that its place is lost"] += 1
+            link.place = None
+        elif link.place is None and asked_at == self.step:
+            role = "speaker" if "listenerCount" in ack else "listener"
+            seen["learnt that it has a place"] += 1
+            self._give_place(link, session_id, role, None, asked_at)
+
+    def is_superseded(self, link: Link, connections: dict[str, Any]) -> bool:
+        """Say whether its place was taken over in truth, whether or not anybody was told."""
+        return "supersededBy" in connections.get(link.connection_id, {})
+
+    # The truth.
+
+    def sessions(self) -> dict[str, dict[str, Any]]:
+        return {key: item for key, item in self._items("sessions").items() if key != CURSOR}
+
+    def connections(self) -> dict[str, dict[str, Any]]:
+        return self._items("connections")
+
+    def is_session_open(self, session: dict[str, Any] | None) -> bool:
+        now = self.clock()
+        return (
+            session is not None
+            and session["status"] != "ended"
+            and float(session["expiresAt"]) > now
+            and float(session.get("graceEndsAt", "inf")) > now * 1000
+        )
+
+    def listeners_of(self, session_id: str) -> list[str]:
+        return [
+            key
+            for key, item in self.connections().items()
+            if item["sessionId"] == session_id
+            and item["role"] == "listener"
+            and item["targetLanguage"] != GONE
+        ]
+
+    def _indexed(self) -> list[dict[str, str]]:
+        names = ("connectionId", "sessionId", "targetLanguage")
+        items = self.connections().values()
+        return [{name: it[name] for name in names} for it in items if "targetLanguage" in it]
+
+    def logged(self) -> str:
+        return self._log.getvalue()
+
+    def _table(self, name: str) -> Any:
+        return dynamodb_backends[DEFAULT_ACCOUNT_ID]["us-east-1"].tables[name]
+
+    def _items(self, table: str) -> dict[str, dict[str, Any]]:
+        """Read a table past the client: plain values, numbers as text."""
+        return {
+            key.value: {
+                name: value.value if value.type in "SN" else value.to_json()
+                for name, value in item.attrs.items()
+            }
+            for key, item in self._table(table).items.items()
+        }
+
+    def stop(self) -> None:
+        for operation in list(self.operations):
+            self.kill(operation)
+
+
+class WorldOutcomes:
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def send(
+        self, connection_id: str, _endpoint_url: str, texts: Sequence[str], delay_ms: int = 0
+    ) -> None:
+        world = self._world
+        fault = world.current().next_fault()
+        if fault in (Fault.LOST, Fault.THROTTLED):
+            return
+        outcome = Outcome(world.links[connection_id], texts, delay_ms, world.clock())
+        world.outcomes.append(outcome)
+        if fault is Fault.CRASH_AFTER:
+            world.current().die()
+
+
+class WorldGateway:
+    """@connections: knows what is open. A post reaches, or not, whatever its answer says."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def post(self, connection_id: str, text: str) -> None:
+        world = self._world
+        operation = world.current()
+        fault = operation.next_fault()
+        if fault in (Fault.LOST, Fault.THROTTLED):
+            raise PostFailed(429)
+        link = world.links[connection_id]
+        if not link.is_open:
+            if fault is Fault.CRASH_AFTER:
+                operation.die()
+            raise Gone
+        message = json.loads(text)
+        if message["type"] in STATUSES:
+            self._check_notice(link, message["sessionId"], operation)
+        link.active_at = world.clock()
+        world.hear(link, message, operation.step)
+        if fault is Fault.CRASH_AFTER:
+            operation.die()
+        if fault is Fault.UNANSWERED:
+            raise PostFailed(0)
+
+    def _check_notice(self, link: Link, session_id: str, operation: Operation) -> None:
+        """Who was replaced hears no more, but of what was under way when he was."""
+        superseded_at = link.superseded.get(session_id)
+        is_late = superseded_at is not None and superseded_at < operation.step
+        if is_late and not operation.is_stale:
+            self._world.violations.append("a superseded connection got a notice")
+
+    def fan_out(self, connection_ids: Collection[str], text: str) -> FanOut:
+        reached, gone, failed = 0, set(), 0
+        for connection_id in sorted(connection_ids):
+            try:
+                self.post(connection_id, text)
+                reached += 1
+            except Gone:
+                gone.add(connection_id)
+            except PostFailed:
+                failed += 1
+        return FanOut(reached, frozenset(gone), failed)
+
+    def is_open(self, connection_id: str) -> bool | None:
+        fault = self._world.current().next_fault()
+        if fault in (Fault.LOST, Fault.THROTTLED, Fault.UNANSWERED):
+            return None
+        return self._world.links[connection_id].is_open
+
+    def find_gone(self, connection_ids: Collection[str]) -> set[str]:
+        """Look at all, or at none where the fault says so."""
+        fault = self._world.current().next_fault()
+        if fault in (Fault.LOST, Fault.THROTTLED, Fault.UNANSWERED):
+            return set()
+        return {each for each in connection_ids if not self._world.links[each].is_open}
