@@ -36,8 +36,8 @@ def outcome(event: dict[str, Any], _context: object) -> None:
 
 
 @app.schedule(Rate(1, unit=Rate.MINUTES))
-def sweep(_event: CloudWatchEvent) -> None:
-    wiring.sweep().run()
+def sweep(event: CloudWatchEvent) -> None:
+    wiring.sweep().run(event.context.aws_request_id)
 
 
 wiring.start()

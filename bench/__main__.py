@@ -1,4 +1,4 @@
-"""The command: `python -m bench [gateway|posts|application|cold]...` measures all, or those."""
+"""The command: `python -m bench` measures all, `python -m bench posts cold` those parts."""
 
 import argparse
 import signal
@@ -44,6 +44,12 @@ def _measure_posts() -> list[Row]:
     return posts.measure()
 
 
+def _measure_events() -> list[Row]:
+    from bench import events
+
+    return events.measure()
+
+
 def _measure_application() -> list[Row]:
     from bench import application
 
@@ -59,6 +65,7 @@ def _measure_cold_starts() -> list[Row]:
 _PARTS: dict[str, Callable[[], list[Row]]] = {
     "gateway": _measure_gateway,
     "posts": _measure_posts,
+    "events": _measure_events,
     "application": _measure_application,
     "cold": _measure_cold_starts,
 }

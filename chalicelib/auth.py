@@ -63,7 +63,7 @@ class KeySet:
             key_set = self._fetch()
             self._keys = {key["kid"]: jwt.PyJWK(key) for key in key_set["keys"]}
         except (OSError, ValueError, KeyError, TypeError, jwt.PyJWTError) as error:
-            telemetry.log_warning("authorizer.keySet", type(error).__name__)
+            telemetry.log_warning("key set not fetched", cause=type(error).__name__)
 
 
 def fetch_key_set(url: str) -> Mapping[str, Any]:
@@ -132,6 +132,16 @@ class Authorizer:
         Denied rather than raised as `Unauthorized` (401): raising counts as an error of the
         function, and strangers could set off the operator's alarms.
         """
+        context = event["requestContext"]
+        with telemetry.handled(
+            "authorizer",
+            connection_id=context.get("connectionId"),
+            request_id=context.get("requestId"),
+            is_clients=False,
+        ) as record:
+            return self._authorize(event, record)
+
+    def _authorize(self, event: Event, record: telemetry.Record) -> Policy:
         tokens = presented_tokens(event)
         if not tokens:
             return _policy(event, "Allow", ANONYMOUS)
@@ -140,7 +150,9 @@ class Authorizer:
                 raise TokenRefused("more than one")
             user_id = self._verifier.verify(tokens[0])
         except TokenRefused as refusal:
-            telemetry.log_warning("authorizer", str(refusal))
+            record.code = "UNAUTHORIZED"
+            telemetry.log_warning("refused", code=record.code, cause=str(refusal))
+            telemetry.put_metrics(str(refusal), AuthorizationFailures=1)
             self._count_refusal(event["requestContext"]["identity"]["sourceIp"])
             return _policy(event, "Deny", ANONYMOUS)
         return {**_policy(event, "Allow", user_id), "context": {"userId": user_id}}

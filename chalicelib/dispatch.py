@@ -5,6 +5,7 @@ are mapped here and nowhere else: to a handshake's status, or to an `error` mess
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, assert_never
 
 from chalicelib import protocol, telemetry
@@ -43,10 +44,11 @@ class Dispatcher:
     def connect(self, event: Event) -> Answer:
         """Carry out the connect URL's command, if any. A refusal refuses the handshake."""
         caller = caller_of(event)
-        with telemetry.handled("connect", event) as record, event_budget():
+        with _handled("connect", event, caller) as record, event_budget():
             try:
                 self._rate_limits.count_connection(caller.address)
                 fields = protocol.read_query(_query(event))
+                record.operation = protocol.find_action(fields) or "connect"
                 command = protocol.parse_connect_command(fields)
                 if command is None:
                     return {"statusCode": 200}
@@ -64,9 +66,10 @@ class Dispatcher:
         """
         request_id: str | None = None
         caller = caller_of(event)
-        with telemetry.handled("message", event) as record, event_budget():
+        with _handled("message", event, caller) as record, event_budget():
             try:
                 fields = protocol.read_frame(event.get("body") or "")
+                record.operation = protocol.find_action(fields) or "message"
                 request_id = protocol.parse_request_id(fields)
                 reply = self._run(caller, protocol.parse_command(fields))
             except Exception as error:
@@ -75,12 +78,11 @@ class Dispatcher:
 
     def disconnect(self, event: Event) -> Answer:
         """Take in that a connection has closed. API Gateway takes no answer, and may not tell."""
-        with telemetry.handled("disconnect", event) as record, event_budget():
+        caller = caller_of(event)
+        with _handled("disconnect", event, caller) as record, event_budget():
             code = event["requestContext"].get("disconnectStatusCode")
             try:
-                self._sessions.lifecycle.leave(
-                    event["requestContext"]["connectionId"], cleanly=code == CLEAN_CLOSE
-                )
+                self._sessions.lifecycle.leave(caller.connection_id, cleanly=code == CLEAN_CLOSE)
             except Exception as error:
                 record.refused(_foreseen(error))
             return {"statusCode": 200}
@@ -137,6 +139,15 @@ class Dispatcher:
         return protocol.encode(message, int(self._clock() * 1000), request_id)
 
 
+def _handled(name: str, event: Event, caller: Caller) -> AbstractContextManager[telemetry.Record]:
+    return telemetry.handled(
+        name,
+        connection_id=caller.connection_id,
+        user_id=caller.user_id,
+        request_id=event["requestContext"].get("requestId"),
+    )
+
+
 def caller_of(event: Event) -> Caller:
     """Read who speaks from what API Gateway says of the connection.
 
@@ -159,5 +170,5 @@ def _query(event: Event) -> Mapping[str, list[str]]:
 def _foreseen(error: Exception) -> ServiceError:
     if isinstance(error, ServiceError):
         return error
-    telemetry.log_failure("unforeseen")
+    telemetry.log_failure()
     return InternalError("Something went wrong on our side.")

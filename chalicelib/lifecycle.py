@@ -31,7 +31,10 @@ class Lifecycle:
         `cleanly` is whether the client closed it of its own will (code 1000).
         """
         connection = self.store.close_connection(connection_id)
-        if connection is None or connection.superseded_by is not None:
+        if connection is None:
+            return
+        telemetry.follow(connection.session_id, connection.correlation)
+        if connection.superseded_by is not None:
             return
         if connection.role is Role.LISTENER:
             if connection.is_present:
@@ -110,7 +113,7 @@ class Lifecycle:
     def tell_listeners(self, session_id: str, notice: protocol.Message) -> FanOut:
         """Post a notice to a session's listeners. A connection that is gone is a leave."""
         listener_ids = self.store.list_listener_ids(session_id)
-        told = self._fan_out(listener_ids, self._encode(notice))
+        told = self._fan_out(session_id, listener_ids, self._encode(notice))
         self.remove_gone(session_id, told.gone)
         return told
 
@@ -119,17 +122,20 @@ class Lifecycle:
 
         False if it is not his, or over.
         """
-        session = self.store.claim_end(session_id, EndReason.SPEAKER_ENDED, speaker_connection_id)
-        if session is None:
-            return False
-        self.finish_end(session)
-        return True
+        return self._end(session_id, EndReason.SPEAKER_ENDED, speaker_connection_id)
 
     def end_in_time(self, session_id: str, reason: EndReason) -> bool:
         """End a session that has expired, or whose speaker is lost, if it still is so."""
-        session = self.store.claim_end(session_id, reason)
+        return self._end(session_id, reason)
+
+    def _end(
+        self, session_id: str, reason: EndReason, speaker_connection_id: str | None = None
+    ) -> bool:
+        session = self.store.claim_end(session_id, reason, speaker_connection_id)
         if session is None:
             return False
+        telemetry.put_metrics(reason, SessionsEnded=1)
+        telemetry.log_done("session ended", sessionId=session_id, reason=reason)
         self.finish_end(session)
         return True
 
@@ -164,7 +170,7 @@ class Lifecycle:
             for start in range(0, len(present), TRANSACTION_ITEMS):
                 some = present[start : start + TRANSACTION_ITEMS]
                 taken = self.store.take_connections(session.session_id, some)
-                self._fan_out(taken, notice)
+                self._fan_out(session.session_id, taken, notice)
                 gone |= set(some) - taken
             self.store.delete_connections(session.session_id, gone)
             done |= listing.present | gone
@@ -174,12 +180,20 @@ class Lifecycle:
         assert session.end_reason is not None
         return self._encode(protocol.session_ended(session.session_id, session.end_reason))
 
-    def _fan_out(self, connection_ids: Collection[str], text: str) -> FanOut:
+    def _fan_out(self, session_id: str, connection_ids: Collection[str], text: str) -> FanOut:
         told = self.gateway.fan_out(connection_ids, text)
-        telemetry.log_counts(
-            "fanOut",
+        gone = len(told.gone)
+        telemetry.put_metrics(
+            FanoutRecipients=told.reached + gone + told.failed,
+            FanoutGone=gone,
+            FanoutFailed=told.failed,
+            FanoutDuration=told.duration_ms,
+        )
+        telemetry.log_done(
+            "fan-out done",
+            sessionId=session_id,
             reached=told.reached,
-            gone=len(told.gone),
+            gone=gone,
             failed=told.failed,
             durationMs=round(told.duration_ms, 1),
         )

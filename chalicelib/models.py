@@ -126,6 +126,8 @@ class Connection:
 
     Whoever has left, or was replaced, has no `is_present`; his record stays for a while, so that
     he can come back by the id of that connection and is not taken for somebody else.
+    `correlation` is what stays the same through a client's refreshes, for the log: the connection
+    by which a listener came in, or the session whose speaker he is.
     """
 
     connection_id: str
@@ -135,6 +137,7 @@ class Connection:
     target_language: str | None = None
     is_present: bool = True
     superseded_by: str | None = None
+    correlation: str = ""
 
     @property
     def expires_at_seconds(self) -> int:

@@ -37,6 +37,7 @@ class Outcomes:
             "endpointUrl": endpoint_url,
             "messages": list(texts),
             "delayMs": delay_ms,
+            "requestId": telemetry.find_request_id(),
         }
         try:
             self._client().invoke(
@@ -44,5 +45,5 @@ class Outcomes:
                 InvocationType="Event",
                 Payload=json.dumps(event),
             )
-        except (ClientError, BotoConnectionError, HTTPClientError):
-            telemetry.log_failure("outcome.send")
+        except (ClientError, BotoConnectionError, HTTPClientError) as error:
+            telemetry.log_warning("outcome not sent", cause=type(error).__name__)

@@ -152,6 +152,12 @@ def parse_command(fields: Fields) -> Command:
     return _parse(fields, _PARSERS)
 
 
+def find_action(fields: Fields) -> str | None:
+    """Return the action that a command asks for, if there is such an action."""
+    action = fields.get("action")
+    return action if isinstance(action, str) and action in _PARSERS else None
+
+
 def _parse(fields: Fields, parsers: Mapping[str, Callable[[Fields], Command]]) -> Command:
     action = fields.get("action")
     if not isinstance(action, str) or action not in parsers:

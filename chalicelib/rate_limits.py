@@ -106,7 +106,7 @@ class RateLimits:
         try:
             times_ms = self._log_event(subject, allowed, now_ms)
         except ServiceUnavailable:
-            telemetry.log_warning("rateLimits", "not counted")
+            telemetry.log_warning("not counted", dependency="rateLimits")
             return
         if now_ms - times_ms[allowed] < MINUTE * 1000:
             # This one is in the log, too, so that the next has to wait for the one after that.
@@ -116,7 +116,7 @@ class RateLimits:
         try:
             return self._count(what, subject, window_seconds)
         except ServiceUnavailable:
-            telemetry.log_warning("rateLimits", "not counted")
+            telemetry.log_warning("not counted", dependency="rateLimits")
             return {}
 
     def _count(self, what: str, subject: str, window_seconds: int) -> dict[str, int]:

@@ -110,7 +110,8 @@ class CircuitBreaker:
             if self._failures >= FAILURES_TO_OPEN:
                 self._opens_again_at = self._clock() + OPEN_SECONDS
         if is_opening:
-            telemetry.log_warning(self._name, "circuit opened")
+            telemetry.log_warning("circuit opened", dependency=self._name)
+            telemetry.put_metrics(CircuitOpen=1)
 
 
 class Guard:

@@ -11,10 +11,10 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from chalicelib import protocol
+from chalicelib import protocol, telemetry
 from chalicelib.errors import (
     Conflict,
     Forbidden,
@@ -104,8 +104,10 @@ class Sessions:
             raise self._refusal_without_token(caller)
         self.rate_limits.count_session(caller.user_id)
         session = self._put_new_session(caller, caller.user_id, command)
+        place = self._new_place(caller, session.session_id, Role.SPEAKER)
+        _follow(place)
         try:
-            self._put_place(self._new_place(caller, session.session_id, Role.SPEAKER))
+            self._put_place(place)
         except (Conflict, ServiceUnavailable):
             self.store.delete_connection(caller.connection_id, session.session_id)
             self.store.delete_session(session.session_id)
@@ -153,6 +155,7 @@ class Sessions:
         except (Forbidden, SessionNotFound):
             self.store.delete_connection(caller.connection_id, command.session_id)
             raise
+        _follow(place)
         if before is None:
             return self._speaker_refreshed_before(caller, place, command.session_id)
         is_new = before.speaker_connection_id != caller.connection_id
@@ -199,6 +202,7 @@ class Sessions:
         connection = self.store.find_connection(caller.connection_id)
         if connection is None:
             return ack, []
+        _follow(connection)
         reminders = self._reminders(connection, connected_seconds)
         if connection.role is Role.LISTENER:
             return {**ack, "sessionId": connection.session_id}, reminders
@@ -256,10 +260,17 @@ class Sessions:
 
     def deliver(self, event: Mapping[str, Any]) -> None:
         """Post what outcomes.Outcomes has asked for."""
-        if event["delayMs"]:
-            self.deliver_reminders(event["connectionId"], event["messages"], event["delayMs"])
-        else:
-            self.deliver_outcome(event["connectionId"], event["messages"][0])
+        connection_id, messages = event["connectionId"], event["messages"]
+        with telemetry.handled(
+            "outcome",
+            connection_id=connection_id,
+            request_id=event.get("requestId"),
+            is_clients=False,
+        ):
+            if event["delayMs"]:
+                self.deliver_reminders(connection_id, messages, event["delayMs"])
+            else:
+                self.deliver_outcome(connection_id, messages[0])
 
     def deliver_outcome(self, connection_id: str, text: str) -> bool:
         """Post the outcome of a connect-time command as soon as its connection is open.
@@ -289,8 +300,10 @@ class Sessions:
         To a connection that still has its place: one that was replaced hears no more.
         """
         self.sleep(delay_ms / 1000)
-        if self.store.find_connection(connection_id) is None:
+        connection = self.store.find_connection(connection_id)
+        if connection is None:
             return
+        _follow(connection)
         try:
             for text in texts:
                 self.lifecycle.gateway.post(connection_id, text)
@@ -304,8 +317,10 @@ class Sessions:
         """Write an outcome as it is now: its session may be over, or stand otherwise."""
         message = json.loads(outcome)
         connection = self.store.find_connection(connection_id)
-        if connection is not None and "status" not in message:
-            return outcome
+        if connection is not None:
+            _follow(connection)
+            if "status" not in message:
+                return outcome
         session = self.store.find_session(connection.session_id) if connection else None
         if session is None:
             refusal = protocol.error(_no_such_session())
@@ -323,8 +338,13 @@ class Sessions:
         taken back; then he gets his place; then the session is looked at once more, for one that
         ended in between has not told him.
         """
-        self.store.count_in(session_id, invite_code, self.limits.max_listeners)
         place = self._new_place(caller, session_id, Role.LISTENER, target_language)
+        try:
+            self.store.count_in(session_id, invite_code, self.limits.max_listeners)
+        except (Forbidden, SessionFull):
+            _follow(place)
+            raise
+        _follow(place)
         try:
             self.side_by_side(
                 lambda: self._put_place(place),
@@ -356,18 +376,22 @@ class Sessions:
         for _ in range(MAX_REPLACEMENTS):
             if old_id is None or old_id == place.connection_id:
                 return self._own_place(place)
+            old = self.store.find_record(old_id)
+            if old is None or not _is_same_place(old, place):
+                return self._own_place(place)
+            place = replace(place, correlation=old.correlation)
+            _follow(place)
+            if old.superseded_by is not None:
+                old_id = old.superseded_by
+                continue
+            if not old.is_present:
+                return self._come_back(place, old_id)
             tried = self.store.hand_over(old_id, place)
             if tried.is_done:
                 self._settle(place)
                 return place
             if tried.new is not None:
                 return self._refreshed_before(tried.new, place)
-            old = tried.old
-            if old is None or old.session_id != place.session_id or old.role is Role.SPEAKER:
-                return None
-            if old.superseded_by is None and not old.is_present:
-                return self._come_back(place, old_id)
-            old_id = old.superseded_by or old_id
         return None
 
     def _own_place(self, place: Connection) -> Connection | None:
@@ -470,8 +494,15 @@ class Sessions:
     def _new_place(
         self, caller: Caller, session_id: str, role: Role, target_language: str | None = None
     ) -> Connection:
-        now_ms = int(self.clock() * 1000)
-        return Connection(caller.connection_id, session_id, role, now_ms, target_language)
+        correlation = session_id if role is Role.SPEAKER else caller.connection_id
+        return Connection(
+            connection_id=caller.connection_id,
+            session_id=session_id,
+            role=role,
+            taken_at_ms=int(self.clock() * 1000),
+            target_language=target_language,
+            correlation=correlation,
+        )
 
     def _undo_place(self, place: Connection) -> None:
         """Take back a place that may or may not have been stored, of a listener counted in.
@@ -546,6 +577,7 @@ class Sessions:
             if session_id is not None:
                 raise _not_yours()
             raise _has_no_session()
+        _follow(connection)
         if connection.role is not role or session_id not in (None, connection.session_id):
             raise _not_yours()
         return connection
@@ -557,6 +589,11 @@ class Sessions:
 
     def _session_end(self) -> int:
         return int(self.clock()) + self.limits.session_max_duration_seconds
+
+
+def _follow(connection: Connection) -> None:
+    """Log whose event this is. Not before the session is known: an id is what a client wrote."""
+    telemetry.follow(connection.session_id, connection.correlation)
 
 
 def _is_same_place(held: Connection, place: Connection) -> bool:

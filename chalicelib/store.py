@@ -894,6 +894,7 @@ def _connection_item(connection: Connection) -> "Item":
         "sessionId": {"S": connection.session_id},
         "role": {"S": connection.role},
         "takenAt": _number(connection.taken_at_ms),
+        "correlation": {"S": connection.correlation},
         "ttl": _number(connection.expires_at_seconds),
     }
     if connection.target_language is not None:
@@ -913,6 +914,7 @@ def _connection(item: "Item") -> Connection:
         target_language=None if language is None else language["S"],
         is_present=is_present,
         superseded_by=None if superseded_by is None else superseded_by["S"],
+        correlation=item.get("correlation", item["connectionId"])["S"],
     )
 
 

@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 from typing import Final
 
 from chalicelib import telemetry
+from chalicelib.errors import ServiceError
 from chalicelib.lifecycle import Lifecycle
 from chalicelib.models import (
     IN_FLIGHT_SECONDS,
@@ -92,7 +93,22 @@ class Sweep:
     def store(self) -> Store:
         return self.lifecycle.store
 
-    def run(self) -> Report:
+    def run(self, request_id: str | None = None) -> Report:
+        """Sweep, as an event that `request_id` names in the log.
+
+        Raises: ServiceUnavailable if the sessions cannot be read.
+        """
+        with telemetry.handled("sweep", request_id=request_id, is_clients=False):
+            report = self._run()
+            telemetry.log_done("sweep done", **asdict(report))
+            telemetry.put_metrics(SweepRepairs=report.removed + report.mended)
+            if report.is_complete:
+                telemetry.put_metrics(
+                    ActiveSessions=report.active_sessions, TotalListeners=report.listeners
+                )
+            return report
+
+    def _run(self) -> Report:
         """Look at all sessions, or at as many as there is time for.
 
         Bounded in memory by a page of sessions, and in time by WORK_SECONDS and by the wait for
@@ -118,7 +134,6 @@ class Sweep:
                     self.store.put_sweep_cursor(cursor)
                     is_stored = not report.is_complete
         self._end_as_graces_end(sorted(graces), report)
-        telemetry.log_counts("sweep", **asdict(report))
         return report
 
     def _graces(self, sessions: Iterable[Session]) -> list[tuple[int, str]]:
@@ -138,15 +153,15 @@ class Sweep:
                 self.sleep(min(remaining_seconds, LONGEST_NAP_SECONDS))
             try:
                 report.ended += self.lifecycle.end_in_time(session_id, EndReason.SPEAKER_LOST)
-            except Exception:
-                telemetry.log_failure("sweep")
+            except Exception as error:
+                _log_failed(session_id, error)
                 report.failed += 1
 
     def _visit_safely(self, session: Session) -> Visit:
         try:
             return self._visit(session)
-        except Exception:
-            telemetry.log_failure("sweep")
+        except Exception as error:
+            _log_failed(session.session_id, error)
             return Visit(has_failed=True)
 
     def _visit(self, session: Session) -> Visit:
@@ -211,3 +226,12 @@ class Sweep:
         if drift != noted and drift * noted <= 0:
             self.store.note_count(session.session_id, CountNote(changes, drift, int(now * 1000)))
         return 0
+
+
+def _log_failed(session_id: str, error: Exception) -> None:
+    if isinstance(error, ServiceError):
+        telemetry.log_warning(
+            "session not swept", sessionId=session_id, code=error.code, cause=error.message
+        )
+    else:
+        telemetry.log_failure(sessionId=session_id)

@@ -17,9 +17,11 @@ from chalicelib.settings import (
     SettingError,
     Settings,
     read_cognito_settings,
+    read_hash_key,
     read_log_level,
     read_rate_limits,
     read_settings,
+    read_stage,
 )
 
 if TYPE_CHECKING:
@@ -76,8 +78,12 @@ def start() -> None:
     Source: "Lambda execution environment lifecycle" (Init phase) and "Defined runtime environment
     variables" (`_HANDLER`), AWS Lambda Developer Guide.
     """
-    telemetry.configure(read_log_level(os.environ))
+    telemetry.configure(
+        read_log_level(os.environ), read_stage(os.environ), read_hash_key(os.environ)
+    )
     handler = os.environ.get("_HANDLER")
+    if handler:
+        telemetry.configure_libraries()
     if handler == "app.authorizer":
         authorizer()
         return

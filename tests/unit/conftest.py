@@ -35,10 +35,13 @@ from tests.unit.fakes import (
 @pytest.fixture(autouse=True)
 def log_as_it_was() -> Iterator[None]:
     """Take back what a test set up, whose captured output is closed when it is over."""
-    logger = logging.getLogger("broadcast_sessions")
-    before = logger.handlers, logger.propagate, logger.level
+    loggers = [
+        logging.getLogger(name) for name in ("", "broadcast_sessions", "broadcast_sessions.metrics")
+    ]
+    before = [(logger.handlers, logger.propagate, logger.level) for logger in loggers]
     yield
-    logger.handlers, logger.propagate, logger.level = before
+    for logger, (handlers, propagate, level) in zip(loggers, before, strict=True):
+        logger.handlers, logger.propagate, logger.level = handlers, propagate, level
 
 
 @pytest.fixture

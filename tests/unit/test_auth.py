@@ -280,6 +280,10 @@ def test_a_refusal_is_logged_without_the_token(
 
     telemetry.configure("INFO")
     authorizer.authorize(connect_event([token(email="someone@example.com", exp=1)]))
-    line = json.loads(capsys.readouterr().out)
-    assert line["reason"] == "ExpiredSignatureError"
-    assert "eyJ" not in json.dumps(line)
+    out = capsys.readouterr().out
+    cause, counted, handled = [json.loads(line) for line in out.splitlines()]
+    assert (cause["level"], cause["cause"]) == ("WARNING", "ExpiredSignatureError")
+    assert (counted["AuthorizationFailures"], counted["Reason"]) == (1, "ExpiredSignatureError")
+    assert (handled["level"], handled["code"]) == ("INFO", "UNAUTHORIZED")
+    assert "eyJ" not in out
+    assert "someone@example.com" not in out

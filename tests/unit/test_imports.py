@@ -14,7 +14,8 @@ ALLOWED: dict[str, set[str]] = {
     "languages": set(),
     "signing": set(),
     "models": {"errors"},
-    "telemetry": {"errors"},
+    "metrics": set(),
+    "telemetry": {"errors", "metrics"},
     "resilience": {"errors", "telemetry"},
     "signed_http": {"signing"},
     "light_dynamodb": {"errors", "signed_http"},
@@ -25,9 +26,10 @@ ALLOWED: dict[str, set[str]] = {
     "gateway": {"signed_http"},
     "outcomes": {"telemetry"},
     "lifecycle": {"gateway", "models", "protocol", "store", "telemetry"},
-    "sweep": {"lifecycle", "models", "store", "telemetry"},
+    "sweep": {"errors", "lifecycle", "models", "store", "telemetry"},
     "sessions": {
         *("errors", "gateway", "lifecycle", "models", "protocol", "rate_limits", "store"),
+        "telemetry",
     },
     "dispatch": {
         *("errors", "models", "outcomes", "protocol", "rate_limits", "resilience"),

@@ -39,7 +39,7 @@ def test_an_outcome_that_cannot_be_handed_on_is_logged_and_nobody_else_need_know
     client: Any = FakeLambda(error)
     Outcomes(lambda: client, "outcome").send("marked=", URL, ['{"marked": 1}'])
     out = capsys.readouterr().out
-    assert json.loads(out)["operation"] == "outcome.send"
+    assert json.loads(out)["message"] == "outcome not sent"
     assert "marked" not in out
 
 
@@ -53,4 +53,5 @@ def test_messages_are_handed_on_together_in_order_and_not_waited_for() -> None:
         "endpointUrl": URL,
         "messages": ["{}", "[]"],
         "delayMs": 50,
+        "requestId": None,
     }

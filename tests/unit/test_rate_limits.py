@@ -455,7 +455,7 @@ def test_what_cannot_be_counted_is_in_the_log_without_a_name(
     telemetry.configure("INFO")
     failing.count_join("marked-address", is_signed_in=False)
     (line,) = capsys.readouterr().out.splitlines()
-    assert json.loads(line)["reason"] == "not counted"
+    assert json.loads(line)["message"] == "not counted"
     assert "marked" not in line
 
 

@@ -1,5 +1,6 @@
 """Requests that fail: what is tried again and for how long, and when nothing is tried."""
 
+import json
 import threading
 from collections.abc import Callable
 from functools import partial
@@ -304,7 +305,9 @@ def test_an_opened_circuit_is_logged_once(
     trip(guard)
     clock.now += OPEN_SECONDS
     refusal(lambda: guard.run(Dependency(LOST)))
-    assert capsys.readouterr().out.count("circuit opened") == 1
+    line, counted = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert (line["level"], line["message"]) == ("WARNING", "circuit opened")
+    assert counted["CircuitOpen"] == 1
 
 
 # The budget of an event

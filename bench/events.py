@@ -1,0 +1,145 @@
+"""What an event costs in the processor's time, and how much of that the log and the metrics are.
+
+DynamoDB is answered within botocore, without a socket: so the handler looks cheaper than it is, and
+the log's share larger.
+"""
+
+import json
+import logging
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stdout
+from subprocess import DEVNULL, PIPE, Popen
+from types import SimpleNamespace
+from typing import Any
+
+import boto3
+from botocore.awsrequest import AWSResponse
+from botocore.compat import HTTPHeaders
+
+from bench import report
+from bench.report import Row, Target
+from chalicelib import telemetry
+from chalicelib.dispatch import Dispatcher
+from chalicelib.lifecycle import Lifecycle
+from chalicelib.rate_limits import RateLimits
+from chalicelib.sessions import Limits, Sessions
+from chalicelib.settings import read_rate_limits
+from chalicelib.store import Store
+
+ROUNDS = 15
+EVENTS = 1000
+MANY_EVENTS = 10_000
+
+EVENT = {
+    "requestContext": {
+        "connectionId": "L0SM9cOFvHcCIhw=",
+        "connectedAt": 1_800_000_000_000,
+        "requestId": "L0SM9ekRvHcF6jA=",
+        "identity": {"sourceIp": "203.0.113.7"},
+    },
+    "body": json.dumps({"action": "heartbeat"}),
+}
+
+ANSWERS = {
+    "GetItem": {
+        "Item": {
+            "connectionId": {"S": "L0SM9cOFvHcCIhw="},
+            "sessionId": {"S": "golden-eagle-427"},
+            "role": {"S": "listener"},
+            "targetLanguage": {"S": "es"},
+            "takenAt": {"N": "1900000000000"},
+            "correlation": {"S": "L0SM9cOFvHcCIhw="},
+        }
+    },
+    "UpdateItem": {"Attributes": {f"t{number}": {"N": "0"} for number in range(5)}},
+}
+
+
+def measure() -> list[Row]:
+    """Measure and print."""
+    report.print_section("A listener's heartbeat in the handler: CPU, and the log's share of it")
+    dispatcher = _dispatcher()
+    whole = Row("the whole, with its log line and its metric")
+    logged = Row(
+        "its log line and its metric alone",
+        yardstick=whole,
+        target=Target("ratio", "at most", 0.1),
+    )
+    many = Row(f"{MANY_EVENTS:,} events' lines, s", target=Target("median", "at most", 1))
+    with _written_to_a_pipe():
+        _check(dispatcher)
+        for _ in range(ROUNDS):
+            whole.figures.append(_cpu_ms(EVENTS, lambda: dispatcher.message(EVENT)))
+            logged.figures.append(_cpu_ms(EVENTS, _log))
+            many.figures.append(_cpu_ms(MANY_EVENTS, _log) * MANY_EVENTS / 1000)
+    report.print_table(f"CPU per event, ms ({ROUNDS} rounds of {EVENTS})", [whole, logged])
+    report.print_table(f"CPU of many, s ({ROUNDS} rounds)", [many])
+    return [whole, logged, many]
+
+
+def _log() -> None:
+    """Write what a listener's heartbeat writes."""
+    with telemetry.handled(
+        "message", connection_id="L0SM9cOFvHcCIhw=", request_id="L0SM9ekRvHcF6jA="
+    ) as record:
+        record.operation = "heartbeat"
+        telemetry.follow("golden-eagle-427", "L0SM9cOFvHcCIhw=")
+
+
+def _check(dispatcher: Dispatcher) -> None:
+    answer = json.loads(dispatcher.message(EVENT)["body"])
+    assert (answer["type"], answer["sessionId"]) == ("heartbeatAck", "golden-eagle-427"), answer
+
+
+def _cpu_ms(times: int, work: Callable[[], object]) -> float:
+    started = time.process_time()
+    for _ in range(times):
+        work()
+    return (time.process_time() - started) * 1000 / times
+
+
+@contextmanager
+def _written_to_a_pipe() -> Iterator[None]:
+    """Let the lines go to another process, as on Lambda."""
+    with (
+        Popen(["cat"], stdin=PIPE, stdout=DEVNULL, text=True) as cat,
+        redirect_stdout(cat.stdin),
+    ):
+        telemetry.configure("INFO", "dev", b"key")
+        try:
+            yield
+        finally:
+            for name in ("broadcast_sessions", "broadcast_sessions.metrics"):
+                logging.getLogger(name).handlers = []
+
+
+def _dispatcher() -> Dispatcher:
+    client = boto3.client(
+        "dynamodb", region_name="us-east-1", aws_access_key_id="a", aws_secret_access_key="b"
+    )
+    client.meta.events.register("before-send.dynamodb", _answer)  # type: ignore[arg-type]
+    store = Store(client, client, "sessions", "connections", time.time)
+    limits = read_rate_limits({"RATE_LIMITS_TABLE": "limits", "HASH_KEY": "key"})
+    rate_limits = RateLimits(client.update_item, limits, time.time)
+    unused: Any = SimpleNamespace()
+    lifecycle = Lifecycle(store, unused, 60, time.time)
+    sessions = Sessions(
+        store=store,
+        lifecycle=lifecycle,
+        rate_limits=rate_limits,
+        limits=Limits(500, 30, 7200, 1e9, 1e9),
+        clock=time.time,
+        new_session_id=str,
+        new_invite_code=str,
+    )
+    return Dispatcher(sessions, rate_limits, unused, "https://api/stage", time.time)
+
+
+def _answer(request: Any, **_: object) -> AWSResponse:
+    operation = request.headers["X-Amz-Target"].decode().partition(".")[2]
+    body = json.dumps(ANSWERS[operation]).encode()
+    raw = SimpleNamespace(read=lambda: body, stream=lambda: iter([body]))
+    headers = HTTPHeaders()
+    headers["Content-Type"] = "application/x-amz-json-1.0"
+    return AWSResponse(request.url, 200, headers, raw)

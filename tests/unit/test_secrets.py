@@ -1,0 +1,332 @@
+"""No line names anybody: marked secrets stand in every input, and every handler is driven through
+its successes and its failures.
+"""
+
+import io
+import json
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import redirect_stdout, suppress
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError, EndpointConnectionError
+
+from chalicelib import telemetry
+from chalicelib.auth import Authorizer, KeySet, TokenVerifier
+from chalicelib.dispatch import Dispatcher
+from chalicelib.errors import InternalError, ServiceError
+from chalicelib.gateway import PostFailed
+from chalicelib.outcomes import Outcomes
+from chalicelib.rate_limits import RateLimits
+from chalicelib.sessions import Sessions
+from chalicelib.store import Store
+from chalicelib.sweep import Sweep
+from tests.unit.fakes import Clock, FakeGateway, FakeOutcomes, event
+from tests.unit.test_auth import ISSUER, KEY, METHOD_ARN, OTHER_KEY, key_set, token
+
+MARK = "marked"
+USER = "marked-user"
+ADDRESS = "marked-203.0.113.9"
+EMAIL = "marked@example.com"
+CODE = "marked-invite-code"
+
+COMMANDS: dict[str, dict[str, Any]] = {
+    "createSession": {"sourceLanguage": "en"},
+    "joinSession": {"sessionId": "golden-eagle-100", "targetLanguage": "es"},
+    "joinSession, invited": {
+        "sessionId": "golden-eagle-100",
+        "targetLanguage": "es",
+        "inviteCode": CODE,
+    },
+    "heartbeat": {},
+    "changeLanguage": {"targetLanguage": "fr"},
+    "getSessionStatus": {},
+    "pauseSession": {},
+    "resumeSession": {},
+    "marked-action": {},
+    "refreshConnection, listener": {
+        "sessionId": "golden-eagle-100",
+        "role": "listener",
+        "targetLanguage": "es",
+        "connectionId": "marked-listener=",
+    },
+    "refreshConnection, speaker": {"sessionId": "golden-eagle-100", "role": "speaker"},
+    "endSession": {},
+}
+
+
+class Raising:
+    """A dependency that says all that it knows when it fails."""
+
+    def __init__(self, error: Exception) -> None:
+        self._error = error
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+
+        def fail(*_: object, **__: object) -> Any:
+            raise self._error
+
+        return fail
+
+
+ERRORS = [
+    KeyError("marked-connection="),
+    ValueError(EMAIL),
+    EndpointConnectionError(endpoint_url="https://api/@connections/marked="),
+    ClientError({"Error": {"Code": "ValidationException", "Message": "marked="}}, "PutItem"),
+    PostFailed(500),
+]
+
+
+@pytest.fixture
+def out() -> Iterator[io.StringIO]:
+    """All that is written; checked when the test is over."""
+    written = io.StringIO()
+    with redirect_stdout(written):
+        telemetry.configure("DEBUG", "dev", b"key")
+        telemetry.configure_libraries()
+    logging.getLogger().setLevel(logging.DEBUG)
+    yield written
+    lines = written.getvalue().splitlines()
+    assert lines
+    assert not [line for line in lines if MARK in line]
+    assert not [line for line in lines if "203.0.113" in line or "eyJ" in line]
+    for line in lines:
+        held = json.loads(line)
+        assert "_aws" in held or held.keys() >= {"time", "level", "message"}
+
+
+@pytest.fixture
+def marked_sessions(sessions: Sessions) -> Sessions:
+    return replace(sessions, new_invite_code=lambda: CODE)
+
+
+@pytest.fixture
+def marked_dispatcher(
+    marked_sessions: Sessions, rate_limits: RateLimits, outcomes: FakeOutcomes, clock: Clock
+) -> Dispatcher:
+    return _dispatcher(marked_sessions, rate_limits, outcomes, clock)
+
+
+def _dispatcher(
+    sessions: Any, rate_limits: Any, outcomes: Any, clock: Clock, url: str = "https://marked-api"
+) -> Dispatcher:
+    return Dispatcher(sessions, rate_limits, outcomes, url, clock)
+
+
+def _event(name: str, user_id: str | None = None, **rest: Any) -> dict[str, Any]:
+    made = event(f"marked-{name}=", user_id, **rest)
+    made["requestContext"]["identity"] = {"sourceIp": ADDRESS, "userAgent": "marked-agent"}
+    made["headers"] = {"Authorization": "Bearer marked-token", "X-Marked": EMAIL}
+    return made
+
+
+def _connect(name: str, user_id: str | None = None, **query: str) -> dict[str, Any]:
+    query = {**query, "token": f"marked-{token()}", "marked-name": EMAIL, "requestId": "marked-id"}
+    multi = {key: [value] for key, value in query.items()}
+    return _event(name, user_id, multiValueQueryStringParameters=multi)
+
+
+def _frame(name: str, user_id: str | None = None, **fields: Any) -> dict[str, Any]:
+    fields = {**fields, "marked-name": EMAIL, "requestId": "marked-id"}
+    return _event(name, user_id, body=json.dumps(fields))
+
+
+def _commands() -> Iterator[tuple[str | None, dict[str, Any]]]:
+    for name, fields in COMMANDS.items():
+        for user_id in (USER, None):
+            yield user_id, {"action": name.partition(",")[0], **fields}
+
+
+def _calling(handler: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Let what nobody foresaw end the function, and no more."""
+
+    def call(event: Any) -> Any:
+        try:
+            return handler(event)
+        except InternalError:
+            return {"statusCode": 502, "body": '{"type": "failed"}'}
+
+    return call
+
+
+def _drive(dispatcher: Dispatcher) -> set[str]:
+    """Give each command by both ways, with and without a token; return what was answered."""
+    answered = set()
+    connect, message, disconnect = map(
+        _calling, (dispatcher.connect, dispatcher.message, dispatcher.disconnect)
+    )
+    for number, (user_id, fields) in enumerate(_commands()):
+        by_url = connect(_connect(f"url-{number}", user_id, **fields))
+        answered.add(str(by_url["statusCode"]))
+        for name in ("speaker", "listener", f"new-{number}"):
+            reply = json.loads(message(_frame(name, user_id, **fields))["body"])
+            answered.add(reply.get("code", reply["type"]))
+    for name in [f"new-{number}" for number in range(2 * len(COMMANDS))]:
+        reply = json.loads(message(_frame(name, USER, action="endSession"))["body"])
+        answered.add(reply.get("code", reply["type"]))
+    for body in ("marked", '{"marked', '["marked"]', "x" * 40_000 + MARK, None):
+        message(_event("listener", body=body))
+    for value in ({"marked": 1}, ["marked"], "marked" * 2000, 17, None, "Marked-Eagle-100"):
+        for name in ("action", "sessionId", "targetLanguage", "requestId", "role", "inviteCode"):
+            fields = {"action": "joinSession", **COMMANDS["joinSession, invited"], name: value}
+            message(_event("other", body=json.dumps(fields)))
+    for code in (1000, 1001, 1006, None):
+        for name in ("speaker", "listener", "new-1", "unknown"):
+            context = {"disconnectStatusCode": code, "disconnectReason": "marked-reason"}
+            disconnect(_event(name, USER, context=context))
+    return answered
+
+
+def test_no_line_of_a_client_event_names_anybody(
+    marked_dispatcher: Dispatcher, clock: Clock, out: io.StringIO
+) -> None:
+    speak = {"action": "createSession", "sourceLanguage": "en"}
+    join = {"action": "joinSession", **COMMANDS["joinSession"]}
+    marked_dispatcher.message(_frame("speaker", USER, **speak))
+    marked_dispatcher.message(_frame("listener", None, **join))
+    answered = _drive(marked_dispatcher) | _drive(marked_dispatcher)
+    clock.now += 120
+    answered |= _drive(marked_dispatcher)
+    assert answered >= {
+        *("200", "sessionCreated", "sessionJoined", "connectionRefreshComplete", "heartbeatAck"),
+        *("sessionPaused", "sessionResumed", "sessionEnded", "languageChanged", "sessionStatus"),
+        *("CONFLICT", "FORBIDDEN", "INVALID_ACTION", "RATE_LIMIT_EXCEEDED", "SESSION_NOT_FOUND"),
+        *("UNAUTHORIZED", "429"),
+    }
+
+
+@pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
+@pytest.mark.parametrize("what", ["sessions", "store", "rate limits", "gateway", "outcomes"])
+def test_no_line_of_what_fails_names_anybody(
+    marked_sessions: Sessions,
+    rate_limits: RateLimits,
+    outcomes: FakeOutcomes,
+    clock: Clock,
+    out: io.StringIO,
+    what: str,
+    error: Exception,
+) -> None:
+    working = _dispatcher(marked_sessions, rate_limits, outcomes, clock)
+    working.message(_frame("speaker", USER, action="createSession", sourceLanguage="en"))
+    working.message(_frame("listener", None, action="joinSession", **COMMANDS["joinSession"]))
+    broken: Any = Raising(error)
+    lifecycle, sessions = marked_sessions.lifecycle, marked_sessions
+    if what == "sessions":
+        sessions = broken
+    elif what == "store":
+        sessions = replace(sessions, store=broken, lifecycle=replace(lifecycle, store=broken))
+    elif what == "rate limits":
+        rate_limits = broken
+        sessions = replace(sessions, rate_limits=broken)
+    elif what == "gateway":
+        sessions = replace(sessions, lifecycle=replace(lifecycle, gateway=broken))
+    else:
+        outcomes = Outcomes(lambda: broken, "marked-function")  # type: ignore[assignment]
+    _drive(_dispatcher(sessions, rate_limits, outcomes, clock))
+    for delay_ms in (0, 50):
+        with suppress(Exception):
+            sessions.deliver(
+                {
+                    "connectionId": "marked-listener=",
+                    "endpointUrl": "https://marked-api",
+                    "messages": ['{"type": "marked", "requestId": "marked"}'],
+                    "delayMs": delay_ms,
+                }
+            )
+
+
+@pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
+def test_no_line_of_a_sweep_names_anybody(
+    sweep: Sweep,
+    marked_dispatcher: Dispatcher,
+    gateway: FakeGateway,
+    clock: Clock,
+    out: io.StringIO,
+    error: Exception,
+) -> None:
+    marked_dispatcher.message(_frame("speaker", USER, action="createSession", sourceLanguage="en"))
+    marked_dispatcher.message(
+        _frame("listener", None, action="joinSession", **COMMANDS["joinSession"])
+    )
+    clock.now += 60
+    broken: Any = Raising(error)
+    replace(sweep, lifecycle=replace(sweep.lifecycle, gateway=broken)).run()
+    with suppress(ServiceError):
+        replace(sweep, lifecycle=replace(sweep.lifecycle, store=broken)).run()
+    gateway.closed.add("marked-listener=")
+    assert sweep.run().removed == 1
+    gateway.closed.add("marked-speaker=")
+    sweep.run()
+    clock.now += 61
+    assert sweep.run().ended == 1
+
+
+def _authorizer(key_set_of: Callable[[], Any], count_refusal: Callable[[str], Any]) -> Authorizer:
+    keys = KeySet(key_set_of, Clock())
+    return Authorizer(TokenVerifier(keys, ISSUER, "client-1"), count_refusal)
+
+
+def _authorizing(*tokens: str) -> dict[str, Any]:
+    made = _event("authorized", USER)
+    made["methodArn"] = METHOD_ARN
+    made["multiValueQueryStringParameters"] = {"token": list(tokens), "marked-name": [EMAIL]}
+    return made
+
+
+def _fail(*_: object) -> Any:
+    raise OSError("marked-key-set")
+
+
+@pytest.mark.parametrize(
+    "tokens",
+    [
+        [],
+        ["marked"],
+        ["marked.marked.marked"],
+        ["marked" * 3000],
+        [token(sub=USER, email=EMAIL)],
+        [token(sub=USER, email=EMAIL, exp=1)],
+        [token(sub=USER, email=EMAIL, key=OTHER_KEY)],
+        [token(sub=USER, key_id="marked-key")],
+        [token(sub=USER, key_id=None)],
+        [token(sub=USER, aud="marked-client")],
+        [token(sub=USER, iss="https://marked")],
+        [token(sub=USER, token_use="marked")],
+        [token(sub=USER), "marked"],
+    ],
+)
+def test_no_line_of_the_authorizer_names_anybody(out: io.StringIO, tokens: list[str]) -> None:
+    for authorizer in (
+        _authorizer(lambda: key_set(**{"key-1": KEY}), lambda _: None),
+        _authorizer(_fail, lambda _: None),
+        _authorizer(lambda: key_set(**{"key-1": KEY}), _fail),
+    ):
+        with suppress(ServiceError):
+            authorizer.authorize(_authorizing(*tokens))
+
+
+def test_no_line_of_a_library_names_anybody(out: io.StringIO) -> None:
+    logging.getLogger("botocore").warning("marked %s", "marked", extra={"marked": EMAIL})
+    try:
+        raise ValueError("marked")
+    except ValueError:
+        logging.getLogger("urllib3").exception("marked")
+
+
+def test_a_store_that_is_down_is_foreseen(
+    rate_limits: RateLimits, outcomes: FakeOutcomes, sessions: Sessions, clock: Clock, out: Any
+) -> None:
+    error = EndpointConnectionError(endpoint_url="https://marked")
+    client: Any = Raising(error)
+    client.exceptions = type("Exceptions", (), {"ConditionalCheckFailedException": KeyError})
+    store = Store(client, client, "sessions", "connections", clock)
+    down = replace(sessions, store=store, lifecycle=replace(sessions.lifecycle, store=store))
+    _drive(_dispatcher(down, rate_limits, outcomes, clock))
+    levels = {json.loads(line).get("level") for line in out.getvalue().splitlines()}
+    assert levels >= {"INFO", "WARNING"}
+    assert "ERROR" not in levels

@@ -1,0 +1,434 @@
+"""Log lines: what they hold, and that nothing which goes wrong with them reaches a request."""
+
+import io
+import json
+import logging
+import sys
+import threading
+from collections.abc import Callable
+from contextlib import redirect_stdout, suppress
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from chalicelib import metrics, telemetry
+from chalicelib.dispatch import Dispatcher
+from chalicelib.errors import InternalError, SessionFull
+from chalicelib.sessions import Sessions
+from chalicelib.sweep import Sweep
+from tests.unit.fakes import (
+    CREATE,
+    Clock,
+    FakeGateway,
+    FakeOutcomes,
+    closing,
+    connecting,
+    frame,
+    reply,
+)
+
+Lines = list[dict[str, Any]]
+
+
+@pytest.fixture
+def read() -> Callable[[], Lines]:
+    """Read what was logged since the last time, metrics and all."""
+    out = io.StringIO()
+    with redirect_stdout(out):
+        telemetry.configure("INFO", "dev", b"key")
+
+    def read() -> Lines:
+        lines = [json.loads(line) for line in out.getvalue().splitlines()]
+        out.seek(0)
+        out.truncate()
+        return lines
+
+    return read
+
+
+def events(lines: Lines) -> Lines:
+    return [line for line in lines if line.get("message") == "event handled"]
+
+
+class BrokenStream(io.StringIO):
+    def write(self, _text: str) -> int:
+        raise OSError("no space left")
+
+
+class Nameless:
+    """What is no JSON, and would rather raise than say what it is."""
+
+    def __repr__(self) -> str:
+        raise RuntimeError
+
+    __str__ = __repr__
+
+
+# Nothing that goes wrong here harms a request.
+
+
+def fail(*_: object, **__: object) -> Any:
+    raise RuntimeError
+
+
+def break_stream(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdout", BrokenStream())
+    telemetry.configure("INFO")
+
+
+def break_formatter(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(telemetry, "_bounded", fail)
+
+
+def break_hash(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(telemetry, "hash_of", fail)
+
+
+def break_metrics(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(metrics, "document", fail)
+
+
+def break_counting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(metrics, "of_event", fail)
+
+
+def break_logger(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(logging.Logger, "_log", fail)
+    monkeypatch.setattr(logging.Logger, "handle", fail)
+
+
+def break_identity(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(telemetry, "_identity", fail)
+
+
+@pytest.mark.parametrize(
+    "break_it",
+    [
+        break_stream,
+        break_formatter,
+        break_hash,
+        break_metrics,
+        break_counting,
+        break_logger,
+        break_identity,
+    ],
+)
+@pytest.mark.usefixtures("read")
+def test_a_logger_or_metric_that_raises_harms_no_request(
+    break_it: Callable[[pytest.MonkeyPatch], None],
+    dispatcher: Dispatcher,
+    sweep: Sweep,
+    clock: Clock,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    break_it(monkeypatch)
+    created = reply(dispatcher.message(frame("speaker=", "user-1", **CREATE)))
+    assert created["type"] == "sessionCreated"
+    join = {"action": "joinSession", "sessionId": created["sessionId"], "targetLanguage": "es"}
+    assert dispatcher.connect(connecting("a=", **join)) == {"statusCode": 200}
+    assert reply(dispatcher.message(frame("b=", action="unheard")))["code"] == "INVALID_ACTION"
+    assert dispatcher.disconnect(closing("a=")) == {"statusCode": 200}
+    clock.now += 60
+    assert sweep.run().is_complete
+
+
+@pytest.mark.parametrize("value", [Nameless(), {1, 2}, b"bytes", float("nan"), object, {(): 1}])
+def test_a_value_that_is_no_json_costs_at_most_its_fields(
+    read: Callable[[], Lines], value: object
+) -> None:
+    telemetry.log_done("done", value=value)
+    (line,) = read()
+    assert (line["level"], line["message"]) == ("INFO", "done")
+
+
+@pytest.mark.parametrize("value", ["x" * 10_240, ["x" * 10_240], {"x" * 10_240: 1}])
+def test_a_line_is_bounded_whatever_is_in_it(
+    capsys: pytest.CaptureFixture[str], value: object
+) -> None:
+    telemetry.configure("INFO")
+    telemetry.log_done("done", value=value)
+    (line,) = capsys.readouterr().out.splitlines()
+    assert len(line) <= telemetry.LINE_CHARACTERS
+    assert json.loads(line)["message"] == "done"
+
+
+@pytest.mark.parametrize("place", ["sessionId", "action", "requestId", "targetLanguage"])
+def test_ten_kilobytes_in_the_input_leave_the_lines_short(
+    dispatcher: Dispatcher, capsys: pytest.CaptureFixture[str], place: str
+) -> None:
+    telemetry.configure("INFO")
+    fields = {"action": "joinSession", "sessionId": "golden-eagle-427", "targetLanguage": "es"}
+    error = reply(dispatcher.message(frame("a=", **{**fields, place: "x" * 10_240})))
+    assert error["type"] == "error"
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) < 600
+    assert "xxx" not in "".join(lines)
+
+
+def test_a_deep_stack_is_cut_where_it_began(read: Callable[[], Lines]) -> None:
+    def fall(depth: int) -> None:
+        if depth == 0:
+            raise ValueError
+        fall(depth - 1)
+
+    with suppress(InternalError), telemetry.handled("outcome", is_clients=False):
+        fall(500)
+    (failure, _) = read()
+    assert len(failure["error"]) <= telemetry.STACK_CHARACTERS
+    assert failure["error"].endswith("ValueError")
+
+
+def test_lines_of_threads_do_not_mix(read: Callable[[], Lines]) -> None:
+    def write() -> None:
+        for _ in range(50):
+            with telemetry.handled("message", connection_id="a="):
+                telemetry.log_warning("not counted")
+
+    threads = [threading.Thread(target=write) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(10)
+    assert len(read()) == 8 * 50 * 2
+
+
+# What a line says.
+
+
+def test_an_event_is_one_line_with_what_it_takes_to_follow_it(
+    dispatcher: Dispatcher, read: Callable[[], Lines]
+) -> None:
+    dispatcher.message(frame("speaker=", "user-1", **CREATE))
+    (line,) = events(read())
+    assert line.pop("time").endswith("Z")
+    assert line.pop("durationMs") >= 0
+    line.pop("coldStart", None)
+    assert line == {
+        "level": "INFO",
+        "message": "event handled",
+        "event": "message",
+        "operation": "createSession",
+        "requestId": "request=",
+        "connection": telemetry.hash_of("speaker="),
+        "correlation": telemetry.hash_of("golden-eagle-100"),
+        "user": telemetry.hash_of("user-1"),
+        "sessionId": "golden-eagle-100",
+        "code": "OK",
+    }
+
+
+def test_a_refusal_says_its_cause_and_is_an_event_all_the_same(
+    dispatcher: Dispatcher, session_id: str, read: Callable[[], Lines]
+) -> None:
+    join = {"action": "joinSession", "sessionId": session_id, "targetLanguage": "es"}
+    read()
+    dispatcher.message(frame("a=", **join, inviteCode="wrong"))
+    cause, event, counted = read()
+    assert (cause["level"], cause["message"], cause["code"], cause["field"]) == (
+        "WARNING",
+        "refused",
+        "FORBIDDEN",
+        "inviteCode",
+    )
+    assert cause["cause"] == "The invite code is not valid for this session."
+    assert (event["level"], event["operation"], event["code"]) == (
+        "INFO",
+        "joinSession",
+        "FORBIDDEN",
+    )
+    assert cause["sessionId"] == event["sessionId"] == session_id
+    assert (counted["ConnectionErrors"], counted["Code"]) == (1, "FORBIDDEN")
+
+
+@pytest.mark.parametrize("level", ["WARNING", "ERROR"])
+def test_metrics_are_written_whatever_the_level_is(
+    dispatcher: Dispatcher, capsys: pytest.CaptureFixture[str], level: str
+) -> None:
+    telemetry.configure(level, "dev")
+    dispatcher.message(frame("speaker=", "user-1", **CREATE))
+    (line,) = capsys.readouterr().out.splitlines()
+    assert json.loads(line)["SessionCreationLatency"] > 0
+
+
+def test_the_correlation_follows_a_listener_through_his_refreshes(
+    dispatcher: Dispatcher, session_id: str, clock: Clock, read: Callable[[], Lines]
+) -> None:
+    join = {"action": "joinSession", "sessionId": session_id, "targetLanguage": "es"}
+    refresh = {"action": "refreshConnection", "role": "listener"} | join
+    read()
+    dispatcher.message(frame("a=", **join))
+    dispatcher.message(frame("b=", **{**refresh, "action": "refreshConnection"}, connectionId="a="))
+    dispatcher.disconnect(closing("a="))
+    dispatcher.disconnect(closing("b="))
+    dispatcher.connect(
+        connecting("c=", **{**refresh, "action": "refreshConnection"}, connectionId="b=")
+    )
+    dispatcher.message(frame("c=", action="heartbeat"))
+    dispatcher.message(frame("c=", action="changeLanguage", targetLanguage="fr"))
+    lines = events(read())
+    assert [line["code"] for line in lines] == ["OK"] * 7
+    assert {line["correlation"] for line in lines} == {telemetry.hash_of("a=")}
+    assert [line["connection"] for line in lines] == [
+        telemetry.hash_of(f"{it}=") for it in "ababccc"
+    ]
+    assert {line["sessionId"] for line in lines} == {session_id}
+
+
+def test_the_correlation_follows_a_speaker_through_his_refreshes(
+    dispatcher: Dispatcher, session_id: str, read: Callable[[], Lines]
+) -> None:
+    refresh = {"action": "refreshConnection", "role": "speaker", "sessionId": session_id}
+    read()
+    dispatcher.message(frame("new=", "user-1", **refresh))
+    dispatcher.disconnect(closing("speaker="))
+    dispatcher.message(frame("new=", "user-1", action="endSession"))
+    lines = events(read())
+    assert [line["operation"] for line in lines] == [
+        "refreshConnection",
+        "disconnect",
+        "endSession",
+    ]
+    assert {line["correlation"] for line in lines} == {telemetry.hash_of(session_id)}
+
+
+def test_what_is_sent_after_an_answer_is_followed_like_it(
+    sessions: Sessions,
+    dispatcher: Dispatcher,
+    session_id: str,
+    read: Callable[[], Lines],
+) -> None:
+    join = {"action": "joinSession", "sessionId": session_id, "targetLanguage": "es"}
+    dispatcher.connect(connecting("a=", **join))
+    read()
+    outcome = json.dumps({"type": "sessionJoined", "sessionId": session_id, "status": "active"})
+    sessions.deliver(
+        {"connectionId": "a=", "messages": [outcome], "delayMs": 0, "requestId": "request="}
+    )
+    (line,) = events(read())
+    assert (line["event"], line["requestId"], line["sessionId"]) == (
+        "outcome",
+        "request=",
+        session_id,
+    )
+    assert line["correlation"] == telemetry.hash_of("a=")
+
+
+def test_a_name_is_hashed_with_the_key() -> None:
+    telemetry.configure("INFO", "dev", b"key")
+    first = telemetry.hash_of("a=")
+    telemetry.configure("INFO", "dev", b"other key")
+    assert len(first) == 2 * telemetry.HASH_BYTES
+    assert telemetry.hash_of("a=") != first
+
+
+@pytest.mark.parametrize("key", [b"", b"k" * 64, b"k" * 65, b"k" * 1000])
+def test_a_key_of_any_length_does(key: bytes) -> None:
+    telemetry.configure("INFO", "dev", key)
+    assert telemetry.hash_of("a=") == telemetry.hash_of("a=") != telemetry.hash_of("b=")
+
+
+def test_what_nobody_foresaw_is_raised_on_without_what_it_says(
+    read: Callable[[], Lines],
+) -> None:
+    with pytest.raises(InternalError) as raised, telemetry.handled("outcome", is_clients=False):
+        raise KeyError("marked-secret")
+    assert "marked" not in str(raised.value)
+    assert raised.value.__suppress_context__
+    failure, event = read()
+    assert (failure["level"], event["code"]) == ("ERROR", "INTERNAL_ERROR")
+    assert failure["error"].endswith("KeyError")
+    assert "test_telemetry.py" in failure["error"]
+
+
+def test_what_was_foreseen_has_no_stack(read: Callable[[], Lines]) -> None:
+    with pytest.raises(SessionFull), telemetry.handled("outcome", is_clients=False):
+        raise SessionFull("The session is full.")
+    assert [line["level"] for line in read()] == ["WARNING", "INFO"]
+
+
+def test_a_stack_names_the_errors_that_led_to_it_and_a_code_of_aws(
+    read: Callable[[], Lines],
+) -> None:
+    refusal = {"Error": {"Code": "AccessDeniedException", "Message": "marked-secret"}}
+    with suppress(InternalError), telemetry.handled("sweep", is_clients=False):
+        try:
+            raise ClientError(refusal, "PutItem")  # type: ignore[arg-type]
+        except ClientError as error:
+            raise RuntimeError("marked-secret") from error
+    failure, _ = read()
+    lines = failure["error"].splitlines()
+    assert lines.index("ClientError AccessDeniedException") < lines.index("RuntimeError")
+    assert "marked" not in failure["error"]
+
+
+def test_a_library_is_heard_without_its_words(capsys: pytest.CaptureFixture[str]) -> None:
+    telemetry.configure("INFO")
+    telemetry.configure_libraries()
+    logging.getLogger("urllib3.connectionpool").warning("gone: %s", "/@connections/marked=")
+    line = json.loads(capsys.readouterr().out)
+    assert (line["level"], line["library"]) == ("WARNING", "urllib3.connectionpool")
+    assert "marked" not in json.dumps(line)
+
+
+# What is measured and counted.
+
+
+def measured(lines: Lines) -> dict[str, float]:
+    return {
+        name: line[name]
+        for line in lines
+        if "_aws" in line
+        for name in line
+        if name in metrics.METRICS
+    }
+
+
+def test_a_session_is_measured_from_its_creation_to_its_end(
+    dispatcher: Dispatcher,
+    sweep: Sweep,
+    gateway: FakeGateway,
+    outcomes: FakeOutcomes,
+    clock: Clock,
+    read: Callable[[], Lines],
+) -> None:
+    created = reply(dispatcher.message(frame("speaker=", "user-1", **CREATE)))
+    session = {"sessionId": created["sessionId"]}
+    join = {**session, "action": "joinSession", "targetLanguage": "es"}
+    assert set(measured(read())) == {"SessionCreationLatency"}
+    dispatcher.connect(connecting("a=", **join))
+    dispatcher.message(frame("b=", **join))
+    assert set(measured(read())) == {"ListenerJoinLatency"}
+    dispatcher.message(frame("a=", action="heartbeat"))
+    assert set(measured(read())) == {"HeartbeatLatency"}
+    refresh = {**join, "action": "refreshConnection", "role": "listener", "connectionId": "a="}
+    dispatcher.message(frame("c=", **refresh))
+    dispatcher.disconnect(closing("a="))
+    assert set(measured(read())) == {"RefreshesCompleted", "DisconnectLatency"}
+    clock.now += 60
+    gateway.closed.add("c=")
+    sweep.run()
+    counted = measured(read())
+    assert (counted["ActiveSessions"], counted["TotalListeners"]) == (1, 1)
+    assert counted["SweepRepairs"] == 1
+    dispatcher.message(frame("speaker=", "user-1", action="endSession"))
+    lines = read()
+    assert (
+        measured(lines).items()
+        >= {
+            "FanoutRecipients": 1,
+            "FanoutGone": 0,
+            "FanoutFailed": 0,
+            "SessionsEnded": 1,
+        }.items()
+    )
+    assert [line["Reason"] for line in lines if "SessionsEnded" in line] == ["speakerEnded"]
+
+
+def test_every_metric_is_emitted_by_some_line_of_the_application() -> None:
+    """By name in the sources: that they come is shown by the tests of those who emit them."""
+    from pathlib import Path
+
+    sources = "".join(path.read_text() for path in Path("chalicelib").glob("*.py"))
+    for name in metrics.METRICS:
+        assert sources.count(name) >= 2, name
