@@ -69,7 +69,10 @@ class Lifecycle:
         if previous and self.gateway.is_open(previous.connection_id):
             self.store.give_back_to_previous_speaker(session)
             return
-        self.leave(session.speaker_connection_id, cleanly=False)
+        speaker = self.store.find_connection(session.speaker_connection_id)
+        if speaker is not None and speaker.session_id == session.session_id:
+            # Else a creation broke off, and what that connection has by now is another session's.
+            self.leave(speaker.connection_id, cleanly=False)
         self.interrupt(session.session_id, session.speaker_connection_id)
 
     def remove_gone(self, session_id: str, connection_ids: Collection[str]) -> int:

@@ -213,3 +213,17 @@ def test_a_refresh_that_is_given_twice_does_not_forget_whom_it_replaced(
     world.connect("marked-user", "marked-address", _refresh(speaker), plan, opens="never")
     world.deliver(world.outcomes.pop())
     assert world.sessions()[session_id]["speakerConnectionId"] == speaker.connection_id
+
+
+def test_a_creation_that_broke_off_does_not_cost_its_connection_another_place(
+    world: World, speaker: Link
+) -> None:
+    """The sweep misses the speaker of a session of which he was never told."""
+    join = {**_session(speaker), "action": "joinSession", "targetLanguage": "es"}
+    link, _ = world.connect("marked-user", "marked-address", {})
+    world.send(link, CREATE, Plan(Fault.CRASH_BEFORE, at=2))
+    world.send(link, join)
+    for _ in range(3):
+        world.pass_time_open(60)
+        world.sweep()
+    assert world.listeners_of(_session(speaker)["sessionId"]) == [link.connection_id]
