@@ -1,7 +1,7 @@
 """Metrics: their names and units, and how they are written for CloudWatch. Pure.
 
 CloudWatch reads them from the log, where they cost a function no request of its own. Each is kept
-for the stage as a whole and, where UNITS says so, also by one word from a short list: CloudWatch
+for the stage as a whole and, where METRICS says so, also by one word from a short list: CloudWatch
 takes every combination of dimensions for a metric of its own, and has it paid for.
 
 Source: "Specification: Embedded metric format", Amazon CloudWatch User Guide.

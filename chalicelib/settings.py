@@ -72,11 +72,6 @@ def read_stage(environment: Mapping[str, str]) -> str:
     return environment.get("STAGE") or "local"
 
 
-def read_hash_key(environment: Mapping[str, str]) -> bytes:
-    """Read the key by which the log and the rate limits name people. Raises: SettingError."""
-    return _text(environment, "HASH_KEY").encode()
-
-
 def read_cognito_settings(environment: Mapping[str, str]) -> CognitoSettings:
     """Read the user pool and its app client.
 
@@ -131,7 +126,7 @@ def read_rate_limits(environment: Mapping[str, str]) -> RateLimitSettings:
     """Raises: SettingError."""
     return RateLimitSettings(
         table=_text(environment, "RATE_LIMITS_TABLE"),
-        hash_key=read_hash_key(environment),
+        hash_key=_text(environment, "HASH_KEY").encode(),
         sessions_per_hour=_whole(environment, "RATE_LIMIT_SESSIONS_PER_HOUR", default=50),
         refused_attempts_per_minute=_whole(
             environment, "RATE_LIMIT_CONNECTION_ATTEMPTS_PER_MIN", default=20

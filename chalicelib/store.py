@@ -204,6 +204,19 @@ class Store:
         )
 
     @guarded
+    def expire_session(self, session_id: str) -> Session | None:
+        """Bring an open session's expiry forward to now, and return it; None if it is not open.
+
+        From now on it is as any that has expired, and nothing keeps it alive any more.
+        """
+        return self._update_open(
+            session_id,
+            "SET expiresAt = :end, #ttl = :ttl",
+            _end_values(int(self._clock())),
+            names={"#ttl": "ttl"},
+        )
+
+    @guarded
     def set_status(
         self, session_id: str, speaker_connection_id: str, status: SessionStatus
     ) -> bool | None:

@@ -9,7 +9,7 @@ to the next sweep.
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Final
 
 from chalicelib import telemetry
@@ -68,6 +68,19 @@ class Report:
     failed: int = 0
     is_complete: bool = False
 
+    def to_fields(self) -> dict[str, int | bool]:
+        """Say it in the log's words."""
+        return {
+            "activeSessions": self.active_sessions,
+            "listeners": self.listeners,
+            "visited": self.visited,
+            "ended": self.ended,
+            "removed": self.removed,
+            "mended": self.mended,
+            "notSwept": self.failed,
+            "isComplete": self.is_complete,
+        }
+
     def add(self, visits: Iterable[Visit]) -> None:
         for visit in visits:
             self.visited += 1
@@ -100,7 +113,7 @@ class Sweep:
         """
         with telemetry.handled("sweep", request_id=request_id, is_clients=False):
             report = self._run()
-            telemetry.log_done("sweep done", **asdict(report))
+            telemetry.log_done("sweep done", **report.to_fields())
             telemetry.put_metrics(SweepRepairs=report.removed + report.mended)
             if report.is_complete:
                 telemetry.put_metrics(

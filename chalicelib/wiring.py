@@ -17,7 +17,6 @@ from chalicelib.settings import (
     SettingError,
     Settings,
     read_cognito_settings,
-    read_hash_key,
     read_log_level,
     read_rate_limits,
     read_settings,
@@ -78,9 +77,9 @@ def start() -> None:
     Source: "Lambda execution environment lifecycle" (Init phase) and "Defined runtime environment
     variables" (`_HANDLER`), AWS Lambda Developer Guide.
     """
-    telemetry.configure(
-        read_log_level(os.environ), read_stage(os.environ), read_hash_key(os.environ)
-    )
+    # Without a key when `chalice package` imports this; whoever handles events has one.
+    hash_key = os.environ.get("HASH_KEY", "").encode()
+    telemetry.configure(read_log_level(os.environ), read_stage(os.environ), hash_key)
     handler = os.environ.get("_HANDLER")
     if handler:
         telemetry.configure_libraries()
