@@ -14,7 +14,6 @@ provider "aws" {
 locals {
   prefix    = "broadcast-sessions-${var.stage}"
   functions = ["authorizer", "connect", "message", "disconnect", "outcome", "sweep"]
-  scheduled = ["sweep"]
 
   # The sweep looks at every session for up to 40 s, then waits for graces that end within 60 s.
   memory_mb = merge({ sweep = 512 }, var.memory_mb)
@@ -69,17 +68,19 @@ module "app" {
 module "alarms" {
   source = "./modules/alarms"
 
-  name_prefix = local.prefix
-  region      = var.region
-  emails      = var.alarm_emails
-  api_id      = module.app.api_id
-  api_stage   = var.stage
-  tables      = { for name, table in module.dynamodb.tables : name => table.name }
+  name_prefix         = local.prefix
+  region              = var.region
+  emails              = var.alarm_emails
+  stage               = var.stage
+  max_active_sessions = var.max_active_sessions
+  saved_queries       = var.saved_queries
+  api_id              = module.app.api_id
+  tables              = { for name, table in module.dynamodb.tables : name => table.name }
   functions = {
     for name, function_name in module.app.functions : name => {
       name            = function_name
       timeout_seconds = local.timeouts[name]
-      is_scheduled    = contains(local.scheduled, name)
+      log_group       = module.app.log_groups[name]
     }
   }
 }

@@ -273,3 +273,20 @@ variable "alarm_emails" {
     error_message = "Each of alarm_emails must be an e-mail address."
   }
 }
+
+variable "max_active_sessions" {
+  description = "For how many sessions at once the stage is laid out. Nothing enforces it: an alarm says when there are nine tenths of them."
+  type        = number
+  default     = 100
+
+  validation {
+    condition     = var.max_active_sessions >= 1 && floor(var.max_active_sessions) == var.max_active_sessions
+    error_message = "max_active_sessions must be a whole number from 1."
+  }
+}
+
+variable "saved_queries" {
+  description = "Whether queries of the logs are saved in CloudWatch Logs Insights, which emulators of AWS may not have."
+  type        = bool
+  default     = true
+}

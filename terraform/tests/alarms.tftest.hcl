@@ -8,15 +8,17 @@ mock_provider "aws" {
 }
 
 variables {
-  name_prefix = "broadcast-sessions-dev"
-  region      = "us-east-1"
-  emails      = ["one@example.com", "two@example.com"]
-  api_id      = "a1b2c3d4e5"
-  api_stage   = "dev"
-  tables      = { sessions = "broadcast-sessions-dev-sessions" }
+  name_prefix         = "broadcast-sessions-dev"
+  region              = "us-east-1"
+  emails              = ["one@example.com", "two@example.com"]
+  stage               = "dev"
+  max_active_sessions = 50
+  saved_queries       = true
+  api_id              = "a1b2c3d4e5"
+  tables              = { sessions = "broadcast-sessions-dev-sessions" }
   functions = {
-    connect = { name = "broadcast-sessions-dev-connect", timeout_seconds = 20, is_scheduled = false }
-    sweep   = { name = "broadcast-sessions-dev-sweep", timeout_seconds = 150, is_scheduled = true }
+    connect = { name = "broadcast-sessions-dev-websocket_connect", timeout_seconds = 20, log_group = "/aws/lambda/broadcast-sessions-dev-connect" }
+    sweep   = { name = "broadcast-sessions-dev-sweep", timeout_seconds = 150, log_group = "/aws/lambda/broadcast-sessions-dev-sweep" }
   }
 }
 
@@ -77,15 +79,22 @@ run "alarms" {
   }
 
   assert {
-    condition = toset(concat(keys(aws_cloudwatch_metric_alarm.this), keys(aws_cloudwatch_metric_alarm.table), [for alarm in aws_cloudwatch_metric_alarm.stopped : trimprefix(alarm.alarm_name, "broadcast-sessions-dev-")])) == toset([
+    condition = toset([for alarm in concat(values(aws_cloudwatch_metric_alarm.this), values(aws_cloudwatch_metric_alarm.table), [aws_cloudwatch_metric_alarm.fan_out]) : trimprefix(alarm.alarm_name, "broadcast-sessions-dev-")]) == toset([
+      "active-sessions",
       "api-client-errors",
       "api-execution-errors",
       "api-integration-errors",
+      "circuit-open",
       "connect-duration",
       "connect-errors",
       "connect-throttles",
+      "connection-errors",
+      "fan-out-failures",
+      "refresh-failures",
+      "session-creation-latency",
       "sweep-duration",
       "sweep-errors",
+      "sweep-repairs",
       "sweep-stopped",
       "sweep-throttles",
       "table-sessions-system-errors",
@@ -96,30 +105,22 @@ run "alarms" {
 
   assert {
     condition = alltrue([
-      for alarm in concat(values(aws_cloudwatch_metric_alarm.this), values(aws_cloudwatch_metric_alarm.table)) :
+      for alarm in concat(values(aws_cloudwatch_metric_alarm.this), values(aws_cloudwatch_metric_alarm.table), [aws_cloudwatch_metric_alarm.fan_out]) :
       startswith(alarm.alarm_name, "broadcast-sessions-dev-") &&
       alarm.alarm_actions == toset([aws_sns_topic.this.arn]) &&
       alarm.ok_actions == toset([aws_sns_topic.this.arn]) &&
-      alarm.treat_missing_data == "notBreaching" &&
-      alarm.comparison_operator == "GreaterThanThreshold" &&
-      endswith(alarm.alarm_description, ".")
+      can(regex("^[^.]+ [^.]+\\. What to do: docs/operations\\.md#[a-z-]+$", alarm.alarm_description))
     ])
-    error_message = "An alarm tells nobody, or does not say what it means, or rings where nothing happens."
+    error_message = "An alarm tells nobody, or does not say what it means and where one reads what to do."
   }
 
   assert {
-    condition = (
-      aws_cloudwatch_metric_alarm.stopped["sweep"].alarm_name == "broadcast-sessions-dev-sweep-stopped" &&
-      aws_cloudwatch_metric_alarm.stopped["sweep"].dimensions == tomap({ FunctionName = "broadcast-sessions-dev-sweep" }) &&
-      aws_cloudwatch_metric_alarm.stopped["sweep"].metric_name == "Invocations" &&
-      aws_cloudwatch_metric_alarm.stopped["sweep"].comparison_operator == "LessThanThreshold" &&
-      aws_cloudwatch_metric_alarm.stopped["sweep"].threshold == 1 &&
-      aws_cloudwatch_metric_alarm.stopped["sweep"].treat_missing_data == "breaching" &&
-      aws_cloudwatch_metric_alarm.stopped["sweep"].period * aws_cloudwatch_metric_alarm.stopped["sweep"].evaluation_periods == 600 &&
-      aws_cloudwatch_metric_alarm.stopped["sweep"].alarm_actions == toset([aws_sns_topic.this.arn]) &&
-      aws_cloudwatch_metric_alarm.stopped["sweep"].ok_actions == toset([aws_sns_topic.this.arn])
-    )
-    error_message = "It is to ring when the sweep has not run for 10 minutes, of which there is no metric at all."
+    condition = alltrue([
+      for alarm in concat(values(aws_cloudwatch_metric_alarm.this), values(aws_cloudwatch_metric_alarm.table), [aws_cloudwatch_metric_alarm.fan_out]) :
+      (alarm.treat_missing_data == "notBreaching" && startswith(alarm.comparison_operator, "GreaterThan")) ||
+      endswith(alarm.alarm_name, "-sweep-stopped")
+    ])
+    error_message = "An alarm rings where nothing happens."
   }
 
   assert {
@@ -171,6 +172,75 @@ run "alarms" {
   }
 }
 
+run "alarms_of_the_application" {
+  command = plan
+
+  module {
+    source = "./modules/alarms"
+  }
+
+  assert {
+    condition = alltrue([
+      for name in ["active-sessions", "circuit-open", "connection-errors", "refresh-failures", "session-creation-latency", "sweep-repairs", "sweep-stopped"] :
+      aws_cloudwatch_metric_alarm.this[name].namespace == "BroadcastSessions" &&
+      aws_cloudwatch_metric_alarm.this[name].dimensions == tomap({ Stage = "dev" })
+    ])
+    error_message = "The application measures by Stage: with other dimensions an alarm hears nothing."
+  }
+
+  assert {
+    condition = (
+      aws_cloudwatch_metric_alarm.this["session-creation-latency"].extended_statistic == "p95" &&
+      aws_cloudwatch_metric_alarm.this["session-creation-latency"].threshold == 2000 &&
+      aws_cloudwatch_metric_alarm.this["session-creation-latency"].period == 300 &&
+      aws_cloudwatch_metric_alarm.this["session-creation-latency"].evaluation_periods == 2
+    )
+    error_message = "It is to ring when one speaker in twenty waits for more than 2 s in two periods of 5 minutes."
+  }
+
+  assert {
+    condition = {
+      for name in ["circuit-open", "connection-errors", "refresh-failures", "sweep-repairs"] : name =>
+      aws_cloudwatch_metric_alarm.this[name].threshold
+      if aws_cloudwatch_metric_alarm.this[name].statistic == "Sum" && aws_cloudwatch_metric_alarm.this[name].evaluation_periods == 1
+    } == { circuit-open = 0, connection-errors = 100, refresh-failures = 5, sweep-repairs = 20 }
+    error_message = "What is counted rings at other numbers than those agreed on."
+  }
+
+  assert {
+    condition = (
+      aws_cloudwatch_metric_alarm.this["active-sessions"].threshold == 45 &&
+      aws_cloudwatch_metric_alarm.this["active-sessions"].statistic == "Maximum" &&
+      aws_cloudwatch_metric_alarm.this["active-sessions"].comparison_operator == "GreaterThanOrEqualToThreshold"
+    )
+    error_message = "It is to ring at 90 % of 50 sessions."
+  }
+
+  # A sweep that fails each time is invoked all the same, and five errors in 5 minutes are no alarm.
+  assert {
+    condition = (
+      aws_cloudwatch_metric_alarm.this["sweep-stopped"].metric_name == "SweepRepairs" &&
+      aws_cloudwatch_metric_alarm.this["sweep-stopped"].statistic == "SampleCount" &&
+      aws_cloudwatch_metric_alarm.this["sweep-stopped"].comparison_operator == "LessThanThreshold" &&
+      aws_cloudwatch_metric_alarm.this["sweep-stopped"].threshold == 1 &&
+      aws_cloudwatch_metric_alarm.this["sweep-stopped"].treat_missing_data == "breaching" &&
+      aws_cloudwatch_metric_alarm.this["sweep-stopped"].period == 300 &&
+      aws_cloudwatch_metric_alarm.this["sweep-stopped"].evaluation_periods == 2
+    )
+    error_message = "It is to ring when no sweep has ended well for 10 minutes, of which there is no metric at all."
+  }
+
+  assert {
+    condition = (
+      aws_cloudwatch_metric_alarm.fan_out.threshold == 1 &&
+      one([for query in aws_cloudwatch_metric_alarm.fan_out.metric_query : query.expression if query.return_data == true]) == "IF(recipients > 0, 100 * failed / recipients, 0)" &&
+      { for query in aws_cloudwatch_metric_alarm.fan_out.metric_query : query.id => query.metric[0].metric_name if length(query.metric) == 1 } == { failed = "FanoutFailed", recipients = "FanoutRecipients" } &&
+      alltrue(flatten([for query in aws_cloudwatch_metric_alarm.fan_out.metric_query : [for metric in query.metric : metric.namespace == "BroadcastSessions" && metric.dimensions == tomap({ Stage = "dev" }) && metric.stat == "Sum" && metric.period == 300]]))
+    )
+    error_message = "It is to ring when more than 1 % of the recipients of 5 minutes are not reached, and not to divide by 0."
+  }
+}
+
 run "dashboard" {
   command = plan
 
@@ -185,16 +255,51 @@ run "dashboard" {
 
   assert {
     condition = length(setsubtract(
-      ["ConnectCount", "MessageCount", "Errors", "Duration", "Throttles", "ConsumedReadCapacityUnits", "SuccessfulRequestLatency"],
-      flatten([for widget in jsondecode(aws_cloudwatch_dashboard.this.dashboard_body).widgets : [for metric in widget.properties.metrics : metric[1]]]),
+      ["ConnectCount", "MessageCount", "Errors", "Duration", "Throttles", "ConsumedReadCapacityUnits", "SuccessfulRequestLatency", "IncomingBytes"],
+      flatten([for widget in jsondecode(aws_cloudwatch_dashboard.this.dashboard_body).widgets : [for metric in widget.properties.metrics : try(metric[1], "a search")]]),
     )) == 0
     error_message = "The dashboard does not show everything."
   }
 
   assert {
     condition = alltrue([
-      for widget in jsondecode(aws_cloudwatch_dashboard.this.dashboard_body).widgets : widget.x + widget.width <= 24
+      for widget in jsondecode(aws_cloudwatch_dashboard.this.dashboard_body).widgets :
+      widget.x + widget.width <= 24 && floor(widget.x) == widget.x && floor(widget.width) == widget.width
     ])
-    error_message = "A dashboard is 24 units wide."
+    error_message = "A dashboard is 24 whole units wide."
+  }
+}
+
+run "queries" {
+  command = plan
+
+  module {
+    source = "./modules/alarms"
+  }
+
+  assert {
+    condition = alltrue([
+      for query in aws_cloudwatch_query_definition.this :
+      startswith(query.name, "broadcast-sessions-dev/") &&
+      toset(query.log_group_names) == toset(["/aws/lambda/broadcast-sessions-dev-connect", "/aws/lambda/broadcast-sessions-dev-sweep"])
+    ])
+    error_message = "A query is not in the stage's folder, or does not read every function's log."
+  }
+}
+
+run "without_queries" {
+  command = plan
+
+  module {
+    source = "./modules/alarms"
+  }
+
+  variables {
+    saved_queries = false
+  }
+
+  assert {
+    condition     = length(aws_cloudwatch_query_definition.this) == 0
+    error_message = "Queries are saved where there is nowhere to save them."
   }
 }

@@ -265,24 +265,33 @@ run "environments" {
   }
 
   variables {
-    settings = { MAX_LISTENERS_PER_SESSION = 7, RATE_LIMIT_HEARTBEATS_PER_MIN = 9 }
+    settings = { LOG_LEVEL = "WARNING", MAX_LISTENERS_PER_SESSION = 7, RATE_LIMIT_HEARTBEATS_PER_MIN = 9 }
   }
 
   assert {
     condition = toset(keys(aws_lambda_function.authorizer.environment[0].variables)) == toset([
-      "COGNITO_CLIENT_ID", "COGNITO_USER_POOL_ID", "HASH_KEY", "RATE_LIMITS_TABLE", "RATE_LIMIT_HEARTBEATS_PER_MIN",
+      "COGNITO_CLIENT_ID", "COGNITO_USER_POOL_ID", "HASH_KEY", "LOG_LEVEL", "RATE_LIMITS_TABLE",
+      "RATE_LIMIT_HEARTBEATS_PER_MIN", "STAGE",
     ])
-    error_message = "The authorizer is told more than the pool, its client, and what it takes to count."
+    error_message = "The authorizer is told more than the pool, its client, and what it takes to count and to log."
   }
 
   assert {
     condition = alltrue([
       for name, function in local.functions : toset(keys(function.environment[0].variables)) == toset([
-        "CONNECTIONS_TABLE", "CONNECTIONS_URL", "HASH_KEY", "MAX_LISTENERS_PER_SESSION", "OUTCOME_FUNCTION",
-        "RATE_LIMITS_TABLE", "RATE_LIMIT_HEARTBEATS_PER_MIN", "SESSIONS_TABLE",
+        "CONNECTIONS_TABLE", "CONNECTIONS_URL", "HASH_KEY", "LOG_LEVEL", "MAX_LISTENERS_PER_SESSION",
+        "OUTCOME_FUNCTION", "RATE_LIMITS_TABLE", "RATE_LIMIT_HEARTBEATS_PER_MIN", "SESSIONS_TABLE", "STAGE",
       ]) if name != "authorizer"
     ])
     error_message = "A function is not told what it needs."
+  }
+
+  assert {
+    condition = alltrue([
+      for function in local.functions :
+      function.environment[0].variables["STAGE"] == "dev" && function.environment[0].variables["LOG_LEVEL"] == "WARNING"
+    ])
+    error_message = "A function logs and measures for another stage, or logs at another level."
   }
 
   assert {

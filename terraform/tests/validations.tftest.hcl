@@ -28,6 +28,7 @@ run "the_outermost_values_pass" {
     refresh_token_days      = 3650
     password_minimum_length = 99
     alarm_emails            = ["first.last+alarms@mail.example.com"]
+    max_active_sessions     = 1
 
     settings = {
       LOG_LEVEL                              = "ERROR"
@@ -488,4 +489,24 @@ run "email_without_domain" {
   }
 
   expect_failures = [var.alarm_emails]
+}
+
+run "no_session_at_all" {
+  command = plan
+
+  variables {
+    max_active_sessions = 0
+  }
+
+  expect_failures = [var.max_active_sessions]
+}
+
+run "half_a_session" {
+  command = plan
+
+  variables {
+    max_active_sessions = 1.5
+  }
+
+  expect_failures = [var.max_active_sessions]
 }

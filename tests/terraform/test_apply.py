@@ -39,7 +39,8 @@ API = "modules/app/api.tf"
 def environment() -> Iterator[dict[str, str]]:
     """Run an account of its own, and say where it is."""
     with aws.ministack() as endpoint_url:
-        yield emulator_environment(endpoint_url)
+        # ministack 1.5.33 has no PutQueryDefinition; only the file of local says so.
+        yield {**emulator_environment(endpoint_url), "TF_VAR_saved_queries": "false"}
 
 
 @pytest.fixture(scope="module")

@@ -1,22 +1,33 @@
 locals {
-  api_metric = ["ApiId", var.api_id, "Stage", var.api_stage]
+  api_metric = ["ApiId", var.api_id, "Stage", var.stage]
 
-  # Rows of widgets, from the top.
-  dashboard_rows = concat([
+  connects = concat(["AWS/ApiGateway", "ConnectCount"], local.api_metric, [{ label = "connects" }])
+  messages = concat(["AWS/ApiGateway", "MessageCount"], local.api_metric, [{ label = "messages" }])
+
+  durations = [
+    for name, function in var.functions :
+    ["AWS/Lambda", "Duration", "FunctionName", function.name, { label = name }]
+  ]
+
+  consumed_units = concat([
+    for metric, what in { ConsumedReadCapacityUnits = "read", ConsumedWriteCapacityUnits = "written" } : [
+      for name, table in var.tables :
+      ["AWS/DynamoDB", metric, "TableName", table, { label = "${name}, ${what}" }]
+    ]
+  ]...)
+
+  # What AWS measures.
+  aws_rows = [
     [
       {
-        title = "Connections"
-        stat  = "Sum"
-        metrics = [
-          concat(["AWS/ApiGateway", "ConnectCount"], local.api_metric, [{ label = "connects" }]),
-        ]
+        title   = "Connections"
+        stat    = "Sum"
+        metrics = [local.connects]
       },
       {
-        title = "Messages, to and from clients"
-        stat  = "Sum"
-        metrics = [
-          concat(["AWS/ApiGateway", "MessageCount"], local.api_metric, [{ label = "messages" }]),
-        ]
+        title   = "Messages, to and from clients"
+        stat    = "Sum"
+        metrics = [local.messages]
       },
       {
         title = "Errors at the API"
@@ -40,24 +51,16 @@ locals {
     ],
     [
       for stat in ["p50", "p95", "p99"] : {
-        title = "Functions: duration in ms, ${stat}"
-        stat  = stat
-        metrics = [
-          for name, function in var.functions :
-          ["AWS/Lambda", "Duration", "FunctionName", function.name, { label = name }]
-        ]
+        title   = "Functions: duration in ms, ${stat}"
+        stat    = stat
+        metrics = local.durations
       }
     ],
     [
       {
-        title = "Tables: capacity units consumed"
-        stat  = "Sum"
-        metrics = concat([
-          for metric, what in { ConsumedReadCapacityUnits = "read", ConsumedWriteCapacityUnits = "written" } : [
-            for name, table in var.tables :
-            ["AWS/DynamoDB", metric, "TableName", table, { label = "${name}, ${what}" }]
-          ]
-        ]...)
+        title   = "Tables: capacity units consumed"
+        stat    = "Sum"
+        metrics = local.consumed_units
       },
       {
         title = "Tables: latency in ms, p99"
@@ -80,13 +83,26 @@ locals {
         ]...)
       },
     ],
-    ],
-    local.application_rows,
-  )
+  ]
 
-  # A dashboard is 24 units wide.
-  widget_width  = 8
-  widget_height = 6
+  # What a stage costs, but for the minutes that its connections last, of which there is no metric.
+  cost_row = [
+    for title, metrics in {
+      "Cost, by the hour: connects and messages" = [local.connects, local.messages]
+      "Cost, by the hour: functions, in ms"      = local.durations
+      "Cost, by the hour: tables, in units"      = local.consumed_units
+      "Cost, by the hour: logs, in bytes taken in" = [
+        for name, function in var.functions :
+        ["AWS/Logs", "IncomingBytes", "LogGroupName", function.log_group, { label = name }]
+      ]
+    } : { title = title, stat = "Sum", period = 3600, metrics = metrics }
+  ]
+
+  # From the top: what clients get, what it is made of, and what it costs.
+  dashboard_rows = concat(local.application_rows, local.aws_rows, [local.cost_row])
+
+  dashboard_width = 24 # units, which is what CloudWatch has
+  widget_height   = 6
 }
 
 resource "aws_cloudwatch_dashboard" "this" {
@@ -97,15 +113,15 @@ resource "aws_cloudwatch_dashboard" "this" {
       for y, row in local.dashboard_rows : [
         for x, widget in row : {
           type   = "metric"
-          x      = x * local.widget_width
+          x      = x * local.dashboard_width / length(row)
           y      = y * local.widget_height
-          width  = local.widget_width
+          width  = local.dashboard_width / length(row)
           height = local.widget_height
           properties = {
             title   = widget.title
             region  = var.region
             view    = "timeSeries"
-            period  = local.period_seconds
+            period  = lookup(widget, "period", local.period_seconds)
             stat    = widget.stat
             metrics = widget.metrics
           }

@@ -1,5 +1,5 @@
 # What AWS itself measures of a stage: whom it tells and of what. The application's own metrics have
-# their place in application.tf.
+# their place in application.tf. What to do about an alarm is in the entry of the runbook that it names.
 
 data "aws_caller_identity" "this" {}
 data "aws_partition" "this" {}
@@ -52,6 +52,7 @@ resource "aws_sns_topic_subscription" "this" {
 }
 
 locals {
+  runbook        = "What to do: docs/operations.md"
   period_seconds = 300
 
   # More than so many in 5 minutes are no accident: a hall's phones that are refused for a full
@@ -72,6 +73,7 @@ locals {
         dimensions  = { FunctionName = function.name }
         statistic   = "Sum"
         threshold   = local.errors_at_most
+        entry       = "a-function-fails"
         description = "The function ${name} has failed more than ${local.errors_at_most} times in 5 minutes: what it was called for was not done."
       }
       "${name}-throttles" = {
@@ -80,6 +82,7 @@ locals {
         dimensions  = { FunctionName = function.name }
         statistic   = "Sum"
         threshold   = 0
+        entry       = "a-function-is-throttled"
         description = "Lambda has refused to run the function ${name}: the account's concurrency, or what is reserved for it, is used up."
       }
       "${name}-duration" = {
@@ -89,6 +92,7 @@ locals {
         # Not a percentile: p99 would not show five listeners out of a hall of 500.
         statistic   = "Maximum"
         threshold   = local.duration_share * function.timeout_seconds * 1000
+        entry       = "a-function-takes-too-long"
         description = "A call of the function ${name} took more than ${local.duration_share * 100} % of the ${function.timeout_seconds} s that it has: the next may be cut off."
       }
     }
@@ -100,22 +104,26 @@ locals {
     for name, alarm in {
       integration-errors = {
         metric  = "IntegrationError"
+        entry   = "functions-refuse-clients"
         meaning = "functions have answered more than ${local.errors_at_most} connects or messages in 5 minutes with a 4xx or 5xx: clients are refused or their commands fail."
       }
       client-errors = {
         metric  = "ClientError"
+        entry   = "the-api-refuses-clients"
         meaning = "API Gateway has answered more than ${local.errors_at_most} requests in 5 minutes with a 4xx before a function was asked: the authorizer refuses clients, or they are too many."
       }
       execution-errors = {
         metric  = "ExecutionError"
+        entry   = "the-api-cannot-call-a-function"
         meaning = "API Gateway could not call a function, or its authorizer, more than ${local.errors_at_most} times in 5 minutes: clients get a 5xx."
       }
       } : "api-${name}" => {
       namespace   = "AWS/ApiGateway"
       metric      = alarm.metric
-      dimensions  = { ApiId = var.api_id, Stage = var.api_stage }
+      dimensions  = { ApiId = var.api_id, Stage = var.stage }
       statistic   = "Sum"
       threshold   = local.errors_at_most
+      entry       = alarm.entry
       description = "At the API, ${alarm.meaning}"
     }
   }
@@ -134,51 +142,36 @@ locals {
             metric = event, dimensions = { TableName = table }
           } },
         )
+        entry       = "a-table-is-throttled"
         description = "DynamoDB has throttled requests to the table ${name}: it gets more than it takes, or too much on one key."
       }
       "table-${name}-system-errors" = {
         metrics = { for operation in local.table_operations : "errors_${lower(operation)}" => {
           metric = "SystemErrors", dimensions = { TableName = table, Operation = operation }
         } }
+        entry       = "a-table-fails"
         description = "DynamoDB has failed requests to the table ${name} with a 5xx of its own: look at the AWS Health Dashboard."
       }
     }
   ]...)
 }
 
+# An alarm may say of itself how many periods in a row it takes, how it compares, and what a gap is.
 resource "aws_cloudwatch_metric_alarm" "this" {
   for_each = merge(local.function_alarms, local.api_alarms, local.application_alarms)
 
   alarm_name          = "${var.name_prefix}-${each.key}"
-  alarm_description   = each.value.description
+  alarm_description   = "${each.value.description} ${local.runbook}#${each.value.entry}"
   namespace           = each.value.namespace
   metric_name         = each.value.metric
   dimensions          = each.value.dimensions
-  statistic           = each.value.statistic
+  statistic           = startswith(each.value.statistic, "p") ? null : each.value.statistic
+  extended_statistic  = startswith(each.value.statistic, "p") ? each.value.statistic : null
   period              = local.period_seconds
-  evaluation_periods  = 1
-  comparison_operator = "GreaterThanThreshold"
+  evaluation_periods  = lookup(each.value, "periods", 1)
+  comparison_operator = lookup(each.value, "comparison", "GreaterThanThreshold")
   threshold           = each.value.threshold
-  treat_missing_data  = "notBreaching"
-  alarm_actions       = [aws_sns_topic.this.arn]
-  ok_actions          = [aws_sns_topic.this.arn]
-}
-
-# Where nothing runs, Lambda counts nothing, so here a gap is what is looked for.
-resource "aws_cloudwatch_metric_alarm" "stopped" {
-  for_each = { for name, function in var.functions : name => function if function.is_scheduled }
-
-  alarm_name          = "${var.name_prefix}-${each.key}-stopped"
-  alarm_description   = "The function ${each.key} has not run for 10 minutes, though its schedule says once a minute: what only it sets right stays wrong."
-  namespace           = "AWS/Lambda"
-  metric_name         = "Invocations"
-  dimensions          = { FunctionName = each.value.name }
-  statistic           = "Sum"
-  period              = local.period_seconds
-  evaluation_periods  = 2
-  comparison_operator = "LessThanThreshold"
-  threshold           = 1
-  treat_missing_data  = "breaching"
+  treat_missing_data  = lookup(each.value, "gap", "notBreaching")
   alarm_actions       = [aws_sns_topic.this.arn]
   ok_actions          = [aws_sns_topic.this.arn]
 }
@@ -187,7 +180,7 @@ resource "aws_cloudwatch_metric_alarm" "table" {
   for_each = local.table_alarms
 
   alarm_name          = "${var.name_prefix}-${each.key}"
-  alarm_description   = each.value.description
+  alarm_description   = "${each.value.description} ${local.runbook}#${each.value.entry}"
   evaluation_periods  = 1
   comparison_operator = "GreaterThanThreshold"
   threshold           = 0

@@ -18,9 +18,19 @@ variable "api_id" {
   type        = string
 }
 
-variable "api_stage" {
-  description = "The WebSocket API's stage."
+variable "stage" {
+  description = "The stage: the WebSocket API's, and the one whose metrics the application writes."
   type        = string
+}
+
+variable "max_active_sessions" {
+  description = "For how many sessions at once the stage is laid out."
+  type        = number
+}
+
+variable "saved_queries" {
+  description = "Whether queries of the logs are saved."
+  type        = bool
 }
 
 variable "tables" {
@@ -29,10 +39,10 @@ variable "tables" {
 }
 
 variable "functions" {
-  description = "The deployed name of each function, the time it has, in seconds, and whether a schedule runs it, by its name in app.py."
+  description = "The deployed name of each function, the time it has, in seconds, and its log group, by its name in app.py."
   type = map(object({
     name            = string
     timeout_seconds = number
-    is_scheduled    = bool
+    log_group       = string
   }))
 }

@@ -21,21 +21,22 @@ locals {
   lambda_arn    = "arn:${local.partition}:lambda:${local.region}:${local.account}:function"
   outcome_name  = "${local.prefix}-outcome"
 
-  counting_environment = {
+  common_environment = {
+    STAGE             = var.stage
     RATE_LIMITS_TABLE = var.tables["rate_limits"].name
     HASH_KEY          = sensitive(terraform_data.hash_key.triggers_replace)
   }
 
   authorizer_environment = merge(
-    { for name, value in var.settings : name => value if startswith(name, "RATE_LIMIT_") },
-    local.counting_environment,
+    { for name, value in var.settings : name => value if startswith(name, "RATE_LIMIT_") || name == "LOG_LEVEL" },
+    local.common_environment,
     {
       COGNITO_USER_POOL_ID = var.user_pool_id
       COGNITO_CLIENT_ID    = var.client_id
     },
   )
 
-  session_environment = merge(var.settings, local.counting_environment, {
+  session_environment = merge(var.settings, local.common_environment, {
     SESSIONS_TABLE    = var.tables["sessions"].name
     CONNECTIONS_TABLE = var.tables["connections"].name
     OUTCOME_FUNCTION  = local.outcome_name
@@ -43,10 +44,10 @@ locals {
   })
 }
 
-# The key of the hashes by which the rate limits' table names addresses, users and connections. It
-# is made once and kept in the state: each plan makes up another, which is ignored. No provider of
-# random numbers is needed so, and 122 of its bits are random (RFC 9562, section 5.4). Not as the
-# input, of which there would be an output, too, that Terraform shows.
+# The key of the hashes by which the log and the rate limits' table name addresses, users and
+# connections. It is made once and kept in the state: each plan makes up another, which is ignored.
+# No provider of random numbers is needed so, and 122 of its bits are random (RFC 9562, section 5.4).
+# Not as the input, of which there would be an output, too, that Terraform shows.
 resource "terraform_data" "hash_key" {
   triggers_replace = sensitive(uuid())
 

@@ -13,6 +13,11 @@ output "functions" {
   value       = { for name, function in local.functions : name => function.function_name }
 }
 
+output "log_groups" {
+  description = "The log group of each function, by its name in app.py."
+  value       = { for name, group in aws_cloudwatch_log_group.this : name => group.name }
+}
+
 output "domain_target" {
   description = "What one's own domain's DNS record has to point at; null without one."
   value       = var.domain == null ? null : aws_apigatewayv2_domain_name.this[0].domain_name_configuration[0].target_domain_name

@@ -1,0 +1,300 @@
+"""Alarms, dashboard, saved queries and runbook, joined: each names only what the others have.
+
+All of it is read from what a stage's own file plans; the application is asked what it measures.
+"""
+
+import ast
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+import pytest
+
+from chalicelib import errors, metrics
+from chalicelib.models import EndReason
+from tests.terraform.conftest import ROOT, Plan
+
+RUNBOOK: Final = "docs/operations.md"
+
+AWS_DIMENSIONS: Final = {
+    "AWS/ApiGateway ClientError": {"ApiId", "Stage"},
+    "AWS/ApiGateway ConnectCount": {"ApiId", "Stage"},
+    "AWS/ApiGateway ExecutionError": {"ApiId", "Stage"},
+    "AWS/ApiGateway IntegrationError": {"ApiId", "Stage"},
+    "AWS/ApiGateway MessageCount": {"ApiId", "Stage"},
+    "AWS/DynamoDB ConsumedReadCapacityUnits": {"TableName"},
+    "AWS/DynamoDB ConsumedWriteCapacityUnits": {"TableName"},
+    "AWS/DynamoDB ReadThrottleEvents": {"TableName"},
+    "AWS/DynamoDB SuccessfulRequestLatency": {"TableName", "Operation"},
+    "AWS/DynamoDB SystemErrors": {"TableName", "Operation"},
+    "AWS/DynamoDB ThrottledRequests": {"TableName", "Operation"},
+    "AWS/DynamoDB WriteThrottleEvents": {"TableName"},
+    "AWS/Lambda Duration": {"FunctionName"},
+    "AWS/Lambda Errors": {"FunctionName"},
+    "AWS/Lambda Invocations": {"FunctionName"},
+    "AWS/Lambda Throttles": {"FunctionName"},
+    "AWS/Logs IncomingBytes": {"LogGroupName"},
+}
+"""What AWS measures, and by what. Source: the lists of metrics in the developer guides of API
+Gateway (WebSocket APIs), DynamoDB and Lambda, and in the user guide of CloudWatch Logs.
+"""
+
+LOGGED: Final = {
+    *("time", "level", "message"),
+    *("event", "operation", "requestId", "connection", "correlation", "user", "sessionId"),
+    *("code", "durationMs", "coldStart"),
+    *("cause", "field", "dependency", "error", "reason"),
+    *("reached", "gone", "failed"),
+}
+"""The fields of the application's log lines."""
+
+INSIGHTS: Final = {
+    *("fields", "filter", "stats", "sort", "limit"),
+    *("and", "or", "like", "by", "as", "asc", "desc", "count"),
+    *("@message", "@log"),
+}
+"""Words of the language of saved queries, and fields that CloudWatch adds to a line.
+
+Source: "CloudWatch Logs Insights language query syntax", Amazon CloudWatch Logs User Guide.
+"""
+
+MAX_DESCRIPTION: Final = 1024
+MAX_METRICS: Final = 500
+"""Source: PutMetricAlarm; "CloudWatch service quotas" (metrics in a widget)."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A metric as an alarm or a widget names it; no value of a dimension that is searched."""
+
+    namespace: str
+    name: str
+    dimensions: dict[str, str | None]
+
+    def __str__(self) -> str:
+        return f"{self.namespace} {self.name}"
+
+
+@pytest.fixture(scope="module")
+def runbook() -> str:
+    return (ROOT / RUNBOOK).read_text()
+
+
+def test_every_alarm_and_widget_of_the_application_names_what_it_writes(plan: Plan) -> None:
+    ours = [it for it in (*of_alarms(plan), *of_widgets(plan)) if is_ours(it)]
+    assert ours
+    for measured in ours:
+        assert measured.name in metrics.METRICS
+        assert set(measured.dimensions) in written(measured.name), measured
+        assert measured.dimensions["Stage"] == plan.stage
+
+
+def test_every_metric_of_the_application_is_emitted_somewhere() -> None:
+    assert emitted() == set(metrics.METRICS)
+
+
+def test_every_metric_of_the_application_is_looked_at(plan: Plan) -> None:
+    seen = {it.name for it in (*of_alarms(plan), *of_widgets(plan)) if is_ours(it)}
+    assert seen == set(metrics.METRICS)
+
+
+def test_every_other_metric_is_one_of_awss(plan: Plan) -> None:
+    for measured in (*of_alarms(plan), *of_widgets(plan)):
+        if not is_ours(measured):
+            assert AWS_DIMENSIONS.get(str(measured)) == set(measured.dimensions), measured
+
+
+def test_a_widget_has_a_line_for_each_word_by_which_a_metric_is_split(plan: Plan) -> None:
+    words = {"Code": codes(), "Reason": set(EndReason)}
+    for name, metric in metrics.METRICS.items():
+        if metric.by is not None:
+            lines = [it.dimensions for it in of_widgets(plan) if it.name == name]
+            values = {line[metric.by] for line in lines if metric.by in line}
+            assert values in ({None}, words.get(metric.by)), name
+
+
+def test_what_the_application_measures_stands_at_the_top(plan: Plan) -> None:
+    places = [(w["y"], w["x"], {is_ours(it) for it in measured_by(w)}) for w in widgets(plan)]
+    assert places == sorted(places, key=lambda place: place[:2])
+    ours = [it for _, _, it in places]
+    assert ours == sorted(ours, key=lambda it: it != {True})
+    assert len({(x, y) for y, x, _ in places}) == len(places)
+
+
+def test_no_widget_has_more_lines_than_cloudwatch_draws(plan: Plan) -> None:
+    assert all(len(it["properties"]["metrics"]) <= MAX_METRICS for it in widgets(plan))
+
+
+def test_every_alarm_says_where_its_entry_is_and_every_entry_has_an_alarm(
+    plan: Plan, runbook: str
+) -> None:
+    headings = entries(runbook)
+    assert len(headings) == len(set(headings))
+    for alarm in alarms(plan):
+        assert entry_of(alarm) in headings, alarm["alarm_name"]
+        assert len(alarm["alarm_description"]) <= MAX_DESCRIPTION
+    assert {entry_of(alarm) for alarm in alarms(plan)} == set(headings)
+
+
+def test_every_entry_says_what_it_means_how_to_tell_and_what_to_do(runbook: str) -> None:
+    for entry in section(runbook, "Alarms").split("\n### ")[1:]:
+        parts = re.findall(r"^\*\*(.+?)\*\*", entry, re.MULTILINE)
+        assert parts == ["What it means.", "How to tell.", "What to do."], entry
+
+
+def test_the_runbook_has_the_table_of_alarms_metrics_and_entries(plan: Plan, runbook: str) -> None:
+    expected = as_table(plan)
+    assert section(runbook, "Alarms, metrics and entries").strip() == expected, (
+        f"{RUNBOOK} should hold\n\n{expected}\n"
+    )
+
+
+def test_every_widget_and_query_that_the_runbook_names_is_there(plan: Plan, runbook: str) -> None:
+    if plan.stage == "local":
+        return
+    text = " ".join(section(runbook, "Alarms").split())
+    named = set(re.findall(r"(?<!\*)\*([^*]+)\*(?!\*)", text))
+    queried = {name.partition("/")[2] for name in queries(plan)}
+    assert named <= queried | {it["properties"]["title"] for it in widgets(plan)}
+    assert queried <= named
+
+
+def test_a_query_asks_for_what_the_application_logs(plan: Plan) -> None:
+    for name, query in queries(plan).items():
+        text = re.sub(r'#.*|"[^"]*"|/[^/]*/|\b\d+\b', " ", query)
+        words = set(re.findall(r"[@\w]+", text))
+        counted_as = set(re.findall(r" as (\w+)", text))
+        assert words - counted_as <= LOGGED | INSIGHTS, name
+        assert words & LOGGED, name
+
+
+def test_a_query_is_of_the_stage_and_reads_the_functions_logs(plan: Plan) -> None:
+    definitions = plan.resources.get("aws_cloudwatch_query_definition", [])
+    # The emulator has none, which is said in its stage's file.
+    assert bool(definitions) is (plan.stage != "local")
+    functions = plan.resources["aws_lambda_function"]
+    groups = {it["logging_config"][0]["log_group"] for it in functions}
+    for definition in definitions:
+        assert definition["name"].startswith(f"broadcast-sessions-{plan.stage}/")
+        assert set(definition["log_group_names"]) == groups
+
+
+def as_table(plan: Plan) -> str:
+    """Write what each alarm watches, and the runbook's entry for it, as Markdown."""
+    rows = ["| alarm | metric | entry |", "| --- | --- | --- |"]
+    for alarm in sorted(alarms(plan), key=lambda it: it["alarm_name"]):
+        name = alarm["alarm_name"].removeprefix(f"broadcast-sessions-{plan.stage}-")
+        named = dict.fromkeys(f"`{measured}`" for measured in watched_by(alarm))
+        entry = entry_of(alarm)
+        rows.append(f"| `{name}` | {', '.join(sorted(named))} | [{entry}](#{entry}) |")
+    return "\n".join(rows)
+
+
+def alarms(plan: Plan) -> list[dict[str, Any]]:
+    return plan.resources["aws_cloudwatch_metric_alarm"]
+
+
+def widgets(plan: Plan) -> list[dict[str, Any]]:
+    (dashboard,) = plan.resources["aws_cloudwatch_dashboard"]
+    found: list[dict[str, Any]] = json.loads(dashboard["dashboard_body"])["widgets"]
+    return found
+
+
+def queries(plan: Plan) -> dict[str, str]:
+    definitions = plan.resources.get("aws_cloudwatch_query_definition", [])
+    return {it["name"]: it["query_string"] for it in definitions}
+
+
+def of_alarms(plan: Plan) -> Iterator[Measured]:
+    for alarm in alarms(plan):
+        yield from watched_by(alarm)
+
+
+def watched_by(alarm: dict[str, Any]) -> Iterator[Measured]:
+    if alarm["metric_name"]:
+        yield Measured(alarm["namespace"], alarm["metric_name"], alarm["dimensions"])
+    for query in alarm["metric_query"]:
+        for metric in query["metric"]:
+            yield Measured(metric["namespace"], metric["metric_name"], metric["dimensions"])
+
+
+def of_widgets(plan: Plan) -> Iterator[Measured]:
+    for widget in widgets(plan):
+        yield from measured_by(widget)
+
+
+def measured_by(widget: dict[str, Any]) -> Iterator[Measured]:
+    """Read a widget's lines: namespace, name, dimensions one by one, options; or a search."""
+    for line in widget["properties"]["metrics"]:
+        if isinstance(line[0], dict):
+            yield searched(line[0]["expression"])
+        else:
+            namespace, name, *rest = line[:-1]
+            yield Measured(namespace, name, dict(zip(rest[::2], rest[1::2], strict=True)))
+
+
+def searched(expression: str) -> Measured:
+    """Read a search, whose form is AWS's: the dimensions by name, then what some of them are."""
+    form = r"SEARCH\('\{(\w+),([\w,]+)\} MetricName=\"(\w+)\" Stage=\"([\w-]+)\"', 'Sum', \d+\)"
+    found = re.fullmatch(form, expression)
+    assert found, expression
+    namespace, dimensions, name, stage = found.groups()
+    return Measured(
+        namespace, name, {it: stage if it == "Stage" else None for it in dimensions.split(",")}
+    )
+
+
+def is_ours(measured: Measured) -> bool:
+    return measured.namespace == metrics.NAMESPACE
+
+
+def written(name: str) -> list[set[str]]:
+    """List the sets of dimensions under which the application writes a metric."""
+    document = metrics.document({name: 1}, "a-stage", 0, "a word")
+    (directive,) = document["_aws"]["CloudWatchMetrics"]
+    return [set(names) for names in directive["Dimensions"]]
+
+
+def emitted() -> set[str]:
+    """Find the metrics that the application's code names, or that its clients' events count for."""
+    calls = [
+        node
+        for path in (ROOT / "chalicelib").glob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("put_metrics")
+    ]
+    named = {keyword.arg for call in calls for keyword in call.keywords if keyword.arg}
+    counted = {
+        name
+        for operation in (*metrics.LATENCIES, "refreshConnection")
+        for code in ("OK", *codes())
+        for name, _, _ in metrics.of_event(operation, code, 1)
+    }
+    return named | counted
+
+
+def codes() -> set[str]:
+    """Return the protocol's error codes."""
+    found = (it for it in vars(errors).values() if isinstance(it, type))
+    return {it.code for it in found if issubclass(it, errors.ServiceError) and "code" in vars(it)}
+
+
+def section(runbook: str, heading: str) -> str:
+    """Return what stands under a heading of the second level."""
+    (found,) = re.findall(rf"^## {heading}\n(.*?)(?=^## |\Z)", runbook, re.DOTALL | re.MULTILINE)
+    return str(found)
+
+
+def entries(runbook: str) -> list[str]:
+    """List the anchors that GitHub makes of the entries' headings."""
+    headings = re.findall(r"^### (.+)$", section(runbook, "Alarms"), re.MULTILINE)
+    return [re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings]
+
+
+def entry_of(alarm: dict[str, Any]) -> str:
+    """Return the anchor that an alarm's description ends with."""
+    _, found, anchor = alarm["alarm_description"].partition(f"{RUNBOOK}#")
+    assert found, alarm["alarm_name"]
+    return str(anchor)
