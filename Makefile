@@ -3,8 +3,9 @@
 PYTHON ?= python3
 PORT ?= 8000
 STAGE ?= local
-# Not ?=: some desktops set USERNAME to the name of whoever sits there.
+# Not ?=: some desktops set USERNAME to the name of whoever sits there, and SESSION to his desktop.
 USERNAME = speaker@example.com
+SESSION =
 OPTIONS ?=
 CONFIRM ?=
 NAME ?=
@@ -19,22 +20,25 @@ SCANNER := $(SCAN_VENV)/.installed
 # STAGE=local on the command line asks for the emulator's token, not the local server's.
 TOKEN = $(if $(filter command,$(origin STAGE)),scripts.stage_token $(STAGE),devserver.user_token --port $(PORT))
 
+# A session of the local server's, or of the stage that was named.
+PLACE = $(if $(filter command environment,$(origin STAGE)),--stage '$(STAGE)',--port $(PORT))
+
 # Nobody plans or destroys a stage that he has not named.
 NAMED_STAGE = $(if $(filter command environment,$(origin STAGE)),$(STAGE),$(error which stage? Say it: STAGE=dev))
 
 CONFIRMED = $(if $(CONFIRM),--confirm '$(CONFIRM)')
 
-# No verb may reach a real account, but for those that plan, apply and destroy a stage.
+# No verb may reach a real account, but for those that plan, apply, operate and destroy a stage.
 SAFE := env -u AWS_PROFILE -u AWS_SESSION_TOKEN AWS_ACCESS_KEY_ID=none AWS_SECRET_ACCESS_KEY=none \
 	AWS_DEFAULT_REGION=us-east-1 AWS_CONFIG_FILE=/dev/null AWS_SHARED_CREDENTIALS_FILE=/dev/null \
 	AWS_EC2_METADATA_DISABLED=true
 
 .DEFAULT_GOAL := help
 .PHONY: help install local emulate token demo test check scan lint format package bench clean \
-	plan apply deploy deploy-dev deploy-staging deploy-prod destroy migrate output
+	plan apply deploy deploy-dev deploy-staging deploy-prod destroy migrate output sessions session-end
 
 help: ## List the verbs
-	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 install: $(INSTALLED) ## Make the virtual environment, if it is not there
 
@@ -102,6 +106,12 @@ migrate: $(INSTALLED) ## Move a stage's state to where its backend file says STA
 
 output: $(INSTALLED) ## Print a stage's outputs STAGE=dev [NAME=url]
 	@$(BIN)/python -m scripts.stack output '$(NAMED_STAGE)' $(NAME)
+
+sessions: $(INSTALLED) ## List the open sessions: local server [PORT=8000], a stage STAGE=dev [OPTIONS=--json]
+	@$(BIN)/python -m scripts.operate sessions $(PLACE) $(OPTIONS)
+
+session-end: $(INSTALLED) ## End a session SESSION=golden-eagle-427 [STAGE=dev]; asks first, unless CONFIRM=golden-eagle-427
+	@$(BIN)/python -m scripts.operate end '$(SESSION)' $(PLACE) $(CONFIRMED)
 
 bench: $(INSTALLED) ## Measure, each figure beside its yardstick
 	$(SAFE) $(BIN)/python -m bench

@@ -23,7 +23,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from scripts import terraform_cli
 
@@ -249,6 +249,17 @@ class Stack:
         self._open(self.state_folder, self.backend_file)
         arguments = ["-raw", *names] if names else []
         print(self._run(self.state_folder, "output", *arguments), end="")
+
+    def read_outputs(self) -> dict[str, Any]:
+        """Return the outputs by their names; none of a stage that is not deployed.
+
+        Raises: StackError.
+        """
+        self.check_stage()
+        with self.lock():
+            self._open(self.state_folder, self.backend_file)
+            outputs = json.loads(self._run(self.state_folder, "output", "-json"))
+        return {name: output["value"] for name, output in outputs.items()}
 
     def migrate(self) -> None:
         """Bring the state that is left behind in another place to where it is looked for now.

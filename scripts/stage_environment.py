@@ -1,0 +1,110 @@
+"""What the environment has to say for wiring to reach a stage: on AWS, in an emulator, or here.
+
+A stage on AWS is where its Terraform outputs say. Nothing here changes a stage.
+"""
+
+import json
+import os
+from collections.abc import Mapping
+from typing import Final
+
+from devserver import aws
+from devserver.user_token import served_environment
+from scripts import emulate
+from scripts.stack import Stack
+
+OUTPUTS: Final = ("alarm_topic_arn", "api_id", "table_names")
+
+_NOT_CALLED: Final = {"OUTCOME_FUNCTION": "none"}
+"""What the settings ask for, and only functions need."""
+
+_OTHER_CREDENTIALS: Final = ("AWS_PROFILE", "AWS_SESSION_TOKEN")
+
+
+class StageError(Exception):
+    """The stage cannot be found; the message says why."""
+
+
+def enter(environment: Mapping[str, str]) -> None:
+    """Make it this process's own. Where it brings credentials, no others are left."""
+    os.environ.update(environment)
+    if "AWS_ACCESS_KEY_ID" in environment:
+        for name in _OTHER_CREDENTIALS:
+            os.environ.pop(name, None)
+
+
+def find(stage: str) -> dict[str, str]:
+    """Find a stage: `local` in the running emulation, unless AWS_ENDPOINT_URL names another.
+
+    Raises: StageError, StackError.
+    """
+    if stage != emulate.STAGE:
+        return on_aws(Stack(stage))
+    named = os.environ.get("AWS_ENDPOINT_URL")
+    running = json.loads(emulate.RUNNING.read_text()) if emulate.RUNNING.exists() else {}
+    if running and named in (None, "", running["AWS_ENDPOINT_URL"]):
+        return in_emulation(running)
+    if not named:
+        raise StageError("no emulation is running; start one: make emulate")
+    return on_aws(Stack(stage))
+
+
+def on_aws(stack: Stack) -> dict[str, str]:
+    """Return where a stage's outputs say that it is; the credentials are whoever's runs this.
+
+    The URL of @connections is execute-api's own, also where the stage has a domain of its own.
+    An ARN is the one output that always names the region.
+
+    Raises: StageError, StackError.
+    """
+    outputs = stack.read_outputs()
+    missing = [name for name in OUTPUTS if name not in outputs]
+    if missing:
+        raise StageError(
+            f"{stack.stage} is not deployed, for it has no output {missing[0]}: "
+            f"make deploy STAGE={stack.stage}"
+        )
+    region = outputs["alarm_topic_arn"].split(":")[3]
+    return {
+        **_NOT_CALLED,
+        "AWS_DEFAULT_REGION": region,
+        "AWS_REGION": region,
+        "SESSIONS_TABLE": outputs["table_names"]["sessions"],
+        "CONNECTIONS_TABLE": outputs["table_names"]["connections"],
+        "CONNECTIONS_URL": _connections_url(outputs["api_id"], region, stack.stage),
+    }
+
+
+def in_emulation(running: Mapping[str, str]) -> dict[str, str]:
+    """Return where the stack of a running `make emulate` is, as it has said itself.
+
+    It has not said the API's id. An emulator has one WebSocket API, so it is asked for that, and
+    the environment is the emulator's from then on: nobody else's profile has a say.
+
+    Raises: BotoCoreError if it runs no more.
+    """
+    environment = {
+        **emulate.emulator_environment(running["AWS_ENDPOINT_URL"]),
+        **running,
+        "AWS_DEFAULT_REGION": aws.REGION,
+    }
+    enter(environment)
+    (api,) = aws.client("apigatewayv2", running["AWS_ENDPOINT_URL"]).get_apis()["Items"]
+    url = _connections_url(api["ApiId"], aws.REGION, emulate.STAGE)
+    return {**_NOT_CALLED, **environment, "CONNECTIONS_URL": url}
+
+
+def on_local_server(port: int) -> dict[str, str]:
+    """Return where the AWS of a running `make local` is. Raises: StageError."""
+    try:
+        environment = served_environment(port)
+    except (OSError, ValueError, KeyError):
+        raise StageError(
+            f"no local server answers on port {port}; start one: make local PORT={port}"
+        ) from None
+    own = {"AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI": f"http://127.0.0.1:{port}/local"}
+    return {**_NOT_CALLED, **environment, **own}
+
+
+def _connections_url(api_id: str, region: str, stage: str) -> str:
+    return f"https://{api_id}.execute-api.{region}.amazonaws.com/{stage}"

@@ -1,0 +1,257 @@
+"""An operator looks at the sessions and ends one, by the command that `make` runs for him."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from chalicelib.models import Connection, QualityTier, Role, Session
+from chalicelib.store import Store
+from devserver import aws
+from tests.stories.target import Client, Target
+
+COMMAND: Final = """
+import sys
+from pathlib import Path
+from scripts import emulate, operate
+emulate.RUNNING = Path(sys.argv.pop(1))
+sys.exit(operate.main())
+"""
+"""Looks for the emulation where the story has written that it is."""
+
+COMMAND_ON_AWS: Final = """
+import json, sys
+from scripts import operate, stage_environment
+outputs = json.loads(sys.argv.pop(1))
+stage_environment.Stack.read_outputs = lambda stack: outputs
+sys.exit(operate.main())
+"""
+"""Takes a stage's outputs as they are given, without Terraform."""
+
+HEADING: Final = "## Sessions from the command line"
+
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture
+def operate(target: Target, tmp_path: Path) -> Run:
+    """Run the command against the target, as somebody who has credentials of another account."""
+    running = tmp_path / "emulate.json"
+    running.write_text(json.dumps(target.environment))
+    port = target.url.rpartition(":")[2].partition("/")[0]
+    place = ["--stage", "local"] if target.is_emulator else ["--port", port]
+    environment = {**os.environ, "AWS_PROFILE": "of-another-account", "AWS_REGION": "eu-north-1"}
+
+    def run(*arguments: str) -> "subprocess.CompletedProcess[str]":
+        return subprocess.run(
+            [sys.executable, "-c", COMMAND, str(running), *arguments, *place],
+            env={name: it for name, it in environment.items() if name != "AWS_ENDPOINT_URL"},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+
+    return run
+
+
+def listed(operate: Run) -> dict[str, dict[str, Any]]:
+    done = operate("sessions", "--json")
+    assert done.returncode == 0, done.stderr
+    found = [json.loads(line) for line in done.stdout.splitlines()]
+    return {each["sessionId"]: each for each in found}
+
+
+def test_an_operator_ends_a_session_and_everyone_hears_it(
+    open_client: Callable[..., Client], token: str, operate: Run
+) -> None:
+    speaker, listener = open_client(token=token), open_client()
+    created = speaker.ask(action="createSession", sourceLanguage="en", qualityTier="premium")
+    session_id = created["sessionId"]
+    joined = listener.ask(action="joinSession", sessionId=session_id, targetLanguage="es")
+    assert joined["type"] == "sessionJoined"
+
+    refused = operate("end", session_id)
+    assert (refused.returncode, f"--confirm {session_id}" in refused.stderr) == (1, True)
+    found = listed(operate)[session_id]
+    assert found == {
+        "sessionId": session_id,
+        "status": "active",
+        "listenerCount": 1,
+        "languages": {"es": 1},
+        "createdAt": found["createdAt"],
+        "expiresAt": created["expiresAt"],
+        "ageSeconds": found["ageSeconds"],
+        "sourceLanguage": "en",
+        "qualityTier": "premium",
+    }
+    assert re.search(rf"{session_id} +active +1 +es 1 ", operate("sessions").stdout)
+
+    done = operate("end", session_id.replace("-", " ").title(), "--confirm", session_id)
+    assert done.stderr == ""
+    assert done.stdout == f"{session_id} has ended: 2 told, 0 gone, 0 failed\n"
+    for client in (speaker, listener):
+        heard = client.hear()
+        assert (heard["type"], heard["reason"]) == ("sessionEnded", "expired")
+        assert heard["sessionId"] == session_id
+        assert client.hears_nothing_more()
+    assert session_id not in listed(operate)
+
+    again = operate("end", session_id, "--confirm", session_id)
+    assert again.returncode == 1
+    assert again.stderr == f"operate: there is no open session {session_id}\n"
+
+
+@dataclass(frozen=True)
+class Account:
+    """An account that enforces IAM, with a stage's tables and API, and an operator's user."""
+
+    endpoint_url: str
+    outputs: dict[str, Any]
+    keys: dict[str, str]
+
+    def allow(self, policy: dict[str, Any]) -> None:
+        aws.client("iam", self.endpoint_url).put_user_policy(
+            UserName="operator", PolicyName="sessions", PolicyDocument=json.dumps(policy)
+        )
+
+    def policy(self) -> dict[str, Any]:
+        """Return what the operator needs, as it is documented, for this stage."""
+        (text,) = (
+            path.read_text()
+            for path in Path("docs").glob("operations*.md")
+            if HEADING in path.read_text()
+        )
+        section = text.partition(HEADING)[2].partition("\n## ")[0]
+        (policy,) = re.findall(r"```json\n(.*?)```", section, re.DOTALL)
+        names = {
+            "API_ID": self.outputs["api_id"],
+            "REGION": aws.REGION,
+            "ACCOUNT": "000000000000",
+            "STAGE": "dev",
+        }
+        for name, value in names.items():
+            policy = re.sub(rf"\b{name}\b", value, policy)
+        document: dict[str, Any] = json.loads(policy)
+        return document
+
+    def put_session(self, session_id: str) -> None:
+        """Store a session with a speaker and a listener, who have gone unnoticed."""
+        client = aws.client("dynamodb", self.endpoint_url)
+        tables = self.outputs["table_names"]
+        store = Store(client, client, tables["sessions"], tables["connections"], time.time)
+        now = int(time.time())
+        speaker_id, listener_id = f"{session_id}-s=", f"{session_id}-l="
+        store.put_session(
+            Session(
+                session_id=session_id,
+                speaker_user_id="user",
+                speaker_connection_id=speaker_id,
+                source_language="en",
+                quality_tier=QualityTier.STANDARD,
+                invite_code="code",
+                created_at_ms=now * 1000,
+                expires_at_seconds=now + 7200,
+                listener_count=1,
+            )
+        )
+        store.put_connection(Connection(speaker_id, session_id, Role.SPEAKER, now * 1000))
+        store.put_connection(Connection(listener_id, session_id, Role.LISTENER, now * 1000, "es"))
+
+    def operate(self, *arguments: str, **keys: str) -> "subprocess.CompletedProcess[str]":
+        others = ("AWS_PROFILE", "AWS_SESSION_TOKEN")
+        environment = {name: it for name, it in os.environ.items() if name not in others}
+        return subprocess.run(
+            [sys.executable, "-c", COMMAND_ON_AWS, json.dumps(self.outputs), *arguments],
+            env={**environment, "AWS_ENDPOINT_URL": self.endpoint_url, **(keys or self.keys)},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+
+    def end(self, session_id: str) -> "subprocess.CompletedProcess[str]":
+        return self.operate("end", session_id, "--confirm", session_id, "--stage", "dev")
+
+
+@contextmanager
+def enforcing_account() -> Iterator[Account]:
+    root = {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local", "AWS_SESSION_TOKEN": ""}
+    with aws.ministack(AUTH="true", **root) as endpoint_url:
+        schema = json.loads(Path("chalicelib/tables.json").read_text())
+        aws.create_tables(endpoint_url, schema, "broadcast-sessions-dev")
+        gateway = aws.client("apigatewayv2", endpoint_url)
+        api = gateway.create_api(
+            Name="dev", ProtocolType="WEBSOCKET", RouteSelectionExpression="$request.body.action"
+        )
+        gateway.create_stage(ApiId=api["ApiId"], StageName="dev")
+        iam = aws.client("iam", endpoint_url)
+        iam.create_user(UserName="operator")
+        key = iam.create_access_key(UserName="operator")["AccessKey"]
+        outputs = {
+            "alarm_topic_arn": f"arn:aws:sns:{aws.REGION}:000000000000:alarms",
+            "api_id": api["ApiId"],
+            "table_names": {name: f"broadcast-sessions-dev-{name}" for name in schema},
+        }
+        keys = {
+            "AWS_ACCESS_KEY_ID": key["AccessKeyId"],
+            "AWS_SECRET_ACCESS_KEY": key["SecretAccessKey"],
+        }
+        yield Account(endpoint_url, outputs, keys)
+
+
+@pytest.fixture(scope="module")
+def account() -> Iterator[Account]:
+    with enforcing_account() as account:
+        yield account
+
+
+def test_an_operator_needs_just_what_is_documented(account: Account) -> None:
+    whole = account.policy()
+    needed_to_list = {"dynamodb:Scan", "dynamodb:Query"}
+    account.put_session("calm-fox-100")
+    for number, statement in enumerate(whole["Statement"]):
+        actions = statement["Action"]
+        for action in [actions] if isinstance(actions, str) else actions:
+            short = json.loads(json.dumps(whole))
+            kept = [it for it in actions if it != action] if isinstance(actions, list) else []
+            short["Statement"][number]["Action"] = kept or ["sts:GetCallerIdentity"]
+            account.allow(short)
+            session_id = f"calm-fox-{200 + len(action) * 10 + number}"
+            account.put_session(session_id)
+            listing = account.operate("sessions", "--stage", "dev")
+            lacks = f"operate: access denied: these credentials lack {action}; see "
+            assert (lacks in listing.stderr) == (action in needed_to_list), (action, listing.stderr)
+            assert listing.returncode == (action in needed_to_list)
+            if action != "dynamodb:Scan":
+                ending = account.end(session_id)
+                assert lacks in ending.stderr, (action, ending.stderr)
+                assert ending.stderr.count("\n") == 1
+
+    account.allow(whole)
+    assert "calm-fox-100  active" in account.operate("sessions", "--stage", "dev").stdout
+    done = account.end("calm-fox-100")
+    assert done.stderr == ""
+    assert done.stdout == "calm-fox-100 has ended: 0 told, 2 gone, 0 failed\n"
+
+
+def test_credentials_that_aws_does_not_take_are_said_in_a_line(account: Account) -> None:
+    failed = account.operate(
+        "sessions",
+        "--stage",
+        "dev",
+        AWS_ACCESS_KEY_ID="AKIA0000000000000000",
+        AWS_SECRET_ACCESS_KEY="x",
+    )
+    assert failed.returncode == 1
+    assert "operate: the AWS credentials are not valid, or have expired" in failed.stderr
+    assert failed.stderr.count("\n") == 1

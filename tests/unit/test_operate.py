@@ -1,0 +1,656 @@
+"""What an operator sees and does with a stage's sessions, and what he is told where he cannot."""
+
+import io
+import json
+import os
+import re
+import subprocess
+import sys
+from argparse import Namespace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore.exceptions import (
+    ClientError,
+    EndpointConnectionError,
+    NoCredentialsError,
+    ProfileNotFound,
+)
+
+from chalicelib.dispatch import Dispatcher
+from chalicelib.errors import ServiceUnavailable, SessionNotFound
+from chalicelib.gateway import FanOut, Gone, PostFailed
+from chalicelib.lifecycle import Lifecycle
+from chalicelib.models import EndReason
+from chalicelib.settings import SettingError
+from chalicelib.store import KEPT_AFTER_END_SECONDS, Store
+from chalicelib.sweep import Sweep
+from scripts import emulate, operate, stage_environment
+from scripts.operate import OperateError, end_session, list_sessions
+from scripts.stack import Stack, StackError
+from scripts.stage_environment import StageError
+from tests.terraform.requirements import require_terraform
+from tests.unit.fakes import (
+    CREATE,
+    Clock,
+    FakeGateway,
+    frame,
+    listener,
+    reply,
+    scan,
+)
+
+OUTPUTS = {
+    "alarm_topic_arn": "arn:aws:sns:eu-central-1:123456789012:broadcast-sessions-dev-alarms",
+    "api_id": "abc123",
+    "table_names": {"sessions": "the-sessions", "connections": "the-connections"},
+    "url": "wss://live.example.com",
+}
+
+ON_AWS = {
+    "OUTCOME_FUNCTION": "none",
+    "AWS_DEFAULT_REGION": "eu-central-1",
+    "AWS_REGION": "eu-central-1",
+    "SESSIONS_TABLE": "the-sessions",
+    "CONNECTIONS_TABLE": "the-connections",
+    "CONNECTIONS_URL": "https://abc123.execute-api.eu-central-1.amazonaws.com/dev",
+}
+
+
+LISTING_MANY = """
+import sys
+from types import SimpleNamespace
+from scripts import operate
+operate._lifecycle = lambda options: SimpleNamespace(store=None)
+operate.list_sessions = lambda store, now: [{"sessionId": "golden-eagle-427"}] * 10_000
+sys.argv = ["operate", "sessions", "--json"]
+sys.exit(operate.main())
+"""
+
+
+def agree(_: object) -> None:
+    """Agree to whatever is asked."""
+
+
+def join(dispatcher: Dispatcher, number: int, session_id: str, language: str) -> None:
+    caller = listener(number)
+    command = {"action": "joinSession", "sessionId": session_id, "targetLanguage": language}
+    joined = reply(dispatcher.message(frame(caller.connection_id, **command)))
+    assert joined["type"] == "sessionJoined"
+
+
+def refusal(code: str, operation: str = "Scan") -> ClientError:
+    message = "User: arn:aws:sts::123456789012:assumed-role/ops/anna@example.com is not"
+    return ClientError({"Error": {"Code": code, "Message": message}}, operation)
+
+
+def busy(cause: Exception) -> ServiceUnavailable:
+    error = ServiceUnavailable("The service is busy, please try again.", retry_after_seconds=2)
+    error.__cause__ = cause
+    return error
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@dataclass
+class ShutGateway(FakeGateway):
+    """Takes no post, and says so by a status; 0 is no answer."""
+
+    status: int = 403
+
+    def post(self, connection_id: str, text: str) -> None:
+        raise PostFailed(self.status)
+
+
+@dataclass
+class WaveringGateway(FakeGateway):
+    """Nobody is told who `cannot` be."""
+
+    cannot: set[str] = field(default_factory=set)
+
+    def post(self, connection_id: str, text: str) -> None:
+        if connection_id == operate.NOBODY:
+            raise Gone
+        if connection_id in self.cannot:
+            raise PostFailed(500)
+        super().post(connection_id, text)
+
+    def fan_out(self, connection_ids: Any, text: str) -> FanOut:
+        failed = set(connection_ids) & self.cannot
+        done = super().fan_out(set(connection_ids) - failed, text)
+        return replace(done, failed=len(failed))
+
+
+@pytest.fixture
+def gateway() -> WaveringGateway:
+    return WaveringGateway()
+
+
+@pytest.mark.parametrize("text", ["", " ", "golden-eagle", "golden-eagle-42x", "../golden-eagle-1"])
+def test_what_is_no_session_id_is_refused_before_anything_is_looked_for(text: str) -> None:
+    with pytest.raises(OperateError, match="is no session id; one looks like golden-eagle-427"):
+        operate.run_end(Namespace(session=text, confirm=None, stage="nowhere"))
+
+
+@pytest.mark.parametrize("closed", [False, True])
+def test_nothing_ends_where_nobody_can_be_asked(
+    monkeypatch: pytest.MonkeyPatch, closed: bool
+) -> None:
+    monkeypatch.setattr(sys, "stdin", None if closed else io.StringIO("yes\n"))
+    with pytest.raises(OperateError, match="--confirm golden-eagle-427"):
+        operate.run_end(Namespace(session="Golden Eagle 427", confirm=None, stage="nowhere"))
+
+
+@pytest.mark.parametrize("confirmed", ["golden-eagle-428", "yes", ""])
+def test_the_confirmation_of_another_session_is_refused(confirmed: str) -> None:
+    with pytest.raises(OperateError, match="was confirmed, and not golden-eagle-427"):
+        operate.run_end(Namespace(session="golden-eagle-427", confirm=confirmed, stage="nowhere"))
+
+
+@pytest.mark.parametrize(
+    ("stage", "typed", "is_agreed"),
+    [
+        ("dev", "no\n", False),
+        ("dev", "", False),
+        ("dev", "yes\n", True),
+        ("prod", "yes\n", False),
+        ("prod", "golden-eagle-100\n", True),
+        (None, "yes\n", True),
+    ],
+)
+def test_whoever_sits_there_is_asked(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    store: Store,
+    session_id: str,
+    stage: str | None,
+    typed: str,
+    is_agreed: bool,
+) -> None:
+    monkeypatch.setattr(sys, "stdin", Terminal(typed))
+    session = store.find_session(session_id)
+    assert session is not None
+    options = Namespace(confirm=None, stage=stage)
+    if is_agreed:
+        operate.ask(session, options)
+    else:
+        with pytest.raises(StackError, match="nothing was changed"):
+            operate.ask(session, options)
+    assert "End golden-eagle-100 " in capsys.readouterr().out
+
+
+def test_a_session_that_is_not_there_is_not_ended(lifecycle: Lifecycle) -> None:
+    with pytest.raises(OperateError, match="there is no open session golden-eagle-427"):
+        end_session(lifecycle, "golden-eagle-427", agree)
+
+
+def test_what_is_not_agreed_to_changes_nothing(
+    lifecycle: Lifecycle, dynamodb: Any, session_id: str
+) -> None:
+    before = scan(dynamodb, "sessions")
+
+    def refuse(_: object) -> None:
+        raise StackError("nothing was changed")
+
+    with pytest.raises(StackError):
+        end_session(lifecycle, session_id, refuse)
+    assert scan(dynamodb, "sessions") == before
+
+
+@pytest.mark.parametrize(
+    ("status", "reason"),
+    [
+        (403, "lack execute-api:ManageConnections"),
+        (500, "@connections gave status 500"),
+        (0, "@connections gave no answer"),
+    ],
+)
+def test_a_session_does_not_end_if_nobody_could_be_told(
+    lifecycle: Lifecycle, dynamodb: Any, session_id: str, status: int, reason: str
+) -> None:
+    before = scan(dynamodb, "sessions")
+    shut: Any = ShutGateway(status=status)
+    with pytest.raises(OperateError, match=reason):
+        end_session(replace(lifecycle, gateway=shut), session_id, agree)
+    assert scan(dynamodb, "sessions") == before
+
+
+@pytest.mark.parametrize("is_paused", [False, True])
+def test_everyone_hears_that_the_session_has_expired(
+    lifecycle: Lifecycle,
+    gateway: WaveringGateway,
+    dispatcher: Dispatcher,
+    dynamodb: Any,
+    session_id: str,
+    is_paused: bool,
+) -> None:
+    join(dispatcher, 1, session_id, "es")
+    if is_paused:
+        dispatcher.message(frame("speaker=", "user-1", action="pauseSession"))
+    told = end_session(lifecycle, session_id, agree)
+    assert (told.told, told.gone, told.failed) == (2, 0, 0)
+    for receiver in ("speaker=", "listener-1="):
+        heard = gateway.inbox[receiver][-1]
+        assert (heard["type"], heard["sessionId"], heard["reason"]) == (
+            "sessionEnded",
+            session_id,
+            "expired",
+        )
+    assert scan(dynamodb, "connections") == []
+
+
+def test_an_end_counts_who_was_gone_and_who_could_not_be_told(
+    lifecycle: Lifecycle, gateway: WaveringGateway, dispatcher: Dispatcher, session_id: str
+) -> None:
+    for number in (1, 2, 3):
+        join(dispatcher, number, session_id, "es")
+    gateway.closed = {"speaker=", "listener-1="}
+    gateway.cannot = {"listener-2="}
+    told = end_session(lifecycle, session_id, agree)
+    assert (told.told, told.gone, told.failed) == (1, 2, 1)
+
+
+def test_a_speaker_who_cannot_be_told_holds_nothing_up(
+    lifecycle: Lifecycle, gateway: WaveringGateway, dispatcher: Dispatcher, session_id: str
+) -> None:
+    join(dispatcher, 1, session_id, "es")
+    gateway.cannot = {"speaker="}
+    told = end_session(lifecycle, session_id, agree)
+    assert (told.told, told.gone, told.failed) == (1, 0, 1)
+
+
+def test_a_session_whose_speaker_is_lost_can_be_ended_too(
+    lifecycle: Lifecycle, gateway: WaveringGateway, dispatcher: Dispatcher, session_id: str
+) -> None:
+    join(dispatcher, 1, session_id, "es")
+    lifecycle.leave("speaker=", cleanly=False)
+    told = end_session(lifecycle, session_id, agree)
+    assert told.told == 1
+    assert gateway.inbox["listener-1="][-1]["reason"] == "expired"
+
+
+def test_a_session_ends_once(lifecycle: Lifecycle, session_id: str) -> None:
+    end_session(lifecycle, session_id, agree)
+    with pytest.raises(OperateError, match="there is no open session"):
+        end_session(lifecycle, session_id, agree)
+
+
+def test_a_session_that_ends_while_somebody_is_asked_is_not_ended_again(
+    lifecycle: Lifecycle, gateway: WaveringGateway, session_id: str
+) -> None:
+    def end_by_himself(_: object) -> None:
+        lifecycle.end_by_speaker(session_id, "speaker=")
+
+    with pytest.raises(OperateError, match="has ended meanwhile"):
+        end_session(lifecycle, session_id, end_by_himself)
+    assert gateway.inbox == {}
+
+
+def test_what_breaks_off_the_sweep_finishes(
+    store: Store,
+    gateway: WaveringGateway,
+    dispatcher: Dispatcher,
+    sweep: Sweep,
+    dynamodb: Any,
+    session_id: str,
+) -> None:
+    join(dispatcher, 1, session_id, "es")
+    store.expire_session(session_id)
+    sweep.run()
+    for receiver in ("speaker=", "listener-1="):
+        assert gateway.inbox[receiver][-1]["reason"] == "expired"
+    assert scan(dynamodb, "connections") == []
+
+
+def test_an_unknown_session_does_not_come_to_be_by_expiring_it(store: Store, dynamodb: Any) -> None:
+    assert store.expire_session("golden-eagle-427") is None
+    assert scan(dynamodb, "sessions") == []
+
+
+def test_an_ended_session_does_not_expire(store: Store, dynamodb: Any, session_id: str) -> None:
+    store.claim_end(session_id, EndReason.SPEAKER_ENDED, "speaker=")
+    before = scan(dynamodb, "sessions")
+    assert store.expire_session(session_id) is None
+    assert scan(dynamodb, "sessions") == before
+
+
+def test_a_session_that_was_made_to_expire_is_kept_for_the_sweep_and_not_kept_alive(
+    store: Store, dynamodb: Any, clock: Clock, session_id: str
+) -> None:
+    expired = store.expire_session(session_id)
+    assert expired is not None
+    assert expired.expires_at_seconds == clock.now
+    (item,) = scan(dynamodb, "sessions")
+    assert int(item["ttl"]["N"]) == clock.now + KEPT_AFTER_END_SECONDS
+    assert store.find_session(session_id) is None
+    assert store.extend_session(session_id, "speaker=", int(clock.now) + 7200) is None
+    with pytest.raises(SessionNotFound):
+        store.count_in(session_id, None, 500)
+
+
+def test_no_sessions_are_an_empty_list(store: Store, clock: Clock) -> None:
+    assert list_sessions(store, clock()) == []
+
+
+def test_a_session_is_described_in_the_protocols_words(
+    store: Store, dispatcher: Dispatcher, clock: Clock, session_id: str
+) -> None:
+    for number, language in enumerate(("fr", "es", "es")):
+        join(dispatcher, number, session_id, language)
+    clock.now += 61
+    assert list_sessions(store, clock()) == [
+        {
+            "sessionId": "golden-eagle-100",
+            "status": "active",
+            "listenerCount": 3,
+            "languages": {"es": 2, "fr": 1},
+            "createdAt": 1_800_000_000_000,
+            "expiresAt": 1_800_007_200_000,
+            "ageSeconds": 61,
+            "sourceLanguage": "en",
+            "qualityTier": "standard",
+        }
+    ]
+
+
+def test_nothing_that_is_shown_names_anybody_or_lets_him_in(
+    store: Store, dispatcher: Dispatcher, dynamodb: Any, clock: Clock, session_id: str
+) -> None:
+    join(dispatcher, 1, session_id, "es")
+    found = list_sessions(store, clock())
+    shown = json.dumps(found) + operate.table(found)
+    (session,) = scan(dynamodb, "sessions")
+    for name in ("speakerUserId", "speakerConnectionId", "inviteCode"):
+        assert session[name]["S"] not in shown
+    assert "listener-1" not in shown
+
+
+def test_paused_and_interrupted_sessions_are_shown_as_such_and_those_that_are_over_not(
+    store: Store, lifecycle: Lifecycle, dispatcher: Dispatcher, clock: Clock
+) -> None:
+    ids = {
+        word: reply(dispatcher.message(frame(f"{word}=", "user-1", **CREATE)))["sessionId"]
+        for word in ("paused", "interrupted", "ended", "expired", "lost")
+    }
+    dispatcher.message(frame("paused=", "user-1", action="pauseSession"))
+    lifecycle.leave("lost=", cleanly=False)
+    clock.now += 60
+    lifecycle.leave("interrupted=", cleanly=False)
+    lifecycle.leave("ended=", cleanly=True)
+    store.expire_session(ids["expired"])
+    shown = {each["sessionId"]: each["status"] for each in list_sessions(store, clock())}
+    assert shown == {ids["paused"]: "paused", ids["interrupted"]: "interrupted"}
+
+
+def test_any_number_of_sessions_is_listed_most_listeners_first(
+    monkeypatch: pytest.MonkeyPatch, store: Store, dispatcher: Dispatcher, clock: Clock
+) -> None:
+    monkeypatch.setattr(operate, "PAGE_SESSIONS", 3)
+    ids = [
+        reply(dispatcher.message(frame(f"speaker-{number}=", "user-1", **CREATE)))["sessionId"]
+        for number in range(11)
+    ]
+    join(dispatcher, 1, ids[4], "es")
+    join(dispatcher, 2, ids[7], "es")
+    join(dispatcher, 3, ids[7], "de")
+    found = [each["sessionId"] for each in list_sessions(store, clock())]
+    assert found == [ids[7], ids[4], *sorted({*ids} - {ids[4], ids[7]})]
+
+
+def test_the_sweeps_cursor_is_no_session(store: Store, clock: Clock) -> None:
+    from chalicelib.store import SweepCursor
+
+    store.put_sweep_cursor(SweepCursor(after_session_id="golden-eagle-427"))
+    assert list_sessions(store, clock()) == []
+
+
+def test_a_table_is_for_people() -> None:
+    found = {
+        "sessionId": "golden-eagle-427",
+        "status": "active",
+        "listenerCount": 243,
+        "languages": {"de": 12, "es": 200, "fr": 31},
+        "createdAt": 1_800_000_000_000,
+        "expiresAt": 1_800_007_200_000,
+        "ageSeconds": 4330,
+        "sourceLanguage": "en",
+        "qualityTier": "premium",
+    }
+    empty = {**found, "sessionId": "calm-fox-100", "listenerCount": 0, "languages": {}}
+    first, second, third = operate.table([found, empty]).splitlines()
+    assert first.split() == list(operate.COLUMNS)
+    assert re.split(r"  +", second) == [
+        *("golden-eagle-427", "active", "243", "es 200, fr 31, de 12"),
+        *("1 h 12 min", "2027-01-15 10:00 UTC", "en", "premium"),
+    ]
+    assert re.split(r"  +", third)[2:4] == ["0", "-"]
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (OperateError("no"), "no"),
+        (StageError("not deployed"), "not deployed"),
+        (SettingError("there are no AWS credentials"), "there are no AWS credentials"),
+        (NoCredentialsError(), "Unable to locate credentials"),
+        (ProfileNotFound(profile="ops"), "The config profile (ops) could not be found"),
+        (busy(EndpointConnectionError(endpoint_url="http://127.0.0.1:9")), "cannot be reached"),
+        (busy(refusal("ThrottlingException")), "DynamoDB is busy"),
+        (refusal("AccessDeniedException", "Scan"), "lack dynamodb:Scan"),
+        (refusal("AccessDeniedException", "TransactWriteItems"), "lack dynamodb:DeleteItem"),
+        (refusal("AccessDenied", "AssumeRole"), "lack sts:AssumeRole"),
+        (refusal("ExpiredTokenException"), "not valid, or have expired"),
+        (refusal("UnrecognizedClientException"), "not valid, or have expired"),
+        (refusal("ResourceNotFoundException"), "credentials of its account"),
+        (refusal("ValidationException"), "refused Scan: ValidationException"),
+        (
+            StackError("terraform init has failed\nx\n│ Error: No valid credential sources\n│ y"),
+            "terraform init has failed: No valid credential sources",
+        ),
+        (StackError("somebody is at work"), "somebody is at work"),
+    ],
+    ids=str,
+)
+def test_what_goes_wrong_is_said_in_a_line_that_names_nobody(error: Exception, said: str) -> None:
+    explanation = operate.explain(error)
+    assert explanation is not None
+    assert said in explanation
+    assert "\n" not in explanation
+    assert "anna" not in explanation
+
+
+def test_a_fault_of_the_programs_own_is_not_explained_away() -> None:
+    assert operate.explain(KeyError("sessionId")) is None
+
+
+class Outputs(Stack):
+    """A stack with these outputs."""
+
+    def __init__(self, stage: str, outputs: Mapping[str, Any]) -> None:
+        super().__init__(stage)
+        object.__setattr__(self, "outputs", outputs)
+
+    def read_outputs(self) -> dict[str, Any]:
+        return dict(self.outputs)  # type: ignore[attr-defined]
+
+
+def test_a_stage_that_is_not_deployed_is_told_from_its_outputs() -> None:
+    with pytest.raises(StageError, match=r"dev is not deployed.* make deploy STAGE=dev"):
+        stage_environment.on_aws(Outputs("dev", {}))
+    half = {name: OUTPUTS[name] for name in ("api_id", "alarm_topic_arn")}
+    with pytest.raises(StageError, match="no output table_names"):
+        stage_environment.on_aws(Outputs("dev", half))
+
+
+def test_a_stage_on_aws_is_where_its_outputs_say_also_with_a_domain_of_its_own() -> None:
+    assert stage_environment.on_aws(Outputs("dev", OUTPUTS)) == ON_AWS
+
+
+def deployed(root: Path, outputs: Mapping[str, Any]) -> Stack:
+    """Lay down a project with the stage dev, and the state of what was applied."""
+    stack = Stack("dev", root)
+    stack.environments.mkdir(parents=True)
+    (stack.environments / "dev.tfvars").touch()
+    if outputs:
+        types = {"table_names": ["map", "string"]}
+        state = {
+            "version": 4,
+            "terraform_version": "1.11.0",
+            "serial": 1,
+            "lineage": "of-dev",
+            "outputs": {
+                name: {"value": value, "type": types.get(name, "string")}
+                for name, value in outputs.items()
+            },
+            "resources": [],
+        }
+        stack.local_state.parent.mkdir(parents=True)
+        stack.local_state.write_text(json.dumps(state))
+    return stack
+
+
+@pytest.mark.parametrize("outputs", [{}, OUTPUTS], ids=["not deployed", "deployed"])
+def test_outputs_are_read_from_the_state(tmp_path: Path, outputs: dict[str, Any]) -> None:
+    require_terraform()
+    assert deployed(tmp_path, outputs).read_outputs() == outputs
+
+
+def test_outputs_are_not_read_while_somebody_is_at_work_on_the_stage(tmp_path: Path) -> None:
+    stack = deployed(tmp_path, {})
+    with stack.lock(), pytest.raises(StackError, match="somebody is at work on dev"):
+        stack.read_outputs()
+
+
+def test_a_reader_who_has_seen_enough_is_no_failure() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(
+        [sys.executable, "-c", LISTING_MANY],
+        stdout=writing,
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=60,
+    )
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_the_outputs_that_are_asked_for_are_there() -> None:
+    declared = re.findall(r'output "(\w+)"', Path("terraform/outputs.tf").read_text())
+    assert set(stage_environment.OUTPUTS) <= set(declared)
+
+
+def test_a_stage_without_a_file_is_refused() -> None:
+    with pytest.raises(StackError, match="there is no stage 'nowhere'"):
+        stage_environment.find("nowhere")
+
+
+def test_the_emulators_stage_is_refused_where_none_runs(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(emulate, "RUNNING", tmp_path / "emulate.json")
+    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+    with pytest.raises(StageError, match="make emulate"):
+        stage_environment.find("local")
+
+
+def test_a_local_server_that_does_not_answer_is_said() -> None:
+    with pytest.raises(StageError, match="no local server answers on port 9"):
+        stage_environment.on_local_server(9)
+
+
+def test_an_emulators_credentials_are_the_only_ones_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "environ", {"AWS_PROFILE": "prod", "AWS_SESSION_TOKEN": "x"})
+    stage_environment.enter({"AWS_ACCESS_KEY_ID": "local"})
+    assert os.environ == {"AWS_ACCESS_KEY_ID": "local"}
+
+
+def test_on_aws_the_credentials_are_the_operators(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "environ", {"AWS_PROFILE": "ops", "AWS_DEFAULT_REGION": "us-east-1"})
+    stage_environment.enter(ON_AWS)
+    assert os.environ == {**ON_AWS, "AWS_PROFILE": "ops"}
+
+
+def run(*arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, "-m", "scripts.operate", *arguments],
+        env={**os.environ, **environment},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["sessions", "--stage", "nowhere"], "there is no stage 'nowhere'"),
+        (["sessions", "--port", "9"], "no local server answers on port 9"),
+        (["end", "golden-eagle", "--port", "9"], "'golden-eagle' is no session id"),
+        (["end", "golden-eagle-427", "--port", "9"], "--confirm golden-eagle-427"),
+    ],
+)
+def test_a_failure_is_one_line_on_stderr(arguments: list[str], said: str) -> None:
+    done = run(*arguments)
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert said in done.stderr
+    assert done.stderr.startswith("operate: ")
+    assert done.stderr.count("\n") == 1
+
+
+ON_A_STAGE = """
+import json, sys
+from scripts import operate, stage_environment
+outputs = json.loads(sys.argv.pop(1))
+stage_environment.Stack.read_outputs = lambda stack: outputs
+sys.exit(operate.main())
+"""
+"""Takes a stage's outputs as they are given, without Terraform."""
+
+NO_CREDENTIALS = {
+    "AWS_CONFIG_FILE": os.devnull,
+    "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+    "AWS_EC2_METADATA_DISABLED": "true",
+}
+SOME_CREDENTIALS = {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x"}
+OUT_OF_REACH = {"AWS_ENDPOINT_URL": "http://127.0.0.1:9"}
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["sessions"], ["end", "golden-eagle-427", "--confirm", "golden-eagle-427"]],
+    ids=["sessions", "end"],
+)
+@pytest.mark.parametrize(
+    ("environment", "said"),
+    [
+        ({}, "AWS cannot be asked: Unable to locate credentials"),
+        ({"AWS_PROFILE": "ops"}, "The config profile (ops) could not be found"),
+        (SOME_CREDENTIALS, "AWS cannot be reached: Could not connect to the endpoint"),
+    ],
+    ids=["no credentials", "no such profile", "no network"],
+)
+def test_what_keeps_an_operator_from_aws_is_one_line_on_stderr(
+    arguments: list[str], environment: dict[str, str], said: str
+) -> None:
+    ours = {name: it for name, it in os.environ.items() if not name.startswith("AWS_")}
+    done = subprocess.run(
+        [sys.executable, "-c", ON_A_STAGE, json.dumps(OUTPUTS), *arguments, "--stage", "dev"],
+        env={**ours, **NO_CREDENTIALS, **OUT_OF_REACH, **environment},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("operate: ")
+    assert said in done.stderr
+    assert done.stderr.count("\n") == 1
