@@ -1,0 +1,410 @@
+"""What a session costs, and what a stage costs that nobody uses: amounts times published prices.
+
+    python -m scripts.session_cost --listeners 500 --hours 2 --heartbeat-seconds 30
+
+Requests to DynamoDB are those that tests/unit/test_costs.py counts; tests/unit/test_session_cost.py
+holds the two together. Free tiers are not taken off. What no page says, and what was not measured
+on AWS, is marked as assumed; the docs list it.
+"""
+
+import argparse
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+REGION: Final = "us-east-1"
+READ_ON: Final = "2026-11-21"
+MILLION: Final = 1_000_000
+GB: Final = 1_000_000_000
+HOURS_A_MONTH: Final = 720
+DAYS_A_MONTH: Final = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """`usd` for so many (`per`), and the page of AWS's that says so."""
+
+    usd: float
+    per: int
+    source: str
+
+    def __str__(self) -> str:
+        dollars = (
+            f"{self.usd:.2f}" if self.usd == round(self.usd, 2) else f"{self.usd:.10f}".rstrip("0")
+        )
+        return dollars if self.per == 1 else f"{dollars} a million"
+
+
+_GATEWAY: Final = "aws.amazon.com/api-gateway/pricing"
+_LAMBDA: Final = "aws.amazon.com/lambda/pricing"
+_DYNAMODB: Final = "aws.amazon.com/dynamodb/pricing/on-demand"
+_CLOUDWATCH: Final = "aws.amazon.com/cloudwatch/pricing"
+
+PRICES: Final[Mapping[str, Price]] = {
+    # Up to a billion messages a month; a message of more than 32 KB is two or more.
+    "message": Price(1.00, MILLION, _GATEWAY),
+    "connection minute": Price(0.25, MILLION, _GATEWAY),
+    "run": Price(0.20, MILLION, _LAMBDA),
+    # x86, up to 6 billion a month.
+    "GB-second": Price(0.0000166667, 1, _LAMBDA),
+    # Standard table class, since the price cut of November 2024.
+    "write unit": Price(0.625, MILLION, _DYNAMODB),
+    "read unit": Price(0.125, MILLION, _DYNAMODB),
+    # Up to 10 TB a month of a function's logs.
+    "GB of logs": Price(0.50, 1, _CLOUDWATCH),
+    # A month, charged by the hour in which the metric is written.
+    "metric": Price(0.30, 1, _CLOUDWATCH),
+    # A month, for each metric that an alarm looks at.
+    "alarm metric": Price(0.10, 1, _CLOUDWATCH),
+    "dashboard": Price(3.00, 1, _CLOUDWATCH),
+    "GB out": Price(0.09, 1, "aws.amazon.com/ec2/pricing/on-demand"),
+    # A month, in Cognito's Essentials, which a new pool has.
+    "active speaker": Price(0.015, 1, "aws.amazon.com/cognito/pricing"),
+    "alarm e-mail": Price(20.00, MILLION, "aws.amazon.com/sns/pricing"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Requests:
+    """Requests to DynamoDB, and the units that are charged for them.
+
+    Source: "DynamoDB read and write operations" and "Using Global Secondary Indexes in DynamoDB",
+    Amazon DynamoDB Developer Guide. A write of up to 1 KB is a unit, also where its condition
+    fails; each item of a transaction is two; an entry of the index is a unit more when it comes,
+    and when it goes. A consistent read of up to 4 KB is a unit, one of the index a half.
+    """
+
+    count: int
+    writes: float = 0
+    reads: float = 0
+
+    def __add__(self, other: "Requests") -> "Requests":
+        return Requests(
+            self.count + other.count, self.writes + other.writes, self.reads + other.reads
+        )
+
+    def __mul__(self, times: int) -> "Requests":
+        return Requests(self.count * times, self.writes * times, self.reads * times)
+
+
+OPERATIONS: Final[Mapping[str, Requests]] = {
+    # Connections of the address, sessions of the user, session, place.
+    "createSession by URL": Requests(4, writes=4),
+    # Connections of the address, count, place and its entry in the index, joins; session.
+    "joinSession with inviteCode by URL": Requests(5, writes=5, reads=1),
+    "outcome of joinSession by URL": Requests(2, reads=2),
+    "outcome of another command by URL": Requests(1, reads=1),
+    # Connections of the address, place, session, the old place and its new entry in the index.
+    "speaker's refresh by URL": Requests(4, writes=5),
+    # Connections of the address; the old place; two items in a transaction, three in the index;
+    # session.
+    "listener's refresh by URL": Requests(4, writes=9, reads=1),
+    "listener's heartbeat": Requests(2, writes=1, reads=1),
+    "speaker's heartbeat": Requests(3, writes=2, reads=1),
+    "close of a bare connection": Requests(1, writes=1),
+    "close of a superseded connection": Requests(1, writes=1),
+    "sweep of nothing": Requests(2, reads=2),
+}
+"""By the names that tests/unit/test_costs.py counts them under."""
+
+REMINDER: Final = Requests(1, reads=1)
+INDEX_ENTRY_BYTES: Final = 80
+"""A connection id, a session id, a language, and the attributes' names."""
+
+TRANSACTION_ITEMS: Final = 100
+DELETED: Final = 3
+"""Units for a listener's record that a transaction deletes: two, and one in the index."""
+
+
+def query(entries: int) -> Requests:
+    """Read entries of the index; one that finds nothing costs as much as one of 4 KB."""
+    return Requests(1, reads=0.5 * max(1, math.ceil(entries * INDEX_ENTRY_BYTES / 4096)))
+
+
+def notice(listeners: int) -> Requests:
+    """Pause or resume a session, and list whom to tell."""
+    return Requests(2, writes=1, reads=1) + query(listeners)
+
+
+def end(listeners: int, replaced: int) -> Requests:
+    """End a session that so many listen to, and so many connections had a place in before."""
+    transactions = sum(math.ceil(n / TRANSACTION_ITEMS) for n in (listeners, replaced))
+    deletions = Requests(transactions, writes=DELETED * (listeners + replaced))
+    lists = query(listeners + replaced) + query(0)
+    return Requests(3, writes=2, reads=1) + lists + deletions
+
+
+def look(listeners: int) -> Requests:
+    """What a sweep asks about one session that goes on: speaker and listeners."""
+    return Requests(1, reads=1) + query(listeners)
+
+
+EVENT_BYTES: Final = 300
+METRIC_BYTES: Final = 255
+FAN_OUT_BYTES: Final = 1015
+"""Of a fan-out's own line and metrics."""
+
+SWEEP_BYTES: Final = 860
+"""Of a sweep's own lines and metrics."""
+
+PLATFORM_BYTES: Final = 267
+"""Of Lambda's START, END and REPORT.
+
+Source: "Working with Lambda function logs", AWS Lambda Developer Guide.
+"""
+
+LINE_BYTES: Final = 26
+"""With each line. Source: PutLogEvents, Amazon CloudWatch Logs API Reference. That it is charged,
+too, is assumed.
+"""
+
+RUN_BYTES: Final = EVENT_BYTES + PLATFORM_BYTES + 4 * LINE_BYTES
+MEASURED_BYTES: Final = METRIC_BYTES + LINE_BYTES
+
+MESSAGE_BYTES: Final = 200
+"""Of a message to a client, with its frame: assumed, most have some 150."""
+
+FOLLOW_MS: Final = 50
+"""How long the function waits that sends what is to follow: see dispatch.FOLLOW_MS."""
+
+SESSION_METRICS: Final = (
+    "SessionCreationLatency",
+    "ListenerJoinLatency",
+    "HeartbeatLatency",
+    "DisconnectLatency",
+    "FanoutRecipients",
+    "FanoutGone",
+    "FanoutFailed",
+    "FanoutDuration",
+    "RefreshesCompleted",
+    "SessionsEnded",
+    "SessionsEnded",  # by reason, too
+)
+IDLE_METRICS: Final = ("ActiveSessions", "TotalListeners", "SweepRepairs")
+"""Those that a sweep writes, each minute."""
+
+ALARM_METRICS: Final = 78
+"""Of terraform/modules/alarms: 28 alarms look at one, one at two, three at seven, three at nine."""
+
+SWEEP_MEMORY_MB: Final = 512
+
+HANDLER_MS: Final = 20
+"""Assumed: two to four requests to DynamoDB, and a seventh of a processor (256 MB)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """A session in which everybody comes at the start, refreshes in time, and stays to the end.
+
+    Whoever joins, creates or refreshes does it by URL, with the invite code. `handler_ms` is how
+    long a function runs for one event; `listener_ms` what each listener adds to a fan-out, and to a
+    sweep's look at the session; `cold_starts` are of all functions together.
+    """
+
+    listeners: int = 500
+    hours: float = 2
+    heartbeat_seconds: int = 30
+    notices: int = 10
+    refresh_minutes: int = 100
+    memory_mb: int = 256
+    handler_ms: float = HANDLER_MS
+    listener_ms: float = 2
+    cold_starts: int = 300
+    cold_start_ms: float = 500
+
+    @property
+    def clients(self) -> int:
+        return self.listeners + 1
+
+    @property
+    def minutes(self) -> int:
+        return math.ceil(self.hours * 60)
+
+    @property
+    def heartbeats(self) -> int:
+        """Of each client."""
+        return int(self.hours * 3600 / self.heartbeat_seconds)
+
+    @property
+    def refreshes(self) -> int:
+        """Of each client."""
+        return math.ceil(self.minutes / self.refresh_minutes) - 1
+
+    @property
+    def connections(self) -> int:
+        return self.clients * (1 + self.refreshes)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    what: str
+    amount: float
+    price: str
+
+    @property
+    def usd(self) -> float:
+        price = PRICES[self.price]
+        return self.amount * price.usd / price.per
+
+
+def count_messages(it: Scenario) -> dict[str, int]:
+    """Count messages both ways, by what they are. Handshakes and closes are none: assumed."""
+    return {
+        "outcomes": it.connections,
+        "heartbeats and their answers": 2 * it.clients * it.heartbeats,
+        "reminders to refresh": it.clients * it.refreshes,
+        "pauses and resumptions": it.notices * (it.listeners + 2),
+        "the end": it.listeners + 2,
+    }
+
+
+def count_to_clients(it: Scenario) -> int:
+    """Count the messages to clients: all but heartbeats and the speaker's other commands."""
+    from_clients = it.clients * it.heartbeats + it.notices + 1
+    return sum(count_messages(it).values()) - from_clients
+
+
+def count_runs(it: Scenario) -> dict[str, int]:
+    """Count what functions run for, by function; the sweep runs anyway."""
+    return {
+        "authorizer": it.connections,
+        "connect": it.connections,
+        "message": it.clients * it.heartbeats + it.notices + 1,
+        "disconnect": it.connections,
+        "outcome": it.connections + it.clients * it.refreshes,
+    }
+
+
+def count_requests(it: Scenario) -> Requests:
+    old_connections = it.clients * it.refreshes
+    counted = [
+        OPERATIONS["createSession by URL"],
+        OPERATIONS["joinSession with inviteCode by URL"] * it.listeners,
+        OPERATIONS["outcome of joinSession by URL"] * it.listeners,
+        OPERATIONS["outcome of another command by URL"] * (1 + old_connections),
+        REMINDER * old_connections,
+        OPERATIONS["speaker's refresh by URL"] * it.refreshes,
+        OPERATIONS["listener's refresh by URL"] * (it.listeners * it.refreshes),
+        OPERATIONS["listener's heartbeat"] * (it.listeners * it.heartbeats),
+        OPERATIONS["speaker's heartbeat"] * it.heartbeats,
+        notice(it.listeners) * it.notices,
+        end(it.listeners, old_connections),
+        OPERATIONS["close of a superseded connection"] * old_connections,
+        OPERATIONS["close of a bare connection"] * it.clients,
+        look(it.listeners) * it.minutes,
+    ]
+    return sum(counted, Requests(0))
+
+
+def count_gb_seconds(it: Scenario) -> float:
+    runs = count_runs(it)
+    fan_outs = it.notices + 1
+    milliseconds = (
+        sum(runs.values()) * it.handler_ms
+        + runs["outcome"] * FOLLOW_MS
+        + fan_outs * it.listeners * it.listener_ms
+        + it.cold_starts * it.cold_start_ms
+    )
+    sweep_milliseconds = it.minutes * it.listeners * it.listener_ms
+    return (milliseconds * it.memory_mb + sweep_milliseconds * SWEEP_MEMORY_MB) / 1024 / 1000
+
+
+def count_log_bytes(it: Scenario) -> int:
+    """Count what the functions write at LOG_LEVEL INFO, of clients who do nothing wrong."""
+    runs = count_runs(it)
+    measured = runs["disconnect"] + it.clients * it.heartbeats + it.connections
+    fan_outs = (it.notices + 1) * (FAN_OUT_BYTES + 2 * LINE_BYTES)
+    return sum(runs.values()) * RUN_BYTES + measured * MEASURED_BYTES + fan_outs
+
+
+def of_session(it: Scenario) -> list[Line]:
+    requests = count_requests(it)
+    metric_months = len(SESSION_METRICS) * (math.ceil(it.hours) + 1) / HOURS_A_MONTH
+    return [
+        Line("API Gateway: messages", sum(count_messages(it).values()), "message"),
+        Line("API Gateway: connection minutes", it.clients * it.minutes, "connection minute"),
+        Line("Lambda: runs", sum(count_runs(it).values()), "run"),
+        Line("Lambda: GB-seconds", count_gb_seconds(it), "GB-second"),
+        Line("DynamoDB: write units", requests.writes, "write unit"),
+        Line("DynamoDB: read units", requests.reads, "read unit"),
+        Line("CloudWatch: GB of logs", count_log_bytes(it) / GB, "GB of logs"),
+        Line("CloudWatch: metrics, in months", metric_months, "metric"),
+        Line("data out, in GB", count_to_clients(it) * MESSAGE_BYTES / GB, "GB out"),
+    ]
+
+
+def of_month(handler_ms: float = HANDLER_MS) -> list[Line]:
+    """Say what a stage costs in a month in which nobody does anything with it."""
+    sweeps = DAYS_A_MONTH * 24 * 60
+    gb_seconds = sweeps * handler_ms * SWEEP_MEMORY_MB / 1024 / 1000
+    log_bytes = sweeps * (RUN_BYTES + SWEEP_BYTES + 3 * LINE_BYTES)
+    return [
+        Line("CloudWatch: metrics that each sweep writes", len(IDLE_METRICS), "metric"),
+        Line("CloudWatch: metrics that alarms look at", ALARM_METRICS, "alarm metric"),
+        Line("CloudWatch: dashboard", 1, "dashboard"),
+        Line("sweep: runs", sweeps, "run"),
+        Line("sweep: GB-seconds", gb_seconds, "GB-second"),
+        Line("sweep: read units", sweeps * OPERATIONS["sweep of nothing"].reads, "read unit"),
+        Line("sweep: GB of logs", log_bytes / GB, "GB of logs"),
+        Line("Cognito: a speaker who signs in", 1, "active speaker"),
+        Line("SNS: alarm e-mails, assumed", 100, "alarm e-mail"),
+    ]
+
+
+def total_usd(lines: Iterable[Line]) -> float:
+    return sum(line.usd for line in lines)
+
+
+def as_table(lines: Sequence[Line]) -> str:
+    """Write the lines as the docs show them."""
+    rows = ["| what | how many | price in $ | $ |", "| --- | ---: | ---: | ---: |"]
+    for line in lines:
+        amount = f"{line.amount:,.0f}" if line.amount >= 1000 else f"{line.amount:,.4g}"
+        rows.append(f"| {line.what} | {amount} | {PRICES[line.price]} | {line.usd:.4f} |")
+    return "\n".join([*rows, f"| total | | | {total_usd(lines):.2f} |"])
+
+
+def as_report(it: Scenario) -> str:
+    per_month = as_table(of_month(it.handler_ms))
+    return (
+        f"{it.listeners:,} listeners for {it.hours:g} hours, a heartbeat every"
+        f" {it.heartbeat_seconds} s, {it.notices} notices:\n\n{as_table(of_session(it))}\n\n"
+        f"A stage that nobody uses, for {DAYS_A_MONTH} days:\n\n{per_month}"
+    )
+
+
+def _number(text: str) -> float:
+    value = float(text)
+    if not 0 < value < math.inf:
+        raise argparse.ArgumentTypeError("must be greater than 0")
+    return value
+
+
+def _whole(text: str) -> int:
+    return int(_number(str(int(text))))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        prog="python -m scripts.session_cost",
+        description=f"Say what a session costs, by the prices of {REGION} on {READ_ON}.",
+    )
+    usual = Scenario()
+    parser.add_argument("--listeners", type=_whole, default=usual.listeners)
+    parser.add_argument("--hours", type=_number, default=usual.hours)
+    parser.add_argument("--heartbeat-seconds", type=_whole, default=usual.heartbeat_seconds)
+    parser.add_argument("--notices", type=_whole, default=usual.notices, help="pauses, resumptions")
+    parser.add_argument("--refresh-minutes", type=_whole, default=usual.refresh_minutes)
+    parser.add_argument("--memory-mb", type=_whole, default=usual.memory_mb)
+    parser.add_argument("--handler-ms", type=_number, default=usual.handler_ms, help="assumed")
+    parser.add_argument("--listener-ms", type=_number, default=usual.listener_ms, help="assumed")
+    parser.add_argument("--cold-starts", type=_whole, default=usual.cold_starts, help="assumed")
+    parser.add_argument(
+        "--cold-start-ms", type=_number, default=usual.cold_start_ms, help="assumed"
+    )
+    print(as_report(Scenario(**vars(parser.parse_args()))))
+
+
+if __name__ == "__main__":
+    main()

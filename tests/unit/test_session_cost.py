@@ -1,0 +1,303 @@
+"""What a session costs: the arithmetic, and that it counts what is counted and written."""
+
+import json
+import math
+import re
+import shlex
+import sys
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+
+from chalicelib import metrics, telemetry
+from chalicelib.dispatch import FOLLOW_MS
+from chalicelib.models import Connection, QualityTier, Role, Session
+from chalicelib.store import GONE, TRANSACTION_ITEMS, _connection_item, _session_item
+from scripts import session_cost
+from scripts.session_cost import OPERATIONS, Requests, Scenario
+from tests.unit import test_costs
+
+house = test_costs.house
+
+DOCS = "\n".join(path.read_text() for path in sorted(Path("docs").glob("operations*.md")))
+
+SMALL = Scenario(
+    listeners=2,
+    hours=1,
+    heartbeat_seconds=600,
+    notices=1,
+    memory_mb=1024,
+    handler_ms=100,
+    listener_ms=10,
+    cold_starts=2,
+    cold_start_ms=1000,
+)
+
+
+class Units:
+    """Adds up what a client's requests are charged for, by what they do to the index."""
+
+    def __init__(self, client: Any) -> None:
+        self.count, self.writes, self.reads = 0, 0.0, 0.0
+        self._client = client
+        self._looking = boto3.client("dynamodb", region_name="us-east-1")
+        self._before: dict[str, tuple[str, str]] = {}
+
+    @property
+    def counted(self) -> Requests:
+        return Requests(self.count, self.writes, self.reads)
+
+    def begin(self) -> None:
+        self._client.meta.events.register("provide-client-params.dynamodb", self._begin)
+        self._client.meta.events.register("after-call.dynamodb", self._end)
+
+    def _begin(self, params: dict[str, Any], model: Any, **_: Any) -> None:
+        self._before = self._entries()
+        self.count += 1
+        match model.name:
+            case "GetItem":
+                assert params["ConsistentRead"]
+                self.reads += 1
+            case "Scan":
+                self.reads += 1
+            case "PutItem" | "UpdateItem" | "DeleteItem":
+                self.writes += 1
+            case "TransactWriteItems":
+                self.writes += 2 * len(params["TransactItems"])
+
+    def _end(self, parsed: dict[str, Any], model: Any, **_: Any) -> None:
+        if model.name == "Query":
+            read_bytes = session_cost.INDEX_ENTRY_BYTES * parsed["Count"]
+            self.reads += 0.5 * max(1, math.ceil(read_bytes / 4096))
+        before, after = self._before.items(), self._entries().items()
+        self.writes += len(before - after) + len(after - before)
+
+    def _entries(self) -> dict[str, tuple[str, str]]:
+        items = self._looking.scan(TableName="connections")["Items"]
+        return {
+            item["connectionId"]["S"]: (item["sessionId"]["S"], item["targetLanguage"]["S"])
+            for item in items
+            if "targetLanguage" in item
+        }
+
+
+@pytest.fixture
+def units(house: test_costs.House, dynamodb: Any) -> Units:
+    return Units(dynamodb)
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_an_operation_has_the_requests_that_are_counted(operation: str) -> None:
+    assert OPERATIONS[operation].count == test_costs.COSTS[operation].requests
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_an_operation_has_the_units_that_its_requests_take(
+    house: test_costs.House, units: Units, operation: str
+) -> None:
+    prepare, do = test_costs.OPERATIONS[operation]
+    prepare(house)
+    units.begin()
+    do(house)
+    assert units.counted == OPERATIONS[operation]
+
+
+@pytest.mark.parametrize("listeners", [1, 150])
+def test_an_end_grows_with_those_who_are_there(
+    house: test_costs.House, units: Units, listeners: int
+) -> None:
+    house.fill_and_wait(listeners - 1)
+    units.begin()
+    house.speak("endSession")
+    assert units.counted == session_cost.end(listeners, replaced=0)
+
+
+def test_an_end_grows_with_the_connections_that_were_replaced(
+    house: test_costs.House, units: Units
+) -> None:
+    house.frame("new=", **house.as_listener, connectionId="b=")
+    house.frame("new-speaker=", "user-1", **house.as_speaker)
+    units.begin()
+    house.frame("new-speaker=", "user-1", action="endSession")
+    assert units.counted == session_cost.end(1, replaced=2)
+
+
+@pytest.mark.parametrize("operation", ["pauseSession", "resumeSession"])
+def test_a_notice_has_the_requests_of_a_pause_or_its_end(
+    house: test_costs.House, units: Units, operation: str
+) -> None:
+    prepare, do = test_costs.OPERATIONS[operation]
+    house.fill_and_wait(99)
+    prepare(house)
+    units.begin()
+    do(house)
+    assert units.counted == session_cost.notice(100)
+
+
+def test_a_sweep_looks_at_a_session_that_goes_on(house: test_costs.House, units: Units) -> None:
+    house.fill_and_wait(99)
+    units.begin()
+    house.run_sweep()
+    nothing = OPERATIONS["sweep of nothing"]
+    assert units.counted == nothing + session_cost.look(100)
+
+
+def test_a_reminder_takes_a_look_at_its_connection(house: test_costs.House, units: Units) -> None:
+    units.begin()
+    house.sessions.deliver_reminders("b=", ["{}"], FOLLOW_MS)
+    assert units.counted == session_cost.REMINDER
+    assert session_cost.FOLLOW_MS == FOLLOW_MS
+
+
+def test_what_is_stored_is_no_larger_than_what_is_charged() -> None:
+    session = Session(
+        session_id="comfortable-hippopotamus-999",
+        speaker_user_id="a" * 36,
+        speaker_connection_id="L0SM9cOFvHcCIhw=",
+        source_language="en",
+        quality_tier=QualityTier.STANDARD,
+        invite_code="a" * 16,
+        created_at_ms=1_800_000_000_000,
+        expires_at_seconds=1_800_007_200,
+    )
+    connection = Connection(
+        connection_id="L0SM9cOFvHcCIhw=",
+        session_id="golden-eagle-427",
+        role=Role.LISTENER,
+        taken_at_ms=1_800_000_000_000,
+        target_language="fr-CA",
+        correlation="L0SM9cOFvHcCIhw=",
+    )
+    item = _connection_item(connection)
+    keys = {name: item[name] for name in ("connectionId", "sessionId", "targetLanguage")}
+    assert _size(_session_item(session)) < 512
+    assert _size({**item, "targetLanguage": {"S": GONE}, "supersededBy": {"S": "a" * 16}}) < 512
+    assert 0.85 * session_cost.INDEX_ENTRY_BYTES < _size(keys) <= session_cost.INDEX_ENTRY_BYTES
+    assert session_cost.TRANSACTION_ITEMS == TRANSACTION_ITEMS
+
+
+def _size(item: dict[str, Any]) -> int:
+    """Source: "DynamoDB item sizes and formats", Amazon DynamoDB Developer Guide."""
+    values = (text for value in item.values() for text in value.values())
+    return sum(map(len, item)) + sum(
+        sum(map(len, text)) if isinstance(text, list) else len(text) for text in values
+    )
+
+
+def test_lines_are_as_long_as_is_said(
+    house: test_costs.House, capsys: pytest.CaptureFixture[str]
+) -> None:
+    telemetry.configure("INFO", "prod", b"key")
+    with telemetry.handled("outcome", connection_id="none=", is_clients=False):
+        pass  # The first of a process says that it was a cold start.
+    capsys.readouterr()
+
+    house.frame("b=", action="heartbeat")
+    event, metric = capsys.readouterr().out.splitlines()
+    house.speak("pauseSession")
+    fan_out_metrics, fan_out, _ = capsys.readouterr().out.splitlines()
+    house.run_sweep()
+    *sweep, _ = capsys.readouterr().out.splitlines()
+
+    # API Gateway's request ids, which the tests' events lack, take 33 characters with their name.
+    request_id = len(', "requestId": "I2TFKKOwRdhSZ0s="')
+    assert len(event) + request_id == pytest.approx(session_cost.EVENT_BYTES, rel=0.1)
+    assert len(metric) == pytest.approx(session_cost.METRIC_BYTES, rel=0.1)
+    measured = len(fan_out) + request_id + len(fan_out_metrics)
+    assert measured == pytest.approx(session_cost.FAN_OUT_BYTES, rel=0.1)
+    # Lambda's are longer.
+    measured = sum(map(len, sweep)) + request_id + 20
+    assert (measured, len(sweep)) == (pytest.approx(session_cost.SWEEP_BYTES, rel=0.1), 3)
+
+
+def test_a_sweep_of_nothing_writes_the_metrics_of_an_idle_stage(
+    house: test_costs.House, capsys: pytest.CaptureFixture[str]
+) -> None:
+    telemetry.configure("WARNING", "prod", b"key")
+    house.store.delete_session(house.session_id)
+    capsys.readouterr()
+    house.run_sweep()
+    written = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    names = {name for line in written for name in line if name in metrics.METRICS}
+    assert names == set(session_cost.IDLE_METRICS)
+
+
+def test_an_alarm_is_charged_for_each_metric_that_it_looks_at() -> None:
+    looked_at = {"fan-out-failures": 2, "table-system-errors": 7, "table-throttles": 9}
+    alarms = re.findall(r"^\| `([a-z_-]+)` \| `(?:AWS|Broadcast)", DOCS, re.MULTILINE)
+    kinds = [re.sub(r"^table-[a-z_]+-", "table-", alarm) for alarm in alarms]
+    assert set(looked_at) <= set(kinds)
+    assert sum(looked_at.get(kind, 1) for kind in kinds) == session_cost.ALARM_METRICS
+
+
+def test_a_sessions_metrics_are_there() -> None:
+    once = [name for name in session_cost.SESSION_METRICS if metrics.METRICS[name].by is None]
+    split = set(session_cost.SESSION_METRICS) - set(once)
+    assert len(once) == len(set(once))
+    assert len(session_cost.SESSION_METRICS) == len(once) + 2 * len(split)
+
+
+def test_a_small_session_by_hand() -> None:
+    # Two listeners and a speaker for an hour, six heartbeats each, one pause; nobody refreshes.
+    lines = {line.what: line for line in session_cost.of_session(SMALL)}
+
+    def amount(what: str) -> float:
+        return lines[what].amount
+
+    # Three outcomes; 18 heartbeats and 18 answers; a pause: command, answer, two posts; an end.
+    assert amount("API Gateway: messages") == 3 + 36 + 4 + 4
+    assert amount("API Gateway: connection minutes") == 3 * 60
+    # Authorizer, connect, disconnect and outcome three times; 18 heartbeats, pause and end.
+    assert amount("Lambda: runs") == 12 + 20
+    # 32 runs of 100 ms, 3 waits of 50, two fan-outs of 20, two starts of 1 s, at 1 GB; 60 looks
+    # of the sweep of 20 ms, at half of that.
+    seconds = 3.2 + 0.15 + 0.04 + 2 + 1.2 / 2
+    assert amount("Lambda: GB-seconds") == pytest.approx(seconds)
+    # Created 4; joined 5 each; heartbeats 1 each of 12 and 2 of 6; paused 1; ended 2, and 3 for
+    # each listener; closes 3.
+    assert amount("DynamoDB: write units") == 4 + 10 + 12 + 12 + 1 + 2 + 6 + 3
+    # Outcomes 1, and 3 with the join for each listener; heartbeats 18; paused 1.5; ended 2; the
+    # sweep's looks 1.5 each.
+    assert amount("DynamoDB: read units") == 1 + 6 + 18 + 1.5 + 2 + 60 * 1.5
+    log_bytes = 32 * (300 + 267 + 4 * 26) + 24 * (255 + 26) + 2 * (1015 + 2 * 26)
+    assert amount("CloudWatch: GB of logs") == pytest.approx(log_bytes / 1e9)
+    assert amount("CloudWatch: metrics, in months") == pytest.approx(11 * 2 / 720)
+    # Outcomes, answers and posts.
+    assert amount("data out, in GB") == pytest.approx((3 + 18 + 3 + 3) * 200 / 1e9)
+
+    assert lines["API Gateway: messages"].usd == pytest.approx(47e-6)
+    assert lines["DynamoDB: write units"].usd == pytest.approx(50 * 0.625e-6)
+    assert lines["CloudWatch: metrics, in months"].usd == pytest.approx(0.3 * 22 / 720)
+
+
+def test_who_stays_longer_than_a_connection_may_refreshes() -> None:
+    refreshes = [Scenario(hours=minutes / 60).refreshes for minutes in (30, 100, 101, 120, 201)]
+    assert refreshes == [0, 0, 1, 1, 2]
+
+
+def test_the_docs_show_what_the_script_prints(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["session_cost"])
+    session_cost.main()
+    assert capsys.readouterr().out.strip() in DOCS
+
+
+def test_the_docs_show_what_another_session_costs(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shown = re.findall(r"^\| `(--[^`]*)` \| ([\d.]+) \|$", DOCS, re.MULTILINE)
+    assert shown
+    for arguments, total in shown:
+        monkeypatch.setattr(sys, "argv", ["session_cost", *shlex.split(arguments)])
+        session_cost.main()
+        totals = re.findall(r"^\| total \| \| \| (.*) \|$", capsys.readouterr().out, re.MULTILINE)
+        assert (arguments, totals[0]) == (arguments, total)
+
+
+def test_the_docs_name_the_page_of_each_price() -> None:
+    missing = {price.source for price in session_cost.PRICES.values() if price.source not in DOCS}
+    assert not missing
+    assert session_cost.READ_ON in DOCS
