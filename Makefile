@@ -50,7 +50,7 @@ $(INSTALLED): requirements.txt requirements-dev.txt
 	@touch $@
 
 local: $(INSTALLED) ## Serve the application on ws://127.0.0.1:PORT/local [PORT=8000] [OPTIONS=--help]
-	@$(SAFE) $(BIN)/python -m devserver --port $(PORT) $(OPTIONS)
+	@$(SAFE) $(BIN)/python -m devserver --port $(PORT) --panel scripts.live_panel:tables $(OPTIONS)
 
 emulate: $(INSTALLED) ## Serve the stack that Terraform applies to an emulator of AWS
 	@$(SAFE) $(BIN)/python -m scripts.emulate

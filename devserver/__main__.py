@@ -6,21 +6,29 @@ import os
 import signal
 import socket
 import sys
-from contextlib import ExitStack
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, ExitStack, nullcontext
+from functools import partial
 from pathlib import Path
 
 from devserver import clock, dynamodb_faults, server
 from devserver.application import Application, ApplicationError, Project
+from devserver.collector import Collector
 from devserver.events import DEFAULT_REGION
 from devserver.faults import Faults, InvalidFault, check_targets, parse_fault
-from devserver.gateway import Timeouts
+from devserver.gateway import Gateway, Timeouts
+from devserver.panel import Panel
 from devserver.reload import Watcher
+from devserver.standard_output import without_metrics
+from devserver.terminal import Terminal, can_be_drawn_on, shared_terminal
 
 SWITCH_INTERVAL_SECONDS = 0.0005
 """How long a handler that computes may keep the interpreter from the event loop, which needs it
 several times per message. With Python's own 5 ms, four such handlers made a message of somebody
 else's take 58 ms; with this, 9 ms.
 """
+
+_Draw = Callable[[Gateway], AbstractContextManager[None]]
 
 
 def main() -> int:
@@ -51,10 +59,40 @@ def _serve(options: argparse.Namespace) -> int:
         os.environ.setdefault("AWS_REGION", os.environ.get("AWS_DEFAULT_REGION", DEFAULT_REGION))
         watcher = None if options.no_reload else Watcher(project)
         stack.enter_context(clock.running_at(options.clock_rate))
+        terminal = _share_terminal(stack, options)
+        collector = Collector()
+        stack.enter_context(without_metrics(collector.take_line))
         application = project.load()
         _put_faults(faults, application, aws)
-        asyncio.run(_run(_server_options(options, faults), application, watcher, listener, aws))
+        serve = partial(
+            server.serve,
+            application,
+            listener,
+            _server_options(options, faults),
+            aws,
+            collector=collector,
+        )
+        asyncio.run(_run(serve, watcher, _drawer(options.panel, terminal, aws)))
     return 0
+
+
+def _share_terminal(stack: ExitStack, options: argparse.Namespace) -> Terminal | None:
+    """Make room for the view; None if none is drawn, and then nothing is different."""
+    if options.quiet or options.no_live or not can_be_drawn_on(sys.stdout, os.environ):
+        return None
+    return stack.enter_context(shared_terminal())
+
+
+def _drawer(panel: str | None, terminal: Terminal | None, aws: dict[str, str]) -> _Draw:
+    """Return what draws the view of a gateway.
+
+    Imported only here: whoever has no view need not wait for rich.
+    """
+    if terminal is None:
+        return lambda _gateway: nullcontext()
+    from devserver.live_view import drawn_of
+
+    return partial(drawn_of, terminal, None if panel is None else Panel(panel, aws))
 
 
 def _put_faults(faults: Faults, application: Application, aws: dict[str, str]) -> None:
@@ -77,13 +115,14 @@ def _server_options(options: argparse.Namespace, faults: Faults) -> server.Optio
 
 
 async def _run(
-    served: server.Options,
-    application: Application,
+    serve: Callable[..., AbstractAsyncContextManager[Gateway]],
     watcher: Watcher | None,
-    listener: socket.socket,
-    aws: dict[str, str],
+    draw: _Draw,
 ) -> None:
-    """Serve until a signal comes; a second one cuts the wait for running handlers short."""
+    """Serve until a signal comes; a second one cuts the wait for running handlers short.
+
+    The view ends with the first: what happens while the server stops stays to be read.
+    """
     is_interrupted, is_hurried = asyncio.Event(), asyncio.Event()
 
     def interrupt() -> None:
@@ -91,11 +130,12 @@ async def _run(
 
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, interrupt)
-    async with server.serve(application, listener, served, aws, is_hurried) as gateway:
+    async with serve(is_hurried=is_hurried) as gateway:
         with ExitStack() as stack:
             if watcher is not None:
                 stack.callback(watcher.start(gateway))
             print(f"ready: {gateway.endpoint}", flush=True)
+            stack.enter_context(draw(gateway))
             await is_interrupted.wait()
 
 
@@ -157,7 +197,14 @@ def _parse_arguments() -> argparse.Namespace:
     )
     parser.add_argument("--no-reload", action="store_true", help="ignore changes of the sources")
     parser.add_argument("--no-aws", action="store_true", help="start no embedded AWS")
-    parser.add_argument("--quiet", action="store_true", help="log no events")
+    parser.add_argument("--quiet", action="store_true", help="log no events, draw no view")
+    parser.add_argument("--no-live", action="store_true", help="draw no view in the terminal")
+    parser.add_argument(
+        "--panel",
+        type=_panel,
+        metavar="MODULE:FUNCTION",
+        help="what returns tables of the project's own for the view",
+    )
     return parser.parse_args()
 
 
@@ -166,6 +213,13 @@ def _clock_rate(text: str) -> float:
         return clock.parse_rate(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _panel(text: str) -> str:
+    module, _, function = text.partition(":")
+    if not function.isidentifier() or not all(map(str.isidentifier, module.split("."))):
+        raise argparse.ArgumentTypeError("a panel is MODULE:FUNCTION")
+    return text
 
 
 def _interrupt(*_args: object) -> None:

@@ -9,6 +9,7 @@ from itertools import count
 from typing import TYPE_CHECKING
 
 from devserver.application import Application
+from devserver.collector import Collector
 from devserver.events import Api, Event
 from devserver.faults import Dice
 from devserver.functions import Function
@@ -51,6 +52,7 @@ class Gateway:
         workers: Workers,
         log: Log,
         dice: Dice,
+        collector: Collector,
         clock_rate: float = 1,
     ) -> None:
         self.api = api
@@ -60,6 +62,7 @@ class Gateway:
         self.log = log
         self.dice = dice
         self.clock_rate = clock_rate
+        self.collector = collector
         self.loop = asyncio.get_running_loop()
         self.on_application_replaced: Callable[[], None] = _do_nothing
         self.environment: dict[str, str] = {}

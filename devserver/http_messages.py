@@ -37,6 +37,7 @@ class Response:
     status: int
     body: bytes = b""
     headers: dict[str, str] = field(default_factory=dict)
+    content_type: str = "application/json"
 
 
 Reply = Callable[[Response], None]
@@ -52,15 +53,17 @@ def error_response(status: int, error_type: str, message: str) -> Response:
     return json_response(status, {"message": message}, {"x-amzn-ErrorType": error_type})
 
 
-def encode_response(response: Response, *, is_kept_alive: bool) -> bytes:
-    """Encode a response of HTTP/1.1; only one with a body or an error has a type."""
+def encode_response(
+    response: Response, *, is_kept_alive: bool, answers_head: bool = False
+) -> bytes:
+    """Encode a response of HTTP/1.1; only 204 has no type and length, and to HEAD goes no body."""
     headers = "".join([f"{name}: {value}\r\n" for name, value in response.headers.items()])
     if response.status != HTTPStatus.NO_CONTENT:
-        headers += f"Content-Type: application/json\r\nContent-Length: {len(response.body)}\r\n"
+        length = len(response.body)
+        headers += f"Content-Type: {response.content_type}\r\nContent-Length: {length}\r\n"
     start = _start_line(response.status, is_kept_alive)
-    return (
-        f"{start}x-amzn-RequestId: {make_id()}\r\n{headers}\r\n".encode("latin-1") + response.body
-    )
+    head = f"{start}x-amzn-RequestId: {make_id()}\r\n{headers}\r\n".encode("latin-1")
+    return head if answers_head else head + response.body
 
 
 @cache

@@ -129,7 +129,11 @@ class HttpWire(ReadingProtocol):
         if self._transport.is_closing():
             return
         is_last = not request.is_kept_alive or (self._is_ended and not self._parser.requests)
-        self._transport.write(encode_response(response, is_kept_alive=not is_last))
+        self._transport.write(
+            encode_response(
+                response, is_kept_alive=not is_last, answers_head=request.method == "HEAD"
+            )
+        )
         if is_last:
             self._parser.requests.clear()
             self._transport.close()

@@ -5,26 +5,40 @@ bodies never stand in one; a handler's traceback says what the handler's excepti
 """
 
 import asyncio
+import re
 import sys
 import time
 import traceback
 from typing import TextIO
 
+from devserver.collector import Collector
+from devserver.emf import Metric
+
 FLUSH_INTERVAL_SECONDS = 0.05
 """Lines are written together, for a write per event costs more than the event's handling."""
 
+EVENTS = Metric("devserver", "Events", "Count")
+
+_CLOSE_CODE = re.compile(r"\d+ ")
+"""Ahead of the outcome of a $disconnect, where a client chooses it."""
+
 
 class Log:
-    """Collects lines on the event loop and writes them a few at a time."""
+    """Collects lines on the event loop and writes them a few at a time; counts them, too."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, *, is_quiet: bool = False) -> None:
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, collector: Collector, *, is_quiet: bool = False
+    ) -> None:
         self._loop = loop
         self._is_quiet = is_quiet
+        self._collector = collector
         self._lines: list[str] = []
         self._out: TextIO = sys.stdout
 
     def event(self, ordinal: int | None, route: str, outcome: str | int, started: float) -> None:
         """Log one event; `started` is the loop's time at its begin, `ordinal` None if unknown."""
+        labels = (("Route", route), ("Outcome", _CLOSE_CODE.sub("", str(outcome))))
+        self._collector.count(EVENTS, labels)
         if self._is_quiet:
             return
         if not self._lines:

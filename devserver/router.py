@@ -2,7 +2,7 @@
 
 from urllib.parse import unquote
 
-from devserver import connections_api, faults_api, lambda_api
+from devserver import connections_api, faults_api, lambda_api, metrics_api
 from devserver.admission import refusal_body
 from devserver.events import make_id
 from devserver.gateway import Gateway
@@ -50,6 +50,8 @@ def _respond(gateway: Gateway, request: Request) -> Response:
     if request.path == ENVIRONMENT_PATH and request.method == "GET":
         held = {"endpoint": gateway.endpoint, "environment": gateway.environment}
         return json_response(200, held)
+    if request.path == f"/{gateway.api.stage}/{metrics_api.NAME}":
+        return metrics_api.respond(gateway, request)
     if _is_stage(gateway, request.path) and request.method == "GET":
         return Response(426, refusal_body(426, make_id()), {"Upgrade": "websocket"})
     return Response(403, refusal_body(403, make_id()))

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from devserver.application import Application
+from devserver.collector import Collector
 from devserver.events import DEFAULT_REGION, Api
 from devserver.faults import Dice, Faults
 from devserver.gateway import Gateway, Timeouts
@@ -56,19 +57,21 @@ async def serve(
     options: Options,
     environment: Mapping[str, str],
     is_hurried: asyncio.Event,
+    collector: Collector | None = None,
 ) -> AsyncIterator[Gateway]:
     """Serve the application until the context ends; then close connections and let handlers end.
 
     `environment` is told to who asks for it (router.ENVIRONMENT_PATH); setting `is_hurried` cuts
-    the wait at the end short.
+    the wait at the end short. Events are counted in `collector`, as the application's metrics are.
     """
     loop = asyncio.get_running_loop()
     api = Api(stage=options.stage, region=os.environ.get("AWS_REGION", DEFAULT_REGION))
-    log = Log(loop, is_quiet=options.is_quiet)
+    collector = collector or Collector()
+    log = Log(loop, collector, is_quiet=options.is_quiet)
     dice = Dice(options.fault_seed)
     dice.faults = options.faults
     gateway = Gateway(
-        api, application, options.timeouts, Workers(loop), log, dice, options.clock_rate
+        api, application, options.timeouts, Workers(loop), log, dice, collector, options.clock_rate
     )
     gateway.endpoint = endpoint(listener, "ws", options.stage)
     gateway.environment = dict(environment)

@@ -7,7 +7,8 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from http.client import HTTPConnection
 from pathlib import Path
@@ -17,6 +18,7 @@ from uuid import uuid4
 
 import boto3
 from botocore.config import Config
+from prometheus_client.parser import text_string_to_metric_families
 from websockets.sync.client import ClientConnection, connect
 
 APPS = Path(__file__).parent / "apps"
@@ -113,6 +115,21 @@ class Server:
             response = connection.getresponse()
             return response.status, json.loads(response.read() or b"null")
 
+    def text(self, method: str, path: str) -> tuple[int, str, str]:
+        """Send a plain request, and return the status, the type and the text of the answer."""
+        connection = HTTPConnection(*self.address, timeout=SECONDS)
+        with closing(connection):
+            connection.request(method, path)
+            response = connection.getresponse()
+            content_type = response.getheader("Content-Type") or ""
+            return response.status, content_type, response.read().decode()
+
+    def metrics(self) -> dict[str, float]:
+        """Scrape the server: values by what stands before them, `name{label="value"}`."""
+        status, _, text = self.text("GET", f"/{self.stage}/metrics")
+        assert status == 200, text
+        return parse_metrics(text)
+
     def set_faults(self, **faults: Any) -> None:
         """Have these faults, and no others, in force."""
         status, answer = self.request("PUT", "/_devserver/faults", faults)
@@ -173,12 +190,32 @@ def serving(
             server.stop()
 
 
+def parse_metrics(text: str) -> dict[str, float]:
+    """Parse Prometheus' text format; raises ValueError if it is none."""
+    values: dict[str, float] = {}
+    for family in text_string_to_metric_families(text):
+        for sample in family.samples:
+            labels = ",".join(f'{name}="{value}"' for name, value in sorted(sample.labels.items()))
+            name = f"{sample.name}{{{labels}}}" if labels else sample.name
+            assert name not in values, f"{name} is there twice"
+            values[name] = sample.value
+    return values
+
+
 def write_project(folder: Path, app: str, config: str = '{"app_name": "x"}') -> Path:
     """Write a project of one module, and return its folder."""
     (folder / ".chalice").mkdir()
     (folder / ".chalice" / "config.json").write_text(config)
     (folder / "app.py").write_text(app)
     return folder
+
+
+def until(holds: Callable[[], bool]) -> None:
+    """Ask again until something that a thread of this process brings about holds."""
+    deadline = time.monotonic() + SECONDS
+    while not holds():
+        assert time.monotonic() < deadline, "it never came to hold"
+        time.sleep(0.005)
 
 
 def unique() -> str:

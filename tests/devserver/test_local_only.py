@@ -10,6 +10,7 @@ OWN_HOSTS = ["127.0.0.1", "127.0.0.1:8000", "localhost", "LocalHost:1234", "[::1
 ENDPOINTS = [
     ("GET", "/_devserver/environment"),
     ("GET", "/_devserver/faults"),
+    ("GET", "/local/metrics"),
     ("PUT", "/_devserver/faults"),
     ("POST", "/2015-03-31/functions/recorder-local-context/invocations"),
     ("POST", "/local/@connections/AAAAAAAAAAAAAAA="),

@@ -1,0 +1,73 @@
+"""What the local server's view shows of the application: its sessions, and who listens.
+
+Reads the tables as they are: what goes by AWS_ENDPOINT_URL is struck by none of the faults that
+are set for the application.
+"""
+
+import time
+from collections import Counter
+from collections.abc import Mapping
+from functools import cache
+from typing import Any, Final
+
+from chalicelib.models import Session
+from chalicelib.store import Store
+from devserver import aws
+
+PAGE: Final = 100
+MAX_SCANNED: Final = 1000
+"""Records of sessions that are looked at."""
+
+MAX_SESSIONS: Final = 12
+"""The latest, which are shown and whose listeners are counted by language."""
+
+Table = tuple[str, tuple[str, ...], list[tuple[Any, ...]]]
+
+
+def tables(environment: Mapping[str, str]) -> list[Table]:
+    """Make the tables: title, columns, rows. Raises whatever reading the store raises."""
+    store = _store(
+        environment["AWS_ENDPOINT_URL"],
+        environment["SESSIONS_TABLE"],
+        environment["CONNECTIONS_TABLE"],
+    )
+    now = time.time()
+    sessions = _open_sessions(store, now)
+    shown = sorted(sessions, key=lambda session: session.created_at_ms, reverse=True)[:MAX_SESSIONS]
+    languages: Counter[str] = Counter()
+    for session in shown:
+        languages.update(store.count_listeners_by_language(session.session_id))
+    rows = [_row(session, now) for session in shown]
+    return [
+        (f"sessions ({len(sessions)})", ("", "status", "from", "listeners", "age"), rows),
+        ("listeners", ("in", "count"), languages.most_common()),
+    ]
+
+
+def _open_sessions(store: Store, now: float) -> list[Session]:
+    found: list[Session] = []
+    after: str | None = None
+    for _ in range(MAX_SCANNED // PAGE):
+        sessions, after = store.scan_sessions(after, PAGE)
+        found += [session for session in sessions if session.is_open(now)]
+        if after is None:
+            break
+    return found
+
+
+def _row(session: Session, now: float) -> tuple[str, str, str, int, str]:
+    age_seconds = max(0, int(now - session.created_at_ms / 1000))
+    minutes, seconds = divmod(age_seconds, 60)
+    return (
+        session.session_id,
+        session.shown_status,
+        session.source_language,
+        session.listener_count,
+        f"{minutes}:{seconds:02}",
+    )
+
+
+@cache
+def _store(endpoint_url: str, sessions_table: str, connections_table: str) -> Store:
+    client = aws.client("dynamodb", endpoint_url)
+    return Store(client, client, sessions_table, connections_table, time.time)

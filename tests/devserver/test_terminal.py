@@ -1,0 +1,129 @@
+"""What is written to a terminal with a view at its end."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from io import BytesIO, StringIO, TextIOWrapper
+
+import pytest
+
+from devserver import terminal
+from devserver.live_view import drawn
+from devserver.panel import Table
+from devserver.terminal import Terminal, TerminalStream, can_be_drawn_on, shared_terminal
+from devserver.view import View
+from tests.devserver.serving import until
+
+
+class Tty(StringIO):
+    """A terminal that takes everything."""
+
+    encoding = "utf-8"
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.fixture
+def tty() -> Tty:
+    return Tty()
+
+
+@contextmanager
+def sharing(tty: Tty) -> Iterator[Terminal]:
+    with redirect_stdout(tty), redirect_stderr(tty), shared_terminal() as shared:
+        yield shared
+
+
+def view() -> View:
+    return View("title", [Table("mine", ("", "n"), (("\x1b[31mred\n", "1"),))], [])
+
+
+@pytest.mark.parametrize("name", ["dumb", "unknown", "", None])
+def test_a_terminal_that_cannot_move_its_cursor_is_not_drawn_on(name: str | None) -> None:
+    assert not can_be_drawn_on(Tty(), {} if name is None else {"TERM": name})
+    assert not can_be_drawn_on(StringIO(), {"TERM": "xterm"})
+    assert can_be_drawn_on(Tty(), {"TERM": "xterm"})
+
+
+def test_a_view_that_fails_ends_and_no_line_is_lost(tty: Tty) -> None:
+    def fail() -> View:
+        print("before")
+        raise ZeroDivisionError("secret")
+
+    with sharing(tty) as shared:
+        with drawn(shared, fail):
+            pass
+        print("after")
+    assert tty.getvalue().endswith("before\nthe view has ended: ZeroDivisionError\nafter\n")
+    assert not shared.is_drawn_on
+
+
+def test_a_server_that_crashes_leaves_the_terminal_as_it_was(tty: Tty) -> None:
+    def crash() -> None:
+        with shared_terminal() as shared, drawn(shared, view):
+            print("a line")
+            print("the begin of one", end="")
+            print("an error", file=sys.stderr)
+            raise RuntimeError("crash")
+
+    with redirect_stdout(tty), redirect_stderr(tty):
+        with pytest.raises(RuntimeError, match="crash"):
+            crash()
+        assert (sys.stdout, sys.stderr) == (tty, tty)
+    assert "a line\nan error\n" in tty.getvalue()
+    assert tty.getvalue().endswith("the begin of one")
+    assert "\x1b[?" not in tty.getvalue()
+
+
+def test_labels_cannot_steer_the_terminal(tty: Tty) -> None:
+    with sharing(tty) as shared, drawn(shared, view):
+        until(lambda: "red" in tty.getvalue())
+    assert "?[31mred?" in tty.getvalue()
+
+
+def test_what_the_encoding_has_not_is_replaced() -> None:
+    held = BytesIO()
+    shared = Terminal(TextIOWrapper(held, encoding="ascii", write_through=True))
+    shared.begin()
+    stream = TerminalStream(shared, shared.out)
+    assert stream.write("é \udc80\n") == 4
+    shared.end()
+    assert held.getvalue() == b"? ?\n"
+
+
+def test_a_terminal_that_takes_nothing_in_is_not_waited_for(
+    tty: Tty, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(terminal, "MAX_WAITING_WRITES", 3)
+    shared = Terminal(tty)
+    stream = TerminalStream(shared, tty)
+    shared.begin()
+    for number in range(5):
+        stream.write(f"{number}\n")
+        stream.flush()
+    assert tty.getvalue() == ""
+    shared.end()
+    assert tty.getvalue() == "... 2 lines left out\n2\n3\n4\n"
+
+
+def test_a_line_is_shown_once_it_has_ended(tty: Tty) -> None:
+    shared = Terminal(tty)
+    one, other = TerminalStream(shared, tty), TerminalStream(shared, tty)
+    shared.begin()
+    one.write("a")
+    other.write("b\nc")
+    one.write("d\n")
+    assert shared.take() == "b\nad\n"
+    assert shared.take() == ""
+    shared.end()
+    other.flush()
+    assert tty.getvalue() == "c"
+
+
+def test_without_a_view_all_goes_straight_through(tty: Tty) -> None:
+    with sharing(tty):
+        print("a", end="")
+        assert tty.getvalue() == "a"
+        print("b", file=sys.stderr)
+        assert tty.getvalue() == "ab\n"

@@ -1,0 +1,63 @@
+"""The view's own tables, made of whatever was measured."""
+
+from math import nan
+
+import pytest
+
+from devserver.collector import Collector
+from devserver.emf import Metric
+from devserver.log import EVENTS
+from devserver.panel import Table
+from devserver.prometheus import Family, Reading, kind_of
+from devserver.view import tables_of
+from tests.devserver.emf_lines import emf
+
+
+def family(metric: Metric, *readings: Reading) -> Family:
+    return Family(metric, kind_of(metric), list(readings))
+
+
+def test_where_nothing_was_measured_there_is_no_table() -> None:
+    assert tables_of([], "local") == []
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [(nan, "-"), (0, "0"), (0.004, "0.00"), (0.25, "0.25"), (1.25, "1.2"), (12345.6, "12346")],
+)
+def test_numbers_are_as_short_as_they_can_be(value: float, expected: str) -> None:
+    load = family(Metric("App", "Load", "None"), Reading((), value, 1, (), ()))
+    assert tables_of([load], "local")[0].rows == (("Load", expected),)
+
+
+def test_each_kind_has_its_table_and_the_stage_goes_without_saying() -> None:
+    reading = Reading((("Stage", "local"), ("Code", "A")), 7, 3, (1, 2, nan), (0.5, 0.1))
+    events = Reading((("Route", "$connect"), ("Outcome", "200")), 4, 4, (), (0.2, 0))
+    made = tables_of(
+        [
+            family(Metric("App", "Errors", "Count"), reading),
+            family(Metric("App", "Wait", "Milliseconds"), reading),
+            family(Metric("App", "Load", "None"), reading),
+            family(EVENTS, events),
+        ],
+        "local",
+    )
+    rates = ("/s 10s", "/s 60s")
+    assert made == [
+        Table("events", ("", "total", *rates), (("$connect 200", "4", "0.20", "0"),)),
+        Table(
+            "last 5 min",
+            ("", "unit", "p50", "p95", "p99", rates[0]),
+            (("Wait A", "ms", "1", "2", "-", "0.50"),),
+        ),
+        Table("counters", ("", "total", *rates), (("Errors A", "7", "0.50", "0.10"),)),
+        Table("gauges", ("", "now"), (("Load A", "7"),)),
+    ]
+
+
+def test_what_a_collector_holds_can_be_shown() -> None:
+    collected = Collector()
+    collected.take_line(emf({"Errors": 1}, "Count", [["Stage"], ["Stage", "Code"]], Code="A"))
+    collected.take_line(emf({"Wait": 3}, "Milliseconds"))
+    titles = [table.title for table in tables_of(collected.read(), "local")]
+    assert titles == ["last 5 min", "counters"]
