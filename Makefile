@@ -16,6 +16,9 @@ INSTALLED := $(VENV)/.installed
 # The scanner pins an older boto3 than the emulator, so it has an environment of its own.
 SCAN_VENV := .venv-scan
 SCANNER := $(SCAN_VENV)/.installed
+# What draws is large, and nobody else needs it.
+DOCS_VENV := .venv-docs
+DRAWER := $(DOCS_VENV)/.installed
 
 # STAGE=local on the command line asks for the emulator's token, not the local server's.
 TOKEN = $(if $(filter command,$(origin STAGE)),scripts.stage_token $(STAGE),devserver.user_token --port $(PORT))
@@ -34,7 +37,7 @@ SAFE := env -u AWS_PROFILE -u AWS_SESSION_TOKEN AWS_ACCESS_KEY_ID=none AWS_SECRE
 	AWS_EC2_METADATA_DISABLED=true
 
 .DEFAULT_GOAL := help
-.PHONY: help install local emulate token demo test check scan lint format package bench clean \
+.PHONY: help install local emulate token demo test check scan lint format package bench picture clean \
 	plan apply deploy deploy-dev deploy-staging deploy-prod destroy migrate output sessions session-end
 
 help: ## List the verbs
@@ -116,6 +119,17 @@ session-end: $(INSTALLED) ## End a session SESSION=golden-eagle-427 [STAGE=dev];
 bench: $(INSTALLED) ## Measure, each figure beside its yardstick
 	$(SAFE) $(BIN)/python -m bench
 
+picture: $(INSTALLED) $(DRAWER) ## Draw the dashboard of an evening on the local server: docs/dashboard.png
+	@mkdir -p build
+	$(SAFE) $(BIN)/python -m scripts.planning dev > build/plan.json
+	$(SAFE) $(BIN)/python -m scripts.evening > build/evening.jsonl 2> build/evening.log
+	$(DOCS_VENV)/bin/python -m scripts.picture build/plan.json build/evening.jsonl docs/dashboard.png
+
+$(DRAWER): requirements-docs.txt
+	@$(PYTHON) -m venv $(DOCS_VENV)
+	@$(DOCS_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --requirement requirements-docs.txt
+	@touch $@
+
 clean: ## Remove all that the other verbs made
-	rm -rf $(VENV) $(SCAN_VENV) build .pytest_cache terraform/modules/app/chalice.tf.json terraform/modules/app/deployment.zip .mypy_cache .ruff_cache .hypothesis .chalice/deployments
+	rm -rf $(VENV) $(SCAN_VENV) $(DOCS_VENV) build .pytest_cache terraform/modules/app/chalice.tf.json terraform/modules/app/deployment.zip .mypy_cache .ruff_cache .hypothesis .chalice/deployments
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -14,7 +14,8 @@ import pytest
 
 from chalicelib import errors, metrics
 from chalicelib.models import EndReason
-from tests.terraform.conftest import ROOT, Plan
+from scripts.planning import ROOT
+from tests.terraform.conftest import Plan
 
 RUNBOOK: Final = "docs/operations.md"
 

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from chalice.config import Config
 
-from tests.terraform.conftest import ROOT, Configuration, Plan
+from scripts.planning import ROOT, Configuration
+from tests.terraform.conftest import Plan
 
 BY_STAGE = {"plans", "stage_names"}
 """Test files that want a stage's file or a workspace of their own."""
