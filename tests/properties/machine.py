@@ -147,9 +147,14 @@ class Broadcasts(RuleBasedStateMachine):
     def refresh_on_some_link(
         self, old: int, link: int, language: str, plan: Plan, repeat: bool
     ) -> None:
-        """Refresh on a connection that may have a place already; also in place of itself."""
+        """Refresh on a connection that may have a place already; also in place of itself.
+
+        Not on one that has asked to end its session: who takes a listener's place there, before he
+        is answered, hears of the end both as its speaker and as its listener.
+        """
         holders = [each for each in self.world.links.values() if each.user_id is None]
-        if holders and (open_links := self._open_links()):
+        open_links = [each for each in self._open_links() if not each.has_asked_to_end]
+        if holders and open_links:
             session_id = self._some_session(old)
             fields = _refresh_listener(session_id, language, choose(old, holders).connection_id)
             self._frame(choose(link, open_links), fields, plan, repeat)
