@@ -44,7 +44,7 @@ class Dispatcher:
     def connect(self, event: Event) -> Answer:
         """Carry out the connect URL's command, if any. A refusal refuses the handshake."""
         caller = caller_of(event)
-        with _handled("connect", event, caller) as record, event_budget():
+        with _handled("connect", event) as record, event_budget():
             try:
                 self._rate_limits.count_connection(caller.address)
                 fields = protocol.read_query(_query(event))
@@ -66,7 +66,7 @@ class Dispatcher:
         """
         request_id: str | None = None
         caller = caller_of(event)
-        with _handled("message", event, caller) as record, event_budget():
+        with _handled("message", event) as record, event_budget():
             try:
                 fields = protocol.read_frame(event.get("body") or "")
                 record.operation = protocol.find_action(fields) or "message"
@@ -78,11 +78,11 @@ class Dispatcher:
 
     def disconnect(self, event: Event) -> Answer:
         """Take in that a connection has closed. API Gateway takes no answer, and may not tell."""
-        caller = caller_of(event)
-        with _handled("disconnect", event, caller) as record, event_budget():
-            code = event["requestContext"].get("disconnectStatusCode")
+        context = event["requestContext"]
+        with _handled("disconnect", event) as record, event_budget():
+            code = context.get("disconnectStatusCode")
             try:
-                self._sessions.lifecycle.leave(caller.connection_id, cleanly=code == CLEAN_CLOSE)
+                self._sessions.lifecycle.leave(context["connectionId"], cleanly=code == CLEAN_CLOSE)
             except Exception as error:
                 record.refused(_foreseen(error))
             return {"statusCode": 200}
@@ -139,12 +139,13 @@ class Dispatcher:
         return protocol.encode(message, int(self._clock() * 1000), request_id)
 
 
-def _handled(name: str, event: Event, caller: Caller) -> AbstractContextManager[telemetry.Record]:
+def _handled(name: str, event: Event) -> AbstractContextManager[telemetry.Record]:
+    context = event["requestContext"]
     return telemetry.handled(
         name,
-        connection_id=caller.connection_id,
-        user_id=caller.user_id,
-        request_id=event["requestContext"].get("requestId"),
+        connection_id=context["connectionId"],
+        user_id=_user_id(context),
+        request_id=context.get("requestId"),
     )
 
 
@@ -156,10 +157,14 @@ def caller_of(event: Event) -> Caller:
     context = event["requestContext"]
     return Caller(
         connection_id=context["connectionId"],
-        user_id=context.get("authorizer", {}).get("userId") or None,
+        user_id=_user_id(context),
         connected_at_ms=context["connectedAt"],
         address=context["identity"]["sourceIp"],
     )
+
+
+def _user_id(context: Mapping[str, Any]) -> str | None:
+    return context.get("authorizer", {}).get("userId") or None
 
 
 def _query(event: Event) -> Mapping[str, list[str]]:
