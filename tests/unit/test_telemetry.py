@@ -362,6 +362,16 @@ def test_a_stack_names_the_errors_that_led_to_it_and_a_code_of_aws(
     assert "marked" not in failure["error"]
 
 
+def test_a_stack_of_an_error_with_another_kind_of_response_is_told_too(
+    read: Callable[[], Lines],
+) -> None:
+    error = ValueError()
+    error.response = object()  # type: ignore[attr-defined]
+    with suppress(InternalError), telemetry.handled("sweep", is_clients=False):
+        raise error
+    assert read()[0]["error"].endswith("ValueError")
+
+
 def test_a_library_is_heard_without_its_words(capsys: pytest.CaptureFixture[str]) -> None:
     telemetry.configure("INFO")
     telemetry.configure_libraries()
