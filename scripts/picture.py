@@ -13,8 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from matplotlib import pyplot
-
 COLUMNS: Final = 24
 """Of a dashboard. Source: "Dashboard body structure and syntax", Amazon CloudWatch."""
 
@@ -127,6 +125,9 @@ def _searched(expression: str, run: Run) -> Iterator[Line]:
 
 
 def draw(widgets: Sequence[tuple[Mapping[str, Any], list[Line]]], run: Run, file: Path) -> None:
+    # Imported here, so that what reads a run can be tested without it.
+    from matplotlib import pyplot
+
     height = max(widget["y"] + widget["height"] for widget, _ in widgets)
     figure = pyplot.figure(figsize=(COLUMNS * UNIT_INCHES, height * UNIT_INCHES), dpi=100)
     for widget, lines in widgets:
