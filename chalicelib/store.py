@@ -107,6 +107,13 @@ class Store:
     ) -> None:
         self._client = client
         self._single_client = single_client
+        # Looked up here, where nobody else does: botocore makes a service's exceptions when they
+        # are first asked for, and two threads would make two, of which one was not caught.
+        self._condition_failed = (
+            client.exceptions.ConditionalCheckFailedException,
+            single_client.exceptions.ConditionalCheckFailedException,
+        )
+        self._cancelled = client.exceptions.TransactionCanceledException
         self._sessions = sessions_table
         self._connections = connections_table
         self._clock = clock
@@ -157,7 +164,7 @@ class Store:
                 ReturnValues="ALL_NEW",
                 ReturnValuesOnConditionCheckFailure="ALL_OLD",
             )
-        except self._single_client.exceptions.ConditionalCheckFailedException as error:
+        except self._condition_failed as error:
             session = _old_session(error)
             refusal = refusal_to_join(session, invite_code, max_listeners, self._clock())
             if refusal is None:
@@ -270,7 +277,7 @@ class Store:
                 ReturnValues="ALL_OLD",
                 ReturnValuesOnConditionCheckFailure="ALL_OLD",
             )
-        except self._client.exceptions.ConditionalCheckFailedException as error:
+        except self._condition_failed as error:
             session = _old_session(error)
             if session is None or not session.is_open(self._clock()):
                 raise SessionNotFound("There is no such session.", field="sessionId") from None
@@ -313,7 +320,7 @@ class Store:
                 },
                 ReturnValuesOnConditionCheckFailure="ALL_OLD",
             )
-        except self._client.exceptions.ConditionalCheckFailedException as error:
+        except self._condition_failed as error:
             # botocore may have sent again what was done.
             session = _old_session(error)
             return session is not None and session.speaker_connection_id == previous
@@ -502,7 +509,7 @@ class Store:
                 ExpressionAttributeValues={":gone": {"S": GONE}},
                 ReturnValuesOnConditionCheckFailure="ALL_OLD",
             )
-        except self._single_client.exceptions.ConditionalCheckFailedException as error:
+        except self._condition_failed as error:
             return _old_connection(error.response)
         return None
 
@@ -537,7 +544,7 @@ class Store:
                 ReturnValues="ALL_OLD",
                 ReturnValuesOnConditionCheckFailure="ALL_OLD",
             )
-        except self._client.exceptions.ConditionalCheckFailedException as error:
+        except self._condition_failed as error:
             record = _old_connection(error.response)
             return None if record is None or record.is_present else record
         return _connection(answer["Attributes"])
@@ -595,7 +602,7 @@ class Store:
                     },
                 ]
             )
-        except self._client.exceptions.TransactionCanceledException as error:
+        except self._cancelled as error:
             reasons = error.response["CancellationReasons"]
             if not any(_has_failed(reason) for reason in reasons):
                 raise
@@ -631,7 +638,7 @@ class Store:
                 ExpressionAttributeValues=values,
                 ReturnValues="ALL_OLD",
             ).get("Attributes")
-        except self._client.exceptions.ConditionalCheckFailedException:
+        except self._condition_failed:
             return None
         return None if item is None else _connection(item)
 
@@ -728,7 +735,7 @@ class Store:
                     for each in connection_ids
                 ]
             )
-        except self._client.exceptions.TransactionCanceledException as error:
+        except self._cancelled as error:
             reasons = zip(connection_ids, error.response["CancellationReasons"], strict=True)
             others = {each for each, reason in reasons if _has_failed(reason)}
             if not others:
@@ -792,7 +799,7 @@ class Store:
                 ExpressionAttributeValues={**values, ":ended": {"S": SessionStatus.ENDED}},
                 ReturnValues=returning,
             )
-        except self._client.exceptions.ConditionalCheckFailedException:
+        except self._condition_failed:
             return None
         return _session(answer["Attributes"])
 
@@ -807,7 +814,7 @@ class Store:
     def _succeeds(self, write: Callable[[], object]) -> bool:
         try:
             write()
-        except self._client.exceptions.ConditionalCheckFailedException:
+        except self._condition_failed:
             return False
         return True
 

@@ -323,7 +323,8 @@ def test_a_store_that_is_down_is_foreseen(
 ) -> None:
     error = EndpointConnectionError(endpoint_url="https://marked")
     client: Any = Raising(error)
-    client.exceptions = type("Exceptions", (), {"ConditionalCheckFailedException": KeyError})
+    names = ("ConditionalCheckFailedException", "TransactionCanceledException")
+    client.exceptions = type("Exceptions", (), dict.fromkeys(names, KeyError))
     store = Store(client, client, "sessions", "connections", clock)
     down = replace(sessions, store=store, lifecycle=replace(sessions.lifecycle, store=store))
     _drive(_dispatcher(down, rate_limits, outcomes, clock))

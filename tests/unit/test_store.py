@@ -1,14 +1,17 @@
 """What only the store knows: paging, batches, and DynamoDB's failures."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
 import boto3
 import pytest
 from botocore.config import Config
+from botocore.errorfactory import ClientExceptionsFactory
 from botocore.exceptions import ClientError
 
-from chalicelib.errors import ServiceUnavailable
+from chalicelib.errors import ServiceUnavailable, SessionNotFound
 from chalicelib.models import Caller, Connection, EndReason, Role
 from chalicelib.resilience import Guard
 from chalicelib.store import HandOver, Store
@@ -276,3 +279,25 @@ def test_a_session_is_kept_for_a_day_after_its_end_for_the_sweep_to_tell_of_it(
     store.extend_session(session_id, "speaker=", NOW + 9000)
     (item,) = scan(dynamodb, "sessions")
     assert item["ttl"] == {"N": str(NOW + 9000 + 24 * 3600)}
+
+
+def test_what_dynamodb_raises_is_known_before_two_threads_can_ask_for_it(
+    dynamodb: Any, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """botocore makes a service's exceptions when they are first asked for, without a lock, so that
+    two threads make two families of them: what one has raised was not caught as the other's.
+    """
+    made = []
+    make = ClientExceptionsFactory._create_client_exceptions
+
+    def count(self: Any, service_model: Any) -> Any:
+        made.append(threading.current_thread())
+        return make(self, service_model)
+
+    monkeypatch.setattr(ClientExceptionsFactory, "_create_client_exceptions", count)
+    client = boto3.Session().client("dynamodb", region_name="us-east-1")
+    store = Store(client, client, "sessions", "connections", clock)
+    with ThreadPoolExecutor(2) as threads:
+        refused = threads.submit(store.count_in, "golden-eagle-100", None, 3).exception()
+    assert isinstance(refused, SessionNotFound)
+    assert made == [threading.main_thread()]
