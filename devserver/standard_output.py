@@ -28,9 +28,8 @@ class MetricsStream:
         self._downstream = downstream
         self._take = take
         self._held: dict[int, StringIO] = {}
-        self._line_of: int | None = (
-            None  # The thread that has begun the last line, if it has no end.
-        )
+        # The thread that has begun the last line, if that has no end yet.
+        self._line_of: int | None = None
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._downstream, name)
