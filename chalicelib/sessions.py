@@ -110,7 +110,7 @@ class Sessions:
             self._put_place(place)
         except (Conflict, ServiceUnavailable):
             self.store.delete_connection(caller.connection_id, session.session_id)
-            self.store.delete_session(session.session_id)
+            self.store.take_back_session(session.session_id)
             raise
         return protocol.session_created(
             session, self.limits.max_listeners, self.limits.heartbeat_interval_seconds
@@ -163,7 +163,11 @@ class Sessions:
             before.speaker_connection_id if is_new else before.previous_speaker_connection_id
         )
         if replaced_id is not None:
-            self.store.supersede_speaker(replaced_id, caller.connection_id)
+            self.store.supersede_speaker(
+                session_id=command.session_id,
+                connection_id=replaced_id,
+                by_connection_id=caller.connection_id,
+            )
         if before.grace_ends_at_ms is not None or before.has_untold_return:
             self.lifecycle.tell_how_it_goes_on(before)
         return protocol.speaker_refreshed(

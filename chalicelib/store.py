@@ -298,7 +298,7 @@ class Store:
         self._put_back_record(previous, current)
         if self._put_back_speaker(session.session_id, previous, current):
             return True
-        self.supersede_speaker(previous, current)
+        self.supersede_speaker(session.session_id, previous, current)
         return False
 
     @guarded
@@ -402,6 +402,18 @@ class Store:
         if reason is EndReason.EXPIRED:
             return "expiresAt <= :now", {":now": _number(int(self._clock()))}
         return "graceEndsAt <= :now_ms", {":now_ms": _number(int(self._clock() * 1000))}
+
+    @guarded
+    def take_back_session(self, session_id: str) -> None:
+        """Remove a session whose creation failed, unless somebody is in it: that ends, instead."""
+        self._succeeds(
+            lambda: self._client.delete_item(
+                TableName=self._sessions,
+                Key=_session_key(session_id),
+                ConditionExpression="listenerCount = :none",
+                ExpressionAttributeValues={":none": _number(0)},
+            )
+        )
 
     @guarded
     def delete_session(self, session_id: str) -> None:
@@ -550,15 +562,19 @@ class Store:
         return _connection(answer["Attributes"])
 
     @guarded
-    def supersede_speaker(self, connection_id: str, by_connection_id: str) -> None:
-        """Mark a speaker's connection as replaced: its end and its commands count no more."""
+    def supersede_speaker(self, session_id: str, connection_id: str, by_connection_id: str) -> None:
+        """Mark a session's speaker as replaced: its end and its commands count no more."""
         self._succeeds(
             lambda: self._client.update_item(
                 TableName=self._connections,
                 Key=_connection_key(connection_id),
                 UpdateExpression="SET targetLanguage = :gone, supersededBy = :new",
-                ConditionExpression="attribute_exists(connectionId)",
-                ExpressionAttributeValues={":gone": {"S": GONE}, ":new": {"S": by_connection_id}},
+                ConditionExpression="sessionId = :session",
+                ExpressionAttributeValues={
+                    ":gone": {"S": GONE},
+                    ":new": {"S": by_connection_id},
+                    ":session": {"S": session_id},
+                },
             )
         )
 

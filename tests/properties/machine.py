@@ -419,9 +419,9 @@ class Broadcasts(RuleBasedStateMachine):
             self.world.disconnect(self.world.closings.pop())
 
     def _some_session(self, pick: int) -> str:
-        """Choose a session, rather one that is open."""
+        """Choose a session that somebody was told of, rather one that is open."""
         sessions = self.world.sessions()
-        all_ids = self.world.session_ids
+        all_ids = list(self.world.known_ids)
         still_open = [it for it in all_ids if self.world.is_session_open(sessions.get(it))]
         return choose(pick, still_open * 3 + all_ids)
 

@@ -136,6 +136,8 @@ class World:
         self.step = 0
         self.links: dict[str, Link] = {}
         self.session_ids: list[str] = []
+        self.known_ids: dict[str, None] = {}
+        """Sessions of which anybody was told: of others nobody has the id."""
         self.over: set[str] = set()
         """Sessions that were not open, in truth, at the end of some step."""
         self.invite_codes: dict[str, str] = {}
@@ -466,6 +468,8 @@ class World:
         link.inbox.append(message)
         seen[f"heard: {message['type']}"] += 1
         session_id = message.get("sessionId", "")
+        if session_id:
+            self.known_ids[session_id] = None
         status = message.get("status", STATUSES.get(message["type"]))
         link.heard_status = status or link.heard_status
         match message["type"]:

@@ -301,3 +301,21 @@ def test_what_dynamodb_raises_is_known_before_two_threads_can_ask_for_it(
         refused = threads.submit(store.count_in, "golden-eagle-100", None, 3).exception()
     assert isinstance(refused, SessionNotFound)
     assert made == [threading.main_thread()]
+
+
+def test_a_speaker_who_has_another_session_by_now_is_not_replaced_there(store: Store) -> None:
+    place = Connection("speaker=", "golden-eagle-427", Role.SPEAKER, NOW_MS)
+    store.put_connection(place)
+    store.supersede_speaker("calm-fox-100", "speaker=", "new=")
+    assert store.find_record("speaker=") == place
+
+
+def test_a_session_that_somebody_is_in_is_not_taken_back(
+    store: Store, session_id: str, dynamodb: Any
+) -> None:
+    store.count_in(session_id, None, 3)
+    store.take_back_session(session_id)
+    assert store.find_session(session_id) is not None
+    store.count_out(session_id)
+    store.take_back_session(session_id)
+    assert scan(dynamodb, "sessions") == []
