@@ -318,24 +318,20 @@ class Sessions:
             self.lifecycle.leave(connection_id, cleanly=False)
 
     def _up_to_date(self, connection_id: str, outcome: str) -> str:
-        """Write an outcome as it is now: its session may be over, or stand otherwise.
-
-        One read: where a session is open, who has just joined it has his place.
-        """
+        """Write an outcome as it is now: its session may be over, or stand otherwise."""
         message = json.loads(outcome)
-        if "status" in message:
-            telemetry.follow(message["sessionId"], connection_id)
-            session = self.store.find_session(message["sessionId"])
-            if session is not None:
-                shown = {**message, "status": session.shown_status}
-                return protocol.encode(shown, int(self.clock() * 1000))
-        else:
-            connection = self.store.find_connection(connection_id)
-            if connection is not None:
-                _follow(connection)
+        connection = self.store.find_connection(connection_id)
+        if connection is not None:
+            _follow(connection)
+            if "status" not in message:
                 return outcome
-        refusal = protocol.error(_no_such_session())
-        return protocol.encode(refusal, int(self.clock() * 1000), message.get("requestId"))
+        session = self.store.find_session(connection.session_id) if connection else None
+        if session is None:
+            refusal = protocol.error(_no_such_session())
+            return protocol.encode(refusal, int(self.clock() * 1000), message.get("requestId"))
+        return protocol.encode(
+            {**message, "status": session.shown_status}, int(self.clock() * 1000)
+        )
 
     def _join(
         self, caller: Caller, session_id: str, target_language: str, invite_code: str | None

@@ -93,7 +93,7 @@ OPERATIONS: Final[Mapping[str, Requests]] = {
     "createSession by URL": Requests(4, writes=4),
     # Connections of the address, count, place and its entry in the index, joins; session.
     "joinSession with inviteCode by URL": Requests(5, writes=5, reads=1),
-    "outcome of joinSession by URL": Requests(1, reads=1),
+    "outcome of joinSession by URL": Requests(2, reads=2),
     "outcome of another command by URL": Requests(1, reads=1),
     # Connections of the address, place, session, the old place and its new entry in the index.
     "speaker's refresh by URL": Requests(4, writes=5),

@@ -55,7 +55,7 @@ COSTS: Final[dict[str, Cost]] = {
     "joinSession by frame": Cost(4, in_a_row=3, allowed=5),
     "joinSession with inviteCode by URL": Cost(5, in_a_row=4, allowed=5),
     "joinSession with inviteCode by frame": Cost(4, in_a_row=3, allowed=5),
-    "outcome of joinSession by URL": Cost(1),
+    "outcome of joinSession by URL": Cost(2),
     "outcome of another command by URL": Cost(1),
     "speaker's refresh by URL": Cost(4),
     "speaker's refresh by frame": Cost(3),
@@ -198,7 +198,7 @@ OPERATIONS: Final[dict[str, tuple[Do, Do]]] = {
     ),
     "outcome of joinSession by URL": (
         lambda house: house.frame("new=", **house.join),
-        lambda house: house.deliver("new=", sessionId=house.session_id, status="active"),
+        lambda house: house.deliver("new=", status="active"),
     ),
     "outcome of another command by URL": (
         lambda house: house.frame("new=", **house.join),

@@ -258,9 +258,9 @@ def test_a_small_session_by_hand() -> None:
     # Created 4; joined 5 each; heartbeats 1 each of 12 and 2 of 6; paused 1; ended 2, and 3 for
     # each listener; closes 3.
     assert amount("DynamoDB: write units") == 4 + 10 + 12 + 12 + 1 + 2 + 6 + 3
-    # Outcomes 1, and 2 with the join for each listener; heartbeats 18; paused 1.5; ended 2; the
+    # Outcomes 1, and 3 with the join for each listener; heartbeats 18; paused 1.5; ended 2; the
     # sweep's looks 1.5 each.
-    assert amount("DynamoDB: read units") == 1 + 4 + 18 + 1.5 + 2 + 60 * 1.5
+    assert amount("DynamoDB: read units") == 1 + 6 + 18 + 1.5 + 2 + 60 * 1.5
     log_bytes = 32 * (300 + 267 + 4 * 26) + 24 * (255 + 26) + 2 * (1015 + 2 * 26)
     assert amount("CloudWatch: GB of logs") == pytest.approx(log_bytes / 1e9)
     assert amount("CloudWatch: metrics, in months") == pytest.approx(11 * 2 / 720)
