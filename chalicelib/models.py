@@ -80,7 +80,8 @@ class Session:
     `changes` grows with whatever may change who has a place, so that two looks at a session tell
     whether it was quiet in between. `grace_ends_at_ms` is there while the speaker's connection is
     lost, `ended_at_ms` and `end_reason` once the session has ended. `has_untold_return`: the
-    speaker is back, and his listeners may not know; `status_token`: the write that set the status.
+    speaker is back, and his listeners may not know; `status_token`: the write that set the status;
+    `speaker_connection_ids`: all that have ever been the speaker's current one.
     """
 
     session_id: str
@@ -98,6 +99,7 @@ class Session:
     end_reason: EndReason | None = None
     ended_at_ms: int | None = None
     previous_speaker_connection_id: str | None = None
+    speaker_connection_ids: frozenset[str] = frozenset()
     has_untold_return: bool = False
     status_token: str = ""
     count_note: CountNote | None = None

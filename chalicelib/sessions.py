@@ -543,7 +543,7 @@ class Sessions:
         if not held.is_settled(self.clock()):
             return False
         session = self.store.find_session(held.session_id)
-        return session is None or session.speaker_connection_id != held.connection_id
+        return session is None or held.connection_id not in session.speaker_connection_ids
 
     def _settle(self, place: Connection) -> None:
         """Note that a place has changed hands, and make sure that its session is still open.

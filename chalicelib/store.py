@@ -898,6 +898,7 @@ def _session(item: "Item") -> Session:
         expires_at_seconds=int(item["expiresAt"]["N"]),
         grace_ends_at_ms=None if grace is None else int(grace["N"]),
         previous_speaker_connection_id=None if previous is None else previous["S"],
+        speaker_connection_ids=frozenset(item["speakerConnectionIds"]["SS"]),
         has_untold_return=item.get("untoldReturn", {"N": "0"}) != {"N": "0"},
         status_token=item.get("statusToken", {"S": ""})["S"],
         end_reason=None if reason is None else EndReason(reason["S"]),
