@@ -202,13 +202,7 @@ class Store:
         self, session_id: str, speaker_connection_id: str, expires_at_seconds: int
     ) -> Session | None:
         """Move an open session's end, and return it; None if it is not open, or not his."""
-        return self._update_open(
-            session_id,
-            "SET expiresAt = :end, #ttl = :ttl",
-            _end_values(expires_at_seconds),
-            speaker_connection_id=speaker_connection_id,
-            names={"#ttl": "ttl"},
-        )
+        return self._move_end(session_id, expires_at_seconds, speaker_connection_id)
 
     @guarded
     def expire_session(self, session_id: str) -> Session | None:
@@ -216,10 +210,16 @@ class Store:
 
         From now on it is as any that has expired, and nothing keeps it alive any more.
         """
+        return self._move_end(session_id, int(self._clock()))
+
+    def _move_end(
+        self, session_id: str, expires_at_seconds: int, speaker_connection_id: str | None = None
+    ) -> Session | None:
         return self._update_open(
             session_id,
             "SET expiresAt = :end, #ttl = :ttl",
-            _end_values(int(self._clock())),
+            _end_values(expires_at_seconds),
+            speaker_connection_id=speaker_connection_id,
             names={"#ttl": "ttl"},
         )
 
