@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -84,15 +83,7 @@ class Configuration:
 
 def copy_configuration(command: Path, folder: Path) -> Configuration:
     """Copy terraform/ and the schema that it reads into a folder; leave a developer's own state."""
-    shutil.copytree(
-        ROOT / "terraform",
-        folder / "terraform",
-        ignore=shutil.ignore_patterns(
-            ".terraform*", "terraform.tfstate*", "chalice.tf.json", "*.zip"
-        ),
-    )
-    (folder / "chalicelib").mkdir()
-    shutil.copy(ROOT / "chalicelib" / "tables.json", folder / "chalicelib")
+    terraform_cli.copy_stack(ROOT, folder)
     return Configuration(command, folder / "terraform")
 
 
