@@ -53,11 +53,15 @@ class Settings:
     api_url: str | None
     emulator_url: str | None
     max_listeners: int
+    max_refused_commands: int
     heartbeat_interval_seconds: int
+    heartbeat_settled_seconds: int
+    heartbeat_timeout_seconds: int
     session_max_duration_seconds: int
     refresh_after_seconds: float
     warn_after_seconds: float
     speaker_grace_seconds: float
+    speaker_close_grace_seconds: float
 
 
 def read_log_level(environment: Mapping[str, str]) -> str:
@@ -112,13 +116,17 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         api_url=api_url,
         emulator_url=emulator_url,
         max_listeners=_whole(environment, "MAX_LISTENERS_PER_SESSION", default=500),
+        max_refused_commands=_whole(environment, "MAX_REFUSED_COMMANDS", default=20),
         heartbeat_interval_seconds=_whole(environment, "HEARTBEAT_INTERVAL_SECONDS", default=30),
+        heartbeat_settled_seconds=_whole(environment, "HEARTBEAT_SETTLED_SECONDS", default=90),
+        heartbeat_timeout_seconds=_whole(environment, "HEARTBEAT_TIMEOUT_SECONDS", default=90),
         session_max_duration_seconds=round(duration_hours * _SECONDS_PER_HOUR),
         refresh_after_seconds=_SECONDS_PER_MINUTE
         * _number(environment, "CONNECTION_REFRESH_MINUTES", default=100),
         warn_after_seconds=_SECONDS_PER_MINUTE
         * _number(environment, "CONNECTION_WARNING_MINUTES", default=105),
         speaker_grace_seconds=_number(environment, "SPEAKER_GRACE_SECONDS", default=60),
+        speaker_close_grace_seconds=_number(environment, "SPEAKER_CLOSE_GRACE_SECONDS", default=5),
     )
 
 
@@ -132,7 +140,7 @@ def read_rate_limits(environment: Mapping[str, str]) -> RateLimitSettings:
             environment, "RATE_LIMIT_CONNECTION_ATTEMPTS_PER_MIN", default=20
         ),
         listener_joins_per_minute=_whole(
-            environment, "RATE_LIMIT_LISTENER_JOINS_PER_MIN", default=10
+            environment, "RATE_LIMIT_LISTENER_JOINS_PER_MIN", default=100
         ),
         invited_joins_per_minute=_whole(
             environment, "RATE_LIMIT_INVITED_JOINS_PER_MIN", default=1000

@@ -31,8 +31,11 @@ variable "region" {
 
 locals {
   whole_settings = {
-    HEARTBEAT_INTERVAL_SECONDS             = "how often clients are to send heartbeats"
+    HEARTBEAT_INTERVAL_SECONDS             = "seconds between heartbeats of speakers, and of listeners in their first five minutes"
+    HEARTBEAT_SETTLED_SECONDS              = "seconds between heartbeats of listeners after their first five minutes"
+    HEARTBEAT_TIMEOUT_SECONDS              = "seconds without a heartbeat before a participant can be lost"
     MAX_LISTENERS_PER_SESSION              = "how many listeners a session takes"
+    MAX_REFUSED_COMMANDS                   = "refused commands in a row before the service closes the connection"
     RATE_LIMIT_CONNECTIONS_PER_MIN         = "connections that an address may open"
     RATE_LIMIT_CONNECTION_ATTEMPTS_PER_MIN = "refused attempts of an address, before it may come in only with a token or an invite code"
     RATE_LIMIT_HEARTBEATS_PER_MIN          = "heartbeats of a connection; twice as many are let pass"
@@ -42,10 +45,11 @@ locals {
   }
 
   fractional_settings = {
-    CONNECTION_REFRESH_MINUTES = "the age from which a connection is told to be refreshed"
-    CONNECTION_WARNING_MINUTES = "the age from which it is also told how long it has left"
-    SESSION_MAX_DURATION_HOURS = "how long a session lasts without a heartbeat of its speaker"
-    SPEAKER_GRACE_SECONDS      = "how long a session waits for a speaker whose connection is lost"
+    CONNECTION_REFRESH_MINUTES  = "the age from which a connection is told to be refreshed"
+    CONNECTION_WARNING_MINUTES  = "the age from which it is also told how long it has left"
+    SESSION_MAX_DURATION_HOURS  = "how long a session lasts without a heartbeat of its speaker"
+    SPEAKER_CLOSE_GRACE_SECONDS = "how long a session waits for a speaker who closed the connection"
+    SPEAKER_GRACE_SECONDS       = "how long a session waits for a speaker whose connection is lost"
   }
 
   settings = merge(local.whole_settings, local.fractional_settings, {

@@ -35,9 +35,13 @@ run "the_outermost_values_pass" {
       MAX_LISTENERS_PER_SESSION              = 1
       SESSION_MAX_DURATION_HOURS             = "0.5"
       HEARTBEAT_INTERVAL_SECONDS             = 30
+      HEARTBEAT_SETTLED_SECONDS              = 90
+      HEARTBEAT_TIMEOUT_SECONDS              = 90
+      MAX_REFUSED_COMMANDS                   = 1
       CONNECTION_REFRESH_MINUTES             = 0.1
       CONNECTION_WARNING_MINUTES             = 0.2
       SPEAKER_GRACE_SECONDS                  = 1.5
+      SPEAKER_CLOSE_GRACE_SECONDS            = 0.5
       RATE_LIMIT_SESSIONS_PER_HOUR           = 1
       RATE_LIMIT_CONNECTION_ATTEMPTS_PER_MIN = 1
       RATE_LIMIT_LISTENER_JOINS_PER_MIN      = 1

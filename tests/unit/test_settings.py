@@ -34,7 +34,7 @@ def test_what_counting_cannot_do_without_is_named(name: str) -> None:
 RATES = {
     "RATE_LIMIT_SESSIONS_PER_HOUR": ("sessions_per_hour", 50),
     "RATE_LIMIT_CONNECTION_ATTEMPTS_PER_MIN": ("refused_attempts_per_minute", 20),
-    "RATE_LIMIT_LISTENER_JOINS_PER_MIN": ("listener_joins_per_minute", 10),
+    "RATE_LIMIT_LISTENER_JOINS_PER_MIN": ("listener_joins_per_minute", 100),
     "RATE_LIMIT_INVITED_JOINS_PER_MIN": ("invited_joins_per_minute", 1000),
     "RATE_LIMIT_CONNECTIONS_PER_MIN": ("connections_per_minute", 3000),
     "RATE_LIMIT_HEARTBEATS_PER_MIN": ("heartbeats_per_minute", 2),
@@ -49,7 +49,13 @@ def test_a_rate_that_makes_no_sense_is_named(name: str, value: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["CONNECTION_REFRESH_MINUTES", "CONNECTION_WARNING_MINUTES", "SPEAKER_GRACE_SECONDS"]
+    "name",
+    [
+        "CONNECTION_REFRESH_MINUTES",
+        "CONNECTION_WARNING_MINUTES",
+        "SPEAKER_GRACE_SECONDS",
+        "SPEAKER_CLOSE_GRACE_SECONDS",
+    ],
 )
 @pytest.mark.parametrize("value", ["soon", "0", "-0.5", "inf"])
 def test_a_time_that_makes_no_sense_is_named(name: str, value: str) -> None:
@@ -84,11 +90,15 @@ def test_an_unknown_log_level_is_named() -> None:
 def test_limits_have_the_protocols_defaults() -> None:
     settings = read_settings(TABLES)
     assert settings.max_listeners == 500
+    assert settings.max_refused_commands == 20
     assert settings.heartbeat_interval_seconds == 30
+    assert settings.heartbeat_settled_seconds == 90
+    assert settings.heartbeat_timeout_seconds == 90
     assert settings.session_max_duration_seconds == 7200
     assert settings.refresh_after_seconds == 6000
     assert settings.warn_after_seconds == 6300
     assert settings.speaker_grace_seconds == 60
+    assert settings.speaker_close_grace_seconds == 5
 
 
 def test_times_may_have_fractions() -> None:
