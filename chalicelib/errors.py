@@ -6,6 +6,7 @@ dispatch, to a handshake's status or to an `error` message. Nothing here knows o
 Source: the protocol's table of error codes, docs/protocol.md.
 """
 
+from collections.abc import Collection, Mapping
 from typing import ClassVar
 
 
@@ -30,6 +31,11 @@ class ServiceError(Exception):
         self.message = message
         self.field = field
         self.retry_after_seconds = retry_after_seconds
+
+    @property
+    def details(self) -> Mapping[str, object]:
+        """Return what a program can act on, by the names of the protocol."""
+        return {} if self.field is None else {"field": self.field}
 
 
 class Unauthorized(ServiceError):
@@ -65,7 +71,17 @@ class InvalidSessionId(ServiceError):
 
 
 class UnsupportedLanguage(ServiceError):
+    """A tag that names no language of the table; `supported` lists the codes that it accepts."""
+
     code, status = "UNSUPPORTED_LANGUAGE", 400
+
+    def __init__(self, *, field: str, supported: Collection[str]) -> None:
+        super().__init__("This language is not supported.", field=field)
+        self.supported = supported
+
+    @property
+    def details(self) -> Mapping[str, object]:
+        return {**super().details, "supported": sorted(self.supported)}
 
 
 class Conflict(ServiceError):

@@ -1,12 +1,13 @@
-"""What Translate and Polly can do: which languages a speaker may speak and a listener may hear.
+"""The languages that speakers can speak and listeners can hear, and how a client's tag finds one.
 
-Pure: a table that is shipped with the code, so that a join asks no service. Codes are matched
-exactly, as Amazon Translate writes them. `auto` is none: a session's source is named.
+The table is part of the code: no request asks a service for it. Amazon Translate's `auto` is not
+in it, because a session names its source language.
 
 Source: Amazon Translate Developer Guide, "Supported languages and language codes" (75 codes);
 Amazon Polly Developer Guide, "Available voices" (column "Neural voice"). Table of 2026-11-21.
 """
 
+import re
 from collections.abc import Mapping
 from typing import Final
 
@@ -106,12 +107,58 @@ TARGET_LANGUAGES: Final[frozenset[str]] = frozenset(
     code for code, voices in NEURAL_VOICES.items() if voices
 )
 
+_BY_LOWER_CASE: Final[Mapping[str, str]] = {code.lower(): code for code in NEURAL_VOICES}
 
-def is_source(code: str) -> bool:
-    """Whether Amazon Translate takes this code; `auto` is not one."""
-    return code in SOURCE_LANGUAGES
+_TAG: Final = re.compile("[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*")
+"""A language tag, loosely. Source: RFC 5646, section 2.1."""
+
+_SAME_LANGUAGE: Final[Mapping[str, str]] = {
+    "arb": "ar",
+    "cmn": "zh",
+    "cmn-hans": "zh",
+    "cmn-hant": "zh-TW",
+    "fil": "tl",
+    "in": "id",
+    "iw": "he",
+    "nb": "no",
+    "nn": "no",
+    "prs": "fa-AF",
+    "zh-hans": "zh",
+    "zh-hant": "zh-TW",
+    "zh-hk": "zh-TW",
+    "zh-mo": "zh-TW",
+}
+"""Tags that name a language of the table in other words, in lower case.
+
+Source: IANA Language Subtag Registry (macrolanguages, deprecated subtags); Unicode CLDR, "Likely
+Subtags" (scripts of Hong Kong and Macao). `nn` is the closest to `no`, as `nb` is.
+"""
 
 
-def is_target(code: str) -> bool:
-    """Whether Amazon Translate takes this code and Amazon Polly has a neural voice for it."""
-    return code in TARGET_LANGUAGES
+def find_source(tag: str) -> str | None:
+    """Find the code of the source language that a BCP 47 tag asks for; None if there is none."""
+    return _find(tag, SOURCE_LANGUAGES)
+
+
+def find_target(tag: str) -> str | None:
+    """Find the code of the target language that a BCP 47 tag asks for; None if there is none."""
+    return _find(tag, TARGET_LANGUAGES)
+
+
+def _find(tag: str, codes: frozenset[str]) -> str | None:
+    """Shorten a tag from its end until it names one of the codes.
+
+    Source: RFC 4647, section 3.4 (Lookup).
+    """
+    if not _TAG.fullmatch(tag):
+        return None
+    subtags = tag.lower().split("-")
+    while subtags:
+        range_ = "-".join(subtags)
+        code = _SAME_LANGUAGE.get(range_) or _BY_LOWER_CASE.get(range_)
+        if code in codes:
+            return code
+        subtags.pop()
+        if subtags and len(subtags[-1]) == 1:
+            subtags.pop()  # "x" or "u" alone introduces what has just been cut off
+    return None

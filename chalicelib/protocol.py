@@ -166,9 +166,9 @@ def _parse(fields: Fields, parsers: Mapping[str, Callable[[Fields], Command]]) -
 
 
 def _parse_create(fields: Fields) -> CreateSession:
-    source_language = _text(fields, "sourceLanguage")
-    if not languages.is_source(source_language):
-        raise UnsupportedLanguage("This language is not supported.", field="sourceLanguage")
+    source_language = languages.find_source(_text(fields, "sourceLanguage"))
+    if source_language is None:
+        raise UnsupportedLanguage(field="sourceLanguage", supported=languages.SOURCE_LANGUAGES)
     tier = _optional_text(fields, "qualityTier") or QualityTier.STANDARD
     if tier not in set(QualityTier):
         raise InvalidParameters("qualityTier is standard or premium.", field="qualityTier")
@@ -199,9 +199,9 @@ def _parse_refresh(fields: Fields) -> RefreshSpeaker | RefreshListener:
 
 
 def _target_language(fields: Fields) -> str:
-    code = _text(fields, "targetLanguage")
-    if not languages.is_target(code):
-        raise UnsupportedLanguage("This language is not supported.", field="targetLanguage")
+    code = languages.find_target(_text(fields, "targetLanguage"))
+    if code is None:
+        raise UnsupportedLanguage(field="targetLanguage", supported=languages.TARGET_LANGUAGES)
     return code
 
 
@@ -290,8 +290,8 @@ def error(refusal: ServiceError) -> Message:
         "message": refusal.message,
         "temporary": refusal.temporary,
     }
-    if refusal.field is not None:
-        message["details"] = {"field": refusal.field}
+    if refusal.details:
+        message["details"] = refusal.details
     if refusal.retry_after_seconds is not None:
         message["retryAfter"] = refusal.retry_after_seconds
     return message

@@ -9,36 +9,68 @@ LEFT_OUT = {"yue-CN"}
 
 
 @pytest.mark.parametrize(
-    "code",
-    ["", "auto", "xx", "EN", "En", "zh-tw", "fr-ca", " en", "en\n", "english", "nb", "es_MX"],
+    "tag",
+    ["", "auto", "xx", "x-en", "i-enochian", " en", "en\n", "english", "es_MX", "en-", "-en", "én"],
 )
-def test_what_is_no_code_of_translate_is_refused(code: str) -> None:
-    assert not languages.is_source(code)
-    assert not languages.is_target(code)
+def test_a_tag_of_no_language_in_the_table_finds_nothing(tag: str) -> None:
+    assert languages.find_source(tag) is None
+    assert languages.find_target(tag) is None
 
 
-@pytest.mark.parametrize("code", ["en-US", "cmn-CN", "yue-CN", "nb-NO", "pt-BR", "arb"])
-def test_a_code_of_polly_is_not_one_of_translate(code: str) -> None:
-    assert not languages.is_source(code)
-    assert not languages.is_target(code)
+@pytest.mark.parametrize("tag", ["he", "iw-IL", "sw", "uk-UA", "vi", "fa-AF", "prs", "fil-PH"])
+def test_a_language_without_a_voice_can_be_spoken_but_not_listened_to(tag: str) -> None:
+    assert languages.find_source(tag) is not None
+    assert languages.find_target(tag) is None
 
 
-@pytest.mark.parametrize("code", ["he", "sw", "uk", "vi", "fa-AF"])
-def test_a_language_without_a_voice_can_be_spoken_but_not_listened_to(code: str) -> None:
-    assert languages.is_source(code)
-    assert not languages.is_target(code)
+@pytest.mark.parametrize("tag", ["cy", "is", "ro-RO", "ru"])
+def test_a_language_with_a_standard_voice_only_cannot_be_listened_to(tag: str) -> None:
+    assert languages.find_source(tag) is not None
+    assert languages.find_target(tag) is None
 
 
-@pytest.mark.parametrize("code", ["cy", "is", "ro", "ru"])
-def test_a_language_with_a_standard_voice_only_cannot_be_listened_to(code: str) -> None:
-    assert languages.is_source(code)
-    assert not languages.is_target(code)
+@pytest.mark.parametrize("code", sorted(languages.TARGET_LANGUAGES))
+def test_each_code_of_the_table_finds_itself_in_any_case(code: str) -> None:
+    for tag in (code, code.lower(), code.upper()):
+        assert languages.find_source(tag) == code
+        assert languages.find_target(tag) == code
 
 
-@pytest.mark.parametrize("code", ["en", "es", "es-MX", "fr-CA", "zh", "zh-TW", "no", "pt-PT", "ar"])
-def test_a_language_with_a_neural_voice_can_be_spoken_and_listened_to(code: str) -> None:
-    assert languages.is_source(code)
-    assert languages.is_target(code)
+@pytest.mark.parametrize(
+    ("tag", "code"),
+    [
+        ("en-US", "en"),
+        ("fr-FR", "fr"),
+        ("FR-ca", "fr-CA"),
+        ("fr-CA-u-hc-h12", "fr-CA"),
+        ("pt-BR", "pt"),
+        ("pt-PT", "pt-PT"),
+        ("de-CH-1996", "de"),
+        ("es-419", "es"),
+        ("es-MX", "es-MX"),
+        ("nb-NO", "no"),
+        ("nn", "no"),
+        ("zh-CN", "zh"),
+        ("zh-Hans", "zh"),
+        ("zh-Hans-TW", "zh"),
+        ("zh-SG", "zh"),
+        ("zh-Hant", "zh-TW"),
+        ("zh-Hant-HK", "zh-TW"),
+        ("zh-HK", "zh-TW"),
+        ("zh-MO", "zh-TW"),
+        ("zh-TW", "zh-TW"),
+        ("cmn-Hant-TW", "zh-TW"),
+        ("en-x-fr", "en"),
+    ],
+)
+def test_a_browsers_tag_finds_the_closest_code(tag: str, code: str) -> None:
+    assert languages.find_target(tag) == code
+    assert languages.find_source(tag) == code
+
+
+@pytest.mark.parametrize(("tag", "code"), [("iw", "he"), ("in-ID", "id"), ("fil", "tl")])
+def test_an_older_name_of_a_language_finds_it(tag: str, code: str) -> None:
+    assert languages.find_source(tag) == code
 
 
 def test_every_target_can_be_a_source() -> None:

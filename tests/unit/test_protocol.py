@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib import protocol
+from chalicelib import languages, protocol
 from chalicelib.errors import (
     InvalidAction,
     InvalidParameters,
@@ -176,11 +176,33 @@ def test_what_is_no_session_id_is_refused(text: str) -> None:
         parse(json.dumps({**JOIN, "sessionId": text}))
 
 
-@pytest.mark.parametrize("code", ["xx", "ES", "auto", "sw", "klingon"])
-def test_a_language_that_cannot_be_spoken_is_no_target(code: str) -> None:
+@pytest.mark.parametrize("tag", ["xx", "auto", "sw", "klingon"])
+def test_a_language_without_a_voice_is_refused_as_a_target_with_the_codes_that_have_one(
+    tag: str,
+) -> None:
     with pytest.raises(UnsupportedLanguage) as refusal:
-        parse(json.dumps({**JOIN, "targetLanguage": code}))
-    assert refusal.value.field == "targetLanguage"
+        parse(json.dumps({**JOIN, "targetLanguage": tag}))
+    details = protocol.error(refusal.value)["details"]
+    assert details["field"] == "targetLanguage"
+    assert details["supported"] == sorted(languages.TARGET_LANGUAGES)
+
+
+def test_an_unknown_source_language_is_refused_with_the_codes_of_the_table() -> None:
+    with pytest.raises(UnsupportedLanguage) as refusal:
+        parse('{"action": "createSession", "sourceLanguage": "tlh"}')
+    details = protocol.error(refusal.value)["details"]
+    assert details == {
+        "field": "sourceLanguage",
+        "supported": sorted(languages.SOURCE_LANGUAGES),
+    }
+
+
+def test_commands_carry_the_tables_code_and_not_the_clients_tag() -> None:
+    created = parse('{"action": "createSession", "sourceLanguage": "en-US"}')
+    assert created == CreateSession("en", QualityTier.STANDARD)
+    joined = parse(json.dumps({**JOIN, "targetLanguage": "zh-Hant-HK"}))
+    assert isinstance(joined, protocol.JoinSession)
+    assert joined.target_language == "zh-TW"
 
 
 def test_a_source_language_needs_no_voice() -> None:
