@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterator
+from copy import copy
 from itertools import count
 from typing import Any
 
@@ -49,17 +50,28 @@ def clock() -> Clock:
     return Clock()
 
 
-@pytest.fixture
-def dynamodb(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
-    monkeypatch.delenv("AWS_PROFILE", raising=False)
-    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+@pytest.fixture(scope="session")
+def dynamodb_client() -> Any:
+    """One client for all tests: making one takes longer than most tests."""
     with mock_aws():
-        client = boto3.client("dynamodb", region_name="us-east-1")
+        return boto3.client(
+            "dynamodb",
+            region_name="us-east-1",
+            endpoint_url="https://dynamodb.us-east-1.amazonaws.com",
+            aws_access_key_id="test",
+            aws_secret_access_key="test",
+        )
+
+
+@pytest.fixture
+def dynamodb(dynamodb_client: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """Give empty tables; handlers that a test registers on the client go with the test."""
+    events = copy(dynamodb_client.meta.events)
+    monkeypatch.setattr(dynamodb_client.meta, "events", events)
+    with mock_aws():
         for name in ("sessions", "connections", "rate_limits"):
-            client.create_table(**table_request(name, SCHEMA[name]))
-        yield client
+            dynamodb_client.create_table(**table_request(name, SCHEMA[name]))
+        yield dynamodb_client
 
 
 @pytest.fixture
