@@ -42,17 +42,17 @@ EVENT = {
 }
 
 ANSWERS = {
-    "GetItem": {
-        "Item": {
+    "UpdateItem": {
+        "Attributes": {
             "connectionId": {"S": "L0SM9cOFvHcCIhw="},
             "sessionId": {"S": "golden-eagle-427"},
             "role": {"S": "listener"},
             "targetLanguage": {"S": "es"},
             "takenAt": {"N": "1900000000000"},
             "correlation": {"S": "L0SM9cOFvHcCIhw="},
+            **{f"t{number}": {"N": str(60_000 * (9 - number))} for number in range(5)},
         }
     },
-    "UpdateItem": {"Attributes": {f"t{number}": {"N": "0"} for number in range(5)}},
 }
 
 
@@ -123,12 +123,12 @@ def _dispatcher() -> Dispatcher:
     limits = read_rate_limits({"RATE_LIMITS_TABLE": "limits", "HASH_KEY": "key"})
     rate_limits = RateLimits(client.update_item, limits, time.time)
     unused: Any = SimpleNamespace()
-    lifecycle = Lifecycle(store, unused, 60, time.time)
+    lifecycle = Lifecycle(store, unused, 60, 5, time.time)
     sessions = Sessions(
         store=store,
         lifecycle=lifecycle,
         rate_limits=rate_limits,
-        limits=Limits(500, 30, 7200, 1e9, 1e9),
+        limits=Limits(500, 30, 90, 90, 2, 7200, 1e9, 1e9),
         clock=time.time,
         new_session_id=str,
         new_invite_code=str,

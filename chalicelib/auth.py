@@ -153,7 +153,8 @@ class Authorizer:
             record.code = "UNAUTHORIZED"
             telemetry.log_warning("refused", code=record.code, cause=str(refusal))
             telemetry.put_metrics(str(refusal), AuthorizationFailures=1)
-            self._count_refusal(event["requestContext"]["identity"]["sourceIp"])
+            identity = event["requestContext"].get("identity") or {}
+            self._count_refusal(identity.get("sourceIp") or "")
             return _policy(event, "Deny", ANONYMOUS)
         return {**_policy(event, "Allow", user_id), "context": {"userId": user_id}}
 
@@ -163,13 +164,13 @@ def presented_tokens(event: Event) -> list[str]:
     query = event.get("multiValueQueryStringParameters") or {}
     headers = event.get("multiValueHeaders") or {}
     return [
-        *query.get("token", []),
+        *(query.get("token") or []),
         *(
             value.removeprefix("Bearer ").strip()
             for name, values in headers.items()
             # API Gateway keeps the client's spelling of a header's name.
             if name.lower() == "authorization"
-            for value in values
+            for value in values or []
         ),
     ]
 

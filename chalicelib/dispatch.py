@@ -19,9 +19,6 @@ from chalicelib.sessions import Sessions
 Event = Mapping[str, Any]
 Answer = dict[str, Any]
 
-CLEAN_CLOSE = 1000
-"""Source: RFC 6455, section 7.4.1."""
-
 FOLLOW_MS = 50
 """After an answer has been returned, to what is to follow it: it is with the client by then."""
 
@@ -82,7 +79,7 @@ class Dispatcher:
         with _handled("disconnect", event) as record, event_budget():
             code = context.get("disconnectStatusCode")
             try:
-                self._sessions.lifecycle.leave(context["connectionId"], cleanly=code == CLEAN_CLOSE)
+                self._sessions.lifecycle.leave(context["connectionId"], code)
             except Exception as error:
                 record.refused(_foreseen(error))
             return {"statusCode": 200}
@@ -159,17 +156,19 @@ def caller_of(event: Event) -> Caller:
         connection_id=context["connectionId"],
         user_id=_user_id(context),
         connected_at_ms=context["connectedAt"],
-        address=context["identity"]["sourceIp"],
+        address=(context.get("identity") or {}).get("sourceIp") or "",
     )
 
 
 def _user_id(context: Mapping[str, Any]) -> str | None:
-    return context.get("authorizer", {}).get("userId") or None
+    # AWS sends null for what it leaves out elsewhere.
+    return (context.get("authorizer") or {}).get("userId") or None
 
 
 def _query(event: Event) -> Mapping[str, list[str]]:
-    # Both keys are absent where the URL has no query string.
-    return event.get("multiValueQueryStringParameters") or {}
+    # Absent or null if the URL has no query string.
+    query = event.get("multiValueQueryStringParameters") or {}
+    return {name: values or [] for name, values in query.items()}
 
 
 def _foreseen(error: Exception) -> ServiceError:

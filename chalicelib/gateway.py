@@ -1,4 +1,4 @@
-"""Posts to connections and looks at them, through @connections, many side by side.
+"""Posts to connections and closes them, through @connections, many side by side.
 
 Who is told what is decided in sessions. A gone receiver is `Gone`, never an error of HTTP's.
 """
@@ -27,31 +27,38 @@ FAN_OUT_SECONDS: Final = 10
 """For all posts of a fan-out together; well within the integration's 29 s."""
 
 POST_SECONDS: Final = 10
-"""For one post or probe with its retries."""
-
-THROTTLED_TRIES: Final = 4
-"""Who answers 429 as often is given up: its buffer is full, and will hardly empty soon.
-
-Source: apigatewaymanagementapi's model (LimitExceededException).
-"""
+"""For one post with its retries."""
 
 RETRY_DELAY_SECONDS: Final = 0.1
 """Before the second try; doubled before each further one, and up to a half less at random."""
 
+LONGEST_RETRY_DELAY_SECONDS: Final = 1.0
+"""A connection that answers 429 is tried at least this often until the time limit.
+
+Its buffer is full, or the account's quota is used up: both can pass within seconds.
+Source: apigatewaymanagementapi's model (LimitExceededException).
+"""
+
 BROKEN_TRIES: Final = 2
 """For 5xx, and for no answer where another try does no harm."""
 
-_UNANSWERED: Final = 0
-"""In place of a status: no answer came, or none was asked for within the time limit."""
+_NOT_SENT: Final = 0
+"""In place of a status: API Gateway has certainly not received the request."""
 
-_OK: Final = 200
+_UNANSWERED: Final = -1
+"""In place of a status: the request was sent, at least in part, and no answer came."""
+
+_OK: Final = frozenset({200, 204})
 _THROTTLED: Final = 429
+
+_UNKNOWN: Final = frozenset({_UNANSWERED, 504})
+"""Ends of a post after which nothing says whether the message arrived."""
 
 # A malformed id was never a connection; that error is not in the service's model.
 # Source: apigatewaymanagementapi's model (GoneException); seen on AWS (BadRequestException).
 _GONE: Final = frozenset({410, 400})
 
-Method = Literal["GET", "POST"]
+Method = Literal["DELETE", "POST"]
 
 
 class Gone(Exception):
@@ -59,28 +66,36 @@ class Gone(Exception):
 
 
 class PostFailed(Exception):
-    """A post was not taken, or nobody can tell; `status` is 0 if there was no answer."""
+    """A post was not accepted, or no answer says so; `status` is then 0 or less."""
 
     def __init__(self, status: int) -> None:
-        super().__init__(f"status {status}" if status else "no answer")
+        super().__init__(f"status {status}" if status > 0 else "no answer")
         self.status = status
+
+    @property
+    def may_have_arrived(self) -> bool:
+        return self.status in _UNKNOWN
 
 
 @dataclass(frozen=True, slots=True)
 class FanOut:
-    """How many receivers a fan-out reached, which were gone, and how many it could not reach."""
+    """How many receivers a fan-out reached, which were gone, and how many posts failed.
+
+    `unreached` are those of the failed ones that have certainly not received the message.
+    """
 
     reached: int
     gone: frozenset[str]
     failed: int
+    unreached: frozenset[str] = frozenset()
     duration_ms: float = field(default=0.0, compare=False)
 
 
 class Gateway:
     """Asks the @connections API of one stage. Threads may share it.
 
-    What is retried, within the time limit: 429 a few times, after waits that grow; 5xx and no
-    answer once, but of a post only what was certainly not taken. So no message comes twice.
+    Retries, within the time limit: 429 until the limit, after waits that grow; 5xx and no answer
+    once, but a post only if API Gateway has certainly not received it. So no message comes twice.
     """
 
     def __init__(
@@ -105,7 +120,7 @@ class Gateway:
         status = self._ask("POST", [connection_id], text.encode(), POST_SECONDS)[connection_id]
         if status in _GONE:
             raise Gone
-        if status != _OK:
+        if status not in _OK:
             raise PostFailed(status)
 
     def fan_out(
@@ -117,7 +132,7 @@ class Gateway:
         """Post one message to many connections, side by side, and once to each.
 
         Order: none. Back-pressure: a receiver whose buffer is full (429) is tried again when all
-        the others have been tried, a few times, and then given up. A gone receiver is reported
+        the others have been tried, and again until the time limit. A gone receiver is reported
         and skipped. One that cannot be reached, or takes long, counts as failed and holds up one
         of AT_ONCE connections; neither keeps the message from the rest. At the time limit this
         returns, and who has not answered by then has failed, though the message may have reached
@@ -126,25 +141,20 @@ class Gateway:
         started_at = time.monotonic()
         statuses = self._ask("POST", connection_ids, text.encode(), time_limit_seconds)
         gone = frozenset(to for to, status in statuses.items() if status in _GONE)
-        reached = list(statuses.values()).count(_OK)
+        failed = {to: it for to, it in statuses.items() if it not in _OK and it not in _GONE}
         return FanOut(
-            reached=reached,
+            reached=len(statuses) - len(gone) - len(failed),
             gone=gone,
-            failed=len(statuses) - reached - len(gone),
+            failed=len(failed),
+            unreached=frozenset(to for to, status in failed.items() if status not in _UNKNOWN),
             duration_ms=(time.monotonic() - started_at) * 1000,
         )
 
-    def is_open(self, connection_id: str) -> bool | None:
-        """Say whether a connection is open; None if it cannot be told."""
-        status = self._ask("GET", [connection_id], b"", POST_SECONDS)[connection_id]
-        return {_OK: True, **dict.fromkeys(_GONE, False)}.get(status)
-
-    def find_gone(
+    def close(
         self, connection_ids: Collection[str], time_limit_seconds: float = FAN_OUT_SECONDS
-    ) -> set[str]:
-        """Look at many connections side by side, and return those that are gone for certain."""
-        statuses = self._ask("GET", connection_ids, b"", time_limit_seconds)
-        return {asked for asked, status in statuses.items() if status in _GONE}
+    ) -> None:
+        """Close connections, side by side. One that is gone or can't be closed is skipped."""
+        self._ask("DELETE", connection_ids, b"", time_limit_seconds)
 
     def _ask(
         self, method: Method, connection_ids: Collection[str], body: bytes, limit_seconds: float
@@ -157,6 +167,7 @@ class Gateway:
             while (now := time.monotonic()) < ends_at:
                 while len(under_way) < self._at_once and (due := queue.pop(now)):
                     path = f"/@connections/{quote(due.connection_id, safe='')}"
+                    queue.statuses[due.connection_id] = _UNANSWERED
                     under_way.start(due, self._client.steps(method, path, body))
                 if not under_way and queue.is_empty:
                     break
@@ -170,9 +181,11 @@ class Gateway:
 
 def _judge(method: Method, end: Answer | Unreachable) -> tuple[int, bool]:
     """Return the status, and whether the same may be asked again."""
+    is_idempotent = method == "DELETE"
     if isinstance(end, Unreachable):
-        return _UNANSWERED, method == "GET" or not end.was_sent
-    may_repeat = end.status == _THROTTLED or (method == "GET" and end.status >= 500)
+        status = _UNANSWERED if end.was_sent else _NOT_SENT
+        return status, is_idempotent or not end.was_sent
+    may_repeat = end.status == _THROTTLED or (is_idempotent and end.status >= 500)
     return end.status, may_repeat
 
 
@@ -197,7 +210,7 @@ class _Queue:
         retry_delay_seconds: float,
         jitter: Callable[[], float],
     ) -> None:
-        self.statuses = dict.fromkeys(connection_ids, _UNANSWERED)
+        self.statuses = dict.fromkeys(connection_ids, _NOT_SENT)
         self._first = deque(self.statuses)
         self._again: list[_Try] = []
         self._retry_delay_seconds = retry_delay_seconds
@@ -221,10 +234,10 @@ class _Queue:
         """Note an answer, and put the connection back if it is worth another try."""
         self.statuses[asked.connection_id] = status
         tries = asked.tries + 1
-        if may_repeat and tries < (THROTTLED_TRIES if status == _THROTTLED else BROKEN_TRIES):
+        if may_repeat and (status == _THROTTLED or tries < BROKEN_TRIES):
             not_before = time.monotonic() + self._delay_seconds(tries)
             heapq.heappush(self._again, _Try(not_before, asked.connection_id, tries))
 
     def _delay_seconds(self, tries: int) -> float:
-        longest_seconds: float = self._retry_delay_seconds * 2 ** (tries - 1)
-        return longest_seconds * (1 - self._jitter() / 2)
+        longest_seconds: float = self._retry_delay_seconds * 2.0 ** min(tries - 1, 20)
+        return min(longest_seconds, LONGEST_RETRY_DELAY_SECONDS) * (1 - self._jitter() / 2)

@@ -4,18 +4,40 @@ Shared by what clients ask for (sessions) and by what nobody asks for (sweep). A
 called twice, late, or by two at a time: a conditional write picks the one who goes on.
 """
 
-from collections.abc import Callable, Collection
-from contextlib import suppress
+import time
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from typing import Final
 
 from chalicelib import protocol, telemetry
-from chalicelib.gateway import FanOut, Gateway, Gone, PostFailed
-from chalicelib.models import EndReason, Role, Session, SessionStatus
+from chalicelib.gateway import FAN_OUT_SECONDS, FanOut, Gateway, Gone, PostFailed
+from chalicelib.models import Connection, EndReason, Role, Session, SessionStatus
+from chalicelib.resilience import seconds_left
 from chalicelib.store import TRANSACTION_ITEMS, Store
 
 END_SECONDS: Final = 20
 """How long an end may go on telling people, before the rest is left to the sweep."""
+
+PUT_BACK_SECONDS: Final = 3
+"""What an event keeps of its budget to put back the records of those it could not notify."""
+
+CLEAN_CLOSES: Final = frozenset({1000, 1005})
+"""A browser's `close()` sends a close frame without a code, which the other side sees as 1005.
+Source: RFC 6455, section 7.4.1; "The WebSocket interface", WHATWG.
+"""
+
+LONGEST_GRACE_TO_WAIT_SECONDS: Final = 10
+"""A function waits for the end of a grace up to this; Lambda stops it after 29 s."""
+
+LONGEST_NAP_SECONDS: Final = 0.25
+"""Between two looks at the clock, which may run faster than time on a developer's machine."""
+
+
+def nap_until(
+    at_seconds: float, clock: Callable[[], float], sleep: Callable[[float], None]
+) -> None:
+    while (remaining_seconds := at_seconds - clock()) > 0:
+        sleep(min(remaining_seconds, LONGEST_NAP_SECONDS))
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,12 +45,14 @@ class Lifecycle:
     store: Store
     gateway: Gateway
     speaker_grace_seconds: float
+    speaker_close_grace_seconds: float
     clock: Callable[[], float]
+    sleep: Callable[[float], None] = time.sleep
 
-    def leave(self, connection_id: str, *, cleanly: bool) -> None:
+    def leave(self, connection_id: str, close_code: int | None = None) -> None:
         """Take in that a connection has closed. Idempotent; nothing happens if it was replaced.
 
-        `cleanly` is whether the client closed it of its own will (code 1000).
+        `close_code` is what the client closed it with, if it did.
         """
         connection = self.store.close_connection(connection_id)
         if connection is None:
@@ -39,11 +63,32 @@ class Lifecycle:
         if connection.role is Role.LISTENER:
             if connection.is_present:
                 self.store.count_out(connection.session_id)
-        elif cleanly:
-            # Also where a sweep has missed him before this came: he has not dropped, he has gone.
-            self.end_by_speaker(connection.session_id, connection_id)
+        elif connection.was_removed_as_lost:
+            # The sweep has interrupted the session. Its own close of the connection comes as 1000.
+            return
+        elif close_code in CLEAN_CLOSES:
+            # Also if a post has found the connection gone before: the grace becomes the short one.
+            self._end_unless_speaker_returns(connection.session_id, connection_id)
         elif connection.is_present:
             self.interrupt(connection.session_id, connection_id)
+
+    def _end_unless_speaker_returns(self, session_id: str, speaker_connection_id: str) -> None:
+        """Interrupt a session whose speaker has closed its connection, and end it after the grace.
+
+        The sweep ends it instead if the grace is long, or if the event has no time left for it.
+        """
+        grace_ends_at_ms = self.interrupt(
+            session_id,
+            speaker_connection_id,
+            self.speaker_close_grace_seconds,
+            EndReason.SPEAKER_ENDED,
+        )
+        if grace_ends_at_ms is None:
+            return
+        is_short = self.speaker_close_grace_seconds <= LONGEST_GRACE_TO_WAIT_SECONDS
+        if is_short and grace_ends_at_ms / 1000 - self.clock() < seconds_left():
+            nap_until(grace_ends_at_ms / 1000, self.clock, self.sleep)
+            self.end_after_grace(session_id, grace_ends_at_ms)
 
     def never_opened(self, connection_id: str) -> None:
         """Take in that a connection which had its place never opened. Idempotent.
@@ -56,24 +101,59 @@ class Lifecycle:
             session = self.store.find_session(connection.session_id)
             if session is not None and session.speaker_connection_id == connection_id:
                 self.store.give_back_to_previous_speaker(session)
-        self.leave(connection_id, cleanly=False)
+        self.leave(connection_id)
 
-    def miss_speaker(self, session: Session) -> None:
-        """Take in that a session's current speaker is not there, and no event has said so.
+    def miss_speaker(self, session: Session, speaker: Connection | None) -> None:
+        """Interrupt a session whose speaker is lost, or has left without a `$disconnect`.
 
-        A refresh that broke off has not replaced the previous connection: if that is still there
-        the session is his. Else do what $disconnect should have done, or did not come to do.
+        `speaker` is its participant, if it still is one: it is removed, unless a heartbeat comes
+        first. A refresh that broke off has not superseded the previous connection: if that is not
+        lost, the session goes back to it instead.
         """
-        previous_id = session.previous_speaker_connection_id
-        previous = previous_id and self.store.find_connection(previous_id)
-        if previous and self.gateway.is_open(previous.connection_id):
+        if self._has_previous_speaker(session):
             self.store.give_back_to_previous_speaker(session)
             return
-        speaker = self.store.find_connection(session.speaker_connection_id)
-        if speaker is not None and speaker.session_id == session.session_id:
-            # Else a creation broke off, and what that connection has by now is another session's.
-            self.leave(speaker.connection_id, cleanly=False)
+        if speaker is not None and not self._close_lost([speaker]):
+            return
         self.interrupt(session.session_id, session.speaker_connection_id)
+
+    def _has_previous_speaker(self, session: Session) -> bool:
+        previous_id = session.previous_speaker_connection_id
+        previous = None if previous_id is None else self.store.find_connection(previous_id)
+        return (
+            previous is not None
+            and previous.session_id == session.session_id
+            and not previous.is_lost(self.clock())
+        )
+
+    def remove_lost(self, session_id: str, lost: Collection[Connection]) -> int:
+        """Remove a session's lost listeners, and return how many those were.
+
+        One whose heartbeat comes first stays.
+        """
+        removed = self._close_lost(lost)
+        if removed:
+            self.store.count_out(session_id, len(removed))
+        return len(removed)
+
+    def _close_lost(self, lost: Iterable[Connection]) -> list[Connection]:
+        """Remove lost participants, and return those that this call has removed.
+
+        Their connections are closed, too: API Gateway would keep them for up to ten minutes, and a
+        client that is there after all learns that it has to come back.
+        """
+        removed = [
+            before
+            for each in lost
+            if (
+                before := self.store.close_connection(
+                    each.connection_id, if_lost_at_ms=each.lost_at_ms
+                )
+            )
+            and before.is_present
+        ]
+        self.gateway.close([each.connection_id for each in removed])
+        return removed
 
     def remove_gone(self, session_id: str, connection_ids: Collection[str]) -> int:
         """Take out the listeners whom API Gateway does not know; return how many those were.
@@ -90,21 +170,29 @@ class Lifecycle:
             self.store.count_out(session_id, len(closed))
         return len(closed)
 
-    def interrupt(self, session_id: str, speaker_connection_id: str) -> bool:
-        """Begin the grace if that connection is the session's current speaker; False if not.
+    def interrupt(
+        self,
+        session_id: str,
+        speaker_connection_id: str,
+        grace_seconds: float | None = None,
+        reason: EndReason = EndReason.SPEAKER_LOST,
+    ) -> int | None:
+        """Begin the grace if that connection is the session's current speaker.
 
         Should he have come back while the listeners were being told, they are told so once more:
         the two notices may have overtaken each other.
+
+        Returns when the grace ends, in ms, or None if this call has not begun it.
         """
-        grace_ends_at_ms = int((self.clock() + self.speaker_grace_seconds) * 1000)
-        if not self.store.interrupt_session(session_id, speaker_connection_id, grace_ends_at_ms):
-            return False
-        notice = protocol.session_interrupted(session_id, self.speaker_grace_seconds)
-        self.tell_listeners(session_id, notice)
+        seconds = self.speaker_grace_seconds if grace_seconds is None else grace_seconds
+        ends_at_ms = int((self.clock() + seconds) * 1000)
+        if not self.store.interrupt_session(session_id, speaker_connection_id, ends_at_ms, reason):
+            return None
+        self.tell_listeners(session_id, protocol.session_interrupted(session_id, seconds))
         session = self.store.find_session(session_id)
         if session is not None and session.grace_ends_at_ms is None:
             self.tell_how_it_goes_on(session)
-        return True
+        return ends_at_ms
 
     def tell_how_it_goes_on(self, session: Session) -> None:
         """Tell the listeners that an interruption is over: a paused session is paused again."""
@@ -125,66 +213,105 @@ class Lifecycle:
 
         False if it is not his, or over.
         """
-        return self._end(session_id, EndReason.SPEAKER_ENDED, speaker_connection_id)
+        reason = EndReason.SPEAKER_ENDED
+        return self._finish_claimed(self.store.claim_end(session_id, reason, speaker_connection_id))
 
-    def end_in_time(self, session_id: str, reason: EndReason) -> bool:
-        """End a session that has expired, or whose speaker is lost, if it still is so."""
-        return self._end(session_id, reason)
+    def end_expired(self, session_id: str) -> bool:
+        """End a session that has expired, if it still has."""
+        return self._finish_claimed(self.store.claim_end(session_id, EndReason.EXPIRED))
 
-    def _end(
-        self, session_id: str, reason: EndReason, speaker_connection_id: str | None = None
-    ) -> bool:
-        session = self.store.claim_end(session_id, reason, speaker_connection_id)
-        if session is None:
+    def end_after_grace(self, session_id: str, grace_ends_at_ms: int | None = None) -> bool:
+        """End a session whose grace has run out, if it still has; or only if it is that grace."""
+        return self._finish_claimed(self.store.claim_end_of_grace(session_id, grace_ends_at_ms))
+
+    def _finish_claimed(self, session: Session | None) -> bool:
+        if session is None or session.end_reason is None:
             return False
+        reason = session.end_reason
         telemetry.put_metrics(reason, SessionsEnded=1)
-        telemetry.log_done("session ended", sessionId=session_id, reason=reason)
+        telemetry.log_done("session ended", sessionId=session.session_id, reason=reason)
         self.finish_end(session)
         return True
 
     def finish_end(self, session: Session) -> bool:
-        """Remove an ended session's records, and tell everyone whose record it was.
+        """Remove an ended session's participants, and notify each of them.
 
-        May be repeated and done by two at a time. A record goes before its owner is told, and only
-        one caller gets it, so that nobody is told twice. False if the time was too short.
+        May be repeated and done by two at a time. A record goes before its owner is notified, and
+        only one caller gets it, so that no connection gets two notices. A notice that has
+        certainly not arrived puts the record back, for the next sweep.
+
+        Returns whether all were notified.
         """
-        self._dismiss_speaker(session)
-        return self._dismiss_listeners(session)
+        is_speaker_done = self._dismiss_speaker(session)
+        return self._dismiss_listeners(session) and is_speaker_done
 
-    def _dismiss_speaker(self, session: Session) -> None:
-        """Remove the speaker's record, and tell him, unless it was he who ended the session."""
+    def _dismiss_speaker(self, session: Session) -> bool:
+        """Remove the speaker's record, and notify it, unless it was the one to end the session."""
         speaker = self.store.delete_connection(session.speaker_connection_id, session.session_id)
         knows = session.end_reason is EndReason.SPEAKER_ENDED
         if knows or speaker is None or not speaker.is_present:
-            return
-        with suppress(Gone, PostFailed):
+            return True
+        try:
             self.gateway.post(speaker.connection_id, self._end_notice(session))
+        except Gone:
+            return True
+        except PostFailed as failure:
+            if failure.may_have_arrived:
+                return True
+            self.store.put_back_speaker(speaker)
+            return False
+        return True
 
     def _dismiss_listeners(self, session: Session) -> bool:
         """Read the list until it shows nobody new: who has just come may be missing in it."""
-        stop_at = self.clock() + END_SECONDS
-        notice = self._end_notice(session)
+        stop_at = self.clock() + min(END_SECONDS, seconds_left() - PUT_BACK_SECONDS)
         done: set[str] = set()
+        are_all_notified = True
         while self.clock() < stop_at:
             listing = self.store.list_connections(session.session_id)
-            present, gone = sorted(listing.present - done), listing.gone - done
-            if not present and not gone:
-                return True
+            present, arriving = sorted(listing.present - done), listing.arriving - done
+            if not present and not arriving:
+                return are_all_notified
             for start in range(0, len(present), TRANSACTION_ITEMS):
+                if self.clock() >= stop_at:
+                    return False
                 some = present[start : start + TRANSACTION_ITEMS]
-                taken = self.store.take_connections(session.session_id, some)
-                self._fan_out(session.session_id, taken, notice)
-                gone |= set(some) - taken
-            self.store.delete_connections(session.session_id, gone)
-            done |= listing.present | gone
+                are_all_notified &= self._dismiss(session, some, stop_at - self.clock())
+            self.store.delete_connections(session.session_id, arriving)
+            done |= listing.present | arriving
         return False
+
+    def _dismiss(
+        self, session: Session, connection_ids: Collection[str], limit_seconds: float
+    ) -> bool:
+        """Remove some listeners' records, and notify them. Returns whether all were notified.
+
+        The connection that was the session's speaker is not: it hears of the end as the speaker,
+        even if it has become a listener since.
+        """
+        taken = self.store.take_connections(session.session_id, connection_ids)
+        taken.discard(session.speaker_connection_id)
+        told = self._fan_out(
+            session.session_id,
+            taken,
+            self._end_notice(session),
+            min(limit_seconds, FAN_OUT_SECONDS),
+        )
+        self.store.put_back_listeners(session.session_id, told.unreached)
+        return not told.unreached
 
     def _end_notice(self, session: Session) -> str:
         assert session.end_reason is not None
         return self._encode(protocol.session_ended(session.session_id, session.end_reason))
 
-    def _fan_out(self, session_id: str, connection_ids: Collection[str], text: str) -> FanOut:
-        told = self.gateway.fan_out(connection_ids, text)
+    def _fan_out(
+        self,
+        session_id: str,
+        connection_ids: Collection[str],
+        text: str,
+        limit_seconds: float = FAN_OUT_SECONDS,
+    ) -> FanOut:
+        told = self.gateway.fan_out(connection_ids, text, limit_seconds)
         gone = len(told.gone)
         telemetry.put_metrics(
             FanoutRecipients=told.reached + gone + told.failed,

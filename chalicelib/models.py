@@ -19,6 +19,17 @@ CONNECTION_SECONDS: Final = 2 * 3600
 CONNECTION_RECORD_SECONDS: Final = CONNECTION_SECONDS + 600
 """How long a connection's record may live: that, and a margin."""
 
+SUPERSEDED_RECORD_SECONDS: Final = 600
+"""How long a superseded participant's record lives, in which a refresh whose answer was lost can be
+repeated with the same old connection ID.
+"""
+
+SETTLING_SECONDS: Final = 300
+"""How long a listener is asked for heartbeats as often as a speaker. Source: docs/protocol.md."""
+
+MISSED_HEARTBEATS: Final = 3
+"""Heartbeats in a row whose absence makes a participant lost. Source: docs/protocol.md."""
+
 
 class Role(StrEnum):
     SPEAKER = "speaker"
@@ -79,9 +90,9 @@ class Session:
 
     `changes` grows with whatever may change who has a place, so that two looks at a session tell
     whether it was quiet in between. `grace_ends_at_ms` is there while the speaker's connection is
-    lost, `ended_at_ms` and `end_reason` once the session has ended. `has_untold_return`: the
-    speaker is back, and his listeners may not know; `status_token`: the write that set the status;
-    `speaker_connection_ids`: all that have ever been the speaker's current one.
+    lost or closed, `ended_at_ms` and `end_reason` once the session has ended. `has_untold_return`:
+    the speaker is back, and his listeners may not know; `status_token`: the write that set the
+    status; `speaker_connection_ids`: all that have ever been the speaker's current one.
     """
 
     session_id: str
@@ -130,6 +141,11 @@ class Connection:
     he can come back by the id of that connection and is not taken for somebody else.
     `correlation` is what stays the same through a client's refreshes, for the log: the connection
     by which a listener came in, or the session whose speaker he is.
+
+    `listening_since_ms` is when a listener came in, if that was on an earlier connection.
+    `heard_at_ms` is the time of the last heartbeat, if there was one. The write of a heartbeat
+    can't know how often its participant is asked for one, so it stores both possible times of the
+    loss: `lost_at_ms`, and `settled_lost_at_ms` for a listener that has settled.
     """
 
     connection_id: str
@@ -140,10 +156,32 @@ class Connection:
     is_present: bool = True
     superseded_by: str | None = None
     correlation: str = ""
+    listening_since_ms: int | None = None
+    left_at_ms: int | None = None
+    heard_at_ms: int | None = None
+    lost_at_ms: int | None = None
+    settled_lost_at_ms: int | None = None
 
     @property
     def expires_at_seconds(self) -> int:
         return self.taken_at_ms // 1000 + CONNECTION_RECORD_SECONDS
+
+    def has_settled_as_listener(self, at_ms: int) -> bool:
+        """Return whether it is a listener that was asked for settled heartbeats at that time."""
+        since_ms = self.listening_since_ms or self.taken_at_ms
+        return self.role is Role.LISTENER and at_ms - since_ms >= SETTLING_SECONDS * 1000
+
+    @property
+    def was_removed_as_lost(self) -> bool:
+        """Return whether the sweep has removed it, and closed its connection."""
+        return self.left_at_ms is not None and self.is_lost(self.left_at_ms / 1000)
+
+    def is_lost(self, now_seconds: float) -> bool:
+        """Return whether its heartbeats have been missing for too long."""
+        asked_at_ms = self.heard_at_ms or self.taken_at_ms
+        has_settled = self.has_settled_as_listener(asked_at_ms)
+        lost_at_ms = self.settled_lost_at_ms if has_settled else self.lost_at_ms
+        return lost_at_ms is not None and lost_at_ms <= now_seconds * 1000
 
     def is_settled(self, now_seconds: float) -> bool:
         """Say whether it is so old that it must have opened, if it ever did."""

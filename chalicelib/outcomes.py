@@ -6,6 +6,8 @@ Source: "How do I troubleshoot 410 Gone errors", AWS Knowledge Center.
 """
 
 import json
+import time
+import uuid
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
@@ -19,10 +21,16 @@ if TYPE_CHECKING:
 
 
 class Outcomes:
-    def __init__(self, client: "Callable[[], LambdaClient]", function_name: str) -> None:
+    def __init__(
+        self,
+        client: "Callable[[], LambdaClient]",
+        function_name: str,
+        clock_ns: Callable[[], int] = time.time_ns,
+    ) -> None:
         """`client` is asked for when there is something to send: most events have nothing."""
         self._client = client
         self._function_name = function_name
+        self._clock_ns = clock_ns
 
     def send(
         self, connection_id: str, endpoint_url: str, texts: Sequence[str], delay_ms: int = 0
@@ -33,6 +41,8 @@ class Outcomes:
         heartbeat names its session, and what followed this one follows that one, too.
         """
         event = {
+            # Lambda may deliver an event more than once. IDs grow with time.
+            "id": f"{self._clock_ns():020}-{uuid.uuid4().hex}",
             "connectionId": connection_id,
             "endpointUrl": endpoint_url,
             "messages": list(texts),

@@ -332,19 +332,22 @@ def speaker_refreshed(session: Session, connection_id: str, heartbeat_seconds: i
         "sessionId": session.session_id,
         "connectionId": connection_id,
         "role": Role.SPEAKER,
+        "status": session.shown_status,
         "inviteCode": session.invite_code,
         "heartbeatSeconds": heartbeat_seconds,
     }
 
 
 def listener_refreshed(
-    session_id: str, connection_id: str, target_language: str, heartbeat_seconds: int
+    session: Session, connection_id: str, target_language: str, heartbeat_seconds: int
 ) -> Message:
     return {
         "type": "connectionRefreshComplete",
-        "sessionId": session_id,
+        "sessionId": session.session_id,
         "connectionId": connection_id,
         "role": Role.LISTENER,
+        "status": session.shown_status,
+        "sourceLanguage": session.source_language,
         "targetLanguage": target_language,
         "heartbeatSeconds": heartbeat_seconds,
     }
@@ -372,6 +375,15 @@ def heartbeat_ack(connected_seconds: int, heartbeat_seconds: int) -> Message:
         "type": "heartbeatAck",
         "connectedSeconds": connected_seconds,
         "heartbeatSeconds": heartbeat_seconds,
+    }
+
+
+def in_session(session: Session) -> Message:
+    """Write what a speaker's `heartbeatAck` says of the session."""
+    return {
+        "sessionId": session.session_id,
+        "status": session.shown_status,
+        "listenerCount": session.listener_count,
     }
 
 

@@ -22,12 +22,6 @@ HOUR: Final = 3600
 KEPT_SECONDS: Final = 120
 """How long a counter outlives its window, for clocks that differ and for DynamoDB's expiry."""
 
-MAX_LOGGED_EVENTS: Final = 110
-"""Events that one item keeps the times of: each takes some 34 characters of the update.
-
-Source: "Quotas in Amazon DynamoDB" (an expression has 4 KB at most).
-"""
-
 UpdateItem = Callable[..., Mapping[str, Any]]
 """DynamoDB's UpdateItem, with the arguments of boto3's client. Raises: ServiceUnavailable."""
 
@@ -87,31 +81,6 @@ class RateLimits:
             return self._exceeded(MINUTE).retry_after_seconds
         return None
 
-    def count_heartbeat(self, connection_id: str) -> None:
-        """Count a heartbeat: with 2 a minute allowed, the fifth within any minute is refused.
-
-        Twice the number, since heartbeats that were sent on time may arrive in a bunch: of those
-        sent every 30 s, never more than four arrive within a minute.
-
-        Raises: RateLimitExceeded.
-        """
-        allowed = 2 * self._limits.heartbeats_per_minute
-        subject = f"connection#{connection_id}"
-        if allowed > MAX_LOGGED_EVENTS:
-            counts = self._count_if_possible("heartbeats", subject, MINUTE)
-            if counts.get("heartbeats", 0) > allowed:
-                raise self._exceeded(MINUTE)
-            return
-        now_ms = int(self._clock() * 1000)
-        try:
-            times_ms = self._log_event(subject, allowed, now_ms)
-        except ServiceUnavailable:
-            telemetry.log_warning("not counted", dependency="rateLimits")
-            return
-        if now_ms - times_ms[allowed] < MINUTE * 1000:
-            # This one is in the log, too, so that the next has to wait for the one after that.
-            raise _refusal((times_ms[allowed - 1] + MINUTE * 1000 - now_ms) / 1000)
-
     def _count_if_possible(self, what: str, subject: str, window_seconds: int) -> dict[str, int]:
         try:
             return self._count(what, subject, window_seconds)
@@ -136,26 +105,6 @@ class RateLimits:
         return {
             name: int(value["N"]) for name, value in answer["Attributes"].items() if "N" in value
         }
-
-    def _log_event(self, subject: str, allowed: int, now_ms: int) -> list[int]:
-        """Keep the times of a subject's last events, this one first; return them, 0 for none.
-
-        A shift register in one write: DynamoDB reads all that stands on the right before it writes
-        anything. Source: "Update expressions", Amazon DynamoDB Developer Guide.
-        """
-        shifts = [f"t{n} = if_not_exists(t{n - 1}, :never)" for n in range(1, allowed + 1)]
-        answer = self._update_item(
-            TableName=self._limits.table,
-            Key=self._key(subject),
-            UpdateExpression=f"SET t0 = :now, expiresAt = :end, {', '.join(shifts)}",
-            ExpressionAttributeValues={
-                ":now": {"N": str(now_ms)},
-                ":never": {"N": "0"},
-                ":end": {"N": str(now_ms // 1000 + MINUTE + KEPT_SECONDS)},
-            },
-            ReturnValues="ALL_NEW",
-        )
-        return [int(answer["Attributes"][f"t{n}"]["N"]) for n in range(allowed + 1)]
 
     def _address(self, address: str) -> str:
         return f"address#{address}"

@@ -55,6 +55,7 @@ _BROKEN: Final = frozenset({"InternalServerError", "ServiceUnavailable", "Intern
 _Result = TypeVar("_Result")
 _Arguments = ParamSpec("_Arguments")
 _deadline: ContextVar[float] = ContextVar("deadline", default=math.inf)
+_budget_clock: ContextVar[Callable[[], float]] = ContextVar("budget_clock", default=time.monotonic)
 
 
 @contextmanager
@@ -62,11 +63,17 @@ def event_budget(
     seconds: float = EVENT_SECONDS, clock: Callable[[], float] = time.monotonic
 ) -> Iterator[None]:
     """Let no request begin after so many seconds: it answers ServiceUnavailable."""
-    token = _deadline.set(clock() + seconds)
+    token, clock_token = _deadline.set(clock() + seconds), _budget_clock.set(clock)
     try:
         yield
     finally:
         _deadline.reset(token)
+        _budget_clock.reset(clock_token)
+
+
+def seconds_left() -> float:
+    """Return how long the event may still begin requests; without a budget, infinity."""
+    return _deadline.get() - _budget_clock.get()()
 
 
 def unavailable(retry_after_seconds: float = RETRY_AFTER_SECONDS) -> ServiceUnavailable:

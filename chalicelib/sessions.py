@@ -14,7 +14,7 @@ from contextvars import copy_context
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from chalicelib import protocol, telemetry
+from chalicelib import heartbeats, protocol, telemetry
 from chalicelib.errors import (
     Conflict,
     Forbidden,
@@ -30,6 +30,7 @@ from chalicelib.gateway import Gone, PostFailed
 from chalicelib.lifecycle import Lifecycle
 from chalicelib.models import (
     CONNECTION_SECONDS,
+    MISSED_HEARTBEATS,
     Caller,
     Connection,
     EndReason,
@@ -75,6 +76,9 @@ class HasPlace(Conflict):
 class Limits:
     max_listeners: int
     heartbeat_interval_seconds: int
+    heartbeat_settled_seconds: int
+    heartbeat_timeout_seconds: int
+    heartbeats_per_minute: int
     session_max_duration_seconds: int
     refresh_after_seconds: float
     warn_after_seconds: float
@@ -171,7 +175,10 @@ class Sessions:
         if before.grace_ends_at_ms is not None or before.has_untold_return:
             self.lifecycle.tell_how_it_goes_on(before)
         return protocol.speaker_refreshed(
-            before, caller.connection_id, self.limits.heartbeat_interval_seconds
+            # The write has ended an interruption.
+            replace(before, grace_ends_at_ms=None),
+            caller.connection_id,
+            self.limits.heartbeat_interval_seconds,
         )
 
     def refresh_listener(
@@ -183,14 +190,19 @@ class Sessions:
             RateLimitExceeded.
         """
         place = self._new_place(caller, command.session_id, Role.LISTENER, command.target_language)
-        held = self._replace_listener(place, command.connection_id)
-        if held is None:
-            self._join(caller, place.session_id, command.target_language, command.invite_code)
+        taken = self._replace_listener(place, command.connection_id)
+        if taken is None:
+            held = place
+            session = self._join(
+                caller, place.session_id, command.target_language, command.invite_code
+            )
+        else:
+            held, session = taken
         return protocol.listener_refreshed(
-            command.session_id,
+            session,
             caller.connection_id,
-            (held and held.target_language) or command.target_language,
-            self.limits.heartbeat_interval_seconds,
+            held.target_language or command.target_language,
+            self._heartbeat_seconds(held),
         )
 
     def heartbeat(self, caller: Caller) -> tuple[protocol.Message, list[protocol.Message]]:
@@ -200,26 +212,44 @@ class Sessions:
 
         Raises: RateLimitExceeded.
         """
-        self.rate_limits.count_heartbeat(caller.connection_id)
-        connected_seconds = max(0, self.clock() - caller.connected_at_ms / 1000)
-        ack = protocol.heartbeat_ack(int(connected_seconds), self.limits.heartbeat_interval_seconds)
-        connection = self.store.find_connection(caller.connection_id)
-        if connection is None:
+        now = self.clock()
+        limits = self.limits
+        heartbeat = self.store.note_heartbeat(
+            caller.connection_id,
+            lost_at_ms=self._lost_at_ms(limits.heartbeat_interval_seconds),
+            settled_lost_at_ms=self._lost_at_ms(limits.heartbeat_settled_seconds),
+            times_kept=heartbeats.times_to_keep(limits.heartbeats_per_minute),
+        )
+        connected_seconds = max(0, now - caller.connected_at_ms / 1000)
+        ack = protocol.heartbeat_ack(int(connected_seconds), limits.heartbeat_interval_seconds)
+        if heartbeat is None:
             return ack, []
-        _follow(connection)
-        reminders = self._reminders(connection, connected_seconds)
-        if connection.role is Role.LISTENER:
-            return {**ack, "sessionId": connection.session_id}, reminders
+        participant = heartbeat.participant
+        _follow(participant)
+        heartbeats.check_limit(heartbeat.times_ms)
+        ack["heartbeatSeconds"] = self._heartbeat_seconds(participant)
+        reminders = self._reminders(participant, connected_seconds)
+        if participant.role is Role.LISTENER:
+            return {**ack, "sessionId": participant.session_id}, reminders
         session = self.store.extend_session(
-            connection.session_id, caller.connection_id, self._session_end()
+            participant.session_id, caller.connection_id, self._session_end()
         )
         if session is None:
             return ack, []
-        in_session = {
-            "sessionId": session.session_id,
-            "listenerCount": session.listener_count,
-        }
-        return {**ack, **in_session}, reminders
+        return {**ack, **protocol.in_session(session)}, reminders
+
+    def _heartbeat_seconds(self, participant: Connection) -> int:
+        """Return how often a participant is asked for a heartbeat from now on."""
+        if participant.has_settled_as_listener(int(self.clock() * 1000)):
+            return self.limits.heartbeat_settled_seconds
+        return self.limits.heartbeat_interval_seconds
+
+    def _lost_at_ms(self, interval_seconds: int) -> int:
+        """Return when a participant is lost that sends no heartbeat from now on."""
+        silence_seconds = max(
+            MISSED_HEARTBEATS * interval_seconds, self.limits.heartbeat_timeout_seconds
+        )
+        return int((self.clock() + silence_seconds) * 1000)
 
     def change_language(self, caller: Caller, command: protocol.ChangeLanguage) -> protocol.Message:
         """Raises: Forbidden, SessionNotFound."""
@@ -272,24 +302,32 @@ class Sessions:
             is_clients=False,
         ):
             if event["delayMs"]:
-                self.deliver_reminders(connection_id, messages, event["delayMs"])
+                self.deliver_reminders(connection_id, event["id"], messages, event["delayMs"])
             else:
-                self.deliver_outcome(connection_id, messages[0])
+                self.deliver_outcome(connection_id, event["id"], messages[0])
 
-    def deliver_outcome(self, connection_id: str, text: str) -> bool:
+    def deliver_outcome(self, connection_id: str, event_id: str, text: str) -> bool:
         """Post the outcome of a connect-time command as soon as its connection is open.
 
         It says how the session stands by then, or that it has ended: the notices of that have not
-        reached him. A connection that does not open in about three seconds is taken as closed: what
-        its command did is undone, as on any other end. False then.
+        reached the client. A connection that does not open in about three seconds is taken as
+        closed: what its command did is undone, as on any other end. False then.
+
+        An event that Lambda delivers again is skipped: the first delivery has claimed it. If that
+        broke off between its claim and its post, the outcome is lost, as after any other loss on
+        the way: the answer to the client's next heartbeat names its session.
         """
+        is_first, participant = self.store.claim_outcome(connection_id, event_id)
+        if not is_first:
+            return True
         for delay_seconds in (*OUTCOME_DELAYS_SECONDS, None):
-            text = self._up_to_date(connection_id, text)
+            text = self._up_to_date(participant, text)
             try:
                 self.lifecycle.gateway.post(connection_id, text)
             except Gone:
                 if delay_seconds is not None:
                     self.sleep(delay_seconds)
+                    participant = self.store.find_connection(connection_id)
             except PostFailed:
                 # It may have come. Whoever missed it hears from his next heartbeat.
                 return True
@@ -298,13 +336,17 @@ class Sessions:
         self.lifecycle.never_opened(connection_id)
         return False
 
-    def deliver_reminders(self, connection_id: str, texts: Sequence[str], delay_ms: int) -> None:
+    def deliver_reminders(
+        self, connection_id: str, event_id: str, texts: Sequence[str], delay_ms: int
+    ) -> None:
         """Post what is to follow an answer, no sooner than in `delay_ms`.
 
-        To a connection that still has its place: one that was replaced hears no more.
+        To a connection that still has its place: one that was replaced hears no more. An event
+        that Lambda delivers again is skipped. If the first delivery broke off between its claim
+        and its posts, the next heartbeat brings the reminders again.
         """
         self.sleep(delay_ms / 1000)
-        connection = self.store.find_connection(connection_id)
+        connection = self.store.claim_reminder(connection_id, event_id)
         if connection is None:
             return
         _follow(connection)
@@ -315,12 +357,11 @@ class Sessions:
             # The next heartbeat brings them again.
             return
         except Gone:
-            self.lifecycle.leave(connection_id, cleanly=False)
+            self.lifecycle.leave(connection_id)
 
-    def _up_to_date(self, connection_id: str, outcome: str) -> str:
+    def _up_to_date(self, connection: Connection | None, outcome: str) -> str:
         """Write an outcome as it is now: its session may be over, or stand otherwise."""
         message = json.loads(outcome)
-        connection = self.store.find_connection(connection_id)
         if connection is not None:
             _follow(connection)
             if "status" not in message:
@@ -372,10 +413,12 @@ class Sessions:
         else:
             self.rate_limits.count_invited_join(session_id)
 
-    def _replace_listener(self, place: Connection, old_id: str | None) -> Connection | None:
+    def _replace_listener(
+        self, place: Connection, old_id: str | None
+    ) -> tuple[Connection, Session] | None:
         """Put a listener into the place of his old connection, or of what replaced that.
 
-        Returns the place that he has then; None if that was no listener of that session.
+        Returns the place that he has then, and its session; None if that was no listener of it.
         """
         for _ in range(MAX_REPLACEMENTS):
             if old_id is None or old_id == place.connection_id:
@@ -383,7 +426,11 @@ class Sessions:
             old = self.store.find_record(old_id)
             if old is None or not _is_same_place(old, place):
                 return self._own_place(place)
-            place = replace(place, correlation=old.correlation)
+            place = replace(
+                place,
+                correlation=old.correlation,
+                listening_since_ms=old.listening_since_ms or old.taken_at_ms,
+            )
             _follow(place)
             if old.superseded_by is not None:
                 old_id = old.superseded_by
@@ -392,13 +439,12 @@ class Sessions:
                 return self._come_back(place, old_id)
             tried = self.store.hand_over(old_id, place)
             if tried.is_done:
-                self._settle(place)
-                return place
-            if tried.new is not None:
+                return place, self._settle(place)
+            if tried.new is not None and not self._clear_left_over(tried.new):
                 return self._refreshed_before(tried.new, place)
         return None
 
-    def _own_place(self, place: Connection) -> Connection | None:
+    def _own_place(self, place: Connection) -> tuple[Connection, Session] | None:
         """Find the place that the same command gave to the same connection before.
 
         Raises: Conflict, SessionNotFound.
@@ -408,7 +454,7 @@ class Sessions:
             return None
         return self._refreshed_before(held, place)
 
-    def _come_back(self, place: Connection, old_id: str) -> Connection | None:
+    def _come_back(self, place: Connection, old_id: str) -> tuple[Connection, Session] | None:
         """Let a listener in again whose connection was lost and is counted out already.
 
         Or about to be: in a session that seems full, his own seat may be the one that is just
@@ -435,22 +481,24 @@ class Sessions:
         if not tried.is_done:
             self.store.count_out(place.session_id)
             if tried.new is not None:
+                if self._clear_left_over(tried.new):
+                    return self._replace_listener(place, old_id)
                 return self._refreshed_before(tried.new, place)
             old = tried.old
             return self._replace_listener(place, old.superseded_by if old else None)
-        self._settle(place)
-        return place
+        return place, self._settle(place)
 
-    def _refreshed_before(self, held: Connection, place: Connection) -> Connection:
+    def _refreshed_before(self, held: Connection, place: Connection) -> tuple[Connection, Session]:
         """Answer a refresh that was given again: nothing changes.
 
         Raises: Conflict if it was another command that gave the caller his place; SessionNotFound.
         """
         if not _is_same_place(held, place):
             raise HasPlace(held)
-        if self.store.find_session(place.session_id) is None:
+        session = self.store.find_session(place.session_id)
+        if session is None:
             raise _no_such_session()
-        return held
+        return held, session
 
     def _speaker_refreshed_before(
         self, caller: Caller, held: Connection, session_id: str
@@ -506,6 +554,8 @@ class Sessions:
             taken_at_ms=int(self.clock() * 1000),
             target_language=target_language,
             correlation=correlation,
+            lost_at_ms=self._lost_at_ms(self.limits.heartbeat_interval_seconds),
+            settled_lost_at_ms=self._lost_at_ms(self.limits.heartbeat_settled_seconds),
         )
 
     def _undo_place(self, place: Connection) -> None:
@@ -531,28 +581,45 @@ class Sessions:
         What a refresh that broke off has left there does not: nobody was told of it.
         """
         held = self.store.put_connection(place)
-        if held is None or not self._is_left_over(held):
+        if held is None or not self._clear_left_over(held):
             return held
-        self.store.delete_connection(held.connection_id, held.session_id, held.taken_at_ms)
         return self.store.put_connection(place)
 
-    def _is_left_over(self, held: Connection) -> bool:
-        """Say whether it is a speaker's record by which he has never become the speaker."""
-        if held.role is not Role.SPEAKER or not held.is_present:
+    def _clear_left_over(self, held: Connection) -> bool:
+        """Delete a record that no longer says anything, and return whether it was one."""
+        if not self._is_left_over(held):
             return False
-        if not held.is_settled(self.clock()):
+        self.store.delete_connection(held.connection_id, held.session_id, held.taken_at_ms)
+        return True
+
+    def _is_left_over(self, held: Connection) -> bool:
+        """Return whether it is a superseded participant of an ended session.
+
+        Or a speaker's record by which its connection has never become the speaker.
+        """
+        if held.superseded_by is None and (
+            held.role is not Role.SPEAKER
+            or not held.is_present
+            or not held.is_settled(self.clock())
+        ):
             return False
         session = self.store.find_session(held.session_id)
-        return session is None or held.connection_id not in session.speaker_connection_ids
+        if session is None or held.superseded_by is not None:
+            return session is None
+        return held.connection_id not in session.speaker_connection_ids
 
-    def _settle(self, place: Connection) -> None:
-        """Note that a place has changed hands, and make sure that its session is still open.
+    def _settle(self, place: Connection) -> Session:
+        """Note that a place has changed hands, and return its session, which is still open.
 
         If that cannot be told the place stays his: the same command again finds it.
+
+        Raises: SessionNotFound.
         """
-        if self.store.touch_session(place.session_id) is None:
+        session = self.store.touch_session(place.session_id)
+        if session is None:
             self._undo_place(place)
             raise _no_such_session()
+        return session
 
     def _put_new_session(
         self, caller: Caller, user_id: str, command: protocol.CreateSession

@@ -35,7 +35,6 @@ class RateLimitSettings:
     listener_joins_per_minute: int
     invited_joins_per_minute: int
     connections_per_minute: int
-    heartbeats_per_minute: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +56,7 @@ class Settings:
     heartbeat_interval_seconds: int
     heartbeat_settled_seconds: int
     heartbeat_timeout_seconds: int
+    heartbeats_per_minute: int
     session_max_duration_seconds: int
     refresh_after_seconds: float
     warn_after_seconds: float
@@ -120,6 +120,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         heartbeat_interval_seconds=_whole(environment, "HEARTBEAT_INTERVAL_SECONDS", default=30),
         heartbeat_settled_seconds=_whole(environment, "HEARTBEAT_SETTLED_SECONDS", default=90),
         heartbeat_timeout_seconds=_whole(environment, "HEARTBEAT_TIMEOUT_SECONDS", default=90),
+        heartbeats_per_minute=_whole(environment, "RATE_LIMIT_HEARTBEATS_PER_MIN", default=2),
         session_max_duration_seconds=round(duration_hours * _SECONDS_PER_HOUR),
         refresh_after_seconds=_SECONDS_PER_MINUTE
         * _number(environment, "CONNECTION_REFRESH_MINUTES", default=100),
@@ -146,7 +147,6 @@ def read_rate_limits(environment: Mapping[str, str]) -> RateLimitSettings:
             environment, "RATE_LIMIT_INVITED_JOINS_PER_MIN", default=1000
         ),
         connections_per_minute=_whole(environment, "RATE_LIMIT_CONNECTIONS_PER_MIN", default=3000),
-        heartbeats_per_minute=_whole(environment, "RATE_LIMIT_HEARTBEATS_PER_MIN", default=2),
     )
 
 

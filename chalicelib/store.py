@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from chalicelib.errors import Forbidden, SessionNotFound
 from chalicelib.models import (
+    CONNECTION_RECORD_SECONDS,
     IN_FLIGHT_SECONDS,
+    SUPERSEDED_RECORD_SECONDS,
     Connection,
     CountNote,
     EndReason,
@@ -34,12 +36,19 @@ if TYPE_CHECKING:
     Item = dict[str, AttributeValueTypeDef]
 
 SESSION_INDEX: Final = "sessionId-targetLanguage-index"
-"""A session's connections by language. A speaker has none, and is in it only once he was replaced
-or has left.
+"""A session's listeners by language. Speakers, and those who have left or were replaced, have no
+language in their records and so no entry.
 """
 
-GONE: Final = "~"
-"""Stands for the language of a connection that has left or was replaced: after all languages."""
+AFTER_LANGUAGES: Final = "~"
+"""Sorts after all languages. What stands in a language's place and begins with it is no listener.
+"""
+
+UNKNOWN_LANGUAGE: Final = "und"
+"""In the index for a listener of an ended session that is still to be notified of the end."""
+
+BATCH_ITEMS: Final = 100
+"""Source: BatchGetItem, Amazon DynamoDB API Reference."""
 
 TRANSACTION_ITEMS: Final = 100
 """Source: TransactWriteItems, Amazon DynamoDB API Reference."""
@@ -58,9 +67,15 @@ _IS_OPEN: Final = (
 )
 _NAMES: Final = {"#status": "status"}
 _HAS_NO_PLACE: Final = (
-    "attribute_not_exists(connectionId)"
-    " OR (targetLanguage = :gone AND attribute_not_exists(supersededBy))"
+    "attribute_not_exists(sessionId)"
+    " OR (attribute_exists(leftAt) AND attribute_not_exists(supersededBy))"
 )
+_IS_PRESENT: Final = (
+    "attribute_exists(sessionId) AND attribute_not_exists(leftAt)"
+    " AND attribute_not_exists(supersededBy)"
+    " AND (attribute_not_exists(targetLanguage) OR targetLanguage < :after)"
+)
+_AFTER: Final[dict[str, Any]] = {":after": {"S": AFTER_LANGUAGES}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,10 +89,18 @@ class HandOver:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """A session's connection ids: of listeners, and of those that have left or were replaced."""
+    """A session's connection IDs in the index: of listeners, and of joins that are under way."""
 
     present: frozenset[str]
-    gone: frozenset[str]
+    arriving: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Heartbeat:
+    """A participant's record, and the times of its last heartbeats, this one first, 0 for none."""
+
+    participant: Connection
+    times_ms: list[int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,7 +284,7 @@ class Store:
                 UpdateExpression="SET speakerConnectionId = :new, expiresAt = :end, #ttl = :ttl,"
                 " untoldReturn = if_not_exists(graceEndsAt, :none),"
                 " previousSpeakerConnectionId = speakerConnectionId"
-                " REMOVE graceEndsAt ADD speakerConnectionIds :new_in_set",
+                " REMOVE graceEndsAt, graceReason ADD speakerConnectionIds :new_in_set",
                 ConditionExpression=f"{_IS_OPEN} AND speakerUserId = :user AND"
                 " ((speakerConnectionId = :new AND attribute_exists(graceEndsAt))"
                 " OR NOT contains(speakerConnectionIds, :new))",
@@ -332,9 +355,13 @@ class Store:
             lambda: self._client.update_item(
                 TableName=self._connections,
                 Key=_connection_key(connection_id),
-                UpdateExpression="REMOVE targetLanguage, supersededBy",
+                UpdateExpression="SET #ttl = :ttl REMOVE supersededBy",
                 ConditionExpression="supersededBy = :current",
-                ExpressionAttributeValues={":current": {"S": superseded_by}},
+                ExpressionAttributeNames={"#ttl": "ttl"},
+                ExpressionAttributeValues={
+                    ":current": {"S": superseded_by},
+                    ":ttl": self._ttl_in(CONNECTION_RECORD_SECONDS),
+                },
             )
         )
 
@@ -353,55 +380,82 @@ class Store:
 
     @guarded
     def interrupt_session(
-        self, session_id: str, speaker_connection_id: str, grace_ends_at_ms: int
+        self,
+        session_id: str,
+        speaker_connection_id: str,
+        grace_ends_at_ms: int,
+        reason: EndReason = EndReason.SPEAKER_LOST,
     ) -> bool:
-        """Begin the grace of a session whose current speaker's connection is lost.
+        """Begin the grace of a session whose current speaker's connection is lost or closed.
 
-        True for one caller only: he tells the listeners.
+        `reason` is why the session ends with the grace. A speaker that has ended it
+        (`SPEAKER_ENDED`) also shortens a grace that ends later. True for one caller only.
         """
+        condition = "attribute_not_exists(graceEndsAt)"
+        if reason is EndReason.SPEAKER_ENDED:
+            condition += " OR graceEndsAt > :grace"
         return self._succeeds(
             lambda: self._client.update_item(
                 TableName=self._sessions,
                 Key=_session_key(session_id),
-                UpdateExpression="SET graceEndsAt = :grace",
-                ConditionExpression=f"{_IS_OPEN} AND attribute_not_exists(graceEndsAt)"
+                UpdateExpression="SET graceEndsAt = :grace, graceReason = :reason",
+                ConditionExpression=f"{_IS_OPEN} AND ({condition})"
                 " AND speakerConnectionId = :speaker",
                 ExpressionAttributeNames=_NAMES,
                 ExpressionAttributeValues={
                     ":grace": _number(grace_ends_at_ms),
+                    ":reason": {"S": reason},
                     ":speaker": {"S": speaker_connection_id},
                     **self._open_values(),
                 },
             )
         )
 
-    @guarded
     def claim_end(
         self, session_id: str, reason: EndReason, speaker_connection_id: str | None = None
     ) -> Session | None:
-        """End a session: by its current speaker, or because its time is up.
+        """End a session: by its current speaker, or because it has expired.
 
         Returned to one caller only, however many try, and to him also where botocore has sent the
         claim again. From now on nobody comes in.
         """
-        condition, values = self._end_condition(reason, speaker_connection_id)
-        ended_at = _number(int(self._clock() * 1000))
+        values: Item = {":reason": {"S": reason}}
+        if speaker_connection_id is None:
+            condition, values[":now"] = "expiresAt <= :now", _number(int(self._clock()))
+        else:
+            condition = "speakerConnectionId = :speaker"
+            values[":speaker"] = {"S": speaker_connection_id}
+        return self._claim_end(session_id, ":reason", condition, values)
+
+    def claim_end_of_grace(
+        self, session_id: str, grace_ends_at_ms: int | None = None
+    ) -> Session | None:
+        """End a session whose grace has run out, or only that grace; returned as by `claim_end`.
+
+        The reason is the one with which the grace began.
+        """
+        condition = "graceEndsAt <= :now_ms"
+        values: Item = {
+            ":now_ms": _number(int(self._clock() * 1000)),
+            ":lost": {"S": EndReason.SPEAKER_LOST},
+        }
+        if grace_ends_at_ms is not None:
+            condition += " AND graceEndsAt = :grace"
+            values[":grace"] = _number(grace_ends_at_ms)
+        reason = "if_not_exists(graceReason, :lost)"
+        return self._claim_end(session_id, reason, condition, values)
+
+    @guarded
+    def _claim_end(
+        self, session_id: str, reason: str, condition: str, values: "Item"
+    ) -> Session | None:
         return self._update_returning(
             session_id,
-            "SET #status = :ended, endReason = :reason, endedAt = :ended_at, endClaim = :claim",
+            f"SET #status = :ended, endReason = {reason}, endedAt = :ended_at, endClaim = :claim",
             f"attribute_exists(sessionId)"
             f" AND ((#status <> :ended AND {condition}) OR endClaim = :claim)",
-            {":reason": {"S": reason}, ":ended_at": ended_at, ":claim": _token(), **values},
+            {":ended_at": _number(int(self._clock() * 1000)), ":claim": _token(), **values},
         )
-
-    def _end_condition(
-        self, reason: EndReason, speaker_connection_id: str | None
-    ) -> "tuple[str, Item]":
-        if speaker_connection_id is not None:
-            return "speakerConnectionId = :speaker", {":speaker": {"S": speaker_connection_id}}
-        if reason is EndReason.EXPIRED:
-            return "expiresAt <= :now", {":now": _number(int(self._clock()))}
-        return "graceEndsAt <= :now_ms", {":now_ms": _number(int(self._clock() * 1000))}
 
     @guarded
     def take_back_session(self, session_id: str) -> None:
@@ -518,7 +572,6 @@ class Store:
                 TableName=self._connections,
                 Item=_connection_item(connection),
                 ConditionExpression=_HAS_NO_PLACE,
-                ExpressionAttributeValues={":gone": {"S": GONE}},
                 ReturnValuesOnConditionCheckFailure="ALL_OLD",
             )
         except self._condition_failed as error:
@@ -531,26 +584,133 @@ class Store:
         return connection if connection and self._is_live(connection) else None
 
     @guarded
+    def note_heartbeat(
+        self, connection_id: str, lost_at_ms: int, settled_lost_at_ms: int, times_kept: int
+    ) -> Heartbeat | None:
+        """Note that a participant is there, and return its record; None if it is no participant.
+
+        One write. It also ends a row of refused commands, and keeps the times of this and the last
+        `times_kept` heartbeats as a shift register: DynamoDB reads all that stands on the right
+        before it writes anything. Source: "Update expressions", Amazon DynamoDB Developer Guide.
+        """
+        now_ms = int(self._clock() * 1000)
+        shifts = [f", t{n} = if_not_exists(t{n - 1}, :never)" for n in range(1, times_kept + 1)]
+        values: Item = {":never": _number(0)} if shifts else {}
+        try:
+            item = self._client.update_item(
+                TableName=self._connections,
+                Key=_connection_key(connection_id),
+                UpdateExpression="SET t0 = :now_ms, lostAt = :lost, settledLostAt = :settled"
+                f"{''.join(shifts)} REMOVE refusals",
+                ConditionExpression=f"{_IS_PRESENT} AND #ttl > :now",
+                ExpressionAttributeNames={"#ttl": "ttl"},
+                ExpressionAttributeValues={
+                    ":now_ms": _number(now_ms),
+                    ":now": _number(now_ms // 1000),
+                    ":lost": _number(lost_at_ms),
+                    ":settled": _number(settled_lost_at_ms),
+                    **_AFTER,
+                    **values,
+                },
+                ReturnValues="ALL_NEW",
+                ReturnValuesOnConditionCheckFailure="ALL_OLD",
+            )["Attributes"]
+        except self._condition_failed as error:
+            self._forget_refusals(error.response.get("Item"))
+            return None
+        times_ms = [int(item[f"t{n}"]["N"]) for n in range(times_kept + 1)]
+        return Heartbeat(_participant(item), times_ms)
+
+    def _forget_refusals(self, item: Any) -> None:
+        """Delete the count of refused commands of a connection that is no participant."""
+        if item is None or "sessionId" in item:
+            return
+        self._succeeds(
+            lambda: self._client.delete_item(
+                TableName=self._connections,
+                Key={"connectionId": item["connectionId"]},
+                ConditionExpression="attribute_not_exists(sessionId)",
+            )
+        )
+
+    @guarded
+    def claim_outcome(self, connection_id: str, event_id: str) -> tuple[bool, Connection | None]:
+        """Claim a connection's outcome for an event, which Lambda may deliver more than once.
+
+        Returns whether this is the first time, and the participant, if it is one. A connection
+        whose record is gone gets one that holds nothing but the claim, for a while.
+        """
+        try:
+            item = self._client.update_item(
+                TableName=self._connections,
+                Key=_connection_key(connection_id),
+                UpdateExpression="SET outcomeClaim = :claim, #ttl = if_not_exists(#ttl, :ttl)",
+                ConditionExpression="attribute_not_exists(outcomeClaim)"
+                " OR NOT begins_with(outcomeClaim, :event) OR outcomeClaim = :claim",
+                ExpressionAttributeNames={"#ttl": "ttl"},
+                ExpressionAttributeValues={
+                    **_claim_values(event_id),
+                    ":ttl": self._ttl_in(SUPERSEDED_RECORD_SECONDS),
+                },
+                ReturnValues="ALL_NEW",
+            )["Attributes"]
+        except self._condition_failed:
+            return False, None
+        connection = _connection(item)
+        return True, connection if connection and self._is_live(connection) else None
+
+    @guarded
+    def claim_reminder(self, connection_id: str, event_id: str) -> Connection | None:
+        """Claim a participant's reminders for an event, whose IDs grow with time.
+
+        Returns the participant; None if it is none any more, or if this event or a later one has
+        been handled.
+        """
+        try:
+            item = self._client.update_item(
+                TableName=self._connections,
+                Key=_connection_key(connection_id),
+                UpdateExpression="SET reminderClaim = :claim",
+                ConditionExpression=f"{_IS_PRESENT} AND #ttl > :now"
+                " AND (attribute_not_exists(reminderClaim) OR reminderClaim < :event"
+                " OR reminderClaim = :claim)",
+                ExpressionAttributeNames={"#ttl": "ttl"},
+                ExpressionAttributeValues={
+                    **_claim_values(event_id),
+                    ":now": _number(int(self._clock())),
+                    **_AFTER,
+                },
+                ReturnValues="ALL_NEW",
+            )["Attributes"]
+        except self._condition_failed:
+            return None
+        return _connection(item)
+
+    @guarded
     def close_connection(
-        self, connection_id: str, *, if_settled: bool = False
+        self, connection_id: str, *, if_settled: bool = False, if_lost_at_ms: int | None = None
     ) -> Connection | None:
         """Take a connection's place away, and return its record as it was.
 
         Only one caller gets it with its place (`is_present`), so only he counts it out. The record
-        stays, for its listener to come back by. None if there is no record, or (`if_settled`) if
-        the connection may still be opening.
+        stays, for its listener to come back by, and leaves the index. None if there is no record,
+        if the connection may still be opening (`if_settled`), or if a heartbeat has come since its
+        loss was found (`if_lost_at_ms`).
         """
-        condition = "attribute_exists(connectionId) AND (attribute_not_exists(targetLanguage)"
-        condition += " OR targetLanguage <> :gone)"
-        values: Item = {":gone": {"S": GONE}}
+        now_ms = int(self._clock() * 1000)
+        condition = _IS_PRESENT
+        values: Item = {":left": _number(now_ms), **_AFTER}
         if if_settled:
             condition += " AND takenAt <= :settled"
-            values[":settled"] = _number(int((self._clock() - IN_FLIGHT_SECONDS) * 1000))
+            values[":settled"] = _number(now_ms - IN_FLIGHT_SECONDS * 1000)
+        if if_lost_at_ms is not None:
+            condition += " AND lostAt = :lost"
+            values[":lost"] = _number(if_lost_at_ms)
         try:
             answer = self._client.update_item(
                 TableName=self._connections,
                 Key=_connection_key(connection_id),
-                UpdateExpression="SET targetLanguage = :gone",
+                UpdateExpression="SET leftAt = :left REMOVE targetLanguage",
                 ConditionExpression=condition,
                 ExpressionAttributeValues=values,
                 ReturnValues="ALL_OLD",
@@ -568,12 +728,13 @@ class Store:
             lambda: self._client.update_item(
                 TableName=self._connections,
                 Key=_connection_key(connection_id),
-                UpdateExpression="SET targetLanguage = :gone, supersededBy = :new",
+                UpdateExpression="SET supersededBy = :new, #ttl = :ttl",
                 ConditionExpression="sessionId = :session",
+                ExpressionAttributeNames={"#ttl": "ttl"},
                 ExpressionAttributeValues={
-                    ":gone": {"S": GONE},
                     ":new": {"S": by_connection_id},
                     ":session": {"S": session_id},
+                    ":ttl": self._ttl_in(SUPERSEDED_RECORD_SECONDS),
                 },
             )
         )
@@ -586,7 +747,7 @@ class Store:
         (`has_left`) has left and was counted out, and the new one stored. Nothing of it is done
         if the old one is no such listener's, was replaced before, or the new one has a place.
         """
-        state = "targetLanguage = :gone" if has_left else "targetLanguage <> :gone"
+        state = "attribute_exists(leftAt)" if has_left else _IS_PRESENT
         try:
             self._client.transact_write_items(
                 TransactItems=[
@@ -594,15 +755,17 @@ class Store:
                         "Update": {
                             "TableName": self._connections,
                             "Key": _connection_key(old_id),
-                            "UpdateExpression": "SET targetLanguage = :gone, supersededBy = :new",
+                            "UpdateExpression": "SET supersededBy = :new, #ttl = :ttl"
+                            " REMOVE targetLanguage",
                             "ConditionExpression": "sessionId = :session AND #role = :listener"
                             f" AND attribute_not_exists(supersededBy) AND {state}",
-                            "ExpressionAttributeNames": {"#role": "role"},
+                            "ExpressionAttributeNames": {"#role": "role", "#ttl": "ttl"},
                             "ExpressionAttributeValues": {
-                                ":gone": {"S": GONE},
                                 ":new": {"S": new.connection_id},
                                 ":session": {"S": new.session_id},
                                 ":listener": {"S": Role.LISTENER},
+                                ":ttl": self._ttl_in(SUPERSEDED_RECORD_SECONDS),
+                                **({} if has_left else _AFTER),
                             },
                             "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
                         }
@@ -612,7 +775,6 @@ class Store:
                             "TableName": self._connections,
                             "Item": _connection_item(new),
                             "ConditionExpression": _HAS_NO_PLACE,
-                            "ExpressionAttributeValues": {":gone": {"S": GONE}},
                             "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
                         }
                     },
@@ -628,11 +790,53 @@ class Store:
 
     @guarded
     def find_record(self, connection_id: str) -> Connection | None:
-        """Find a connection's record, also if it has left or was replaced. Consistent."""
+        """Find a connection's record, also if it has left or was replaced. Consistent.
+
+        A record that names no session is none: it holds refusals, or the claim of an outcome.
+        """
         item = self._client.get_item(
             TableName=self._connections, Key=_connection_key(connection_id), ConsistentRead=True
         ).get("Item")
         return None if item is None else _connection(item)
+
+    def find_records(self, connection_ids: Collection[str]) -> list[Connection]:
+        """Find many connections' records. Eventually consistent."""
+        ids = sorted(connection_ids)
+        records: list[Connection] = []
+        for start in range(0, len(ids), BATCH_ITEMS):
+            keys = [_connection_key(each) for each in ids[start : start + BATCH_ITEMS]]
+            while keys:
+                items, keys = self._read_batch(keys)
+                records += [record for item in items if (record := _connection(item))]
+        return records
+
+    @guarded
+    def _read_batch(self, keys: "list[Item]") -> "tuple[list[Item], list[Item]]":
+        """Return the items, and the keys that are left to ask for.
+
+        DynamoDB refuses the request if it can process none of them, so repeating it comes to an
+        end. Source: BatchGetItem, Amazon DynamoDB API Reference (UnprocessedKeys).
+        """
+        answer = self._client.batch_get_item(RequestItems={self._connections: {"Keys": keys}})
+        left: Any = answer.get("UnprocessedKeys", {}).get(self._connections, {"Keys": []})
+        return answer["Responses"].get(self._connections, []), left["Keys"]
+
+    @guarded
+    def delete_arriving(self, connection_id: str, session_id: str, taken_at_ms: int) -> bool:
+        """Remove the record of a join that has broken off; False if it is a listener by now."""
+        return self._succeeds(
+            lambda: self._client.delete_item(
+                TableName=self._connections,
+                Key=_connection_key(connection_id),
+                ConditionExpression="sessionId = :session AND takenAt = :taken"
+                " AND begins_with(targetLanguage, :after)",
+                ExpressionAttributeValues={
+                    ":session": {"S": session_id},
+                    ":taken": _number(taken_at_ms),
+                    **_AFTER,
+                },
+            )
+        )
 
     @guarded
     def delete_connection(
@@ -666,11 +870,12 @@ class Store:
                 TableName=self._connections,
                 Key=_connection_key(connection_id),
                 UpdateExpression="SET targetLanguage = :language",
-                ConditionExpression="sessionId = :session AND targetLanguage <> :gone",
+                ConditionExpression="sessionId = :session AND targetLanguage < :after"
+                " AND attribute_not_exists(leftAt)",
                 ExpressionAttributeValues={
                     ":language": {"S": target_language},
                     ":session": {"S": session_id},
-                    ":gone": {"S": GONE},
+                    **_AFTER,
                 },
             )
         )
@@ -685,14 +890,11 @@ class Store:
 
     @guarded
     def list_connections(self, session_id: str) -> Listing:
-        """List all of a session's connections but its speaker's, also those that are gone.
-
-        Eventually consistent.
-        """
-        items = list(self._indexed_items(session_id, with_gone=True))
-        gone = {item["connectionId"]["S"] for item in items if _is_gone(item)}
+        """List a session's listeners, and the joins that are under way. Eventually consistent."""
+        items = list(self._indexed_items(session_id, with_arriving=True))
+        arriving = {item["connectionId"]["S"] for item in items if _is_no_language(item)}
         all_ids = {item["connectionId"]["S"] for item in items}
-        return Listing(present=frozenset(all_ids - gone), gone=frozenset(gone))
+        return Listing(present=frozenset(all_ids - arriving), arriving=frozenset(arriving))
 
     @guarded
     def count_listeners_by_language(self, session_id: str) -> dict[str, int]:
@@ -706,9 +908,35 @@ class Store:
         has left or was replaced meanwhile, or is in another session by now, is not among them.
         """
         return self._delete_those_that(
-            "sessionId = :session AND targetLanguage <> :gone",
-            {":session": {"S": session_id}, ":gone": {"S": GONE}},
+            "sessionId = :session AND targetLanguage < :after",
+            {":session": {"S": session_id}, **_AFTER},
             connection_ids,
+        )
+
+    @guarded
+    def put_back_speaker(self, speaker: Connection) -> None:
+        """Store the removed record of a speaker that is still to be notified of the end."""
+        self._succeeds(
+            lambda: self._client.put_item(
+                TableName=self._connections,
+                Item=_connection_item(speaker),
+                ConditionExpression="attribute_not_exists(sessionId)",
+            )
+        )
+
+    def put_back_listeners(self, session_id: str, connection_ids: Collection[str]) -> None:
+        """Store the removed records of listeners that are still to be notified of the end.
+
+        They are in the index for the sweep, and have left for everything else: a heartbeat is
+        answered as of a connection without a session, and another session can be joined.
+        TRANSACTION_ITEMS at most; a connection that is in another session by now is skipped.
+        """
+        now_ms = int(self._clock() * 1000)
+        self._write_those_that(
+            "Put",
+            "attribute_not_exists(sessionId)",
+            connection_ids,
+            lambda each: {"Item": _untold_item(each, session_id, now_ms)},
         )
 
     def delete_connections(self, session_id: str, connection_ids: Collection[str]) -> None:
@@ -721,36 +949,41 @@ class Store:
     def _delete_those_that(
         self, condition: str, values: "Item", connection_ids: Collection[str]
     ) -> set[str]:
+        return self._write_those_that(
+            "Delete",
+            condition,
+            connection_ids,
+            lambda each: {
+                "Key": _connection_key(each),
+                "ExpressionAttributeValues": values,
+            },
+        )
+
+    def _write_those_that(
+        self,
+        kind: Literal["Delete", "Put"],
+        condition: str,
+        connection_ids: Collection[str],
+        write: "Callable[[str], dict[str, Any]]",
+    ) -> set[str]:
         pending = set(connection_ids)
         while pending:
-            others = self._delete_all_or_none(condition, values, sorted(pending))
+            ids = sorted(pending)
+            common = {"TableName": self._connections, "ConditionExpression": condition}
+            others = self._write_all_or_none(ids, [{kind: common | write(it)} for it in ids])
             if not others:
                 break
             pending -= others
         return pending
 
     @guarded
-    def _delete_all_or_none(
-        self, condition: str, values: "Item", connection_ids: Sequence[str]
-    ) -> set[str]:
-        """Remove all those records if the condition holds for each; else say for whose not.
+    def _write_all_or_none(self, connection_ids: Sequence[str], writes: Sequence[Any]) -> set[str]:
+        """Write all those records if the condition holds for each; else say for whose not.
 
         A transaction, so that an answer that was lost cannot be taken for somebody else's work.
         """
         try:
-            self._client.transact_write_items(
-                TransactItems=[
-                    {
-                        "Delete": {
-                            "TableName": self._connections,
-                            "Key": _connection_key(each),
-                            "ConditionExpression": condition,
-                            "ExpressionAttributeValues": values,
-                        }
-                    }
-                    for each in connection_ids
-                ]
-            )
+            self._client.transact_write_items(TransactItems=writes)
         except self._cancelled as error:
             reasons = zip(connection_ids, error.response["CancellationReasons"], strict=True)
             others = {each for each, reason in reasons if _has_failed(reason)}
@@ -759,12 +992,12 @@ class Store:
             return others
         return set()
 
-    def _indexed_items(self, session_id: str, *, with_gone: bool = False) -> "Iterator[Item]":
+    def _indexed_items(self, session_id: str, *, with_arriving: bool = False) -> "Iterator[Item]":
         condition = "sessionId = :session"
         values: Item = {":session": {"S": session_id}}
-        if not with_gone:
-            condition += " AND targetLanguage < :gone"
-            values[":gone"] = {"S": GONE}
+        if not with_arriving:
+            condition += " AND targetLanguage < :after"
+            values |= _AFTER
         pages = self._client.get_paginator("query").paginate(
             TableName=self._connections,
             IndexName=SESSION_INDEX,
@@ -834,6 +1067,9 @@ class Store:
             return False
         return True
 
+    def _ttl_in(self, seconds: int) -> "AttributeValueTypeDef":
+        return _number(int(self._clock()) + seconds)
+
     def _is_live(self, connection: Connection) -> bool:
         return connection.is_present and connection.expires_at_seconds > self._clock()
 
@@ -845,6 +1081,11 @@ def _number(value: int) -> "AttributeValueTypeDef":
 def _token() -> "AttributeValueTypeDef":
     """Make what a write is known by when it is sent again."""
     return {"S": uuid.uuid4().hex}
+
+
+def _claim_values(event_id: str) -> "Item":
+    """Make what claims an event, and is known again when botocore sends the claim again."""
+    return {":event": {"S": event_id}, ":claim": {"S": f"{event_id}#{uuid.uuid4().hex}"}}
 
 
 def _session_key(session_id: str) -> "Item":
@@ -936,27 +1177,54 @@ def _connection_item(connection: Connection) -> "Item":
     }
     if connection.target_language is not None:
         item["targetLanguage"] = {"S": connection.target_language}
+    times = {
+        "listeningSince": connection.listening_since_ms,
+        "lostAt": connection.lost_at_ms,
+        "settledLostAt": connection.settled_lost_at_ms,
+    }
+    item |= {name: _number(at_ms) for name, at_ms in times.items() if at_ms is not None}
     return item
 
 
-def _connection(item: "Item") -> Connection:
-    is_present = not _is_gone(item)
-    language = item.get("targetLanguage") if is_present else None
-    superseded_by = item.get("supersededBy")
+def _untold_item(connection_id: str, session_id: str, now_ms: int) -> "Item":
+    untold = Connection(connection_id, session_id, Role.LISTENER, now_ms, UNKNOWN_LANGUAGE)
+    return {**_connection_item(untold), "leftAt": _number(now_ms)}
+
+
+def _connection(item: "Item") -> Connection | None:
+    """Read a participant's record; None if the item is of a connection that has never been one."""
+    return _participant(item) if "sessionId" in item else None
+
+
+def _participant(item: "Item") -> Connection:
+    is_present = not (_is_no_language(item) or "leftAt" in item or "supersededBy" in item)
     return Connection(
         connection_id=item["connectionId"]["S"],
         session_id=item["sessionId"]["S"],
         role=Role(item["role"]["S"]),
         taken_at_ms=int(item["takenAt"]["N"]),
-        target_language=None if language is None else language["S"],
+        target_language=_find_text(item, "targetLanguage") if is_present else None,
         is_present=is_present,
-        superseded_by=None if superseded_by is None else superseded_by["S"],
+        superseded_by=_find_text(item, "supersededBy"),
         correlation=item.get("correlation", item["connectionId"])["S"],
+        listening_since_ms=_find_number(item, "listeningSince"),
+        left_at_ms=_find_number(item, "leftAt"),
+        heard_at_ms=_find_number(item, "t0"),
+        lost_at_ms=_find_number(item, "lostAt"),
+        settled_lost_at_ms=_find_number(item, "settledLostAt"),
     )
 
 
-def _is_gone(item: "Item") -> bool:
-    return item.get("targetLanguage") == {"S": GONE}
+def _find_text(item: "Item", name: str) -> str | None:
+    return item[name]["S"] if name in item else None
+
+
+def _find_number(item: "Item", name: str) -> int | None:
+    return int(item[name]["N"]) if name in item else None
+
+
+def _is_no_language(item: "Item") -> bool:
+    return item.get("targetLanguage", {"S": ""})["S"].startswith(AFTER_LANGUAGES)
 
 
 def _has_failed(reason: Any) -> bool:

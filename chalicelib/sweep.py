@@ -7,18 +7,18 @@ to the next sweep.
 """
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final
 
 from chalicelib import telemetry
 from chalicelib.errors import ServiceError
-from chalicelib.lifecycle import Lifecycle
+from chalicelib.lifecycle import Lifecycle, nap_until
 from chalicelib.models import (
     IN_FLIGHT_SECONDS,
+    Connection,
     CountNote,
-    EndReason,
     Session,
     SessionStatus,
     count_to_mend,
@@ -33,10 +33,7 @@ WORK_SECONDS: Final = 40
 
 PAGE_SESSIONS: Final = 50
 SESSION_THREADS: Final = 8
-"""Sessions looked at side by side: a look is mostly waiting for DynamoDB and API Gateway."""
-
-LONGEST_NAP_SECONDS: Final = 0.25
-"""Between two looks at the clock, which may run faster than time on a developer's machine."""
+"""Sessions looked at side by side: a look is mostly waiting for DynamoDB."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,10 +159,9 @@ class Sweep:
 
     def _end_as_graces_end(self, graces: Iterable[tuple[int, str]], report: Report) -> None:
         for ends_at_ms, session_id in graces:
-            while (remaining_seconds := ends_at_ms / 1000 - self.clock()) > 0:
-                self.sleep(min(remaining_seconds, LONGEST_NAP_SECONDS))
+            nap_until(ends_at_ms / 1000, self.clock, self.sleep)
             try:
-                report.ended += self.lifecycle.end_in_time(session_id, EndReason.SPEAKER_LOST)
+                report.ended += self.lifecycle.end_after_grace(session_id)
             except Exception as error:
                 _log_failed(session_id, error)
                 report.failed += 1
@@ -183,13 +179,11 @@ class Sweep:
             self._finish_end(session, now)
             return Visit()
         if session.is_expired(now):
-            has_ended = self.lifecycle.end_in_time(session.session_id, EndReason.EXPIRED)
-            return Visit(has_ended=has_ended)
+            return Visit(has_ended=self.lifecycle.end_expired(session.session_id))
         if session.is_speaker_lost(now):
-            has_ended = self.lifecycle.end_in_time(session.session_id, EndReason.SPEAKER_LOST)
-            return Visit(has_ended=has_ended)
-        if session.grace_ends_at_ms is None and self._is_speaker_gone(session, now):
-            self.lifecycle.miss_speaker(session)
+            return Visit(has_ended=self.lifecycle.end_after_grace(session.session_id))
+        if session.grace_ends_at_ms is None:
+            self._look_at_speaker(session, now)
         return self._look_at_listeners(session, now)
 
     def _finish_end(self, session: Session, now: float) -> None:
@@ -199,19 +193,30 @@ class Sweep:
         if is_done and ended_seconds_ago >= IN_FLIGHT_SECONDS:
             self.store.delete_session(session.session_id)
 
-    def _is_speaker_gone(self, session: Session, now: float) -> bool:
+    def _look_at_speaker(self, session: Session, now: float) -> None:
         speaker = self.store.find_connection(session.speaker_connection_id)
         if speaker is None or speaker.session_id != session.session_id:
             # Its record is put a moment after the session itself.
-            return now - session.created_at_ms / 1000 >= IN_FLIGHT_SECONDS
-        if not speaker.is_settled(now):
-            return False
-        return self.lifecycle.gateway.is_open(speaker.connection_id) is False
+            if now - session.created_at_ms / 1000 >= IN_FLIGHT_SECONDS:
+                self.lifecycle.miss_speaker(session, None)
+        elif speaker.is_lost(now):
+            self.lifecycle.miss_speaker(session, speaker)
 
     def _look_at_listeners(self, session: Session, now: float) -> Visit:
-        listener_ids = self.store.list_listener_ids(session.session_id)
-        gone = self.lifecycle.gateway.find_gone(listener_ids)
-        removed = self.lifecycle.remove_gone(session.session_id, gone)
+        """Remove lost listeners and what broken-off joins have left, and repair the count.
+
+        The records are read eventually consistent: each removal has its own condition.
+        """
+        listing = self.store.list_connections(session.session_id)
+        records = [
+            each
+            for each in self.store.find_records(listing.present | listing.arriving)
+            if each.session_id == session.session_id
+        ]
+        lost = [each for each in records if each.is_present and each.is_lost(now)]
+        removed = self.lifecycle.remove_lost(session.session_id, lost)
+        self._remove_broken_off(listing.arriving, records, now)
+        listener_ids = listing.present
         changes = session.changes + (removed > 0)
         mended = self._set_count_right(session, len(listener_ids), changes, now)
         return Visit(
@@ -220,6 +225,14 @@ class Sweep:
             removed=removed,
             mended=abs(mended),
         )
+
+    def _remove_broken_off(
+        self, arriving: Collection[str], records: Iterable[Connection], now: float
+    ) -> None:
+        """Remove joins that have not come to an end and never will. They are not counted."""
+        for each in records:
+            if each.connection_id in arriving and not each.is_present and each.is_settled(now):
+                self.store.delete_arriving(each.connection_id, each.session_id, each.taken_at_ms)
 
     def _set_count_right(self, session: Session, listed: int, changes: int, now: float) -> int:
         """Mend a count that two sweeps found off; note one that the first finds.

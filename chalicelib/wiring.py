@@ -159,6 +159,9 @@ def sessions(endpoint_url: str) -> "Sessions":
         limits=Limits(
             max_listeners=settings.max_listeners,
             heartbeat_interval_seconds=settings.heartbeat_interval_seconds,
+            heartbeat_settled_seconds=settings.heartbeat_settled_seconds,
+            heartbeat_timeout_seconds=settings.heartbeat_timeout_seconds,
+            heartbeats_per_minute=settings.heartbeats_per_minute,
             session_max_duration_seconds=settings.session_max_duration_seconds,
             refresh_after_seconds=settings.refresh_after_seconds,
             warn_after_seconds=settings.warn_after_seconds,
@@ -187,6 +190,7 @@ def _lifecycle(endpoint_url: str) -> "Lifecycle":
         store=_store(),
         gateway=Gateway(client),
         speaker_grace_seconds=_settings().speaker_grace_seconds,
+        speaker_close_grace_seconds=_settings().speaker_close_grace_seconds,
         clock=time.time,
     )
 

@@ -20,9 +20,9 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from chalicelib import protocol, session_ids, wiring
 from chalicelib.errors import ServiceUnavailable
-from chalicelib.gateway import FanOut, Gateway, Gone, PostFailed
+from chalicelib.gateway import FAN_OUT_SECONDS, FanOut, Gateway, Gone, PostFailed
 from chalicelib.lifecycle import Lifecycle
-from chalicelib.models import EndReason, Session
+from chalicelib.models import Session
 from chalicelib.settings import SettingError
 from chalicelib.store import Store
 from scripts import stack, stage_environment
@@ -94,8 +94,10 @@ class CountingGateway:
             raise
         self.told += 1
 
-    def fan_out(self, connection_ids: Sequence[str], text: str) -> FanOut:
-        done = self.gateway.fan_out(connection_ids, text)
+    def fan_out(
+        self, connection_ids: Sequence[str], text: str, limit_seconds: float = FAN_OUT_SECONDS
+    ) -> FanOut:
+        done = self.gateway.fan_out(connection_ids, text, limit_seconds)
         self.told += done.reached
         self.gone += len(done.gone)
         self.failed += done.failed
@@ -255,7 +257,7 @@ def end_session(
     # None also where botocore has sent again what was done: the end itself tells.
     store.expire_session(session_id)
     ending = replace(lifecycle, gateway=cast(Gateway, counting))
-    if not ending.end_in_time(session_id, EndReason.EXPIRED):
+    if not ending.end_expired(session_id):
         raise OperateError(f"{session_id} has ended meanwhile, and not by this")
     return counting
 

@@ -1,6 +1,6 @@
 """What a session costs, and what a stage costs that nobody uses: amounts times published prices.
 
-    python -m scripts.session_cost --listeners 500 --hours 2 --heartbeat-seconds 30
+    python -m scripts.session_cost --listeners 500 --hours 2 --settled-seconds 90
 
 Requests to DynamoDB are those that tests/unit/test_costs.py counts; tests/unit/test_session_cost.py
 holds the two together. Free tiers are not taken off. What no page says, and what was not measured
@@ -72,7 +72,8 @@ class Requests:
     Source: "DynamoDB read and write operations" and "Using Global Secondary Indexes in DynamoDB",
     Amazon DynamoDB Developer Guide. A write of up to 1 KB is a unit, also where its condition
     fails; each item of a transaction is two; an entry of the index is a unit more when it comes,
-    and when it goes. A consistent read of up to 4 KB is a unit, one of the index a half.
+    and when it goes. A consistent read of up to 4 KB is a unit; one of the index, or of an item of
+    a batch, is a half.
     """
 
     count: int
@@ -93,22 +94,24 @@ OPERATIONS: Final[Mapping[str, Requests]] = {
     "createSession by URL": Requests(4, writes=4),
     # Connections of the address, count, place and its entry in the index, joins; session.
     "joinSession with inviteCode by URL": Requests(5, writes=5, reads=1),
-    "outcome of joinSession by URL": Requests(2, reads=2),
-    "outcome of another command by URL": Requests(1, reads=1),
-    # Connections of the address, place, session, the old place and its new entry in the index.
-    "speaker's refresh by URL": Requests(4, writes=5),
-    # Connections of the address; the old place; two items in a transaction, three in the index;
+    "outcome of joinSession by URL": Requests(2, writes=1, reads=1),
+    "outcome of createSession by URL": Requests(1, writes=1),
+    "outcome of refreshConnection by URL": Requests(2, writes=1, reads=1),
+    # Connections of the address, place, session, the old place.
+    "speaker's refresh by URL": Requests(4, writes=4),
+    # Connections of the address; the old place; two items in a transaction, two in the index;
     # session.
-    "listener's refresh by URL": Requests(4, writes=9, reads=1),
-    "listener's heartbeat": Requests(2, writes=1, reads=1),
-    "speaker's heartbeat": Requests(3, writes=2, reads=1),
+    "listener's refresh by URL": Requests(4, writes=8, reads=1),
+    "listener's heartbeat": Requests(1, writes=1),
+    "speaker's heartbeat": Requests(2, writes=2),
     "close of a bare connection": Requests(1, writes=1),
     "close of a superseded connection": Requests(1, writes=1),
     "sweep of nothing": Requests(2, reads=2),
 }
 """By the names that tests/unit/test_costs.py counts them under."""
 
-REMINDER: Final = Requests(1, reads=1)
+REMINDER: Final = Requests(1, writes=1)
+BATCH_ITEMS: Final = 100
 INDEX_ENTRY_BYTES: Final = 80
 """A connection id, a session id, a language, and the attributes' names."""
 
@@ -127,18 +130,21 @@ def notice(listeners: int) -> Requests:
     return Requests(2, writes=1, reads=1) + query(listeners)
 
 
-def end(listeners: int, replaced: int) -> Requests:
-    """End a session that so many listen to, and so many connections had a place in before."""
-    transactions = sum(math.ceil(n / TRANSACTION_ITEMS) for n in (listeners, replaced))
-    deletions = Requests(transactions, writes=DELETED * (listeners + replaced))
-    lists = query(listeners + replaced) + query(0)
-    return Requests(3, writes=2, reads=1) + lists + deletions
+def end(listeners: int) -> Requests:
+    """End a session that so many listen to, however many connections they had before."""
+    transactions = math.ceil(listeners / TRANSACTION_ITEMS)
+    deletions = Requests(transactions, writes=DELETED * listeners)
+    return Requests(3, writes=2, reads=1) + query(listeners) + query(0) + deletions
 
 
 def look(listeners: int) -> Requests:
     """What a sweep asks about one session that goes on: speaker and listeners."""
-    return Requests(1, reads=1) + query(listeners)
+    records = Requests(math.ceil(listeners / BATCH_ITEMS), reads=listeners / 2)
+    return Requests(1, reads=1) + query(listeners) + records
 
+
+SETTLING_SECONDS: Final = 300
+"""In which a listener's heartbeats come as often as a speaker's."""
 
 EVENT_BYTES: Final = 300
 METRIC_BYTES: Final = 255
@@ -189,6 +195,9 @@ ALARM_METRICS: Final = 78
 
 SWEEP_MEMORY_MB: Final = 512
 
+LOOK_MS: Final = 0.5
+"""What each listener adds to a sweep's look at its session: assumed, a batch has 100 of them."""
+
 HANDLER_MS: Final = 20
 """Assumed: two to four requests to DynamoDB, and a seventh of a processor (256 MB)."""
 
@@ -198,13 +207,14 @@ class Scenario:
     """A session in which everybody comes at the start, refreshes in time, and stays to the end.
 
     Whoever joins, creates or refreshes does it by URL, with the invite code. `handler_ms` is how
-    long a function runs for one event; `listener_ms` what each listener adds to a fan-out, and to a
-    sweep's look at the session; `cold_starts` are of all functions together.
+    long a function runs for one event; `listener_ms` what each listener adds to a fan-out;
+    `cold_starts` are of all functions together.
     """
 
     listeners: int = 500
     hours: float = 2
     heartbeat_seconds: int = 30
+    settled_seconds: int = 90
     notices: int = 10
     refresh_minutes: int = 100
     memory_mb: int = 256
@@ -222,9 +232,20 @@ class Scenario:
         return math.ceil(self.hours * 60)
 
     @property
-    def heartbeats(self) -> int:
-        """Of each client."""
+    def speaker_heartbeats(self) -> int:
         return int(self.hours * 3600 / self.heartbeat_seconds)
+
+    @property
+    def listener_heartbeats(self) -> int:
+        """Of each listener."""
+        settling = min(self.hours * 3600, SETTLING_SECONDS)
+        settled = self.hours * 3600 - settling
+        return int(settling / self.heartbeat_seconds + settled / self.settled_seconds)
+
+    @property
+    def heartbeats(self) -> int:
+        """Of all clients together."""
+        return self.speaker_heartbeats + self.listeners * self.listener_heartbeats
 
     @property
     def refreshes(self) -> int:
@@ -252,7 +273,7 @@ def count_messages(it: Scenario) -> dict[str, int]:
     """Count messages both ways, by what they are. Handshakes and closes are none: assumed."""
     return {
         "outcomes": it.connections,
-        "heartbeats and their answers": 2 * it.clients * it.heartbeats,
+        "heartbeats and their answers": 2 * it.heartbeats,
         "reminders to refresh": it.clients * it.refreshes,
         "pauses and resumptions": it.notices * (it.listeners + 2),
         "the end": it.listeners + 2,
@@ -261,7 +282,7 @@ def count_messages(it: Scenario) -> dict[str, int]:
 
 def count_to_clients(it: Scenario) -> int:
     """Count the messages to clients: all but heartbeats and the speaker's other commands."""
-    from_clients = it.clients * it.heartbeats + it.notices + 1
+    from_clients = it.heartbeats + it.notices + 1
     return sum(count_messages(it).values()) - from_clients
 
 
@@ -270,7 +291,7 @@ def count_runs(it: Scenario) -> dict[str, int]:
     return {
         "authorizer": it.connections,
         "connect": it.connections,
-        "message": it.clients * it.heartbeats + it.notices + 1,
+        "message": it.heartbeats + it.notices + 1,
         "disconnect": it.connections,
         "outcome": it.connections + it.clients * it.refreshes,
     }
@@ -282,14 +303,15 @@ def count_requests(it: Scenario) -> Requests:
         OPERATIONS["createSession by URL"],
         OPERATIONS["joinSession with inviteCode by URL"] * it.listeners,
         OPERATIONS["outcome of joinSession by URL"] * it.listeners,
-        OPERATIONS["outcome of another command by URL"] * (1 + old_connections),
+        OPERATIONS["outcome of createSession by URL"],
+        OPERATIONS["outcome of refreshConnection by URL"] * old_connections,
         REMINDER * old_connections,
         OPERATIONS["speaker's refresh by URL"] * it.refreshes,
         OPERATIONS["listener's refresh by URL"] * (it.listeners * it.refreshes),
-        OPERATIONS["listener's heartbeat"] * (it.listeners * it.heartbeats),
-        OPERATIONS["speaker's heartbeat"] * it.heartbeats,
+        OPERATIONS["listener's heartbeat"] * (it.listeners * it.listener_heartbeats),
+        OPERATIONS["speaker's heartbeat"] * it.speaker_heartbeats,
         notice(it.listeners) * it.notices,
-        end(it.listeners, old_connections),
+        end(it.listeners),
         OPERATIONS["close of a superseded connection"] * old_connections,
         OPERATIONS["close of a bare connection"] * it.clients,
         look(it.listeners) * it.minutes,
@@ -306,14 +328,14 @@ def count_gb_seconds(it: Scenario) -> float:
         + fan_outs * it.listeners * it.listener_ms
         + it.cold_starts * it.cold_start_ms
     )
-    sweep_milliseconds = it.minutes * it.listeners * it.listener_ms
+    sweep_milliseconds = it.minutes * it.listeners * LOOK_MS
     return (milliseconds * it.memory_mb + sweep_milliseconds * SWEEP_MEMORY_MB) / 1024 / 1000
 
 
 def count_log_bytes(it: Scenario) -> int:
     """Count what the functions write at LOG_LEVEL INFO, of clients who do nothing wrong."""
     runs = count_runs(it)
-    measured = runs["disconnect"] + it.clients * it.heartbeats + it.connections
+    measured = runs["disconnect"] + it.heartbeats + it.connections
     fan_outs = (it.notices + 1) * (FAN_OUT_BYTES + 2 * LINE_BYTES)
     return sum(runs.values()) * RUN_BYTES + measured * MEASURED_BYTES + fan_outs
 
@@ -369,7 +391,8 @@ def as_report(it: Scenario) -> str:
     per_month = as_table(of_month(it.handler_ms))
     return (
         f"{it.listeners:,} listeners for {it.hours:g} hours, a heartbeat every"
-        f" {it.heartbeat_seconds} s, {it.notices} notices:\n\n{as_table(of_session(it))}\n\n"
+        f" {it.heartbeat_seconds} s, of settled listeners {it.settled_seconds} s,"
+        f" {it.notices} notices:\n\n{as_table(of_session(it))}\n\n"
         f"A stage that nobody uses, for {DAYS_A_MONTH} days:\n\n{per_month}"
     )
 
@@ -394,6 +417,12 @@ def main() -> None:
     parser.add_argument("--listeners", type=_whole, default=usual.listeners)
     parser.add_argument("--hours", type=_number, default=usual.hours)
     parser.add_argument("--heartbeat-seconds", type=_whole, default=usual.heartbeat_seconds)
+    parser.add_argument(
+        "--settled-seconds",
+        type=_whole,
+        default=usual.settled_seconds,
+        help="of listeners, from their sixth minute on",
+    )
     parser.add_argument("--notices", type=_whole, default=usual.notices, help="pauses, resumptions")
     parser.add_argument("--refresh-minutes", type=_whole, default=usual.refresh_minutes)
     parser.add_argument("--memory-mb", type=_whole, default=usual.memory_mb)

@@ -60,8 +60,17 @@ class Crash(BaseException):
 class Operation:
     """One event at work in a function."""
 
-    def __init__(self, name: str, work: Callable[[], Any], started_at: float, step: int) -> None:
+    def __init__(
+        self,
+        name: str,
+        work: Callable[[], Any],
+        started_at: float,
+        step: int,
+        event_id: str | None = None,
+    ) -> None:
+        """`event_id` names an asynchronous event, which may be delivered more than once."""
         self.name = name
+        self.event_id = event_id
         self.started_at = started_at
         self.step = step
         self.answer: Any = None
@@ -205,7 +214,7 @@ class FaultyClient:
     def _do(self, name: str, request: dict[str, Any], operation: Operation) -> Any:
         if name == "query" and operation.is_stale:
             return {"Items": self._history.query(request)}
-        if name not in ("query", "scan", "get_item"):
+        if name not in ("query", "scan", "get_item", "batch_get_item"):
             self._history.note()
         return getattr(self._client, name)(**request)
 
@@ -231,7 +240,7 @@ class IndexHistory:
         items = self._views[0][1] if self._views else self._read()
         values = request["ExpressionAttributeValues"]
         session_id = values[":session"]["S"]
-        below = values.get(":gone", {"S": "\x7f"})["S"]
+        below = values.get(":after", {"S": "\x7f"})["S"]
         return [
             {name: {"S": value} for name, value in item.items()}
             for item in items

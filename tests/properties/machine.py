@@ -11,13 +11,15 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 from tests.properties.faults import SMOOTH, Fault, Operation, Plan
 from tests.properties.world import (
     CONNECTION_SECONDS,
-    GONE,
+    LONGEST_SILENCE_SECONDS,
     MARK,
     MAX_LISTENERS,
+    TIMEOUT_OF_HEARTBEATS_SECONDS,
     Closing,
     Link,
     State,
     World,
+    is_present,
     seen,
 )
 from tests.unit.fakes import Clock
@@ -41,8 +43,11 @@ languages = st.sampled_from(["es", "fr", "de"])
 ways = st.sampled_from(["frame", "url", "url late", "url never"])
 users = [f"{MARK}-user-1", f"{MARK}-user-2"]
 addresses = [f"{MARK}-address-{number}" for number in range(4)]
-SETTLING_SECONDS = 600
+SETTLING_SECONDS = 2 * LONGEST_SILENCE_SECONDS
 """More than it takes to come to rest, in which no connection may grow too old."""
+
+BEAT_SECONDS = TIMEOUT_OF_HEARTBEATS_SECONDS - 20
+"""Between two heartbeats of clients that are there."""
 
 OPENS = {"url": "at once", "url late": "late", "url never": "never"}
 RACERS = (
@@ -147,13 +152,9 @@ class Broadcasts(RuleBasedStateMachine):
     def refresh_on_some_link(
         self, old: int, link: int, language: str, plan: Plan, repeat: bool
     ) -> None:
-        """Refresh on a connection that may have a place already; also in place of itself.
-
-        Not on one that has asked to end its session: who takes a listener's place there, before he
-        is answered, hears of the end both as its speaker and as its listener.
-        """
+        """Refresh on a connection that may have a place already; also in place of itself."""
         holders = [each for each in self.world.links.values() if each.user_id is None]
-        open_links = [each for each in self._open_links() if not each.has_asked_to_end]
+        open_links = self._open_links()
         if holders and open_links:
             session_id = self._some_session(old)
             fields = _refresh_listener(session_id, language, choose(old, holders).connection_id)
@@ -198,7 +199,7 @@ class Broadcasts(RuleBasedStateMachine):
 
     @rule(
         pick=picks,
-        code=st.sampled_from([1000, 1001, None]),
+        code=st.sampled_from([1000, 1005, 1001, None]),
         disconnects=st.sampled_from([0, 0, 1, 2]),
     )
     def close(self, pick: int, code: int | None, disconnects: int) -> None:
@@ -283,12 +284,21 @@ class Broadcasts(RuleBasedStateMachine):
         self._check()
 
     @precondition(lambda self: self.world.outcomes)
-    @rule(pick=picks, plan=plans, is_lost=st.sampled_from([False, False, False, True]))
-    def deliver(self, pick: int, plan: Plan, is_lost: bool) -> None:
-        """Deliver what is to follow an answer, or lose it."""
+    @rule(
+        pick=picks,
+        plan=plans,
+        is_lost=st.sampled_from([False, False, False, True]),
+        again=st.booleans(),
+    )
+    def deliver(self, pick: int, plan: Plan, is_lost: bool, again: bool) -> None:
+        """Deliver what is to follow an answer, up to three times, or lose it."""
         self._begin_step()
         outcome = choose(pick, self.world.outcomes)
-        self.world.outcomes.remove(outcome)
+        if again and outcome.times_again < 2:
+            outcome.times_again += 1
+            seen["an event came again"] += 1
+        else:
+            self.world.outcomes.remove(outcome)
         if not is_lost:
             self.world.deliver(outcome, plan)
         self._check()
@@ -331,13 +341,13 @@ class Broadcasts(RuleBasedStateMachine):
         """Let time pass, with heartbeats or in silence."""
         self._begin_step()
         while seconds > 0:
-            some = min(seconds, 500) if is_lively else seconds
+            some = min(seconds, BEAT_SECONDS) if is_lively else seconds
             self.world.pass_time(some, disconnects)
             seconds -= some
-            for link in self._open_links():
-                if is_lively and link.place and link.place.role == "speaker":
+            for link in self._open_links() if is_lively else []:
+                if link.place:
                     self.world.send(link, {"action": "heartbeat"})
-                elif is_lively:
+                else:
                     link.active_at = self.clock()
             self._check()
 
@@ -494,13 +504,19 @@ class Broadcasts(RuleBasedStateMachine):
         return {key: len(it.inbox) for key, it in self.world.links.items() if it is not link}
 
     def _records(self) -> tuple[Any, Any]:
-        """Take a copy of the tables, but for what may change when nothing has happened."""
-        ignored = ("changes", "countNote", "statusToken")
-        sessions = {
-            key: {name: it for name, it in item.items() if name not in ignored}
-            for key, item in self.world.sessions().items()
-        }
-        return sessions, self.world.connections()
+        """Take a copy of the tables, but for what may change when nothing has happened.
+
+        Each heartbeat counts towards its limit.
+        """
+        ignored = ("changes", "countNote", "statusToken", *(f"t{number}" for number in range(9)))
+        sessions, connections = (
+            {
+                key: {name: it for name, it in item.items() if name not in ignored}
+                for key, item in items.items()
+            }
+            for items in (self.world.sessions(), self.world.connections())
+        )
+        return sessions, connections
 
     def _must_succeed(self, link: Link | None, user_id: str | None, fields: dict[str, Any]) -> bool:
         """Say whether a command has to succeed, if it is not disturbed."""
@@ -511,7 +527,7 @@ class Broadcasts(RuleBasedStateMachine):
             return False
         records = self.world.connections()
         record = records.get(link.connection_id, {}) if link else {}
-        if record and record.get("targetLanguage") != GONE:
+        if record and is_present(record):
             return False
         if "supersededBy" in record:
             return False
@@ -525,6 +541,7 @@ class Broadcasts(RuleBasedStateMachine):
             old is not None
             and old is not link
             and old.has_place("listener", session["sessionId"])
+            and old.connection_id not in self.world.lost
             and not self.world.is_superseded(old, records)
         )
 
@@ -540,12 +557,14 @@ class Broadcasts(RuleBasedStateMachine):
                 for name in watched:
                     was, now = (it.get(session_id, {}).get(name) for it in (sessions, after))
                     assert was == now, f"the end of a superseded connection changed {name}"
-        if closing.code == 1000 and operation.is_done and not operation.was_hurt:
+        is_clean = closing.code in (1000, 1005) and not closing.is_by_service
+        is_lost = link.connection_id in world.lost
+        if is_clean and not is_lost and operation.is_done and not operation.was_hurt:
             for session_id, session in sessions.items():
                 is_current = session["speakerConnectionId"] == link.connection_id
                 if is_current and world.is_session_open(session):
                     status = world.sessions()[session_id]["status"]
-                    assert status == "ended", "a clean close ends at once"
+                    assert status == "ended", "a clean close ends the session after its grace"
         return operation
 
     def _settle(self, are_events_lost: bool) -> None:
@@ -556,6 +575,7 @@ class Broadcasts(RuleBasedStateMachine):
             self.world.sweep()
             self._check()
         self._check_settled()
+        self._beat()
         for _ in range(3):
             self.world.pass_time_open(60)
             self.world.sweep()
@@ -584,12 +604,17 @@ class Broadcasts(RuleBasedStateMachine):
             for outcome in outcomes:
                 world.deliver(outcome)
                 self._check()
-        world.pass_time_open(61)
+        for _ in range(1 + LONGEST_SILENCE_SECONDS // BEAT_SECONDS):
+            world.pass_time_open(BEAT_SECONDS)
+            self._beat()
+
+    def _beat(self) -> None:
+        """Let all clients that are there send a heartbeat."""
         for link in self._open_links():
-            world.step += 1
-            world.send(link, {"action": "heartbeat"})
+            self.world.step += 1
+            self.world.send(link, {"action": "heartbeat"})
             self._check()
-        world.outcomes = []
+        self.world.outcomes = []
 
     # What stays true.
 
@@ -597,6 +622,7 @@ class Broadcasts(RuleBasedStateMachine):
         """Check what holds at every moment."""
         world = self.world
         assert not world.violations, world.violations
+        world.note_absences()
         sessions, connections = world.sessions(), world.connections()
         for session_id, session in sessions.items():
             listeners = int(session["listenerCount"])
@@ -617,12 +643,13 @@ class Broadcasts(RuleBasedStateMachine):
             for link in self._open_links()
             if link.has_place("listener", session_id)
             and not self.world.is_superseded(link, connections)
+            and link.connection_id not in self.world.lost
         ]
         for link in live:
             record = connections.get(link.connection_id)
             assert record is not None, "a live listener has lost its record"
             assert record["sessionId"] == session_id, "a live listener has another's record"
-            assert record["targetLanguage"] != GONE, "a live listener has lost its place"
+            assert is_present(record), "a live listener has lost its place"
         assert count >= len(live), f"{len(live)} live listeners, and {count} counted"
 
     def _check_speakers(self, session: dict[str, Any], connections: dict[str, Any]) -> None:
@@ -636,10 +663,13 @@ class Broadcasts(RuleBasedStateMachine):
             if link is not current:
                 seen["a speaker was replaced and does not know"] += 1
                 continue
+            if link.connection_id in self.world.lost:
+                seen["a speaker was silent and does not know"] += 1
+                continue
             assert "graceEndsAt" not in session, "statement 3: a live speaker is waited for"
             record = connections.get(link.connection_id, {})
             assert record.get("sessionId") == session["sessionId"], "a live speaker has no record"
-            assert record.get("targetLanguage") != GONE, "a live speaker has lost its place"
+            assert is_present(record), "a live speaker has lost its place"
 
     def _check_end(self, before: dict[str, Any], after: dict[str, Any] | None) -> None:
         """Check why a session has ended that was not over the last time."""
@@ -649,7 +679,8 @@ class Broadcasts(RuleBasedStateMachine):
         seen[f"ended: {reason}"] += 1
         speaker = self.world.links[after["speakerConnectionId"]]
         if reason == "speakerLost":
-            assert not speaker.has_place("speaker", after["sessionId"]), "statement 3"
+            is_there = speaker.has_place("speaker", after["sessionId"])
+            assert not is_there or speaker.connection_id in self.world.lost, "statement 3"
         elif reason == "speakerEnded":
             assert speaker.has_asked_to_end, "statement 3: nobody asked for this end"
         else:
@@ -699,6 +730,12 @@ class Broadcasts(RuleBasedStateMachine):
             assert speaker.is_open, "a session without a live speaker is left"
             assert world.is_session_open(session), "a session is left that is over"
         for key, record in world.connections().items():
+            if not is_present(record):
+                # Out of every list, and nothing looks at it but a refresh: it expires by itself.
+                assert float(record["ttl"]) <= max(
+                    self.clock() + 600, float(record["takenAt"]) / 1000 + 7800
+                )
+                continue
             if record["role"] == "speaker" and not self._is_current(key):
                 # A speaker's record is in no list of its session's, so that what a crash or a
                 # failure leaves of a refresh stays until its time to live is over.
@@ -706,8 +743,7 @@ class Broadcasts(RuleBasedStateMachine):
                 assert float(record["ttl"]) <= float(record["takenAt"]) / 1000 + 7800
                 continue
             assert record["sessionId"] in sessions, f"a {record['role']}'s record is left"
-            if record.get("targetLanguage") != GONE:
-                assert world.links[key].is_open, f"a dead {record['role']}'s record is left"
+            assert world.links[key].is_open, f"a dead {record['role']}'s record is left"
 
     def _is_current(self, connection_id: str) -> bool:
         return any(

@@ -35,6 +35,13 @@ from tests.unit.fakes import Clock
 
 MAX_LISTENERS = 3
 GRACE_SECONDS = 60
+CLOSE_GRACE_SECONDS = 5
+HEARTBEAT_SECONDS = 100
+SETTLED_SECONDS = 200
+TIMEOUT_OF_HEARTBEATS_SECONDS = 300
+"""After which a participant is lost, three settled listeners' heartbeats being the longest."""
+
+LONGEST_SILENCE_SECONDS = 3 * SETTLED_SECONDS
 DURATION_SECONDS = 7200
 START = 1_800_000_000.0
 
@@ -52,7 +59,7 @@ CONNECTION_SECONDS = 7200
 
 MARK = "marked"
 CURSOR = "#sweep"
-GONE = "~"
+AFTER_LANGUAGES = "~"
 
 STATUSES = {
     "sessionPaused": "paused",
@@ -118,6 +125,9 @@ class Outcome:
     texts: Sequence[str]
     delay_ms: int
     sent_at: float
+    event_id: str
+    times_again: int = 0
+    """How often Lambda has kept it for another delivery."""
 
 
 @dataclass
@@ -127,6 +137,7 @@ class Closing:
     link: Link
     code: int | None
     sent_at: float
+    is_by_service: bool = False
 
 
 class World:
@@ -151,7 +162,11 @@ class World:
         self._dynamodb = MotoClient(dynamodb)
         self._history = IndexHistory(self._indexed, clock)
         self._counters: dict[str, Counter[str]] = {}
-        self._logged_events: dict[str, list[str]] = {}
+        self.posts_of_events: Counter[tuple[str, str]] = Counter()
+        self.lost: set[str] = set()
+        """Participants that were removed for their silence, at the end of some step."""
+        self._superseded_by: dict[str, str] = {}
+        """By which connection others were superseded, whose records may have expired since."""
         self._current: Operation | None = None
         self._connection_numbers = count(1)
         self._log = io.StringIO()
@@ -177,7 +192,14 @@ class World:
         return FaultyClient(self._dynamodb, self.current, self.clock, self._history, is_single)
 
     def _lifecycle(self) -> Lifecycle:
-        return Lifecycle(self._store(), WorldGateway(self), GRACE_SECONDS, self.clock)  # type: ignore[arg-type]
+        return Lifecycle(
+            self._store(),
+            WorldGateway(self),  # type: ignore[arg-type]
+            GRACE_SECONDS,
+            CLOSE_GRACE_SECONDS,
+            self.clock,
+            self._nap,
+        )
 
     def _rate_limits(self) -> RateLimits:
         settings = RateLimitSettings(
@@ -188,7 +210,6 @@ class World:
             listener_joins_per_minute=5,
             invited_joins_per_minute=8,
             connections_per_minute=3000,
-            heartbeats_per_minute=2,
         )
         return RateLimits(self._count, settings, self.clock)
 
@@ -200,7 +221,10 @@ class World:
             rate_limits=self._rate_limits(),
             limits=Limits(
                 max_listeners=MAX_LISTENERS,
-                heartbeat_interval_seconds=30,
+                heartbeat_interval_seconds=HEARTBEAT_SECONDS,
+                heartbeat_settled_seconds=SETTLED_SECONDS,
+                heartbeat_timeout_seconds=TIMEOUT_OF_HEARTBEATS_SECONDS,
+                heartbeats_per_minute=2,
                 session_max_duration_seconds=DURATION_SECONDS,
                 refresh_after_seconds=6000,
                 warn_after_seconds=6300,
@@ -248,21 +272,14 @@ class World:
             raise errors[min(errors)]
 
     def _count(self, **request: Any) -> dict[str, Any]:
-        """UpdateItem of the rate limits, with both of its updates: they are tested elsewhere."""
+        """UpdateItem of the rate limits, which are tested elsewhere."""
         fault = self.current().next_fault()
         if fault in (Fault.LOST, Fault.THROTTLED):
             raise ServiceUnavailable("busy", retry_after_seconds=2)
         key = request["Key"]["identifier"]["S"]
-        update, values = request["UpdateExpression"], request["ExpressionAttributeValues"]
-        if update.startswith("ADD"):
-            counter = self._counters.setdefault(key, Counter())
-            counter[request["ExpressionAttributeNames"]["#what"]] += 1
-            attributes = {name: {"N": str(value)} for name, value in counter.items()}
-        else:
-            last = update.count("if_not_exists")
-            times = self._logged_events.setdefault(key, ["0"] * (last + 1))
-            times[:] = [values[":now"]["N"], *times[:-1]]
-            attributes = {f"t{number}": {"N": value} for number, value in enumerate(times)}
+        counter = self._counters.setdefault(key, Counter())
+        counter[request["ExpressionAttributeNames"]["#what"]] += 1
+        attributes = {name: {"N": str(value)} for name, value in counter.items()}
         if fault is Fault.CRASH_AFTER:
             self.current().die()
         if fault is Fault.UNANSWERED:
@@ -285,10 +302,15 @@ class World:
         return self._current
 
     def begin(
-        self, name: str, work: Callable[[], Any], plan: Plan, ticks: bool = True
+        self,
+        name: str,
+        work: Callable[[], Any],
+        plan: Plan,
+        ticks: bool = True,
+        event_id: str | None = None,
     ) -> Operation:
         """Hand an event to a function; what does not end stays at work."""
-        operation = Operation(name, work, self.clock(), self.step)
+        operation = Operation(name, work, self.clock(), self.step, event_id)
         if ticks:
             self.clock.now += 0.001
         seen[f"event: {name}"] += 1
@@ -382,7 +404,7 @@ class World:
     def close(self, link: Link, code: int | None, disconnects: int) -> None:
         """Close an open connection, from either side; `disconnects` events follow."""
         link.state, link.place = State.CLOSED, None
-        if code == 1000:
+        if code in (1000, 1005):
             link.has_asked_to_end = True
         self.closings += [Closing(link, code, self.clock())] * disconnects
         seen[f"disconnects: {disconnects}"] += 1
@@ -399,6 +421,7 @@ class World:
             try:
                 self._sessions().deliver(
                     {
+                        "id": outcome.event_id,
                         "connectionId": outcome.link.connection_id,
                         "messages": outcome.texts,
                         "delayMs": outcome.delay_ms,
@@ -407,7 +430,7 @@ class World:
             except ServiceError:
                 seen["an outcome's function failed"] += 1
 
-        return self.begin("outcome", work, plan)
+        return self.begin("outcome", work, plan, event_id=outcome.event_id)
 
     def sweep(self, plan: Plan = SMOOTH) -> Operation:
         def work() -> None:
@@ -551,7 +574,20 @@ class World:
 
     def is_superseded(self, link: Link, connections: dict[str, Any]) -> bool:
         """Say whether its place was taken over in truth, whether or not anybody was told."""
-        return "supersededBy" in connections.get(link.connection_id, {})
+        record = connections.get(link.connection_id)
+        if record is None:
+            return link.connection_id in self._superseded_by
+        return "supersededBy" in record
+
+    def note_absences(self) -> None:
+        """Keep who was superseded or removed for its silence, whose records expire."""
+        for key, item in self.connections().items():
+            if "supersededBy" in item:
+                self._superseded_by[key] = item["supersededBy"]
+            if was_lost(item):
+                self.lost.add(key)
+            elif is_present(item):
+                self.lost.discard(key)
 
     # The truth.
 
@@ -559,7 +595,9 @@ class World:
         return {key: item for key, item in self._items("sessions").items() if key != CURSOR}
 
     def connections(self) -> dict[str, dict[str, Any]]:
-        return self._items("connections")
+        """Read the participants' records: a connection that is none may have an item, too."""
+        items = self._items("connections").items()
+        return {key: item for key, item in items if "sessionId" in item}
 
     def is_session_open(self, session: dict[str, Any] | None) -> bool:
         now = self.clock()
@@ -574,9 +612,7 @@ class World:
         return [
             key
             for key, item in self.connections().items()
-            if item["sessionId"] == session_id
-            and item["role"] == "listener"
-            and item["targetLanguage"] != GONE
+            if item["sessionId"] == session_id and item["role"] == "listener" and is_present(item)
         ]
 
     def _indexed(self) -> list[dict[str, str]]:
@@ -605,6 +641,20 @@ class World:
             self.kill(operation)
 
 
+def is_present(record: dict[str, Any]) -> bool:
+    is_arriving = record.get("targetLanguage", "").startswith(AFTER_LANGUAGES)
+    return not (is_arriving or "leftAt" in record or "supersededBy" in record)
+
+
+def was_lost(record: dict[str, Any]) -> bool:
+    """Say whether a participant was removed since it was silent for too long."""
+    heard_at, taken_at = float(record.get("t0", record["takenAt"])), float(record["takenAt"])
+    since = float(record.get("listeningSince", taken_at))
+    is_settled = record["role"] == "listener" and heard_at - since >= 300_000
+    lost_at = float(record.get("settledLostAt" if is_settled else "lostAt", "inf"))
+    return float(record.get("leftAt", "-inf")) >= lost_at
+
+
 class WorldOutcomes:
     def __init__(self, world: World) -> None:
         self._world = world
@@ -616,7 +666,8 @@ class WorldOutcomes:
         fault = world.current().next_fault()
         if fault in (Fault.LOST, Fault.THROTTLED):
             return
-        outcome = Outcome(world.links[connection_id], texts, delay_ms, world.clock())
+        event_id = f"{int(world.clock() * 1000):020}-{len(world.posts_of_events)}-{world.step}"
+        outcome = Outcome(world.links[connection_id], texts, delay_ms, world.clock(), event_id)
         world.outcomes.append(outcome)
         if fault is Fault.CRASH_AFTER:
             world.current().die()
@@ -644,10 +695,14 @@ class WorldGateway:
             self._check_notice(link, message["sessionId"], operation)
         link.active_at = world.clock()
         world.hear(link, message, operation.step)
+        if operation.event_id is not None:
+            world.posts_of_events[operation.event_id, message["type"]] += 1
+            if world.posts_of_events[operation.event_id, message["type"]] > 1:
+                world.violations.append("an event was posted twice")
         if fault is Fault.CRASH_AFTER:
             operation.die()
         if fault is Fault.UNANSWERED:
-            raise PostFailed(0)
+            raise PostFailed(-1)
 
     def _check_notice(self, link: Link, session_id: str, operation: Operation) -> None:
         """Who was replaced hears no more, but of what was under way when he was."""
@@ -656,27 +711,28 @@ class WorldGateway:
         if is_late and not operation.is_stale:
             self._world.violations.append("a superseded connection got a notice")
 
-    def fan_out(self, connection_ids: Collection[str], text: str) -> FanOut:
-        reached, gone, failed = 0, set(), 0
+    def fan_out(
+        self, connection_ids: Collection[str], text: str, _limit_seconds: float = 10
+    ) -> FanOut:
+        reached, gone, failed, unreached = 0, set(), 0, set()
         for connection_id in sorted(connection_ids):
             try:
                 self.post(connection_id, text)
                 reached += 1
             except Gone:
                 gone.add(connection_id)
-            except PostFailed:
+            except PostFailed as failure:
                 failed += 1
-        return FanOut(reached, frozenset(gone), failed)
+                if not failure.may_have_arrived:
+                    unreached.add(connection_id)
+        return FanOut(reached, frozenset(gone), failed, frozenset(unreached))
 
-    def is_open(self, connection_id: str) -> bool | None:
-        fault = self._world.current().next_fault()
-        if fault in (Fault.LOST, Fault.THROTTLED, Fault.UNANSWERED):
-            return None
-        return self._world.links[connection_id].is_open
-
-    def find_gone(self, connection_ids: Collection[str]) -> set[str]:
-        """Look at all, or at none where the fault says so."""
-        fault = self._world.current().next_fault()
-        if fault in (Fault.LOST, Fault.THROTTLED, Fault.UNANSWERED):
-            return set()
-        return {each for each in connection_ids if not self._world.links[each].is_open}
+    def close(self, connection_ids: Collection[str]) -> None:
+        """Close all, or none where the fault says so. $disconnect says 1000, as of a client."""
+        world = self._world
+        if world.current().next_fault() in (Fault.LOST, Fault.THROTTLED):
+            return
+        for link in (world.links[each] for each in connection_ids):
+            if link.is_open:
+                link.state, link.place = State.CLOSED, None
+                world.closings.append(Closing(link, 1000, world.clock(), is_by_service=True))

@@ -25,7 +25,7 @@ from chalicelib.rate_limits import RateLimits
 from chalicelib.resilience import Guard
 from chalicelib.sessions import Limits, Sessions
 from chalicelib.settings import RateLimitSettings
-from chalicelib.store import GONE, SWEEP_CURSOR, Store
+from chalicelib.store import SWEEP_CURSOR, Store
 from chalicelib.sweep import Sweep
 from devserver import aws
 from tests.races.stand_ins import Answer, Clock, Gateway, latency
@@ -35,6 +35,10 @@ ADDRESS: Final = "203.0.113.7"
 
 INVITE_CODE: Final = "code-of-the-hall"
 GRACE_SECONDS: Final = 60
+CLOSE_GRACE_SECONDS: Final = 5
+LOST_AFTER_SECONDS: Final = 90
+"""Of silence, for speakers and for listeners in their first five minutes."""
+
 SESSION_SECONDS: Final = 7200
 AT_ONCE: Final = 64
 
@@ -49,7 +53,6 @@ RATE_LIMITS: Final = {
     "listener_joins_per_minute": 10,
     "invited_joins_per_minute": 1000,
     "connections_per_minute": 3000,
-    "heartbeats_per_minute": 2,
 }
 
 
@@ -125,7 +128,9 @@ class Service:
             self.store,
             self.gateway,  # type: ignore[arg-type]
             speaker_grace_seconds=GRACE_SECONDS,
+            speaker_close_grace_seconds=CLOSE_GRACE_SECONDS,
             clock=self.clock,
+            sleep=self.clock.sleep,
         )
         guard = Guard("rateLimits")
         self.rate_limits = RateLimits(
@@ -141,6 +146,9 @@ class Service:
             limits=Limits(
                 max_listeners=max_listeners,
                 heartbeat_interval_seconds=30,
+                heartbeat_settled_seconds=90,
+                heartbeat_timeout_seconds=LOST_AFTER_SECONDS,
+                heartbeats_per_minute=2,
                 session_max_duration_seconds=SESSION_SECONDS,
                 refresh_after_seconds=6000,
                 warn_after_seconds=6300,
@@ -203,14 +211,21 @@ class Service:
 
     def close(self, connection_id: str, code: int = 1001) -> None:
         """Close a connection, and have $disconnect come for it."""
-        self.gateway.close(connection_id)
-        self.lifecycle.leave(connection_id, cleanly=code == 1000)
+        self.gateway.close([connection_id])
+        self.lifecycle.leave(connection_id, code)
 
     def end(self, speaker: str = "speaker") -> Answer:
         return self.sessions.end(self.caller(speaker, speaker), EndSession(None))
 
     def heartbeat(self, connection_id: str, user_id: str | None = None) -> Answer:
         return self.sessions.heartbeat(self.caller(connection_id, user_id))[0]
+
+    def beat(self, except_for: Collection[str] = ()) -> None:
+        """Have each participant whose connection is open send a heartbeat."""
+        there = self.gateway.open_ones() - set(except_for)
+        ids = [it["connectionId"]["S"] for it in self.present() if it["connectionId"]["S"] in there]
+        for some in batches(ids):
+            self.at_once({each: partial(self.heartbeat, each) for each in some})
 
     def sweep(self) -> None:
         """Sweep, as a function of its own would."""
@@ -227,6 +242,7 @@ class Service:
         """Let all settle, and two sweeps set right what no event has."""
         for _ in range(2):
             self.clock.turn(60)
+            self.beat()
             self.sweep()
 
     def at_once(self, tasks: Mapping[_Key, Callable[[], Any]]) -> dict[_Key, Any]:
@@ -236,12 +252,18 @@ class Service:
     def books(self, session_id: str) -> Books:
         present = {
             item["connectionId"]["S"]
-            for item in self.items("connections")
-            if item["sessionId"]["S"] == session_id
-            and item["role"]["S"] == "listener"
-            and item["targetLanguage"]["S"] != GONE
+            for item in self.present()
+            if item["sessionId"]["S"] == session_id and item["role"]["S"] == "listener"
         }
         return Books(int(self.session(session_id)["listenerCount"]["N"]), present)
+
+    def present(self) -> list[dict[str, Any]]:
+        """Read the participants' records, without those that have left or were superseded."""
+        return [
+            item
+            for item in self.items("connections")
+            if "sessionId" in item and "leftAt" not in item and "supersededBy" not in item
+        ]
 
     def session(self, session_id: str) -> dict[str, Any]:
         """Read a session's item as it is, whether it is open or not."""

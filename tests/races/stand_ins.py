@@ -95,10 +95,10 @@ class Gateway:
             if connection_id not in self._closed:
                 self._open.add(connection_id)
 
-    def close(self, connection_id: str) -> None:
+    def close(self, connection_ids: Collection[str]) -> None:
         with self._lock:
-            self._open.discard(connection_id)
-            self._closed.add(connection_id)
+            self._open -= set(connection_ids)
+            self._closed |= set(connection_ids)
 
     def heard(self, connection_id: str) -> list[str]:
         """List the types of what a connection was sent, in order."""
@@ -112,7 +112,9 @@ class Gateway:
                 raise Gone
             self._inbox[connection_id].append(json.loads(text))
 
-    def fan_out(self, connection_ids: Collection[str], text: str) -> FanOut:
+    def fan_out(
+        self, connection_ids: Collection[str], text: str, _limit_seconds: float = 10
+    ) -> FanOut:
         latency()
         with self._lock:
             reached = self._open & set(connection_ids)
@@ -121,12 +123,6 @@ class Gateway:
         gone = frozenset(connection_ids) - reached
         return FanOut(len(reached), gone, 0)
 
-    def is_open(self, connection_id: str) -> bool | None:
-        latency()
+    def open_ones(self) -> set[str]:
         with self._lock:
-            return connection_id in self._open
-
-    def find_gone(self, connection_ids: Collection[str]) -> set[str]:
-        latency()
-        with self._lock:
-            return set(connection_ids) - self._open
+            return set(self._open)

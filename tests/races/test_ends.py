@@ -54,7 +54,7 @@ def test_whoever_was_let_in_hears_of_the_end_once_and_nothing_is_left(
     service.clock.turn(60)
     service.sweep()
     assert heard == {each: service.gateway.heard(each) for each in everybody}
-    assert service.items("sessions") == service.items("connections") == []
+    assert service.items("sessions") == service.present() == []
 
 
 @rounds(4)

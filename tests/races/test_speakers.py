@@ -36,18 +36,13 @@ def test_of_two_new_connections_one_is_current_whatever_becomes_of_the_old(
     )
 
     back = {speaker for speaker, _ in told(answers, "connectionRefreshComplete")}
-    ended = {speaker for speaker, _ in told(answers, "SESSION_NOT_FOUND")}
-    assert back | ended == set(SPEAKERS)
-    assert not back & ended
-    assert code == 1000 or not ended
+    assert back == set(SPEAKERS)
     _assert_one_is_current(service, session_ids, back, ["first", "second"])
     for speaker in back:
         for heard in _heard_by_listeners(service, speaker):
             assert heard.count("sessionEnded") == 0
             assert heard.count("sessionInterrupted") <= 1
             assert "sessionInterrupted" in heard or "sessionResumed" not in heard
-    for speaker in ended:
-        assert _heard_by_listeners(service, speaker) == [["sessionEnded"]] * 2
 
 
 @rounds(6)

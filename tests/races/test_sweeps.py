@@ -6,9 +6,15 @@ from functools import partial
 import pytest
 
 from chalicelib import protocol
-from chalicelib.models import IN_FLIGHT_SECONDS, EndReason
+from chalicelib.models import EndReason
 from tests.races.conftest import NewService, rounds
-from tests.races.service import GRACE_SECONDS, SESSION_SECONDS, Service, told
+from tests.races.service import (
+    GRACE_SECONDS,
+    LOST_AFTER_SECONDS,
+    SESSION_SECONDS,
+    Service,
+    told,
+)
 
 OF_A_KIND = 3
 LISTENERS = 4
@@ -27,8 +33,7 @@ def test_sweeps_side_by_side_set_everything_right_and_tell_nobody_twice(
         service.close(speaker)
     service.clock.turn(GRACE_SECONDS)
     deserted = _open(service, "deserted")
-    for speaker in deserted:
-        service.gateway.close(speaker)
+    service.gateway.close(deserted)
     half_ended = _open(service, "half-ended")
     for speaker, session_id in half_ended.items():
         _begin_to_end(service, speaker, session_id)
@@ -37,13 +42,13 @@ def test_sweeps_side_by_side_set_everything_right_and_tell_nobody_twice(
     too_high, too_low = _open(service, "too-high"), _open(service, "too-low")
     with_dead_too_high = _open(service, "with-dead-too-high")
     for speaker in [*with_dead, *with_dead_too_high]:
-        service.gateway.close(f"{speaker}-0")
-        service.gateway.close(f"{speaker}-1")
+        service.gateway.close([f"{speaker}-0", f"{speaker}-1"])
     for session_id in [*too_high.values(), *with_dead_too_high.values()]:
         service.add_to_count(session_id, 2)
     for session_id in too_low.values():
         service.add_to_count(session_id, -2)
-    service.clock.turn(IN_FLIGHT_SECONDS)
+    service.clock.turn(LOST_AFTER_SECONDS)
+    service.beat()
     ended = expired | abandoned | deserted | half_ended
     twice_off = set(with_dead_too_high)
     lasting = healthy | too_high | too_low | with_dead | with_dead_too_high
@@ -55,6 +60,7 @@ def test_sweeps_side_by_side_set_everything_right_and_tell_nobody_twice(
         for _ in range(2):
             _sweep_side_by_side(service, sweeps)
             service.clock.turn(60)
+            service.beat()
         in_order = {each: _is_in_order(service, lasting[each], in_it[each]) for each in lasting}
         assert {each for each, is_in_order in in_order.items() if not is_in_order} <= twice_off
 
@@ -73,7 +79,7 @@ def test_sweeps_side_by_side_set_everything_right_and_tell_nobody_twice(
         assert _heard(service, [speaker, *_listeners(speaker)]) == [[]] * (1 + LISTENERS)
     left = {item["sessionId"]["S"] for item in service.items("sessions")}
     assert left == set(lasting.values())
-    assert {item["sessionId"]["S"] for item in service.items("connections")} == left
+    assert {item["sessionId"]["S"] for item in service.present()} == left
     assert not left & set(ended.values())
 
 
@@ -87,8 +93,10 @@ def test_counts_are_right_after_sweeps_among_joins_leaves_refreshes_and_ends(
     service.add_to_count(session_ids[too_high], 2)
     service.clock.turn(60)
     service.sweep()
-    service.gateway.close(f"{with_dead}-0")
+    service.beat(except_for=[f"{with_dead}-0"])
+    service.gateway.close([f"{with_dead}-0"])
     service.clock.turn(60)
+    service.beat()
 
     with service.watching_counts(*session_ids.values()):
         answers = service.at_once(

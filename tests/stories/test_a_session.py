@@ -103,7 +103,7 @@ def test_an_access_token_in_a_header_makes_a_speaker_too(target: Target) -> None
 
 
 @pytest.mark.usefixtures("nothing_left")
-def test_a_clean_close_of_the_speakers_connection_ends_the_session(
+def test_a_clean_close_of_the_speakers_connection_ends_the_session_after_a_short_grace(
     target: Target, open_client: Open, token: str
 ) -> None:
     with client(target, token=token) as speaker:
@@ -116,6 +116,8 @@ def test_a_clean_close_of_the_speakers_connection_ends_the_session(
         }
         listener.ask(**join)
         speaker.close(1000)
+    interrupted = listener.hear()
+    assert (interrupted["type"], interrupted["graceSeconds"]) == ("sessionInterrupted", 5)
     assert listener.hear()["reason"] == "speakerEnded"
     assert listener.ask(**join)["code"] == "SESSION_NOT_FOUND"
     assert "sessionId" not in listener.ask(action="heartbeat")

@@ -22,9 +22,25 @@ MINUTE_IN_A_SECOND = ("--clock-rate", "60")
 """So that a sweep comes every second, and a listener of half a second ago is settled."""
 
 
+def heartbeats(seconds: int) -> dict[str, str]:
+    """Ask for a heartbeat as often as that on the server's clock."""
+    return {
+        "HEARTBEAT_INTERVAL_SECONDS": str(seconds),
+        "HEARTBEAT_SETTLED_SECONDS": str(seconds),
+        "HEARTBEAT_TIMEOUT_SECONDS": str(3 * seconds),
+    }
+
+
+SILENT = heartbeats(3600)
+"""Stories that are not about heartbeats send none."""
+
+WATCHFUL = heartbeats(100)
+"""A participant is lost after five seconds of silence."""
+
+
 @pytest.fixture(scope="module")
 def server() -> Iterator[Target]:
-    with local_server(*MINUTE_IN_A_SECOND, **GENEROUS) as target:
+    with local_server(*MINUTE_IN_A_SECOND, **SILENT, **GENEROUS) as target:
         yield target
 
 
@@ -49,28 +65,52 @@ def count(session: Session) -> int:
     return session.status()[1]
 
 
-def test_a_listener_whose_disconnect_is_lost_is_counted_out_by_the_sweep(
+def test_participants_whose_disconnects_are_lost_are_missed_by_their_heartbeats() -> None:
+    with (
+        local_server(*MINUTE_IN_A_SECOND, **WATCHFUL, **GENEROUS) as target,
+        ExitStack() as stack,
+    ):
+
+        def open_client(**query: str) -> Client:
+            return stack.enter_context(client(target, **query))
+
+        session = Session(open_client, target.tokens()["IdToken"])
+        staying, _ = session.listener()
+        leaving, _ = session.listener()
+        target.set_faults(disconnect_lost_share=1)
+        leaving.vanish()
+        assert count(session) == 2
+
+        def is_counted_out() -> bool:
+            assert staying.ask(action="heartbeat")["sessionId"] == session.session_id
+            return bool(session.speaker.ask(action="heartbeat")["listenerCount"] == 1)
+
+        until(is_counted_out)
+
+        session.speaker.vanish()
+        heard: list[str] = []
+
+        def is_interrupted() -> bool:
+            ack = staying.ask(action="heartbeat")
+            if ack["type"] == "sessionInterrupted":
+                heard.append(ack["type"])
+            return bool(heard)
+
+        until(is_interrupted)
+        session.speaker = open_client(token=session.token)
+        refreshed = session.speaker.ask(**session.refresh(role="speaker"))
+        assert (refreshed["type"], refreshed["status"]) == ("connectionRefreshComplete", "active")
+
+
+def test_an_end_whose_posts_are_all_refused_reaches_everyone_by_the_sweep(
     faulty: Target, session: Session
 ) -> None:
-    staying, _ = session.listener()
-    leaving, _ = session.listener()
-    faulty.set_faults(disconnect_lost_share=1)
-    leaving.vanish()
-    assert count(session) == 2
-    until(lambda: count(session) == 1)
-    assert staying.ask(action="heartbeat")["sessionId"] == session.session_id
-
-
-def test_a_speaker_whose_disconnect_is_lost_is_missed_by_the_sweep(
-    faulty: Target, session: Session, open_client: Open
-) -> None:
-    listener, _ = session.listener()
-    faulty.set_faults(disconnect_lost_share=1)
-    session.speaker.vanish()
-    assert listener.hear()["type"] == "sessionInterrupted"
-    session.speaker = open_client(token=session.token)
-    session.speaker.ask(**session.refresh(role="speaker"))
-    assert listener.hear()["type"] == "sessionResumed"
+    listeners = [session.listener()[0] for _ in range(5)]
+    faulty.set_faults(post_throttled_share=1)
+    assert session.speaker.ask(action="endSession")["type"] == "sessionEnded"
+    faulty.set_faults()
+    assert [listener.hear()["type"] for listener in listeners] == ["sessionEnded"] * 5
+    assert all(listener.hears_nothing_more() for listener in listeners)
 
 
 def test_a_speaker_who_does_not_come_back_is_lost_though_nobody_asks(session: Session) -> None:

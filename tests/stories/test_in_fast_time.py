@@ -13,11 +13,21 @@ RATE = 600
 IDLE_SECONDS = 6000
 """Ten seconds: on a machine that is busy with other things a client may be late with its sign."""
 
+RARE_HEARTBEATS = {
+    "HEARTBEAT_INTERVAL_SECONDS": "1500",
+    "HEARTBEAT_SETTLED_SECONDS": "1500",
+    "HEARTBEAT_TIMEOUT_SECONDS": "4500",
+}
+"""Lost after seven seconds, for the same reason."""
+
 
 @pytest.fixture(scope="module")
 def hurried() -> Iterator[Target]:
     with local_server(
-        *("--clock-rate", str(RATE)), *("--idle-timeout-seconds", str(IDLE_SECONDS)), **GENEROUS
+        *("--clock-rate", str(RATE)),
+        *("--idle-timeout-seconds", str(IDLE_SECONDS)),
+        **RARE_HEARTBEATS,
+        **GENEROUS,
     ) as target:
         yield target
 
@@ -94,7 +104,9 @@ def test_a_session_of_four_hours_outlives_all_of_its_connections(hurried: Target
 
 def test_a_session_whose_speaker_is_silent_expires_and_everyone_hears_of_it_once() -> None:
     options = ["--clock-rate", str(RATE), "--idle-timeout-seconds", str(HOUR)]
-    with local_server(*options, SESSION_MAX_DURATION_HOURS="0.5", **GENEROUS) as target:
+    with local_server(
+        *options, SESSION_MAX_DURATION_HOURS="0.5", **RARE_HEARTBEATS, **GENEROUS
+    ) as target:
         token = target.tokens()["IdToken"]
         with client(target, token=token) as speaker, client(target) as listener:
             created = speaker.ask(action="createSession", sourceLanguage="en")

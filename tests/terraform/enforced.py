@@ -69,7 +69,7 @@ class Enforced:
             "outcome": f"arn:aws:lambda:{account}:function:{PREFIX}outcome",
             "index": f"{self.table('connections')}/index/sessionId-targetLanguage-index",
             "post": f"{api}/POST/@connections/*",
-            "get": f"{api}/GET/@connections/*",
+            "close": f"{api}/DELETE/@connections/*",
         }.get(resource) or self.table(resource)
 
     def table(self, name: str) -> str:

@@ -22,6 +22,8 @@ OLD_SECONDS = 106 * 60
 """The age of a connection that is told to be refreshed, and how long it has left."""
 
 CLEANLY = 1000
+NETWORK_LOSS = 1006
+CLOSE_GRACE_SECONDS = 5
 
 Message = dict[str, Any]
 
@@ -58,7 +60,7 @@ class Scene:
         speaker, created = self.create()
         listener, joined = self.join(created, inviteCode=created["inviteCode"])
         self.join_and_leave(speaker, created)
-        speaker.vanish()
+        lose(self, created)
         assert listener.hear()["type"] == "sessionInterrupted"
         return created, joined, listener
 
@@ -126,9 +128,23 @@ def by_closing_cleanly(scene: Scene) -> None:
     speaker, created = scene.create()
     listener, _ = scene.join(created)
     scene.join_and_leave(speaker, created)
-    context = scene.enforced.context(created["connectionId"], disconnectStatusCode=CLEANLY)
-    scene.enforced.invoke("disconnect", {"requestContext": context})
+    close_cleanly(scene, created)
+    assert listener.hear()["graceSeconds"] == CLOSE_GRACE_SECONDS
     assert listener.hear()["reason"] == "speakerEnded"
+
+
+def close_cleanly(scene: Scene, created: Message) -> None:
+    report_close(scene, created, CLEANLY)
+
+
+def lose(scene: Scene, created: Message) -> None:
+    """As API Gateway tells it, which is not how ministack does."""
+    report_close(scene, created, NETWORK_LOSS)
+
+
+def report_close(scene: Scene, created: Message, code: int) -> None:
+    context = scene.enforced.context(created["connectionId"], disconnectStatusCode=code)
+    scene.enforced.invoke("disconnect", {"requestContext": context})
 
 
 def by_growing_old(scene: Scene) -> None:
@@ -148,7 +164,7 @@ def by_losing_the_speaker(scene: Scene) -> None:
 
 
 def by_an_end_that_nobody_told(scene: Scene) -> None:
-    """Have a listener counted whose connection is gone since an hour, and swept away."""
+    """Have a listener counted whose heartbeats are missing since an hour, and swept away."""
     speaker, created = scene.create()
     scene.join(created)
     put_ghost(scene, created["sessionId"])
@@ -168,7 +184,8 @@ def put_ghost(scene: Scene, session_id: str) -> None:
             "sessionId": {"S": session_id},
             "role": {"S": "listener"},
             "targetLanguage": {"S": "es"},
-            "takenAt": {"N": str(now - 3600)},
+            "takenAt": {"N": str((now - 3600) * 1000)},
+            "lostAt": {"N": str((now - 3500) * 1000)},
             "ttl": {"N": str(now + 3600)},
         },
     )
@@ -178,6 +195,20 @@ def put_ghost(scene: Scene, session_id: str) -> None:
         UpdateExpression="ADD listenerCount :one",
         ExpressionAttributeValues={":one": {"N": "1"}},
     )
+
+
+def by_an_end_that_reaches_nobody_at_first(scene: Scene) -> None:
+    """Have all posts refused as the session ends, and in the sweep that tries them again."""
+    _, created = scene.create()
+    listener, _ = scene.join(created)
+    for function, happen in (
+        ("disconnect", lambda: close_cleanly(scene, created)),
+        ("sweep", lambda: scene.enforced.invoke("sweep", SCHEDULED)),
+    ):
+        with scene.enforced.without(function, "execute-api:ManageConnections", "post"):
+            happen()
+    scene.enforced.invoke("sweep", SCHEDULED)
+    assert listener.hear()["reason"] == "speakerEnded"
 
 
 def by_a_bad_token(scene: Scene) -> None:

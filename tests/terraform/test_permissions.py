@@ -75,6 +75,7 @@ def scene(
         long_sessions.by_growing_old,
         long_sessions.by_losing_the_speaker,
         long_sessions.by_an_end_that_nobody_told,
+        long_sessions.by_an_end_that_reaches_nobody_at_first,
         long_sessions.by_a_bad_token,
     ],
 )
@@ -104,6 +105,7 @@ def test_a_speaker_whose_end_nobody_told_is_found_gone_by_what_is_sent_to_him(
     speaker, created = scene.create()
     listener, _ = scene.join(created)
     outcome = {
+        "id": "1",
         "connectionId": created["connectionId"],
         "endpointUrl": enforced.callback_url,
         "messages": ["{}"],
@@ -169,9 +171,21 @@ def test_no_story_needs_what_its_role_does_not_allow(enforced: Enforced) -> None
         ("sweep", "dynamodb:Scan", "sessions", long_sessions.by_losing_the_speaker),
         (
             "sweep",
-            "execute-api:ManageConnections",
-            "get",
+            "dynamodb:BatchGetItem",
+            "connections",
             long_sessions.by_an_end_that_nobody_told,
+        ),
+        (
+            "disconnect",
+            "dynamodb:PutItem",
+            "connections",
+            long_sessions.by_an_end_that_reaches_nobody_at_first,
+        ),
+        (
+            "sweep",
+            "dynamodb:PutItem",
+            "connections",
+            long_sessions.by_an_end_that_reaches_nobody_at_first,
         ),
     ],
 )

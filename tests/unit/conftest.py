@@ -86,7 +86,19 @@ def gateway() -> FakeGateway:
 
 @pytest.fixture
 def lifecycle(store: Store, gateway: FakeGateway, clock: Clock) -> Lifecycle:
-    return Lifecycle(store, gateway, speaker_grace_seconds=60, clock=clock)  # type: ignore[arg-type]
+    """A lifecycle whose naps turn the clock."""
+
+    def sleep(seconds: float) -> None:
+        clock.now += seconds
+
+    return Lifecycle(
+        store,
+        gateway,  # type: ignore[arg-type]
+        speaker_grace_seconds=60,
+        speaker_close_grace_seconds=5,
+        clock=clock,
+        sleep=sleep,
+    )
 
 
 @pytest.fixture
@@ -99,7 +111,6 @@ def rate_limits(dynamodb: Any, clock: Clock) -> RateLimits:
         listener_joins_per_minute=10,
         invited_joins_per_minute=1000,
         connections_per_minute=3000,
-        heartbeats_per_minute=2,
     )
     return RateLimits(dynamodb.update_item, settings, clock)
 
@@ -114,6 +125,9 @@ def sessions(store: Store, lifecycle: Lifecycle, rate_limits: RateLimits, clock:
         limits=Limits(
             max_listeners=3,
             heartbeat_interval_seconds=30,
+            heartbeat_settled_seconds=90,
+            heartbeat_timeout_seconds=90,
+            heartbeats_per_minute=2,
             session_max_duration_seconds=7200,
             refresh_after_seconds=6000,
             warn_after_seconds=6300,

@@ -8,7 +8,7 @@ from typing import Any
 
 from chalicelib.dispatch import Dispatcher
 from chalicelib.errors import ServiceError, ServiceUnavailable
-from chalicelib.gateway import FanOut, Gone
+from chalicelib.gateway import FanOut, Gone, PostFailed
 from chalicelib.models import Caller
 from chalicelib.store import Store
 
@@ -32,27 +32,35 @@ class Clock:
 
 @dataclass
 class FakeGateway:
-    """Keeps what is posted to whom; `closed` connections are gone."""
+    """Keeps what is posted to whom; `closed` connections are gone, `throttled` ones answer 429."""
 
     closed: set[str] = field(default_factory=set)
+    throttled: set[str] = field(default_factory=set)
     inbox: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
 
     def post(self, connection_id: str, text: str) -> None:
         if connection_id in self.closed:
             raise Gone
+        if connection_id in self.throttled:
+            raise PostFailed(429)
         self.inbox.setdefault(connection_id, []).append(json.loads(text))
 
-    def fan_out(self, connection_ids: Collection[str], text: str) -> FanOut:
-        gone = self.find_gone(connection_ids)
-        for connection_id in set(connection_ids) - gone:
-            self.post(connection_id, text)
-        return FanOut(len(set(connection_ids)) - len(gone), frozenset(gone), 0)
+    def fan_out(
+        self, connection_ids: Collection[str], text: str, _limit_seconds: float = 10
+    ) -> FanOut:
+        reached, gone, unreached = 0, set(), set()
+        for connection_id in set(connection_ids):
+            try:
+                self.post(connection_id, text)
+                reached += 1
+            except Gone:
+                gone.add(connection_id)
+            except PostFailed:
+                unreached.add(connection_id)
+        return FanOut(reached, frozenset(gone), len(unreached), frozenset(unreached))
 
-    def is_open(self, connection_id: str) -> bool | None:
-        return connection_id not in self.closed
-
-    def find_gone(self, connection_ids: Collection[str]) -> set[str]:
-        return self.closed & set(connection_ids)
+    def close(self, connection_ids: Collection[str]) -> None:
+        self.closed |= set(connection_ids)
 
 
 def one_after_the_other(first: Callable[[], None], second: Callable[[], None]) -> None:

@@ -45,7 +45,6 @@ class Cost:
 
 
 CONNECTIONS_LIMITED: Final = "connections from one address are counted"
-HEARTBEATS_LIMITED: Final = "heartbeats on one connection are counted"
 
 COSTS: Final[dict[str, Cost]] = {
     "bare connect": Cost(1, allowed=1),
@@ -56,7 +55,9 @@ COSTS: Final[dict[str, Cost]] = {
     "joinSession with inviteCode by URL": Cost(5, in_a_row=4, allowed=5),
     "joinSession with inviteCode by frame": Cost(4, in_a_row=3, allowed=5),
     "outcome of joinSession by URL": Cost(2),
-    "outcome of another command by URL": Cost(1),
+    "outcome of createSession by URL": Cost(1),
+    "outcome of refreshConnection by URL": Cost(2),
+    "outcome that comes again": Cost(1),
     "speaker's refresh by URL": Cost(4),
     "speaker's refresh by frame": Cost(3),
     "speaker's return within the grace by frame": Cost(5),
@@ -64,9 +65,9 @@ COSTS: Final[dict[str, Cost]] = {
     "listener's refresh by frame": Cost(3, items=(2,)),
     "listener's return after a drop by frame": Cost(4, items=(2,)),
     "listener's refresh as a join by frame": Cost(6, in_a_row=5),
-    "bare connection's heartbeat": Cost(2, allowed=1, reason=HEARTBEATS_LIMITED),
-    "listener's heartbeat": Cost(2, allowed=1, reason=HEARTBEATS_LIMITED),
-    "speaker's heartbeat": Cost(3, allowed=2, reason=HEARTBEATS_LIMITED),
+    "bare connection's heartbeat": Cost(1, allowed=1),
+    "listener's heartbeat": Cost(1, allowed=1),
+    "speaker's heartbeat": Cost(2, allowed=2),
     "heartbeat that is refused": Cost(1),
     "changeLanguage": Cost(2, allowed=2),
     "getSessionStatus": Cost(3, allowed=3),
@@ -77,11 +78,13 @@ COSTS: Final[dict[str, Cost]] = {
     "endSession with 150 listeners": Cost(7, items=(100, 50)),
     "close of a bare connection": Cost(1),
     "listener's leave": Cost(2, allowed=2),
-    "speaker's close with 1000, 1 listener": Cost(6, items=(1,)),
+    "speaker's close with 1000, 1 listener": Cost(9, items=(1,)),
     "speaker's drop": Cost(4),
     "close of a superseded connection": Cost(1),
     "sweep of nothing": Cost(2),
-    "sweep of one quiet session with 100 listeners": Cost(4),
+    "sweep of one quiet session with 100 listeners": Cost(5, items=(100,)),
+    "sweep of a session with a lost listener": Cost(7, items=(2,)),
+    "sweep of a session with a lost speaker": Cost(9, items=(1,)),
 }
 
 
@@ -111,7 +114,7 @@ class Requests:
         if "TransactItems" in params:
             self.items.append(len(params["TransactItems"]))
         if "RequestItems" in params:
-            self.items.append(sum(map(len, params["RequestItems"].values())))
+            self.items.append(sum(len(it["Keys"]) for it in params["RequestItems"].values()))
 
 
 @dataclass
@@ -135,6 +138,12 @@ class House:
             self.frame(f"{number}=", **self.invited)
         self.clock.now += 60
 
+    def lose(self, listener: bool) -> None:
+        self.clock.now += 60
+        self.frame("another=", **self.invited)
+        self.frame("speaker=" if listener else "b=", action="heartbeat")
+        self.clock.now += 60
+
     def url(self, connection_id: str, user_id: str | None = None, **fields: str) -> Any:
         return self.dispatcher.connect(connecting(connection_id, user_id, **fields))
 
@@ -142,7 +151,7 @@ class House:
         return self.dispatcher.message(frame(connection_id, user_id, **fields))
 
     def deliver(self, connection_id: str, **message: str) -> Any:
-        assert self.sessions.deliver_outcome(connection_id, json.dumps(message))
+        assert self.sessions.deliver_outcome(connection_id, "1", json.dumps(message))
         return {"statusCode": 200}
 
     def speak(self, action: str) -> Any:
@@ -200,9 +209,20 @@ OPERATIONS: Final[dict[str, tuple[Do, Do]]] = {
         lambda house: house.frame("new=", **house.join),
         lambda house: house.deliver("new=", status="active"),
     ),
-    "outcome of another command by URL": (
-        lambda house: house.frame("new=", **house.join),
+    "outcome of createSession by URL": (
+        lambda house: house.frame("new=", "user-1", **CREATE),
         lambda house: house.deliver("new="),
+    ),
+    "outcome of refreshConnection by URL": (
+        lambda house: house.frame("new=", **house.as_listener, connectionId="b="),
+        lambda house: house.deliver("new=", status="active"),
+    ),
+    "outcome that comes again": (
+        lambda house: [
+            house.frame("new=", **house.join),
+            house.deliver("new=", status="active"),
+        ],
+        lambda house: house.deliver("new=", status="active"),
     ),
     "speaker's refresh by URL": (
         nothing,
@@ -278,6 +298,14 @@ OPERATIONS: Final[dict[str, tuple[Do, Do]]] = {
     ),
     "sweep of one quiet session with 100 listeners": (
         lambda house: house.fill_and_wait(99),
+        lambda house: house.run_sweep(),
+    ),
+    "sweep of a session with a lost listener": (
+        lambda house: house.lose(listener=True),
+        lambda house: house.run_sweep(),
+    ),
+    "sweep of a session with a lost speaker": (
+        lambda house: house.lose(listener=False),
         lambda house: house.run_sweep(),
     ),
 }

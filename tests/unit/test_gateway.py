@@ -11,11 +11,12 @@ import pytest
 
 from chalicelib.gateway import (
     AT_ONCE,
-    THROTTLED_TRIES,
+    LONGEST_RETRY_DELAY_SECONDS,
     FanOut,
     Gateway,
     Gone,
     PostFailed,
+    _Queue,
 )
 from chalicelib.signed_http import SignedClient
 from chalicelib.signing import Credentials
@@ -81,7 +82,7 @@ class Handler(BaseHTTPRequestHandler):
             return
         self.wfile.write(b"HTTP/1.1 %d x\r\nContent-Length: 0\r\n\r\n" % status)
 
-    def do_GET(self) -> None:
+    def do_DELETE(self) -> None:
         self.do_POST()
 
     def log_message(self, *_: object) -> None:
@@ -137,26 +138,35 @@ def test_a_closed_or_impossible_connection_is_gone(
     assert connections.tries("a=") == 1
 
 
-@pytest.mark.parametrize(
-    ("status", "tries"), [(403, 1), (413, 1), (500, 1), (429, THROTTLED_TRIES)]
-)
-def test_a_post_that_is_not_taken_has_failed_after_as_many_tries_as_make_sense(
-    gateway: Gateway, connections: Connections, status: int, tries: int
+@pytest.mark.parametrize("status", [403, 413, 500])
+def test_a_post_that_is_refused_has_failed_and_is_not_repeated(
+    gateway: Gateway, connections: Connections, status: int
 ) -> None:
     connections.statuses["a="] = [status]
     with pytest.raises(PostFailed) as caught:
         gateway.post("a=", "{}")
     assert caught.value.status == status
-    assert connections.tries("a=") == tries
+    assert not caught.value.may_have_arrived
+    assert connections.tries("a=") == 1
 
 
-def test_a_post_that_may_have_been_taken_is_not_repeated(
+@pytest.mark.parametrize("status", [CLOSE, 504])
+def test_a_post_that_may_have_arrived_is_not_repeated(
+    gateway: Gateway, connections: Connections, status: int
+) -> None:
+    connections.statuses["a="] = [status, 200]
+    with pytest.raises(PostFailed) as caught:
+        gateway.post("a=", "{}")
+    assert caught.value.may_have_arrived
+    assert connections.tries("a=") == 1
+
+
+def test_a_throttled_post_is_tried_until_it_is_accepted(
     gateway: Gateway, connections: Connections
 ) -> None:
-    connections.statuses["a="] = [CLOSE, 200]
-    with pytest.raises(PostFailed):
-        gateway.post("a=", "{}")
-    assert connections.tries("a=") == 1
+    connections.statuses["a="] = [*[429] * 9, 200]
+    assert gateway.fan_out(["a="], "{}") == FanOut(1, frozenset(), 0)
+    assert connections.tries("a=") == 10
 
 
 def test_a_post_that_is_taken_in_the_end_has_not_failed(
@@ -187,8 +197,11 @@ def test_a_fan_out_reaches_the_rest_and_tells_who_was_gone_and_counts_the_others
         "busy=": [429, 429, 200],
     }
     ids = [*connections.statuses, "a=", "b="]
-    assert gateway.fan_out(ids, "{}") == FanOut(
-        reached=3, gone=frozenset({"gone=", "never="}), failed=4
+    assert gateway.fan_out(ids, "{}", time_limit_seconds=0.3) == FanOut(
+        reached=3,
+        gone=frozenset({"gone=", "never="}),
+        failed=4,
+        unreached=frozenset({"full=", "broken=", "forbidden="}),
     )
 
 
@@ -215,6 +228,7 @@ def test_who_hangs_holds_up_nobody_else_and_has_failed_at_the_time_limit(
     connections.statuses |= {to: [HANG] for to in hanging}
     others = [f"{n}=" for n in range(12)]
     fan_out = Gateway(client, at_once=4).fan_out([*hanging, *others], "{}", time_limit_seconds=0.3)
+    # They may have received it, so none of them is unreached.
     assert fan_out == FanOut(reached=len(others), gone=frozenset(), failed=len(hanging))
     assert fan_out.duration_ms >= 300
 
@@ -225,8 +239,10 @@ def test_nobody_is_asked_any_more_after_the_time_limit(
     ids = [f"{n}=" for n in range(12)]
     connections.statuses |= {to: [HANG] for to in ids}
     gateway = Gateway(client, at_once=4)
-    assert gateway.fan_out(ids, "{}", time_limit_seconds=0.1).failed == len(ids)
-    assert gateway.fan_out(["late="], "{}", time_limit_seconds=0).failed == 1
+    fan_out = gateway.fan_out(ids, "{}", time_limit_seconds=0.1)
+    assert (fan_out.failed, len(fan_out.unreached)) == (len(ids), len(ids) - 4)
+    late = gateway.fan_out(["late="], "{}", time_limit_seconds=0)
+    assert late == FanOut(0, frozenset(), 1, unreached=frozenset({"late="}))
     assert len(connections.asked) <= 4
 
 
@@ -258,6 +274,12 @@ def test_waits_before_another_try_grow_and_end_with_the_time_limit(
     assert waits[1] >= 0.04
 
 
+def test_waits_before_another_try_grow_to_a_second(gateway: Gateway) -> None:
+    queue = _Queue(["full="], retry_delay_seconds=0.1, jitter=lambda: 0)
+    waits = [queue._delay_seconds(tries) for tries in (1, 4, 5, 2000)]
+    assert waits == pytest.approx([0.1, 0.8, *[LONGEST_RETRY_DELAY_SECONDS] * 2])
+
+
 def test_waits_are_up_to_a_half_shorter_at_random(
     client: SignedClient, connections: Connections
 ) -> None:
@@ -270,40 +292,24 @@ def test_nobody_is_reached_where_nothing_listens(connections: Connections) -> No
     with Server(connections) as server:
         url = f"http://127.0.0.1:{server.server_port}/local"
     gateway = Gateway(client_of(url), retry_delay_seconds=RETRY_DELAY_SECONDS)
-    assert gateway.fan_out(["a=", "b="], "{}") == FanOut(0, frozenset(), failed=2)
-    assert gateway.is_open("a=") is None
+    assert gateway.fan_out(["a=", "b="], "{}") == FanOut(
+        0, frozenset(), failed=2, unreached=frozenset({"a=", "b="})
+    )
 
 
-@pytest.mark.parametrize(
-    ("statuses", "is_open"),
-    [
-        ([200], True),
-        ([410], False),
-        ([400], False),
-        ([403], None),
-        ([500], None),
-        ([CLOSE], None),
-        ([429, 200], True),
-        ([CLOSE, 410], False),
-    ],
-)
-def test_a_connection_is_open_or_not_or_it_cannot_be_told(
-    gateway: Gateway, connections: Connections, statuses: list[int], is_open: bool | None
-) -> None:
-    connections.statuses["a="] = statuses
-    assert gateway.is_open("a=") is is_open
-    assert {method for method, _, _ in connections.asked} == {"GET"}
-
-
-def test_only_those_are_found_gone_of_whom_it_can_be_told(
+def test_connections_are_closed_side_by_side_and_those_that_cannot_be_are_skipped(
     gateway: Gateway, connections: Connections
 ) -> None:
     connections.statuses |= {
+        "a=": [204],
         "gone=": [410],
         "never=": [400],
-        "broken=": [500],
+        "broken=": [500, 204],
+        "busy=": [429, 204],
         "hanging=": [HANG],
     }
-    ids = [*connections.statuses, "open="]
-    assert gateway.find_gone(ids, time_limit_seconds=0.1) == {"gone=", "never="}
-    assert gateway.find_gone([]) == set()
+    gateway.close(connections.statuses, time_limit_seconds=0.3)
+    assert {(method, body) for method, _, body in connections.asked} == {("DELETE", b"")}
+    tries = {"a=": 1, "gone=": 1, "never=": 1, "broken=": 2, "busy=": 2, "hanging=": 1}
+    assert {to: connections.tries(to) for to in connections.statuses} == tries
+    gateway.close([])

@@ -9,6 +9,8 @@ import pytest
 from chalicelib import protocol
 from chalicelib.dispatch import Dispatcher
 from chalicelib.models import SessionStatus
+from chalicelib.resilience import event_budget
+from chalicelib.sessions import Sessions
 from chalicelib.store import Store
 from chalicelib.sweep import Sweep
 from tests.unit.fakes import (
@@ -104,14 +106,136 @@ def test_a_dropped_speaker_interrupts_once_however_often_it_is_told(
 
 
 @pytest.mark.usefixtures("listening")
-def test_a_clean_close_ends_a_session_that_a_sweep_has_interrupted_before_it_was_told(
-    dispatcher: Dispatcher, gateway: FakeGateway, sweep: Sweep, clock: Clock
+@pytest.mark.parametrize("code", [1000, 1005])
+def test_a_speaker_that_closes_has_a_short_grace_and_the_same_function_ends_the_session(
+    dispatcher: Dispatcher, session_id: str, gateway: FakeGateway, code: int
 ) -> None:
-    clock.now += 60
-    gateway.closed.add("speaker=")
+    for _ in range(2):
+        dispatcher.disconnect(closing("speaker=", code))
+    assert gateway.inbox == {
+        "b=": [
+            {
+                "type": "sessionInterrupted",
+                "timestamp": NOW_MS,
+                "sessionId": session_id,
+                "graceSeconds": 5,
+            },
+            {
+                "type": "sessionEnded",
+                "timestamp": NOW_MS + 5000,
+                "sessionId": session_id,
+                "reason": "speakerEnded",
+            },
+        ]
+    }
+
+
+@pytest.mark.usefixtures("listening")
+def test_a_speaker_that_reloads_its_page_keeps_the_session(
+    dispatcher: Dispatcher,
+    sessions: Sessions,
+    refresh: dict[str, str],
+    gateway: FakeGateway,
+    clock: Clock,
+    sweep: Sweep,
+) -> None:
+    """Also if another grace begins while the first is waited for."""
+    comes_back = iter(["speaker-2="])
+
+    def sleep(seconds: float) -> None:
+        clock.now += seconds
+        for each in comes_back:
+            dispatcher.message(frame(each, "user-1", **refresh))
+            sessions.lifecycle.leave(each, 1001)
+
+    lifecycle = replace(sessions.lifecycle, sleep=sleep)
+    lifecycle.leave("speaker=", 1000)
+    expected = ["sessionInterrupted", "sessionResumed", "sessionInterrupted"]
+    assert types(gateway.inbox["b="]) == expected
+    assert gateway.inbox["b="][2]["graceSeconds"] == 60
+    dispatcher.message(frame("speaker-3=", "user-1", **refresh))
     sweep.run()
+    assert types(gateway.inbox["b="]) == [*expected, "sessionResumed"]
+
+
+@pytest.mark.usefixtures("listening")
+def test_the_end_of_a_grace_that_no_function_waits_for_is_left_to_the_sweep(
+    sessions: Sessions, gateway: FakeGateway, clock: Clock, sweep: Sweep
+) -> None:
+    replace(sessions.lifecycle, speaker_close_grace_seconds=10.5).leave("speaker=", 1005)
+    assert clock() * 1000 == NOW_MS
+    sweep.run()
+    assert [(it["type"], it.get("reason")) for it in gateway.inbox["b="]] == [
+        ("sessionInterrupted", None),
+        ("sessionEnded", "speakerEnded"),
+    ]
+    assert gateway.inbox["b="][1]["timestamp"] == NOW_MS + 10_500
+
+
+@pytest.mark.usefixtures("listening")
+def test_no_wait_begins_that_the_function_has_no_time_for(
+    sessions: Sessions, gateway: FakeGateway, clock: Clock
+) -> None:
+    with event_budget(5, clock):
+        sessions.lifecycle.leave("speaker=", 1000)
+    assert clock() * 1000 == NOW_MS
+    assert types(gateway.inbox["b="]) == ["sessionInterrupted"]
+
+
+@pytest.mark.usefixtures("listening")
+def test_a_close_that_is_reported_after_a_post_found_it_shortens_the_grace(
+    dispatcher: Dispatcher, sessions: Sessions, gateway: FakeGateway
+) -> None:
+    sessions.lifecycle.leave("speaker=")
     dispatcher.disconnect(closing("speaker=", 1000))
-    assert types(gateway.inbox["b="]) == ["sessionInterrupted", "sessionEnded"]
+    told = [(it["type"], it.get("graceSeconds")) for it in gateway.inbox["b="]]
+    assert told == [
+        ("sessionInterrupted", 60),
+        ("sessionInterrupted", 5),
+        ("sessionEnded", None),
+    ]
+    assert gateway.inbox["b="][2]["timestamp"] == NOW_MS + 5000
+
+
+@pytest.mark.usefixtures("listening")
+def test_an_end_by_command_needs_no_grace(give: Give, gateway: FakeGateway, clock: Clock) -> None:
+    give("speaker=", "endSession")
+    assert types(gateway.inbox["b="]) == ["sessionEnded"]
+    assert clock() * 1000 == NOW_MS
+
+
+# Status after an absence
+
+
+def test_a_listener_that_was_away_learns_how_the_session_stands(
+    wire: Wire, give: Give, listening: str, session_id: str, dispatcher: Dispatcher
+) -> None:
+    into = {
+        "action": "refreshConnection",
+        "role": "listener",
+        "sessionId": session_id,
+        "targetLanguage": "es",
+    }
+    give("speaker=", "pauseSession")
+    refreshed = wire.give("c=", **into, connectionId=listening)
+    assert (refreshed["status"], refreshed["sourceLanguage"]) == ("paused", "en")
+    assert wire.give("c=", **into, connectionId=listening) == refreshed
+    dispatcher.disconnect(closing("c=", 1006))
+    give("speaker=", "resumeSession")
+    assert wire.give("d=", **into, connectionId="c=")["status"] == "active"
+    dispatcher.disconnect(closing("speaker=", 1006))
+    assert wire.give("e=", **into, connectionId="d=")["status"] == "interrupted"
+    assert wire.give("f=", **into)["status"] == "interrupted"
+
+
+def test_a_speaker_that_comes_back_learns_how_the_session_stands(
+    wire: Wire, give: Give, refresh: dict[str, str], dispatcher: Dispatcher, session_id: str
+) -> None:
+    give("speaker=", "pauseSession")
+    dispatcher.disconnect(closing("speaker=", 1006))
+    assert wire.give("speaker-2=", "user-1", **refresh)["status"] == "paused"
+    assert wire.give("speaker-2=", "user-1", **refresh)["status"] == "paused"
+    assert give("speaker-2=", "heartbeat")["status"] == "paused"
 
 
 @pytest.mark.usefixtures("dropped")

@@ -22,7 +22,7 @@ from botocore.exceptions import (
 
 from chalicelib.dispatch import Dispatcher
 from chalicelib.errors import ServiceUnavailable, SessionNotFound
-from chalicelib.gateway import FanOut, Gone, PostFailed
+from chalicelib.gateway import Gone, PostFailed
 from chalicelib.lifecycle import Lifecycle
 from chalicelib.models import EndReason
 from chalicelib.settings import SettingError
@@ -120,11 +120,6 @@ class WaveringGateway(FakeGateway):
         if connection_id in self.cannot:
             raise PostFailed(500)
         super().post(connection_id, text)
-
-    def fan_out(self, connection_ids: Any, text: str) -> FanOut:
-        failed = set(connection_ids) & self.cannot
-        done = super().fan_out(set(connection_ids) - failed, text)
-        return replace(done, failed=len(failed))
 
 
 @pytest.fixture
@@ -269,7 +264,7 @@ def test_a_session_whose_speaker_is_lost_can_be_ended_too(
     lifecycle: Lifecycle, gateway: WaveringGateway, dispatcher: Dispatcher, session_id: str
 ) -> None:
     join(dispatcher, 1, session_id, "es")
-    lifecycle.leave("speaker=", cleanly=False)
+    lifecycle.leave("speaker=")
     told = end_session(lifecycle, session_id, agree)
     assert told.told == 1
     assert gateway.inbox["listener-1="][-1]["reason"] == "expired"
@@ -379,10 +374,10 @@ def test_paused_and_interrupted_sessions_are_shown_as_such_and_those_that_are_ov
         for word in ("paused", "interrupted", "ended", "expired", "lost")
     }
     dispatcher.message(frame("paused=", "user-1", action="pauseSession"))
-    lifecycle.leave("lost=", cleanly=False)
+    lifecycle.leave("lost=")
     clock.now += 60
-    lifecycle.leave("interrupted=", cleanly=False)
-    lifecycle.leave("ended=", cleanly=True)
+    lifecycle.leave("interrupted=")
+    lifecycle.end_by_speaker(ids["ended"], "ended=")
     store.expire_session(ids["expired"])
     shown = {each["sessionId"]: each["status"] for each in list_sessions(store, clock())}
     assert shown == {ids["paused"]: "paused", ids["interrupted"]: "interrupted"}

@@ -48,10 +48,24 @@ def test_messages_are_handed_on_together_in_order_and_not_waited_for() -> None:
     Outcomes(lambda: client, "outcome").send("a=", URL, ["{}", "[]"], delay_ms=50)
     (request,) = client.invoked
     assert (request["FunctionName"], request["InvocationType"]) == ("outcome", "Event")
-    assert json.loads(request["Payload"]) == {
+    payload = json.loads(request["Payload"])
+    assert payload.pop("id")
+    assert payload == {
         "connectionId": "a=",
         "endpointUrl": URL,
         "messages": ["{}", "[]"],
         "delayMs": 50,
         "requestId": None,
     }
+
+
+def test_an_events_id_is_its_own_and_grows_with_time() -> None:
+    client: Any = FakeLambda()
+    times = iter([9, 10, 10, 1_800_000_000_000_000_000])
+    outcomes = Outcomes(lambda: client, "outcome", lambda: next(times))
+    for _ in range(4):
+        outcomes.send("a=", URL, ["{}"])
+    ids = [json.loads(request["Payload"])["id"] for request in client.invoked]
+    assert len(set(ids)) == 4
+    assert ids[0] < min(ids[1:3])
+    assert max(ids[1:3]) < ids[3]

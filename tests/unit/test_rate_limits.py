@@ -1,7 +1,6 @@
 """Who asks too often is told when to come again; and what happens when nobody can count."""
 
 import json
-import random
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -11,7 +10,7 @@ import pytest
 from chalicelib import telemetry
 from chalicelib.dispatch import Dispatcher
 from chalicelib.errors import RateLimitExceeded, ServiceUnavailable
-from chalicelib.rate_limits import HOUR, MAX_LOGGED_EVENTS, MINUTE, RateLimits
+from chalicelib.rate_limits import HOUR, MINUTE, RateLimits
 from chalicelib.sessions import Sessions
 from chalicelib.settings import RateLimitSettings
 from tests.unit.fakes import (
@@ -41,7 +40,6 @@ SETTINGS = RateLimitSettings(
     listener_joins_per_minute=10,
     invited_joins_per_minute=1000,
     connections_per_minute=3000,
-    heartbeats_per_minute=2,
 )
 
 Count = Callable[[RateLimits], object]
@@ -345,93 +343,6 @@ def test_other_addresses_do_not_pay_for_it(
     assert reply(dispatcher.message(elsewhere))["type"] == "sessionJoined"
 
 
-# Heartbeats
-
-
-def test_a_fifth_heartbeat_within_any_minute_is_refused(
-    rate_limits: RateLimits, clock: Clock
-) -> None:
-    clock.now += 50  # so that a minute of the clock begins between them
-    for _ in range(4):
-        rate_limits.count_heartbeat("a=")
-        clock.now += 14.9
-    with pytest.raises(RateLimitExceeded):
-        rate_limits.count_heartbeat("a=")
-    rate_limits.count_heartbeat("b=")
-
-
-def test_five_heartbeats_in_a_minute_and_a_moment_are_fine(
-    rate_limits: RateLimits, clock: Clock
-) -> None:
-    for _ in range(20):
-        rate_limits.count_heartbeat("a=")
-        clock.now += 15
-
-
-def test_a_heartbeat_that_is_refused_counts_as_well(rate_limits: RateLimits, clock: Clock) -> None:
-    for _ in range(4):
-        rate_limits.count_heartbeat("a=")
-    for _ in range(10):
-        clock.now += 10
-        with pytest.raises(RateLimitExceeded):
-            rate_limits.count_heartbeat("a=")
-
-
-@pytest.mark.parametrize("pause_seconds", [0, 0.3, 10])
-def test_whoever_waits_as_long_as_he_is_told_is_not_refused_again(
-    rate_limits: RateLimits, clock: Clock, pause_seconds: float
-) -> None:
-    for _ in range(4):
-        rate_limits.count_heartbeat("a=")
-        clock.now += pause_seconds
-    clock.now += retry_after_seconds(lambda: rate_limits.count_heartbeat("a="))
-    rate_limits.count_heartbeat("a=")
-
-
-@pytest.mark.parametrize("seed", range(5))
-def test_a_heartbeat_every_30_seconds_is_never_refused_whatever_the_jitter(
-    rate_limits: RateLimits, clock: Clock, seed: int
-) -> None:
-    choose = random.Random(seed)
-    arrivals = sorted(clock.now + 30 * n + choose.choice([0, 29.9, 59.9]) for n in range(40))
-    for clock.now in arrivals:
-        rate_limits.count_heartbeat("a=")
-
-
-def test_a_refused_heartbeat_is_answered_by_an_error_and_looks_at_nothing(
-    dispatcher: Dispatcher, session_id: str
-) -> None:
-    beat = frame("speaker=", "user-1", action="heartbeat")
-    for _ in range(4):
-        assert reply(dispatcher.message(beat))["type"] == "heartbeatAck"
-    refusal = reply(dispatcher.message(beat))
-    assert (refusal["code"], refusal["retryAfter"]) == ("RATE_LIMIT_EXCEEDED", 60)
-
-
-@pytest.mark.parametrize("per_minute", [1, 2, MAX_LOGGED_EVENTS // 2 + 1])
-def test_any_number_of_heartbeats_can_be_allowed(
-    dynamodb: Any, clock: Clock, per_minute: int
-) -> None:
-    settings = replace(SETTINGS, heartbeats_per_minute=per_minute)
-    limits = RateLimits(dynamodb.update_item, settings, clock)
-    for _ in range(2 * per_minute):
-        limits.count_heartbeat("a=")
-    with pytest.raises(RateLimitExceeded):
-        limits.count_heartbeat("a=")
-
-
-def test_as_many_times_are_kept_as_fit_into_one_update(clock: Clock) -> None:
-    expressions: list[str] = []
-
-    def keep(**request: Any) -> dict[str, Any]:
-        expressions.append(request["UpdateExpression"])
-        raise ServiceUnavailable("enough", retry_after_seconds=1)
-
-    most = replace(SETTINGS, heartbeats_per_minute=MAX_LOGGED_EVENTS // 2)
-    RateLimits(keep, most, clock).count_heartbeat("a=")
-    assert len(expressions[0]) <= MAX_EXPRESSION_BYTES
-
-
 # A table that fails
 
 HELD_BY: dict[str, Count] = {
@@ -439,7 +350,6 @@ HELD_BY: dict[str, Count] = {
     "a join": lambda limits: limits.count_join(ADDRESS, is_signed_in=False),
     "an invited join": lambda limits: limits.count_invited_join("golden-eagle-427"),
     "a refusal": lambda limits: limits.count_refusal(ADDRESS),
-    "a heartbeat": lambda limits: limits.count_heartbeat("a="),
 }
 COUNTED: list[Count] = [*HELD_BY.values(), lambda limits: limits.count_session("user-1")]
 
@@ -522,12 +432,11 @@ def test_every_counter_goes_some_minutes_after_its_window(
 ) -> None:
     clock.now += 10
     rate_limits.count_connection(ADDRESS)
-    rate_limits.count_heartbeat("a=")
     rate_limits.count_session("user-1")
     ends = sorted(
         int(item["expiresAt"]["N"]) - 1_800_000_000 for item in scan(dynamodb, "rate_limits")
     )
-    assert ends == [60 + 120, 10 + 60 + 120, 3600 + 120]
+    assert ends == [60 + 120, 3600 + 120]
 
 
 def test_each_count_is_one_unconditional_write(clock: Clock, dynamodb: Any) -> None:

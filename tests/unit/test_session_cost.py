@@ -13,8 +13,8 @@ import pytest
 
 from chalicelib import metrics, telemetry
 from chalicelib.dispatch import FOLLOW_MS
-from chalicelib.models import Connection, QualityTier, Role, Session
-from chalicelib.store import GONE, TRANSACTION_ITEMS, _connection_item, _session_item
+from chalicelib.models import SETTLING_SECONDS, Connection, QualityTier, Role, Session
+from chalicelib.store import BATCH_ITEMS, TRANSACTION_ITEMS, _connection_item, _session_item
 from scripts import session_cost
 from scripts.session_cost import OPERATIONS, Requests, Scenario
 from tests.unit import test_costs
@@ -27,6 +27,7 @@ SMALL = Scenario(
     listeners=2,
     hours=1,
     heartbeat_seconds=600,
+    settled_seconds=600,
     notices=1,
     memory_mb=1024,
     handler_ms=100,
@@ -62,6 +63,9 @@ class Units:
                 self.reads += 1
             case "Scan":
                 self.reads += 1
+            case "BatchGetItem":
+                assert not params["RequestItems"]["connections"].get("ConsistentRead")
+                self.reads += len(params["RequestItems"]["connections"]["Keys"]) / 2
             case "PutItem" | "UpdateItem" | "DeleteItem":
                 self.writes += 1
             case "TransactWriteItems":
@@ -111,17 +115,17 @@ def test_an_end_grows_with_those_who_are_there(
     house.fill_and_wait(listeners - 1)
     units.begin()
     house.speak("endSession")
-    assert units.counted == session_cost.end(listeners, replaced=0)
+    assert units.counted == session_cost.end(listeners)
 
 
-def test_an_end_grows_with_the_connections_that_were_replaced(
+def test_an_end_does_not_grow_with_the_connections_that_were_superseded(
     house: test_costs.House, units: Units
 ) -> None:
     house.frame("new=", **house.as_listener, connectionId="b=")
     house.frame("new-speaker=", "user-1", **house.as_speaker)
     units.begin()
     house.frame("new-speaker=", "user-1", action="endSession")
-    assert units.counted == session_cost.end(1, replaced=2)
+    assert units.counted == session_cost.end(1)
 
 
 @pytest.mark.parametrize("operation", ["pauseSession", "resumeSession"])
@@ -144,9 +148,9 @@ def test_a_sweep_looks_at_a_session_that_goes_on(house: test_costs.House, units:
     assert units.counted == nothing + session_cost.look(100)
 
 
-def test_a_reminder_takes_a_look_at_its_connection(house: test_costs.House, units: Units) -> None:
+def test_a_reminder_takes_a_claim_on_its_participant(house: test_costs.House, units: Units) -> None:
     units.begin()
-    house.sessions.deliver_reminders("b=", ["{}"], FOLLOW_MS)
+    house.sessions.deliver_reminders("b=", "1", ["{}"], FOLLOW_MS)
     assert units.counted == session_cost.REMINDER
     assert session_cost.FOLLOW_MS == FOLLOW_MS
 
@@ -169,13 +173,21 @@ def test_what_is_stored_is_no_larger_than_what_is_charged() -> None:
         taken_at_ms=1_800_000_000_000,
         target_language="fr-CA",
         correlation="L0SM9cOFvHcCIhw=",
+        listening_since_ms=1_800_000_000_000,
+        lost_at_ms=1_800_000_000_000,
+        settled_lost_at_ms=1_800_000_000_000,
     )
     item = _connection_item(connection)
     keys = {name: item[name] for name in ("connectionId", "sessionId", "targetLanguage")}
     assert _size(_session_item(session)) < 512
-    assert _size({**item, "targetLanguage": {"S": GONE}, "supersededBy": {"S": "a" * 16}}) < 512
+    heartbeats = {f"t{number}": {"N": "1800000000000"} for number in range(5)}
+    claims = {name: {"S": "a" * 86} for name in ("outcomeClaim", "reminderClaim")}
+    more = {"supersededBy": {"S": "a" * 16}, "leftAt": {"N": "1800000000000"}}
+    assert _size({**item, **heartbeats, **claims, **more}) < 1024
     assert 0.85 * session_cost.INDEX_ENTRY_BYTES < _size(keys) <= session_cost.INDEX_ENTRY_BYTES
     assert session_cost.TRANSACTION_ITEMS == TRANSACTION_ITEMS
+    assert session_cost.BATCH_ITEMS == BATCH_ITEMS
+    assert session_cost.SETTLING_SECONDS == SETTLING_SECONDS
 
 
 def _size(item: dict[str, Any]) -> int:
@@ -252,15 +264,14 @@ def test_a_small_session_by_hand() -> None:
     # Authorizer, connect, disconnect and outcome three times; 18 heartbeats, pause and end.
     assert amount("Lambda: runs") == 12 + 20
     # 32 runs of 100 ms, 3 waits of 50, two fan-outs of 20, two starts of 1 s, at 1 GB; 60 looks
-    # of the sweep of 20 ms, at half of that.
-    seconds = 3.2 + 0.15 + 0.04 + 2 + 1.2 / 2
+    # of the sweep of 1 ms, at half of that.
+    seconds = 3.2 + 0.15 + 0.04 + 2 + 0.06 / 2
     assert amount("Lambda: GB-seconds") == pytest.approx(seconds)
-    # Created 4; joined 5 each; heartbeats 1 each of 12 and 2 of 6; paused 1; ended 2, and 3 for
-    # each listener; closes 3.
-    assert amount("DynamoDB: write units") == 4 + 10 + 12 + 12 + 1 + 2 + 6 + 3
-    # Outcomes 1, and 3 with the join for each listener; heartbeats 18; paused 1.5; ended 2; the
-    # sweep's looks 1.5 each.
-    assert amount("DynamoDB: read units") == 1 + 6 + 18 + 1.5 + 2 + 60 * 1.5
+    # Created 4; joined 5 each; outcomes 3; heartbeats 1 each of 12 and 2 of 6; paused 1; ended 2,
+    # and 3 for each listener; closes 3.
+    assert amount("DynamoDB: write units") == 4 + 10 + 3 + 12 + 12 + 1 + 2 + 6 + 3
+    # Joined 1 and outcomes 1 for each listener; paused 1.5; ended 2; the sweep's looks 2.5 each.
+    assert amount("DynamoDB: read units") == 4 + 1.5 + 2 + 60 * 2.5
     log_bytes = 32 * (300 + 267 + 4 * 26) + 24 * (255 + 26) + 2 * (1015 + 2 * 26)
     assert amount("CloudWatch: GB of logs") == pytest.approx(log_bytes / 1e9)
     assert amount("CloudWatch: metrics, in months") == pytest.approx(11 * 2 / 720)
@@ -268,8 +279,19 @@ def test_a_small_session_by_hand() -> None:
     assert amount("data out, in GB") == pytest.approx((3 + 18 + 3 + 3) * 200 / 1e9)
 
     assert lines["API Gateway: messages"].usd == pytest.approx(47e-6)
-    assert lines["DynamoDB: write units"].usd == pytest.approx(50 * 0.625e-6)
+    assert lines["DynamoDB: write units"].usd == pytest.approx(53 * 0.625e-6)
     assert lines["CloudWatch: metrics, in months"].usd == pytest.approx(0.3 * 22 / 720)
+
+
+def test_a_listener_sends_fewer_heartbeats_after_its_first_minutes() -> None:
+    it = Scenario(listeners=3)
+    assert (it.speaker_heartbeats, it.listener_heartbeats) == (240, 10 + 76)
+    assert it.heartbeats == 240 + 3 * 86
+    assert Scenario(hours=1 / 30).listener_heartbeats == 4
+
+
+def test_500_listeners_for_two_hours_cost_no_more_than_20_cents() -> None:
+    assert session_cost.total_usd(session_cost.of_session(Scenario())) <= 0.20
 
 
 def test_who_stays_longer_than_a_connection_may_refreshes() -> None:

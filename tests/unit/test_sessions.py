@@ -163,14 +163,14 @@ def test_leaving_twice_counts_out_once(
     join(sessions, 1, session_id)
     join(sessions, 2, session_id)
     for _ in range(2):
-        sessions.lifecycle.leave(listener(number).connection_id, cleanly=True)
+        sessions.lifecycle.leave(listener(number).connection_id, 1000)
     assert sessions.get_status(speaker, STATUS)["listenerCount"] == 1
 
 
 def test_a_connection_without_a_session_leaves_quietly(
     sessions: Sessions, gateway: FakeGateway
 ) -> None:
-    sessions.lifecycle.leave("nobody=", cleanly=True)
+    sessions.lifecycle.leave("nobody=", 1000)
     assert gateway.inbox == {}
 
 
@@ -260,7 +260,7 @@ def test_ending_tells_each_listener_once_and_leaves_the_session_to_a_sweep(
     gateway.closed.add(listener(2).connection_id)
 
     ended = sessions.end(speaker, END)
-    sessions.lifecycle.leave(speaker.connection_id, cleanly=True)
+    sessions.lifecycle.leave(speaker.connection_id, 1000)
 
     notice = {"type": "sessionEnded", "sessionId": session_id, "reason": "speakerEnded"}
     assert ended == notice
@@ -282,9 +282,16 @@ def test_ending_tells_each_listener_once_and_leaves_the_session_to_a_sweep(
 
 
 @pytest.mark.parametrize(
-    ("cleanly", "reasons"), [(True, ["speakerEnded"]), (False, [None, "speakerLost"])]
+    ("close_code", "reasons"),
+    [
+        (1000, [None, "speakerEnded"]),
+        (1005, [None, "speakerEnded"]),
+        (1001, [None, "speakerLost"]),
+        (1006, [None, "speakerLost"]),
+        (None, [None, "speakerLost"]),
+    ],
 )
-def test_the_end_of_the_speakers_connection_ends_the_session_at_once_or_after_the_grace(
+def test_the_end_of_the_speakers_connection_ends_the_session_after_a_grace(
     sessions: Sessions,
     session_id: str,
     speaker: Caller,
@@ -292,12 +299,12 @@ def test_the_end_of_the_speakers_connection_ends_the_session_at_once_or_after_th
     dynamodb: Any,
     clock: Clock,
     sweep: Sweep,
-    cleanly: bool,
+    close_code: int | None,
     reasons: list[str | None],
 ) -> None:
     join(sessions, 1, session_id)
     for _ in range(2):
-        sessions.lifecycle.leave(speaker.connection_id, cleanly=cleanly)
+        sessions.lifecycle.leave(speaker.connection_id, close_code)
     clock.now += 60
     sweep.run()
     clock.now += 35
@@ -307,19 +314,19 @@ def test_the_end_of_the_speakers_connection_ends_the_session_at_once_or_after_th
     assert scan(dynamodb, "sessions") == scan(dynamodb, "connections") == []
 
 
-def test_whoever_has_left_keeps_a_record_of_no_language_until_the_session_ends(
+def test_whoever_has_left_keeps_a_record_that_is_in_no_list(
     sessions: Sessions, session_id: str, speaker: Caller, dynamodb: Any
 ) -> None:
     join(sessions, 1, session_id)
-    sessions.lifecycle.leave(listener(1).connection_id, cleanly=True)
+    sessions.lifecycle.leave(listener(1).connection_id, 1000)
     languages = {
         item["connectionId"]["S"]: item.get("targetLanguage")
         for item in scan(dynamodb, "connections")
     }
-    assert languages == {"listener-1=": {"S": "~"}, "speaker=": None}
+    assert languages == {"listener-1=": None, "speaker=": None}
     assert sessions.get_status(speaker, STATUS)["languages"] == {}
     sessions.end(speaker, END)
-    assert scan(dynamodb, "connections") == []
+    assert [item["connectionId"]["S"] for item in scan(dynamodb, "connections")] == ["listener-1="]
 
 
 def test_a_listener_may_join_another_session_once_his_has_ended(
@@ -329,18 +336,6 @@ def test_a_listener_may_join_another_session_once_his_has_ended(
     sessions.end(speaker, END)
     again = sessions.create(speaker, CREATE)
     assert join(sessions, 1, again["sessionId"])["sessionId"] == again["sessionId"]
-
-
-def test_a_heartbeat_names_the_session_and_tells_the_speaker_the_count(
-    sessions: Sessions, session_id: str, speaker: Caller, clock: Clock
-) -> None:
-    join(sessions, 1, session_id)
-    clock.now += 90.5
-    ack = {"type": "heartbeatAck", "connectedSeconds": 90, "heartbeatSeconds": 30}
-    assert sessions.heartbeat(listener(9)) == (ack, [])
-    assert sessions.heartbeat(listener(1)) == ({**ack, "sessionId": session_id}, [])
-    in_session = {"sessionId": session_id, "listenerCount": 1}
-    assert sessions.heartbeat(speaker) == ({**ack, **in_session}, [])
 
 
 def test_a_speakers_heartbeat_keeps_the_session_from_expiring(
@@ -385,7 +380,9 @@ def test_an_outcome_waits_for_its_connection_to_open(
         if len(waits) == 3:
             gateway.closed.clear()
 
-    assert sleeping(sessions, sleep).deliver_outcome("listener-1=", '{"type": "sessionJoined"}')
+    assert sleeping(sessions, sleep).deliver_outcome(
+        "listener-1=", "1", '{"type": "sessionJoined"}'
+    )
     assert gateway.inbox == {"listener-1=": [{"type": "sessionJoined"}]}
     assert len(waits) == 3
 
@@ -408,7 +405,7 @@ def test_an_outcome_of_a_session_that_has_ended_meanwhile_says_so(
     if ends_before_it_opens:
         sleep(0)
     outcome = '{"type": "sessionJoined", "requestId": "r1"}'
-    assert sleeping(sessions, sleep).deliver_outcome("listener-1=", outcome)
+    assert sleeping(sessions, sleep).deliver_outcome("listener-1=", "1", outcome)
     ((told,),) = gateway.inbox.values()
     assert (told["type"], told["code"], told["requestId"]) == ("error", "SESSION_NOT_FOUND", "r1")
 
@@ -419,7 +416,7 @@ def test_reminders_come_in_order_and_no_sooner_than_asked(
     join(sessions, 1, session_id)
     waits: list[float] = []
     messages = ['{"type": "1"}', '{"type": "2"}']
-    event = {"connectionId": "listener-1=", "delayMs": 50, "messages": messages}
+    event = {"id": "1", "connectionId": "listener-1=", "delayMs": 50, "messages": messages}
     sleeping(sessions, waits.append).deliver(event)
     assert [message["type"] for message in gateway.inbox["listener-1="]] == ["1", "2"]
     assert waits == [0.05]
@@ -435,7 +432,7 @@ def test_who_was_replaced_meanwhile_hears_no_reminder(
             listener(2), RefreshListener(session_id, "es", "listener-1=", None)
         )
 
-    event = {"connectionId": "listener-1=", "delayMs": 50, "messages": ["{}"]}
+    event = {"id": "1", "connectionId": "listener-1=", "delayMs": 50, "messages": ["{}"]}
     sleeping(sessions, sleep).deliver(event)
     assert gateway.inbox == {}
 
@@ -450,7 +447,7 @@ def test_an_outcome_that_may_have_come_undoes_nothing(
     join(sessions, 1, session_id)
     failing: Any = Failing()
     unlucky = replace(sessions, lifecycle=replace(sessions.lifecycle, gateway=failing))
-    assert unlucky.deliver_outcome(listener(1).connection_id, "{}")
+    assert unlucky.deliver_outcome(listener(1).connection_id, "1", "{}")
     assert sessions.get_status(speaker, STATUS)["listenerCount"] == 1
 
 
@@ -459,7 +456,7 @@ def test_an_outcome_for_a_speaker_who_never_opens_interrupts_the_session(
 ) -> None:
     join(sessions, 1, session_id)
     gateway.closed.add(speaker.connection_id)
-    assert not sleeping(sessions, lambda _: None).deliver_outcome(speaker.connection_id, "{}")
+    assert not sleeping(sessions, lambda _: None).deliver_outcome(speaker.connection_id, "1", "{}")
     (notice,) = gateway.inbox[listener(1).connection_id]
     assert notice["type"] == "sessionInterrupted"
 
@@ -470,7 +467,7 @@ def test_an_outcome_for_a_connection_that_never_opens_undoes_the_join(
     join(sessions, 1, session_id)
     gateway.closed.add(listener(1).connection_id)
     waits: list[float] = []
-    assert not sleeping(sessions, waits.append).deliver_outcome("listener-1=", "{}")
+    assert not sleeping(sessions, waits.append).deliver_outcome("listener-1=", "1", "{}")
     assert sum(waits) == pytest.approx(3.17)
     assert sessions.get_status(speaker, STATUS)["listenerCount"] == 0
 

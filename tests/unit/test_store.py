@@ -235,11 +235,46 @@ def test_no_more_are_counted_out_than_are_counted(store: Store, session_id: str)
 def test_who_has_left_is_closed_once_and_no_longer_found(store: Store) -> None:
     store.put_connection(seat(1))
     assert store.close_connection("listener-1=") == seat(1)
-    left = replace(seat(1), target_language=None, is_present=False)
+    left = replace(seat(1), target_language=None, is_present=False, left_at_ms=NOW_MS)
     assert store.close_connection("listener-1=") == left
     assert store.find_connection("listener-1=") is None
     assert store.list_listener_ids("golden-eagle-427") == []
-    assert store.list_connections("golden-eagle-427").gone == {"listener-1="}
+    assert store.list_connections("golden-eagle-427").present == set()
+
+
+def test_many_records_are_read_in_batches_and_what_was_not_processed_is_asked_for_again(
+    store: Store, dynamodb: Any
+) -> None:
+    for number in range(130):
+        store.put_connection(seat(number))
+    asked: list[int] = []
+
+    def leave_half(parsed: dict[str, Any], **_: Any) -> None:
+        items = parsed["Responses"]["connections"]
+        asked.append(len(items))
+        half = -(-len(items) // 2)
+        parsed["Responses"]["connections"] = items[:half]
+        left = [{"connectionId": item["connectionId"]} for item in items[half:]]
+        parsed["UnprocessedKeys"] = {"connections": {"Keys": left}} if left else {}
+
+    dynamodb.meta.events.register("after-call.dynamodb.BatchGetItem", leave_half)
+    ids = {f"listener-{number}=" for number in range(131)}
+    found = store.find_records(ids)
+    assert {each.connection_id for each in found} == ids - {"listener-130="}
+    assert len(found) == 130
+    assert asked[:3] == [100, 50, 25]
+    assert store.find_records([]) == []
+
+
+def test_an_item_that_names_no_session_is_no_record(store: Store, dynamodb: Any) -> None:
+    """As refused commands leave it of a connection that takes part in none."""
+    refusals = {"connectionId": {"S": "listener-1="}, "refusals": {"N": "3"}}
+    dynamodb.put_item(TableName="connections", Item=refusals)
+    assert store.find_record("listener-1=") is None
+    assert store.find_records(["listener-1="]) == []
+    assert store.close_connection("listener-1=") is None
+    assert store.delete_connection("listener-1=", "golden-eagle-427") is None
+    assert store.put_connection(seat(1)) is None
 
 
 def test_a_connection_that_may_still_be_opening_is_not_closed_as_settled(

@@ -55,12 +55,23 @@ def hall(session_id: str, join: Callable[[str, str], None]) -> str:
     return session_id
 
 
+@pytest.fixture
+def beat(dispatcher: Dispatcher) -> Callable[..., None]:
+    """Send a heartbeat on each of these connections."""
+
+    def beat(*connection_ids: str) -> None:
+        for each in connection_ids:
+            dispatcher.message(frame(each, action="heartbeat"))
+
+    return beat
+
+
 def create(dispatcher: Dispatcher, speaker: str) -> str:
     return str(reply(dispatcher.message(frame(speaker, "user-1", **CREATE)))["sessionId"])
 
 
 def seat(session_id: str, clock: Clock, connection_id: str) -> Connection:
-    return Connection(connection_id, session_id, Role.LISTENER, int(clock()), "es")
+    return Connection(connection_id, session_id, Role.LISTENER, int(clock() * 1000), "es")
 
 
 def over(store: Store) -> list[Session]:
@@ -89,10 +100,10 @@ def test_a_session_that_fails_does_not_stop_the_rest(
     ids = [create(dispatcher, f"speaker-{number}=") for number in range(3)]
 
     class FailsForOne(Store):
-        def list_listener_ids(self, session_id: str) -> list[str]:
+        def list_connections(self, session_id: str) -> Listing:
             if session_id == ids[1]:
                 raise RuntimeError("unforeseen")
-            return super().list_listener_ids(session_id)
+            return super().list_connections(session_id)
 
     store = FailsForOne(dynamodb, dynamodb, "sessions", "connections", clock)
     report = with_store(sweep, store).run()
@@ -108,12 +119,12 @@ def test_a_grace_whose_end_fails_does_not_stop_the_others(
         dispatcher.disconnect(closing(f"speaker-{number}=", 1006))
 
     class FailsForOne(Store):
-        def claim_end(
-            self, session_id: str, reason: EndReason, speaker_connection_id: str | None = None
+        def claim_end_of_grace(
+            self, session_id: str, grace_ends_at_ms: int | None = None
         ) -> Session | None:
             if session_id == ids[1]:
                 raise ServiceUnavailable("busy", retry_after_seconds=2)
-            return super().claim_end(session_id, reason, speaker_connection_id)
+            return super().claim_end_of_grace(session_id, grace_ends_at_ms)
 
     store = FailsForOne(dynamodb, dynamodb, "sessions", "connections", clock)
     report = with_store(sweep, store).run()
@@ -164,16 +175,26 @@ def test_a_session_that_a_heartbeat_saved_since_it_was_read_goes_on(
     assert status()["listenerCount"] == 2
 
 
-def test_a_speaker_who_is_gone_without_a_word_interrupts_his_session(
-    sweep: Sweep, hall: str, clock: Clock, gateway: FakeGateway, dispatcher: Dispatcher
+Beat = Callable[..., None]
+
+
+def test_a_speaker_whose_heartbeats_are_missing_interrupts_the_session(
+    sweep: Sweep, hall: str, clock: Clock, gateway: FakeGateway, beat: Beat
 ) -> None:
-    gateway.closed.add("speaker=")
-    clock.now += 35
+    clock.now += 30
+    beat("speaker=", *LISTENERS)
+    clock.now += 89.9
+    beat(*LISTENERS)
+    sweep.run()
+    assert gateway.inbox == {}
+    clock.now += 0.1
     began_at = clock()
     sweep.run()
+    assert "speaker=" in gateway.closed
     assert {to: types(told) for to, told in gateway.inbox.items()} == {
         each: ["sessionInterrupted"] for each in LISTENERS
     }
+    assert {told[0]["graceSeconds"] for told in gateway.inbox.values()} == {60}
     clock.now = began_at + 60
     sweep.run()
     sweep.run()
@@ -183,28 +204,43 @@ def test_a_speaker_who_is_gone_without_a_word_interrupts_his_session(
     assert {told[1]["reason"] for told in gateway.inbox.values()} == {"speakerLost"}
 
 
-def test_a_speaker_who_may_still_be_opening_is_not_gone(
-    sweep: Sweep, hall: str, clock: Clock, gateway: FakeGateway, status: Status
+@pytest.mark.parametrize("code", [1000, 1001])
+def test_the_close_of_a_lost_speakers_connection_by_the_sweep_changes_nothing(
+    sweep: Sweep,
+    hall: str,
+    clock: Clock,
+    gateway: FakeGateway,
+    dispatcher: Dispatcher,
+    status: Status,
+    code: int,
 ) -> None:
-    gateway.closed.add("speaker=")
-    clock.now += 34
+    """API Gateway reports it with 1000, as it does a close by the client."""
+    clock.now += 90
     sweep.run()
-    assert gateway.inbox == {}
-    assert status()["status"] == "active"
+    sent = {to: list(told) for to, told in gateway.inbox.items()}
+    dispatcher.disconnect(closing("speaker=", code))
+    assert gateway.inbox == sent
+    refresh = {"action": "refreshConnection", "sessionId": hall, "role": "speaker"}
+    clock.now += 50
+    answer = reply(dispatcher.message(frame("speaker-2=", "user-1", **refresh)))
+    assert answer["type"] == "connectionRefreshComplete"
 
 
-def test_a_speaker_of_whom_nobody_can_tell_is_not_gone(
-    sweep: Sweep, hall: str, clock: Clock, gateway: FakeGateway, status: Status
+def test_a_speaker_whose_heartbeat_comes_as_the_sweep_removes_it_stays(
+    sweep: Sweep, hall: str, clock: Clock, gateway: FakeGateway, dynamodb: Any, beat: Beat
 ) -> None:
-    class NobodyCanTell(FakeGateway):
-        def is_open(self, connection_id: str) -> bool | None:
-            return None
+    class HeartbeatAfterTheLook(Store):
+        def find_connection(self, connection_id: str) -> Connection | None:
+            found = super().find_connection(connection_id)
+            beat("speaker=")
+            return found
 
-    clock.now += 60
-    silent: Any = NobodyCanTell()
-    replace(sweep, lifecycle=replace(sweep.lifecycle, gateway=silent)).run()
-    assert silent.inbox == gateway.inbox == {}
-    assert status()["status"] == "active"
+    clock.now += 90
+    beat(*LISTENERS)
+    late = HeartbeatAfterTheLook(dynamodb, dynamodb, "sessions", "connections", clock)
+    with_store(sweep, late).run()
+    assert gateway.inbox == {}
+    assert gateway.closed == set()
 
 
 def test_a_session_whose_speaker_never_got_his_place_is_interrupted_and_ends(
@@ -247,7 +283,7 @@ def test_a_sweep_waits_for_none_that_is_still_there_when_the_next_begins(
     sweep: Sweep, hall: str, clock: Clock, dispatcher: Dispatcher, lifecycle: Any
 ) -> None:
     long = replace(lifecycle, speaker_grace_seconds=60.5)
-    long.leave("speaker=", cleanly=False)
+    long.leave("speaker=")
     assert sweep.run().ended == 0
     assert clock() == 1_800_000_000
 
@@ -287,44 +323,78 @@ def test_graces_end_in_their_order_each_at_its_time(
 # Listeners
 
 
-def test_listeners_who_are_gone_without_a_word_are_counted_out_once(
+def test_lost_listeners_are_counted_out_once_and_their_connections_closed(
     sweep: Sweep,
     hall: str,
     clock: Clock,
     gateway: FakeGateway,
     status: Status,
     dispatcher: Dispatcher,
+    beat: Beat,
 ) -> None:
-    gateway.closed.add("listener-1=")
-    clock.now += 35
+    clock.now += 89
+    beat("speaker=", "listener-2=")
+    assert sweep.run().removed == 0
+    clock.now += 1
     report = sweep.run()
     assert (report.removed, report.listeners) == (1, 1)
-    dispatcher.disconnect(closing("listener-1=", 1006))
+    assert gateway.closed == {"listener-1="}
+    dispatcher.disconnect(closing("listener-1=", 1000))
     assert sweep.run().removed == 0
     assert status()["listenerCount"] == 1
     assert status()["languages"] == {"es": 1}
 
 
-def test_listeners_who_may_still_be_opening_are_left_alone(
-    sweep: Sweep, hall: str, clock: Clock, gateway: FakeGateway, status: Status
+def test_a_settled_listener_is_lost_six_minutes_after_its_heartbeat_at_the_latest(
+    sweep: Sweep, hall: str, clock: Clock, status: Status, beat: Beat
 ) -> None:
-    gateway.closed |= LISTENERS
-    clock.now += 34
-    assert sweep.run().removed == 0
-    assert status()["listenerCount"] == 2
+    for _ in range(12):
+        clock.now += 30
+        beat("speaker=", *LISTENERS)
+    sweeps_until_removed = 0
+    while status()["listenerCount"] == 2:
+        beat("speaker=")
+        clock.now += 30
+        beat("speaker=")
+        clock.now += 30
+        beat("speaker=")
+        sweep.run()
+        sweeps_until_removed += 1
+    assert sweeps_until_removed == 5
+    assert status()["listenerCount"] == 0
 
 
-def test_a_listener_whom_the_sweep_removed_comes_back_by_his_old_id(
+def test_a_listener_whose_heartbeat_comes_as_the_sweep_removes_it_stays(
+    sweep: Sweep, hall: str, clock: Clock, gateway: FakeGateway, dynamodb: Any, beat: Beat
+) -> None:
+    class HeartbeatAfterTheLook(Store):
+        def find_records(self, connection_ids: Any) -> list[Connection]:
+            found = super().find_records(connection_ids)
+            beat("listener-1=")
+            return found
+
+    clock.now += 90
+    beat("speaker=")
+    late = HeartbeatAfterTheLook(dynamodb, dynamodb, "sessions", "connections", clock)
+    assert with_store(sweep, late).run().removed == 1
+    assert gateway.closed == {"listener-2="}
+
+
+def test_a_listener_that_the_sweep_removed_learns_it_from_a_late_heartbeat_and_comes_back(
     sweep: Sweep,
     hall: str,
     clock: Clock,
-    gateway: FakeGateway,
     status: Status,
     dispatcher: Dispatcher,
+    beat: Beat,
 ) -> None:
-    gateway.closed.add("listener-1=")
-    clock.now += 35
+    clock.now += 90
+    beat("speaker=")
     sweep.run()
+    assert status()["listenerCount"] == 0
+    late = reply(dispatcher.message(frame("listener-1=", action="heartbeat")))
+    assert late["type"] == "heartbeatAck"
+    assert "sessionId" not in late
     refresh = {
         "action": "refreshConnection",
         "sessionId": hall,
@@ -333,19 +403,44 @@ def test_a_listener_whom_the_sweep_removed_comes_back_by_his_old_id(
         "connectionId": "listener-1=",
     }
     dispatcher.message(frame("new=", **refresh))
-    assert status()["listenerCount"] == 2
+    assert status()["listenerCount"] == 1
 
 
 def test_a_second_sweep_changes_nothing(
-    sweep: Sweep, hall: str, clock: Clock, gateway: FakeGateway, dynamodb: Any
+    sweep: Sweep, hall: str, clock: Clock, gateway: FakeGateway, dynamodb: Any, beat: Beat
 ) -> None:
-    gateway.closed.add("listener-1=")
-    clock.now += 100
+    clock.now += 90
+    beat("listener-2=", "speaker=")
     sweep.run()
     before = scan(dynamodb, "sessions"), scan(dynamodb, "connections"), dict(gateway.inbox)
     sweep.run()
     sweep.run()
     assert (scan(dynamodb, "sessions"), scan(dynamodb, "connections"), gateway.inbox) == before
+
+
+def test_a_join_that_broke_off_is_removed_and_not_counted_out(
+    sweep: Sweep, hall: str, clock: Clock, store: Store, status: Status, beat: Beat
+) -> None:
+    store.put_connection(replace(seat(hall, clock, "late="), target_language="~arriving"))
+    beat("speaker=", *LISTENERS)
+    assert sweep.run().listeners == 2
+    clock.now += 34.9
+    sweep.run()
+    assert store.find_record("late=") is not None
+    clock.now += 0.1
+    assert sweep.run().removed == 0
+    assert store.find_record("late=") is None
+    assert status()["listenerCount"] == 2
+
+
+def test_a_join_that_ends_as_the_sweep_removes_it_stays(
+    hall: str, clock: Clock, store: Store
+) -> None:
+    arriving = replace(seat(hall, clock, "late="), target_language="~arriving")
+    store.put_connection(arriving)
+    assert not store.delete_arriving("late=", hall, arriving.taken_at_ms + 1)
+    assert not store.delete_arriving("listener-1=", hall, arriving.taken_at_ms)
+    assert store.delete_arriving("late=", hall, arriving.taken_at_ms)
 
 
 # Counts
@@ -455,17 +550,19 @@ def test_only_what_both_looks_agree_on_is_mended(
 
 
 def test_a_listing_that_was_wrong_for_a_moment_is_not_remembered(
-    sweep: Sweep, hall: str, clock: Clock, dynamodb: Any, status: Status
+    sweep: Sweep, hall: str, clock: Clock, dynamodb: Any, status: Status, beat: Beat
 ) -> None:
     class OverlooksOne(Store):
         """As an index may that lags behind."""
 
-        def list_listener_ids(self, session_id: str) -> list[str]:
-            return super().list_listener_ids(session_id)[1:]
+        def list_connections(self, session_id: str) -> Listing:
+            listing = super().list_connections(session_id)
+            return Listing(frozenset(sorted(listing.present)[1:]), listing.arriving)
 
     lagging = with_store(sweep, OverlooksOne(dynamodb, dynamodb, "sessions", "connections", clock))
     lagging.run()
     clock.now += 60
+    beat("speaker=", *LISTENERS)
     sweep.run()
     clock.now += 60
     assert lagging.run().mended == 0
@@ -500,7 +597,7 @@ def test_an_end_that_was_broken_off_half_way_tells_nobody_twice(
     class ListsOne(Store):
         def list_connections(self, session_id: str) -> Listing:
             listing = super().list_connections(session_id)
-            return Listing(frozenset(sorted(listing.present)[:1]), listing.gone)
+            return Listing(frozenset(sorted(listing.present)[:1]), listing.arriving)
 
         def delete_connections(self, session_id: str, connection_ids: Any) -> None:
             raise RuntimeError("the function is killed")
@@ -522,14 +619,14 @@ def test_an_end_that_takes_too_long_is_left_to_the_next_sweep(
     sweep: Sweep, hall: str, store: Store, clock: Clock, gateway: FakeGateway, dynamodb: Any
 ) -> None:
     class Slow(FakeGateway):
-        def fan_out(self, connection_ids: Any, text: str) -> Any:
+        def fan_out(self, connection_ids: Any, text: str, limit_seconds: float = 10) -> Any:
             clock.now += END_SECONDS
-            return super().fan_out(connection_ids, text)
+            return super().fan_out(connection_ids, text, limit_seconds)
 
     class OneAtATime(Store):
         def list_connections(self, session_id: str) -> Listing:
             listing = super().list_connections(session_id)
-            return Listing(frozenset(sorted(listing.present)[:1]), listing.gone)
+            return Listing(frozenset(sorted(listing.present)[:1]), listing.arriving)
 
     slow: Any = Slow()
     store = OneAtATime(dynamodb, dynamodb, "sessions", "connections", clock)

@@ -6,7 +6,7 @@ locals {
   rate_limits = var.tables["rate_limits"].arn
   index       = "${local.connections}/index/sessionId-targetLanguage-index"
   post        = "${local.execution_arn}/${var.stage}/POST/@connections/*"
-  get         = "${local.execution_arn}/${var.stage}/GET/@connections/*"
+  close       = "${local.execution_arn}/${var.stage}/DELETE/@connections/*"
 
   # Counting what may not be done too often.
   count = [{ actions = ["dynamodb:UpdateItem"], resource = local.rate_limits }]
@@ -33,15 +33,19 @@ locals {
     connect    = concat(local.count, local.tell, local.come_in)
     # It may end a session, too, which takes no more.
     message    = concat(local.count, local.tell, local.come_in)
-    disconnect = concat(local.tell, [{ actions = ["dynamodb:DeleteItem"], resource = local.connections }])
+    # It may end a session, and put back who could not be notified.
+    disconnect = concat(local.tell, [{ actions = ["dynamodb:DeleteItem", "dynamodb:PutItem"], resource = local.connections }])
     outcome    = concat(local.tell, [{ actions = ["dynamodb:GetItem"], resource = local.connections }])
     sweep = concat(local.tell, [
       {
         actions  = ["dynamodb:Scan", "dynamodb:PutItem", "dynamodb:DeleteItem"]
         resource = local.sessions
       },
-      { actions = ["dynamodb:GetItem", "dynamodb:DeleteItem"], resource = local.connections },
-      { actions = ["execute-api:ManageConnections"], resource = local.get },
+      {
+        actions  = ["dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:PutItem", "dynamodb:DeleteItem"]
+        resource = local.connections
+      },
+      { actions = ["execute-api:ManageConnections"], resource = local.close },
     ])
   }
 }

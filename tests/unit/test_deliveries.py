@@ -1,0 +1,139 @@
+"""What Lambda delivers asynchronously, more than once: it arrives once."""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from chalicelib.dispatch import FOLLOW_MS
+from chalicelib.models import Caller
+from chalicelib.protocol import (
+    CreateSession,
+    EndSession,
+    JoinSession,
+    PauseSession,
+    QualityTier,
+    RefreshListener,
+)
+from chalicelib.sessions import Sessions
+from tests.unit.fakes import Clock, FakeGateway, listener, scan, types
+
+JOINED = json.dumps({"type": "sessionJoined", "status": "active"})
+
+
+@pytest.fixture
+def event(sessions: Sessions, session_id: str) -> dict[str, Any]:
+    """The event of a listener's outcome."""
+    sessions.join(listener(1), JoinSession(session_id, "es", None))
+    return {"id": "1", "connectionId": "listener-1=", "messages": [JOINED], "delayMs": 0}
+
+
+@pytest.fixture
+def reminder(event: dict[str, Any]) -> dict[str, Any]:
+    return {**event, "messages": ['{"type": "connectionWarning"}'], "delayMs": FOLLOW_MS}
+
+
+def test_an_outcome_that_is_delivered_three_times_arrives_once(
+    sessions: Sessions, event: dict[str, Any], gateway: FakeGateway
+) -> None:
+    for _ in range(3):
+        sessions.deliver(event)
+    assert types(gateway.inbox["listener-1="]) == ["sessionJoined"]
+
+
+def test_an_outcome_that_is_delivered_while_it_waits_for_its_connection_arrives_once(
+    sessions: Sessions, event: dict[str, Any], gateway: FakeGateway
+) -> None:
+    gateway.closed.add("listener-1=")
+
+    def sleep(_: float) -> None:
+        gateway.closed.clear()
+        sessions.deliver(event)
+
+    replace(sessions, sleep=sleep).deliver(event)
+    assert types(gateway.inbox["listener-1="]) == ["sessionJoined"]
+
+
+def test_an_outcome_whose_session_is_over_says_so_once(
+    sessions: Sessions,
+    event: dict[str, Any],
+    gateway: FakeGateway,
+    speaker: Caller,
+    dynamodb: Any,
+    clock: Clock,
+) -> None:
+    gateway.closed.add("listener-1=")
+    sessions.end(speaker, EndSession(None))
+    gateway.closed.clear()
+    for _ in range(3):
+        sessions.deliver(event)
+    assert types(gateway.inbox["listener-1="]) == ["error"]
+    (claim,) = scan(dynamodb, "connections")
+    assert int(claim["ttl"]["N"]) == clock() + 600
+    # The connection is no participant by it.
+    assert sessions.store.find_connection("listener-1=") is None
+    other = sessions.create(
+        replace(speaker, connection_id="other="), CreateSession("en", QualityTier.STANDARD)
+    )
+    joined = sessions.join(listener(1), JoinSession(other["sessionId"], "es", None))
+    assert joined["type"] == "sessionJoined"
+
+
+def test_an_outcome_whose_claim_botocore_sent_again_arrives(
+    sessions: Sessions, event: dict[str, Any], gateway: FakeGateway, dynamodb: Any
+) -> None:
+    update = sessions.store._client.update_item
+
+    def send_twice(**request: Any) -> Any:
+        update(**request)
+        return update(**request)
+
+    dynamodb.update_item = send_twice
+    try:
+        sessions.deliver(event)
+    finally:
+        dynamodb.update_item = update
+    assert types(gateway.inbox["listener-1="]) == ["sessionJoined"]
+
+
+@pytest.mark.parametrize("order", ["aabb", "abab", "abba"])
+def test_reminders_that_are_delivered_twice_arrive_once(
+    sessions: Sessions, reminder: dict[str, Any], gateway: FakeGateway, order: str
+) -> None:
+    for each in order:
+        sessions.deliver({**reminder, "id": each})
+    assert types(gateway.inbox["listener-1="]) == ["connectionWarning"] * 2
+
+
+def test_a_reminder_that_overtakes_the_outcome_does_not_cost_it(
+    sessions: Sessions, event: dict[str, Any], reminder: dict[str, Any], gateway: FakeGateway
+) -> None:
+    sessions.deliver({**reminder, "id": "2"})
+    sessions.deliver(event)
+    assert types(gateway.inbox["listener-1="]) == ["connectionWarning", "sessionJoined"]
+
+
+@pytest.mark.parametrize("status", ["paused", "interrupted"])
+def test_the_outcome_of_a_refresh_says_how_the_session_stands_when_the_connection_opens(
+    sessions: Sessions,
+    session_id: str,
+    event: dict[str, Any],
+    gateway: FakeGateway,
+    speaker: Caller,
+    status: str,
+) -> None:
+    refreshed = sessions.refresh_listener(
+        listener(2), RefreshListener(session_id, "es", "listener-1=", None)
+    )
+    assert refreshed["status"] == "active"
+    change: dict[str, Callable[[], object]] = {
+        "paused": lambda: sessions.pause(speaker, PauseSession(None)),
+        "interrupted": lambda: sessions.lifecycle.leave("speaker=", 1006),
+    }
+    change[status]()
+    sessions.deliver(
+        {**event, "connectionId": "listener-2=", "messages": [json.dumps(refreshed)], "id": "2"}
+    )
+    assert gateway.inbox["listener-2="][-1]["status"] == status

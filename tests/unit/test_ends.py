@@ -1,0 +1,244 @@
+"""The end of a session reaches everyone in it, once, whatever came before."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from chalicelib.dispatch import Dispatcher
+from chalicelib.gateway import FanOut, PostFailed
+from chalicelib.lifecycle import END_SECONDS, PUT_BACK_SECONDS
+from chalicelib.models import IN_FLIGHT_SECONDS
+from chalicelib.resilience import event_budget
+from chalicelib.sessions import Sessions
+from chalicelib.store import Store
+from chalicelib.sweep import Sweep
+from tests.unit.fakes import CREATE, Clock, FakeGateway, closing, frame, reply, scan, types
+
+LISTENERS = {f"{number}=" for number in range(3)}
+
+
+@pytest.fixture
+def hall(dispatcher: Dispatcher, session_id: str) -> str:
+    """A session with three listeners."""
+    for each in sorted(LISTENERS):
+        join(dispatcher, each, session_id)
+    return session_id
+
+
+def join(dispatcher: Dispatcher, connection_id: str, session_id: str) -> None:
+    into = {"action": "joinSession", "sessionId": session_id, "targetLanguage": "es"}
+    assert reply(dispatcher.message(frame(connection_id, **into)))["type"] == "sessionJoined"
+
+
+def end(dispatcher: Dispatcher) -> None:
+    ended = reply(dispatcher.message(frame("speaker=", "user-1", action="endSession")))
+    assert ended["type"] == "sessionEnded"
+
+
+def heard(gateway: FakeGateway) -> dict[str, list[str]]:
+    return {to: types(told) for to, told in gateway.inbox.items()}
+
+
+# Receivers that the notice does not reach
+
+
+def test_those_whose_posts_failed_are_notified_by_the_next_sweep(
+    dispatcher: Dispatcher,
+    hall: str,
+    gateway: FakeGateway,
+    sweep: Sweep,
+    clock: Clock,
+    dynamodb: Any,
+) -> None:
+    gateway.throttled |= LISTENERS
+    end(dispatcher)
+    assert gateway.inbox == {}
+    clock.now += 60
+    gateway.throttled = {"2="}
+    sweep.run()
+    clock.now += 60
+    gateway.throttled.clear()
+    assert scan(dynamodb, "sessions") != []
+    for _ in range(3):
+        sweep.run()
+        clock.now += 60
+    assert heard(gateway) == {each: ["sessionEnded"] for each in LISTENERS}
+    assert scan(dynamodb, "sessions") == scan(dynamodb, "connections") == []
+
+
+def test_a_speaker_whose_post_failed_is_notified_by_the_next_sweep(
+    hall: str, gateway: FakeGateway, sweep: Sweep, clock: Clock, dynamodb: Any
+) -> None:
+    clock.now += 7200
+    gateway.throttled.add("speaker=")
+    sweep.run()
+    clock.now += 60
+    sweep.run()
+    assert "speaker=" not in gateway.inbox
+    gateway.throttled.clear()
+    for _ in range(2):
+        clock.now += 60
+        sweep.run()
+    assert heard(gateway) == {each: ["sessionEnded"] for each in {"speaker=", *LISTENERS}}
+    assert scan(dynamodb, "sessions") == scan(dynamodb, "connections") == []
+
+
+def test_a_notice_that_may_have_arrived_is_not_sent_again(
+    dispatcher: Dispatcher, hall: str, sweep: Sweep, clock: Clock, dynamodb: Any, sessions: Sessions
+) -> None:
+    class AnswersAreLost(FakeGateway):
+        def post(self, connection_id: str, text: str) -> None:
+            super().post(connection_id, text)
+            raise PostFailed(-1)
+
+        def fan_out(self, connection_ids: Any, text: str, _limit_seconds: float = 10) -> FanOut:
+            super().fan_out(connection_ids, text)
+            return FanOut(0, frozenset(), len(connection_ids))
+
+    silent: Any = AnswersAreLost()
+    clock.now += 7200
+    lossy = replace(sweep, lifecycle=replace(sweep.lifecycle, gateway=silent))
+    for _ in range(3):
+        lossy.run()
+        clock.now += 60
+    assert heard(silent) == {each: ["sessionEnded"] for each in {"speaker=", *LISTENERS}}
+    assert scan(dynamodb, "sessions") == scan(dynamodb, "connections") == []
+
+
+def test_a_listener_that_is_still_to_be_notified_is_in_no_session(
+    dispatcher: Dispatcher, hall: str, gateway: FakeGateway, sweep: Sweep, clock: Clock
+) -> None:
+    """It can join another one, and then hears nothing of the first any more."""
+    gateway.throttled |= LISTENERS
+    end(dispatcher)
+    assert "sessionId" not in reply(dispatcher.message(frame("0=", action="heartbeat")))
+    other = reply(dispatcher.message(frame("other=", "user-1", **CREATE)))["sessionId"]
+    join(dispatcher, "0=", other)
+    gateway.throttled.clear()
+    clock.now += IN_FLIGHT_SECONDS
+    sweep.run()
+    assert heard(gateway) == {"1=": ["sessionEnded"], "2=": ["sessionEnded"]}
+    assert reply(dispatcher.message(frame("0=", action="heartbeat")))["sessionId"] == other
+
+
+def test_an_end_leaves_to_the_sweep_what_its_event_has_no_time_for(
+    dispatcher: Dispatcher, hall: str, sessions: Sessions, clock: Clock, sweep: Sweep
+) -> None:
+    limits: list[float] = []
+
+    class Slow(FakeGateway):
+        def fan_out(self, connection_ids: Any, text: str, limit_seconds: float = 10) -> FanOut:
+            limits.append(limit_seconds)
+            return super().fan_out(connection_ids, text, limit_seconds)
+
+    slow: Any = Slow()
+    lifecycle = replace(sessions.lifecycle, gateway=slow)
+    with event_budget(PUT_BACK_SECONDS + 4, clock):
+        assert lifecycle.end_by_speaker(hall, "speaker=")
+    assert limits == [4]
+    assert END_SECONDS > 4
+
+
+# What came before
+
+
+def test_an_end_takes_as_many_requests_however_often_listeners_have_refreshed(
+    dispatcher: Dispatcher, hall: str, dynamodb: Any, gateway: FakeGateway
+) -> None:
+    refresh = {
+        "action": "refreshConnection",
+        "role": "listener",
+        "sessionId": hall,
+        "targetLanguage": "es",
+    }
+    for number in range(150):
+        old = "0=" if number == 0 else f"0-{number - 1}="
+        new = frame(f"0-{number}=", **refresh, connectionId=old)
+        assert reply(dispatcher.message(new))["type"] == "connectionRefreshComplete"
+    requests: list[str] = []
+    dynamodb.meta.events.register(
+        "provide-client-params.dynamodb", lambda model, **_: requests.append(model.name)
+    )
+    end(dispatcher)
+    assert requests == [
+        "GetItem",
+        "UpdateItem",
+        "DeleteItem",
+        "Query",
+        "TransactWriteItems",
+        "Query",
+    ]
+    assert heard(gateway) == {each: ["sessionEnded"] for each in {"0-149=", "1=", "2="}}
+
+
+def test_a_superseded_connection_has_a_short_record_and_its_end_changes_nothing(
+    dispatcher: Dispatcher, hall: str, store: Store, dynamodb: Any, clock: Clock
+) -> None:
+    refresh = {"action": "refreshConnection", "sessionId": hall}
+    listening = {"role": "listener", "targetLanguage": "es", "connectionId": "0="}
+    dispatcher.message(frame("new=", **refresh, **listening))
+    dispatcher.message(frame("new-speaker=", "user-1", **refresh, role="speaker"))
+    items = {item["connectionId"]["S"]: item for item in scan(dynamodb, "connections")}
+    for each in ("0=", "speaker="):
+        assert int(items[each]["ttl"]["N"]) == clock() + 600
+        assert "targetLanguage" not in items[each]
+    before = scan(dynamodb, "sessions"), items
+    for _ in range(3):
+        for each in ("0=", "speaker="):
+            dispatcher.disconnect(closing(each))
+    after = {item["connectionId"]["S"]: item for item in scan(dynamodb, "connections")}
+    assert (scan(dynamodb, "sessions"), after) == before
+    # The answer to the refresh may have been lost, even if the old connection has closed since.
+    again = reply(dispatcher.message(frame("newer=", **refresh, **listening)))
+    assert again["type"] == "connectionRefreshComplete"
+    session = store.find_session(hall)
+    assert session is not None
+    assert session.listener_count == 3
+
+
+@pytest.mark.parametrize("role", ["listener", "speaker"])
+def test_a_superseded_connection_is_free_for_another_session_once_its_own_has_ended(
+    dispatcher: Dispatcher, hall: str, role: str
+) -> None:
+    old = "0=" if role == "listener" else "speaker="
+    refresh = {"action": "refreshConnection", "sessionId": hall, "role": role}
+    listening = {"targetLanguage": "es", "connectionId": "0="} if role == "listener" else {}
+    dispatcher.message(frame("new=", "user-1", **refresh, **listening))
+    dispatcher.disconnect(closing("2="))  # else the session is full
+    into = {"action": "joinSession", "sessionId": hall, "targetLanguage": "es"}
+    assert reply(dispatcher.message(frame(old, **into)))["code"] == "CONFLICT"
+    speaker = "new=" if role == "speaker" else "speaker="
+    dispatcher.message(frame(speaker, "user-1", action="endSession"))
+    other = reply(dispatcher.message(frame("other=", "user-1", **CREATE)))["sessionId"]
+    join(dispatcher, old, other)
+
+
+def test_a_superseded_listener_can_take_a_place_in_another_session_once_its_own_has_ended(
+    dispatcher: Dispatcher, hall: str
+) -> None:
+    refresh = {"action": "refreshConnection", "role": "listener", "targetLanguage": "es"}
+    dispatcher.message(frame("new=", **refresh, sessionId=hall, connectionId="0="))
+    end(dispatcher)
+    other = reply(dispatcher.message(frame("other=", "user-1", **CREATE)))["sessionId"]
+    join(dispatcher, "a=", other)
+    taken = frame("0=", **refresh, sessionId=other, connectionId="a=")
+    assert reply(dispatcher.message(taken))["type"] == "connectionRefreshComplete"
+
+
+def test_a_speaker_that_becomes_a_listener_as_its_session_ends_hears_of_the_end_once(
+    dispatcher: Dispatcher, hall: str, sessions: Sessions, gateway: FakeGateway, dynamodb: Any
+) -> None:
+    class TakesAPlaceMeanwhile(Store):
+        """As a refresh does that is under way when the end begins."""
+
+        def list_connections(self, session_id: str) -> Any:
+            place = replace(self.find_record("0="), connection_id="speaker=")  # type: ignore[type-var]
+            self.hand_over("0=", place)
+            return super().list_connections(session_id)
+
+    meanwhile = TakesAPlaceMeanwhile(dynamodb, dynamodb, "sessions", "connections", sessions.clock)
+    assert replace(sessions.lifecycle, store=meanwhile).end_by_speaker(hall, "speaker=")
+    # It hears of it by the answer to its command.
+    assert heard(gateway) == {"1=": ["sessionEnded"], "2=": ["sessionEnded"]}
+    assert sessions.store.find_record("speaker=") is None

@@ -1,0 +1,228 @@
+"""Heartbeats: their limit, how often they are asked for, and what they are answered."""
+
+import random
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from chalicelib import heartbeats
+from chalicelib.dispatch import Dispatcher
+from chalicelib.errors import RateLimitExceeded
+from chalicelib.models import Caller
+from chalicelib.protocol import JoinSession
+from chalicelib.sessions import Sessions
+from chalicelib.store import Store
+from tests.unit.fakes import Clock, frame, listener, reply, scan
+
+MAX_EXPRESSION_BYTES = 4096
+"""Source: "Quotas in Amazon DynamoDB"."""
+
+Beat = Callable[[int], dict[str, Any]]
+
+
+@pytest.fixture
+def beat(sessions: Sessions, session_id: str) -> Beat:
+    """Send a heartbeat as a listener of the session."""
+    for number in (1, 2):
+        sessions.join(listener(number), JoinSession(session_id, "es", None))
+    return lambda number: sessions.heartbeat(listener(number))[0]
+
+
+def retry_after_seconds(beat: Callable[[], object]) -> int:
+    with pytest.raises(RateLimitExceeded) as refusal:
+        beat()
+    assert refusal.value.retry_after_seconds is not None
+    return refusal.value.retry_after_seconds
+
+
+# The limit
+
+
+def test_a_fifth_heartbeat_within_any_minute_is_refused(beat: Beat, clock: Clock) -> None:
+    clock.now += 50  # so that a minute of the clock begins between them
+    for _ in range(4):
+        beat(1)
+        clock.now += 14.9
+    with pytest.raises(RateLimitExceeded):
+        beat(1)
+    beat(2)
+
+
+def test_five_heartbeats_in_a_minute_and_a_moment_are_fine(beat: Beat, clock: Clock) -> None:
+    for _ in range(20):
+        beat(1)
+        clock.now += 15
+
+
+def test_a_heartbeat_that_is_refused_counts_as_well(beat: Beat, clock: Clock) -> None:
+    for _ in range(4):
+        beat(1)
+    for _ in range(10):
+        clock.now += 10
+        with pytest.raises(RateLimitExceeded):
+            beat(1)
+
+
+@pytest.mark.parametrize("pause_seconds", [0, 0.3, 10])
+def test_a_client_that_waits_as_long_as_it_is_told_is_not_refused_again(
+    beat: Beat, clock: Clock, pause_seconds: float
+) -> None:
+    for _ in range(4):
+        beat(1)
+        clock.now += pause_seconds
+    clock.now += retry_after_seconds(lambda: beat(1))
+    beat(1)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_heartbeat_every_30_seconds_is_never_refused_whatever_the_jitter(
+    beat: Beat, clock: Clock, seed: int
+) -> None:
+    choose = random.Random(seed)
+    arrivals = sorted(clock.now + 30 * n + choose.choice([0, 29.9, 59.9]) for n in range(40))
+    for clock.now in arrivals:
+        beat(1)
+
+
+def test_a_refused_heartbeat_is_answered_by_an_error(
+    dispatcher: Dispatcher, session_id: str
+) -> None:
+    heartbeat = frame("speaker=", "user-1", action="heartbeat")
+    for _ in range(4):
+        assert reply(dispatcher.message(heartbeat))["type"] == "heartbeatAck"
+    refusal = reply(dispatcher.message(heartbeat))
+    assert (refusal["code"], refusal["retryAfter"]) == ("RATE_LIMIT_EXCEEDED", 60)
+
+
+def test_a_connection_without_a_session_is_acknowledged_and_not_counted(
+    sessions: Sessions, dynamodb: Any
+) -> None:
+    for _ in range(20):
+        ack, reminders = sessions.heartbeat(listener(9))
+        assert (ack["type"], reminders) == ("heartbeatAck", [])
+    assert scan(dynamodb, "connections") == []
+
+
+def test_a_heartbeat_ends_a_row_of_refused_commands(
+    beat: Beat, sessions: Sessions, dynamodb: Any
+) -> None:
+    for connection_id in ("listener-1=", "bare="):
+        dynamodb.update_item(
+            TableName="connections",
+            Key={"connectionId": {"S": connection_id}},
+            UpdateExpression="ADD refusals :two",
+            ExpressionAttributeValues={":two": {"N": "2"}},
+        )
+    beat(1)
+    sessions.heartbeat(replace(listener(1), connection_id="bare="))
+    items = {item["connectionId"]["S"]: item for item in scan(dynamodb, "connections")}
+    assert "bare=" not in items
+    assert "refusals" not in items["listener-1="]
+
+
+def test_a_limit_that_takes_more_times_than_a_record_can_keep_is_none(
+    sessions: Sessions, beat: Beat
+) -> None:
+    most = heartbeats.MAX_TIMES_KEPT // 2
+    kept = [heartbeats.times_to_keep(per_minute) for per_minute in (1, 2, most, most + 1)]
+    assert kept == [2, 4, 2 * most, 0]
+    limits = replace(sessions.limits, heartbeats_per_minute=most + 1)
+    for _ in range(2 * most + 3):
+        replace(sessions, limits=limits).heartbeat(listener(1))
+
+
+def test_as_many_times_are_kept_as_fit_into_one_update(
+    beat: Beat, sessions: Sessions, dynamodb: Any
+) -> None:
+    expressions: list[str] = []
+    dynamodb.meta.events.register(
+        "provide-client-params.dynamodb.UpdateItem",
+        lambda params, **_: expressions.append(params["UpdateExpression"]),
+    )
+    limits = replace(sessions.limits, heartbeats_per_minute=heartbeats.MAX_TIMES_KEPT // 2)
+    replace(sessions, limits=limits).heartbeat(listener(1))
+    assert 3000 < len(expressions[0]) <= MAX_EXPRESSION_BYTES
+
+
+# The answer
+
+
+def test_a_heartbeat_names_the_session_and_tells_the_speaker_how_it_stands(
+    sessions: Sessions, session_id: str, speaker: Caller, beat: Beat, clock: Clock
+) -> None:
+    clock.now += 90.5
+    ack = {"type": "heartbeatAck", "connectedSeconds": 90, "heartbeatSeconds": 30}
+    assert sessions.heartbeat(listener(9)) == (ack, [])
+    assert beat(1) == {**ack, "sessionId": session_id}
+    in_session = {"sessionId": session_id, "status": "active", "listenerCount": 2}
+    assert sessions.heartbeat(speaker) == ({**ack, **in_session}, [])
+
+
+@pytest.mark.parametrize(("after_seconds", "asked"), [(0, 30), (299.9, 30), (300, 90), (9999, 90)])
+def test_a_listener_is_asked_for_fewer_heartbeats_after_five_minutes(
+    beat: Beat, clock: Clock, after_seconds: float, asked: int
+) -> None:
+    # As a participant, not as a connection: the connection may have been open for long.
+    clock.now += 1
+    taken_at = clock.now - 1
+    clock.now = taken_at + min(after_seconds, 7000)
+    assert beat(1)["heartbeatSeconds"] == asked
+
+
+def test_a_speaker_is_asked_for_a_heartbeat_every_30_seconds_all_the_time(
+    sessions: Sessions, session_id: str, speaker: Caller, clock: Clock
+) -> None:
+    clock.now += 3600
+    assert sessions.heartbeat(speaker)[0]["heartbeatSeconds"] == 30
+
+
+# When a participant is lost
+
+
+def test_a_participant_is_lost_after_three_heartbeats_of_the_interval_last_asked_for(
+    beat: Beat, sessions: Sessions, session_id: str, speaker: Caller, clock: Clock, store: Store
+) -> None:
+    def silence_until_lost(connection_id: str) -> float:
+        participant = store.find_connection(connection_id)
+        assert participant is not None
+        return next(n for n in range(1000) if participant.is_lost(clock() + n))
+
+    assert silence_until_lost("listener-1=") == silence_until_lost("speaker=") == 90
+    clock.now += 299
+    beat(1)
+    beat(2)
+    assert silence_until_lost("listener-1=") == 90
+    clock.now += 30
+    beat(1)
+    sessions.heartbeat(speaker)
+    assert silence_until_lost("listener-1=") == 270
+    assert silence_until_lost("speaker=") == 90
+    # The other was asked for its next heartbeat in 30 s: having settled since changes nothing.
+    assert silence_until_lost("listener-2=") == 60
+
+
+def test_no_participant_is_lost_before_the_timeout(
+    sessions: Sessions, session_id: str, clock: Clock, store: Store
+) -> None:
+    limits = replace(sessions.limits, heartbeat_interval_seconds=1, heartbeat_timeout_seconds=20)
+    quick = replace(sessions, limits=limits)
+    quick.join(listener(1), JoinSession(session_id, "es", None))
+    for _ in range(2):
+        participant = store.find_connection("listener-1=")
+        assert participant is not None
+        assert [participant.is_lost(clock() + n) for n in (0, 19.9, 20)] == [False, False, True]
+        clock.now += 10
+        quick.heartbeat(listener(1))
+
+
+def test_other_commands_do_not_move_the_loss(
+    dispatcher: Dispatcher, beat: Beat, clock: Clock, store: Store
+) -> None:
+    clock.now += 60
+    change = {"action": "changeLanguage", "targetLanguage": "de"}
+    assert reply(dispatcher.message(frame("listener-1=", **change)))["type"] == "languageChanged"
+    participant = store.find_connection("listener-1=")
+    assert participant is not None
+    assert participant.is_lost(clock() + 30)
