@@ -1,11 +1,59 @@
-"""The only reader of the environment: names, units, defaults.
+"""The only reader of the environment: names, units, defaults, and values that make sense.
 
 Nothing here opens a client or remembers a value; wiring asks once per process.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
+CONNECTION_LIFETIME_MINUTES: Final = 120
+"""Source: API Gateway's quotas for WebSocket APIs: a connection lives two hours."""
+
+IDLE_TIMEOUT_SECONDS: Final = 600
+"""Source: API Gateway's quotas for WebSocket APIs: ten minutes without a message."""
+
+HEARTBEATS_MISSED: Final = 3
+"""Missing heartbeats in a row after which a participant can be lost."""
+
+MAX_NUMBER: Final = 1_000_000_000
+"""More than any limit can mean, and few enough digits for DynamoDB."""
+
+NUMBERS: Final = frozenset(
+    {
+        "CONNECTION_REFRESH_MINUTES",
+        "CONNECTION_WARNING_MINUTES",
+        "HEARTBEAT_INTERVAL_SECONDS",
+        "HEARTBEAT_SETTLED_SECONDS",
+        "HEARTBEAT_TIMEOUT_SECONDS",
+        "MAX_LISTENERS_PER_SESSION",
+        "MAX_REFUSED_COMMANDS",
+        "RATE_LIMIT_CONNECTIONS_PER_MIN",
+        "RATE_LIMIT_CONNECTION_ATTEMPTS_PER_MIN",
+        "RATE_LIMIT_HEARTBEATS_PER_MIN",
+        "RATE_LIMIT_INVITED_JOINS_PER_MIN",
+        "RATE_LIMIT_LISTENER_JOINS_PER_MIN",
+        "RATE_LIMIT_SESSIONS_PER_HOUR",
+        "SESSION_MAX_DURATION_HOURS",
+        "SPEAKER_CLOSE_GRACE_SECONDS",
+        "SPEAKER_GRACE_SECONDS",
+    }
+)
+"""The settings with which misspelt names are compared."""
+
+OWN_PREFIXES: Final = ("HEARTBEAT_", "RATE_LIMIT_", "SPEAKER_")
+"""Beginnings of names that other programs don't use."""
+
+SIMILARITY: Final = 0.8
+"""By difflib's ratio. CONNECTION_REFRESH has 0.82, CONNECTION_STRING 0.70, SESSION_MANAGER 0.59."""
+
+LOCAL_CONNECTIONS_URL: Final = "AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI"
+"""boto3's name for the endpoint of @connections. The local server sets it for all functions."""
+
+_REQUIRED = (
+    *("SESSIONS_TABLE", "CONNECTIONS_TABLE", "RATE_LIMITS_TABLE", "OUTCOME_FUNCTION", "HASH_KEY"),
+    *("COGNITO_USER_POOL_ID", "COGNITO_CLIENT_ID"),
+)
 _SECONDS_PER_HOUR = 3600
 _SECONDS_PER_MINUTE = 60
 _LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
@@ -64,6 +112,47 @@ class Settings:
     speaker_close_grace_seconds: float
 
 
+def check_all(environment: Mapping[str, str]) -> None:
+    """Check every setting, for a process that runs all functions. Raises: SettingError."""
+    check_names(environment)
+    read_log_level(environment)
+    missing = [name for name in _REQUIRED if not environment.get(name)]
+    if missing:
+        raise SettingError(f"not set: {', '.join(missing)}")
+    read_cognito_settings(environment)
+    read_settings(environment)
+    read_rate_limits(environment)
+
+
+def check_names(environment: Mapping[str, str]) -> None:
+    """Refuse a variable that is no setting, but has a name like a setting's.
+
+    Variables without a value count as not set, like settings without one.
+
+    Raises: SettingError.
+    """
+    for name in sorted(environment):
+        meant = _find_meant(name.upper()) if name not in NUMBERS and environment[name] else None
+        if meant is not None:
+            raise SettingError(f"{name} is not a setting; did you mean {meant}?")
+
+
+def _find_meant(name: str) -> str | None:
+    """Return the setting that a name is taken for, or None if it is like no setting's."""
+    words = set(name.split("_"))
+    candidates = [number for number in sorted(NUMBERS) if words.intersection(number.split("_"))]
+    if not candidates:
+        return None
+    from difflib import get_close_matches  # 2 ms that a cold start can do without.
+
+    is_own = name.startswith(OWN_PREFIXES) or _begins_a_setting(name)
+    return next(iter(get_close_matches(name, candidates, 1, 0 if is_own else SIMILARITY)), None)
+
+
+def _begins_a_setting(name: str) -> bool:
+    return "_" in name and any(number.startswith(f"{name}_") for number in NUMBERS)
+
+
 def read_log_level(environment: Mapping[str, str]) -> str:
     """Raises: SettingError."""
     level = environment.get("LOG_LEVEL") or "INFO"
@@ -101,17 +190,25 @@ def read_cognito_settings(environment: Mapping[str, str]) -> CognitoSettings:
 
 
 def read_settings(environment: Mapping[str, str]) -> Settings:
-    """Read what is about sessions. Raises: SettingError."""
+    """Read what is about sessions.
+
+    The default of SPEAKER_CLOSE_GRACE_SECONDS is never longer than SPEAKER_GRACE_SECONDS.
+
+    Raises: SettingError, also if settings contradict each other.
+    """
     emulator_url = environment.get("AWS_ENDPOINT_URL", "").rstrip("/") or None
     api_url = environment.get("CONNECTIONS_URL")
     duration_hours = _number(environment, "SESSION_MAX_DURATION_HOURS", default=2)
-    return Settings(
+    if duration_hours * _SECONDS_PER_HOUR < 1:
+        raise SettingError("SESSION_MAX_DURATION_HOURS must be at least a second")
+    speaker_grace_seconds = _number(environment, "SPEAKER_GRACE_SECONDS", default=60)
+    settings = Settings(
         sessions_table=_text(environment, "SESSIONS_TABLE"),
         connections_table=_text(environment, "CONNECTIONS_TABLE"),
         outcome_function=_text(environment, "OUTCOME_FUNCTION"),
-        # The first is boto3's own name, for the local server. On AWS the stack sets the second: a
-        # domain of one's own has no stage in its path, so it cannot be built from an event.
-        connections_url=environment.get("AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI")
+        # On AWS the stack sets the second: a domain of one's own has no stage in its path, so it
+        # cannot be built from an event.
+        connections_url=environment.get(LOCAL_CONNECTIONS_URL)
         or (None if emulator_url else api_url),
         api_url=api_url,
         emulator_url=emulator_url,
@@ -126,9 +223,13 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         * _number(environment, "CONNECTION_REFRESH_MINUTES", default=100),
         warn_after_seconds=_SECONDS_PER_MINUTE
         * _number(environment, "CONNECTION_WARNING_MINUTES", default=105),
-        speaker_grace_seconds=_number(environment, "SPEAKER_GRACE_SECONDS", default=60),
-        speaker_close_grace_seconds=_number(environment, "SPEAKER_CLOSE_GRACE_SECONDS", default=5),
+        speaker_grace_seconds=speaker_grace_seconds,
+        speaker_close_grace_seconds=_number(
+            environment, "SPEAKER_CLOSE_GRACE_SECONDS", default=min(5, speaker_grace_seconds)
+        ),
     )
+    _check_contradictions(settings)
+    return settings
 
 
 def read_rate_limits(environment: Mapping[str, str]) -> RateLimitSettings:
@@ -150,6 +251,55 @@ def read_rate_limits(environment: Mapping[str, str]) -> RateLimitSettings:
     )
 
 
+def _check_contradictions(settings: Settings) -> None:
+    refresh_minutes = settings.refresh_after_seconds / _SECONDS_PER_MINUTE
+    warning_minutes = settings.warn_after_seconds / _SECONDS_PER_MINUTE
+    interval_seconds = settings.heartbeat_interval_seconds
+    settled_seconds = settings.heartbeat_settled_seconds
+    timeout_seconds = settings.heartbeat_timeout_seconds
+    close_grace_seconds = settings.speaker_close_grace_seconds
+    grace_seconds = settings.speaker_grace_seconds
+    for is_right, rule in (
+        (
+            refresh_minutes < warning_minutes,
+            f"CONNECTION_REFRESH_MINUTES ({refresh_minutes:g}) must be less than "
+            f"CONNECTION_WARNING_MINUTES ({warning_minutes:g})",
+        ),
+        (
+            warning_minutes < CONNECTION_LIFETIME_MINUTES,
+            f"CONNECTION_WARNING_MINUTES ({warning_minutes:g}) must be less than "
+            f"{CONNECTION_LIFETIME_MINUTES}, the lifetime of a connection",
+        ),
+        (
+            interval_seconds < IDLE_TIMEOUT_SECONDS,
+            f"HEARTBEAT_INTERVAL_SECONDS ({interval_seconds}) must be less than "
+            f"{IDLE_TIMEOUT_SECONDS}, after which API Gateway closes an idle connection",
+        ),
+        (
+            settled_seconds < IDLE_TIMEOUT_SECONDS,
+            f"HEARTBEAT_SETTLED_SECONDS ({settled_seconds}) must be less than "
+            f"{IDLE_TIMEOUT_SECONDS}, after which API Gateway closes an idle connection",
+        ),
+        (
+            settled_seconds >= interval_seconds,
+            f"HEARTBEAT_SETTLED_SECONDS ({settled_seconds}) must be at least "
+            f"HEARTBEAT_INTERVAL_SECONDS ({interval_seconds})",
+        ),
+        (
+            timeout_seconds >= HEARTBEATS_MISSED * interval_seconds,
+            f"HEARTBEAT_TIMEOUT_SECONDS ({timeout_seconds}) must be at least {HEARTBEATS_MISSED} "
+            f"times HEARTBEAT_INTERVAL_SECONDS ({interval_seconds})",
+        ),
+        (
+            close_grace_seconds <= grace_seconds,
+            f"SPEAKER_CLOSE_GRACE_SECONDS ({close_grace_seconds:g}) must be at most "
+            f"SPEAKER_GRACE_SECONDS ({grace_seconds:g})",
+        ),
+    ):
+        if not is_right:
+            raise SettingError(rule)
+
+
 def _text(environment: Mapping[str, str], name: str) -> str:
     if value := environment.get(name):
         return value
@@ -159,16 +309,18 @@ def _text(environment: Mapping[str, str], name: str) -> str:
 def _whole(environment: Mapping[str, str], name: str, *, default: int) -> int:
     value = _number(environment, name, default=default)
     if value != int(value):
-        raise SettingError(f"{name} must be a whole number")
+        raise SettingError(f"{name} must be a whole number, not {environment[name]!r}")
     return int(value)
 
 
-def _number(environment: Mapping[str, str], name: str, *, default: int) -> float:
+def _number(environment: Mapping[str, str], name: str, *, default: float) -> float:
     text = environment.get(name) or str(default)
     try:
         value = float(text)
     except ValueError:
         raise SettingError(f"{name} must be a number, not {text!r}") from None
-    if not 0 < value < float("inf"):
-        raise SettingError(f"{name} must be greater than 0, not {text!r}")
+    if not 0 < value <= MAX_NUMBER:
+        raise SettingError(
+            f"{name} must be greater than 0 and at most {MAX_NUMBER:,}, not {text!r}"
+        )
     return value

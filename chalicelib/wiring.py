@@ -5,6 +5,7 @@ otherwise pay for boto3 and the others for PyJWT in every cold start.
 """
 
 import os
+import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -14,8 +15,11 @@ from urllib.parse import urlsplit
 
 from chalicelib import telemetry
 from chalicelib.settings import (
+    LOCAL_CONNECTIONS_URL,
     SettingError,
     Settings,
+    check_all,
+    check_names,
     read_cognito_settings,
     read_log_level,
     read_rate_limits,
@@ -73,15 +77,23 @@ def _once(build: Callable[..., _Built]) -> Callable[..., _Built]:
 def start() -> None:
     """Set up the log, and in Lambda build what the handler will need.
 
+    A setting that makes no sense ends the start: Lambda logs the error, and the local server shows
+    the message of a SystemExit. `chalice package` imports this, too, and needs no settings.
+
     Lambda gives a starting function a whole CPU, and a seventh of one later (at 256 MB).
+
+    Raises: SettingError in Lambda, SystemExit on the local server.
     Source: "Lambda execution environment lifecycle" (Init phase) and "Defined runtime environment
     variables" (`_HANDLER`), AWS Lambda Developer Guide.
     """
     # Without a key when `chalice package` imports this; whoever handles events has one.
     hash_key = os.environ.get("HASH_KEY", "").encode()
-    telemetry.configure(read_log_level(os.environ), read_stage(os.environ), hash_key)
     handler = os.environ.get("_HANDLER")
+    if not handler and LOCAL_CONNECTIONS_URL in os.environ:
+        _check_all()
+    telemetry.configure(read_log_level(os.environ), read_stage(os.environ), hash_key)
     if handler:
+        check_names(os.environ)
         telemetry.configure_libraries()
     if handler == "app.authorizer":
         authorizer()
@@ -96,6 +108,14 @@ def start() -> None:
         from chalicelib import dispatch  # noqa: F401
 
         _store()
+        _rate_limits()
+
+
+def _check_all() -> None:
+    try:
+        check_all(os.environ)
+    except SettingError as error:
+        sys.exit(str(error))
 
 
 @_once

@@ -1,7 +1,12 @@
+from collections.abc import Iterator, Mapping
+
 import pytest
 
 from chalicelib.settings import (
+    NUMBERS,
     SettingError,
+    check_all,
+    check_names,
     read_cognito_settings,
     read_log_level,
     read_rate_limits,
@@ -41,7 +46,7 @@ RATES = {
 }
 
 
-@pytest.mark.parametrize("value", ["many", "0", "-1", "2.5", "nan"])
+@pytest.mark.parametrize("value", ["many", "0", "-1", "2.5", "nan", "1e300"])
 @pytest.mark.parametrize("name", RATES)
 def test_a_rate_that_makes_no_sense_is_named(name: str, value: str) -> None:
     with pytest.raises(SettingError, match=name):
@@ -149,3 +154,159 @@ def test_boto3s_own_name_for_the_connections_endpoint_comes_first() -> None:
     own = {"AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI": "http://127.0.0.1:2/local"}
     settings = read_settings({**TABLES, "AWS_ENDPOINT_URL": "http://127.0.0.1:1", **own})
     assert settings.connections_url == "http://127.0.0.1:2/local"
+
+
+ALL = {**TABLES, **LIMITS, **POOL}
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("MAX_LISTENER_PER_SESSION", "MAX_LISTENERS_PER_SESSION"),
+        ("MAX_LISTENERS", "MAX_LISTENERS_PER_SESSION"),
+        ("max_listeners_per_session", "MAX_LISTENERS_PER_SESSION"),
+        ("HEARTBEAT_TIMEOUT", "HEARTBEAT_TIMEOUT_SECONDS"),
+        ("CONNECTION_REFRESH", "CONNECTION_REFRESH_MINUTES"),
+        ("CONNECTION_WARN_MINUTES", "CONNECTION_WARNING_MINUTES"),
+        ("SESSION_MAX_DURATION_MINUTES", "SESSION_MAX_DURATION_HOURS"),
+        ("SPEAKER_GRACE", "SPEAKER_GRACE_SECONDS"),
+        ("RATE_LIMIT_LISTENERS", "RATE_LIMIT_LISTENER_JOINS_PER_MIN"),
+    ],
+)
+def test_a_misspelt_name_is_named_with_the_setting_that_it_is_like(name: str, meant: str) -> None:
+    with pytest.raises(SettingError, match=rf"^{name} is not a setting; did you mean {meant}\?$"):
+        check_names({name: "3"})
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *(
+            "SESSION_MANAGER",
+            "SESSION_ID",
+            "SESSION_TIMEOUT_SECONDS",
+            "MAX_JOBS",
+            "MAX_CONNECTIONS",
+        ),
+        *("CONNECTION_STRING", "CONNECTION_TIMEOUT_SECONDS", "DBUS_SESSION_BUS_ADDRESS"),
+        *("SSH_CONNECTION", "LOGLEVEL", "LD_LIBRARY_PATH", "HASH", "STAGES", "XDG_SESSION_TYPE"),
+        *("SESSIONS_TABLE", "CONNECTIONS_URL", "RATE_LIMITS_TABLE", "MAX", "SESSION"),
+    ],
+)
+def test_other_programs_variables_are_none_of_ours(name: str) -> None:
+    check_names({name: "3"})
+
+
+def test_a_misspelt_name_without_a_value_is_as_good_as_none() -> None:
+    check_names({"MAX_LISTENER_PER_SESSION": ""})
+
+
+class Recorder(Mapping[str, str]):
+    """An environment that knows which variables were asked for."""
+
+    def __init__(self, held: dict[str, str]) -> None:
+        self.held = held
+        self.asked: set[str] = set()
+
+    def __getitem__(self, name: str) -> str:
+        self.asked.add(name)
+        return self.held[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.held)
+
+    def __len__(self) -> int:
+        return len(self.held)
+
+
+def test_every_number_that_is_read_is_a_name_that_misspelt_ones_are_compared_with() -> None:
+    environment = Recorder(ALL)
+    check_all(environment)
+    others = {*ALL, "LOG_LEVEL", "CONNECTIONS_URL"}
+    asked = {name for name in environment.asked - others if not name.startswith("AWS_")}
+    assert asked == NUMBERS
+
+
+@pytest.mark.parametrize(
+    ("settings", "rule"),
+    [
+        (
+            {"CONNECTION_REFRESH_MINUTES": "200"},
+            "CONNECTION_REFRESH_MINUTES (200) must be less than CONNECTION_WARNING_MINUTES (105)",
+        ),
+        (
+            {"CONNECTION_REFRESH_MINUTES": "105"},
+            "CONNECTION_REFRESH_MINUTES (105) must be less than CONNECTION_WARNING_MINUTES (105)",
+        ),
+        (
+            {"CONNECTION_WARNING_MINUTES": "120"},
+            "CONNECTION_WARNING_MINUTES (120) must be less than 120, the lifetime of a connection",
+        ),
+        (
+            {"HEARTBEAT_TIMEOUT_SECONDS": "89"},
+            "HEARTBEAT_TIMEOUT_SECONDS (89) must be at least 3 times "
+            "HEARTBEAT_INTERVAL_SECONDS (30)",
+        ),
+        (
+            {"HEARTBEAT_SETTLED_SECONDS": "29"},
+            "HEARTBEAT_SETTLED_SECONDS (29) must be at least HEARTBEAT_INTERVAL_SECONDS (30)",
+        ),
+        (
+            {"HEARTBEAT_INTERVAL_SECONDS": "600", "HEARTBEAT_TIMEOUT_SECONDS": "1800"},
+            "HEARTBEAT_INTERVAL_SECONDS (600) must be less than 600, after which API Gateway "
+            "closes an idle connection",
+        ),
+        (
+            {"HEARTBEAT_SETTLED_SECONDS": "600"},
+            "HEARTBEAT_SETTLED_SECONDS (600) must be less than 600, after which API Gateway "
+            "closes an idle connection",
+        ),
+        (
+            {"SPEAKER_GRACE_SECONDS": "4", "SPEAKER_CLOSE_GRACE_SECONDS": "4.5"},
+            "SPEAKER_CLOSE_GRACE_SECONDS (4.5) must be at most SPEAKER_GRACE_SECONDS (4)",
+        ),
+        (
+            {"SESSION_MAX_DURATION_HOURS": "0.0001"},
+            "SESSION_MAX_DURATION_HOURS must be at least a second",
+        ),
+    ],
+)
+def test_settings_that_contradict_each_other_are_named(settings: dict[str, str], rule: str) -> None:
+    with pytest.raises(SettingError) as refused:
+        read_settings({**TABLES, **settings})
+    assert str(refused.value) == rule
+
+
+def test_the_limits_of_what_settings_may_be_to_each_other_are_allowed() -> None:
+    read_settings(
+        {
+            **TABLES,
+            "CONNECTION_REFRESH_MINUTES": "119.8",
+            "CONNECTION_WARNING_MINUTES": "119.9",
+            "HEARTBEAT_INTERVAL_SECONDS": "599",
+            "HEARTBEAT_SETTLED_SECONDS": "599",
+            "HEARTBEAT_TIMEOUT_SECONDS": "1797",
+            "SPEAKER_GRACE_SECONDS": "4",
+            "SPEAKER_CLOSE_GRACE_SECONDS": "4",
+        }
+    )
+
+
+def test_the_grace_after_a_close_is_by_default_no_longer_than_the_grace_after_a_drop() -> None:
+    assert read_settings({**TABLES, "SPEAKER_GRACE_SECONDS": "2"}).speaker_close_grace_seconds == 2
+    assert read_settings({**TABLES, "SPEAKER_GRACE_SECONDS": "9"}).speaker_close_grace_seconds == 5
+
+
+def test_all_that_is_missing_is_named_at_once() -> None:
+    with pytest.raises(SettingError) as refused:
+        check_all({**ALL, "HASH_KEY": "", "OUTCOME_FUNCTION": ""})
+    assert str(refused.value) == "not set: OUTCOME_FUNCTION, HASH_KEY"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("RATE_LIMIT_HEARTBEATS_PER_MIN", "0"), ("LOG_LEVEL", "LOUD")]
+)
+def test_all_settings_are_checked_together(name: str, value: str) -> None:
+    check_all(ALL)
+    with pytest.raises(SettingError, match=name):
+        check_all({**ALL, name: value})

@@ -95,3 +95,39 @@ def test_the_authorizer_counts_where_dynamodb_is(environment: dict[str, str], ur
     done = run("authorizer()", {**environment, **pool})
     assert done.stderr == ""
     assert json.loads(done.stdout) == [["dynamodb", url]]
+
+
+POOL = {"COGNITO_USER_POOL_ID": "us-east-1_pool", "COGNITO_CLIENT_ID": "client"}
+
+
+@pytest.mark.parametrize(
+    ("handler", "setting", "said"),
+    [
+        ("message", {"MAX_LISTENERS_PER_SESSION": "abc"}, "MAX_LISTENERS_PER_SESSION must be a"),
+        ("connect", {"CONNECTION_REFRESH_MINUTES": "200"}, "CONNECTION_REFRESH_MINUTES (200)"),
+        ("authorizer", {"RATE_LIMIT_CONNECTIONS_PER_MIN": "0"}, "RATE_LIMIT_CONNECTIONS_PER_MIN"),
+        ("authorizer", {"RATE_LIMIT_JOINS": "1"}, "RATE_LIMIT_JOINS is not a setting"),
+        ("sweep", {"MAX_LISTENER_PER_SESSION": "3"}, "MAX_LISTENER_PER_SESSION is not a setting"),
+        ("disconnect", {"HASH_KEY": ""}, "HASH_KEY is not set"),
+    ],
+)
+@pytest.mark.parametrize("place", [ON_AWS, ON_AN_EMULATOR], ids=["AWS", "emulator"])
+def test_a_function_with_a_setting_that_makes_no_sense_fails_at_its_start(
+    place: dict[str, str], handler: str, setting: dict[str, str], said: str
+) -> None:
+    failed = run("start()", {**place, **POOL, "_HANDLER": f"app.{handler}", **setting})
+    assert failed.returncode == 1
+    assert f"SettingError: {said}" in failed.stderr.splitlines()[-1]
+
+
+def test_the_local_server_is_told_in_one_line_which_setting_makes_no_sense() -> None:
+    local = {**ON_THE_LOCAL_SERVER, **POOL}
+    failed = run("start()", {**local, "MAX_LISTENERS_PER_SESSION": "abc"})
+    assert failed.returncode == 1
+    assert failed.stderr == "MAX_LISTENERS_PER_SESSION must be a number, not 'abc'\n"
+    assert run("start()", local).returncode == 0
+
+
+def test_what_packages_the_functions_needs_no_settings() -> None:
+    done = run("start()", {"HASH_KEY": "", "MAX_LISTENERS_PER_SESSION": "abc"})
+    assert done.returncode == 0
