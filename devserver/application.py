@@ -9,7 +9,7 @@ import json
 import os
 import sys
 import traceback
-from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +21,7 @@ from chalice.config import Config
 
 from devserver.functions import Function
 from devserver.schedule_expression import Cron, InvalidExpression, Rate, parse_expression
+from devserver.sources import InvalidSource, Sources, compile_sources, installed
 
 LAMBDA_TIMEOUT_SECONDS = 60
 """Source: chalice.constants.DEFAULT_LAMBDA_TIMEOUT, for a project that sets none."""
@@ -36,7 +37,7 @@ class ApplicationError(Exception):
     """The project cannot be loaded; the message says why, for the developer to read."""
 
     def describe(self) -> str:
-        """Return the message, and the end of the traceback if the project's code has raised."""
+        """Return the message, and the end of the traceback if the project's code has failed."""
         if self.__cause__ is None or isinstance(self.__cause__, OSError | ValueError):
             return str(self)
         lines = "".join(traceback.format_exception(self.__cause__)).rstrip().splitlines()
@@ -102,13 +103,20 @@ class Project:
         be given on the command line. All functions share one process, so variables that
         config.json gives to a single function are not set.
 
-        Raises ApplicationError when it cannot be imported; what was imported before stays then.
+        Modules that the application before had imported, if only when it needed them, are
+        imported again at once.
+
+        Raises: ApplicationError if it can't be imported. The application before, and the
+        environment's variables, then stay as they were.
         """
         config = self.read_config()
-        self._set_environment(config.environment_variables)
-        with self._fresh_modules():
+        try:
+            sources = compile_sources(self.directory)
+        except InvalidSource as invalid:
+            raise ApplicationError(str(invalid)) from None
+        with self._stage_environment(config.environment_variables), self._fresh_modules(sources):
             app = _import_app(self.directory)
-        return _application(app, config)
+            return _application(app, config)
 
     def is_source(self, path: Path) -> bool:
         """Say whether the file belongs to what Chalice packages, or to its configuration."""
@@ -117,24 +125,40 @@ class Project:
             or self.directory / "chalicelib" in path.parents
         )
 
-    def _set_environment(self, variables: Mapping[str, str]) -> None:
+    @contextmanager
+    def _stage_environment(self, variables: Mapping[str, str]) -> Iterator[None]:
+        """Set the stage's variables; put the ones before back if the application fails."""
+        before, set_before = dict(self.environment), self._set_by_us
         for name in self._set_by_us:
             self.environment.pop(name, None)
         self._set_by_us = {name for name in variables if name not in self.environment}
         self.environment.update({name: str(variables[name]) for name in self._set_by_us})
-
-    @contextmanager
-    def _fresh_modules(self) -> Iterator[None]:
-        """Take the project's own modules out of sys.modules; put them back if it fails."""
-        held = {name: module for name, module in sys.modules.items() if self._is_own(module)}
-        for name in held:
-            del sys.modules[name]
         try:
             yield
+        except BaseException:
+            for name in self._set_by_us - set_before:
+                self.environment.pop(name, None)
+            self.environment.update({name: before[name] for name in set_before})
+            self._set_by_us = set_before
+            raise
+
+    @contextmanager
+    def _fresh_modules(self, sources: Sources) -> Iterator[None]:
+        """Take the project's own modules out of sys.modules; put them back if it fails."""
+        held = {name: module for name, module in sys.modules.items() if self._is_own(module)}
+        before = installed()
+        for name in held:
+            del sys.modules[name]
+        sources.install()
+        try:
+            yield
+            _import_modules(name for name in held if name in sources)
         except BaseException:
             for name in [name for name, module in sys.modules.items() if self._is_own(module)]:
                 del sys.modules[name]
             sys.modules.update(held)
+            if before is not None:
+                before.install()
             raise
 
     def _is_own(self, module: ModuleType) -> bool:
@@ -146,25 +170,33 @@ def _import_app(directory: Path) -> Any:
     if str(directory) not in sys.path:
         sys.path.insert(0, str(directory))
     importlib.invalidate_caches()
+    _import_modules(["app"])
     try:
-        with _no_bytecode():
-            app = importlib.import_module("app").app
-    except (Exception, SystemExit) as error:
-        raise ApplicationError("app.py does not import") from error
+        app = sys.modules["app"].app
+    except AttributeError:
+        raise ApplicationError("app.py has no attribute 'app'") from None
     unasked = app._features_used - app.experimental_feature_flags
     if unasked:
         raise ApplicationError(f"app.experimental_feature_flags lacks {sorted(unasked)}")
     return app
 
 
-@contextmanager
-def _no_bytecode() -> Iterator[None]:
-    """Write no .pyc: one is taken for fresh if the source was edited twice in a second."""
-    before, sys.dont_write_bytecode = sys.dont_write_bytecode, True
-    try:
-        yield
-    finally:
-        sys.dont_write_bytecode = before
+def _import_modules(names: Iterable[str]) -> None:
+    """Import modules. One that refuses to start, by `sys.exit("why")`, has its say alone."""
+    for name in names:
+        try:
+            importlib.import_module(name)
+        except SystemExit as error:
+            if isinstance(error.code, str):
+                raise ApplicationError(error.code) from None
+            raise ApplicationError(f"{_shown(name)} does not import: {error!r}") from None
+        except Exception as error:
+            summary = traceback.format_exception_only(error)[-1].strip()
+            raise ApplicationError(f"{_shown(name)} does not import: {summary}") from error
+
+
+def _shown(module_name: str) -> str:
+    return "app.py" if module_name == "app" else module_name
 
 
 def _application(app: Any, config: Config) -> Application:

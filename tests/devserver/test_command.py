@@ -51,6 +51,22 @@ def test_an_app_that_does_not_import_is_said(tmp_path: Path, app: str, expected:
     assert expected in fail(write_project(tmp_path, app))
 
 
+def test_an_app_that_exits_with_a_message_says_no_more_than_that(tmp_path: Path) -> None:
+    app = "import sys\nsys.exit('MAX_GUESTS must be a number')"
+    said = fail(write_project(tmp_path, app))
+    assert said == "devserver: MAX_GUESTS must be a number\n"
+
+
+def test_a_module_that_does_not_compile_is_said_in_a_line_though_no_other_imports_it(
+    tmp_path: Path,
+) -> None:
+    project = write_project(tmp_path, "from chalice import Chalice\napp = Chalice('x')\n")
+    (project / "chalicelib" / "part").mkdir(parents=True)
+    (project / "chalicelib" / "part" / "__init__.py").write_text("x = 1\n\ny = (\n")
+    said = fail(project)
+    assert said == "devserver: chalicelib/part/__init__.py:3: SyntaxError: '(' was never closed\n"
+
+
 def test_an_authorizer_that_is_not_there_is_said(tmp_path: Path) -> None:
     config = '{"app_name": "x", "websocket_api": {"authorizer_function": "nobody"}}'
     app = "from chalice import Chalice\napp = Chalice('x')\n"

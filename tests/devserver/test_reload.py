@@ -18,6 +18,9 @@ app.experimental_feature_flags.update(["WEBSOCKETS"])
 
 @app.on_ws_message()
 def message(event):
+    if event.body == "when?":
+        from chalicelib import lazy
+        return {{"body": lazy.WHEN}}
     return {{"body": "{greeting} " + WORD}}
 """
 CONFIG = '{"version": "2.0", "app_name": "x", "websocket_api": {"route_responses": ["$default"]}}'
@@ -30,6 +33,7 @@ def project(tmp_path: Path) -> Path:
     (tmp_path / "chalicelib").mkdir()
     (tmp_path / "chalicelib" / "__init__.py").touch()
     (tmp_path / "chalicelib" / "words.py").write_text("WORD = 'world'")
+    (tmp_path / "chalicelib" / "lazy.py").write_text("WHEN = 'now'")
     (tmp_path / "app.py").write_text(APP.format(greeting="hello"))
     return tmp_path
 
@@ -40,8 +44,8 @@ def server(project: Path) -> Iterator[Server]:
         yield running
 
 
-def ask(client: object) -> str:
-    client.send("?")
+def ask(client: object, question: str = "?") -> str:
+    client.send(question)
     return client.recv(10)
 
 
@@ -61,6 +65,58 @@ def test_code_that_does_not_import_is_reported_and_the_old_code_stays(
         (project / "chalicelib" / "words.py").write_text("WORD = 'moon'")
         server.out.wait_for("reloaded")
         assert ask(client) == "bye moon"
+
+
+@pytest.mark.parametrize("is_imported", [True, False])
+def test_a_module_that_does_not_compile_is_named_in_one_line_though_it_is_imported_late(
+    server: Server, project: Path, is_imported: bool
+) -> None:
+    with server.connect() as client:
+        if is_imported:
+            assert ask(client, "when?") == "now"
+        (project / "chalicelib" / "lazy.py").write_text("WHEN = 'then'\ndef broken(:\n")
+        line = server.err.wait_for("not reloaded")
+        assert line.split(" ", 1)[1] == (
+            "not reloaded, the old code stays: chalicelib/lazy.py:2: SyntaxError: invalid syntax\n"
+        )
+        assert ask(client, "when?") == "now"
+        assert ask(client) == "hello world"
+
+        (project / "chalicelib" / "lazy.py").write_text("WHEN = 'then'\n")
+        server.out.wait_for("reloaded")
+        assert ask(client, "when?") == "then"
+    server.stop()
+    assert server.err.lines == [line]
+    assert [line for line in server.out.lines if "failed" in line or "error" in line] == []
+
+
+def test_a_late_module_that_does_not_import_is_found_if_the_old_code_has_used_it(
+    server: Server, project: Path
+) -> None:
+    with server.connect() as client:
+        assert ask(client, "when?") == "now"
+        (project / "chalicelib" / "lazy.py").write_text("import nowhere_to_be_found")
+        line = server.err.wait_for("not reloaded")
+        assert "chalicelib.lazy does not import: ModuleNotFoundError: No module named" in line
+        assert ask(client, "when?") == "now"
+
+
+def test_an_application_that_refuses_a_setting_says_so_in_one_line_and_the_old_code_stays(
+    server: Server, project: Path
+) -> None:
+    app = (project / "app.py").read_text()
+    check = "import os, sys\nif 'GREETING' in os.environ: sys.exit('GREETING is no greeting')\n"
+    answer = '__import__("os").environ.get("GREETING", "hello") + " "'
+    (project / "app.py").write_text(check + app.replace('"hello "', answer))
+    server.out.wait_for("reloaded")
+    variables = '{"environment_variables": {"GREETING": "salve"}, '
+    (project / ".chalice" / "config.json").write_text(variables + CONFIG[1:])
+    line = server.err.wait_for("GREETING")
+    assert line.split(" ", 1)[1] == "not reloaded, the old code stays: GREETING is no greeting\n"
+    with server.connect() as client:
+        assert ask(client) == "hello world"
+    server.stop()
+    assert server.err.lines == [line]
 
 
 def test_a_config_that_is_no_json_is_reported_and_the_old_code_stays(
