@@ -11,7 +11,7 @@ from contextlib import AbstractAsyncContextManager, AbstractContextManager, Exit
 from functools import partial
 from pathlib import Path
 
-from devserver import clock, dynamodb_faults, server
+from devserver import arguments, clock, dynamodb_faults, server
 from devserver.application import Application, ApplicationError, Project
 from devserver.collector import Collector
 from devserver.events import DEFAULT_REGION
@@ -40,8 +40,8 @@ def main() -> int:
         return _serve(options)
     except KeyboardInterrupt:
         return 0
-    except InvalidFault as invalid:
-        return _fail(str(invalid))
+    except (InvalidFault, server.CannotListen) as error:
+        return _fail(str(error))
     except ApplicationError as error:
         return _fail(error.describe())
 
@@ -49,10 +49,7 @@ def main() -> int:
 def _serve(options: argparse.Namespace) -> int:
     project = Project(Path(options.project).resolve(), options.stage)
     faults = Faults().changed(dict(map(parse_fault, options.fault)))
-    try:
-        listener = server.bind(options.host, options.port)
-    except OSError as error:
-        return _fail(f"cannot listen on {options.host}:{options.port}: {error.strerror}")
+    listener = server.bind(options.host, options.port)
     with listener, ExitStack() as stack:
         aws = {} if options.no_aws else _start_aws(stack, project, options.fault_seed)
         os.environ.update({**aws, **_own_endpoints(listener, options.stage, aws)})
@@ -167,14 +164,20 @@ def _own_endpoints(listener: socket.socket, stage: str, aws: dict[str, str]) -> 
 
 
 def _parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="devserver", description=__doc__)
+    parser = arguments.Parser(prog="devserver", description=__doc__)
     parser.add_argument("--host", default="127.0.0.1")
-    parser.add_argument("--port", type=int, default=8000, help="0 takes any that is free")
+    parser.add_argument(
+        "--port", type=arguments.port, default=8000, help="0 takes any that is free"
+    )
     parser.add_argument("--project", default=".", help="the Chalice project's folder")
     parser.add_argument("--stage", default="local")
-    parser.add_argument("--idle-timeout-seconds", type=float, default=Timeouts().idle_seconds)
     parser.add_argument(
-        "--connection-lifetime-seconds", type=float, default=Timeouts().lifetime_seconds
+        "--idle-timeout-seconds", type=arguments.seconds, default=Timeouts().idle_seconds
+    )
+    parser.add_argument(
+        "--connection-lifetime-seconds",
+        type=arguments.seconds,
+        default=Timeouts().lifetime_seconds,
     )
     parser.add_argument(
         "--clock-rate",

@@ -42,12 +42,26 @@ class Options:
     fault_seed: int = 0
 
 
-def bind(host: str, port: int) -> socket.socket:
-    """Take the port (0: any that is free); raises OSError when it is taken.
+class CannotListen(Exception):
+    """The port is taken, or not to be had. The message names host, port and reason."""
 
-    Connects wait in the backlog until the server starts.
+    def __init__(self, host: str, port: int, error: OSError) -> None:
+        super().__init__(f"cannot listen on {host}:{port}: {error.strerror}")
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """Take the port (0: any that is free). Clients are refused until `serve` listens.
+
+    Raises: CannotListen.
     """
-    return socket.create_server((host, port), backlog=BACKLOG)
+    listener = socket.socket()
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        raise CannotListen(host, port, error) from None
+    return listener
 
 
 @asynccontextmanager
@@ -63,6 +77,8 @@ async def serve(
 
     `environment` is told to who asks for it (router.ENVIRONMENT_PATH); setting `is_hurried` cuts
     the wait at the end short. Events are counted in `collector`, as the application's metrics are.
+
+    Raises: CannotListen, if another server that started at the same time listens on the port.
     """
     loop = asyncio.get_running_loop()
     api = Api(stage=options.stage, region=os.environ.get("AWS_REGION", DEFAULT_REGION))
@@ -80,9 +96,13 @@ async def serve(
     scheduler = Scheduler(gateway)
     gateway.on_application_replaced = scheduler.restart
     wires: set[HttpWire] = set()
-    server = await loop.create_server(
-        lambda: HttpWire(gateway, wires), sock=listener, backlog=BACKLOG
-    )
+    try:
+        server = await loop.create_server(
+            lambda: HttpWire(gateway, wires), sock=listener, backlog=BACKLOG
+        )
+    except OSError as error:
+        host, port = listener.getsockname()[:2]
+        raise CannotListen(host, port, error) from None
     scheduler.restart()
     try:
         yield gateway

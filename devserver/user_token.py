@@ -3,25 +3,25 @@
 Asks the running local server where its AWS is.
 """
 
-import argparse
 import json
 import sys
 import urllib.request
 from typing import Any
 
+from devserver import arguments
 from devserver.aws import sign_in
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m devserver.user_token", description=__doc__)
-    parser.add_argument("--port", type=int, default=8000)
+    parser = arguments.Parser(prog="python -m devserver.user_token", description=__doc__)
+    parser.add_argument("--port", type=arguments.port, default=8000)
     parser.add_argument("--username", default="speaker@example.com")
-    arguments = parser.parse_args()
+    options = parser.parse_args()
     try:
-        print(token(arguments.port, arguments.username))
+        print(token(options.port, options.username))
     except OSError as error:
-        message = f"no local server answers on port {arguments.port}: {error}"
-        print(f"{message}\nStart one: make local PORT={arguments.port}", file=sys.stderr)
+        message = f"no local server answers on port {options.port}: {error}"
+        print(f"{message}\nStart one: make local PORT={options.port}", file=sys.stderr)
         return 1
     return 0
 

@@ -27,6 +27,41 @@ def test_a_port_that_is_taken_is_said_in_a_line(tmp_path: Path) -> None:
     assert "Address already in use" in said
 
 
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        *(("--port", value) for value in ("70000", "65536", "-1", "abc", "", "8e3")),
+        *(("--idle-timeout-seconds", value) for value in ("-3", "0", "nan", "inf", "soon")),
+        *(("--connection-lifetime-seconds", value) for value in ("0", "-1")),
+    ],
+)
+def test_an_option_that_makes_no_sense_is_named_in_a_line(
+    tmp_path: Path, option: str, value: str
+) -> None:
+    server = Server(tmp_path, option, value)
+    assert server.process.wait(SECONDS) == 2
+    assert server.out.join() == ""
+    said = server.err.join()
+    assert said.count("\n") == 1
+    assert said.startswith(f"devserver: argument {option}: must be a number")
+    assert repr(value) in said
+
+
+def test_nothing_listens_before_the_application_is_loaded(tmp_path: Path) -> None:
+    app = f"""
+import os, socket
+from urllib.parse import urlsplit
+from chalice import Chalice
+app = Chalice("x")
+url = urlsplit(os.environ["AWS_ENDPOINT_URL_LAMBDA"])
+with socket.socket() as client:
+    code = client.connect_ex((url.hostname, url.port))
+open({str(tmp_path / "code")!r}, "w").write(os.strerror(code))
+"""
+    with serving(write_project(tmp_path, app)):
+        assert (tmp_path / "code").read_text() == "Connection refused"
+
+
 def test_a_folder_without_a_project_is_said_in_a_line(tmp_path: Path) -> None:
     said = fail(tmp_path)
     assert said.count("\n") == 1
