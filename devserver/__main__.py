@@ -36,22 +36,40 @@ def main() -> int:
     sys.setswitchinterval(SWITCH_INTERVAL_SECONDS)
     signal.signal(signal.SIGTERM, _interrupt)
     options = _parse_arguments()
+    aws_end = AwsEnd()
     try:
-        return _serve(options)
+        _serve(options, aws_end)
     except KeyboardInterrupt:
-        return 0
+        pass
     except (InvalidFault, server.CannotListen) as error:
         return _fail(str(error))
     except ApplicationError as error:
         return _fail(error.describe())
+    if aws_end.cause is not None:
+        return _fail(
+            f"the embedded AWS has ended ({aws_end.cause}), and its tables and users are gone; "
+            "start the server again"
+        )
+    return 0
 
 
-def _serve(options: argparse.Namespace) -> int:
+class AwsEnd:
+    """Stops the server, in whatever phase it is, if the embedded AWS ends before it."""
+
+    cause: str | None = None
+
+    def take(self, cause: str) -> None:
+        """Remember the cause, and interrupt the main thread; from any thread."""
+        self.cause = cause
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _serve(options: argparse.Namespace, aws_end: AwsEnd) -> None:
     project = Project(Path(options.project).resolve(), options.stage)
     faults = Faults().changed(dict(map(parse_fault, options.fault)))
     listener = server.bind(options.host, options.port)
     with listener, ExitStack() as stack:
-        aws = {} if options.no_aws else _start_aws(stack, project, options.fault_seed)
+        aws = {} if options.no_aws else _start_aws(stack, project, options.fault_seed, aws_end)
         os.environ.update({**aws, **_own_endpoints(listener, options.stage, aws)})
         os.environ.setdefault("AWS_REGION", os.environ.get("AWS_DEFAULT_REGION", DEFAULT_REGION))
         watcher = None if options.no_reload else Watcher(project)
@@ -69,8 +87,7 @@ def _serve(options: argparse.Namespace) -> int:
             aws,
             collector=collector,
         )
-        asyncio.run(_run(serve, watcher, _drawer(options.panel, terminal, aws)))
-    return 0
+        asyncio.run(_run(serve, watcher, _drawer(options.panel, terminal, aws), aws_end))
 
 
 def _share_terminal(stack: ExitStack, options: argparse.Namespace) -> Terminal | None:
@@ -115,15 +132,20 @@ async def _run(
     serve: Callable[..., AbstractAsyncContextManager[Gateway]],
     watcher: Watcher | None,
     draw: _Draw,
+    aws_end: AwsEnd,
 ) -> None:
     """Serve until a signal comes; a second one cuts the wait for running handlers short.
+
+    Without its AWS the server waits for no handlers.
 
     The view ends with the first: what happens while the server stops stays to be read.
     """
     is_interrupted, is_hurried = asyncio.Event(), asyncio.Event()
 
     def interrupt() -> None:
-        (is_hurried if is_interrupted.is_set() else is_interrupted).set()
+        if is_interrupted.is_set() or aws_end.cause is not None:
+            is_hurried.set()
+        is_interrupted.set()
 
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, interrupt)
@@ -136,7 +158,9 @@ async def _run(
             await is_interrupted.wait()
 
 
-def _start_aws(stack: ExitStack, project: Project, fault_seed: int) -> dict[str, str]:
+def _start_aws(
+    stack: ExitStack, project: Project, fault_seed: int, aws_end: AwsEnd
+) -> dict[str, str]:
     """Start the embedded AWS, and return the variables that lead to it.
 
     Imported only here: whoever serves without it needs none of its requirements.
@@ -146,7 +170,7 @@ def _start_aws(stack: ExitStack, project: Project, fault_seed: int) -> dict[str,
     app_name = project.read_config().app_name
     try:
         return stack.enter_context(
-            embedded_aws(project.directory, app_name, project.stage, fault_seed)
+            embedded_aws(project.directory, app_name, project.stage, fault_seed, aws_end.take)
         )
     except EmbeddedAwsError as error:
         sys.exit(_fail(str(error)))

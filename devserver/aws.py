@@ -5,17 +5,20 @@ Knows how to start it and what a Chalice project needs of it; nothing of what th
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
-import tempfile
+import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
+
+from devserver import scratch
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import CreateTableInputTypeDef
@@ -45,13 +48,17 @@ ministack.main()
 """
 
 
+OnEnd = Callable[[str], None]
+"""Called from a thread with how ministack has ended, if it has ended by itself."""
+
+
 class EmbeddedAwsError(Exception):
     """ministack did not start; the message holds the end of what it said."""
 
 
 @contextmanager
 def embedded_aws(
-    project_dir: Path, app_name: str, stage: str, fault_seed: int = 0
+    project_dir: Path, app_name: str, stage: str, fault_seed: int = 0, on_end: OnEnd | None = None
 ) -> Iterator[dict[str, str]]:
     """Run a fresh AWS for a Chalice project, and give the environment with which to find it.
 
@@ -63,7 +70,7 @@ def embedded_aws(
     """
     for name in _OTHER_CREDENTIALS:
         os.environ.pop(name, None)
-    with ministack(fault_seed) as endpoint_url:
+    with ministack(fault_seed, on_end) as endpoint_url:
         environment = {
             "AWS_ENDPOINT_URL": endpoint_url,
             "AWS_ACCESS_KEY_ID": "local",
@@ -82,17 +89,24 @@ def embedded_aws(
 
 
 @contextmanager
-def ministack(fault_seed: int = 0, /, **settings: str) -> Iterator[str]:
+def ministack(
+    fault_seed: int = 0, on_end: OnEnd | None = None, /, **settings: str
+) -> Iterator[str]:
     """Run ministack on a free port of this machine alone, and give its URL.
 
     Settings are its own, by the names of the environment variables that its documentation lists.
     The seed is for the faults of its DynamoDB, of which it has none until it is told of one.
     """
-    with tempfile.TemporaryDirectory(prefix="ministack-") as folder:
-        process, endpoint_url = _start(Path(folder), settings, fault_seed)
+    with scratch.folder("ministack-") as folder:
+        process, endpoint_url = _start(folder, settings, fault_seed)
+        is_stopping = threading.Event()
+        if on_end is not None:
+            arguments = (process, is_stopping, on_end)
+            threading.Thread(target=_watch, args=arguments, daemon=True).start()
         try:
             yield endpoint_url
         finally:
+            is_stopping.set()
             process.terminate()
             try:
                 process.wait(STOP_SECONDS)
@@ -238,6 +252,12 @@ def _spawn(
             start_new_session=True,
             env=environment,
         )
+
+
+def _watch(process: "subprocess.Popen[bytes]", is_stopping: threading.Event, on_end: OnEnd) -> None:
+    code = process.wait()
+    if not is_stopping.is_set():
+        on_end(signal.Signals(-code).name if code < 0 else f"exit status {code}")
 
 
 def _wait_until_ready(process: "subprocess.Popen[bytes]", endpoint_url: str) -> bool:

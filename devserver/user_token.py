@@ -6,7 +6,10 @@ Asks the running local server where its AWS is.
 import json
 import sys
 import urllib.request
+from http.client import HTTPException
 from typing import Any
+
+from botocore.exceptions import BotoCoreError
 
 from devserver import arguments
 from devserver.aws import sign_in
@@ -19,22 +22,38 @@ def main() -> int:
     options = parser.parse_args()
     try:
         print(token(options.port, options.username))
-    except OSError as error:
-        message = f"no local server answers on port {options.port}: {error}"
-        print(f"{message}\nStart one: make local PORT={options.port}", file=sys.stderr)
+    except NoToken as error:
+        print(error, file=sys.stderr)
         return 1
     return 0
 
 
+class NoToken(Exception):
+    """The local server or its AWS can't be reached. The message says which, and what to do."""
+
+
 def token(port: int, username: str) -> str:
-    """Raises: OSError if no local server answers on that port of this machine."""
-    environment = served_environment(port)
-    tokens = sign_in(
-        environment["AWS_ENDPOINT_URL"],
-        environment["COGNITO_USER_POOL_ID"],
-        environment["COGNITO_CLIENT_ID"],
-        username,
-    )
+    """Return an ID token of a user. Raises: NoToken."""
+    try:
+        environment = served_environment(port)
+    except (OSError, HTTPException, ValueError, KeyError) as error:
+        raise NoToken(
+            f"no local server answers on port {port}: {error}\nStart one: make local PORT={port}"
+        ) from None
+    if "COGNITO_CLIENT_ID" not in environment:
+        raise NoToken(f"the local server on port {port} has no embedded AWS, and so no users")
+    try:
+        tokens = sign_in(
+            environment["AWS_ENDPOINT_URL"],
+            environment["COGNITO_USER_POOL_ID"],
+            environment["COGNITO_CLIENT_ID"],
+            username,
+        )
+    except BotoCoreError:
+        raise NoToken(
+            f"the embedded AWS of the local server on port {port} can't be reached; "
+            f"start the server again: make local PORT={port}"
+        ) from None
     return tokens["IdToken"]
 
 
