@@ -21,7 +21,7 @@ DOCS_VENV := .venv-docs
 DRAWER := $(DOCS_VENV)/.installed
 
 # STAGE=local on the command line asks for the emulator's token, not the local server's.
-TOKEN = $(if $(filter command,$(origin STAGE)),scripts.stage_token $(STAGE),devserver.user_token --port $(PORT))
+TOKEN = $(if $(filter command,$(origin STAGE)),scripts.stage_token $(STAGE),devserver.user_token --port '$(PORT)')
 
 # A session of the local server's, or of the stage that was named.
 PLACE = $(if $(filter command environment,$(origin STAGE)),--stage '$(STAGE)',--port $(PORT))
@@ -47,13 +47,16 @@ install: $(INSTALLED) ## Make the virtual environment, if it is not there
 
 $(INSTALLED): requirements.txt requirements-dev.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; say which: make PYTHON=python3.12")'
-	@echo "making $(VENV)" >&2
+	@echo "Creating $(VENV) with $(PYTHON)" >&2
 	@$(PYTHON) -m venv $(VENV)
+	@echo "Installing requirements-dev.txt with pip: one to two minutes, only this time" >&2
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements-dev.txt
+	@echo "$(VENV) is ready" >&2
 	@touch $@
 
 local: $(INSTALLED) ## Serve the application on ws://127.0.0.1:PORT/local [PORT=8000] [OPTIONS=--help]
-	@$(SAFE) $(BIN)/python -m devserver --port $(PORT) --panel scripts.live_panel:tables $(OPTIONS)
+	@$(SAFE) $(BIN)/python -m devserver --port '$(PORT)' --panel scripts.live_panel:tables \
+		--hint 'make demo PORT={port}' --hint 'make -s token PORT={port}' $(OPTIONS)
 
 emulate: $(INSTALLED) ## Serve the stack that Terraform applies to an emulator of AWS
 	@$(SAFE) $(BIN)/python -m scripts.emulate
@@ -61,8 +64,8 @@ emulate: $(INSTALLED) ## Serve the stack that Terraform applies to an emulator o
 token: $(INSTALLED) ## Print a speaker's token: local server [PORT=8000], emulator STAGE=local [USERNAME=...]
 	@$(SAFE) $(BIN)/python -m $(TOKEN) --username '$(USERNAME)'
 
-demo: $(INSTALLED) ## Play a session against the local server [PORT=8000]
-	@$(SAFE) $(BIN)/python -m examples.demo --port $(PORT)
+demo: $(INSTALLED) ## Play a session against the local server [PORT=8000] [OPTIONS=--fast]
+	@$(SAFE) $(BIN)/python -m examples.demo --port '$(PORT)' $(OPTIONS)
 
 test: $(INSTALLED) ## Run every test
 	$(SAFE) $(BIN)/python -m pytest

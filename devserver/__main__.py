@@ -87,7 +87,21 @@ def _serve(options: argparse.Namespace, aws_end: AwsEnd) -> None:
             aws,
             collector=collector,
         )
-        asyncio.run(_run(serve, watcher, _drawer(options.panel, terminal, aws), aws_end))
+        hints = _hints(options.hint, listener)
+        draw = _drawer(options.panel, terminal, aws)
+        asyncio.run(_run(serve, watcher, draw, hints, aws_end))
+
+
+def _hints(commands: list[str], listener: socket.socket) -> list[str]:
+    """Return what the server says below the line that it is ready: nothing without a hint."""
+    if not commands:
+        return []
+    port = str(listener.getsockname()[1])
+    return [
+        f"about this server: {server.endpoint(listener, 'http', None)}/",
+        "try next, in another terminal:",
+        *(f"  {command.replace('{port}', port)}" for command in commands),
+    ]
 
 
 def _share_terminal(stack: ExitStack, options: argparse.Namespace) -> Terminal | None:
@@ -132,6 +146,7 @@ async def _run(
     serve: Callable[..., AbstractAsyncContextManager[Gateway]],
     watcher: Watcher | None,
     draw: _Draw,
+    hints: list[str],
     aws_end: AwsEnd,
 ) -> None:
     """Serve until a signal comes; a second one cuts the wait for running handlers short.
@@ -154,6 +169,8 @@ async def _run(
             if watcher is not None:
                 stack.callback(watcher.start(gateway))
             print(f"ready: {gateway.endpoint}", flush=True)
+            for line in hints:
+                print(line, flush=True)
             stack.enter_context(draw(gateway))
             await is_interrupted.wait()
 
@@ -221,6 +238,13 @@ def _parse_arguments() -> argparse.Namespace:
         "--source-ip-header",
         metavar="NAME",
         help="the header of a handshake that says where it comes from",
+    )
+    parser.add_argument(
+        "--hint",
+        action="append",
+        default=[],
+        metavar="COMMAND",
+        help="a command to try next, shown when the server is ready; {port} is its port",
     )
     parser.add_argument("--no-reload", action="store_true", help="ignore changes of the sources")
     parser.add_argument("--no-aws", action="store_true", help="start no embedded AWS")

@@ -3,7 +3,7 @@
 from http import HTTPStatus
 from typing import Any, Protocol
 
-from devserver import events, policy
+from devserver import actions, events, policy
 from devserver.clock import now
 from devserver.connection import NETWORK_LOSS, Connection
 from devserver.events import Client, Handshake
@@ -122,7 +122,9 @@ class Admission:
         return int((self._gateway.loop.time() - self._started) * 1000)
 
     def _log(self, route: str, outcome: str | int) -> None:
-        self._gateway.log.event(self._ordinal, route, outcome, self._started)
+        action = actions.in_query(self._upgrade.handshake.query) if route == "$connect" else None
+        shown = None if action is None else f"{route} {action} {outcome}"
+        self._gateway.log.event(self._ordinal, route, outcome, self._started, shown)
 
 
 def refusal_body(status: int, connection_id: str) -> bytes:

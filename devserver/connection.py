@@ -4,7 +4,7 @@ from asyncio import TimerHandle
 from collections import deque
 from typing import Any, Protocol
 
-from devserver import events
+from devserver import actions, events
 from devserver.clock import now
 from devserver.events import Client, Event
 from devserver.functions import Function
@@ -156,26 +156,35 @@ class Connection:
         event, self._event = self._event, None
         assert event is not None
         if error is None and _is_reply(result):
-            self._reply(result)
+            self._reply(result, event)
         else:
             self._gateway.log.error(f"#{self.ordinal} $default failed", error)
             self._fail("Internal server error", event)
         self._next()
 
-    def _reply(self, result: Any) -> None:
-        """Send a reply's body where the route has a response; status is nothing."""
+    def _reply(self, result: Any, event: Event) -> None:
+        """Send a reply's body where the route has a response; the client never sees its status."""
         body = result.get("body") if isinstance(result, dict) else None
+        status = result.get("statusCode") if isinstance(result, dict) else None
         if body and "$default" in self._gateway.application.route_responses:
             self._send(_encode(body))
-            self._log("$default", "replied")
+            self._log_message(event, "replied", status)
         else:
-            self._log("$default", "ok")
+            self._log_message(event, "ok", status)
 
     def _fail(self, message: str, event: Event) -> None:
         """Tell the client what API Gateway tells it; the connection stays open."""
         request_id = event["requestContext"]["requestId"]
         self._send(failure_body(message, self.client.connection_id, request_id))
-        self._log("$default", message)
+        self._log_message(event, message)
+
+    def _log_message(self, event: Event, outcome: str, status: object = None) -> None:
+        """Log a message by its action, if that can be shown, and by the function's status."""
+        log = self._gateway.log
+        action = None if log.is_quiet else actions.in_message(event["body"])
+        if action is not None:
+            action += f" {status if isinstance(status, int) else outcome}"
+        log.event(self.ordinal, "$default", outcome, self._started, action)
 
     def _send(self, text: bytes) -> None:
         self.last_active_at = self._gateway.loop.time()

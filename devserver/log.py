@@ -1,6 +1,7 @@
 """The server's log: a line per event on stdout, and what went wrong on stderr.
 
-A line names a connection by its ordinal. Connection ids, tokens, query strings, addresses and
+A line names a connection by its ordinal, and the command that a client has sent if it is a plain
+name (actions.py). Connection ids, tokens, query strings, addresses and
 bodies never stand in one; a handler's traceback says what the handler's exception says.
 """
 
@@ -30,22 +31,38 @@ class Log:
         self, loop: asyncio.AbstractEventLoop, collector: Collector, *, is_quiet: bool = False
     ) -> None:
         self._loop = loop
-        self._is_quiet = is_quiet
+        self.is_quiet = is_quiet
         self._collector = collector
         self._lines: list[str] = []
         self._out: TextIO = sys.stdout
 
-    def event(self, ordinal: int | None, route: str, outcome: str | int, started: float) -> None:
-        """Log one event; `started` is the loop's time at its begin, `ordinal` None if unknown."""
+    def event(
+        self,
+        ordinal: int | None,
+        route: str,
+        outcome: str | int,
+        started: float,
+        shown: str | None = None,
+    ) -> None:
+        """Log one event, and count it by its route and outcome.
+
+        Args:
+            ordinal: The connection's number, None if unknown.
+            route: The route, or a name for an event without one.
+            outcome: How it ended.
+            started: The loop's time when it began.
+            shown: Text for the line in place of the route and the outcome.
+        """
         labels = (("Route", route), ("Outcome", _CLOSE_CODE.sub("", str(outcome))))
         self._collector.count(EVENTS, labels)
-        if self._is_quiet:
+        if self.is_quiet:
             return
         if not self._lines:
             self._loop.call_later(FLUSH_INTERVAL_SECONDS, self.flush)
         name = "#-" if ordinal is None else f"#{ordinal}"
         duration_ms = (self._loop.time() - started) * 1000
-        self._lines.append(f"{_clock()} {name} {route} {outcome} {duration_ms:.1f} ms\n")
+        text = shown or f"{route} {outcome}"
+        self._lines.append(f"{_clock()} {name} {text} {duration_ms:.1f} ms\n")
 
     def note(self, message: str) -> None:
         """Say what the developer should know, quiet or not."""

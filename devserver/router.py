@@ -2,7 +2,7 @@
 
 from urllib.parse import unquote
 
-from devserver import connections_api, faults_api, lambda_api, metrics_api
+from devserver import connections_api, faults_api, lambda_api, metrics_api, start_page
 from devserver.admission import refusal_body
 from devserver.events import make_id
 from devserver.gateway import Gateway
@@ -50,6 +50,8 @@ def _respond(gateway: Gateway, request: Request) -> Response:
     if request.path == ENVIRONMENT_PATH and request.method == "GET":
         held = {"endpoint": gateway.endpoint, "environment": gateway.environment}
         return json_response(200, held)
+    if request.path == start_page.PATH and request.method in ("GET", "HEAD"):
+        return start_page.respond(gateway, ENVIRONMENT_PATH)
     if request.path == f"/{gateway.api.stage}/{metrics_api.NAME}":
         return metrics_api.respond(gateway, request)
     if _is_stage(gateway, request.path) and request.method == "GET":

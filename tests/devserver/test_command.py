@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
-from websockets.exceptions import ConnectionClosed
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from tests.devserver.serving import SECONDS, Server, serving, write_project
 
@@ -172,6 +172,20 @@ def test_the_only_line_before_events_is_that_it_is_ready() -> None:
         assert server.out.lines == [f"ready: ws://127.0.0.1:{server.address[1]}/local\n"]
 
 
+def test_commands_to_try_next_follow_with_the_servers_port() -> None:
+    hints = ("--hint", "make demo PORT={port}", "--hint", "make -s token PORT={port}")
+    with serving("recorder", *hints) as server:
+        port = server.address[1]
+        server.out.wait_for("token")
+        assert server.out.lines == [
+            f"ready: ws://127.0.0.1:{port}/local\n",
+            f"about this server: http://127.0.0.1:{port}/\n",
+            "try next, in another terminal:\n",
+            f"  make demo PORT={port}\n",
+            f"  make -s token PORT={port}\n",
+        ]
+
+
 def test_the_log_has_a_line_per_event_and_no_secret(principal: str) -> None:
     with serving("recorder") as server:
         with server.connect(principal, token="t0p-secret") as client:
@@ -194,6 +208,45 @@ def test_the_log_has_a_line_per_event_and_no_secret(principal: str) -> None:
     ]
     for secret in (connection_id, principal, "t0p-secret", "s3cret-body", "p0st", "127.0.0.1"):
         assert secret not in said
+
+
+def test_a_line_names_the_command_if_it_is_a_plain_name(tmp_path: Path) -> None:
+    app = """
+from chalice import Chalice
+app = Chalice("x")
+app.experimental_feature_flags.update(["WEBSOCKETS"])
+
+@app.on_ws_connect()
+def connect(event):
+    return {"statusCode": 404 if event.to_dict().get("queryStringParameters", {}).get("x") else 200}
+
+@app.on_ws_message()
+def message(event):
+    if "fails" in event.body:
+        raise RuntimeError
+    return {"statusCode": 200, "body": "told"} if "action" in event.body else {}
+"""
+    config = '{"app_name": "x", "websocket_api": {"route_responses": ["$default"]}}'
+    with serving(write_project(tmp_path, app, config)) as server:
+        with pytest.raises(InvalidStatus):
+            server.connect(action="joinSession", x="1", token="t0p-secret")
+        with server.connect(action="joinSession") as client:
+            for action in ("heartbeat", "t0p.secret", "fails"):
+                client.send(f'{{"action": "{action}", "x": "{action}"}}')
+                client.recv()
+            client.send("t0p-secret")
+        server.out.wait_for("$default ok")
+        said = "".join(server.out.lines[1:])
+    names = [line.split(" ", 1)[1].rsplit(" ", 2)[0] for line in said.splitlines()]
+    assert names == [
+        "#1 $connect joinSession 404",
+        "#2 $connect joinSession 200",
+        "#2 heartbeat 200",
+        "#2 $default replied",
+        "#2 fails Internal server error",
+        "#2 $default ok",
+    ]
+    assert "secret" not in said
 
 
 def test_quiet_logs_no_events() -> None:

@@ -8,6 +8,7 @@ from tests.devserver.serving import Server, serving
 FOREIGN_HOSTS = ["evil.example", "evil.example:8000", "localhost.evil.example", "127.0.0.2", ""]
 OWN_HOSTS = ["127.0.0.1", "127.0.0.1:8000", "localhost", "LocalHost:1234", "[::1]:8000"]
 ENDPOINTS = [
+    ("GET", "/"),
     ("GET", "/_devserver/environment"),
     ("GET", "/_devserver/faults"),
     ("GET", "/local/metrics"),
@@ -66,3 +67,16 @@ def test_a_websocket_may_be_opened_by_any_host_name(server: Server) -> None:
 
 def test_a_plain_request_for_the_stage_is_told_to_upgrade_as_on_aws(server: Server) -> None:
     assert server.request("GET", "/local", Origin="https://a.example", Host="b.example")[0] == 426
+
+
+def test_the_start_page_names_the_endpoints_and_runs_nothing(server: Server) -> None:
+    status, content_type, page = server.text("GET", "/")
+    assert (status, content_type) == (200, "text/html; charset=utf-8")
+    for named in (server.url, "/local/metrics", "/_devserver/faults", "docs/local-server.md"):
+        assert named in page
+    assert "<script" not in page
+
+
+def test_the_start_page_is_for_looking_at(server: Server) -> None:
+    assert server.text("HEAD", "/")[::2] == (200, "")
+    assert server.request("POST", "/")[0] == 403
