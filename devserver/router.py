@@ -48,8 +48,14 @@ def respond(gateway: Gateway, request: Request, reply: Reply) -> None:
 
 def _respond(gateway: Gateway, request: Request) -> Response:
     if request.path == ENVIRONMENT_PATH and request.method == "GET":
-        held = {"endpoint": gateway.endpoint, "environment": gateway.environment}
-        return json_response(200, held)
+        return json_response(
+            200,
+            {
+                "endpoint": gateway.endpoint,
+                "environment": gateway.environment,
+                "clockRate": gateway.clock_rate,
+            },
+        )
     if request.path == start_page.PATH and request.method in ("GET", "HEAD"):
         return start_page.respond(gateway, ENVIRONMENT_PATH)
     if request.path == f"/{gateway.api.stage}/{metrics_api.NAME}":

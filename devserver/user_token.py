@@ -59,10 +59,16 @@ def token(port: int, username: str) -> str:
 
 def served_environment(port: int) -> dict[str, Any]:
     """Ask a running local server for the environment of its embedded AWS. Raises: OSError."""
+    environment: dict[str, Any] = served(port)["environment"]
+    return environment
+
+
+def served(port: int) -> dict[str, Any]:
+    """Ask a running local server for its environment and clock rate. Raises: OSError."""
     url = f"http://127.0.0.1:{port}/_devserver/environment"
     with urllib.request.urlopen(url, timeout=10) as response:
-        environment: dict[str, Any] = json.load(response)["environment"]
-        return environment
+        held: dict[str, Any] = json.load(response)
+        return held
 
 
 if __name__ == "__main__":

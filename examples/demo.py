@@ -1,139 +1,262 @@
-"""Plays a session against the running local server, so that one can watch.
+"""Plays a session against the running local server, at a pace that you can follow.
 
 A speaker, five listeners in three languages, heartbeats, a change of language, the counts, a pause,
-a listener's refresh, a speaker who loses his network and comes back, the end. Every line is a
-message as it went over the wire, shortened.
+a listener's refresh, a speaker whose network fails and comes back, the end. Every line is a message
+as it went over the wire, shortened.
 """
 
-import argparse
+import asyncio
 import json
 import sys
-from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager
-from typing import Any
-from urllib.error import URLError
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any, Final
 from urllib.parse import urlencode
 
-from websockets.exceptions import WebSocketException
-from websockets.sync.client import ClientConnection, connect
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, WebSocketException
 
-from devserver.user_token import token
+from devserver import arguments
+from devserver.user_token import NoToken, served, token
 
-WAIT_SECONDS = 10
-LANGUAGES = ("es", "es", "fr", "fr", "de")
+WAIT_SECONDS: Final = 10
+PAUSE_SECONDS: Final = 0.6
+
+PAUSE_LIMIT_SECONDS: Final = 200
+"""Of the server's clock: all pauses together are shorter than a connection's life."""
+
+MAX_CLOCK_RATE: Final = 2000
+"""Heartbeats are due every 15 ms then."""
+
+MAX_CLOCK_RATE_OF_A_LOSS: Final = 60
+"""A speaker whose connection is lost has a second to come back then."""
+
+LANGUAGES: Final = ("es", "es", "fr", "fr", "de")
+BEAT: Final = "beat"
+"""The request ID of heartbeats that only keep a connection alive, and aren't shown."""
+
+Message = dict[str, Any]
 
 
 class DemoError(Exception):
-    """A command was refused; the message says which code."""
+    """The demo can't continue; the message says why."""
+
+
+class Pace:
+    """How fast the demo plays, beside a server whose clock may run faster than the real one."""
+
+    def __init__(self, clock_rate: float, *, is_fast: bool) -> None:
+        self.clock_rate = clock_rate
+        self._seconds = 0 if is_fast else min(PAUSE_SECONDS, PAUSE_LIMIT_SECONDS / clock_rate)
+
+    async def pause(self) -> None:
+        """Give the reader time."""
+        await asyncio.sleep(self._seconds)
 
 
 class Actor:
-    """Somebody on one connection, whose every word is printed."""
+    """A client on one connection. It prints every message but its own regular heartbeats."""
 
-    def __init__(self, name: str, connection: ClientConnection) -> None:
+    def __init__(self, name: str, connection: ClientConnection, pace: Pace) -> None:
         self.name = name
         self.connection = connection
         self.connection_id = ""
+        self._pace = pace
+        self._heartbeat_seconds = 30
+        self._inbox: list[Message] = []
+        self._changed = asyncio.Condition()
+        self._is_acknowledged = asyncio.Event()
+        self._closed: str | None = None
+        self._asked = 0
 
-    def ask(self, **command: str) -> dict[str, Any]:
-        """Give a command, and wait for its outcome."""
+    async def ask(self, **command: str) -> Message:
+        """Send a command, and wait for its outcome. Raises: DemoError."""
+        self._asked += 1
+        request_id = str(self._asked)
         self._print("→", command)
-        self.connection.send(json.dumps(command))
-        return self.hear()
+        await self.connection.send(json.dumps({**command, "requestId": request_id}))
+        outcome = await self._take(lambda message: message.get("requestId") == request_id)
+        if outcome["type"] == "error":
+            raise DemoError(outcome["code"])
+        return outcome
 
-    def hear(self) -> dict[str, Any]:
-        message: dict[str, Any] = json.loads(self.connection.recv(timeout=WAIT_SECONDS))
+    async def hear(self, *types: str) -> Message:
+        """Wait for a message of one of these types. Raises: DemoError."""
+        return await self._take(lambda message: message["type"] in types)
+
+    async def read(self) -> None:
+        """Read until the connection closes."""
+        try:
+            async for text in self.connection:
+                await self._receive(json.loads(text))
+        except ConnectionClosed:
+            pass
+        async with self._changed:
+            self._closed = f"the connection of {self.name} has closed"
+            self._changed.notify_all()
+
+    async def beat(self) -> None:
+        """Send heartbeats as often as the service asks for them, until the connection closes."""
+        loop = asyncio.get_running_loop()
+        due_at = loop.time()
+        try:
+            while True:
+                due_at = max(due_at + self._interval(), loop.time())
+                await asyncio.sleep(due_at - loop.time())
+                self._is_acknowledged.clear()
+                await self.connection.send(json.dumps({"action": "heartbeat", "requestId": BEAT}))
+                await self._is_acknowledged.wait()
+        except ConnectionClosed:
+            pass
+
+    def _interval(self) -> float:
+        return self._heartbeat_seconds / self._pace.clock_rate
+
+    async def _receive(self, message: Message) -> None:
+        self._heartbeat_seconds = message.get("heartbeatSeconds", self._heartbeat_seconds)
+        if message.get("requestId") == BEAT:
+            self._is_acknowledged.set()
+            return
         self._print("←", message)
-        if message["type"] == "error":
-            raise DemoError(message["code"])
         self.connection_id = message.get("connectionId", self.connection_id)
-        return message
+        async with self._changed:
+            self._inbox.append(message)
+            self._changed.notify_all()
 
-    def _print(self, arrow: str, message: dict[str, Any]) -> None:
-        hidden = ("action", "type", "timestamp", "connectionId", "inviteCode")
-        what = message.get("action") or message["type"]
+    async def _take(self, is_wanted: Callable[[Message], bool]) -> Message:
+        def find() -> Message | None:
+            return next(filter(is_wanted, self._inbox), None)
+
+        try:
+            async with asyncio.timeout(WAIT_SECONDS), self._changed:
+                await self._changed.wait_for(lambda: find() or self._closed)
+        except TimeoutError:
+            raise DemoError(f"{self.name} has waited {WAIT_SECONDS} s for an answer") from None
+        found = find()
+        if found is None:
+            raise DemoError(str(self._closed))
+        self._inbox.remove(found)
+        return found
+
+    def _print(self, arrow: str, message: Message) -> None:
+        hidden = ("action", "type", "timestamp", "connectionId", "inviteCode", "requestId")
+        name = message.get("action") or message["type"]
         rest = "  ".join(f"{k}={v}" for k, v in message.items() if k not in hidden)
-        print(f"{self.name:>11} {arrow} {what:25} {rest}")
+        print(f"{self.name:>11} {arrow} {name:25} {rest}", flush=True)
 
 
-@contextmanager
-def on_stage(name: str, url: str, **query: str) -> Iterator[Actor]:
-    with connect(f"{url}?{urlencode(query)}" if query else url) as connection:
-        yield Actor(name, connection)
+@asynccontextmanager
+async def on_stage(name: str, url: str, pace: Pace, **query: str) -> AsyncIterator[Actor]:
+    """Connect, and read and send heartbeats until the end."""
+    async with connect(f"{url}?{urlencode(query)}" if query else url, proxy=None) as connection:
+        actor = Actor(name, connection, pace)
+        tasks = [asyncio.create_task(run) for run in (actor.read(), actor.beat())]
+        try:
+            yield actor
+        finally:
+            for task in tasks:
+                task.cancel()
 
 
-def play(url: str, speakers_token: str) -> None:
-    with ExitStack() as stage:
-        speaker = stage.enter_context(on_stage("speaker", url, token=speakers_token))
-        created = speaker.ask(action="createSession", sourceLanguage="en")
+async def play(url: str, speakers_token: str, pace: Pace) -> None:
+    """Play the whole session. Raises: DemoError, OSError, WebSocketException."""
+    async with AsyncExitStack() as stage:
+
+        async def enter(name: str, **query: str) -> Actor:
+            return await stage.enter_async_context(on_stage(name, url, pace, **query))
+
+        speaker = await enter("speaker", token=speakers_token)
+        created = await speaker.ask(action="createSession", sourceLanguage="en")
         session_id = created["sessionId"]
         invited = {"sessionId": session_id, "inviteCode": created["inviteCode"]}
 
-        print("\n    Five listeners come: one says the id, four follow the speaker's link.\n")
+        await scene(pace, "Five listeners join: one types the ID, four follow the speaker's link.")
+        spoken = session_id.replace("-", " ").title()
         listeners = []
         for number, language in enumerate(LANGUAGES, start=1):
-            link = {"action": "joinSession", "targetLanguage": language, **invited}
-            if number == 1:
-                link = {}
-            listener = stage.enter_context(on_stage(f"listener {number}", url, **link))
-            if number == 1:
-                spoken = session_id.replace("-", " ").title()
-                listener.ask(action="joinSession", sessionId=spoken, targetLanguage=language)
-            else:
-                listener.hear()
-            listeners.append(listener)
+            listeners.append(await enter(f"listener {number}"))
+            link = {"sessionId": spoken} if number == 1 else invited
+            await listeners[-1].ask(action="joinSession", targetLanguage=language, **link)
+            await pace.pause()
 
-        print("\n    All of them show that they are there.\n")
+        await scene(pace, "All of them send a heartbeat.")
         for actor in (speaker, *listeners):
-            actor.ask(action="heartbeat")
+            await actor.ask(action="heartbeat")
 
-        print("\n    One changes language, and the speaker looks at the hall.\n")
-        listeners[0].ask(action="changeLanguage", targetLanguage="it")
-        speaker.ask(action="getSessionStatus")
+        await scene(pace, "One changes language, and the speaker asks for the counts.")
+        await listeners[0].ask(action="changeLanguage", targetLanguage="it")
+        await speaker.ask(action="getSessionStatus")
 
-        print("\n    A break.\n")
-        for action in ("pauseSession", "resumeSession"):
-            speaker.ask(action=action)
-            hear_all(listeners)
+        await scene(pace, "A break.")
+        for action, notice in (
+            ("pauseSession", "sessionPaused"),
+            ("resumeSession", "sessionResumed"),
+        ):
+            await speaker.ask(action=action)
+            await hear_all(listeners, notice)
+            await pace.pause()
 
-        print("\n    One listener moves to a new connection, which takes the place of the old.\n")
+        await scene(pace, "One listener moves to a new connection, which replaces the old one.")
         old = listeners[0]
-        listeners[0] = stage.enter_context(on_stage("listener 1", url))
+        listeners[0] = await enter("listener 1")
         refresh = {"action": "refreshConnection", "sessionId": session_id}
         place = {"role": "listener", "targetLanguage": "it", "connectionId": old.connection_id}
-        listeners[0].ask(**refresh, **place)
-        old.connection.close()
+        await listeners[0].ask(**refresh, **place)
+        await old.connection.close()
 
-        print("\n    The speaker loses his network, and comes back.\n")
-        speaker.connection.socket.close()
-        hear_all(listeners)
-        speaker = stage.enter_context(on_stage("speaker", url, token=speakers_token))
-        speaker.ask(**refresh, role="speaker")
-        hear_all(listeners)
-        speaker.ask(action="getSessionStatus")
+        lost, speaker = speaker, await enter("speaker", token=speakers_token)
+        if pace.clock_rate > MAX_CLOCK_RATE_OF_A_LOSS:
+            await scene(pace, "The speaker moves as well: this clock leaves no time for a loss.")
+            await speaker.ask(**refresh, role="speaker")
+            await lost.connection.close()
+        else:
+            await scene(pace, "The speaker's network fails, and the speaker comes back.")
+            lost.connection.transport.abort()
+            await hear_all(listeners, "sessionInterrupted")
+            await speaker.ask(**refresh, role="speaker")
+            await hear_all(listeners, "sessionResumed")
+        await pace.pause()
+        await speaker.ask(action="getSessionStatus")
 
-        print("\n    The end, of which everyone hears.\n")
-        speaker.ask(action="endSession")
-        hear_all(listeners)
+        await scene(pace, "The speaker ends the session for everyone.")
+        await speaker.ask(action="endSession")
+        await hear_all(listeners, "sessionEnded")
 
 
-def hear_all(listeners: Iterable[Actor]) -> None:
+async def scene(pace: Pace, title: str) -> None:
+    await pace.pause()
+    print(f"\n    {title}\n", flush=True)
+    await pace.pause()
+
+
+async def hear_all(listeners: Iterable[Actor], type_: str) -> None:
     for listener in listeners:
-        listener.hear()
+        await listener.hear(type_)
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m examples.demo", description=__doc__)
-    parser.add_argument("--port", type=int, default=8000)
-    port = parser.parse_args().port
+    parser = arguments.Parser(prog="python -m examples.demo", description=__doc__)
+    parser.add_argument("--port", type=arguments.port, default=8000)
+    parser.add_argument("--fast", action="store_true", help="play without pauses")
+    options = parser.parse_args()
     try:
-        play(f"ws://127.0.0.1:{port}/local", token(port, "speaker@example.com"))
-    except URLError:
-        print(f"no local server on port {port}; start it: make local PORT={port}", file=sys.stderr)
+        speakers_token = token(options.port, "speaker@example.com")
+        clock_rate = served(options.port)["clockRate"]
+        if clock_rate > MAX_CLOCK_RATE:
+            raise DemoError(
+                f"the server's clock runs {clock_rate:g} times faster; "
+                f"start it with a --clock-rate of at most {MAX_CLOCK_RATE}"
+            )
+        pace = Pace(clock_rate, is_fast=options.fast)
+        asyncio.run(play(f"ws://127.0.0.1:{options.port}/local", speakers_token, pace))
+    except NoToken as error:
+        print(error, file=sys.stderr)
         return 1
     except (DemoError, OSError, WebSocketException) as error:
-        print(f"the demo cannot go on: {error}", file=sys.stderr)
+        print(f"the demo cannot continue: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        return 130
     return 0
 
 

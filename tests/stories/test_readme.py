@@ -3,9 +3,10 @@
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 
-from tests.stories.target import Target
+from tests.stories.target import GENEROUS, Target, local_server
 
 
 def test_the_ten_lines_let_a_speaker_and_a_listener_meet(served: Target) -> None:
@@ -23,17 +24,48 @@ def test_the_ten_lines_let_a_speaker_and_a_listener_meet(served: Target) -> None
     assert '"type":"sessionEnded"' in ended
 
 
-def test_the_demo_plays_to_its_end(served: Target) -> None:
-    port = served.url.rpartition(":")[2].partition("/")[0]
-    run = subprocess.run(
-        [sys.executable, "-m", "examples.demo", "--port", port],
+def play_demo(target: Target, *options: str) -> "subprocess.CompletedProcess[str]":
+    port = target.url.rpartition(":")[2].partition("/")[0]
+    return subprocess.run(
+        [sys.executable, "-m", "examples.demo", "--port", port, *options],
         capture_output=True,
         text=True,
-        timeout=30,
-        check=True,
+        timeout=60,
+        check=False,
     )
+
+
+def test_the_demo_plays_to_its_end(served: Target) -> None:
+    run = play_demo(served, "--fast")
+    assert (run.returncode, run.stderr) == (0, "")
+    assert run.stdout.count("sessionInterrupted") == 5
     assert run.stdout.count("sessionEnded") == 6
     assert "listenerCount=5  languages={'de': 1, 'es': 1, 'fr': 2, 'it': 1}" in run.stdout
+
+
+def test_the_demo_takes_long_enough_to_be_watched(served: Target) -> None:
+    started = time.monotonic()
+    run = play_demo(served)
+    assert (run.returncode, run.stderr) == (0, "")
+    assert time.monotonic() - started > 10
+
+
+def test_the_demo_plays_to_its_end_on_a_fast_clock() -> None:
+    with local_server("--clock-rate", "300", **GENEROUS) as hurried:
+        run = play_demo(hurried)
+    assert (run.returncode, run.stderr) == (0, "")
+    assert run.stdout.count("sessionEnded") == 6
+    assert "listenerCount=5  languages={'de': 1, 'es': 1, 'fr': 2, 'it': 1}" in run.stdout
+
+
+def test_the_demo_says_when_the_clock_is_too_fast_for_it() -> None:
+    with local_server("--clock-rate", "2001") as hurried:
+        run = play_demo(hurried)
+    assert (run.returncode, run.stdout) == (1, "")
+    assert run.stderr == (
+        "the demo cannot continue: the server's clock runs 2001 times faster; "
+        "start it with a --clock-rate of at most 2000\n"
+    )
 
 
 def test_the_token_verb_prints_a_token_and_nothing_else(served: Target) -> None:
