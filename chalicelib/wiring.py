@@ -19,7 +19,7 @@ from chalicelib.settings import (
     SettingError,
     Settings,
     check_all,
-    check_names,
+    check_on_aws,
     read_cognito_settings,
     read_log_level,
     read_rate_limits,
@@ -93,7 +93,7 @@ def start() -> None:
         _check_all()
     telemetry.configure(read_log_level(os.environ), read_stage(os.environ), hash_key)
     if handler:
-        check_names(os.environ)
+        check_on_aws(os.environ)
         telemetry.configure_libraries()
     if handler == "app.authorizer":
         authorizer()

@@ -2,11 +2,14 @@ from collections.abc import Iterator, Mapping
 
 import pytest
 
+from chalicelib import models
+from chalicelib import settings as settings_module
 from chalicelib.settings import (
     NUMBERS,
     SettingError,
     check_all,
     check_names,
+    check_on_aws,
     read_cognito_settings,
     read_log_level,
     read_rate_limits,
@@ -42,7 +45,6 @@ RATES = {
     "RATE_LIMIT_LISTENER_JOINS_PER_MIN": ("listener_joins_per_minute", 100),
     "RATE_LIMIT_INVITED_JOINS_PER_MIN": ("invited_joins_per_minute", 1000),
     "RATE_LIMIT_CONNECTIONS_PER_MIN": ("connections_per_minute", 3000),
-    "RATE_LIMIT_HEARTBEATS_PER_MIN": ("heartbeats_per_minute", 2),
 }
 
 
@@ -99,6 +101,7 @@ def test_limits_have_the_protocols_defaults() -> None:
     assert settings.heartbeat_interval_seconds == 30
     assert settings.heartbeat_settled_seconds == 90
     assert settings.heartbeat_timeout_seconds == 90
+    assert settings.heartbeats_per_minute == 2
     assert settings.session_max_duration_seconds == 7200
     assert settings.refresh_after_seconds == 6000
     assert settings.warn_after_seconds == 6300
@@ -252,16 +255,6 @@ def test_every_number_that_is_read_is_a_name_that_misspelt_ones_are_compared_wit
             "HEARTBEAT_SETTLED_SECONDS (29) must be at least HEARTBEAT_INTERVAL_SECONDS (30)",
         ),
         (
-            {"HEARTBEAT_INTERVAL_SECONDS": "600", "HEARTBEAT_TIMEOUT_SECONDS": "1800"},
-            "HEARTBEAT_INTERVAL_SECONDS (600) must be less than 600, after which API Gateway "
-            "closes an idle connection",
-        ),
-        (
-            {"HEARTBEAT_SETTLED_SECONDS": "600"},
-            "HEARTBEAT_SETTLED_SECONDS (600) must be less than 600, after which API Gateway "
-            "closes an idle connection",
-        ),
-        (
             {"SPEAKER_GRACE_SECONDS": "4", "SPEAKER_CLOSE_GRACE_SECONDS": "4.5"},
             "SPEAKER_CLOSE_GRACE_SECONDS (4.5) must be at most SPEAKER_GRACE_SECONDS (4)",
         ),
@@ -283,13 +276,24 @@ def test_the_limits_of_what_settings_may_be_to_each_other_are_allowed() -> None:
             **TABLES,
             "CONNECTION_REFRESH_MINUTES": "119.8",
             "CONNECTION_WARNING_MINUTES": "119.9",
-            "HEARTBEAT_INTERVAL_SECONDS": "599",
-            "HEARTBEAT_SETTLED_SECONDS": "599",
-            "HEARTBEAT_TIMEOUT_SECONDS": "1797",
+            "HEARTBEAT_INTERVAL_SECONDS": "60",
+            "HEARTBEAT_SETTLED_SECONDS": "60",
+            "HEARTBEAT_TIMEOUT_SECONDS": "180",
             "SPEAKER_GRACE_SECONDS": "4",
             "SPEAKER_CLOSE_GRACE_SECONDS": "4",
         }
     )
+
+
+@pytest.mark.parametrize("name", ["HEARTBEAT_INTERVAL_SECONDS", "HEARTBEAT_SETTLED_SECONDS"])
+def test_heartbeats_on_aws_come_before_api_gateway_closes_an_idle_connection(name: str) -> None:
+    check_on_aws({name: "599"})
+    with pytest.raises(SettingError, match=rf"{name} \(600\) must be less than 600, after which"):
+        check_on_aws({name: "600"})
+
+
+def test_the_number_of_missed_heartbeats_is_that_of_the_sweep() -> None:
+    assert settings_module.MISSED_HEARTBEATS == models.MISSED_HEARTBEATS
 
 
 def test_the_grace_after_a_close_is_by_default_no_longer_than_the_grace_after_a_drop() -> None:
