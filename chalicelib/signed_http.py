@@ -3,6 +3,7 @@
 For the two callers that cannot pay for boto3: the fan-out, which posts once to each receiver, and
 the authorizer, which would import it for one call. Nothing here knows a service: what a status
 means is for the callers to say, and so is whether to try again. No proxies, redirects or queries.
+`get` requests a public resource, without a signature and without a kept connection.
 """
 
 import errno
@@ -17,7 +18,7 @@ from dataclasses import dataclass
 from functools import lru_cache, partial
 from math import inf
 from typing import Any, Final, Generic, TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from chalicelib.signing import Credentials, Signer
 
@@ -39,6 +40,11 @@ MAX_HEAD_BYTES: Final = 64 * 1024
 MAX_BODY_BYTES: Final = 1024 * 1024
 """An item of DynamoDB's has 400 KB at most, and JSON may double it. Source: "Quotas", DynamoDB
 Developer Guide.
+"""
+
+USER_AGENT: Final = "broadcast-sessions"
+"""Firewalls refuse requests that have none. Source: "AWS Managed Rules for AWS WAF", core rule set
+(NoUserAgent_HEADER).
 """
 
 _Address = tuple[Any, Any, int, str, Any]
@@ -108,18 +114,14 @@ class SignedClient:
         freezes the process. `tls_context` is asked when an https connection is opened.
         """
         url = urlsplit(endpoint_url)
-        self._host = url.hostname or ""
-        self._port = url.port or (443 if url.scheme == "https" else 80)
+        self._host = _Host(url, tls_context or shared_tls_context, clock)
         self._base_path = url.path.rstrip("/")
         self._signer = Signer(url.netloc, service, region)
         self._credentials = credentials
         self._connect_timeout_seconds = connect_timeout_seconds
         self._read_timeout_seconds = read_timeout_seconds
         self._clock = clock
-        self._tls_context = (tls_context or shared_tls_context) if url.scheme == "https" else None
         self._kept: list[_Connection] = []
-        self._addresses: list[_Address] = []
-        self._addresses_found_at = -inf
 
     def request(
         self,
@@ -163,7 +165,7 @@ class SignedClient:
                     is_idempotent = method in _IDEMPOTENT_METHODS
                 if error.is_timeout or (error.was_sent and not is_idempotent):
                     raise
-        connection = yield from self._connect()
+        connection = yield from self._host.connect(time.monotonic() + self._connect_timeout_seconds)
         return (yield from self._exchange(connection, method, message))
 
     def close(self) -> None:
@@ -206,56 +208,6 @@ class SignedClient:
         else:
             connection.close()
         return answer
-
-    def _connect(self) -> "Steps[_Connection]":
-        """Raises: Unreachable, if none of the host's addresses takes a connection."""
-        ends_at = time.monotonic() + self._connect_timeout_seconds
-        failure: Exception = OSError("no address")
-        try:
-            for address in self._find_addresses():
-                try:
-                    return (yield from self._connect_to(address, ends_at))
-                except TimeoutError:
-                    raise
-                except OSError as error:
-                    failure = error
-        except (OSError, UnicodeError) as error:
-            failure = error
-        self._addresses_found_at = -inf
-        raise _unreachable(failure, was_sent=False)
-
-    def _find_addresses(self) -> "list[_Address]":
-        """Look the host up, once for all connections of a fan-out.
-
-        Raises: OSError, UnicodeError.
-        """
-        if self._clock() - self._addresses_found_at > ADDRESS_SECONDS:
-            self._addresses = socket.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM)
-            self._addresses_found_at = self._clock()
-        return self._addresses
-
-    def _connect_to(self, address: "_Address", ends_at: float) -> "Steps[_Connection]":
-        """Raises: OSError."""
-        family, kind, protocol, _, target = address
-        connecting = socket.socket(family, kind, protocol)
-        try:
-            connecting.setblocking(False)
-            connecting.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            number = connecting.connect_ex(target)
-            if number == errno.EINPROGRESS:
-                yield connecting.fileno(), select.POLLOUT, ends_at
-                number = connecting.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-            if number:
-                raise OSError(number, os.strerror(number))
-            if self._tls_context:
-                connecting = self._tls_context().wrap_socket(
-                    connecting, server_hostname=self._host, do_handshake_on_connect=False
-                )
-                yield from _patiently(connecting.do_handshake, connecting, 0, ends_at)
-        except BaseException:
-            connecting.close()
-            raise
-        return _Connection(connecting)
 
 
 class SideBySide(Generic[Key]):
@@ -321,6 +273,31 @@ class SideBySide(Generic[Key]):
             self._waiting[descriptor] = (key, steps, ends_at)
 
 
+def get(url: str, seconds: float) -> Answer:
+    """Get a public resource, unsigned and over a connection of its own.
+
+    All of it has to be done within `seconds`, but for the look-up of the host's name, which the
+    system's resolver limits.
+
+    Raises: Unreachable.
+    """
+    return _run(_get(urlsplit(url), time.monotonic() + seconds))
+
+
+def _get(url: SplitResult, ends_at: float) -> Steps[Answer]:
+    connection = yield from _Host(url, shared_tls_context, time.time).connect(ends_at)
+    message = (
+        f"GET {url.path or '/'} HTTP/1.1\r\nhost: {url.netloc}\r\n"
+        f"user-agent: {USER_AGENT}\r\nconnection: close\r\n\r\n"
+    )
+    try:
+        return (yield from connection.exchange("GET", message.encode("latin-1"), ends_at))
+    except (OSError, ValueError) as error:
+        raise _unreachable(error, was_sent=connection.was_sent) from None
+    finally:
+        connection.close()
+
+
 def _run(steps: Steps[Result]) -> Result:
     """Drive one alone, and wait where it waits."""
     try:
@@ -376,6 +353,72 @@ def shared_tls_context() -> ssl.SSLContext:
 @lru_cache(maxsize=1)
 def _make_tls_context() -> ssl.SSLContext:
     return ssl.create_default_context()
+
+
+class _Host:
+    """Opens connections to the host of a URL."""
+
+    def __init__(
+        self,
+        url: SplitResult,
+        tls_context: "Callable[[], ssl.SSLContext]",
+        clock: Callable[[], float],
+    ) -> None:
+        self._name = url.hostname or ""
+        self._port = url.port or (443 if url.scheme == "https" else 80)
+        self._tls_context = tls_context if url.scheme == "https" else None
+        self._clock = clock
+        self._addresses: list[_Address] = []
+        self._addresses_found_at = -inf
+
+    def connect(self, ends_at: float) -> "Steps[_Connection]":
+        """Raises: Unreachable, if none of the host's addresses takes a connection."""
+        failure: Exception = OSError("no address")
+        try:
+            for address in self._find_addresses():
+                try:
+                    return (yield from self._connect_to(address, ends_at))
+                except TimeoutError:
+                    raise
+                except OSError as error:
+                    failure = error
+        except (OSError, UnicodeError) as error:
+            failure = error
+        self._addresses_found_at = -inf
+        raise _unreachable(failure, was_sent=False)
+
+    def _find_addresses(self) -> list[_Address]:
+        """Look the host up, once for all connections of a fan-out.
+
+        Raises: OSError, UnicodeError.
+        """
+        if self._clock() - self._addresses_found_at > ADDRESS_SECONDS:
+            self._addresses = socket.getaddrinfo(self._name, self._port, type=socket.SOCK_STREAM)
+            self._addresses_found_at = self._clock()
+        return self._addresses
+
+    def _connect_to(self, address: _Address, ends_at: float) -> "Steps[_Connection]":
+        """Raises: OSError."""
+        family, kind, protocol, _, target = address
+        connecting = socket.socket(family, kind, protocol)
+        try:
+            connecting.setblocking(False)
+            connecting.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            number = connecting.connect_ex(target)
+            if number == errno.EINPROGRESS:
+                yield connecting.fileno(), select.POLLOUT, ends_at
+                number = connecting.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+            if number:
+                raise OSError(number, os.strerror(number))
+            if self._tls_context:
+                connecting = self._tls_context().wrap_socket(
+                    connecting, server_hostname=self._name, do_handshake_on_connect=False
+                )
+                yield from _patiently(connecting.do_handshake, connecting, 0, ends_at)
+        except BaseException:
+            connecting.close()
+            raise
+        return _Connection(connecting)
 
 
 class _Connection:
@@ -492,6 +535,8 @@ class _Connection:
     def _receive(self) -> Steps[int]:
         read = partial(self._socket.recv, _READ_BYTES)
         received = yield from _patiently(read, self._socket, select.POLLIN, self._ends_at)
+        if time.monotonic() > self._ends_at:
+            raise TimeoutError  # A server that always has more to send is never waited for.
         self._buffer += received
         return len(received)
 

@@ -1,11 +1,12 @@
 import datetime
 import ipaddress
+import itertools
 import re
 import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,6 +28,7 @@ from chalicelib.signed_http import (
     SideBySide,
     SignedClient,
     Unreachable,
+    get,
 )
 from chalicelib.signing import Credentials, Signer
 
@@ -148,6 +150,38 @@ class PlayedServer:
         for piece in answer:
             connected.sendall(piece)
             self.is_over.wait(0.001)
+
+
+class OddServer:
+    """Answers each request with `pieces`, one every 50 ms if it drips, then closes."""
+
+    def __init__(self, pieces: Iterable[bytes], *, is_dripping: bool = False) -> None:
+        self._pieces = pieces
+        self._is_dripping = is_dripping
+        self._is_over = threading.Event()
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._thread = threading.Thread(target=self._answer)
+        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}/jwks.json"
+
+    def __enter__(self) -> "OddServer":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._is_over.set()
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._thread.join(WAIT_SECONDS)
+        self._listener.close()
+
+    def _answer(self) -> None:
+        with suppress(OSError):  # The client or the test may have had enough.
+            connected, _ = self._listener.accept()
+            with connected:
+                connected.recv(4096)
+                for piece in self._pieces:
+                    connected.sendall(piece)
+                    if self._is_over.is_set() or (self._is_dripping and self._is_over.wait(0.05)):
+                        break
 
 
 def read_request(connected: socket.socket) -> bytes:
@@ -542,3 +576,65 @@ def test_a_server_that_nobody_vouches_for_is_unreachable(
     with pytest.raises(Unreachable) as caught:
         client_of(server.url).request("POST", "/x")
     assert not caught.value.was_sent
+
+
+# A public resource
+
+HEAD = b"HTTP/1.1 200 OK\r\n"
+CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
+EARLY_HINTS = b"HTTP/1.1 103 Early Hints\r\n\r\n"
+
+
+def test_a_public_resource_is_requested_without_a_signature(play: Play) -> None:
+    server = play([OK])
+    assert get(f"{server.url}/jwks.json", WAIT_SECONDS).body == b"ok"
+    ((request,),) = server.requests
+    line, *headers = request.decode().rstrip().split("\r\n")
+    assert line == "GET /local/jwks.json HTTP/1.1"
+    host = server.url.split("/")[2]
+    assert headers == [f"host: {host}", "user-agent: broadcast-sessions", "connection: close"]
+
+
+def test_a_public_resource_over_tls_needs_a_known_authority(
+    play: Play, certificate_file: Path
+) -> None:
+    server = play([], tls_context=tls_context(certificate_file))
+    with pytest.raises(Unreachable, match="CERTIFICATE_VERIFY_FAILED"):
+        get(server.url, WAIT_SECONDS)
+
+
+@pytest.mark.parametrize(
+    ("start", "piece"),
+    [
+        (b"", b""),
+        (HEAD, b"X"),
+        (b"", EARLY_HINTS),
+        (HEAD + b"Content-Length: 100000\r\n\r\n", b"x"),
+        (HEAD + b"\r\n", b"x"),
+        (CHUNKED, b"1\r\nx\r\n"),
+        (CHUNKED + b"0\r\n", b"a: b\r\n"),
+    ],
+    ids=["nothing", "head", "early heads", "body", "body without a length", "chunks", "trailers"],
+)
+def test_all_of_a_dripping_answer_has_one_time_limit(start: bytes, piece: bytes) -> None:
+    drops = itertools.chain([start], itertools.repeat(piece))
+    with OddServer(drops, is_dripping=True) as server:
+        started = time.monotonic()
+        with pytest.raises(Unreachable) as error:
+            get(server.url, 0.3)
+        assert 0.3 <= time.monotonic() - started < 1
+        assert error.value.is_timeout
+
+
+@pytest.mark.parametrize(
+    ("start", "piece"),
+    [(b"", EARLY_HINTS * 1000), (CHUNKED + b"0\r\n", b"a: b\r\n" * 1000)],
+    ids=["early heads", "trailers"],
+)
+def test_an_answer_that_always_goes_on_ends_with_its_time(start: bytes, piece: bytes) -> None:
+    with OddServer(itertools.chain([start], itertools.repeat(piece))) as server:
+        started = time.monotonic()
+        with pytest.raises(Unreachable) as error:
+            get(server.url, 0.3)
+        assert 0.3 <= time.monotonic() - started < 1
+        assert error.value.is_timeout
