@@ -5,23 +5,34 @@ This is all that the authorizer runs, so nothing here, nor in what it imports, k
 
 import json
 import threading
-import urllib.request
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import jwt
 
-from chalicelib import telemetry
+from chalicelib import signed_http, telemetry
+from chalicelib.errors import ServiceUnavailable
 
 MAX_TOKEN_CHARACTERS: Final = 8192
 """Longer than any token that Cognito gives out; checked before any other work."""
 
-KEY_SET_TIMEOUT_SECONDS: Final = 2
-REFETCH_SECONDS: Final = 60
-"""Between two fetches of the key set: anyone can send an unknown key id."""
+CLOCK_TOLERANCE_SECONDS: Final = 5
+"""The difference that is tolerated between Cognito's clock and this one."""
 
-EMPTY_REFETCH_SECONDS: Final = 5
-"""The same while no key is known at all, lest one failed fetch refuse everyone for a minute."""
+LAST_SECOND: Final = 253402300799
+"""The end of the year 9999, in Unix time. A later time is an error of the issuer's."""
+
+KEY_SET_SECONDS: Final = 2.0
+"""Longest time to fetch the key set, from connecting to the last byte."""
+
+REFETCH_SECONDS: Final = 60
+"""Time between two fetches of the key set, because anyone can send an unknown key ID."""
+
+RETRY_SECONDS: Final = 5
+"""The same after a failed fetch."""
+
+MIN_KEY_BITS: Final = 2048
+"""Source: RFC 7518, section 3.3."""
 
 ANONYMOUS: Final = "anonymous"
 
@@ -33,44 +44,103 @@ class TokenRefused(Exception):
     """Why a token is not taken. The text is constant and holds nothing of the token."""
 
 
-class KeySet:
-    """The user pool's public keys by key id, cached for the life of the process.
+class KeySetUnavailable(ServiceUnavailable):
+    """No known key matches a token, and the key set can't be fetched: an outage."""
 
-    `fetch` returns a JSON Web Key Set. An unknown key id asks for it again, at most once in
-    REFETCH_SECONDS; a failed fetch keeps the keys that are known.
+    def __init__(self) -> None:
+        super().__init__("The key set is unavailable.", retry_after_seconds=RETRY_SECONDS)
+
+
+class KeySet:
+    """The user pool's public keys by key ID, cached for the life of the process. Thread-safe.
+
+    `fetch` returns a JSON Web Key Set. An unknown key ID asks for it again, at most once in
+    REFETCH_SECONDS. A failed fetch keeps the keys that are known.
     Source: "Verifying a JSON web token", Amazon Cognito Developer Guide (rotation, caching).
     """
 
-    def __init__(self, fetch: Callable[[], Mapping[str, Any]], clock: Callable[[], float]) -> None:
+    def __init__(self, fetch: Callable[[], Any], clock: Callable[[], float]) -> None:
+        """Fetch nothing yet.
+
+        `clock` is the wall's: the monotonic clock can stand still while Lambda freezes the
+        process. Source: hashicorp/vault-lambda-extension, pull request 150.
+        """
         self._fetch = fetch
         self._clock = clock
         self._keys: dict[str, jwt.PyJWK] = {}
         self._fetched_at = float("-inf")
+        self._is_down = False
         self._lock = threading.Lock()
 
     def find(self, key_id: str) -> jwt.PyJWK | None:
-        if key_id not in self._keys:
-            with self._lock:
-                self._refetch_unless_recent(key_id)
-        return self._keys.get(key_id)
+        """Return the key, or None if the pool has no such key.
 
-    def _refetch_unless_recent(self, key_id: str) -> None:
-        pause_seconds = REFETCH_SECONDS if self._keys else EMPTY_REFETCH_SECONDS
-        if key_id in self._keys or self._clock() - self._fetched_at < pause_seconds:
+        Raises: KeySetUnavailable, if the key isn't known and the last fetch has failed.
+        """
+        if key := self._keys.get(key_id):
+            return key
+        with self._lock:
+            if key_id not in self._keys:
+                self._refetch_unless_recent()
+            if key_id not in self._keys and self._is_down:
+                raise KeySetUnavailable
+            return self._keys.get(key_id)
+
+    def _refetch_unless_recent(self) -> None:
+        pause_seconds = RETRY_SECONDS if self._is_down else REFETCH_SECONDS
+        if self._clock() - self._fetched_at < pause_seconds:
             return
-        self._fetched_at = self._clock()
+        self._is_down = True
         try:
-            key_set = self._fetch()
-            self._keys = {key["kid"]: jwt.PyJWK(key) for key in key_set["keys"]}
-        except (OSError, ValueError, KeyError, TypeError, jwt.PyJWTError) as error:
+            self._keys = parse_key_set(self._fetch())
+            self._is_down = False
+        except Exception as error:  # Whatever is wrong with the answer is an outage.
             telemetry.log_warning("key set not fetched", cause=type(error).__name__)
+        self._fetched_at = self._clock()
 
 
-def fetch_key_set(url: str) -> Mapping[str, Any]:
-    """Raises: OSError, ValueError."""
-    with urllib.request.urlopen(url, timeout=KEY_SET_TIMEOUT_SECONDS) as response:  # noqa: S310
-        key_set: Mapping[str, Any] = json.load(response)
-        return key_set
+def fetch_key_set(url: str) -> Any:
+    """Fetch a JSON document. Raises: Unreachable, ValueError, RecursionError."""
+    answer = signed_http.get(url, KEY_SET_SECONDS)
+    if answer.status != 200:
+        raise ValueError("not a success")
+    return json.loads(answer.body)
+
+
+def parse_key_set(key_set: Any) -> dict[str, jwt.PyJWK]:
+    """Return the keys that can have signed a token, by their IDs, and skip all others.
+
+    Raises: ValueError, if there is none.
+    Source: RFC 7517, section 5 (ignore keys that aren't understood).
+    """
+    listed = key_set.get("keys") if isinstance(key_set, dict) else None
+    keys = {
+        key["kid"]: parsed
+        for key in (listed if isinstance(listed, list) else [])
+        if _is_signature_key(key) and (parsed := _parse_key(key))
+    }
+    if not keys:
+        raise ValueError("no key for signatures")
+    return keys
+
+
+def _is_signature_key(key: Any) -> bool:
+    return (
+        isinstance(key, dict)
+        and isinstance(key.get("kid"), str)
+        and key.get("kty") == "RSA"
+        and key.get("alg", "RS256") == "RS256"
+        and key.get("use", "sig") == "sig"
+    )
+
+
+def _parse_key(key: dict[str, Any]) -> jwt.PyJWK | None:
+    try:
+        # Only the public members: a key with private ones would be of another class.
+        parsed = jwt.PyJWK({"kty": "RSA", "n": key.get("n"), "e": key.get("e")}, "RS256")
+    except Exception:  # PyJWT documents no list of what odd values raise.
+        return None
+    return parsed if parsed.key.key_size >= MIN_KEY_BITS else None
 
 
 class TokenVerifier:
@@ -82,19 +152,13 @@ class TokenVerifier:
         self._client_id = client_id
 
     def verify(self, token: str) -> str:
-        """Return the user's id, Cognito's `sub`.
+        """Return the user's ID, Cognito's `sub`.
 
-        Raises: TokenRefused.
+        Raises: TokenRefused, KeySetUnavailable.
         """
         if len(token) > MAX_TOKEN_CHARACTERS:
             raise TokenRefused("too long")
-        try:
-            return self._verify(token)
-        except (jwt.PyJWTError, ValueError) as error:
-            raise TokenRefused(type(error).__name__) from None
-
-    def _verify(self, token: str) -> str:
-        header = jwt.get_unverified_header(token)
+        header = _read(lambda: jwt.get_unverified_header(token))
         key_id = header.get("kid")
         # The algorithm is ours to say, never the token's: else `none`, or HS256 keyed with our
         # own public key, would pass.
@@ -103,19 +167,46 @@ class TokenVerifier:
         key = self._keys.find(key_id)
         if key is None:
             raise TokenRefused("unknown key")
-        claims = jwt.decode(
+        return self._check(_read(lambda: self._decode(token, key)))
+
+    def _decode(self, token: str, key: jwt.PyJWK) -> dict[str, Any]:
+        return jwt.decode(
             token,
             key.key,
             algorithms=["RS256"],
             issuer=self._issuer,
+            leeway=CLOCK_TOLERANCE_SECONDS,
             options={"require": ["exp", "iat", "iss", "sub", "token_use"], "verify_aud": False},
         )
+
+    def _check(self, claims: dict[str, Any]) -> str:
+        """Check what PyJWT doesn't, and return the user's ID."""
+        # PyJWT takes a time as text.
+        if not all(_is_time(claims[name]) for name in ("exp", "iat", "nbf") if name in claims):
+            raise TokenRefused("time")
         # An access token has no `aud`: its client stands in `client_id`.
         # Source: "Understanding the access token", Amazon Cognito Developer Guide.
-        client_claim = {"id": "aud", "access": "client_id"}.get(claims["token_use"])
-        if client_claim is None or claims.get(client_claim) != self._client_id:
+        client_claims = {"id": "aud", "access": "client_id"}
+        use, user_id = claims["token_use"], claims["sub"]
+        if not isinstance(use, str) or claims.get(client_claims.get(use, "")) != self._client_id:
             raise TokenRefused("use or client")
-        return str(claims["sub"])
+        if not isinstance(user_id, str) or not user_id.strip() or not user_id.isprintable():
+            raise TokenRefused("user")
+        return user_id
+
+
+def _read(decode: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """Raises: TokenRefused, for whatever PyJWT raises: the token is its sender's own work."""
+    try:
+        return decode()
+    except Exception as error:
+        raise TokenRefused(type(error).__name__) from None
+
+
+def _is_time(value: object) -> bool:
+    """Say whether a claim is a NumericDate. Source: RFC 7519, section 2."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return is_number and 0 <= value <= LAST_SECOND  # type: ignore[operator]
 
 
 class Authorizer:
@@ -131,6 +222,8 @@ class Authorizer:
 
         Denied rather than raised as `Unauthorized` (401): raising counts as an error of the
         function, and strangers could set off the operator's alarms.
+
+        Raises: KeySetUnavailable, which API Gateway answers with 500; InternalError.
         """
         context = event["requestContext"]
         with telemetry.handled(
@@ -149,6 +242,10 @@ class Authorizer:
             if len(tokens) > 1:
                 raise TokenRefused("more than one")
             user_id = self._verifier.verify(tokens[0])
+        except KeySetUnavailable as outage:
+            # The connect function, which counts what clients get, doesn't run.
+            telemetry.put_metrics(outage.code, ConnectionErrors=1)
+            raise
         except TokenRefused as refusal:
             record.code = "UNAUTHORIZED"
             telemetry.log_warning("refused", code=record.code, cause=str(refusal))
@@ -160,18 +257,20 @@ class Authorizer:
 
 
 def presented_tokens(event: Event) -> list[str]:
-    """List what a request presents as its token, be it empty: that is a bad one, not none."""
+    """List the tokens of a request. An empty one is a bad token, not a missing one."""
     query = event.get("multiValueQueryStringParameters") or {}
     headers = event.get("multiValueHeaders") or {}
+    authorizations = [
+        value.partition(" ")
+        for name, values in headers.items()
+        # API Gateway keeps the client's spelling of a header's name.
+        if name.lower() == "authorization"
+        for value in values or []
+    ]
     return [
         *(query.get("token") or []),
-        *(
-            value.removeprefix("Bearer ").strip()
-            for name, values in headers.items()
-            # API Gateway keeps the client's spelling of a header's name.
-            if name.lower() == "authorization"
-            for value in values or []
-        ),
+        # Source: RFC 9110, section 11.1 (a scheme is case-insensitive).
+        *(token.strip() for scheme, _, token in authorizations if scheme.lower() == "bearer"),
     ]
 
 

@@ -125,7 +125,7 @@ def authorizer() -> "Authorizer":
     settings = read_cognito_settings(os.environ)
     # Fetched for the first token, not here: a hall of listeners starts hundreds of authorizers
     # that never see one, and Cognito need not answer each.
-    keys = KeySet(lambda: fetch_key_set(settings.key_set_url), time.monotonic)
+    keys = KeySet(lambda: fetch_key_set(settings.key_set_url), time.time)
     verifier = TokenVerifier(keys, settings.issuer, settings.client_id)
     return Authorizer(verifier, _light_rate_limits().count_refusal)
 

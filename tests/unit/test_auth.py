@@ -3,18 +3,36 @@
 import base64
 import hashlib
 import hmac
+import itertools
 import json
+import math
+import socket
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any
 
 import jwt
 import pytest
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 
-from chalicelib.auth import Authorizer, KeySet, TokenRefused, TokenVerifier, fetch_key_set
+from chalicelib import telemetry
+from chalicelib.auth import (
+    CLOCK_TOLERANCE_SECONDS,
+    KEY_SET_SECONDS,
+    Authorizer,
+    KeySet,
+    KeySetUnavailable,
+    TokenRefused,
+    TokenVerifier,
+    fetch_key_set,
+)
 from tests.unit.fakes import ADDRESS, Clock
+from tests.unit.test_signed_http import OddServer
+
+WAIT_SECONDS = 5
 
 ISSUER = "https://cognito-idp.us-east-1.amazonaws.com/us-east-1_pool"
 METHOD_ARN = "arn:aws:execute-api:us-east-1:1:api/local/$connect"
@@ -48,6 +66,29 @@ def token(*, key: Any = KEY, algorithm: str = "RS256", key_id: Any = "key-1", **
     return jwt.encode(kept, key, algorithm, headers)
 
 
+def signed(header: Any, body: Any) -> str:
+    """A token with a right signature, whatever it says: PyJWT refuses to sign most of these."""
+    parts = [part if isinstance(part, str) else json.dumps(part) for part in (header, body)]
+    text = ".".join(encoded(part.encode()) for part in parts)
+    return f"{text}.{encoded(KEY.sign(text.encode(), padding.PKCS1v15(), hashes.SHA256()))}"
+
+
+def encoded(part: bytes) -> str:
+    return base64.urlsafe_b64encode(part).rstrip(b"=").decode()
+
+
+HEADER = {"alg": "RS256", "kid": "key-1"}
+CLAIMS = {
+    "sub": "user-1",
+    "iss": ISSUER,
+    "token_use": "id",
+    "aud": "client-1",
+    "iat": 1_700_000_000,
+    "exp": 9_999_999_999,
+}
+ACCESS_CLAIMS = {**CLAIMS, "token_use": "access", "aud": "other", "client_id": "client-1"}
+
+
 def access_token(**claims: Any) -> str:
     return token(**{"token_use": "access", "aud": None, "client_id": "client-1", **claims})
 
@@ -72,7 +113,7 @@ def verifier() -> TokenVerifier:
 REFUSED: dict[str, Callable[[], str]] = {
     "empty": lambda: "",
     "no token at all": lambda: "speaker",
-    "expired": lambda: token(exp=int(time.time()) - 1),
+    "expired": lambda: token(exp=int(time.time()) - 6),
     "without an end": lambda: token(exp=None),
     "not yet valid": lambda: token(nbf=int(time.time()) + 60),
     "issued in the future": lambda: token(iat=int(time.time()) + 60),
@@ -104,6 +145,78 @@ REFUSED: dict[str, Callable[[], str]] = {
 def test_a_bad_token_is_refused(verifier: TokenVerifier, make: Callable[[], str]) -> None:
     with pytest.raises(TokenRefused):
         verifier.verify(make())
+
+
+ODD: list[Any] = [
+    *(None, True, False, 0, -1, 1, 1.5, 10**12, 10**400, 1e300, math.nan, math.inf, -math.inf),
+    *("", " ", "\x00", "\ud800", "text", "9999999999", "id", "access", "client-1", ISSUER),
+    *([], ["id"], ["client-1"], ["client-1", "client-2"], [None], [[[[["id"]]]]]),
+    *({}, {"id": 1}, {"client-1": "client-1"}, {"$ne": ""}, {"a": {"b": [{"c": None}]}}),
+]
+"""Values of every type of JSON, and of each what is odd."""
+
+USED: list[tuple[dict[str, Any], str, list[Any]]] = [
+    *((CLAIMS, name, [0, 1, 1.5]) for name in ("iat", "nbf")),
+    (CLAIMS, "exp", []),
+    (CLAIMS, "sub", ["text", "9999999999", "id", "access", "client-1", ISSUER]),
+    (CLAIMS, "iss", [ISSUER]),
+    (CLAIMS, "token_use", ["id"]),
+    (CLAIMS, "aud", ["client-1"]),
+    (ACCESS_CLAIMS, "token_use", ["access"]),
+    (ACCESS_CLAIMS, "client_id", ["client-1"]),
+]
+"""Each claim that is used, and which of the odd values are right for it."""
+
+
+@pytest.mark.parametrize(
+    ("claims", "name", "right"),
+    USED,
+    ids=[f"{claims['token_use']}-{name}" for claims, name, _ in USED],
+)
+def test_of_all_values_of_a_claim_only_the_right_ones_pass(
+    verifier: TokenVerifier, claims: dict[str, Any], name: str, right: list[Any]
+) -> None:
+    passed = []
+    for value in ODD:
+        with suppress(TokenRefused):
+            user_id = verifier.verify(signed(HEADER, {**claims, name: value}))
+            assert user_id == (value if name == "sub" else "user-1")
+            passed.append(value)
+    assert json.dumps(passed) == json.dumps(right)  # 1 is not True.
+
+
+@pytest.mark.parametrize("name", ["alg", "kid", "crit", "b64", "typ", "jwk", "jku", "x5c", "zip"])
+def test_no_value_of_a_header_raises_anything_but_a_refusal(
+    verifier: TokenVerifier, name: str
+) -> None:
+    for value in ODD:
+        with suppress(TokenRefused):
+            assert verifier.verify(signed({**HEADER, name: value}, CLAIMS)) == "user-1"
+            assert name not in ("alg", "kid", "crit")
+
+
+DEEP = "[" * 2500
+
+
+@pytest.mark.parametrize("text", [*map(json.dumps, ODD), "", "{", DEEP, f'{{"a": {DEEP}', "\xff"])
+def test_a_header_or_a_body_that_is_not_what_it_should_be_is_refused(
+    verifier: TokenVerifier, text: str
+) -> None:
+    for bad in (signed(HEADER, text), signed(text, CLAIMS)):
+        with pytest.raises(TokenRefused):
+            verifier.verify(bad)
+
+
+@pytest.mark.parametrize(("claim", "is_later"), [("exp", False), ("iat", True), ("nbf", True)])
+def test_clocks_may_differ_by_five_seconds(
+    verifier: TokenVerifier, claim: str, *, is_later: bool
+) -> None:
+    def differing(seconds: float) -> str:
+        return token(**{claim: int(time.time() + (seconds if is_later else -seconds))})
+
+    assert verifier.verify(differing(CLOCK_TOLERANCE_SECONDS - 1)) == "user-1"
+    with pytest.raises(TokenRefused):
+        verifier.verify(differing(CLOCK_TOLERANCE_SECONDS + 2))
 
 
 @pytest.mark.parametrize("make", [token, access_token])
@@ -160,40 +273,149 @@ def test_a_new_key_is_found_and_a_withdrawn_one_forgotten() -> None:
     assert keys.find("key-1") is None
 
 
-def test_a_failed_fetch_keeps_the_known_keys() -> None:
+def test_an_unknown_key_in_an_outage_is_no_bad_token_and_known_keys_keep_working() -> None:
     issuer, clock = Issuer(), Clock()
     keys = KeySet(issuer, clock)
     keys.find("key-1")
     issuer.is_down = True
     clock.now += 60
-    assert keys.find("key-2") is None
+    with pytest.raises(KeySetUnavailable):
+        keys.find("key-2")
     assert keys.find("key-1")
 
 
-def test_a_failed_first_fetch_is_tried_again_soon_but_not_at_once() -> None:
+def test_an_outage_ends_with_the_first_fetch_that_works_every_five_seconds_one() -> None:
     issuer, clock = Issuer(), Clock()
     issuer.is_down = True
     keys = KeySet(issuer, clock)
-    keys.find("key-1")
+    for seconds in (0, 4.9, 0.1):
+        clock.now += seconds
+        with pytest.raises(KeySetUnavailable):
+            keys.find("key-1")
+    assert issuer.fetches == 2
     issuer.is_down = False
-    assert keys.find("key-1") is None
     clock.now += 5
     assert keys.find("key-1")
+    assert keys.find("key-2") is None
+    assert issuer.fetches == 3
 
 
-@pytest.mark.parametrize("answer", [{}, {"keys": [{}]}, {"keys": [{"kid": "a", "kty": "oct"}]}, 7])
-def test_a_key_set_that_makes_no_sense_is_a_failed_fetch(answer: Any) -> None:
-    assert KeySet(lambda: answer, Clock()).find("a") is None
+def test_threads_that_wait_for_a_fetch_share_it() -> None:
+    issuer = Issuer()
+    threads_ready = threading.Barrier(8, timeout=WAIT_SECONDS)
+
+    def fetch() -> dict[str, Any]:
+        assert threads_ready.n_waiting == 0
+        return issuer()
+
+    keys, found = KeySet(fetch, Clock()), []
+
+    def find() -> None:
+        threads_ready.wait()
+        found.append(keys.find("key-1"))
+
+    threads = [threading.Thread(target=find) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(WAIT_SECONDS)
+    assert None not in found
+    assert (len(found), issuer.fetches) == (8, 1)
 
 
-def test_a_key_set_that_does_not_come_is_given_up_after_two_seconds() -> None:
-    import socket
+EC_KEY = ec.generate_private_key(ec.SECP256R1())
+EC_JWK = jwt.algorithms.ECAlgorithm.to_jwk(EC_KEY.public_key(), as_dict=True)
+(RSA_JWK,) = key_set(**{"other": OTHER_KEY})["keys"]
 
-    with socket.create_server(("127.0.0.1", 0)) as silent:
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        *ODD,
+        {**EC_JWK, "kid": "other", "use": "sig", "alg": "ES256"},
+        {"kty": "AKP", "kid": "other", "alg": "ML-DSA-44", "pub": "AA"},
+        {"kty": "OKP", "kid": "other", "crv": "Ed25519", "x": "AA"},
+        {"kty": "oct", "kid": "other", "k": "AA"},
+        {"kid": "other"},
+        {name: value for name, value in RSA_JWK.items() if name != "kid"},
+        {**RSA_JWK, "alg": "RSA-OAEP"},
+        {**RSA_JWK, "use": "enc"},
+        {**RSA_JWK, "e": "AQ"},
+        *({**RSA_JWK, name: value} for name in ("n", "kty", "alg", "use") for value in ODD),
+        *({**RSA_JWK, name: it} for name in ("e", "kid") for it in ODD if not isinstance(it, str)),
+    ],
+)
+def test_a_key_of_another_kind_is_skipped_and_the_others_are_used(other: Any) -> None:
+    issued = key_set(**{"key-1": KEY})["keys"]
+    for listed in ([other, *issued], [*issued, other]):
+        keys = KeySet(lambda listed=listed: {"keys": listed}, Clock())
+        assert keys.find("key-1")
+        assert keys.find("other") is None
+
+
+def test_a_key_needs_neither_a_use_nor_an_algorithm() -> None:
+    plain = {name: value for name, value in RSA_JWK.items() if name not in ("alg", "use")}
+    assert KeySet(lambda: {"keys": [plain]}, Clock()).find("other")
+
+
+@pytest.mark.parametrize(
+    "answer", [*ODD, *({"keys": value} for value in ODD), {"keys": [{"kid": "a", "kty": "oct"}]}]
+)
+def test_a_key_set_without_a_key_for_signatures_is_a_failed_fetch(answer: Any) -> None:
+    with pytest.raises(KeySetUnavailable):
+        KeySet(lambda: answer, Clock()).find("a")
+
+
+HEAD = b"HTTP/1.1 200 OK\r\n"
+BODY = json.dumps(key_set(**{"key-1": KEY})).encode()
+WHOLE = HEAD + b"Content-Length: %d\r\n\r\n" % len(BODY) + BODY
+
+
+def test_a_key_set_is_fetched() -> None:
+    with OddServer(iter([WHOLE])) as server:
+        assert KeySet(lambda: fetch_key_set(server.url), Clock()).find("key-1")
+
+
+def test_a_key_set_that_drips_is_given_up_after_two_seconds() -> None:
+    body = itertools.chain([HEAD + b"Content-Length: 1000\r\n\r\n"], itertools.repeat(b" "))
+    with OddServer(body, is_dripping=True) as server:
         started = time.monotonic()
-        with pytest.raises(TimeoutError):
-            fetch_key_set(f"http://127.0.0.1:{silent.getsockname()[1]}/jwks.json")
-        assert 1.5 < time.monotonic() - started < 4
+        with pytest.raises(KeySetUnavailable):
+            KeySet(lambda: fetch_key_set(server.url), Clock()).find("key-1")
+        assert KEY_SET_SECONDS - 0.1 < time.monotonic() - started < KEY_SET_SECONDS + 1
+
+
+BROKEN: dict[str, Callable[[], Iterator[bytes]]] = {
+    "nothing": lambda: iter([]),
+    "a body cut short": lambda: iter([WHOLE[:-1]]),
+    "a body cut short, without its length": lambda: iter([HEAD + b"\r\n" + BODY[:-1]]),
+    "a chunk cut short": lambda: iter([HEAD + b"Transfer-Encoding: chunked\r\n\r\n9\r\n{"]),
+    "no HTTP": lambda: iter([b"SSH-2.0-OpenSSH_9.2\r\n\r\n"]),
+    "no status": lambda: iter([b"HTTP/1.1\r\n\r\n" + BODY]),
+    "a status that is no number": lambda: iter([b"HTTP/1.1 OK 200\r\n\r\n" + BODY]),
+    "another status": lambda: iter([WHOLE.replace(b"200 OK", b"503 Service Unavailable")]),
+    "a redirect": lambda: iter([WHOLE.replace(b"200 OK", b"302 Found\r\nLocation: /x")]),
+    "another coding": lambda: iter([HEAD + b"Transfer-Encoding: gzip\r\n\r\n" + BODY]),
+    "a length that is no number": lambda: iter([HEAD + b"Content-Length: x\r\n\r\n" + BODY]),
+    "HTML": lambda: iter([HEAD + b"\r\n<html>Sign in to this network</html>"]),
+    "no UTF-8": lambda: iter([HEAD + b'\r\n{"keys": "\xff"}']),
+    "nests": lambda: iter([HEAD + b"\r\n" + b"[" * 100_000]),
+}
+
+
+@pytest.mark.parametrize("pieces", BROKEN.values(), ids=BROKEN)
+def test_a_key_set_that_is_broken_is_an_outage(pieces: Callable[[], Iterator[bytes]]) -> None:
+    with OddServer(pieces()) as server, pytest.raises(KeySetUnavailable):
+        KeySet(lambda: fetch_key_set(server.url), Clock()).find("key-1")
+
+
+def test_an_issuer_that_cannot_be_reached_is_an_outage() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+    for host in (f"127.0.0.1:{port}", "no-such-host.invalid", "a" * 64 + ".invalid"):
+        keys = KeySet(lambda host=host: fetch_key_set(f"http://{host}/jwks.json"), Clock())
+        with pytest.raises(KeySetUnavailable):
+            keys.find("key-1")
 
 
 @pytest.fixture
@@ -238,8 +460,12 @@ def effect(policy: dict[str, Any]) -> str:
         connect_event([""]),
         connect_event([token(), token()]),
         connect_event([token()], Authorization=[f"Bearer {token()}"]),
-        connect_event(Authorization=["Basic dXNlcjpwYXNz"]),
-        connect_event(Authorization=[""]),
+        connect_event(Authorization=[f"Bearer {token()}", f"bearer {token()}"]),
+        connect_event(Authorization=["Bearer"]),
+        connect_event(Authorization=["bearer "]),
+        connect_event([""], Authorization=["Basic dXNlcjpwYXNz"]),
+        *(connect_event([signed(HEADER, {**CLAIMS, "sub": value})]) for value in ("", 7, ["a"])),
+        connect_event([signed(HEADER, {**CLAIMS, "token_use": ["id"]})]),
     ],
 )
 def test_a_bad_token_never_falls_back_to_anonymous(
@@ -250,8 +476,20 @@ def test_a_bad_token_never_falls_back_to_anonymous(
     assert "context" not in policy
 
 
-def test_no_token_at_all_makes_an_anonymous_principal(authorizer: Authorizer) -> None:
-    policy = authorizer.authorize(connect_event())
+@pytest.mark.parametrize(
+    "event",
+    [
+        connect_event(),
+        connect_event(Authorization=["Basic dXNlcjpwYXNz"]),
+        connect_event(Authorization=["Digest username=x"]),
+        connect_event(Authorization=[""]),
+        connect_event(Authorization=["BearerX y"]),
+    ],
+)
+def test_no_token_at_all_makes_an_anonymous_principal(
+    authorizer: Authorizer, event: dict[str, Any]
+) -> None:
+    policy = authorizer.authorize(event)
     assert effect(policy) == "Allow"
     assert policy["principalId"] == "anonymous"
     assert "context" not in policy
@@ -264,6 +502,10 @@ def test_no_token_at_all_makes_an_anonymous_principal(authorizer: Authorizer) ->
         connect_event([access_token()]),
         connect_event(Authorization=[f"Bearer {token()}"]),
         connect_event(authorization=[f"Bearer {token()}"]),
+        connect_event(AUTHORIZATION=[f"bearer {token()}"]),
+        connect_event(Authorization=[f"BEARER  {token()} "]),
+        connect_event(Authorization=["Basic dXNlcjpwYXNz", f"Bearer {token()}"]),
+        connect_event([token()], Authorization=["Basic dXNlcjpwYXNz"]),
     ],
 )
 def test_a_good_token_makes_a_speaker(authorizer: Authorizer, event: dict[str, Any]) -> None:
@@ -276,8 +518,6 @@ def test_a_good_token_makes_a_speaker(authorizer: Authorizer, event: dict[str, A
 def test_a_refusal_is_logged_without_the_token(
     authorizer: Authorizer, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from chalicelib import telemetry
-
     telemetry.configure("INFO")
     authorizer.authorize(connect_event([token(email="someone@example.com", exp=1)]))
     out = capsys.readouterr().out
@@ -287,3 +527,25 @@ def test_a_refusal_is_logged_without_the_token(
     assert (handled["level"], handled["code"]) == ("INFO", "UNAUTHORIZED")
     assert "eyJ" not in out
     assert "someone@example.com" not in out
+
+
+def test_an_outage_of_the_key_set_is_no_refused_attempt(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    issuer, refused = Issuer(), list[str]()
+    issuer.is_down = True
+    verifier = TokenVerifier(KeySet(issuer, Clock()), ISSUER, "client-1")
+    telemetry.configure("INFO")
+    with pytest.raises(KeySetUnavailable) as outage:
+        Authorizer(verifier, refused.append).authorize(connect_event([token()]))
+    assert str(outage.value) == "The key set is unavailable."
+    assert refused == []
+    out = capsys.readouterr().out
+    fetch, counted, cause, handled = [json.loads(line) for line in out.splitlines()]
+    assert (fetch["level"], fetch["message"]) == ("WARNING", "key set not fetched")
+    assert fetch["cause"] == "TimeoutError"
+    assert (counted["ConnectionErrors"], counted["Code"]) == (1, "SERVICE_UNAVAILABLE")
+    assert (cause["message"], cause["code"]) == ("refused", "SERVICE_UNAVAILABLE")
+    assert handled["code"] == "SERVICE_UNAVAILABLE"
+    assert "AuthorizationFailures" not in out
+    assert "eyJ" not in out

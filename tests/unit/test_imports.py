@@ -20,7 +20,7 @@ ALLOWED: dict[str, set[str]] = {
     "signed_http": {"signing"},
     "light_dynamodb": {"errors", "signed_http"},
     "protocol": {"errors", "languages", "models", "session_ids"},
-    "auth": {"telemetry"},
+    "auth": {"errors", "signed_http", "telemetry"},
     "rate_limits": {"errors", "settings", "telemetry"},
     "store": {"errors", "models", "resilience"},
     "gateway": {"signed_http"},
