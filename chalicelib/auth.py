@@ -250,10 +250,16 @@ class Authorizer:
             record.code = "UNAUTHORIZED"
             telemetry.log_warning("refused", code=record.code, cause=str(refusal))
             telemetry.put_metrics(str(refusal), AuthorizationFailures=1)
-            identity = event["requestContext"].get("identity") or {}
-            self._count_refusal(identity.get("sourceIp") or "")
+            self._count(event)
             return _policy(event, "Deny", ANONYMOUS)
         return {**_policy(event, "Allow", user_id), "context": {"userId": user_id}}
+
+    def _count(self, event: Event) -> None:
+        try:
+            identity = event["requestContext"].get("identity") or {}
+            self._count_refusal(identity.get("sourceIp") or "")
+        except Exception:  # The refusal is the answer, whether or not it is counted.
+            telemetry.log_failure()
 
 
 def presented_tokens(event: Event) -> list[str]:

@@ -435,6 +435,16 @@ def test_a_bad_token_counts_once_against_the_address_that_it_came_from(
     assert refused == counted
 
 
+def test_a_bad_token_whose_counting_fails_is_refused_all_the_same(
+    verifier: TokenVerifier,
+) -> None:
+    def fail(_address: str) -> None:
+        raise KeyError("Attributes")
+
+    policy = Authorizer(verifier, fail).authorize(connect_event(["nonsense"]))
+    assert effect(policy) == "Deny"
+
+
 def connect_event(tokens: list[str] | None = None, **headers: list[str]) -> dict[str, Any]:
     event: dict[str, Any] = {
         "methodArn": METHOD_ARN,
