@@ -4,10 +4,8 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from chalicelib.errors import ServiceUnavailable
-from chalicelib.signed_http import SignedClient, Unreachable
-
-RETRY_AFTER_SECONDS: Final = 2
+from chalicelib.circuit import CircuitBreaker, unavailable
+from chalicelib.signed_http import Answer, SignedClient, Unreachable
 
 # Source: "DynamoDB low-level API", Amazon DynamoDB Developer Guide.
 _HEADERS: Final = {
@@ -16,26 +14,34 @@ _HEADERS: Final = {
 }
 
 
-def update_item(client: SignedClient) -> Callable[..., Mapping[str, Any]]:
+def update_item(client: SignedClient, breaker: CircuitBreaker) -> Callable[..., Mapping[str, Any]]:
     """Return UpdateItem with the arguments of boto3's client.
 
     It raises ServiceUnavailable where there is no answer, or any but a success.
     """
 
     def update(**request: Any) -> Mapping[str, Any]:
+        breaker.check()
         try:
             answer = client.request("POST", "/", json.dumps(request).encode(), _HEADERS)
         except Unreachable as error:
-            raise _unavailable() from error
-        if answer.status != 200:
-            raise _unavailable()
-        updated: Mapping[str, Any] = json.loads(answer.body)
-        return updated
+            breaker.failed()
+            raise unavailable() from error
+        if answer.status >= 500:
+            breaker.failed()
+            raise unavailable()
+        breaker.succeeded()
+        return _parse(answer)
 
     return update
 
 
-def _unavailable() -> ServiceUnavailable:
-    return ServiceUnavailable(
-        "The service is busy, please try again.", retry_after_seconds=RETRY_AFTER_SECONDS
-    )
+def _parse(answer: Answer) -> Mapping[str, Any]:
+    """Raises: ServiceUnavailable, for an answer that is no success of DynamoDB's."""
+    try:
+        updated = json.loads(answer.body) if answer.status == 200 else None
+    except ValueError:
+        updated = None
+    if not isinstance(updated, dict):
+        raise unavailable()
+    return updated

@@ -1,14 +1,12 @@
-"""Requests to DynamoDB that fail: what is tried again, for how long, and when nothing is tried.
+"""Requests to DynamoDB that fail: which are retried, and for how long.
 
 botocore's standard mode repeats what was lost on the way. Here stands what it leaves out or gives
-up too early: throttling, transactions in each other's way, a budget for a whole event, and a
-circuit breaker.
+up too early: throttling, transactions in each other's way, and a budget for a whole event.
 """
 
 import functools
 import math
 import random
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,8 +16,7 @@ from typing import Final, ParamSpec, TypeVar
 from botocore.exceptions import ClientError, HTTPClientError
 from botocore.exceptions import ConnectionError as BotoConnectionError
 
-from chalicelib import telemetry
-from chalicelib.errors import ServiceUnavailable
+from chalicelib.circuit import CircuitBreaker, unavailable
 
 EVENT_SECONDS: Final = 20
 """In which an event may begin requests. One takes 5 s at worst, so that its answer still comes
@@ -31,10 +28,6 @@ RETRY_SECONDS: Final = 3.0
 
 FIRST_DELAY_SECONDS: Final = 0.05
 LONGEST_DELAY_SECONDS: Final = 1.0
-RETRY_AFTER_SECONDS: Final = 2
-
-FAILURES_TO_OPEN: Final = 3
-OPEN_SECONDS: Final = 5.0
 
 # Refused before anything was done, so that even a counter may be tried again.
 # Source: "Error handling with DynamoDB" and TransactWriteItems, Amazon DynamoDB.
@@ -50,7 +43,16 @@ _REFUSED: Final = frozenset(
 _CANCELLED_BY_LOAD: Final = frozenset(
     {"TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"}
 )
-_BROKEN: Final = frozenset({"InternalServerError", "ServiceUnavailable", "InternalFailure"})
+_BROKEN: Final = frozenset(
+    {
+        "InternalFailure",
+        "InternalServerError",
+        "InternalServerException",
+        "ServiceUnavailable",
+        "ServiceUnavailableException",
+    }
+)
+"""Failures of the service by name; most have a status of 500 or above, too."""
 
 _Result = TypeVar("_Result")
 _Arguments = ParamSpec("_Arguments")
@@ -76,51 +78,6 @@ def seconds_left() -> float:
     return _deadline.get() - _budget_clock.get()()
 
 
-def unavailable(retry_after_seconds: float = RETRY_AFTER_SECONDS) -> ServiceUnavailable:
-    return ServiceUnavailable(
-        "The service is busy, please try again.",
-        retry_after_seconds=max(1, math.ceil(retry_after_seconds)),
-    )
-
-
-class CircuitBreaker:
-    """Stops asking a dependency that does not answer: closed, open, or half open for one trial.
-
-    Thread-safe. Its state is the process's own: each of Lambda's finds out for itself.
-    """
-
-    def __init__(self, name: str, clock: Callable[[], float] = time.monotonic) -> None:
-        self._name = name
-        self._clock = clock
-        self._lock = threading.Lock()
-        self._failures = 0
-        self._opens_again_at = -math.inf
-
-    def check(self) -> None:
-        """Raises: ServiceUnavailable while the circuit is open."""
-        with self._lock:
-            if self._failures < FAILURES_TO_OPEN:
-                return
-            remaining_seconds = self._opens_again_at - self._clock()
-            if remaining_seconds > 0:
-                raise unavailable(remaining_seconds)
-            self._opens_again_at = self._clock() + OPEN_SECONDS  # this caller is the trial
-
-    def succeeded(self) -> None:
-        with self._lock:
-            self._failures = 0
-
-    def failed(self) -> None:
-        with self._lock:
-            self._failures += 1
-            is_opening = self._failures == FAILURES_TO_OPEN
-            if self._failures >= FAILURES_TO_OPEN:
-                self._opens_again_at = self._clock() + OPEN_SECONDS
-        if is_opening:
-            telemetry.log_warning("circuit opened", dependency=self._name)
-            telemetry.put_metrics(CircuitOpen=1)
-
-
 class Guard:
     """Runs the requests to one dependency."""
 
@@ -130,8 +87,9 @@ class Guard:
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
         uniform: Callable[[float, float], float] = random.uniform,
+        breaker: CircuitBreaker | None = None,
     ) -> None:
-        self._breaker = CircuitBreaker(name, clock)
+        self._breaker = breaker or CircuitBreaker(name)
         self._clock = clock
         self._sleep = sleep
         self._uniform = uniform
@@ -168,11 +126,11 @@ class Guard:
             self._breaker.failed()
             raise unavailable() from error
         except ClientError as error:
-            if _is_refused_for_load(error):
-                raise _Overloaded from error
-            if error.response["Error"]["Code"] in _BROKEN:
+            if _is_broken(error):
                 self._breaker.failed()
                 raise unavailable() from error
+            if _is_refused_for_load(error):
+                raise _Overloaded from error
             self._breaker.succeeded()
             raise
         except Exception:
@@ -195,6 +153,12 @@ def guarded(method: Callable[_Arguments, _Result]) -> Callable[_Arguments, _Resu
         return guard.run(lambda: method(*arguments, **named))
 
     return run
+
+
+def _is_broken(error: ClientError) -> bool:
+    """Say whether the service has failed, whatever it or a proxy before it says in which form."""
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    return status >= 500 or error.response["Error"]["Code"] in _BROKEN
 
 
 def _is_refused_for_load(error: ClientError) -> bool:

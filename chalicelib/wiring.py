@@ -276,6 +276,7 @@ def _rate_limits() -> "RateLimits":
 def _light_rate_limits() -> "RateLimits":
     """Return the limits without boto3, for the authorizer, which counts bad tokens."""
     from chalicelib import light_dynamodb
+    from chalicelib.circuit import CircuitBreaker
     from chalicelib.rate_limits import RateLimits
     from chalicelib.signed_http import SignedClient
     from chalicelib.signing import Credentials
@@ -298,12 +299,15 @@ def _light_rate_limits() -> "RateLimits":
         connect_timeout_seconds=CONNECT_TIMEOUT_SECONDS,
         read_timeout_seconds=READ_TIMEOUT_SECONDS,
     )
-    return RateLimits(light_dynamodb.update_item(client), read_rate_limits(os.environ), time.time)
+    update_item = light_dynamodb.update_item(client, CircuitBreaker("rateLimits"))
+    return RateLimits(update_item, read_rate_limits(os.environ), time.time)
 
 
 @_once
 def _dynamodb(attempts: int) -> "DynamoDBClient":
-    return _boto().client("dynamodb", config=_boto_config(attempts))
+    from chalicelib.dynamodb_client import make_client
+
+    return make_client(_boto(), _boto_config(attempts))
 
 
 @_once

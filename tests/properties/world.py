@@ -19,6 +19,7 @@ from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.dynamodb.models import dynamodb_backends
 
 from chalicelib import telemetry
+from chalicelib.circuit import CircuitBreaker
 from chalicelib.dispatch import Dispatcher
 from chalicelib.errors import ServiceError, ServiceUnavailable
 from chalicelib.gateway import FanOut, Gone, PostFailed
@@ -178,7 +179,13 @@ class World:
     # The application, built anew for each event, as in a Lambda of its own.
 
     def _store(self) -> Store:
-        guard = Guard("store", self.clock, self._sleep, lambda _, longest: longest)
+        guard = Guard(
+            "store",
+            self.clock,
+            self._sleep,
+            lambda _, longest: longest,
+            CircuitBreaker("store", self.clock),
+        )
         return Store(
             self._client(is_single=False),  # type: ignore[arg-type]
             self._client(is_single=True),  # type: ignore[arg-type]

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from chalicelib.circuit import FAILURES_TO_OPEN, OPEN_SECONDS, CircuitBreaker
 from chalicelib.errors import ServiceUnavailable
 from chalicelib.light_dynamodb import update_item
 from chalicelib.rate_limits import RateLimits
@@ -81,26 +82,66 @@ def client(table: Table) -> Iterator[SignedClient]:
         thread.join(WAIT_SECONDS)
 
 
-@pytest.mark.parametrize("status", [400, 403, 500, 503])
+@pytest.fixture
+def breaker(clock: Clock) -> CircuitBreaker:
+    return CircuitBreaker("rateLimits", clock)
+
+
+@pytest.mark.parametrize("status", [400, 403, 500, 502, 503, 504])
+@pytest.mark.parametrize("body", ['{"__type": "ThrottlingException"}', "<html></html>", ""])
 def test_any_answer_but_a_success_is_unavailable_for_now(
-    client: SignedClient, table: Table, status: int
+    client: SignedClient, table: Table, breaker: CircuitBreaker, status: int, body: str
 ) -> None:
-    table.status, table.body = status, '{"__type": "ThrottlingException"}'
+    table.status, table.body = status, body
     with pytest.raises(ServiceUnavailable) as refusal:
-        update_item(client)(TableName="limits")
+        update_item(client, breaker)(TableName="limits")
     assert refusal.value.retry_after_seconds == 2
 
 
-def test_no_answer_is_unavailable_for_now() -> None:
+@pytest.mark.parametrize("body", ["", "<html></html>", "[]", "null", '{"Attributes": '])
+def test_a_success_that_is_no_answer_of_dynamodbs_is_unavailable(
+    client: SignedClient, table: Table, breaker: CircuitBreaker, body: str
+) -> None:
+    table.body = body
+    with pytest.raises(ServiceUnavailable):
+        update_item(client, breaker)(TableName="limits")
+
+
+def test_no_answer_is_unavailable_for_now(breaker: CircuitBreaker) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
     with pytest.raises(ServiceUnavailable):
-        update_item(client_of(f"http://127.0.0.1:{port}"))(TableName="limits")
+        update_item(client_of(f"http://127.0.0.1:{port}"), breaker)(TableName="limits")
 
 
-def test_the_request_is_dynamodbs_own_and_signed(client: SignedClient, table: Table) -> None:
+@pytest.mark.parametrize(("status", "is_open"), [(500, True), (599, True), (400, False)])
+def test_a_failure_of_dynamodbs_counts_for_the_circuit_and_a_refusal_does_not(
+    client: SignedClient, table: Table, breaker: CircuitBreaker, status: int, *, is_open: bool
+) -> None:
+    table.status = status
+    for _ in range(FAILURES_TO_OPEN + 1):
+        with pytest.raises(ServiceUnavailable):
+            update_item(client, breaker)(TableName="limits")
+    assert len(table.asked) == FAILURES_TO_OPEN + (not is_open)
+
+
+def test_an_open_circuit_lets_one_request_try_after_five_seconds(
+    client: SignedClient, table: Table, breaker: CircuitBreaker, clock: Clock
+) -> None:
+    for _ in range(FAILURES_TO_OPEN):
+        breaker.failed()
+    with pytest.raises(ServiceUnavailable):
+        update_item(client, breaker)(TableName="limits")
+    clock.now += OPEN_SECONDS
+    assert update_item(client, breaker)(TableName="limits")
+    assert len(table.asked) == 1
+
+
+def test_the_request_is_dynamodbs_own_and_signed(
+    client: SignedClient, table: Table, breaker: CircuitBreaker
+) -> None:
     request = {"TableName": "limits", "Key": {"identifier": {"S": "x"}}}
-    answer = update_item(client)(**request)
+    answer = update_item(client, breaker)(**request)
     assert answer == {"Attributes": {"refused": {"N": "1"}}}
     ((headers, asked),) = table.asked
     assert asked == request
@@ -110,8 +151,10 @@ def test_the_request_is_dynamodbs_own_and_signed(client: SignedClient, table: Ta
     assert "/eu-west-1/dynamodb/aws4_request" in headers["authorization"]
 
 
-def test_a_bad_token_is_counted_over_it(client: SignedClient, table: Table, clock: Clock) -> None:
-    limits = RateLimits(update_item(client), SETTINGS, clock)
+def test_a_bad_token_is_counted_over_it(
+    client: SignedClient, table: Table, breaker: CircuitBreaker, clock: Clock
+) -> None:
+    limits = RateLimits(update_item(client, breaker), SETTINGS, clock)
     assert limits.count_refusal(ADDRESS) is None
     table.body = '{"Attributes": {"refused": {"N": "21"}}}'
     assert limits.count_refusal(ADDRESS) == 60
@@ -119,7 +162,7 @@ def test_a_bad_token_is_counted_over_it(client: SignedClient, table: Table, cloc
 
 
 def test_a_bad_token_that_cannot_be_counted_is_refused_all_the_same(
-    client: SignedClient, table: Table, clock: Clock
+    client: SignedClient, table: Table, breaker: CircuitBreaker, clock: Clock
 ) -> None:
     table.status = 500
-    assert RateLimits(update_item(client), SETTINGS, clock).count_refusal(ADDRESS) is None
+    assert RateLimits(update_item(client, breaker), SETTINGS, clock).count_refusal(ADDRESS) is None

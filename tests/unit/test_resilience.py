@@ -10,16 +10,9 @@ import pytest
 from botocore.exceptions import ClientError, ConnectTimeoutError, ReadTimeoutError
 
 from chalicelib import telemetry
+from chalicelib.circuit import FAILURES_TO_OPEN, OPEN_SECONDS, CircuitBreaker
 from chalicelib.errors import ServiceUnavailable
-from chalicelib.resilience import (
-    FAILURES_TO_OPEN,
-    LONGEST_DELAY_SECONDS,
-    OPEN_SECONDS,
-    RETRY_SECONDS,
-    CircuitBreaker,
-    Guard,
-    event_budget,
-)
+from chalicelib.resilience import LONGEST_DELAY_SECONDS, RETRY_SECONDS, Guard, event_budget
 from chalicelib.sessions import side_by_side
 from chalicelib.store import Store
 from tests.unit.fakes import Clock, scan
@@ -32,8 +25,11 @@ FAILED = {"Code": "ConditionalCheckFailed"}
 THROTTLED = {"Code": "ThrottlingError"}
 
 
-def aws_error(code: str, *reasons: dict[str, str]) -> ClientError:
-    response: Any = {"Error": {"Code": code, "Message": "x"}}
+def aws_error(code: str, *reasons: dict[str, str], status: int = 400) -> ClientError:
+    response: Any = {
+        "Error": {"Code": code, "Message": "x"},
+        "ResponseMetadata": {"HTTPStatusCode": status},
+    }
     if reasons:
         response["CancellationReasons"] = list(reasons)
     return ClientError(response, "UpdateItem")
@@ -77,7 +73,13 @@ def naps(clock: Clock) -> Naps:
 @pytest.fixture
 def guard(clock: Clock, naps: Naps) -> Guard:
     """A guard whose waits are as long as they may be."""
-    return Guard("store", clock, naps, uniform=lambda _low, high: high)
+    return Guard(
+        "store",
+        clock,
+        naps,
+        uniform=lambda _low, high: high,
+        breaker=CircuitBreaker("store", clock),
+    )
 
 
 def refusal(run: Callable[[], object]) -> ServiceUnavailable:
@@ -152,13 +154,27 @@ def test_a_transaction_whose_condition_failed_is_not_tried_again_whatever_else_w
     assert dependency.asked == 1
 
 
-@pytest.mark.parametrize(
-    "end", [LOST, ConnectTimeoutError(endpoint_url="x"), BROKEN, aws_error("ServiceUnavailable")]
-)
+FAILURES = [
+    *(LOST, ConnectTimeoutError(endpoint_url="x"), BROKEN),
+    *(aws_error(code) for code in ("ServiceUnavailable", "ServiceUnavailableException")),
+    *(aws_error(str(status), status=status) for status in (500, 502, 503, 504, 599)),
+    *(aws_error(code, status=500) for code in ("", "ThrottlingException", "Unknown")),
+]
+
+
+@pytest.mark.parametrize("end", FAILURES, ids=repr)
 def test_what_may_have_been_done_is_not_repeated(guard: Guard, end: Exception) -> None:
     dependency = Dependency(end, "done")
     assert refusal(lambda: guard.run(dependency)).retry_after_seconds == 2
     assert dependency.asked == 1
+
+
+@pytest.mark.parametrize("end", FAILURES, ids=repr)
+def test_a_failure_of_the_service_counts_for_the_circuit(guard: Guard, end: Exception) -> None:
+    dependency = Dependency(end)
+    for _ in range(FAILURES_TO_OPEN + 1):
+        refusal(lambda: guard.run(dependency))
+    assert dependency.asked == FAILURES_TO_OPEN
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from botocore.config import Config
 from botocore.errorfactory import ClientExceptionsFactory
 from botocore.exceptions import ClientError
 
+from chalicelib.circuit import CircuitBreaker
 from chalicelib.errors import ServiceUnavailable, SessionNotFound
 from chalicelib.models import Caller, Connection, EndReason, Role
 from chalicelib.resilience import Guard
@@ -31,7 +32,7 @@ def quick(clock: Clock) -> Guard:
     def sleep(seconds: float) -> None:
         clock.now += seconds
 
-    return Guard("store", clock, sleep)
+    return Guard("store", clock, sleep, breaker=CircuitBreaker("store", clock))
 
 
 def failing(code: str, status: int = 400) -> Any:
