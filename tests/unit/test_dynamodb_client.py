@@ -1,4 +1,4 @@
-"""boto3's DynamoDB client, against a server that fails."""
+"""boto3's DynamoDB client over real connections, which the server resets once they were idle."""
 
 import json
 import socket
@@ -10,6 +10,7 @@ from typing import Any
 
 import boto3
 import pytest
+from botocore.awsrequest import AWSPreparedRequest
 from botocore.config import Config
 
 from chalicelib.circuit import FAILURES_TO_OPEN
@@ -96,7 +97,7 @@ def client(table: Table, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Itera
     config = Config(
         retries={"mode": "standard", "total_max_attempts": 1}, max_pool_connections=THREADS
     )
-    client = make_client(session, config)
+    client = make_client(session, config, clock)
     yield client
     client.close()
 
@@ -111,6 +112,95 @@ def increment(client: Any) -> Increment:
         return int(answer["Attributes"]["count"]["N"])
 
     return write
+
+
+def test_a_write_is_not_sent_over_a_connection_that_was_idle_for_twenty_seconds(
+    table: Table, increment: Increment, clock: Clock
+) -> None:
+    for number in range(1, 6):
+        assert increment() == number
+        clock.now += MAX_IDLE_SECONDS
+    assert (table.count, table.connections, table.resets) == (5, 5, 0)
+
+
+def test_a_connection_that_was_idle_for_less_is_reused(
+    table: Table, increment: Increment, clock: Clock
+) -> None:
+    for number in range(1, 6):
+        assert increment() == number
+        clock.now += MAX_IDLE_SECONDS - 0.1
+    assert (table.count, table.connections) == (5, 1)
+
+
+def test_connections_of_several_threads_are_reused_within_twenty_seconds(
+    table: Table, increment: Increment, clock: Clock
+) -> None:
+    for _ in range(5):
+        assert len(run_at_once(increment, THREADS)) == THREADS
+        clock.now += (MAX_IDLE_SECONDS - 1) / 5
+    assert table.connections <= THREADS
+
+
+def run_at_once(increment: Increment, threads: int) -> list[int]:
+    are_ready = threading.Barrier(threads, timeout=WAIT_SECONDS)
+    counts: list[int] = []
+
+    def write() -> None:
+        are_ready.wait()
+        counts.append(increment())
+
+    started = [threading.Thread(target=write) for _ in range(threads)]
+    for thread in started:
+        thread.start()
+    for thread in started:
+        thread.join(WAIT_SECONDS)
+    return counts
+
+
+def test_of_many_connections_those_that_were_idle_are_dropped_while_one_is_busy(
+    table: Table, increment: Increment, clock: Clock
+) -> None:
+    assert len(run_at_once(increment, THREADS)) == THREADS
+    for _ in range(3):
+        clock.now += MAX_IDLE_SECONDS / 2
+        increment()
+    assert len(run_at_once(increment, THREADS)) == THREADS
+    assert table.resets == 0
+
+
+def test_threads_that_share_a_client_lose_no_write_and_make_none_twice(
+    table: Table, increment: Increment, clock: Clock
+) -> None:
+    counts: list[int] = []
+    for _ in range(ROUNDS):
+        counts += run_at_once(increment, THREADS)
+        clock.now += MAX_IDLE_SECONDS
+    assert sorted(counts) == list(range(1, THREADS * ROUNDS + 1))
+    assert (table.count, table.resets) == (THREADS * ROUNDS, 0)
+
+
+def test_a_request_whose_pool_another_thread_has_closed_is_sent(
+    table: Table, client: Any, increment: Increment
+) -> None:
+    class ClosedInBetween(AWSPreparedRequest):
+        """Closes the pool when botocore has it and has sent nothing yet, as urllib3 1.26 does."""
+
+        @property
+        def method(self) -> str:
+            client._endpoint.http_session._manager.connection_from_url(self.url).close()
+            client.close()
+            return "POST"
+
+    def close_in_between(request: AWSPreparedRequest, **_: Any) -> None:
+        if not closed:
+            request.__class__ = ClosedInBetween
+            closed.append(True)
+
+    closed: list[bool] = []
+    client.meta.events.register("before-send.dynamodb", close_in_between)
+    assert increment() == 1
+    assert closed
+    assert table.count == 1
 
 
 HTML = b"<!DOCTYPE html><html><body>Bad Gateway</body></html>"

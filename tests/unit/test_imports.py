@@ -20,7 +20,7 @@ ALLOWED: dict[str, set[str]] = {
     "resilience": {"circuit"},
     "signed_http": {"signing"},
     "light_dynamodb": {"circuit", "signed_http"},
-    "dynamodb_client": set(),
+    "dynamodb_client": {"signed_http"},
     "protocol": {"errors", "languages", "models", "session_ids"},
     "auth": {"errors", "signed_http", "telemetry"},
     "rate_limits": {"errors", "settings", "telemetry"},
@@ -55,7 +55,7 @@ ALLOWED: dict[str, set[str]] = {
 OUTSIDE: dict[str, set[str]] = {
     "auth": {"jwt"},
     "resilience": {"botocore"},
-    "dynamodb_client": {"boto3", "botocore", "mypy_boto3_dynamodb"},
+    "dynamodb_client": {"boto3", "botocore", "mypy_boto3_dynamodb", "urllib3"},
     "store": {"mypy_boto3_dynamodb"},
     "outcomes": {"botocore", "mypy_boto3_lambda"},
     "wiring": {"boto3", "botocore", "mypy_boto3_dynamodb", "mypy_boto3_lambda"},

@@ -6,6 +6,8 @@ import sys
 
 import pytest
 
+from tests.unit.test_signed_http import CUT, PlayedServer
+
 ENVIRONMENT = {
     "SESSIONS_TABLE": "s",
     "CONNECTIONS_TABLE": "c",
@@ -131,3 +133,34 @@ def test_the_local_server_is_told_in_one_line_which_setting_makes_no_sense() -> 
 def test_what_packages_the_functions_needs_no_settings() -> None:
     done = run("start()", {"HASH_KEY": "", "MAX_LISTENERS_PER_SESSION": "abc"})
     assert done.returncode == 0
+
+
+COUNTED = b'HTTP/1.1 200 OK\r\nContent-Length: 18\r\n\r\n{"Attributes": {}}'
+AFTER_A_FREEZE = """
+import time
+now = time.time()
+time.time = lambda: now
+from chalicelib import wiring
+for attempts in (1, wiring.ATTEMPTS):
+    write = wiring._dynamodb(attempts).update_item
+    write(TableName="s", Key={})
+    now += 20
+    write(TableName="s", Key={})
+"""
+
+
+def test_no_dynamodb_client_sends_over_a_connection_that_was_idle_for_twenty_seconds() -> None:
+    server = PlayedServer([[COUNTED, CUT], [COUNTED], [COUNTED, CUT], [COUNTED]])
+    environment = {"AWS_ENDPOINT_URL": server.url, "AWS_MAX_ATTEMPTS": "1"}
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", AFTER_A_FREEZE],
+            env={**ENVIRONMENT, **environment},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    finally:
+        server.stop()
+    assert done.stderr == ""
+    assert [len(requests) for requests in server.requests] == [1, 1, 1, 1]
