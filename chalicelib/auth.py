@@ -88,7 +88,7 @@ class KeySet:
 
     def _refetch_unless_recent(self) -> None:
         pause_seconds = RETRY_SECONDS if self._is_down else REFETCH_SECONDS
-        if self._clock() - self._fetched_at < pause_seconds:
+        if 0 <= self._clock() - self._fetched_at < pause_seconds:  # Less than 0: it was set back.
             return
         self._is_down = True
         try:
@@ -205,8 +205,9 @@ def _read(decode: Callable[[], dict[str, Any]]) -> dict[str, Any]:
 
 def _is_time(value: object) -> bool:
     """Say whether a claim is a NumericDate. Source: RFC 7519, section 2."""
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return is_number and 0 <= value <= LAST_SECOND  # type: ignore[operator]
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return 0 <= value <= LAST_SECOND
 
 
 class Authorizer:

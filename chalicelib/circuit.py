@@ -47,7 +47,7 @@ class CircuitBreaker:
             if self._failures < FAILURES_TO_OPEN:
                 return
             remaining_seconds = self._opens_again_at - self._clock()
-            if remaining_seconds > 0:
+            if 0 < remaining_seconds <= OPEN_SECONDS:  # More than that: the clock was set back.
                 raise unavailable(remaining_seconds)
             self._opens_again_at = self._clock() + OPEN_SECONDS  # this caller is the trial
 

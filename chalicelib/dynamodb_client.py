@@ -55,7 +55,7 @@ class _KeptConnections:
     def begin(self, **_: Any) -> None:
         with self._lock:
             now = self._clock()
-            if now - self._idle_since >= MAX_IDLE_SECONDS:
+            if not 0 <= now - self._idle_since < MAX_IDLE_SECONDS:  # Below 0: it was set back.
                 self._close_all()  # Those of requests under way are closed after their answers.
                 self._idle_since = now
                 self._is_one = True

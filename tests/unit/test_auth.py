@@ -300,6 +300,17 @@ def test_an_outage_ends_with_the_first_fetch_that_works_every_five_seconds_one()
     assert issuer.fetches == 3
 
 
+def test_a_clock_that_was_set_back_holds_no_fetch_up() -> None:
+    issuer, clock = Issuer(), Clock()
+    issuer.is_down = True
+    keys = KeySet(issuer, clock)
+    with pytest.raises(KeySetUnavailable):
+        keys.find("key-1")
+    issuer.is_down = False
+    clock.now -= 3600
+    assert keys.find("key-1")
+
+
 def test_threads_that_wait_for_a_fetch_share_it() -> None:
     issuer = Issuer()
     threads_ready = threading.Barrier(8, timeout=WAIT_SECONDS)

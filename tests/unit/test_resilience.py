@@ -273,6 +273,15 @@ def test_a_trial_that_never_ends_lets_another_try_later(clock: Clock) -> None:
     breaker.check()
 
 
+def test_a_clock_that_was_set_back_holds_no_trial_up(clock: Clock) -> None:
+    breaker = CircuitBreaker("store", clock)
+    for _ in range(FAILURES_TO_OPEN):
+        breaker.failed()
+    clock.now -= 3600
+    breaker.check()
+    refusal(breaker.check)
+
+
 def test_a_failed_condition_closes_the_circuit_since_the_service_answers(
     guard: Guard, clock: Clock
 ) -> None:
