@@ -38,16 +38,8 @@ ALLOWED: dict[str, set[str]] = {
         *("sessions", "telemetry"),
     },
     "wiring": {
-        *(
-            "auth",
-            "circuit",
-            "dispatch",
-            "dynamodb_client",
-            "gateway",
-            "lifecycle",
-            "light_dynamodb",
-            "outcomes",
-        ),
+        *("auth", "circuit", "dispatch", "dynamodb_client", "gateway", "lifecycle"),
+        *("light_dynamodb", "outcomes"),
         *("rate_limits", "resilience", "session_ids", "sessions", "settings", "signing"),
         *("signed_http", "store", "sweep", "telemetry"),
     },
