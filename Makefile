@@ -20,6 +20,32 @@ SCANNER := $(SCAN_VENV)/.installed
 DOCS_VENV := .venv-docs
 DRAWER := $(DOCS_VENV)/.installed
 
+VERSION := import sys; print("%d.%d" % sys.version_info[:2])
+SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13) and \
+	"install: this needs Python 3.11, 3.12 or 3.13, and $(PYTHON) is %d.%d; name one of them: \
+	make PYTHON=python3.13" % sys.version_info[:2])
+
+LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--custom-compile-command 'make lock' $(OPTIONS)
+
+# Makes a virtual environment in the target's folder from the target's first prerequisite.
+define INSTALL
+@$(PYTHON) -c '$(SUPPORTED)'
+@echo "Creating $(@D) with $(PYTHON)" >&2
+@$(PYTHON) -m venv --clear $(@D)
+@echo "Installing $< with pip: one to two minutes, only this time" >&2
+@$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement $<
+@echo "$(@D) is ready" >&2
+@touch $@
+endef
+
+# If you name a Python of another version than the environment's, it makes the environment again.
+ifneq (,$(filter command environment,$(origin PYTHON)))
+ifneq ($(shell $(PYTHON) -c '$(VERSION)'),$(shell $(BIN)/python -c '$(VERSION)' 2>/dev/null))
+.PHONY: $(INSTALLED)
+endif
+endif
+
 # STAGE=local on the command line asks for the emulator's token, not the local server's.
 TOKEN = $(if $(filter command,$(origin STAGE)),scripts.stage_token $(STAGE),devserver.user_token --port '$(PORT)')
 
@@ -37,7 +63,7 @@ SAFE := env -u AWS_PROFILE -u AWS_SESSION_TOKEN AWS_ACCESS_KEY_ID=none AWS_SECRE
 	AWS_EC2_METADATA_DISABLED=true
 
 .DEFAULT_GOAL := help
-.PHONY: help install local emulate token demo test check scan lint format package bench picture clean \
+.PHONY: help install lock local emulate token demo test check scan lint format package bench picture clean \
 	plan apply deploy deploy-dev deploy-staging deploy-prod destroy migrate output sessions session-end
 
 help: ## List the verbs
@@ -45,14 +71,14 @@ help: ## List the verbs
 
 install: $(INSTALLED) ## Make the virtual environment, if it is not there
 
-$(INSTALLED): requirements.txt requirements-dev.txt
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; say which: make PYTHON=python3.12")'
-	@echo "Creating $(VENV) with $(PYTHON)" >&2
-	@$(PYTHON) -m venv $(VENV)
-	@echo "Installing requirements-dev.txt with pip: one to two minutes, only this time" >&2
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements-dev.txt
-	@echo "$(VENV) is ready" >&2
-	@touch $@
+$(INSTALLED): requirements-dev.txt
+	$(INSTALL)
+
+lock: $(INSTALLED) ## Write requirements*.txt from requirements*.in: exact versions and hashes [OPTIONS=--upgrade]
+	$(LOCK) --output-file requirements.txt requirements.in
+	$(LOCK) --output-file requirements-dev.txt requirements-dev.in
+	$(LOCK) --output-file requirements-docs.txt requirements-docs.in
+	$(LOCK) --output-file requirements-scan.txt requirements-scan.in
 
 local: $(INSTALLED) ## Serve the application on ws://127.0.0.1:PORT/local [PORT=8000] [OPTIONS=--help]
 	@$(SAFE) $(BIN)/python -m devserver --port '$(PORT)' --panel scripts.live_panel:tables \
@@ -78,9 +104,7 @@ scan: $(SCANNER) ## Scan the stack for what is not safe, with checkov
 	$(SCAN_VENV)/bin/checkov
 
 $(SCANNER): requirements-scan.txt
-	@$(PYTHON) -m venv $(SCAN_VENV)
-	@$(SCAN_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --requirement requirements-scan.txt
-	@touch $@
+	$(INSTALL)
 
 lint: $(INSTALLED) ## Lint
 	$(BIN)/ruff check
@@ -129,9 +153,7 @@ picture: $(INSTALLED) $(DRAWER) ## Draw the dashboard of an evening on the local
 	$(DOCS_VENV)/bin/python -m scripts.picture build/plan.json build/evening.jsonl docs/dashboard.png
 
 $(DRAWER): requirements-docs.txt
-	@$(PYTHON) -m venv $(DOCS_VENV)
-	@$(DOCS_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --requirement requirements-docs.txt
-	@touch $@
+	$(INSTALL)
 
 clean: ## Remove all that the other verbs made
 	rm -rf $(VENV) $(SCAN_VENV) $(DOCS_VENV) build .pytest_cache terraform/modules/app/chalice.tf.json terraform/modules/app/deployment.zip .mypy_cache .ruff_cache .hypothesis .chalice/deployments

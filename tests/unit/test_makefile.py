@@ -1,0 +1,71 @@
+"""The virtual environment that `make install` makes, with small scripts in place of Python."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+PYTHON = f"""#!/bin/sh
+case "$1 $2" in
+"-m venv") rm -rf "$4" && mkdir -p "$4/bin" && cp "$0" "$4/bin/python" ;;
+"-m pip") shift 2 && echo "$@" > pip ;;
+*) exec {sys.executable} -c "import sys; sys.version_info = (VERSION, 0); $2" ;;
+esac
+"""
+"""Makes an environment of itself, writes down pip's arguments, and says that it is a VERSION."""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    (tmp_path / "requirements-dev.txt").touch()
+    for minor in (10, 11, 12, 13, 14):
+        python = tmp_path / f"python3.{minor}"
+        python.write_text(PYTHON.replace("VERSION", f"3, {minor}"))
+        python.chmod(0o755)
+    return tmp_path
+
+
+def install(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["make", *arguments, "install"], cwd=folder, capture_output=True, text=True, check=False
+    )
+
+
+def is_made_by(folder: Path, version: str) -> bool:
+    made = folder / ".venv" / "bin" / "python"
+    return made.exists() and made.read_bytes() == (folder / f"python{version}").read_bytes()
+
+
+@pytest.mark.parametrize("version", ["3.10", "3.14"])
+def test_another_python_is_refused_and_leaves_the_environment(folder: Path, version: str) -> None:
+    assert install(folder, "PYTHON=./python3.11").returncode == 0
+    refused = install(folder, f"PYTHON=./python{version}")
+    assert refused.returncode != 0
+    assert f"./python{version} is {version}; name one of them" in refused.stderr
+    assert is_made_by(folder, "3.11")
+
+
+@pytest.mark.parametrize("version", ["3.11", "3.12", "3.13"])
+def test_every_file_that_is_installed_needs_its_hash(folder: Path, version: str) -> None:
+    assert install(folder, f"PYTHON=./python{version}").returncode == 0
+    assert is_made_by(folder, version)
+    assert "--require-hashes --requirement requirements-dev.txt" in (folder / "pip").read_text()
+
+
+def test_a_python_of_another_version_makes_the_environment_again(folder: Path) -> None:
+    install(folder, "PYTHON=./python3.11")
+    assert install(folder, "PYTHON=./python3.12").returncode == 0
+    assert is_made_by(folder, "3.12")
+
+
+@pytest.mark.parametrize("arguments", [["PYTHON=./python3.12"], []], ids=["the same", "none named"])
+def test_the_environment_is_kept(folder: Path, arguments: list[str]) -> None:
+    install(folder, "PYTHON=./python3.12")
+    (folder / "pip").unlink()
+    assert install(folder, *arguments).returncode == 0
+    assert not (folder / "pip").exists()
