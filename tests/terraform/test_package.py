@@ -1,9 +1,12 @@
 """What `make package` writes."""
 
+import hashlib
 import importlib.util
 import json
-import subprocess
+import shutil
 import sys
+import tarfile
+import textwrap
 import zipfile
 from pathlib import Path
 
@@ -12,7 +15,48 @@ import pytest
 from scripts import package
 from scripts.package import PackageError
 
+ROOT = Path(package.__file__).parents[1]
 STAGE = "dev"
+METADATA = "Metadata-Version: 2.1\nName: example\nVersion: 1\n"
+
+PYPROJECT = """
+[build-system]
+requires = []
+build-backend = "backend"
+backend-path = ["."]
+"""
+
+BACKEND = """
+import pathlib, subprocess, zipfile
+
+def prepare_metadata_for_build_wheel(folder, settings=None):
+    (pathlib.Path(folder) / "example-1.dist-info").mkdir()
+    metadata = pathlib.Path("PKG-INFO").read_text()
+    (pathlib.Path(folder) / "example-1.dist-info" / "METADATA").write_text(metadata)
+    return "example-1.dist-info"
+
+def write_wheel(folder, tag, module):
+    name = f"example-1-{tag}.whl"
+    with zipfile.ZipFile(pathlib.Path(folder) / name, "w") as packed:
+        packed.write(module)
+        packed.write("PKG-INFO", "example-1.dist-info/METADATA")
+        packed.writestr("example-1.dist-info/WHEEL", f"Wheel-Version: 1.0\\nTag: {tag}\\n")
+        packed.writestr("example-1.dist-info/RECORD", "")
+    return name
+
+def build_wheel(folder, settings=None, metadata=None):
+"""
+
+WRITE_PURE = """
+pathlib.Path("example.py").write_text("")
+return write_wheel(folder, "py3-none-any", "example.py")
+"""
+
+WRITE_COMPILED = """
+pathlib.Path("example.c").write_text("int one(void) { return 1; }")
+subprocess.run(["gcc", "-shared", "-fPIC", "-o", "example.so", "example.c"], check=True)
+return write_wheel(folder, "py3-none-linux_x86_64", "example.so")
+"""
 
 
 @pytest.fixture(scope="module")
@@ -27,17 +71,117 @@ def names(module: Path) -> set[str]:
         return set(packed.namelist())
 
 
-def test_a_requirement_without_a_wheel_fails_the_package(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def warn(*_: object, **__: object) -> subprocess.CompletedProcess[str]:
-        said = "Creating deployment package.\nCould not install dependencies:\nx==1\n"
-        return subprocess.CompletedProcess([], 0, stdout=said, stderr="")
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Work in a copy of the application. Its requirements come from its own folder alone."""
+    folder = tmp_path / "project"
+    for name in ("chalicelib", ".chalice"):
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("deployments"))
+    shutil.copy(ROOT / "app.py", folder)
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(folder))
+    return folder
 
-    monkeypatch.setattr(subprocess, "run", warn)
-    with pytest.raises(PackageError, match="x==1"):
+
+def require(file: Path, requirement: str = "example==1") -> None:
+    """Write a requirement into the folder of its file, with the file's hash."""
+    digest = hashlib.sha256(file.read_bytes()).hexdigest()
+    file.with_name("requirements.txt").write_text(f"{requirement} --hash=sha256:{digest}\n")
+
+
+def make_wheel(folder: Path, platform: str) -> Path:
+    file = folder / f"example-1-py3-none-{platform}.whl"
+    with zipfile.ZipFile(file, "w") as packed:
+        packed.writestr("example.py", "")
+        packed.writestr("example-1.dist-info/METADATA", METADATA)
+        packed.writestr(
+            "example-1.dist-info/WHEEL", f"Wheel-Version: 1.0\nTag: py3-none-{platform}\n"
+        )
+        packed.writestr("example-1.dist-info/RECORD", "")
+    return file
+
+
+def make_sdist(folder: Path, build: str) -> Path:
+    """Make a source distribution with a build backend of its own, which `build` is the core of."""
+    source = folder / "example-1"
+    source.mkdir()
+    (source / "PKG-INFO").write_text(METADATA)
+    (source / "pyproject.toml").write_text(PYPROJECT)
+    (source / "backend.py").write_text(BACKEND + textwrap.indent(build, "    "))
+    file = folder / "example-1.tar.gz"
+    with tarfile.open(file, "w:gz") as packed:
+        packed.add(source, source.name)
+    shutil.rmtree(source)
+    return file
+
+
+@pytest.mark.parametrize(
+    ("build", "form"),
+    [
+        ("raise SystemExit('no')", "example==1"),
+        (WRITE_PURE, "example==1"),
+        (WRITE_COMPILED, "example==1"),
+        (WRITE_COMPILED, "example @ {file}"),
+    ],
+    ids=["does not build", "pure", "compiled", "compiled, by its path"],
+)
+def test_a_requirement_without_a_wheel_fails_the_package_every_time(
+    project: Path, tmp_path: Path, build: str, form: str
+) -> None:
+    sdist = make_sdist(project, build)
+    require(sdist, form.format(file=sdist.as_uri()))
+    for _ in range(2):
+        with pytest.raises(PackageError, match="no wheel of example==1 that Lambda can load"):
+            package.package(STAGE, tmp_path)
+    assert not (tmp_path / "deployment.zip").exists()
+
+
+@pytest.mark.parametrize("newer", ["linux_x86_64", "manylinux_2_{newer}_x86_64"])
+def test_a_wheel_for_another_platform_than_lambda_fails_the_package(
+    project: Path, tmp_path: Path, newer: str
+) -> None:
+    glibc = package.GLIBC_OF_RUNTIME[sys.version_info[:2]]
+    require(make_wheel(project, newer.format(newer=glibc + 1)))
+    with pytest.raises(PackageError, match="no wheel of example==1 that Lambda can load"):
         package.package(STAGE, tmp_path)
-    assert list(tmp_path.iterdir()) == []
+    require(make_wheel(project, f"manylinux_2_{glibc}_x86_64"))
+    package.package(STAGE, tmp_path)
+    assert "example.py" in names(tmp_path)
+
+
+def test_wheels_are_of_the_architecture_that_the_stage_has(project: Path, tmp_path: Path) -> None:
+    file = project / ".chalice" / "config.json"
+    configuration = json.loads(file.read_text())
+    configuration["stages"][STAGE] = {"lambda_architecture": "arm64"}
+    file.write_text(json.dumps(configuration))
+    require(make_wheel(project, "manylinux_2_17_x86_64"))
+    with pytest.raises(PackageError, match="no wheel of example==1 that Lambda can load"):
+        package.package(STAGE, tmp_path)
+    require(make_wheel(project, "manylinux_2_17_aarch64"))
+    package.package(STAGE, tmp_path)
+
+
+def test_a_wheel_with_another_hash_fails_the_package(project: Path, tmp_path: Path) -> None:
+    wheel = make_wheel(project, "any")
+    require(wheel)
+    with zipfile.ZipFile(wheel, "a") as packed:
+        packed.writestr("implant.py", "")
+    with pytest.raises(PackageError, match=r"(?s)DO NOT MATCH THE HASHES.*example==1"):
+        package.package(STAGE, tmp_path)
+
+
+def test_a_requirement_without_a_hash_fails_the_package(project: Path, tmp_path: Path) -> None:
+    make_wheel(project, "any")
+    (project / "requirements.txt").write_text("example==1\n")
+    with pytest.raises(PackageError, match=r"(?s)Hashes are required.*example==1"):
+        package.package(STAGE, tmp_path)
+
+
+@pytest.mark.parametrize("version", [(3, 10), (3, 14)])
+def test_a_python_that_lambda_or_the_provider_lacks_is_refused(version: tuple[int, int]) -> None:
+    with pytest.raises(PackageError, match=r"3\.11, 3\.12, 3\.13.*make PYTHON=python3\.13"):
+        package.find_glibc(version)
 
 
 def test_a_source_that_does_not_compile_fails_the_package(tmp_path: Path) -> None:
