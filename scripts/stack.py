@@ -175,6 +175,18 @@ class Stack:
                 f"the package was made for stage {', '.join(sorted(made_for))}, not {self.stage}; "
                 f"make one: make package STAGE={self.stage}"
             )
+        self._check_python({function["runtime"] for function in functions.values()})
+
+    def _check_python(self, runtimes: set[str]) -> None:
+        """Raises: StackError unless the package's Python is the one that the stage's file sets."""
+        text = (self.copy / "environments" / f"{self.stage}.tfvars").read_text()
+        found = re.search(r'^\s*python_version\s*=\s*"([^"]*)"', text, re.MULTILINE)
+        if found and runtimes != {f"python{found[1]}"}:
+            raise StackError(
+                f"the package was made by {', '.join(sorted(runtimes))}, and {self.stage} runs on "
+                f"Python {found[1]}; make another: "
+                f"make PYTHON=python{found[1]} package STAGE={self.stage}"
+            )
 
     def check_plan(self) -> None:
         """Raises: StackError unless a plan was saved, not yet applied, and of what is there now."""

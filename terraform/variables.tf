@@ -139,6 +139,17 @@ variable "reserved_concurrency" {
   }
 }
 
+variable "python_version" {
+  description = "The version of Python that has to package the functions, which then run on it; null accepts any. scripts/stack.py refuses a package of another version."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = contains(["3.11", "3.12", "3.13"], coalesce(var.python_version, "3.13"))
+    error_message = "python_version must be 3.11, 3.12 or 3.13: make package accepts no other."
+  }
+}
+
 variable "tracing" {
   description = "Whether X-Ray traces the functions."
   type        = bool

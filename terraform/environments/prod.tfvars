@@ -1,5 +1,6 @@
 # Say here who is told of alarms: alarm_emails = ["operations@example.com"]
 stage                  = "prod"
+python_version         = "3.13"
 log_retention_days     = 30
 point_in_time_recovery = true
 deletion_protection    = true

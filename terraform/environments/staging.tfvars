@@ -1,5 +1,6 @@
 # As production is, but for what protects data.
 stage                  = "staging"
+python_version         = "3.13"
 tracing                = true
 log_retention_days     = 7
 point_in_time_recovery = true

@@ -16,6 +16,7 @@ run "the_outermost_values_pass" {
 
   variables {
     region                  = "ap-southeast-2"
+    python_version          = "3.11"
     memory_mb               = { authorizer = 128, connect = 10240 }
     timeout_seconds         = { disconnect = 1, outcome = 29, sweep = 900 }
     reserved_concurrency    = { message = 1 }

@@ -50,6 +50,7 @@ def test_a_stage_name_that_is_no_name_is_refused(configuration: Configuration, n
         ("timeout_seconds={sweep=29}", "a whole number from 150 to 900"),
         ('alarm_emails=["nobody"]', "an e-mail address"),
         ("stage=prod", "the workspace is dev"),
+        ("python_version=3.14", "must be 3.11, 3.12 or 3.13"),
     ],
 )
 def test_what_is_refused_is_refused_with_the_reason(

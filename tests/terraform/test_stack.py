@@ -22,6 +22,7 @@ CONFIGURATION = """
 variable "stage" { type = string }
 variable "command" { default = "true" }
 resource "terraform_data" "first" { input = var.stage }
+variable "python_version" { default = null }
 resource "terraform_data" "second" {
   input      = var.command
   depends_on = [terraform_data.first]
@@ -105,10 +106,11 @@ def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
     return make_stack
 
 
-def package(root: Path, stage: str) -> None:
+def package(root: Path, stage: str, runtime: str = "python3.11") -> None:
     module = root / "terraform" / "modules" / "app"
     module.mkdir(parents=True, exist_ok=True)
-    function = {"tags": {"aws-chalice": f"version=1.34.0:stage={stage}:app=x"}}
+    tags = {"aws-chalice": f"version=1.34.0:stage={stage}:app=x"}
+    function = {"tags": tags, "runtime": runtime}
     text = json.dumps({"resource": {"aws_lambda_function": {"connect": function}}})
     (module / "chalice.tf.json").write_text(text)
     (module / "deployment.zip").write_bytes(b"zip")
@@ -140,6 +142,31 @@ def test_a_package_for_another_stage_is_refused(make: Make) -> None:
 def test_no_package_is_refused(make: Make) -> None:
     dev = make("dev")
     (dev.terraform_folder / "modules" / "app" / "chalice.tf.json").unlink()
+@pytest.mark.parametrize("verb", ["plan", "deploy"])
+def test_a_package_of_another_python_is_refused(make: Make, verb: str) -> None:
+    dev = make("dev")
+    variables(dev, 'python_version = "3.13"')
+    with pytest.raises(StackError, match=r"make PYTHON=python3\.13 package STAGE=dev"):
+        stack.run(dev, verb)
+    assert not (dev.data_folder / "data").exists()
+    package(dev.root, "dev", "python3.13")
+    stack.run(dev, verb)
+
+
+def test_a_stage_that_sets_no_python_takes_a_package_of_any(make: Make) -> None:
+    dev = make("dev")
+    variables(dev, '# python_version = "3.13"')
+    stack.run(dev, "plan")
+
+
+def test_a_package_of_another_python_stops_no_destroy(make: Make) -> None:
+    dev = make("dev")
+    stack.run(dev, "deploy")
+    variables(dev, 'python_version = "3.13"')
+    stack.run(dev, "destroy", confirmed="dev")
+    assert resource_count(dev) == 0
+
+
     with pytest.raises(StackError, match="make package STAGE=dev"):
         stack.run(dev, "plan")
 
