@@ -216,9 +216,6 @@ class Stack:
         for file in terraform_cli.stack_files(self.data_folder):
             (self.data_folder / file).unlink()
         terraform_cli.copy_stack(self.root, self.data_folder)
-        provider_lock = self.terraform_folder / ".terraform.lock.hcl"
-        if provider_lock.exists():
-            shutil.copy(provider_lock, self.copy)
 
     def enter(self) -> None:
         """Initialize Terraform, and select the stage's workspace, which is made if need be."""

@@ -26,7 +26,7 @@ IGNORED: Final = ("TF_CLI_ARGS", "TF_DATA_DIR", "TF_VAR_", "TF_WORKSPACE")
 Source: "Environment Variables", Terraform CLI.
 """
 
-MADE: Final = (".terraform*", "*.tfstate", "*.tfstate.*", "*.tfplan", "backend_override.tf")
+MADE: Final = (".terraform", "*.tfstate", "*.tfstate.*", "*.tfplan", "backend_override.tf")
 """What Terraform and the verbs make among the files of the stack."""
 
 
@@ -73,9 +73,12 @@ def has_provider(folder: Path) -> bool:
 
 
 def init_arguments() -> list[str]:
-    """Return what `terraform init` needs to take the provider from the mirror, if there is one."""
+    """Return what `terraform init` needs to install just the provider that the lock file names.
+
+    From the mirror, if there is one.
+    """
     mirror = find_mirror()
-    return [f"-plugin-dir={mirror}"] if mirror else []
+    return ["-lockfile=readonly", *([f"-plugin-dir={mirror}"] if mirror else [])]
 
 
 def environment() -> dict[str, str]:

@@ -29,6 +29,8 @@ def endpoint_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     scratch = tmp_path_factory.mktemp("modules")
     copy_stack(scratch)
     roots = shutil.copytree(ROOTS, scratch / ROOTS.relative_to(ROOT))
+    for root in roots.iterdir():
+        shutil.copy(scratch / "terraform" / ".terraform.lock.hcl", root)
     init = terraform_cli.init_arguments()
     with aws.ministack() as endpoint_url, pytest.MonkeyPatch.context() as patch:
         environment = emulator_environment(endpoint_url)

@@ -21,8 +21,8 @@ from tests.terraform.requirements import require_terraform
 CONFIGURATION = """
 variable "stage" { type = string }
 variable "command" { default = "true" }
-resource "terraform_data" "first" { input = var.stage }
 variable "python_version" { default = null }
+resource "terraform_data" "first" { input = var.stage }
 resource "terraform_data" "second" {
   input      = var.command
   depends_on = [terraform_data.first]
@@ -139,9 +139,6 @@ def test_a_package_for_another_stage_is_refused(make: Make) -> None:
     stack.run(prod, "plan")
 
 
-def test_no_package_is_refused(make: Make) -> None:
-    dev = make("dev")
-    (dev.terraform_folder / "modules" / "app" / "chalice.tf.json").unlink()
 @pytest.mark.parametrize("verb", ["plan", "deploy"])
 def test_a_package_of_another_python_is_refused(make: Make, verb: str) -> None:
     dev = make("dev")
@@ -167,6 +164,9 @@ def test_a_package_of_another_python_stops_no_destroy(make: Make) -> None:
     assert resource_count(dev) == 0
 
 
+def test_no_package_is_refused(make: Make) -> None:
+    dev = make("dev")
+    (dev.terraform_folder / "modules" / "app" / "chalice.tf.json").unlink()
     with pytest.raises(StackError, match="make package STAGE=dev"):
         stack.run(dev, "plan")
 
@@ -280,6 +280,7 @@ def test_apply_does_not_take_the_plan_of_a_destroy_that_was_killed(
         "terraform/modules/app/deployment.zip",
         "terraform/modules/app/chalice.tf.json",
         "terraform/main.tf",
+        "terraform/.terraform.lock.hcl",
         "terraform/environments/dev.tfvars",
         "terraform/environments/dev.s3.tfbackend",
         "chalicelib/tables.json",
@@ -444,18 +445,6 @@ def test_what_was_taken_out_of_the_configuration_leaves_the_copy_too(make: Make)
     stack.run(dev, "plan")
     (dev.terraform_folder / "old.auto.tfvars").unlink()
     stack.run(dev, "deploy")
-
-
-def test_the_choice_of_providers_outlives_the_copy(make: Make) -> None:
-    dev = make("dev")
-    stack.run(dev, "plan")
-    chosen = dev.copy / ".terraform.lock.hcl"
-    chosen.write_text("# chosen")
-    dev.make_copy()
-    assert chosen.read_text() == "# chosen"
-    (dev.terraform_folder / ".terraform.lock.hcl").write_text("# committed")
-    dev.make_copy()
-    assert chosen.read_text() == "# committed"
 
 
 @pytest.fixture
