@@ -74,11 +74,16 @@ run "protected_tables" {
   }
 
   assert {
-    condition = alltrue([
-      for table in aws_dynamodb_table.this :
-      table.deletion_protection_enabled && table.point_in_time_recovery[0].enabled
-    ])
+    condition     = alltrue([for table in aws_dynamodb_table.this : table.deletion_protection_enabled])
     error_message = "A table is not protected."
+  }
+
+  assert {
+    condition = alltrue([
+      for name, table in aws_dynamodb_table.this :
+      table.point_in_time_recovery[0].enabled == (name != "rate_limits")
+    ])
+    error_message = "Hashes of addresses can be restored, or other tables cannot."
   }
 }
 

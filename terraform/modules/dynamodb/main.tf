@@ -45,8 +45,9 @@ resource "aws_dynamodb_table" "this" {
     enabled        = true
   }
 
+  # Not of rate_limits: its hashes of addresses must be gone when they expire.
   point_in_time_recovery {
-    enabled = var.point_in_time_recovery
+    enabled = var.point_in_time_recovery && each.key != "rate_limits"
   }
 
   server_side_encryption {
