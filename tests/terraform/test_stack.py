@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -64,6 +65,8 @@ elif command == "apply":
 """Applies until it is told of the end at its input; an interrupt makes it stop, as gracefully."""
 
 RESOURCE = {"mode": "managed", "type": "terraform_data", "name": "first", "instances": []}
+
+DEPLOYMENT = stack.ROOT / "docs" / "deployment.md"
 
 Make = Callable[[str], Stack]
 
@@ -445,6 +448,34 @@ def test_what_was_taken_out_of_the_configuration_leaves_the_copy_too(make: Make)
     stack.run(dev, "plan")
     (dev.terraform_folder / "old.auto.tfvars").unlink()
     stack.run(dev, "deploy")
+
+
+def test_the_documented_commands_rotate_the_hash_key(make: Make) -> None:
+    dev = make("dev")
+    application = (stack.ROOT / "terraform" / "modules" / "app" / "main.tf").read_text()
+    block = re.search(r'^resource "terraform_data" "hash_key".*?^}', application, re.M | re.S)
+    taint = re.search(r"^TF_DATA_DIR=.*\n.* taint .*", DEPLOYMENT.read_text(), re.M)
+    assert block
+    assert taint
+    key = dev.terraform_folder / "modules" / "key"
+    key.mkdir()
+    (key / "main.tf").write_text(block[0])
+    with (dev.terraform_folder / "main.tf").open("a") as file:
+        file.write('module "app" { source = "./modules/key" }\n')
+
+    stack.run(dev, "deploy")
+    first = hash_key(dev)
+    stack.run(dev, "plan")
+    assert hash_key(dev) == first
+    subprocess.run(taint[0], shell=True, cwd=dev.root, check=True)
+    stack.run(dev, "deploy")
+    assert hash_key(dev) != first
+
+
+def hash_key(of: Stack) -> str:
+    resources = json.loads(of.local_state.read_text())["resources"]
+    (key,) = (it for it in resources if it["name"] == "hash_key")
+    return str(key["instances"][0]["attributes"]["triggers_replace"]["value"])
 
 
 @pytest.fixture
