@@ -84,8 +84,8 @@ local: $(INSTALLED) ## Serve the application on ws://127.0.0.1:PORT/local [PORT=
 	@$(SAFE) $(BIN)/python -m devserver --port '$(PORT)' --panel scripts.live_panel:tables \
 		--hint 'make demo PORT={port}' --hint 'make -s token PORT={port}' $(OPTIONS)
 
-emulate: $(INSTALLED) ## Serve the stack that Terraform applies to an emulator of AWS
-	@$(SAFE) $(BIN)/python -m scripts.emulate
+emulate: $(INSTALLED) ## Serve the stack that Terraform applies to an emulator of AWS [PORT=4566]
+	@$(SAFE) $(BIN)/python -m scripts.emulate $(if $(filter-out file,$(origin PORT)),--port '$(PORT)')
 
 token: $(INSTALLED) ## Print a speaker's token: local server [PORT=8000], emulator STAGE=local [USERNAME=...]
 	@$(SAFE) $(BIN)/python -m $(TOKEN) --username '$(USERNAME)'

@@ -90,15 +90,15 @@ def embedded_aws(
 
 @contextmanager
 def ministack(
-    fault_seed: int = 0, on_end: OnEnd | None = None, /, **settings: str
+    fault_seed: int = 0, on_end: OnEnd | None = None, /, *, port: int = 0, **settings: str
 ) -> Iterator[str]:
-    """Run ministack on a free port of this machine alone, and give its URL.
+    """Run ministack on a port of this machine alone, and give its URL. 0 is any free port.
 
     Settings are its own, by the names of the environment variables that its documentation lists.
     The seed is for the faults of its DynamoDB, of which it has none until it is told of one.
     """
     with scratch.folder("ministack-") as folder:
-        process, endpoint_url = _start(folder, settings, fault_seed)
+        process, endpoint_url = _start(folder, settings, fault_seed, port)
         is_stopping = threading.Event()
         if on_end is not None:
             arguments = (process, is_stopping, on_end)
@@ -214,11 +214,11 @@ def sign_in(endpoint_url: str, pool_id: str, client_id: str, username: str) -> d
 
 
 def _start(
-    folder: Path, settings: Mapping[str, str], fault_seed: int
+    folder: Path, settings: Mapping[str, str], fault_seed: int, wanted_port: int
 ) -> tuple["subprocess.Popen[bytes]", str]:
     log = folder / "log"
-    for _ in range(PORT_ATTEMPTS):
-        port = _free_port()
+    for _ in range(1 if wanted_port else PORT_ATTEMPTS):
+        port = _free_port(wanted_port)
         process = _spawn(port, folder, log, settings, fault_seed)
         endpoint_url = f"http://127.0.0.1:{port}"
         if _wait_until_ready(process, endpoint_url):
@@ -272,9 +272,16 @@ def _wait_until_ready(process: "subprocess.Popen[bytes]", endpoint_url: str) -> 
     return False
 
 
-def _free_port() -> int:
+def _free_port(wanted_port: int = 0) -> int:
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
+        # As servers do, so that a connection that has just ended does not keep the port.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", wanted_port))
+        except OSError as error:
+            raise EmbeddedAwsError(
+                f"port {wanted_port} of 127.0.0.1 can't be used: {error.strerror}"
+            ) from None
         port: int = probe.getsockname()[1]
         return port
 

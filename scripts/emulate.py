@@ -1,10 +1,11 @@
 """Local AWS, the real way: the whole stack, applied by Terraform to an emulator of AWS.
 
 `make emulate` starts ministack, packages the application, applies the stack in the workspace
-`local`, prints the WebSocket URL last and stays until Ctrl-C. Everything is done in a folder of
-its own, so that no state is left and no other stage's package is touched.
+`local`, prints the WebSocket URL and stays until Ctrl-C. It says on stderr what it does. Everything
+is done in a folder of its own, so no state is left and no other stage's package is touched.
 """
 
+import argparse
 import json
 import os
 import signal
@@ -19,12 +20,21 @@ from pathlib import Path
 from typing import Any, Final
 
 from devserver.aws import REGION, EmbeddedAwsError, ministack
-from scripts import package, terraform_cli
+from scripts import package, running_emulation, terraform_cli
+from scripts.running_emulation import EmulationError, RunningEmulation
 
 ROOT: Final = Path(__file__).parent.parent
 STAGE: Final = "local"
-RUNNING: Final = ROOT / "build" / "emulate.json"
-"""Where a running emulation is, for `make token STAGE=local`."""
+PORT: Final = 4566
+"""The port on which emulators of AWS listen by convention."""
+
+MAX_PORT: Final = 65535
+
+READY: Final = """\
+Ready. Ctrl-C stops it. In another terminal:
+  make -s token STAGE=local    # a speaker's token
+  make output STAGE=local      # the outputs of the stack
+"""
 
 
 class EmulateError(Exception):
@@ -54,32 +64,41 @@ class Emulation:
 def main() -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)
+    parser = argparse.ArgumentParser(prog="python -m scripts.emulate", description=__doc__)
+    parser.add_argument("--port", type=_port, default=PORT, help=f"{PORT} where left out")
+    port = parser.parse_args().port
     try:
-        with emulate() as emulation:
-            RUNNING.parent.mkdir(exist_ok=True)
-            RUNNING.write_text(json.dumps(whereabouts(emulation)))
+        with running_emulation.claim() as claimed, emulate(port) as emulation:
+            outputs = {**emulation.outputs, "url": emulation.url}
+            running = RunningEmulation(whereabouts(emulation), outputs)
+            running_emulation.announce(claimed, running)
             print(emulation.url, flush=True)
+            print(READY, end="", file=sys.stderr, flush=True)
             threading.Event().wait()
-    except (EmulateError, EmbeddedAwsError, package.PackageError) as error:
+    except (EmulateError, EmbeddedAwsError, EmulationError, package.PackageError) as error:
         print(f"emulate: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 0
-    finally:
-        RUNNING.unlink(missing_ok=True)
     return 0
 
 
 @contextmanager
-def emulate(**settings: str) -> Iterator[Emulation]:
+def emulate(port: int = 0, **settings: str) -> Iterator[Emulation]:
     """Apply the stack to a fresh emulator, with settings of the application.
+
+    Says on stderr what it does. Port 0 is any free one.
 
     Raises: EmulateError, EmbeddedAwsError, PackageError.
     """
-    with tempfile.TemporaryDirectory(prefix="emulate-") as scratch, ministack() as endpoint_url:
-        environment = emulator_environment(endpoint_url)
-        folder = prepare(Path(scratch), environment)
-        yield apply(folder, environment, settings=settings)
+    with tempfile.TemporaryDirectory(prefix="emulate-") as scratch:
+        _say("starting an emulator of AWS")
+        with ministack(port=port) as endpoint_url:
+            _say(f"emulating AWS on {endpoint_url}; packaging the functions")
+            environment = emulator_environment(endpoint_url)
+            folder = prepare(Path(scratch), environment)
+            _say("applying the stack with Terraform, which takes about half a minute")
+            yield apply(folder, environment, settings=settings)
 
 
 def prepare(scratch: Path, environment: Mapping[str, str], stage: str = STAGE) -> Path:
@@ -165,6 +184,16 @@ def whereabouts(emulation: Emulation) -> dict[str, str]:
         "CONNECTIONS_TABLE": tables["connections"],
         "RATE_LIMITS_TABLE": tables["rate_limits"],
     }
+
+
+def _port(text: str) -> int:
+    if text.isdecimal() and 0 < int(text) <= MAX_PORT:
+        return int(text)
+    raise argparse.ArgumentTypeError(f"{text!r} is no port; one is a number from 1 to {MAX_PORT}")
+
+
+def _say(text: str) -> None:
+    print(f"emulate: {text}", file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

@@ -18,14 +18,16 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
-from scripts import terraform_cli
+from scripts import credentials, running_emulation, terraform_cli, tfvars
+from scripts.credentials import CredentialsError
+from scripts.running_emulation import EmulationError
 
 ROOT: Final = Path(__file__).parent.parent
 GUARDED_STAGES: Final = ("prod",)
@@ -39,6 +41,9 @@ LOCK_TIMEOUT: Final = "5s"
 
 UNDECLARED: Final = "Value for undeclared variable"
 """Terraform only warns of a misspelt name in a variables file."""
+
+DEFAULT_REGION: Final = "us-east-1"
+"""Of a stage whose file sets none: the default in terraform/variables.tf."""
 
 _WITHOUT_COLOUR: Final = ("output", "workspace", "state")
 """Terraform's commands that know no -no-color, or print none."""
@@ -120,6 +125,10 @@ class Stack:
         return self.terraform_folder / f"{self.stage}.errored.tfstate"
 
     @property
+    def variables_file(self) -> Path:
+        return self.environments / f"{self.stage}.tfvars"
+
+    @property
     def backend_file(self) -> Path:
         return self.environments / f"{self.stage}.s3.tfbackend"
 
@@ -161,6 +170,20 @@ class Stack:
                 f"{self.stage} is for an emulator of AWS, and AWS_ENDPOINT_URL names none; "
                 "to have one with the stack in it: make emulate"
             )
+
+    def check_variables(self) -> None:
+        """Raises: StackError if the stage's file sets a variable that the stack doesn't have."""
+        unknown = tfvars.find_unknown(self.variables_file.read_text(), self.terraform_folder)
+        if unknown:
+            raise StackError(f"{_name(self.variables_file, self.terraform_folder)} sets {unknown}")
+
+    def check_credentials(self) -> None:
+        """Raises: StackError unless AWS accepts the credentials, in the stage's region."""
+        text = self.variables_file.read_text()
+        try:
+            credentials.check(tfvars.find_region(text, DEFAULT_REGION))
+        except CredentialsError as error:
+            raise StackError(str(error)) from None
 
     def check_package(self) -> None:
         """Raises: StackError unless the package that was copied was made for this stage."""
@@ -253,19 +276,33 @@ class Stack:
             file.unlink(missing_ok=True)
             self.keep_unsaved_state()
 
-    def output(self, *names: str) -> None:
-        """Print the outputs, or one of them bare. Leaves the copy, and a plan of it, alone."""
-        self._open(self.state_folder, self.backend_file)
-        arguments = ["-raw", *names] if names else []
-        print(self._run(self.state_folder, "output", *arguments), end="")
+    def find_outputs(self) -> Mapping[str, Any]:
+        """Return the outputs by their names, of an emulation that runs in this folder too.
+
+        Raises: StackError, also if the stage is not deployed; EmulationError.
+        """
+        if self.stage == EMULATED_STAGE:
+            running = running_emulation.find_unless_another_is_named()
+            if running:
+                return running.outputs
+        outputs = self.read_outputs()
+        if not outputs:
+            raise StackError(
+                f"{self.stage} is not deployed; deploy it: make deploy STAGE={self.stage}"
+            )
+        return outputs
 
     def read_outputs(self) -> dict[str, Any]:
         """Return the outputs by their names; none of a stage that is not deployed.
+
+        Leaves the copy, and a plan of it, alone.
 
         Raises: StackError.
         """
         self.check_stage()
         with self.lock():
+            if self.backend_file.exists():
+                self.check_credentials()
             self._open(self.state_folder, self.backend_file)
             outputs = json.loads(self._run(self.state_folder, "output", "-json"))
         return {name: output["value"] for name, output in outputs.items()}
@@ -454,7 +491,7 @@ def main() -> int:
         parser.error(f"{options.verb} takes one stage")
     try:
         run(Stack(options.stage), options.verb, options.name, options.confirm)
-    except StackError as error:
+    except (EmulationError, StackError) as error:
         print(f"stack: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -463,19 +500,23 @@ def main() -> int:
 
 
 def run(stack: Stack, verb: str, name: str | None = None, confirmed: str | None = None) -> None:
-    """Raises: StackError."""
+    """Raises: StackError, EmulationError."""
     stack.check_stage()
-    if verb != "output":
-        stack.check_account()
+    if verb == "output":
+        print(format_outputs(stack, name))
+        return
+    stack.check_account()
     check_consent(verb, stack.stage, confirmed)
+    if verb not in ("apply", "migrate"):
+        stack.check_variables()
     with stack.lock():
         stack.keep_unsaved_state()
-        if verb == "output":
-            stack.output(*([name] if name else []))
-        elif verb == "migrate":
+        if verb == "migrate":
+            stack.check_credentials()
             stack.migrate()
         elif verb == "apply":
             stack.check_plan()
+            stack.check_credentials()
             stack.apply(stack.plan_file)
         else:
             prepare(stack, verb)
@@ -483,6 +524,22 @@ def run(stack: Stack, verb: str, name: str | None = None, confirmed: str | None 
                 stack.plan()
             else:
                 change(stack, verb, is_confirmed=confirmed is not None)
+
+
+def format_outputs(stack: Stack, name: str | None) -> str:
+    """Format a stage's outputs, or one of them bare.
+
+    Raises: StackError if there is none of that name, and as Stack.find_outputs.
+    """
+    outputs = stack.find_outputs()
+    if name is None:
+        return "\n".join(f"{it} = {json.dumps(outputs[it], indent=2)}" for it in sorted(outputs))
+    if name not in outputs:
+        raise StackError(
+            f"{stack.stage} has no output {name!r}; its outputs are {', '.join(sorted(outputs))}"
+        )
+    value = outputs[name]
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def prepare(stack: Stack, verb: str) -> None:
@@ -493,6 +550,7 @@ def prepare(stack: Stack, verb: str) -> None:
     stack.make_copy()
     if verb != "destroy":
         stack.check_package()
+    stack.check_credentials()
     stack.enter()
     stack.check_state()
 

@@ -3,14 +3,15 @@
 A stage on AWS is where its Terraform outputs say. Nothing here changes a stage.
 """
 
-import json
 import os
 from collections.abc import Mapping
 from typing import Final
 
 from devserver import aws
 from devserver.user_token import served_environment
-from scripts import emulate
+from scripts import emulate, running_emulation
+from scripts.credentials import PARTITIONS
+from scripts.running_emulation import EmulationError, RunningEmulation
 from scripts.stack import Stack
 
 OUTPUTS: Final = ("alarm_topic_arn", "api_id", "table_names")
@@ -38,14 +39,13 @@ def find(stage: str) -> dict[str, str]:
 
     Raises: StageError, StackError.
     """
-    if stage != emulate.STAGE:
-        return on_aws(Stack(stage))
-    named = os.environ.get("AWS_ENDPOINT_URL")
-    running = json.loads(emulate.RUNNING.read_text()) if emulate.RUNNING.exists() else {}
-    if running and named in (None, "", running["AWS_ENDPOINT_URL"]):
-        return in_emulation(running)
-    if not named:
-        raise StageError("no emulation is running; start one: make emulate")
+    if stage == emulate.STAGE:
+        try:
+            running = running_emulation.find_unless_another_is_named()
+        except EmulationError as error:
+            raise StageError(str(error)) from None
+        if running:
+            return in_emulation(running)
     return on_aws(Stack(stage))
 
 
@@ -64,7 +64,9 @@ def on_aws(stack: Stack) -> dict[str, str]:
             f"{stack.stage} is not deployed, for it has no output {missing[0]}: "
             f"make deploy STAGE={stack.stage}"
         )
-    region = outputs["alarm_topic_arn"].split(":")[3]
+    partition, _, region = outputs["alarm_topic_arn"].split(":")[1:4]
+    if partition not in PARTITIONS:
+        raise StageError(f"{stack.stage} is in the partition {partition}, which is not supported")
     return {
         **_NOT_CALLED,
         "AWS_DEFAULT_REGION": region,
@@ -75,23 +77,18 @@ def on_aws(stack: Stack) -> dict[str, str]:
     }
 
 
-def in_emulation(running: Mapping[str, str]) -> dict[str, str]:
+def in_emulation(running: RunningEmulation) -> dict[str, str]:
     """Return where the stack of a running `make emulate` is, as it has said itself.
 
-    It has not said the API's id. An emulator has one WebSocket API, so it is asked for that, and
-    the environment is the emulator's from then on: nobody else's profile has a say.
-
-    Raises: BotoCoreError if it runs no more.
+    The credentials are the emulator's own.
     """
-    environment = {
-        **emulate.emulator_environment(running["AWS_ENDPOINT_URL"]),
-        **running,
+    return {
+        **_NOT_CALLED,
+        **emulate.emulator_environment(running.environment["AWS_ENDPOINT_URL"]),
+        **running.environment,
         "AWS_DEFAULT_REGION": aws.REGION,
+        "CONNECTIONS_URL": _connections_url(running.outputs["api_id"], aws.REGION, emulate.STAGE),
     }
-    enter(environment)
-    (api,) = aws.client("apigatewayv2", running["AWS_ENDPOINT_URL"]).get_apis()["Items"]
-    url = _connections_url(api["ApiId"], aws.REGION, emulate.STAGE)
-    return {**_NOT_CALLED, **environment, "CONNECTIONS_URL": url}
 
 
 def on_local_server(port: int) -> dict[str, str]:

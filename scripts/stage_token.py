@@ -1,11 +1,12 @@
 """Prints a speaker's token of a running `make emulate`, and nothing else."""
 
 import argparse
-import json
 import sys
 
 from devserver.aws import sign_in
-from scripts.emulate import RUNNING, STAGE
+from scripts import running_emulation
+from scripts.emulate import STAGE
+from scripts.running_emulation import EmulationError
 
 
 def main() -> int:
@@ -14,16 +15,16 @@ def main() -> int:
     parser.add_argument("--username", default="speaker@example.com")
     username = parser.parse_args().username
     try:
-        running = json.loads(RUNNING.read_text())
-        tokens = sign_in(
-            running["AWS_ENDPOINT_URL"],
-            running["COGNITO_USER_POOL_ID"],
-            running["COGNITO_CLIENT_ID"],
-            username,
-        )
-    except FileNotFoundError:
-        print("no emulation is running; start one: make emulate", file=sys.stderr)
+        running = running_emulation.find().environment
+    except EmulationError as error:
+        print(error, file=sys.stderr)
         return 1
+    tokens = sign_in(
+        running["AWS_ENDPOINT_URL"],
+        running["COGNITO_USER_POOL_ID"],
+        running["COGNITO_CLIENT_ID"],
+        username,
+    )
     print(tokens["IdToken"])
     return 0
 

@@ -17,13 +17,15 @@ import pytest
 from chalicelib.models import Connection, QualityTier, Role, Session
 from chalicelib.store import Store
 from devserver import aws
+from scripts import running_emulation
+from scripts.running_emulation import RunningEmulation
 from tests.stories.target import Client, Target
 
 COMMAND: Final = """
 import sys
 from pathlib import Path
-from scripts import emulate, operate
-emulate.RUNNING = Path(sys.argv.pop(1))
+from scripts import operate, running_emulation
+running_emulation.FILE = Path(sys.argv.pop(1))
 sys.exit(operate.main())
 """
 """Looks for the emulation where the story has written that it is."""
@@ -43,10 +45,11 @@ Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 @pytest.fixture
-def operate(target: Target, tmp_path: Path) -> Run:
+def operate(target: Target, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
     """Run the command against the target, as somebody who has credentials of another account."""
     running = tmp_path / "emulate.json"
-    running.write_text(json.dumps(target.environment))
+    monkeypatch.setattr(running_emulation, "FILE", running)
+    api_id = target.url.split("/")[-2]
     port = target.url.rpartition(":")[2].partition("/")[0]
     place = ["--stage", "local"] if target.is_emulator else ["--port", port]
     environment = {**os.environ, "AWS_PROFILE": "of-another-account", "AWS_REGION": "eu-north-1"}
@@ -61,7 +64,10 @@ def operate(target: Target, tmp_path: Path) -> Run:
             timeout=60,
         )
 
-    return run
+    with running_emulation.claim() as claimed:
+        outputs = {"api_id": api_id}
+        running_emulation.announce(claimed, RunningEmulation(target.environment, outputs))
+        yield run
 
 
 def listed(operate: Run) -> dict[str, dict[str, Any]]:

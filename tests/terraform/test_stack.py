@@ -16,6 +16,8 @@ import pytest
 
 from devserver.aws import client, ministack
 from scripts import stack
+from scripts.credentials import CredentialsError
+from scripts.running_emulation import EmulationError, RunningEmulation
 from scripts.stack import Stack, StackError, State
 from tests.terraform.requirements import require_terraform
 
@@ -30,6 +32,7 @@ resource "terraform_data" "second" {
   provisioner "local-exec" { command = var.command }
 }
 output "stage" { value = terraform_data.first.output }
+output "sizes" { value = { small = 1 } }
 """
 
 FAKE_TERRAFORM = f"""#!{sys.executable}
@@ -64,9 +67,17 @@ elif command == "apply":
 """
 """Applies until it is told of the end at its input; an interrupt makes it stop, as gracefully."""
 
+ANY_CREDENTIALS = """
+class CredentialsError(Exception): pass
+def check(region): pass
+"""
+"""Takes any credentials for good, without asking AWS."""
+
 RESOURCE = {"mode": "managed", "type": "terraform_data", "name": "first", "instances": []}
 
 DEPLOYMENT = stack.ROOT / "docs" / "deployment.md"
+SCRIPTS = ("credentials.py", "running_emulation.py", "stack.py", "terraform_cli.py", "tfvars.py")
+"""The command and all that it imports of the project."""
 
 Make = Callable[[str], Stack]
 
@@ -95,6 +106,8 @@ def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
     require_terraform()
     monkeypatch.setattr(sys, "stdin", io.StringIO())
     monkeypatch.setattr(stack.terraform_cli, "init_arguments", list)
+    monkeypatch.setattr(stack.credentials, "check", lambda region: None)
+    monkeypatch.setattr(stack.running_emulation, "FILE", tmp_path / "build" / "emulate.json")
     environments = tmp_path / "terraform" / "environments"
     environments.mkdir(parents=True)
     (tmp_path / "terraform" / "main.tf").write_text(CONFIGURATION)
@@ -117,6 +130,13 @@ def package(root: Path, stage: str, runtime: str = "python3.11") -> None:
     text = json.dumps({"resource": {"aws_lambda_function": {"connect": function}}})
     (module / "chalice.tf.json").write_text(text)
     (module / "deployment.zip").write_bytes(b"zip")
+
+
+def copy_scripts(root: Path) -> Path:
+    (root / "scripts").mkdir()
+    for name in SCRIPTS:
+        shutil.copy(Path(stack.__file__).with_name(name), root / "scripts")
+    return root
 
 
 def resource_count(of: Stack) -> int:
@@ -174,12 +194,142 @@ def test_no_package_is_refused(make: Make) -> None:
         stack.run(dev, "plan")
 
 
-def test_a_misspelt_variable_is_refused_and_leaves_no_plan(make: Make) -> None:
+@pytest.mark.parametrize("verb", ["plan", "deploy", "destroy"])
+def test_a_misspelt_variable_is_refused_before_anything_is_planned(
+    make: Make, verb: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    dev = make("dev")
+    variables(dev, 'comand = "true"')
+    with pytest.raises(StackError, match=r"environments/dev\.tfvars sets comand.*mean command\?"):
+        stack.run(dev, verb, confirmed="dev")
+    assert capfd.readouterr().out == ""
+    assert not dev.copy.exists()
+
+
+def test_a_misspelt_variable_that_only_terraform_notices_leaves_no_plan(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stack.tfvars, "find_unknown", lambda *_: None)
     dev = make("dev")
     variables(dev, 'comand = "true"')
     with pytest.raises(StackError, match="a variable that there is not"):
         stack.run(dev, "plan")
     assert not dev.plan_file.exists()
+
+
+@pytest.mark.parametrize("verb", ["plan", "deploy", "destroy", "apply", "migrate"])
+def test_credentials_are_checked_before_terraform_is_asked(
+    make: Make, monkeypatch: pytest.MonkeyPatch, verb: str
+) -> None:
+    dev = make("dev")
+    stack.run(dev, "plan")
+    asked: list[str] = []
+
+    def refuse(region: str) -> None:
+        asked.append(region)
+        raise CredentialsError("there are no AWS credentials")
+
+    monkeypatch.setattr(stack.credentials, "check", refuse)
+    monkeypatch.setattr(Stack, "_command", lambda *_: pytest.fail("Terraform is asked"))
+    with pytest.raises(StackError, match="no AWS credentials"):
+        stack.run(dev, verb, confirmed="dev")
+    assert asked == ["us-east-1"]
+    assert dev.plan_file.exists() == (verb in ("apply", "migrate"))
+
+
+def test_credentials_are_checked_in_the_stages_region(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(stack.credentials, "check", asked.append)
+    dev = make("dev")
+    with (dev.terraform_folder / "main.tf").open("a") as file:
+        file.write('variable "region" {}\n')
+    variables(dev, 'region = "eu-central-1"')
+    stack.run(dev, "plan")
+    assert asked == ["eu-central-1"]
+
+
+def test_without_credentials_a_plan_is_one_sentence(make: Make) -> None:
+    dev = make("dev")
+    done = subprocess.run(
+        [sys.executable, "-m", "scripts.stack", "plan", "dev"],
+        cwd=copy_scripts(dev.root),
+        env={
+            "PATH": os.environ["PATH"],
+            "HOME": str(dev.root),
+            "AWS_EC2_METADATA_DISABLED": "true",
+        },
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("stack: there are no AWS credentials; ")
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("name", [None, "stage"])
+def test_outputs_of_a_stage_that_is_not_deployed_are_refused(
+    make: Make, capfd: pytest.CaptureFixture[str], name: str | None
+) -> None:
+    with pytest.raises(StackError, match=r"dev is not deployed.*make deploy STAGE=dev$"):
+        stack.run(make("dev"), "output", name)
+    assert capfd.readouterr().out == ""
+
+
+def test_an_output_of_an_unknown_name_is_refused(
+    make: Make, capfd: pytest.CaptureFixture[str]
+) -> None:
+    dev = make("dev")
+    stack.run(dev, "deploy")
+    capfd.readouterr()
+    with pytest.raises(StackError, match="dev has no output 'stag'; its outputs are sizes, stage"):
+        stack.run(dev, "output", "stag")
+    assert capfd.readouterr().out == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "printed"),
+    [
+        ("stage", "dev\n"),
+        ("sizes", '{"small": 1}\n'),
+        (None, 'sizes = {\n  "small": 1\n}\nstage = "dev"\n'),
+    ],
+)
+def test_outputs_are_printed(
+    make: Make, capfd: pytest.CaptureFixture[str], name: str | None, printed: str
+) -> None:
+    dev = make("dev")
+    stack.run(dev, "deploy")
+    capfd.readouterr()
+    stack.run(dev, "output", name)
+    assert capfd.readouterr().out == printed
+
+
+def test_outputs_in_a_bucket_need_credentials(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(region: str) -> None:
+        raise CredentialsError("there are no AWS credentials")
+
+    monkeypatch.setattr(stack.credentials, "check", refuse)
+    dev = make("dev")
+    keep_state_in_bucket(dev)
+    with pytest.raises(StackError, match="no AWS credentials"):
+        stack.run(dev, "output")
+
+
+def test_outputs_of_a_running_emulation_are_printed(
+    make: Make, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+    local = make("local")
+    with pytest.raises(EmulationError, match="make emulate"):
+        stack.run(local, "output")
+    running = RunningEmulation({"AWS_ENDPOINT_URL": "http://127.0.0.1:1"}, {"url": "ws://here"})
+    with stack.running_emulation.claim() as claimed:
+        stack.running_emulation.announce(claimed, running)
+        stack.run(local, "output", "url")
+    assert capfd.readouterr().out == "ws://here\n"
 
 
 def test_nothing_is_applied_without_a_plan(make: Make) -> None:
@@ -389,7 +539,7 @@ def test_two_stages_side_by_side_have_their_own_state(
     stack.run(Stack("dev", root), "destroy", confirmed="dev")
     capfd.readouterr()
     stack.run(Stack("staging", root), "output", "stage")
-    assert capfd.readouterr().out == "staging"
+    assert capfd.readouterr().out == "staging\n"
 
 
 def test_a_second_apply_at_the_same_time_is_shown_the_lock(
@@ -670,10 +820,8 @@ def applying(make: Make, fake_terraform: Path) -> Iterator[subprocess.Popen[str]
     """Run `make apply`'s command in a process group of its own, up to Terraform's beginning."""
     dev = make("dev")
     stack.run(dev, "plan")
-    scripts = dev.root / "scripts"
-    scripts.mkdir()
-    for name in ("stack.py", "terraform_cli.py"):
-        shutil.copy(Path(stack.__file__).with_name(name), scripts)
+    copy_scripts(dev.root)
+    (dev.root / "scripts" / "credentials.py").write_text(ANY_CREDENTIALS)
     with subprocess.Popen(
         [sys.executable, "-m", "scripts.stack", "apply", "dev"],
         cwd=dev.root,

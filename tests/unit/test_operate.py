@@ -28,7 +28,7 @@ from chalicelib.models import EndReason
 from chalicelib.settings import SettingError
 from chalicelib.store import KEPT_AFTER_END_SECONDS, Store
 from chalicelib.sweep import Sweep
-from scripts import emulate, operate, stage_environment
+from scripts import operate, running_emulation, stage_environment
 from scripts.operate import OperateError, end_session, list_sessions
 from scripts.stack import Stack, StackError
 from scripts.stage_environment import StageError
@@ -483,6 +483,12 @@ def test_a_stage_that_is_not_deployed_is_told_from_its_outputs() -> None:
         stage_environment.on_aws(Outputs("dev", half))
 
 
+def test_a_stage_in_another_partition_is_refused() -> None:
+    arn = OUTPUTS["alarm_topic_arn"].replace("arn:aws:", "arn:aws-cn:")  # type: ignore[attr-defined]
+    with pytest.raises(StageError, match="dev is in the partition aws-cn"):
+        stage_environment.on_aws(Outputs("dev", {**OUTPUTS, "alarm_topic_arn": arn}))
+
+
 def test_a_stage_on_aws_is_where_its_outputs_say_also_with_a_domain_of_its_own() -> None:
     assert stage_environment.on_aws(Outputs("dev", OUTPUTS)) == ON_AWS
 
@@ -549,7 +555,7 @@ def test_a_stage_without_a_file_is_refused() -> None:
 def test_the_emulators_stage_is_refused_where_none_runs(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(emulate, "RUNNING", tmp_path / "emulate.json")
+    monkeypatch.setattr(running_emulation, "FILE", tmp_path / "emulate.json")
     monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
     with pytest.raises(StageError, match="make emulate"):
         stage_environment.find("local")

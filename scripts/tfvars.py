@@ -1,0 +1,45 @@
+"""Reads as much of a Terraform variables file as the verbs need before Terraform reads it."""
+
+import re
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Final
+
+_HEREDOC: Final = re.compile(r"<<-?(\w+)\n.*?^\s*\1$", re.DOTALL | re.MULTILINE)
+_STRING_OR_COMMENT: Final = re.compile(r'"(?:\\.|[^"\\])*"|(?:#|//)[^\n]*|/\*.*?\*/', re.DOTALL)
+_NESTED: Final = re.compile(r"\{[^{}]*\}|\[[^][]*\]|\([^()]*\)")
+_ASSIGNMENT: Final = re.compile(r"^\s*([A-Za-z_][\w-]*)\s*=(?!=)", re.MULTILINE)
+_DECLARATION: Final = re.compile(r'^\s*variable\s+"([^"]+)"', re.MULTILINE)
+
+
+def assigned_names(text: str) -> list[str]:
+    """List the variables that a file sets, without what is nested in their values."""
+    text = _HEREDOC.sub('""', text)
+    text = _STRING_OR_COMMENT.sub(lambda found: '""' if found[0][0] == '"' else "", text)
+    while _NESTED.search(text):
+        text = _NESTED.sub('""', text)
+    return _ASSIGNMENT.findall(text)
+
+
+def declared_names(folder: Path) -> set[str]:
+    """Return the variables that the configuration in a folder declares."""
+    files = folder.glob("*.tf")
+    return {name for file in files for name in _DECLARATION.findall(file.read_text())}
+
+
+def find_region(text: str, default: str) -> str:
+    """Return the region that a file sets, or the default."""
+    found = re.search(r'^\s*region\s*=\s*"([^"]*)"', text, re.MULTILINE)
+    return found[1] if found else default
+
+
+def find_unknown(text: str, folder: Path) -> str | None:
+    """Say in a few words which variable a file sets that is not declared, or None if none is."""
+    declared = declared_names(folder)
+    for name in assigned_names(text):
+        if name not in declared:
+            meant = get_close_matches(name, declared, 1)
+            return f"{name}, a variable that there is not" + (
+                f"; did you mean {meant[0]}?" if meant else ""
+            )
+    return None

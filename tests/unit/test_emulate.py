@@ -1,0 +1,58 @@
+"""What `make emulate` refuses before anything is started, and the port that it keeps."""
+
+import socket
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from devserver import aws
+from devserver.aws import EmbeddedAwsError
+from scripts import emulate, running_emulation
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(running_emulation, "FILE", tmp_path / "emulate.json")
+    return tmp_path
+
+
+@pytest.fixture
+def taken_port() -> Iterator[int]:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server.getsockname()[1]
+
+
+@pytest.mark.parametrize("port", ["70000", "0", "-1", "http"])
+def test_what_is_no_port_is_refused(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], port: str
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["emulate", f"--port={port}"])
+    with pytest.raises(SystemExit):
+        emulate.main()
+    assert f"'{port}' is no port; one is a number from 1 to 65535" in capsys.readouterr().err
+
+
+def test_a_port_that_is_taken_is_said_and_leaves_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    folder: Path,
+    taken_port: int,
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["emulate", "--port", str(taken_port)])
+    assert emulate.main() == 1
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    last = printed.err.splitlines()[-1]
+    assert last == f"emulate: port {taken_port} of 127.0.0.1 can't be used: Address already in use"
+    assert list(folder.iterdir()) == []
+
+
+def test_the_emulator_keeps_a_port() -> None:
+    with aws.ministack() as free:
+        port = int(free.rpartition(":")[2])
+    with aws.ministack(port=port) as kept:
+        assert kept == free
+        with pytest.raises(EmbeddedAwsError, match=f"port {port}"), aws.ministack(port=port):
+            pytest.fail("two emulators have one port")

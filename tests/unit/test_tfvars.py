@@ -1,0 +1,61 @@
+"""What is read of a stage's variables file before Terraform reads it."""
+
+from pathlib import Path
+
+import pytest
+
+from scripts import tfvars
+
+ROOT = Path(__file__).parents[2] / "terraform"
+
+TRICKY = r"""
+# comment = "no"
+// slashes = "no"
+/* block = "no"
+   more  = "no" */
+plain       = "a # no comment, and \"quoted\" = {"
+  indented  = 1
+map         = { nested = { deeper = 1 } }
+list        = [
+  { inner = "x" },
+]
+called      = merge({ argument = 1 }, {})
+heredoc     = <<-EOT
+  line = "no"
+  EOT
+compared    = 1 == 2
+"""
+
+
+def test_a_misspelt_variable_is_named_with_the_one_that_is_meant(tmp_path: Path) -> None:
+    (tmp_path / "variables.tf").write_text('variable "alarm_emails" {}\nvariable "mfa" {\n}\n')
+    unknown = tfvars.find_unknown('mfa = "ON"\nalarm_mails = []\n', tmp_path)
+    assert unknown == "alarm_mails, a variable that there is not; did you mean alarm_emails?"
+
+
+def test_a_variable_like_no_other_is_named_alone(tmp_path: Path) -> None:
+    unknown = tfvars.find_unknown("zzz = 1", tmp_path)
+    assert unknown == "zzz, a variable that there is not"
+
+
+def test_only_assignments_of_the_top_level_are_variables() -> None:
+    assert tfvars.assigned_names(TRICKY) == [
+        *("plain", "indented", "map", "list", "called", "heredoc", "compared")
+    ]
+
+
+@pytest.mark.parametrize(
+    "file", sorted((ROOT / "environments").glob("*.tfvars")), ids=lambda it: it.stem
+)
+def test_the_stages_own_files_set_only_what_is_declared(file: Path) -> None:
+    text = file.read_text()
+    assert "stage" in tfvars.assigned_names(text)
+    assert tfvars.find_unknown(text, ROOT) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "region"),
+    [('region = "eu-central-1"', "eu-central-1"), ('# region = "eu-west-1"', "us-east-1")],
+)
+def test_the_region_is_read_or_the_default(text: str, region: str) -> None:
+    assert tfvars.find_region(text, "us-east-1") == region
