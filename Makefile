@@ -5,6 +5,7 @@ PORT ?= 8000
 STAGE ?= local
 # Not ?=: some desktops set USERNAME to the name of whoever sits there, and SESSION to his desktop.
 USERNAME = speaker@example.com
+EMAIL =
 SESSION =
 OPTIONS ?=
 CONFIRM ?=
@@ -64,7 +65,7 @@ SAFE := env -u AWS_PROFILE -u AWS_SESSION_TOKEN AWS_ACCESS_KEY_ID=none AWS_SECRE
 
 .DEFAULT_GOAL := help
 .PHONY: help install lock local emulate token demo test check scan lint format package bench picture clean \
-	plan apply deploy deploy-dev deploy-staging deploy-prod destroy migrate output sessions session-end
+	plan apply deploy deploy-dev deploy-staging deploy-prod destroy migrate output speaker sessions session-end
 
 help: ## List the verbs
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -136,6 +137,11 @@ migrate: $(INSTALLED) ## Move a stage's state to where its backend file says STA
 
 output: $(INSTALLED) ## Print a stage's outputs STAGE=dev [NAME=url]
 	@$(BIN)/python -m scripts.stack output '$(NAMED_STAGE)' $(NAME)
+
+# By the environment: an address may hold an apostrophe, which would end a quoted word.
+speaker: export SPEAKER_EMAIL = $(EMAIL)
+speaker: $(INSTALLED) ## Create a speaker, and print how to sign in STAGE=dev EMAIL=speaker@example.com
+	@$(BIN)/python -m scripts.speaker '$(NAMED_STAGE)' --email "$$SPEAKER_EMAIL"
 
 sessions: $(INSTALLED) ## List the open sessions: local server [PORT=8000], a stage STAGE=dev [OPTIONS=--json]
 	@$(BIN)/python -m scripts.operate sessions $(PLACE) $(OPTIONS)

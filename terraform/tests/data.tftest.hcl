@@ -100,6 +100,11 @@ run "user_pool" {
   }
 
   assert {
+    condition     = aws_cognito_user_pool.this[0].username_configuration[0].case_sensitive == false
+    error_message = "Anna@example.com and anna@example.com are two speakers."
+  }
+
+  assert {
     condition     = aws_cognito_user_pool.this[0].mfa_configuration == "OPTIONAL" && aws_cognito_user_pool.this[0].software_token_mfa_configuration[0].enabled
     error_message = "There is no second factor to be had."
   }

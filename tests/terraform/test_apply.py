@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from devserver import aws
+from scripts import speaker
 from scripts.emulate import (
     EmulateError,
     Emulation,
@@ -18,6 +19,7 @@ from scripts.emulate import (
     terraform,
     whereabouts,
 )
+from scripts.speaker import UserPool
 from tests.stories.target import Target, client, until
 from tests.terraform.requirements import require_provider
 
@@ -248,6 +250,18 @@ def restored(local: Emulation) -> Iterator[None]:
     yield
     for file, content in kept.items():
         file.write_bytes(content)
+
+
+def test_a_speaker_is_created_whose_address_is_verified_in_any_case(local: Emulation) -> None:
+    cognito = aws.client("cognito-idp", local.endpoint_url)
+    pool = UserPool.of("local", local.outputs, cognito)
+    described = cognito.describe_user_pool(UserPoolId=pool.pool_id)["UserPool"]
+    assert described["UsernameConfiguration"] == {"CaseSensitive": False}
+    speaker.create(pool, "anna@example.com")
+    user = cognito.admin_get_user(UserPoolId=pool.pool_id, Username="anna@example.com")
+    assert {"Name": "email_verified", "Value": "true"} in user["UserAttributes"]
+    reset = cognito.forgot_password(ClientId=pool.client_id, Username="anna@example.com")
+    assert reset["CodeDeliveryDetails"]["DeliveryMedium"] == "EMAIL"
 
 
 def test_an_apply_that_fails_names_the_obstacle(failure: str) -> None:

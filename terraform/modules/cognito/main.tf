@@ -7,6 +7,11 @@ resource "aws_cognito_user_pool" "this" {
   mfa_configuration        = var.mfa
   deletion_protection      = var.deletion_protection ? "ACTIVE" : "INACTIVE"
 
+  # Cognito cannot change this later: another value would replace the pool, with all its speakers.
+  username_configuration {
+    case_sensitive = false
+  }
+
   admin_create_user_config {
     allow_admin_create_user_only = !var.self_sign_up
   }

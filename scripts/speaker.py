@@ -1,0 +1,155 @@
+"""Creates a speaker in the user pool of a stage, and prints how to sign in.
+
+Cognito chooses a temporary password and mails it to the speaker. It is never shown here. In an
+emulator there is no mail, and `make token` signs in any user of its pool.
+"""
+
+import argparse
+import re
+import shlex
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import boto3
+from botocore.exceptions import BotoCoreError, ClientError
+
+from devserver import aws
+from scripts.running_emulation import EmulationError, find_unless_another_is_named
+from scripts.stack import EMULATED_STAGE, Stack, StackError
+
+_ADDRESS: Final = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
+"""As terraform/variables.tf has it for alarm_emails."""
+
+MAX_ADDRESS_CHARACTERS: Final = 128
+"""Of a user name. Source: AdminCreateUser, Amazon Cognito User Pools API Reference."""
+
+ON_AWS: Final = """\
+{email} is a speaker of {stage}. Cognito has mailed a temporary password to that address. A page
+that signs speakers in asks for a password of their own when they first sign in.
+
+To sign in from a command line instead, set a password and ask for a token:
+
+  read -rs PASSWORD
+  aws cognito-idp admin-set-user-password --region {region} --user-pool-id {pool_id} \\
+    --username {quoted} --password "$PASSWORD" --permanent
+  aws cognito-idp admin-initiate-auth --region {region} --user-pool-id {pool_id} \\
+    --client-id {client_id} --auth-flow ADMIN_USER_PASSWORD_AUTH \\
+    --auth-parameters "USERNAME="{quoted}",PASSWORD=$PASSWORD" \\
+    --query AuthenticationResult.IdToken --output text"""
+
+IN_EMULATOR: Final = """\
+{email} is a speaker of {stage}. An emulator sends no mail, so no password is needed:
+
+  make -s token STAGE={stage} USERNAME={quoted}"""
+
+
+class SpeakerError(Exception):
+    """No speaker was created; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class UserPool:
+    """The user pool of a stage."""
+
+    stage: str
+    pool_id: str
+    client_id: str
+    cognito: Any
+
+    @classmethod
+    def of(cls, stage: str, outputs: Mapping[str, Any], cognito: Any) -> "UserPool":
+        return cls(stage, outputs["user_pool_id"], outputs["client_id"], cognito)
+
+    @property
+    def region(self) -> str:
+        return self.pool_id.partition("_")[0]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m scripts.speaker", description=__doc__)
+    parser.add_argument("stage")
+    parser.add_argument("--email", required=True)
+    options = parser.parse_args()
+    try:
+        check_address(options.email)
+        pool = find_user_pool(options.stage)
+        create(pool, options.email)
+    except (SpeakerError, StackError, EmulationError) as error:
+        print(f"speaker: {error}", file=sys.stderr)
+        return 1
+    print(instructions(pool, options.email))
+    return 0
+
+
+def check_address(email: str) -> None:
+    """Raises: SpeakerError unless this looks like an e-mail address."""
+    if not email:
+        raise SpeakerError("whose account? Say it: EMAIL=speaker@example.com")
+    if not _ADDRESS.fullmatch(email) or len(email) > MAX_ADDRESS_CHARACTERS:
+        raise SpeakerError(f"{email!r} is no e-mail address; one looks like speaker@example.com")
+
+
+def find_user_pool(stage: str) -> UserPool:
+    """Find the user pool of a stage: on AWS, or in an emulation that runs in this folder.
+
+    Raises: StackError, EmulationError.
+    """
+    stack = Stack(stage)
+    stack.check_stage()
+    running = find_unless_another_is_named() if stage == EMULATED_STAGE else None
+    if running:
+        cognito = aws.client("cognito-idp", running.environment["AWS_ENDPOINT_URL"])
+        return UserPool.of(stage, running.outputs, cognito)
+    stack.check_credentials()
+    outputs = stack.find_outputs()
+    region = outputs["user_pool_id"].partition("_")[0]
+    return UserPool.of(stage, outputs, boto3.client("cognito-idp", region_name=region))
+
+
+def create(pool: UserPool, email: str) -> None:
+    """Create a user whose address counts as verified, so that the password can be reset.
+
+    Raises: SpeakerError.
+    Source: AdminCreateUser, Amazon Cognito User Pools API Reference (by default the temporary
+    password goes out by SMS).
+    """
+    try:
+        pool.cognito.admin_create_user(
+            UserPoolId=pool.pool_id,
+            Username=email,
+            UserAttributes=[
+                {"Name": "email", "Value": email},
+                {"Name": "email_verified", "Value": "true"},
+            ],
+            DesiredDeliveryMediums=["EMAIL"],
+        )
+    except ClientError as error:
+        raise SpeakerError(_reason(pool, email, error.response["Error"])) from None
+    except BotoCoreError as error:
+        raise SpeakerError(f"Cognito can't be reached: {error}") from None
+
+
+def instructions(pool: UserPool, email: str) -> str:
+    """Say how the speaker signs in."""
+    return (IN_EMULATOR if pool.stage == EMULATED_STAGE else ON_AWS).format(
+        email=email,
+        quoted=shlex.quote(email),
+        stage=pool.stage,
+        pool_id=pool.pool_id,
+        client_id=pool.client_id,
+        region=pool.region,
+    )
+
+
+def _reason(pool: UserPool, email: str, refusal: Any) -> str:
+    if refusal["Code"] == "UsernameExistsException":
+        return f"{email} is already a user of {pool.stage}'s pool; nothing was changed"
+    if refusal["Code"] == "AccessDeniedException":
+        return f"these credentials lack cognito-idp:AdminCreateUser for {pool.pool_id}"
+    return f"Cognito refuses {email}: {refusal['Code']}: {refusal['Message']}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,145 @@
+"""How a speaker is created in the user pool of a stage."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError, EndpointConnectionError
+
+from devserver import aws
+from scripts import running_emulation, speaker
+from scripts.running_emulation import RunningEmulation
+from scripts.speaker import SpeakerError, UserPool
+
+EMAIL = "o'brien@example.com"
+
+
+@pytest.fixture(scope="module")
+def endpoint_url() -> Iterator[str]:
+    with aws.ministack() as endpoint_url:
+        yield endpoint_url
+
+
+@pytest.fixture
+def pool(endpoint_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[UserPool]:
+    """Give the pool of an emulation that runs in this folder."""
+    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+    monkeypatch.setattr(running_emulation, "FILE", tmp_path / "emulate.json")
+    cognito = aws.client("cognito-idp", endpoint_url)
+    created = cognito.create_user_pool(PoolName="local", UsernameAttributes=["email"])
+    outputs = {"user_pool_id": created["UserPool"]["Id"], "client_id": "a-client"}
+    running = RunningEmulation({"AWS_ENDPOINT_URL": endpoint_url}, outputs)
+    with running_emulation.claim() as claimed:
+        running_emulation.announce(claimed, running)
+        yield UserPool.of("local", outputs, cognito)
+
+
+class Refusing:
+    """A Cognito that answers every request with an error."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+    def admin_create_user(self, **_: Any) -> None:
+        raise self.error
+
+
+def run(monkeypatch: pytest.MonkeyPatch, email: str, stage: str = "local") -> int:
+    monkeypatch.setattr(sys, "argv", ["speaker", stage, "--email", email])
+    return speaker.main()
+
+
+@pytest.mark.parametrize(
+    ("email", "said"),
+    [
+        ("", "whose account? Say it: EMAIL=speaker@example.com"),
+        ("speaker", "'speaker' is no e-mail address"),
+        ("a speaker@example.com", "is no e-mail address"),
+        ("speaker@example", "is no e-mail address"),
+        ("speaker@example.com\n", "is no e-mail address"),
+        ("s" * 128 + "@example.com", "is no e-mail address"),
+    ],
+)
+def test_what_is_no_address_is_refused_before_a_stage_is_looked_for(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], email: str, said: str
+) -> None:
+    assert run(monkeypatch, email, "nowhere") == 1
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert said in printed.err
+    assert printed.err.count("\n") == 1
+
+
+def test_an_unknown_stage_is_refused(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(monkeypatch, EMAIL, "nowhere") == 1
+    assert "there is no stage 'nowhere'" in capsys.readouterr().err
+
+
+def test_no_emulation_is_said(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+    monkeypatch.setattr(running_emulation, "FILE", tmp_path / "emulate.json")
+    assert run(monkeypatch, EMAIL) == 1
+    assert capsys.readouterr().err == (
+        "speaker: no emulation is running; start one: make emulate\n"
+    )
+
+
+def test_a_speaker_is_created_with_a_verified_address(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], pool: UserPool
+) -> None:
+    assert run(monkeypatch, EMAIL) == 0
+    printed = capsys.readouterr().out
+    assert "make -s token STAGE=local USERNAME=" in printed
+    user = pool.cognito.admin_get_user(UserPoolId=pool.pool_id, Username=EMAIL)
+    attributes = {it["Name"]: it["Value"] for it in user["UserAttributes"]}
+    assert attributes["email"] == EMAIL
+    assert attributes["email_verified"] == "true"
+    assert user["UserStatus"] == "FORCE_CHANGE_PASSWORD"
+
+
+def test_a_second_speaker_of_the_same_address_is_refused(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], pool: UserPool
+) -> None:
+    assert run(monkeypatch, EMAIL) == 0
+    capsys.readouterr()
+    assert run(monkeypatch, EMAIL) == 1
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err == (
+        f"speaker: {EMAIL} is already a user of local's pool; nothing was changed\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (
+            ClientError({"Error": {"Code": "AccessDeniedException", "Message": "User: anna"}}, "x"),
+            r"^these credentials lack cognito-idp:AdminCreateUser for eu-central-1_pool$",
+        ),
+        (
+            ClientError({"Error": {"Code": "LimitExceeded", "Message": "Too many."}}, "x"),
+            "LimitExceeded: Too many",
+        ),
+        (EndpointConnectionError(endpoint_url="https://x"), "Cognito can't be reached"),
+    ],
+    ids=["denied", "refused", "out of reach"],
+)
+def test_what_cognito_refuses_is_a_sentence(error: Exception, said: str) -> None:
+    pool = UserPool("dev", "eu-central-1_pool", "a-client", Refusing(error))
+    with pytest.raises(SpeakerError, match=said):
+        speaker.create(pool, EMAIL)
+
+
+def test_on_aws_the_password_is_mailed_and_the_commands_name_the_region_and_the_pool() -> None:
+    pool = UserPool("dev", "eu-central-1_pool", "a-client", None)
+    said = speaker.instructions(pool, "anna@example.com")
+    assert "Cognito has mailed a temporary password" in said
+    assert said.count("--region eu-central-1 --user-pool-id eu-central-1_pool") == 2
+    assert "--client-id a-client" in said
