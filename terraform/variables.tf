@@ -24,9 +24,20 @@ variable "region" {
   default     = "us-east-1"
 
   validation {
-    condition     = can(regex("^[a-z]{2}(-[a-z]+)+-[0-9]$", var.region))
+    condition     = can(regex("^[a-z]{2,}(-[a-z]+)+-[0-9]+$", var.region))
     error_message = "This is no AWS region; one looks like eu-central-1."
   }
+
+  validation {
+    condition     = can(regex(local.supported_regions, var.region)) || !can(regex("^[a-z]{2,}(-[a-z]+)+-[0-9]+$", var.region))
+    error_message = "The stack supports the regions of the partitions aws and aws-us-gov. The endpoints in ${var.region} are in another domain than amazonaws.com, which the stack uses in URLs."
+  }
+}
+
+locals {
+  # The regions of the two partitions whose endpoints are in amazonaws.com.
+  # Source: regionRegex in botocore's partitions.json.
+  supported_regions = "^((us|eu|ap|sa|ca|me|af|il|mx)|us-gov)-[a-z]+-[0-9]+$"
 }
 
 locals {
@@ -68,8 +79,8 @@ variable "settings" {
   }
 
   validation {
-    condition     = alltrue([for name, value in var.settings : name == "LOG_LEVEL" || try(tonumber(value) > 0, false)])
-    error_message = "Every setting but LOG_LEVEL must be a number greater than 0: the application refuses to start otherwise."
+    condition     = alltrue([for name, value in var.settings : name == "LOG_LEVEL" || try(tonumber(value) > 0 && tonumber(value) <= 1000000000, false)])
+    error_message = "Every setting but LOG_LEVEL must be a number greater than 0 and at most 1,000,000,000: the application refuses to start otherwise."
   }
 
   validation {
@@ -83,6 +94,44 @@ variable "settings" {
   validation {
     condition     = contains(["DEBUG", "INFO", "WARNING", "ERROR"], lookup(var.settings, "LOG_LEVEL", "INFO"))
     error_message = "LOG_LEVEL is DEBUG, INFO, WARNING or ERROR."
+  }
+
+  # The application refuses the same contradictions (chalicelib/settings.py), but only when its
+  # functions start. A value that is no number has a message of its own.
+  validation {
+    condition     = try(tonumber(lookup(var.settings, "SESSION_MAX_DURATION_HOURS", 2)) * 3600 >= 1, true)
+    error_message = "SESSION_MAX_DURATION_HOURS must be at least a second."
+  }
+
+  validation {
+    condition     = try(tonumber(lookup(var.settings, "CONNECTION_REFRESH_MINUTES", 100)) < tonumber(lookup(var.settings, "CONNECTION_WARNING_MINUTES", 105)), true)
+    error_message = "CONNECTION_REFRESH_MINUTES (100 by default) must be less than CONNECTION_WARNING_MINUTES (105 by default)."
+  }
+
+  validation {
+    condition     = try(tonumber(lookup(var.settings, "CONNECTION_WARNING_MINUTES", 105)) < 120, true)
+    error_message = "CONNECTION_WARNING_MINUTES must be less than 120, the lifetime of a connection."
+  }
+
+  validation {
+    condition     = alltrue([for name in ["HEARTBEAT_INTERVAL_SECONDS", "HEARTBEAT_SETTLED_SECONDS"] : try(tonumber(var.settings[name]) < 600, true)])
+    error_message = "HEARTBEAT_INTERVAL_SECONDS and HEARTBEAT_SETTLED_SECONDS must be less than 600: API Gateway closes a connection that is idle for ten minutes."
+  }
+
+  validation {
+    condition     = try(tonumber(lookup(var.settings, "HEARTBEAT_SETTLED_SECONDS", 90)) >= tonumber(lookup(var.settings, "HEARTBEAT_INTERVAL_SECONDS", 30)), true)
+    error_message = "HEARTBEAT_SETTLED_SECONDS (90 by default) must be at least HEARTBEAT_INTERVAL_SECONDS (30 by default)."
+  }
+
+  validation {
+    condition     = try(tonumber(lookup(var.settings, "HEARTBEAT_TIMEOUT_SECONDS", 90)) >= 3 * tonumber(lookup(var.settings, "HEARTBEAT_INTERVAL_SECONDS", 30)), true)
+    error_message = "HEARTBEAT_TIMEOUT_SECONDS (90 by default) must be at least 3 times HEARTBEAT_INTERVAL_SECONDS (30 by default)."
+  }
+
+  # Without a value of its own, the shorter grace is never longer than the other.
+  validation {
+    condition     = try(tonumber(var.settings["SPEAKER_CLOSE_GRACE_SECONDS"]) <= tonumber(lookup(var.settings, "SPEAKER_GRACE_SECONDS", 60)), true)
+    error_message = "SPEAKER_CLOSE_GRACE_SECONDS must be at most SPEAKER_GRACE_SECONDS (60 by default)."
   }
 }
 
@@ -208,6 +257,11 @@ variable "existing_user_pool" {
   validation {
     condition     = var.existing_user_pool == null || can(regex("^[a-z0-9-]+_[A-Za-z0-9]+$", var.existing_user_pool.user_pool_id))
     error_message = "existing_user_pool.user_pool_id must be a user pool's id such as eu-central-1_AbCdEfGhI."
+  }
+
+  validation {
+    condition     = var.existing_user_pool == null || can(regex(local.supported_regions, split("_", var.existing_user_pool.user_pool_id)[0])) || !can(regex("^[a-z0-9-]+_[A-Za-z0-9]+$", var.existing_user_pool.user_pool_id))
+    error_message = "The stack supports user pools of the partitions aws and aws-us-gov: tokens of other partitions have an issuer in another domain than amazonaws.com."
   }
 
   validation {

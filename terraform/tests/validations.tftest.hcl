@@ -73,6 +73,64 @@ run "region_is_none" {
   expect_failures = [var.region]
 }
 
+run "region_of_china" {
+  command = plan
+
+  variables {
+    region = "cn-north-1"
+  }
+
+  expect_failures = [var.region]
+}
+
+run "region_of_iso" {
+  command = plan
+
+  variables {
+    region = "us-iso-east-1"
+  }
+
+  expect_failures = [var.region]
+}
+
+run "region_of_isob" {
+  command = plan
+
+  variables {
+    region = "us-isob-east-1"
+  }
+
+  expect_failures = [var.region]
+}
+
+run "region_of_isoe" {
+  command = plan
+
+  variables {
+    region = "eu-isoe-west-1"
+  }
+
+  expect_failures = [var.region]
+}
+
+run "region_of_eusc" {
+  command = plan
+
+  variables {
+    region = "eusc-de-east-1"
+  }
+
+  expect_failures = [var.region]
+}
+
+run "region_of_govcloud_passes" {
+  command = plan
+
+  variables {
+    region = "us-gov-west-1"
+  }
+}
+
 run "setting_unknown" {
   command = plan
 
@@ -131,6 +189,161 @@ run "grace_zero" {
   }
 
   expect_failures = [var.settings]
+}
+
+run "setting_too_large" {
+  command = plan
+
+  variables {
+    settings = { MAX_LISTENERS_PER_SESSION = 1000000001 }
+  }
+
+  expect_failures = [var.settings]
+}
+
+run "session_of_no_second" {
+  command = plan
+
+  variables {
+    settings = { SESSION_MAX_DURATION_HOURS = 0.0001 }
+  }
+
+  expect_failures = [var.settings]
+}
+
+run "refresh_after_the_lifetime" {
+  command = plan
+
+  variables {
+    settings = { CONNECTION_REFRESH_MINUTES = 200 }
+  }
+
+  expect_failures = [var.settings]
+}
+
+run "refresh_at_the_warning" {
+  command = plan
+
+  variables {
+    settings = { CONNECTION_REFRESH_MINUTES = 105 }
+  }
+
+  expect_failures = [var.settings]
+}
+
+run "warning_before_the_refresh" {
+  command = plan
+
+  variables {
+    settings = { CONNECTION_WARNING_MINUTES = 99.5 }
+  }
+
+  expect_failures = [var.settings]
+}
+
+run "warning_at_the_lifetime" {
+  command = plan
+
+  variables {
+    settings = { CONNECTION_WARNING_MINUTES = 120 }
+  }
+
+  expect_failures = [var.settings]
+}
+
+run "heartbeats_beyond_the_timeout" {
+  command = plan
+
+  variables {
+    settings = { HEARTBEAT_INTERVAL_SECONDS = 31 }
+  }
+
+  expect_failures = [var.settings]
+}
+
+run "timeout_below_three_heartbeats" {
+  command = plan
+
+  variables {
+    settings = { HEARTBEAT_TIMEOUT_SECONDS = 89 }
+  }
+
+  expect_failures = [var.settings]
+}
+
+run "heartbeats_settled_below_the_interval" {
+  command = plan
+
+  variables {
+    settings = { HEARTBEAT_SETTLED_SECONDS = 29 }
+  }
+
+  expect_failures = [var.settings]
+}
+
+run "heartbeats_settled_beyond_the_idle_time" {
+  command = plan
+
+  variables {
+    settings = { HEARTBEAT_SETTLED_SECONDS = 600 }
+  }
+
+  expect_failures = [var.settings]
+}
+
+run "close_grace_beyond_the_grace" {
+  command = plan
+
+  variables {
+    settings = { SPEAKER_CLOSE_GRACE_SECONDS = 60.5 }
+  }
+
+  expect_failures = [var.settings]
+}
+
+run "heartbeats_beyond_the_idle_time" {
+  command = plan
+
+  variables {
+    settings = { HEARTBEAT_INTERVAL_SECONDS = 600, HEARTBEAT_SETTLED_SECONDS = 600, HEARTBEAT_TIMEOUT_SECONDS = 1800 }
+  }
+
+  expect_failures = [var.settings]
+}
+
+run "settings_at_their_bounds_pass" {
+  command = plan
+
+  variables {
+    settings = {
+      HEARTBEAT_INTERVAL_SECONDS  = 599
+      HEARTBEAT_SETTLED_SECONDS   = 599
+      HEARTBEAT_TIMEOUT_SECONDS   = 1797
+      CONNECTION_WARNING_MINUTES  = 119.9
+      CONNECTION_REFRESH_MINUTES  = 119.8
+      SPEAKER_GRACE_SECONDS       = 4
+      MAX_LISTENERS_PER_SESSION   = 1000000000
+      SPEAKER_CLOSE_GRACE_SECONDS = 4
+    }
+  }
+}
+
+run "short_grace_alone_passes" {
+  command = plan
+
+  variables {
+    settings = { SPEAKER_GRACE_SECONDS = 1 }
+  }
+}
+
+run "user_pool_of_china" {
+  command = plan
+
+  variables {
+    existing_user_pool = { user_pool_id = "cn-north-1_AbCdEfGhI", client_id = "a" }
+  }
+
+  expect_failures = [var.existing_user_pool]
 }
 
 run "client_no_id" {
