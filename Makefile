@@ -154,7 +154,7 @@ bench: $(INSTALLED) ## Measure, each figure beside its yardstick
 
 picture: $(INSTALLED) $(DRAWER) ## Draw the dashboard of an evening on the local server: docs/dashboard.png
 	@mkdir -p build
-	$(SAFE) $(BIN)/python -m scripts.planning dev > build/plan.json
+	$(SAFE) $(BIN)/python -m scripts.planning prod > build/plan.json
 	$(SAFE) $(BIN)/python -m scripts.evening > build/evening.jsonl 2> build/evening.log
 	$(DOCS_VENV)/bin/python -m scripts.picture build/plan.json build/evening.jsonl docs/dashboard.png
 

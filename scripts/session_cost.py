@@ -190,8 +190,12 @@ SESSION_METRICS: Final = (
 IDLE_METRICS: Final = ("ActiveSessions", "TotalListeners", "SweepRepairs")
 """Those that a sweep writes, each minute."""
 
-ALARM_METRICS: Final = 78
-"""Of terraform/modules/alarms: 28 alarms look at one, one at two, three at seven, three at nine."""
+ALARM_METRICS: Final[Mapping[str, int]] = {"none": 0, "essential": 9, "all": 30}
+"""Of terraform/modules/alarms, by its levels: one for each alarm, two for fan-out-failures.
+
+The alarms of the tables look at metrics that DynamoDB writes only after a failure, so they are not
+counted: a stage whose tables fail or are throttled pays for up to seven metrics of each.
+"""
 
 SWEEP_MEMORY_MB: Final = 512
 
@@ -356,15 +360,15 @@ def of_session(it: Scenario) -> list[Line]:
     ]
 
 
-def of_month(handler_ms: float = HANDLER_MS) -> list[Line]:
-    """Say what a stage costs in a month in which nobody does anything with it."""
+def of_month(handler_ms: float = HANDLER_MS, alarms: str = "all") -> list[Line]:
+    """Say what a stage with these alarms costs in a month in which nobody uses it."""
     sweeps = DAYS_A_MONTH * 24 * 60
     gb_seconds = sweeps * handler_ms * SWEEP_MEMORY_MB / 1024 / 1000
     log_bytes = sweeps * (RUN_BYTES + SWEEP_BYTES + 3 * LINE_BYTES)
     return [
         Line("CloudWatch: metrics that each sweep writes", len(IDLE_METRICS), "metric"),
-        Line("CloudWatch: metrics that alarms look at", ALARM_METRICS, "alarm metric"),
-        Line("CloudWatch: dashboard", 1, "dashboard"),
+        Line("CloudWatch: metrics that alarms look at", ALARM_METRICS[alarms], "alarm metric"),
+        Line("CloudWatch: dashboard", int(alarms != "none"), "dashboard"),
         Line("sweep: runs", sweeps, "run"),
         Line("sweep: GB-seconds", gb_seconds, "GB-second"),
         Line("sweep: read units", sweeps * OPERATIONS["sweep of nothing"].reads, "read unit"),
@@ -387,13 +391,14 @@ def as_table(lines: Sequence[Line]) -> str:
     return "\n".join([*rows, f"| total | | | {total_usd(lines):.2f} |"])
 
 
-def as_report(it: Scenario) -> str:
-    per_month = as_table(of_month(it.handler_ms))
+def as_report(it: Scenario, alarms: str = "all") -> str:
+    per_month = as_table(of_month(it.handler_ms, alarms))
     return (
         f"{it.listeners:,} listeners for {it.hours:g} hours, a heartbeat every"
         f" {it.heartbeat_seconds} s, of settled listeners {it.settled_seconds} s,"
         f" {it.notices} notices:\n\n{as_table(of_session(it))}\n\n"
-        f"A stage that nobody uses, for {DAYS_A_MONTH} days:\n\n{per_month}"
+        f"A stage that nobody uses, with alarms = {alarms}, for {DAYS_A_MONTH} days:"
+        f"\n\n{per_month}"
     )
 
 
@@ -432,7 +437,10 @@ def main() -> None:
     parser.add_argument(
         "--cold-start-ms", type=_number, default=usual.cold_start_ms, help="assumed"
     )
-    print(as_report(Scenario(**vars(parser.parse_args()))))
+    parser.add_argument("--alarms", choices=ALARM_METRICS, default="all", help="of an idle stage")
+    options = vars(parser.parse_args())
+    alarms = options.pop("alarms")
+    print(as_report(Scenario(**options), alarms))
 
 
 if __name__ == "__main__":

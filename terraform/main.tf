@@ -27,6 +27,7 @@ module "dynamodb" {
   schema_file            = "${path.root}/../chalicelib/tables.json"
   point_in_time_recovery = var.point_in_time_recovery
   deletion_protection    = var.deletion_protection
+  managed_key            = var.managed_table_key
 }
 
 module "cognito" {
@@ -70,6 +71,7 @@ module "alarms" {
 
   name_prefix         = local.prefix
   region              = var.region
+  level               = var.alarms
   emails              = var.alarm_emails
   stage               = var.stage
   max_active_sessions = var.max_active_sessions

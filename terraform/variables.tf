@@ -326,10 +326,27 @@ variable "point_in_time_recovery" {
   default     = false
 }
 
+variable "managed_table_key" {
+  description = "Whether the tables are encrypted with the account's key aws/dynamodb, whose use CloudTrail records and KMS charges, instead of a key that AWS owns."
+  type        = bool
+  default     = false
+}
+
 variable "deletion_protection" {
   description = "Whether the tables and the user pool are protected from deletion."
   type        = bool
   default     = false
+}
+
+variable "alarms" {
+  description = "The alarms that the stage has: none, which also leaves out the dashboard; essential, those of failures that clients feel; or all. docs/operations.md lists them with their cost."
+  type        = string
+  default     = "all"
+
+  validation {
+    condition     = contains(["none", "essential", "all"], var.alarms)
+    error_message = "alarms is none, essential or all."
+  }
 }
 
 variable "alarm_emails" {

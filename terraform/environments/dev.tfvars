@@ -2,3 +2,4 @@
 stage    = "dev"
 settings = { LOG_LEVEL = "DEBUG" }
 mfa      = "OFF"
+alarms   = "none"

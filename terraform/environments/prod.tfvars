@@ -6,3 +6,4 @@ point_in_time_recovery = true
 deletion_protection    = true
 throttling             = { rate = 4000, burst = 2000 }
 memory_mb              = { connect = 512, message = 512, disconnect = 512 }
+alarms                 = "all"

@@ -5,3 +5,4 @@ tracing                = true
 log_retention_days     = 7
 point_in_time_recovery = true
 throttling             = { rate = 2000, burst = 2000 }
+alarms                 = "essential"

@@ -10,6 +10,7 @@ mock_provider "aws" {
 variables {
   name_prefix         = "broadcast-sessions-dev"
   region              = "us-east-1"
+  level               = "all"
   emails              = ["one@example.com", "two@example.com"]
   stage               = "dev"
   max_active_sessions = 50
@@ -79,7 +80,7 @@ run "alarms" {
   }
 
   assert {
-    condition = toset([for alarm in concat(values(aws_cloudwatch_metric_alarm.this), values(aws_cloudwatch_metric_alarm.table), [aws_cloudwatch_metric_alarm.fan_out]) : trimprefix(alarm.alarm_name, "broadcast-sessions-dev-")]) == toset([
+    condition = toset([for alarm in concat(values(aws_cloudwatch_metric_alarm.this), values(aws_cloudwatch_metric_alarm.table), aws_cloudwatch_metric_alarm.fan_out) : trimprefix(alarm.alarm_name, "broadcast-sessions-dev-")]) == toset([
       "active-sessions",
       "api-client-errors",
       "api-execution-errors",
@@ -105,7 +106,7 @@ run "alarms" {
 
   assert {
     condition = alltrue([
-      for alarm in concat(values(aws_cloudwatch_metric_alarm.this), values(aws_cloudwatch_metric_alarm.table), [aws_cloudwatch_metric_alarm.fan_out]) :
+      for alarm in concat(values(aws_cloudwatch_metric_alarm.this), values(aws_cloudwatch_metric_alarm.table), aws_cloudwatch_metric_alarm.fan_out) :
       startswith(alarm.alarm_name, "broadcast-sessions-dev-") &&
       alarm.alarm_actions == toset([aws_sns_topic.this.arn]) &&
       alarm.ok_actions == toset([aws_sns_topic.this.arn]) &&
@@ -116,7 +117,7 @@ run "alarms" {
 
   assert {
     condition = alltrue([
-      for alarm in concat(values(aws_cloudwatch_metric_alarm.this), values(aws_cloudwatch_metric_alarm.table), [aws_cloudwatch_metric_alarm.fan_out]) :
+      for alarm in concat(values(aws_cloudwatch_metric_alarm.this), values(aws_cloudwatch_metric_alarm.table), aws_cloudwatch_metric_alarm.fan_out) :
       (alarm.treat_missing_data == "notBreaching" && startswith(alarm.comparison_operator, "GreaterThan")) ||
       endswith(alarm.alarm_name, "-sweep-stopped")
     ])
@@ -149,26 +150,72 @@ run "alarms" {
     error_message = "API Gateway measures by ApiId and Stage."
   }
 
-  # CloudWatch takes ten metrics in an alarm, and ids that begin with a small letter.
+  # No metric is named, so none has to have been written.
   assert {
     condition = alltrue([
       for alarm in aws_cloudwatch_metric_alarm.table :
-      length(alarm.metric_query) <= 11 &&
-      alltrue([for query in alarm.metric_query : can(regex("^[a-z][a-zA-Z0-9_]*$", query.id))]) &&
-      length([for query in alarm.metric_query : query if query.return_data == true]) == 1
+      length(alarm.metric_query) == 1 &&
+      alltrue([for query in alarm.metric_query : query.return_data == true && query.period == 300 && length(query.metric) == 0])
     ])
-    error_message = "CloudWatch would refuse a table's alarm."
+    error_message = "A table's alarm needs metrics that DynamoDB may never have written."
   }
 
   assert {
-    condition = alltrue([
-      for alarm in aws_cloudwatch_metric_alarm.table : alltrue([
-        for query in alarm.metric_query :
-        strcontains(one([for total in alarm.metric_query : total.expression if total.id == "total"]), "FILL(${query.id}, 0)")
-        if query.id != "total"
-      ])
+    condition     = one(aws_cloudwatch_metric_alarm.table["table-sessions-throttles"].metric_query).expression == "SELECT SUM(ThrottledRequests) FROM SCHEMA(\"AWS/DynamoDB\", TableName, Operation) WHERE TableName = 'broadcast-sessions-dev-sessions'"
+    error_message = "The alarm asks for something else than the throttled requests of its table."
+  }
+
+  assert {
+    condition     = aws_cloudwatch_metric_alarm.this["sweep-errors"].threshold == 2
+    error_message = "A sweep runs 5 times in 5 minutes, so an alarm at more than 4 errors can miss that all of them fail."
+  }
+}
+
+run "essential_alarms" {
+  command = plan
+
+  module {
+    source = "./modules/alarms"
+  }
+
+  variables {
+    level = "essential"
+  }
+
+  assert {
+    condition = toset([for alarm in concat(values(aws_cloudwatch_metric_alarm.this), values(aws_cloudwatch_metric_alarm.table), aws_cloudwatch_metric_alarm.fan_out) : trimprefix(alarm.alarm_name, "broadcast-sessions-dev-")]) == toset([
+      "api-execution-errors",
+      "api-integration-errors",
+      "circuit-open",
+      "connection-errors",
+      "fan-out-failures",
+      "refresh-failures",
+      "sweep-errors",
+      "sweep-stopped",
     ])
-    error_message = "A metric is asked for and not added up, or makes a gap."
+    error_message = "There is an alarm too many, or one is missing."
+  }
+
+  assert {
+    condition     = length(aws_cloudwatch_dashboard.this) == 1
+    error_message = "There is no dashboard to look at when an alarm rings."
+  }
+}
+
+run "no_alarms" {
+  command = plan
+
+  module {
+    source = "./modules/alarms"
+  }
+
+  variables {
+    level = "none"
+  }
+
+  assert {
+    condition     = length(concat(values(aws_cloudwatch_metric_alarm.this), values(aws_cloudwatch_metric_alarm.table), aws_cloudwatch_metric_alarm.fan_out, aws_cloudwatch_dashboard.this)) == 0
+    error_message = "Something is made that costs money in a stage without alarms."
   }
 }
 
@@ -223,7 +270,8 @@ run "alarms_of_the_application" {
       aws_cloudwatch_metric_alarm.this["sweep-stopped"].statistic == "SampleCount" &&
       aws_cloudwatch_metric_alarm.this["sweep-stopped"].comparison_operator == "LessThanThreshold" &&
       aws_cloudwatch_metric_alarm.this["sweep-stopped"].threshold == 1 &&
-      aws_cloudwatch_metric_alarm.this["sweep-stopped"].treat_missing_data == "breaching" &&
+      aws_cloudwatch_metric_alarm.this["sweep-stopped"].treat_missing_data == "missing" &&
+      aws_cloudwatch_metric_alarm.this["sweep-stopped"].insufficient_data_actions == toset([aws_sns_topic.this.arn]) &&
       aws_cloudwatch_metric_alarm.this["sweep-stopped"].period == 300 &&
       aws_cloudwatch_metric_alarm.this["sweep-stopped"].evaluation_periods == 2
     )
@@ -232,10 +280,10 @@ run "alarms_of_the_application" {
 
   assert {
     condition = (
-      aws_cloudwatch_metric_alarm.fan_out.threshold == 1 &&
-      one([for query in aws_cloudwatch_metric_alarm.fan_out.metric_query : query.expression if query.return_data == true]) == "IF(recipients > 0, 100 * failed / recipients, 0)" &&
-      { for query in aws_cloudwatch_metric_alarm.fan_out.metric_query : query.id => query.metric[0].metric_name if length(query.metric) == 1 } == { failed = "FanoutFailed", recipients = "FanoutRecipients" } &&
-      alltrue(flatten([for query in aws_cloudwatch_metric_alarm.fan_out.metric_query : [for metric in query.metric : metric.namespace == "BroadcastSessions" && metric.dimensions == tomap({ Stage = "dev" }) && metric.stat == "Sum" && metric.period == 300]]))
+      aws_cloudwatch_metric_alarm.fan_out[0].threshold == 1 &&
+      one([for query in aws_cloudwatch_metric_alarm.fan_out[0].metric_query : query.expression if query.return_data == true]) == "IF(recipients > 0, 100 * failed / recipients, 0)" &&
+      { for query in aws_cloudwatch_metric_alarm.fan_out[0].metric_query : query.id => query.metric[0].metric_name if length(query.metric) == 1 } == { failed = "FanoutFailed", recipients = "FanoutRecipients" } &&
+      alltrue(flatten([for query in aws_cloudwatch_metric_alarm.fan_out[0].metric_query : [for metric in query.metric : metric.namespace == "BroadcastSessions" && metric.dimensions == tomap({ Stage = "dev" }) && metric.stat == "Sum" && metric.period == 300]]))
     )
     error_message = "It is to ring when more than 1 % of the recipients of 5 minutes are not reached, and not to divide by 0."
   }
@@ -249,21 +297,21 @@ run "dashboard" {
   }
 
   assert {
-    condition     = aws_cloudwatch_dashboard.this.dashboard_name == "broadcast-sessions-dev"
+    condition     = aws_cloudwatch_dashboard.this[0].dashboard_name == "broadcast-sessions-dev"
     error_message = "The dashboard's name is without the stage."
   }
 
   assert {
     condition = length(setsubtract(
       ["ConnectCount", "MessageCount", "Errors", "Duration", "Throttles", "ConsumedReadCapacityUnits", "SuccessfulRequestLatency", "IncomingBytes"],
-      flatten([for widget in jsondecode(aws_cloudwatch_dashboard.this.dashboard_body).widgets : [for metric in widget.properties.metrics : try(metric[1], "a search")]]),
+      flatten([for widget in jsondecode(aws_cloudwatch_dashboard.this[0].dashboard_body).widgets : [for metric in widget.properties.metrics : try(metric[1], "a search")]]),
     )) == 0
     error_message = "The dashboard does not show everything."
   }
 
   assert {
     condition = alltrue([
-      for widget in jsondecode(aws_cloudwatch_dashboard.this.dashboard_body).widgets :
+      for widget in jsondecode(aws_cloudwatch_dashboard.this[0].dashboard_body).widgets :
       widget.x + widget.width <= 24 && floor(widget.x) == widget.x && floor(widget.width) == widget.width
     ])
     error_message = "A dashboard is 24 whole units wide."

@@ -12,6 +12,7 @@ variables {
   schema_file             = "../chalicelib/tables.json"
   point_in_time_recovery  = false
   deletion_protection     = false
+  managed_key             = false
   name                    = "broadcast-sessions-dev"
   existing                = null
   self_sign_up            = false
@@ -47,9 +48,9 @@ run "tables" {
   assert {
     condition = alltrue([
       for table in aws_dynamodb_table.this :
-      table.billing_mode == "PAY_PER_REQUEST" && table.server_side_encryption[0].enabled
+      table.billing_mode == "PAY_PER_REQUEST" && !table.server_side_encryption[0].enabled
     ])
-    error_message = "A table is not on demand, or not encrypted."
+    error_message = "A table is not on demand, or encrypted with a key that KMS charges for."
   }
 
   assert {
@@ -84,6 +85,23 @@ run "protected_tables" {
       table.point_in_time_recovery[0].enabled == (name != "rate_limits")
     ])
     error_message = "Hashes of addresses can be restored, or other tables cannot."
+  }
+}
+
+run "tables_with_the_managed_key" {
+  command = plan
+
+  module {
+    source = "./modules/dynamodb"
+  }
+
+  variables {
+    managed_key = true
+  }
+
+  assert {
+    condition     = alltrue([for table in aws_dynamodb_table.this : table.server_side_encryption[0].enabled])
+    error_message = "A table is encrypted with a key that AWS owns."
   }
 }
 

@@ -346,6 +346,16 @@ run "user_pool_of_china" {
   expect_failures = [var.existing_user_pool]
 }
 
+run "alarms_unknown" {
+  command = plan
+
+  variables {
+    alarms = "some"
+  }
+
+  expect_failures = [var.alarms]
+}
+
 run "client_no_id" {
   command = plan
 

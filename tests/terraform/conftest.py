@@ -34,6 +34,12 @@ class Plan:
     resources: dict[str, list[dict[str, Any]]]
 
 
+@pytest.fixture(scope="session")
+def whole(configuration: Configuration) -> Plan:
+    """Return what the file of prod plans, which asks for every alarm."""
+    return Plan("prod", configuration.plan("prod"))
+
+
 @pytest.fixture(scope="session", params=STAGES)
 def plan(configuration: Configuration, request: pytest.FixtureRequest) -> Plan:
     stage = request.param

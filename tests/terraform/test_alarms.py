@@ -14,7 +14,7 @@ import pytest
 
 from chalicelib import errors, metrics
 from chalicelib.models import EndReason
-from scripts.planning import ROOT
+from scripts.planning import ROOT, Configuration
 from tests.terraform.conftest import Plan
 
 RUNBOOK: Final = "docs/operations.md"
@@ -61,6 +61,12 @@ INSIGHTS: Final = {
 Source: "CloudWatch Logs Insights language query syntax", Amazon CloudWatch Logs User Guide.
 """
 
+ESSENTIAL: Final = "staging"
+"""The stage whose own file asks for the essential alarms."""
+
+UNWATCHED: Final = "dev"
+"""The stage whose own file asks for no alarms and no dashboard."""
+
 MAX_DESCRIPTION: Final = 1024
 MAX_METRICS: Final = 500
 """Source: PutMetricAlarm; "CloudWatch service quotas" (metrics in a widget)."""
@@ -83,9 +89,24 @@ def runbook() -> str:
     return (ROOT / RUNBOOK).read_text()
 
 
+@pytest.fixture(scope="module")
+def essential(configuration: Configuration) -> set[str]:
+    """Return the names of the alarms that a stage with the essential ones has."""
+    plan = Plan(ESSENTIAL, configuration.plan(ESSENTIAL))
+    return {name_of(alarm, plan) for alarm in alarms(plan)}
+
+
+def test_a_stage_without_alarms_has_nothing_that_cloudwatch_charges_by_the_month(
+    plan: Plan,
+) -> None:
+    assert bool(alarms(plan) or "aws_cloudwatch_dashboard" in plan.resources) is (
+        plan.stage != UNWATCHED
+    )
+
+
 def test_every_alarm_and_widget_of_the_application_names_what_it_writes(plan: Plan) -> None:
     ours = [it for it in (*of_alarms(plan), *of_widgets(plan)) if is_ours(it)]
-    assert ours
+    assert bool(ours) is (plan.stage != UNWATCHED)
     for measured in ours:
         assert measured.name in metrics.METRICS
         assert set(measured.dimensions) in written(measured.name), measured
@@ -96,8 +117,8 @@ def test_every_metric_of_the_application_is_emitted_somewhere() -> None:
     assert emitted() == set(metrics.METRICS)
 
 
-def test_every_metric_of_the_application_is_looked_at(plan: Plan) -> None:
-    seen = {it.name for it in (*of_alarms(plan), *of_widgets(plan)) if is_ours(it)}
+def test_every_metric_of_the_application_is_looked_at(whole: Plan) -> None:
+    seen = {it.name for it in (*of_alarms(whole), *of_widgets(whole)) if is_ours(it)}
     assert seen == set(metrics.METRICS)
 
 
@@ -107,11 +128,11 @@ def test_every_other_metric_is_one_of_awss(plan: Plan) -> None:
             assert AWS_DIMENSIONS.get(str(measured)) == set(measured.dimensions), measured
 
 
-def test_a_widget_has_a_line_for_each_word_by_which_a_metric_is_split(plan: Plan) -> None:
+def test_a_widget_has_a_line_for_each_word_by_which_a_metric_is_split(whole: Plan) -> None:
     words = {"Code": codes(), "Reason": set(EndReason)}
     for name, metric in metrics.METRICS.items():
         if metric.by is not None:
-            lines = [it.dimensions for it in of_widgets(plan) if it.name == name]
+            lines = [it.dimensions for it in of_widgets(whole) if it.name == name]
             values = {line[metric.by] for line in lines if metric.by in line}
             assert values in ({None}, words.get(metric.by)), name
 
@@ -129,14 +150,14 @@ def test_no_widget_has_more_lines_than_cloudwatch_draws(plan: Plan) -> None:
 
 
 def test_every_alarm_says_where_its_entry_is_and_every_entry_has_an_alarm(
-    plan: Plan, runbook: str
+    whole: Plan, runbook: str
 ) -> None:
     headings = entries(runbook)
     assert len(headings) == len(set(headings))
-    for alarm in alarms(plan):
+    for alarm in alarms(whole):
         assert entry_of(alarm) in headings, alarm["alarm_name"]
         assert len(alarm["alarm_description"]) <= MAX_DESCRIPTION
-    assert {entry_of(alarm) for alarm in alarms(plan)} == set(headings)
+    assert {entry_of(alarm) for alarm in alarms(whole)} == set(headings)
 
 
 def test_every_entry_says_what_it_means_how_to_tell_and_what_to_do(runbook: str) -> None:
@@ -145,20 +166,20 @@ def test_every_entry_says_what_it_means_how_to_tell_and_what_to_do(runbook: str)
         assert parts == ["What it means.", "How to tell.", "What to do."], entry
 
 
-def test_the_runbook_has_the_table_of_alarms_metrics_and_entries(plan: Plan, runbook: str) -> None:
-    expected = as_table(plan)
+def test_the_runbook_has_the_table_of_alarms_metrics_and_entries(
+    whole: Plan, essential: set[str], runbook: str
+) -> None:
+    expected = as_table(whole, essential)
     assert section(runbook, "Alarms, metrics and entries").strip() == expected, (
         f"{RUNBOOK} should hold\n\n{expected}\n"
     )
 
 
-def test_every_widget_and_query_that_the_runbook_names_is_there(plan: Plan, runbook: str) -> None:
-    if plan.stage == "local":
-        return
+def test_every_widget_and_query_that_the_runbook_names_is_there(whole: Plan, runbook: str) -> None:
     text = " ".join(section(runbook, "Alarms").split())
     named = set(re.findall(r"(?<!\*)\*([^*]+)\*(?!\*)", text))
-    queried = {name.partition("/")[2] for name in queries(plan)}
-    assert named <= queried | {it["properties"]["title"] for it in widgets(plan)}
+    queried = {name.partition("/")[2] for name in queries(whole)}
+    assert named <= queried | {it["properties"]["title"] for it in widgets(whole)}
     assert queried <= named
 
 
@@ -182,25 +203,30 @@ def test_a_query_is_of_the_stage_and_reads_the_functions_logs(plan: Plan) -> Non
         assert set(definition["log_group_names"]) == groups
 
 
-def as_table(plan: Plan) -> str:
+def as_table(plan: Plan, essential: set[str]) -> str:
     """Write what each alarm watches, and the runbook's entry for it, as Markdown."""
-    rows = ["| alarm | metric | entry |", "| --- | --- | --- |"]
+    rows = ["| alarm | essential | metric | entry |", "| --- | --- | --- | --- |"]
     for alarm in sorted(alarms(plan), key=lambda it: it["alarm_name"]):
-        name = alarm["alarm_name"].removeprefix(f"broadcast-sessions-{plan.stage}-")
+        name = name_of(alarm, plan)
+        mark = "yes" if name in essential else ""
         named = dict.fromkeys(f"`{measured}`" for measured in watched_by(alarm))
         entry = entry_of(alarm)
-        rows.append(f"| `{name}` | {', '.join(sorted(named))} | [{entry}](#{entry}) |")
+        rows.append(f"| `{name}` | {mark} | {', '.join(sorted(named))} | [{entry}](#{entry}) |")
     return "\n".join(rows)
 
 
 def alarms(plan: Plan) -> list[dict[str, Any]]:
-    return plan.resources["aws_cloudwatch_metric_alarm"]
+    return plan.resources.get("aws_cloudwatch_metric_alarm", [])
+
+
+def name_of(alarm: dict[str, Any], plan: Plan) -> str:
+    name: str = alarm["alarm_name"]
+    return name.removeprefix(f"broadcast-sessions-{plan.stage}-")
 
 
 def widgets(plan: Plan) -> list[dict[str, Any]]:
-    (dashboard,) = plan.resources["aws_cloudwatch_dashboard"]
-    found: list[dict[str, Any]] = json.loads(dashboard["dashboard_body"])["widgets"]
-    return found
+    bodies = [it["dashboard_body"] for it in plan.resources.get("aws_cloudwatch_dashboard", [])]
+    return [widget for body in bodies for widget in json.loads(body)["widgets"]]
 
 
 def queries(plan: Plan) -> dict[str, str]:
@@ -219,6 +245,8 @@ def watched_by(alarm: dict[str, Any]) -> Iterator[Measured]:
     for query in alarm["metric_query"]:
         for metric in query["metric"]:
             yield Measured(metric["namespace"], metric["metric_name"], metric["dimensions"])
+        if (query["expression"] or "").startswith("SELECT"):
+            yield selected(query["expression"])
 
 
 def of_widgets(plan: Plan) -> Iterator[Measured]:
@@ -244,6 +272,21 @@ def searched(expression: str) -> Measured:
     namespace, dimensions, name, stage = found.groups()
     return Measured(
         namespace, name, {it: stage if it == "Stage" else None for it in dimensions.split(",")}
+    )
+
+
+def selected(query: str) -> Measured:
+    """Read a query of Metrics Insights: all metrics of a table, whatever their operation."""
+    form = (
+        r"SELECT SUM\((\w+)\) FROM SCHEMA\(\"([\w/]+)\", ([\w, ]+)\) WHERE TableName = '([\w-]+)'"
+    )
+    found = re.fullmatch(form, query)
+    assert found, query
+    name, namespace, dimensions, table = found.groups()
+    return Measured(
+        namespace,
+        name,
+        {it: table if it == "TableName" else None for it in dimensions.split(", ")},
     )
 
 

@@ -281,7 +281,9 @@ def test_two_stages_have_as_much_of_each_kind_under_names_of_their_own(
 ) -> None:
     ours = {(kind, name.replace("-local", "-dev")) for kind, name in names(environment, "local")}
     assert len({kind for kind, _ in ours}) == 10
-    assert ours == names(environment, "dev")
+    # The file of dev asks for neither alarms nor a dashboard.
+    unwatched = {it for it in ours if it[0] not in ("describe_alarms", "list_dashboards")}
+    assert names(environment, "dev") == unwatched
 
 
 def test_a_stage_keeps_its_hash_key_which_no_other_stage_has_and_no_plan_shows(

@@ -2,7 +2,6 @@
 
 import json
 import re
-from typing import Any
 
 import pytest
 from chalice.config import Config
@@ -51,6 +50,13 @@ def test_a_stage_name_that_is_no_name_is_refused(configuration: Configuration, n
         ('alarm_emails=["nobody"]', "an e-mail address"),
         ("stage=prod", "the workspace is dev"),
         ("python_version=3.14", "must be 3.11, 3.12 or 3.13"),
+        ("region=cn-north-1", "the regions of the partitions aws and aws-us-gov"),
+        (
+            "settings={CONNECTION_REFRESH_MINUTES=200}",
+            "must be less than CONNECTION_WARNING_MINUTES",
+        ),
+        ("settings={HEARTBEAT_TIMEOUT_SECONDS=60}", "at least 3 times HEARTBEAT_INTERVAL_SECONDS"),
+        ("alarms=some", "none, essential or all"),
     ],
 )
 def test_what_is_refused_is_refused_with_the_reason(
@@ -121,9 +127,9 @@ def test_a_function_has_as_long_on_the_local_server(plan: Plan) -> None:
         assert function["timeout"] == config.scope("local", name).lambda_timeout, name
 
 
-def test_every_function_and_table_is_watched(plan: Plan) -> None:
-    alarms = plan.resources["aws_cloudwatch_metric_alarm"]
-    for function in functions(plan):
+def test_every_function_and_table_is_watched(whole: Plan) -> None:
+    alarms = whole.resources["aws_cloudwatch_metric_alarm"]
+    for function in functions(whole):
         of_function = [
             alarm for alarm in alarms if alarm["dimensions"] == {"FunctionName": function}
         ]
@@ -132,16 +138,11 @@ def test_every_function_and_table_is_watched(plan: Plan) -> None:
             "Errors",
             "Throttles",
         }
-    for table in plan.resources["aws_dynamodb_table"]:
-        of_table = [alarm for alarm in alarms if added_up(alarm) == {table["name"]}]
+    for table in whole.resources["aws_dynamodb_table"]:
+        queries = [query for alarm in alarms for query in alarm["metric_query"]]
+        of_table = [it for it in queries if f"'{table['name']}'" in (it["expression"] or "")]
         assert len(of_table) == len({"throttles", "system errors"})
 
 
 def functions(plan: Plan) -> list[str]:
     return [function["function_name"] for function in plan.resources["aws_lambda_function"]]
-
-
-def added_up(alarm: dict[str, Any]) -> set[str | None]:
-    """Return the tables whose metrics an alarm adds up; None for a metric that is no table's."""
-    metrics = [metric for query in alarm["metric_query"] for metric in query["metric"]]
-    return {metric["dimensions"].get("TableName") for metric in metrics}

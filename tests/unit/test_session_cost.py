@@ -236,12 +236,21 @@ def test_a_sweep_of_nothing_writes_the_metrics_of_an_idle_stage(
     assert names == set(session_cost.IDLE_METRICS)
 
 
-def test_an_alarm_is_charged_for_each_metric_that_it_looks_at() -> None:
-    looked_at = {"fan-out-failures": 2, "table-system-errors": 7, "table-throttles": 9}
-    alarms = re.findall(r"^\| `([a-z_-]+)` \| `(?:AWS|Broadcast)", DOCS, re.MULTILINE)
-    kinds = [re.sub(r"^table-[a-z_]+-", "table-", alarm) for alarm in alarms]
-    assert set(looked_at) <= set(kinds)
-    assert sum(looked_at.get(kind, 1) for kind in kinds) == session_cost.ALARM_METRICS
+@pytest.mark.parametrize(
+    ("alarms", "marks"), [("none", []), ("essential", ["yes"]), ("all", ["yes", ""])]
+)
+def test_an_alarm_is_charged_for_each_metric_that_it_looks_at(
+    alarms: str, marks: list[str]
+) -> None:
+    rows = re.findall(r"^\| `([a-z_-]+)` \| (yes)? ?\| `(?:AWS|Broadcast)", DOCS, re.MULTILINE)
+    names = [name for name, mark in rows if mark in marks and not name.startswith("table-")]
+    looked_at = {"fan-out-failures": 2}
+    assert sum(looked_at.get(it, 1) for it in names) == session_cost.ALARM_METRICS[alarms]
+
+
+def test_a_stage_without_alarms_pays_for_no_dashboard() -> None:
+    lines = {line.what: line.amount for line in session_cost.of_month(alarms="none")}
+    assert lines["CloudWatch: dashboard"] == lines["CloudWatch: metrics that alarms look at"] == 0
 
 
 def test_a_sessions_metrics_are_there() -> None:

@@ -68,13 +68,14 @@ locals {
         description = "The sweep has taken out more than 20 lost listeners, or miscounted ones, in 5 minutes: API Gateway does not say who has gone, or functions break off."
       }
       # Each sweep that ends well writes the metric, be it 0. One that fails every time runs all the same.
+      # With gaps that are "breaching" the alarm would ring at the first deploy, before any sweep.
       sweep-stopped = {
         metric      = "SweepRepairs"
         statistic   = "SampleCount"
         periods     = 2
         comparison  = "LessThanThreshold"
         threshold   = 1
-        gap         = "breaching"
+        gap         = "missing"
         entry       = "the-sweep-has-stopped"
         description = "No sweep has ended well for 10 minutes, though one begins every minute: what only the sweep sets right stays wrong."
       }
@@ -184,6 +185,8 @@ locals {
 }
 
 resource "aws_cloudwatch_metric_alarm" "fan_out" {
+  count = contains(local.made, "fan-out-failures") ? 1 : 0
+
   alarm_name          = "${var.name_prefix}-fan-out-failures"
   alarm_description   = "Of those whom notices were for in 5 minutes, more than 1 % were not reached: they do not hear that their session is paused, interrupted or over. ${local.runbook}#listeners-are-not-reached"
   evaluation_periods  = 1

@@ -106,6 +106,8 @@ locals {
 }
 
 resource "aws_cloudwatch_dashboard" "this" {
+  count = var.level == "none" ? 0 : 1
+
   dashboard_name = var.name_prefix
 
   dashboard_body = jsonencode({

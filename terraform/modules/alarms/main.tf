@@ -59,10 +59,13 @@ locals {
   # session, or for a token that has expired, count here too.
   errors_at_most = 10
 
+  # A sweep runs once a minute, so it cannot fail more than 5 times in 5 minutes.
+  function_errors_at_most = { for name in keys(var.functions) : name => name == "sweep" ? 2 : local.errors_at_most }
+
   # Of a function's timeout; the next slow call is cut off, and its client hears nothing.
   duration_share = 0.8
 
-  # What the application asks of DynamoDB, which measures these two by operation.
+  # What the application asks of DynamoDB, which measures latency by operation.
   table_operations = ["DeleteItem", "GetItem", "PutItem", "Query", "Scan", "TransactWriteItems", "UpdateItem"]
 
   function_alarms = merge([
@@ -72,9 +75,9 @@ locals {
         metric      = "Errors"
         dimensions  = { FunctionName = function.name }
         statistic   = "Sum"
-        threshold   = local.errors_at_most
+        threshold   = local.function_errors_at_most[name]
         entry       = "a-function-fails"
-        description = "The function ${name} has failed more than ${local.errors_at_most} times in 5 minutes: what it was called for was not done."
+        description = "The function ${name} has failed more than ${local.function_errors_at_most[name]} times in 5 minutes: what it was called for was not done."
       }
       "${name}-throttles" = {
         namespace   = "AWS/Lambda"
@@ -110,7 +113,7 @@ locals {
       client-errors = {
         metric  = "ClientError"
         entry   = "the-api-refuses-clients"
-        meaning = "API Gateway has answered more than ${local.errors_at_most} requests in 5 minutes with a 4xx before a function was asked: the authorizer refuses clients, or they are too many."
+        meaning = "API Gateway has answered more than ${local.errors_at_most} requests in 5 minutes with a 4xx: the authorizer or a function refuses clients, or they are too many."
       }
       execution-errors = {
         metric  = "ExecutionError"
@@ -128,56 +131,73 @@ locals {
     }
   }
 
-  # Each table's alarm adds up metrics, which may be 10 at most. Events are counted without those of
-  # the table's indexes, and requests count a batch only if all of it was throttled: so both.
-  # Source: DynamoDB developer guide, "DynamoDB metrics and dimensions".
+  # DynamoDB writes these metrics by table and operation, and only when there is something to count.
+  # A Metrics Insights query adds up those that exist when the alarm is evaluated, so it doesn't
+  # matter which of them have never been written. Metric math has to name each one, and no page says
+  # that FILL makes values for a metric without any.
+  # Source: "Create a CloudWatch alarm based on a Metrics Insights query", Amazon CloudWatch User Guide.
   table_alarms = merge([
     for name, table in var.tables : {
       "table-${name}-throttles" = {
-        metrics = merge(
-          { for operation in local.table_operations : "requests_${lower(operation)}" => {
-            metric = "ThrottledRequests", dimensions = { TableName = table, Operation = operation }
-          } },
-          { for event in ["ReadThrottleEvents", "WriteThrottleEvents"] : "events_${lower(event)}" => {
-            metric = event, dimensions = { TableName = table }
-          } },
-        )
+        metric      = "ThrottledRequests"
+        table       = table
         entry       = "a-table-is-throttled"
         description = "DynamoDB has throttled requests to the table ${name}: it gets more than it takes, or too much on one key."
       }
       "table-${name}-system-errors" = {
-        metrics = { for operation in local.table_operations : "errors_${lower(operation)}" => {
-          metric = "SystemErrors", dimensions = { TableName = table, Operation = operation }
-        } }
+        metric      = "SystemErrors"
+        table       = table
         entry       = "a-table-fails"
         description = "DynamoDB has failed requests to the table ${name} with a 5xx of its own: look at the AWS Health Dashboard."
       }
     }
   ]...)
+
+  # Failures that clients feel, each by one metric. The others say where a failure comes from, which
+  # the dashboard shows too, or that one is near.
+  essential = [
+    "api-execution-errors",
+    "api-integration-errors",
+    "circuit-open",
+    "connection-errors",
+    "fan-out-failures",
+    "refresh-failures",
+    "sweep-errors",
+    "sweep-stopped",
+  ]
+
+  alarms = merge(local.function_alarms, local.api_alarms, local.application_alarms)
+  made = {
+    none      = []
+    essential = local.essential
+    all       = concat(["fan-out-failures"], keys(local.alarms), keys(local.table_alarms))
+  }[var.level]
 }
 
 # An alarm may say of itself how many periods in a row it takes, how it compares, and what a gap is.
+# A gap that is "missing" makes the alarm INSUFFICIENT_DATA, the state in which alarms are created.
 resource "aws_cloudwatch_metric_alarm" "this" {
-  for_each = merge(local.function_alarms, local.api_alarms, local.application_alarms)
+  for_each = { for name, alarm in local.alarms : name => alarm if contains(local.made, name) }
 
-  alarm_name          = "${var.name_prefix}-${each.key}"
-  alarm_description   = "${each.value.description} ${local.runbook}#${each.value.entry}"
-  namespace           = each.value.namespace
-  metric_name         = each.value.metric
-  dimensions          = each.value.dimensions
-  statistic           = startswith(each.value.statistic, "p") ? null : each.value.statistic
-  extended_statistic  = startswith(each.value.statistic, "p") ? each.value.statistic : null
-  period              = local.period_seconds
-  evaluation_periods  = lookup(each.value, "periods", 1)
-  comparison_operator = lookup(each.value, "comparison", "GreaterThanThreshold")
-  threshold           = each.value.threshold
-  treat_missing_data  = lookup(each.value, "gap", "notBreaching")
-  alarm_actions       = [aws_sns_topic.this.arn]
-  ok_actions          = [aws_sns_topic.this.arn]
+  alarm_name                = "${var.name_prefix}-${each.key}"
+  alarm_description         = "${each.value.description} ${local.runbook}#${each.value.entry}"
+  namespace                 = each.value.namespace
+  metric_name               = each.value.metric
+  dimensions                = each.value.dimensions
+  statistic                 = startswith(each.value.statistic, "p") ? null : each.value.statistic
+  extended_statistic        = startswith(each.value.statistic, "p") ? each.value.statistic : null
+  period                    = local.period_seconds
+  evaluation_periods        = lookup(each.value, "periods", 1)
+  comparison_operator       = lookup(each.value, "comparison", "GreaterThanThreshold")
+  threshold                 = each.value.threshold
+  treat_missing_data        = lookup(each.value, "gap", "notBreaching")
+  alarm_actions             = [aws_sns_topic.this.arn]
+  ok_actions                = [aws_sns_topic.this.arn]
+  insufficient_data_actions = lookup(each.value, "gap", "notBreaching") == "missing" ? [aws_sns_topic.this.arn] : null
 }
 
 resource "aws_cloudwatch_metric_alarm" "table" {
-  for_each = local.table_alarms
+  for_each = { for name, alarm in local.table_alarms : name => alarm if contains(local.made, name) }
 
   alarm_name          = "${var.name_prefix}-${each.key}"
   alarm_description   = "${each.value.description} ${local.runbook}#${each.value.entry}"
@@ -188,27 +208,11 @@ resource "aws_cloudwatch_metric_alarm" "table" {
   alarm_actions       = [aws_sns_topic.this.arn]
   ok_actions          = [aws_sns_topic.this.arn]
 
-  # DynamoDB sends nothing where there is nothing to count, and a sum with a gap is a gap.
   metric_query {
     id          = "total"
     label       = each.key
-    expression  = join(" + ", [for id in keys(each.value.metrics) : "FILL(${id}, 0)"])
+    expression  = "SELECT SUM(${each.value.metric}) FROM SCHEMA(\"AWS/DynamoDB\", TableName, Operation) WHERE TableName = '${each.value.table}'"
+    period      = local.period_seconds
     return_data = true
-  }
-
-  dynamic "metric_query" {
-    for_each = each.value.metrics
-
-    content {
-      id = metric_query.key
-
-      metric {
-        namespace   = "AWS/DynamoDB"
-        metric_name = metric_query.value.metric
-        dimensions  = metric_query.value.dimensions
-        stat        = "Sum"
-        period      = local.period_seconds
-      }
-    }
   }
 }

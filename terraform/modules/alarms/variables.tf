@@ -8,6 +8,11 @@ variable "region" {
   type        = string
 }
 
+variable "level" {
+  description = "The alarms to make: none, which also leaves out the dashboard; essential; or all."
+  type        = string
+}
+
 variable "emails" {
   description = "Who is told; each has to confirm by a link that AWS sends."
   type        = set(string)

@@ -28,6 +28,7 @@ locals {
           route.target,
           route.authorization_type,
           route.authorizer_id,
+          route.api_key_required,
           route.route_response_selection_expression,
         ] : value == null ? "" : value
       ]

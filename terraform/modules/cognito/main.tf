@@ -7,7 +7,8 @@ resource "aws_cognito_user_pool" "this" {
   mfa_configuration        = var.mfa
   deletion_protection      = var.deletion_protection ? "ACTIVE" : "INACTIVE"
 
-  # Cognito cannot change this later: another value would replace the pool, with all its speakers.
+  # Cognito cannot change this later, so a pool that is there already keeps what it has: to change it
+  # would replace the pool, and its speakers would be lost.
   username_configuration {
     case_sensitive = false
   }
@@ -38,6 +39,10 @@ resource "aws_cognito_user_pool" "this" {
     content {
       enabled = true
     }
+  }
+
+  lifecycle {
+    ignore_changes = [username_configuration]
   }
 }
 

@@ -50,7 +50,9 @@ resource "aws_dynamodb_table" "this" {
     enabled = var.point_in_time_recovery && each.key != "rate_limits"
   }
 
+  # Off means that AWS owns the key: DynamoDB encrypts every table.
+  # Source: "DynamoDB encryption at rest", Amazon DynamoDB Developer Guide.
   server_side_encryption {
-    enabled = true
+    enabled = var.managed_key
   }
 }

@@ -17,3 +17,8 @@ variable "deletion_protection" {
   description = "Whether the tables are protected from deletion, by Terraform or anybody."
   type        = bool
 }
+
+variable "managed_key" {
+  description = "Whether the tables are encrypted with the account's key aws/dynamodb instead of a key that AWS owns."
+  type        = bool
+}
