@@ -274,7 +274,7 @@ def _wait_until_ready(process: "subprocess.Popen[bytes]", endpoint_url: str) -> 
 
 def _free_port(wanted_port: int = 0) -> int:
     with socket.socket() as probe:
-        # As servers do, so that a connection that has just ended does not keep the port.
+        # Servers set this too: without it, connections that ended a moment ago keep the port.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("127.0.0.1", wanted_port))
