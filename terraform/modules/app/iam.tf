@@ -32,7 +32,7 @@ locals {
     authorizer = local.count
     connect    = concat(local.count, local.tell, local.come_in)
     # It may end a session, too, which takes no more.
-    message    = concat(local.count, local.tell, local.come_in)
+    message = concat(local.count, local.tell, local.come_in)
     # It may end a session, and put back who could not be notified.
     disconnect = concat(local.tell, [{ actions = ["dynamodb:DeleteItem", "dynamodb:PutItem"], resource = local.connections }])
     outcome    = concat(local.tell, [{ actions = ["dynamodb:GetItem"], resource = local.connections }])
