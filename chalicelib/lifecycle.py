@@ -113,9 +113,10 @@ class Lifecycle:
         if self._has_previous_speaker(session):
             self.store.give_back_to_previous_speaker(session)
             return
-        if speaker is not None and not self._close_lost([speaker]):
+        if speaker is not None and not self._remove_lost([speaker]):
             return
         self.interrupt(session.session_id, session.speaker_connection_id)
+        self._close([] if speaker is None else [speaker])
 
     def _has_previous_speaker(self, session: Session) -> bool:
         previous_id = session.previous_speaker_connection_id
@@ -131,18 +132,24 @@ class Lifecycle:
 
         One whose heartbeat comes first stays.
         """
-        removed = self._close_lost(lost)
+        removed = self._remove_lost(lost)
         if removed:
             self.store.count_out(session_id, len(removed))
+        self._close(removed)
         return len(removed)
 
-    def _close_lost(self, lost: Iterable[Connection]) -> list[Connection]:
-        """Remove lost participants, and return those that this call has removed.
+    def _close(self, lost: Collection[Connection]) -> None:
+        """Close the connections of participants that were removed as lost.
 
-        Their connections are closed, too: API Gateway would keep them for up to ten minutes, and a
-        client that is there after all learns that it has to come back.
+        API Gateway would keep them for up to ten minutes, and a client that is there after all
+        learns that it has to come back.
         """
-        removed = [
+        if lost:
+            self.gateway.close([each.connection_id for each in lost])
+
+    def _remove_lost(self, lost: Iterable[Connection]) -> list[Connection]:
+        """Remove lost participants, and return those that this call has removed."""
+        return [
             before
             for each in lost
             if (
@@ -152,8 +159,6 @@ class Lifecycle:
             )
             and before.is_present
         ]
-        self.gateway.close([each.connection_id for each in removed])
-        return removed
 
     def remove_gone(self, session_id: str, connection_ids: Collection[str]) -> int:
         """Take out the listeners whom API Gateway does not know; return how many those were.

@@ -70,10 +70,14 @@ _HAS_NO_PLACE: Final = (
     "attribute_not_exists(sessionId)"
     " OR (attribute_exists(leftAt) AND attribute_not_exists(supersededBy))"
 )
-_IS_PRESENT: Final = (
+_IS_THERE: Final = (
     "attribute_exists(sessionId) AND attribute_not_exists(leftAt)"
     " AND attribute_not_exists(supersededBy)"
-    " AND (attribute_not_exists(targetLanguage) OR targetLanguage < :after)"
+)
+"""Present, or still arriving."""
+
+_IS_PRESENT: Final = (
+    f"{_IS_THERE} AND (attribute_not_exists(targetLanguage) OR targetLanguage < :after)"
 )
 _AFTER: Final[dict[str, Any]] = {":after": {"S": AFTER_LANGUAGES}}
 
@@ -693,13 +697,13 @@ class Store:
         """Take a connection's place away, and return its record as it was.
 
         Only one caller gets it with its place (`is_present`), so only he counts it out. The record
-        stays, for its listener to come back by, and leaves the index. None if there is no record,
-        if the connection may still be opening (`if_settled`), or if a heartbeat has come since its
-        loss was found (`if_lost_at_ms`).
+        stays, for its listener to come back by, and leaves the index; a join that is under way
+        finds it gone. None if there is no record, if the connection may still be opening
+        (`if_settled`), or if a heartbeat has come since its loss was found (`if_lost_at_ms`).
         """
         now_ms = int(self._clock() * 1000)
-        condition = _IS_PRESENT
-        values: Item = {":left": _number(now_ms), **_AFTER}
+        condition = _IS_THERE
+        values: Item = {":left": _number(now_ms)}
         if if_settled:
             condition += " AND takenAt <= :settled"
             values[":settled"] = _number(now_ms - IN_FLIGHT_SECONDS * 1000)

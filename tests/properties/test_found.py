@@ -5,7 +5,13 @@ from typing import Any
 import pytest
 
 from tests.properties.faults import SMOOTH, Fault, Plan
-from tests.properties.world import Closing, Link, Place, World
+from tests.properties.world import (
+    TIMEOUT_OF_HEARTBEATS_SECONDS,
+    Closing,
+    Link,
+    Place,
+    World,
+)
 from tests.unit.fakes import Clock
 
 CREATE = {"action": "createSession", "sourceLanguage": "en"}
@@ -161,8 +167,9 @@ def test_a_speaker_who_was_replaced_is_not_called_back_when_his_successor_is_los
     """He heard that he was superseded, and may close late: that must change nothing."""
     session_id = _session(speaker)["sessionId"]
     successor = _take_over(world, speaker, _refresh(speaker))
-    world.pass_time_open(60)
     world.close(successor, 1001, 0)
+    world.pass_time_open(TIMEOUT_OF_HEARTBEATS_SECONDS)
+    world.send(listener, {"action": "heartbeat"})
     world.sweep()
     assert world.sessions()[session_id]["speakerConnectionId"] == successor.connection_id
     assert _types(listener)[-1] == "sessionInterrupted"

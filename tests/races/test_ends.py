@@ -123,7 +123,7 @@ def test_nobody_hears_that_he_has_joined_after_the_end(
     events: dict[str, Callable[[], object]] = {
         "open": partial(service.gateway.open, "listener"),
         "end": service.end,
-        "deliver": partial(service.sessions.deliver_outcome, "listener", outcome),
+        "deliver": partial(service.sessions.deliver_outcome, "listener", "1", outcome),
     }
 
     for each in order:

@@ -497,6 +497,26 @@ def test_a_bad_token_never_falls_back_to_anonymous(
     assert "context" not in policy
 
 
+def test_what_aws_leaves_out_of_a_connect_request_may_be_null(verifier: TokenVerifier) -> None:
+    refused: list[str] = []
+    nulls: dict[str, Any] = {
+        "methodArn": METHOD_ARN,
+        "multiValueHeaders": None,
+        "multiValueQueryStringParameters": None,
+        "requestContext": {"identity": None},
+    }
+    authorizer = Authorizer(verifier, refused.append)
+    assert effect(authorizer.authorize(nulls)) == "Allow"
+    nulls |= {
+        "multiValueHeaders": {"Authorization": None},
+        "multiValueQueryStringParameters": {"token": None},
+    }
+    assert effect(authorizer.authorize(nulls)) == "Allow"
+    nulls["multiValueQueryStringParameters"] = {"token": ["nonsense"]}
+    assert effect(authorizer.authorize(nulls)) == "Deny"
+    assert refused == [""]
+
+
 @pytest.mark.parametrize(
     "event",
     [

@@ -84,7 +84,7 @@ COSTS: Final[dict[str, Cost]] = {
     "sweep of nothing": Cost(2),
     "sweep of one quiet session with 100 listeners": Cost(5, items=(100,)),
     "sweep of a session with a lost listener": Cost(7, items=(2,)),
-    "sweep of a session with a lost speaker": Cost(9, items=(1,)),
+    "sweep of a session with a lost speaker": Cost(9, items=(2,)),
 }
 
 

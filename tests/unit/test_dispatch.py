@@ -122,19 +122,58 @@ def test_an_event_without_a_body_is_answered_by_an_error(dispatcher: Dispatcher)
 
 
 @pytest.mark.parametrize(
-    ("close_code", "notice"),
-    [(1000, "sessionEnded"), (1001, "sessionInterrupted"), (None, "sessionInterrupted")],
+    ("close_code", "notices"),
+    [
+        (1000, ["sessionInterrupted", "sessionEnded"]),
+        (1005, ["sessionInterrupted", "sessionEnded"]),
+        (1001, ["sessionInterrupted"]),
+        (1006, ["sessionInterrupted"]),
+        (None, ["sessionInterrupted"]),
+    ],
 )
-def test_only_a_close_with_1000_is_the_speakers_own_end(
-    dispatcher: Dispatcher, gateway: FakeGateway, close_code: int | None, notice: str
+def test_only_a_close_with_1000_or_without_a_code_is_the_speakers_own_end(
+    dispatcher: Dispatcher, gateway: FakeGateway, close_code: int | None, notices: list[str]
 ) -> None:
     created = reply(dispatcher.message(frame("a=", "user-1", **CREATE)))
     dispatcher.message(
         frame("b=", action="joinSession", sessionId=created["sessionId"], targetLanguage="es")
     )
     assert dispatcher.disconnect(closing("a=", close_code)) == {"statusCode": 200}
-    assert types(gateway.inbox["b="]) == [notice]
-    assert gateway.inbox["b="][0].get("reason", "speakerEnded") == "speakerEnded"
+    assert types(gateway.inbox["b="]) == notices
+    assert gateway.inbox["b="][-1].get("reason", "speakerEnded") == "speakerEnded"
+
+
+NULLS: dict[str, Any] = {
+    "body": None,
+    "headers": None,
+    "multiValueHeaders": None,
+    "queryStringParameters": None,
+    "multiValueQueryStringParameters": None,
+    "stageVariables": None,
+}
+
+
+@pytest.mark.parametrize("identity", [None, {}, {"sourceIp": None}, {"sourceIp": "203.0.113.7"}])
+def test_what_aws_leaves_out_may_be_null_on_every_route(
+    dispatcher: Dispatcher, identity: dict[str, Any] | None
+) -> None:
+    nulls = event(
+        "a=",
+        context={"authorizer": None, "identity": identity, "disconnectStatusCode": None},
+        **NULLS,
+    )
+    assert dispatcher.connect(nulls) == {"statusCode": 200}
+    assert reply(dispatcher.message(nulls))["code"] == "INVALID_ACTION"
+    heartbeat = {**nulls, "body": '{"action": "heartbeat"}'}
+    assert reply(dispatcher.message(heartbeat))["type"] == "heartbeatAck"
+    assert dispatcher.disconnect(nulls) == {"statusCode": 200}
+
+
+def test_a_parameter_of_the_connect_url_whose_values_are_null_is_not_there(
+    dispatcher: Dispatcher,
+) -> None:
+    nulls = event("a=", multiValueQueryStringParameters={"action": None, "token": ["x"]})
+    assert dispatcher.connect(nulls) == {"statusCode": 200}
 
 
 @dataclass

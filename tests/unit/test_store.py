@@ -263,8 +263,20 @@ def test_many_records_are_read_in_batches_and_what_was_not_processed_is_asked_fo
     found = store.find_records(ids)
     assert {each.connection_id for each in found} == ids - {"listener-130="}
     assert len(found) == 130
-    assert asked[:3] == [100, 50, 25]
+    # One of the first hundred is not there.
+    assert asked[:3] == [99, 49, 24]
     assert store.find_records([]) == []
+
+
+def test_a_connection_that_closes_while_it_joins_is_left_without_a_place(
+    store: Store, dynamodb: Any
+) -> None:
+    store.put_connection(seat(1, "~arriving-1"))
+    closed = store.close_connection("listener-1=")
+    assert closed is not None
+    assert not closed.is_present  # so it is not counted out
+    (item,) = scan(dynamodb, "connections")
+    assert "targetLanguage" not in item
 
 
 def test_an_item_that_names_no_session_is_no_record(store: Store, dynamodb: Any) -> None:
