@@ -474,6 +474,21 @@ class Store:
         )
 
     @guarded
+    def put_back_session(self, session: Session) -> None:
+        """Store an ended session again if another sweep has removed it in the meantime."""
+        end: Item = {
+            "endReason": {"S": session.end_reason or EndReason.EXPIRED},
+            "endedAt": _number(session.ended_at_ms or 0),
+        }
+        self._succeeds(
+            lambda: self._client.put_item(
+                TableName=self._sessions,
+                Item={**_session_item(session), **end},
+                ConditionExpression="attribute_not_exists(sessionId)",
+            )
+        )
+
+    @guarded
     def delete_session(self, session_id: str) -> None:
         self._client.delete_item(TableName=self._sessions, Key=_session_key(session_id))
 

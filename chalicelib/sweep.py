@@ -188,9 +188,10 @@ class Sweep:
 
     def _finish_end(self, session: Session, now: float) -> None:
         """Go on with an end that was broken off, and remove the session once all has settled."""
-        is_done = self.lifecycle.finish_end(session)
-        ended_seconds_ago = now - (session.ended_at_ms or 0) / 1000
-        if is_done and ended_seconds_ago >= IN_FLIGHT_SECONDS:
+        if not self.lifecycle.finish_end(session):
+            # Another sweep may have found no listener while this one had their records.
+            self.store.put_back_session(session)
+        elif now - (session.ended_at_ms or 0) / 1000 >= IN_FLIGHT_SECONDS:
             self.store.delete_session(session.session_id)
 
     def _look_at_speaker(self, session: Session, now: float) -> None:

@@ -84,6 +84,26 @@ def test_a_speaker_whose_post_failed_is_notified_by_the_next_sweep(
     assert scan(dynamodb, "sessions") == scan(dynamodb, "connections") == []
 
 
+def test_another_sweep_meanwhile_keeps_nobody_from_hearing_of_the_end(
+    dispatcher: Dispatcher, hall: str, gateway: FakeGateway, sweep: Sweep, clock: Clock
+) -> None:
+    gateway.throttled |= LISTENERS
+    end(dispatcher)
+    clock.now += 60
+
+    class Slow(FakeGateway):
+        def fan_out(self, connection_ids: Any, text: str, limit_seconds: float = 10) -> FanOut:
+            if connection_ids:
+                sweep.run()
+            return gateway.fan_out(connection_ids, text, limit_seconds)
+
+    slow: Any = Slow()
+    replace(sweep, lifecycle=replace(sweep.lifecycle, gateway=slow)).run()
+    gateway.throttled.clear()
+    sweep.run()
+    assert heard(gateway) == {each: ["sessionEnded"] for each in LISTENERS}
+
+
 def test_a_notice_that_may_have_arrived_is_not_sent_again(
     dispatcher: Dispatcher, hall: str, sweep: Sweep, clock: Clock, dynamodb: Any, sessions: Sessions
 ) -> None:
