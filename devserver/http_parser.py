@@ -8,7 +8,10 @@ import httptools
 from devserver.http_messages import Request
 
 MAX_HEADER_BYTES = 32 * 1024
-"""API Gateway's own limit is lower (10 KiB for REST); here a token of 16 KB reaches the code."""
+"""Limit of a request's headers, and of its trailers.
+
+API Gateway's own limit is lower (10 KiB for REST). Here a token of 16 KB reaches the code.
+"""
 
 MAX_BODY_BYTES = 7 * 1024 * 1024
 """Above Lambda's limit of 6 MB for what a synchronous invocation is given."""
@@ -28,21 +31,19 @@ class RequestParser:
         self.early_data: bytes | None = None
         self.is_within_request = False
         self._parser = httptools.HttpRequestParser(self)
-        self._is_within_headers = False
-        self._fed_bytes = 0
         self._start()
 
     def feed(self, data: bytes) -> None:
         """Take bytes; never raises."""
-        was_within_headers = self._is_within_headers
+        was_outside_body = self._is_outside_body
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
             self.early_data = data[upgrade.args[0] :]
         except httptools.HttpParserError:
             self.failure = self.failure or HTTPStatus.BAD_REQUEST
-        # httptools holds back a header that is not complete, so its bytes are counted here.
-        if was_within_headers and self._is_within_headers:
+        # httptools keeps an incomplete header or trailer to itself, so its bytes are counted here.
+        if was_outside_body and self._is_outside_body:
             self._fed_bytes += len(data)
         if self._fed_bytes > MAX_HEADER_BYTES:
             self.failure = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
@@ -52,34 +53,40 @@ class RequestParser:
     def on_message_begin(self) -> None:
         """Begin a request."""
         self._start()
-        self._is_within_headers = self.is_within_request = True
+        self._is_outside_body = self.is_within_request = True
 
     def on_url(self, url: bytes) -> None:
         """Take the URL, or a part of it."""
         self._url += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Take a header, or a trailer."""
-        self._headers.append((name.decode("latin-1"), value.decode("latin-1")))
+        """Take a header. Trailers only count: nothing here may depend on one (RFC 9110, 6.5.1)."""
+        self._field_bytes += len(name) + len(value) + 4
+        if self._field_bytes > MAX_HEADER_BYTES:
+            self._fail(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
+        if not self._are_headers_complete:
+            self._headers.append((name.decode("latin-1"), value.decode("latin-1")))
 
     def on_headers_complete(self) -> None:
-        """Check the headers' length."""
-        self._is_within_headers = False
-        self._fed_bytes = 0
-        header_bytes = sum(len(name) + len(value) + 4 for name, value in self._headers)
-        if header_bytes > MAX_HEADER_BYTES:
-            self._fail(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
+        """Expect the body, or a chunk's length."""
+        self._are_headers_complete = True
+        self._fed_bytes = self._field_bytes = 0
 
     def on_body(self, body: bytes) -> None:
         """Take a part of the body."""
-        self._body.append(body)
-        self._body_bytes += len(body)
-        if self._body_bytes > MAX_BODY_BYTES:
+        self._is_outside_body = False
+        self._body += body
+        if len(self._body) > MAX_BODY_BYTES:
             self._fail(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+
+    def on_chunk_complete(self) -> None:
+        """Expect the next chunk's length, or trailers."""
+        self._is_outside_body = True
+        self._fed_bytes = 0
 
     def on_message_complete(self) -> None:
         """Put the request with those that are whole."""
-        self.is_within_request = False
+        self.is_within_request = self._is_outside_body = False
         path, _, query = self._url.decode("latin-1").partition("?")
         is_upgrade = self._parser.should_upgrade()
         request = Request(
@@ -87,7 +94,7 @@ class RequestParser:
             path=path,
             query=query,
             headers=self._headers,
-            body=b"".join(self._body),
+            body=bytes(self._body),
             is_kept_alive=self._parser.should_keep_alive() and not is_upgrade,
         )
         request.is_upgrade = is_upgrade and _is_websocket(request)
@@ -96,9 +103,10 @@ class RequestParser:
     def _start(self) -> None:
         self._url = b""
         self._headers: list[tuple[str, str]] = []
-        self._body: list[bytes] = []
-        self._body_bytes = 0
-        self._fed_bytes = 0
+        self._body = bytearray()
+        self._fed_bytes = self._field_bytes = 0
+        self._are_headers_complete = False
+        self._is_outside_body = False
 
     def _fail(self, status: HTTPStatus) -> None:
         self.failure = status
