@@ -38,7 +38,9 @@ class ApplicationError(Exception):
 
     def describe(self) -> str:
         """Return the message, and the end of the traceback if the project's code has failed."""
-        if self.__cause__ is None or isinstance(self.__cause__, OSError | ValueError):
+        if self.__cause__ is None or isinstance(
+            self.__cause__, OSError | ValueError | RecursionError
+        ):
             return str(self)
         lines = "".join(traceback.format_exception(self.__cause__)).rstrip().splitlines()
         return "\n".join([str(self), *lines[-TRACEBACK_LINES:]])
@@ -90,7 +92,7 @@ class Project:
             held = json.loads(path.read_text())
         except OSError as error:
             raise ApplicationError(f"no Chalice project: {path}: {error.strerror}") from error
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise ApplicationError(f"{path}: {error}") from error
         if not isinstance(held, dict) or not held.get("app_name"):
             raise ApplicationError(f"{path}: app_name is missing")

@@ -78,7 +78,7 @@ class FaultyDynamoDb:
             return
         try:
             self._dice.faults = Faults().changed(json.loads(await _read(receive)))
-        except (ValueError, InvalidFault) as error:
+        except (ValueError, RecursionError, InvalidFault) as error:
             await _send(send, HTTPStatus.BAD_REQUEST, {"message": str(error)})
         else:
             await _send(send, HTTPStatus.OK, {})
@@ -115,7 +115,7 @@ def _tables_of(body: bytes) -> Iterator[str]:
     """Find the tables that a request names, by their names or ARNs."""
     try:
         request = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return
     if not isinstance(request, dict):
         return

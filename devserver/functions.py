@@ -59,5 +59,5 @@ class Function:
         result = self.handler(event, LambdaContext(self))
         try:
             return json.loads(json.dumps(result))
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, RecursionError) as error:
             raise MarshalError(f"Unable to marshal response: {error}") from error

@@ -37,7 +37,7 @@ def respond(gateway: Gateway, request: Request, name: str, reply: Reply) -> None
         return
     try:
         event = json.loads(request.body or b"{}")
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         message = f"Could not parse request body into json: {error}"
         reply(error_response(400, "InvalidRequestContentException", message))
         return

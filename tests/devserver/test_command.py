@@ -68,6 +68,13 @@ def test_a_folder_without_a_project_is_said_in_a_line(tmp_path: Path) -> None:
     assert "config.json" in said
 
 
+@pytest.mark.parametrize("config", ["{", "[]", "{}", "[" * 200_000])
+def test_a_configuration_that_cannot_be_read_is_said_in_a_line(tmp_path: Path, config: str) -> None:
+    said = fail(write_project(tmp_path, "", config))
+    assert said.count("\n") == 1
+    assert "config.json" in said
+
+
 @pytest.mark.parametrize(
     ("app", "expected"),
     [

@@ -67,7 +67,9 @@ def faulty(dynamodb: DynamoDb) -> FaultyDynamoDb:
     return FaultyDynamoDb(dynamodb, seed=1)
 
 
-@pytest.mark.parametrize("body", [b"{", b'{"nonsense": 1}', b'{"dynamodb_down_share": 2}'])
+@pytest.mark.parametrize(
+    "body", [b"{", b"[" * 100_000, b'{"nonsense": 1}', b'{"dynamodb_down_share": 2}']
+)
 def test_faults_that_cannot_be_are_a_bad_request(faulty: FaultyDynamoDb, body: bytes) -> None:
     assert ask(faulty, FAULTS_PATH, body, method="PUT")[0] == 400
 
@@ -91,6 +93,13 @@ def test_a_request_that_is_not_struck_is_handed_on_whole(
     put(faulty, dynamodb_slow_ms=0.1)
     ask(faulty, PREFIX, b'{"Table', b'Name": "a"}')
     assert dynamodb.asked == [("/", b'{"TableName": "a"}')]
+
+
+def test_a_request_that_is_nested_too_deeply_names_no_table(
+    faulty: FaultyDynamoDb, dynamodb: DynamoDb
+) -> None:
+    put(faulty, dynamodb_down_share=1, dynamodb_only_table="rates")
+    assert ask(faulty, PREFIX, b"[" * 100_000)[0] == 200
 
 
 def test_others_than_the_application_are_not_struck(

@@ -23,6 +23,13 @@ def test_a_payload_that_is_no_json_is_refused(server: Server) -> None:
         server.functions.invoke(FunctionName="recorder-local-context", Payload=b"{")
 
 
+def test_a_payload_that_is_nested_too_deeply_is_refused(server: Server) -> None:
+    path = "/2015-03-31/functions/recorder-local-context/invocations"
+    status, answer = server.request("POST", path, b"[" * 200_000)
+    assert status == 400
+    assert "Could not parse request body into json" in answer["message"]
+
+
 def test_an_unknown_invocation_type_is_refused(server: Server) -> None:
     with pytest.raises(ClientError):
         server.functions.invoke(FunctionName="recorder-local-context", InvocationType="Later")
