@@ -11,7 +11,7 @@ from contextlib import AbstractAsyncContextManager, AbstractContextManager, Exit
 from functools import partial
 from pathlib import Path
 
-from devserver import arguments, clock, dynamodb_faults, server
+from devserver import arguments, clock, descriptors, dynamodb_faults, server
 from devserver.application import Application, ApplicationError, Project
 from devserver.collector import Collector
 from devserver.events import DEFAULT_REGION
@@ -35,6 +35,7 @@ def main() -> int:
     """Serve until interrupted; return the exit code."""
     sys.setswitchinterval(SWITCH_INTERVAL_SECONDS)
     signal.signal(signal.SIGTERM, _interrupt)
+    descriptors.raise_limit()
     options = _parse_arguments()
     aws_end = AwsEnd()
     try:

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
+from devserver.acceptor import Acceptor
 from devserver.application import Application
 from devserver.collector import Collector
 from devserver.events import DEFAULT_REGION, Api
@@ -96,20 +97,20 @@ async def serve(
     scheduler = Scheduler(gateway)
     gateway.on_application_replaced = scheduler.restart
     wires: set[HttpWire] = set()
+    acceptor = Acceptor(listener, lambda: HttpWire(gateway, wires), log.error)
     try:
-        server = await loop.create_server(
-            lambda: HttpWire(gateway, wires), sock=listener, backlog=BACKLOG
-        )
+        listener.listen(BACKLOG)
     except OSError as error:
         host, port = listener.getsockname()[:2]
         raise CannotListen(host, port, error) from None
+    acceptor.start()
     scheduler.restart()
     try:
         yield gateway
     finally:
         scheduler.stop()
         await gateway.stop(DRAIN_SECONDS, is_hurried)
-        server.close()
+        acceptor.stop()
         for wire in list(wires):
             wire.close()
         log.flush()
