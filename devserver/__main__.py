@@ -6,7 +6,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, ExitStack, nullcontext
 from functools import partial
 from pathlib import Path
@@ -70,7 +70,10 @@ def _serve(options: argparse.Namespace, aws_end: AwsEnd) -> None:
     faults = Faults().changed(dict(map(parse_fault, options.fault)))
     listener = server.bind(options.host, options.port)
     with listener, ExitStack() as stack:
-        aws = {} if options.no_aws else _start_aws(stack, project, options.fault_seed, aws_end)
+        pages = server.page_origins(listener)
+        aws = (
+            {} if options.no_aws else _start_aws(stack, project, options.fault_seed, aws_end, pages)
+        )
         os.environ.update({**aws, **_own_endpoints(listener, options.stage, aws)})
         os.environ.setdefault("AWS_REGION", os.environ.get("AWS_DEFAULT_REGION", DEFAULT_REGION))
         watcher = None if options.no_reload else Watcher(project)
@@ -177,7 +180,7 @@ async def _run(
 
 
 def _start_aws(
-    stack: ExitStack, project: Project, fault_seed: int, aws_end: AwsEnd
+    stack: ExitStack, project: Project, fault_seed: int, aws_end: AwsEnd, pages: Collection[str]
 ) -> dict[str, str]:
     """Start the embedded AWS, and return the variables that lead to it.
 
@@ -188,7 +191,9 @@ def _start_aws(
     app_name = project.read_config().app_name
     try:
         return stack.enter_context(
-            embedded_aws(project.directory, app_name, project.stage, fault_seed, aws_end.take)
+            embedded_aws(
+                project.directory, app_name, project.stage, fault_seed, aws_end.take, pages
+            )
         )
     except EmbeddedAwsError as error:
         sys.exit(_fail(str(error)))

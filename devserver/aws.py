@@ -13,12 +13,12 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from devserver import scratch
+from devserver import page_guard, scratch
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import CreateTableInputTypeDef
@@ -41,8 +41,9 @@ threading.Thread(target=lambda: (sys.stdin.read(), os._exit(0)), daemon=True).st
 _, package_folder, fault_seed = sys.argv
 sys.path.append(package_folder)
 from devserver.dynamodb_faults import FaultyDynamoDb
+from devserver.page_guard import guarded
 from ministack import app as ministack
-ministack.app = FaultyDynamoDb(ministack.app, int(fault_seed))
+ministack.app = guarded(FaultyDynamoDb(ministack.app, int(fault_seed)))
 sys.argv = ["ministack"]
 ministack.main()
 """
@@ -58,19 +59,26 @@ class EmbeddedAwsError(Exception):
 
 @contextmanager
 def embedded_aws(
-    project_dir: Path, app_name: str, stage: str, fault_seed: int = 0, on_end: OnEnd | None = None
+    project_dir: Path,
+    app_name: str,
+    stage: str,
+    fault_seed: int = 0,
+    on_end: OnEnd | None = None,
+    page_origins: Collection[str] = (),
 ) -> Iterator[dict[str, str]]:
     """Run a fresh AWS for a Chalice project, and give the environment with which to find it.
 
     The environment names the endpoint, credentials that open nothing else, each table of
     `chalicelib/tables.json` as NAME_TABLE, and the user pool and its app client. What this
-    process's own environment says of other credentials is removed from it.
+    process's own environment says of other credentials is removed from it. Web pages of the given
+    origins may use it, and no others.
 
     Raises: EmbeddedAwsError.
     """
     for name in _OTHER_CREDENTIALS:
         os.environ.pop(name, None)
-    with ministack(fault_seed, on_end) as endpoint_url:
+    pages = {page_guard.ORIGINS_VARIABLE: ",".join(page_origins)}
+    with ministack(fault_seed, on_end, **pages) as endpoint_url:
         environment = {
             "AWS_ENDPOINT_URL": endpoint_url,
             "AWS_ACCESS_KEY_ID": "local",

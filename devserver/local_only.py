@@ -18,7 +18,7 @@ _HOST = re.compile(r"(\[[^\]]*\]|[^:]*)(?::[0-9]*)?")
 def find_objection(request: Request, own_hosts: Set[str]) -> str | None:
     """Return why the request is refused; None if it is not. Whatever the port of its Host is."""
     for name, value in request.headers:
-        if len(name) == 4 and name.lower() == "host" and _host_of(value) not in own_hosts:
+        if len(name) == 4 and name.lower() == "host" and host_of(value) not in own_hosts:
             return "this server's HTTP endpoints go by no such Host"
         if len(name) == 6 and name.lower() == "origin":
             return "this server's HTTP endpoints are not for web pages"
@@ -26,6 +26,7 @@ def find_objection(request: Request, own_hosts: Set[str]) -> str | None:
 
 
 @lru_cache(maxsize=64)
-def _host_of(header: str) -> str:
+def host_of(header: str) -> str:
+    """Return the name in a Host header, in lower case; empty if it holds none."""
     match = _HOST.fullmatch(header.strip())
     return "" if match is None else match[1].lower()

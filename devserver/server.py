@@ -121,3 +121,13 @@ def endpoint(listener: socket.socket, scheme: str, stage: str | None) -> str:
     host, port = listener.getsockname()[:2]
     address = f"{scheme}://{host}:{port}"
     return address if stage is None else f"{address}/{stage}"
+
+
+def page_origins(listener: socket.socket) -> tuple[str, ...]:
+    """Return the origins of pages that this server serves."""
+    port = listener.getsockname()[1]
+    return (
+        endpoint(listener, "http", None),
+        f"http://127.0.0.1:{port}",
+        f"http://localhost:{port}",
+    )
