@@ -18,7 +18,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from devserver import page_guard, scratch
+from devserver import cognito_ids, page_guard, scratch
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import CreateTableInputTypeDef
@@ -32,6 +32,9 @@ PORT_ATTEMPTS: Final = 3
 USER_PASSWORD: Final = "User-1-of-the-local-pool"  # noqa: S105
 """Of every user of the embedded pool, which lives and dies with the local server."""
 
+AUTH_FLOWS: Final = ("ALLOW_ADMIN_USER_PASSWORD_AUTH", "ALLOW_REFRESH_TOKEN_AUTH")
+"""Of app clients without settings of their own."""
+
 _OTHER_CREDENTIALS: Final = ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_ROLE_ARN")
 
 # The child ends with its parent, however that ends: its standard input closes then.
@@ -41,7 +44,9 @@ threading.Thread(target=lambda: (sys.stdin.read(), os._exit(0)), daemon=True).st
 _, package_folder, fault_seed = sys.argv
 sys.path.append(package_folder)
 from devserver.dynamodb_faults import FaultyDynamoDb
+from devserver import cognito_ids
 from devserver.page_guard import guarded
+cognito_ids.fix_if_asked()
 from ministack import app as ministack
 ministack.app = guarded(FaultyDynamoDb(ministack.app, int(fault_seed)))
 sys.argv = ["ministack"]
@@ -77,8 +82,11 @@ def embedded_aws(
     """
     for name in _OTHER_CREDENTIALS:
         os.environ.pop(name, None)
-    pages = {page_guard.ORIGINS_VARIABLE: ",".join(page_origins)}
-    with ministack(fault_seed, on_end, **pages) as endpoint_url:
+    settings = {
+        page_guard.ORIGINS_VARIABLE: ",".join(page_origins),
+        cognito_ids.FIXED_VARIABLE: "1",
+    }
+    with ministack(fault_seed, on_end, port=0, **settings) as endpoint_url:
         environment = {
             "AWS_ENDPOINT_URL": endpoint_url,
             "AWS_ACCESS_KEY_ID": "local",
@@ -92,7 +100,8 @@ def embedded_aws(
         prefix = f"{app_name}-{stage}"
         schema = json.loads((project_dir / "chalicelib" / "tables.json").read_text())
         environment |= create_tables(endpoint_url, schema, prefix)
-        environment |= create_user_pool(endpoint_url, prefix)
+        app_client = _hosted_sign_in(page_origins) | _deployed_app_client(project_dir)
+        environment |= create_user_pool(endpoint_url, prefix, app_client)
         yield environment
 
 
@@ -182,24 +191,58 @@ def table_request(table_name: str, table: Mapping[str, Any]) -> "CreateTableInpu
     return request
 
 
-def create_user_pool(endpoint_url: str, name: str) -> dict[str, str]:
-    """Create a user pool with an app client, and return the environment that names them."""
+def create_user_pool(
+    endpoint_url: str, name: str, app_client: Mapping[str, Any] | None = None
+) -> dict[str, str]:
+    """Create a user pool with an app client, and return the environment that names them.
+
+    Like the deployed pool, it knows users by their email addresses. Unlike that, ministack 1.5
+    distinguishes upper and lower case in them.
+    """
     cognito = client("cognito-idp", endpoint_url)
-    pool_id = cognito.create_user_pool(PoolName=name)["UserPool"]["Id"]
+    pool = cognito.create_user_pool(PoolName=name, UsernameAttributes=["email"])
+    pool_id = pool["UserPool"]["Id"]
     return {
         "COGNITO_USER_POOL_ID": pool_id,
-        "COGNITO_CLIENT_ID": create_app_client(endpoint_url, pool_id, name),
+        "COGNITO_CLIENT_ID": create_app_client(endpoint_url, pool_id, name, app_client),
     }
 
 
-def create_app_client(endpoint_url: str, pool_id: str, name: str) -> str:
+def create_app_client(
+    endpoint_url: str, pool_id: str, name: str, settings: Mapping[str, Any] | None = None
+) -> str:
+    """Create an app client with settings of CreateUserPoolClient, and return its ID.
+
+    Without settings, only `sign_in` works with it.
+    """
     created = client("cognito-idp", endpoint_url).create_user_pool_client(
-        UserPoolId=pool_id,
-        ClientName=name,
-        ExplicitAuthFlows=["ALLOW_ADMIN_USER_PASSWORD_AUTH", "ALLOW_REFRESH_TOKEN_AUTH"],
+        UserPoolId=pool_id, ClientName=name, **{"ExplicitAuthFlows": AUTH_FLOWS, **(settings or {})}
     )
     client_id: str = created["UserPoolClient"]["ClientId"]
     return client_id
+
+
+def _deployed_app_client(project_dir: Path) -> dict[str, Any]:
+    """Read the settings that Terraform gives the deployed app client; none if there is no such."""
+    path = project_dir / "terraform" / "modules" / "cognito" / "app_client.json"
+    if not path.exists():
+        return {}
+    return {"ExplicitAuthFlows": json.loads(path.read_text())["explicit_auth_flows"]}
+
+
+def _hosted_sign_in(page_origins: Collection[str]) -> dict[str, Any]:
+    """Make the settings that let pages sign in on Cognito's own page, with a code and PKCE."""
+    pages = [f"{origin}/" for origin in page_origins]
+    if not pages:
+        return {}
+    return {
+        "AllowedOAuthFlowsUserPoolClient": True,
+        "AllowedOAuthFlows": ["code"],
+        "AllowedOAuthScopes": ["openid", "email", "profile"],
+        "SupportedIdentityProviders": ["COGNITO"],
+        "CallbackURLs": pages,
+        "LogoutURLs": pages,
+    }
 
 
 def sign_in(endpoint_url: str, pool_id: str, client_id: str, username: str) -> dict[str, str]:

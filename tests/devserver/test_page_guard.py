@@ -6,8 +6,6 @@ import json
 import zipfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
-from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode, urlsplit
@@ -16,6 +14,7 @@ import pytest
 
 from devserver import aws
 from devserver.page_guard import ORIGINS_VARIABLE, PageGuard, find_objection
+from tests.devserver.plain_http import request
 from tests.devserver.serving import until
 
 PAGES = "http://127.0.0.1:8000"
@@ -44,21 +43,10 @@ def endpoint_url() -> Iterator[str]:
         yield url
 
 
-def request(
-    endpoint_url: str, method: str, path: str, body: bytes = b"", **headers: str
-) -> tuple[int, Any]:
-    """Send a request as a browser would, and return its status, headers and body."""
-    sent = {name.replace("_", "-"): value for name, value in headers.items()}
-    with closing(HTTPConnection(str(urlsplit(endpoint_url).netloc), timeout=15)) as connection:
-        connection.request(method, path, body, sent)
-        response = connection.getresponse()
-        return response.status, (dict(response.getheaders()), response.read())
-
-
 @pytest.mark.parametrize("origin", FOREIGN_ORIGINS)
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT", "DELETE", "OPTIONS"])
 def test_a_page_of_another_origin_is_forbidden(endpoint_url: str, method: str, origin: str) -> None:
-    status, (headers, _) = request(endpoint_url, method, "/", Origin=origin)
+    status, headers, _ = request(endpoint_url, method, "/", Origin=origin)
     assert status == 403
     assert "Access-Control-Allow-Origin" not in headers
 
@@ -66,15 +54,15 @@ def test_a_page_of_another_origin_is_forbidden(endpoint_url: str, method: str, o
 @pytest.mark.parametrize("host", FOREIGN_HOSTS)
 @pytest.mark.parametrize("path", ["/", "/_ministack/health", "/oauth2/authorize"])
 def test_a_page_whose_name_leads_here_is_forbidden(endpoint_url: str, path: str, host: str) -> None:
-    assert request(endpoint_url, "GET", path, Host=host)[0] == 403
+    assert request(endpoint_url, "GET", path, Host=host).status == 403
     own = {"Host": host, "Origin": f"http://{host}", "Sec_Fetch_Site": "same-origin"}
-    assert request(endpoint_url, "POST", path, **own)[0] == 403
+    assert request(endpoint_url, "POST", path, **own).status == 403
 
 
 @pytest.mark.parametrize("site", ["cross-site", "same-site"])
 def test_an_image_of_another_site_cannot_ask_for_anything(endpoint_url: str, site: str) -> None:
     query = urlencode({"Action": "CreateQueue", "QueueName": f"made-by-{site}"})
-    assert request(endpoint_url, "GET", f"/?{query}", Sec_Fetch_Site=site)[0] == 403
+    assert request(endpoint_url, "GET", f"/?{query}", Sec_Fetch_Site=site).status == 403
     queues = aws.client("sqs", endpoint_url).list_queues(QueueNamePrefix="made-by")
     assert queues.get("QueueUrls", []) == []
 
@@ -84,8 +72,8 @@ def test_no_page_makes_or_runs_a_function(endpoint_url: str, headers: dict[str, 
     functions = aws.client("lambda", endpoint_url)
     body = json.dumps({"FunctionName": "evil", "Role": "arn:aws:iam::000000000000:role/evil"})
     path = "/2015-03-31/functions"
-    assert request(endpoint_url, "POST", path, body.encode(), **headers)[0] == 403
-    assert request(endpoint_url, "POST", f"{path}/evil/invocations", **headers)[0] == 403
+    assert request(endpoint_url, "POST", path, body.encode(), **headers).status == 403
+    assert request(endpoint_url, "POST", f"{path}/evil/invocations", **headers).status == 403
     assert functions.list_functions()["Functions"] == []
 
 
@@ -131,12 +119,12 @@ def test_a_websocket_is_only_for_programs_and_own_pages(
     ],
 )
 def test_programs_and_own_pages_are_answered(endpoint_url: str, headers: dict[str, str]) -> None:
-    assert request(endpoint_url, "GET", "/_ministack/health", **headers)[0] == 200
+    assert request(endpoint_url, "GET", "/_ministack/health", **headers).status == 200
 
 
 def test_an_own_page_may_ask_cognito_by_fetch(endpoint_url: str) -> None:
     asked = {"Origin": PAGES, "Access_Control_Request_Method": "POST"}
-    status, (headers, _) = request(endpoint_url, "OPTIONS", "/oauth2/token", **asked)
+    status, headers, _ = request(endpoint_url, "OPTIONS", "/oauth2/token", **asked)
     assert (status, headers["Access-Control-Allow-Origin"]) == (200, "*")
 
 
@@ -183,7 +171,7 @@ def test_the_api_of_a_functions_own_runtime_is_not_for_pages(
         path = urlsplit(url).path + "/next"
         try:
             for headers in ({"Host": "evil.example"}, {"Origin": "null"}):
-                assert request(url, "GET", path, **headers)[0] == 403
+                assert request(url, "GET", path, **headers).status == 403
         finally:
             where.unlink()
         assert json.load(run.result()["Payload"]) == "done"

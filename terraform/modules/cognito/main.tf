@@ -58,12 +58,9 @@ resource "aws_cognito_user_pool_client" "this" {
   access_token_validity         = var.token_minutes
   refresh_token_validity        = var.refresh_token_days
 
-  # SRP for the speaker's page, and sign-in by an administrator for command lines.
-  explicit_auth_flows = [
-    "ALLOW_USER_SRP_AUTH",
-    "ALLOW_REFRESH_TOKEN_AUTH",
-    "ALLOW_ADMIN_USER_PASSWORD_AUTH",
-  ]
+  # SRP for the speaker's page, and sign-in by an administrator for command lines. The local server
+  # reads the same file.
+  explicit_auth_flows = jsondecode(file("${path.module}/app_client.json")).explicit_auth_flows
 
   token_validity_units {
     id_token      = "minutes"
