@@ -99,7 +99,7 @@ def test_a_websocket_is_only_for_programs_and_own_pages(
         sent.append(message)
 
     scope = {"type": "websocket", "path": "/", "headers": [header]}
-    asyncio.run(PageGuard(app, [PAGES])(scope, lambda: None, send))  # type: ignore[arg-type]
+    asyncio.run(PageGuard(app, [PAGES])(scope, lambda: None, send))
     assert bool(reached) == is_open
     assert sent == ([] if is_open else [{"type": "websocket.close"}])
 

@@ -1,0 +1,70 @@
+"""A real browser, the local server, and the web site of a stranger on the same machine."""
+
+import json
+import subprocess
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from shutil import which
+from typing import Any
+
+import pytest
+
+from tests.devserver.serving import ROOT, Server, serving
+from tests.terraform.requirements import lacks
+
+FOLDER = Path(__file__).parent
+BROWSE_SECONDS = 90
+
+Browse = Callable[..., list[Any]]
+
+
+@pytest.fixture(scope="session")
+def browse() -> Browse:
+    """Return what takes steps in a new browser, as browse.mjs describes them."""
+    chromium, node = which("chromium"), which("node")
+    if chromium is None or node is None or not (FOLDER / "node_modules").exists():
+        lacks("Chromium, Node.js or playwright-core; .ci/browser installs them")
+
+    def run(*steps: dict[str, Any]) -> list[Any]:
+        done = subprocess.run(
+            [node, FOLDER / "browse.mjs", chromium],
+            input=json.dumps(steps),
+            capture_output=True,
+            text=True,
+            timeout=BROWSE_SECONDS,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        results: list[Any] = json.loads(done.stdout)
+        return results
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def own_server() -> Iterator[Server]:
+    with serving(ROOT, "--no-reload", has_aws=True) as server:
+        yield server
+
+
+class _Page(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "text/html")
+        self.end_headers()
+        self.wfile.write(b"<!doctype html><title>A stranger's page</title><body></body>")
+
+    def log_message(self, *_: Any) -> None:
+        """Keep the test's output clean."""
+
+
+@pytest.fixture(scope="session")
+def strangers_port() -> Iterator[int]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Page) as site:
+        thread = threading.Thread(target=site.serve_forever)
+        thread.start()
+        yield site.server_port
+        site.shutdown()
+        thread.join()
