@@ -2,11 +2,11 @@
 
 import argparse
 import signal
-import sys
 from collections.abc import Callable
 
 from bench import report
 from bench.report import Row
+from devserver.command import run_command
 
 INTERRUPTED = 130
 """Source: what shells make of SIGINT, 128 + 2."""
@@ -77,4 +77,4 @@ def _interrupt(*_args: object) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_command(main)

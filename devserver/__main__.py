@@ -14,6 +14,7 @@ from pathlib import Path
 from devserver import arguments, clock, descriptors, dynamodb_faults, server
 from devserver.application import Application, ApplicationError, Project
 from devserver.collector import Collector
+from devserver.command import run_command, watch_output
 from devserver.events import DEFAULT_REGION
 from devserver.faults import Faults, InvalidFault, check_targets, parse_fault
 from devserver.gateway import Gateway, Timeouts
@@ -166,6 +167,7 @@ async def _run(
             is_hurried.set()
         is_interrupted.set()
 
+    watch_output(asyncio.get_running_loop(), interrupt)
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, interrupt)
     async with serve(is_hurried=is_hurried) as gateway:
@@ -289,4 +291,4 @@ def _fail(message: str) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_command(main)

@@ -13,6 +13,7 @@ from botocore.exceptions import BotoCoreError
 
 from devserver import arguments
 from devserver.aws import sign_in
+from devserver.command import run_command
 
 
 def main() -> int:
@@ -72,4 +73,4 @@ def served(port: int) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_command(main)

@@ -17,6 +17,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, WebSocketException
 
 from devserver import arguments
+from devserver.command import is_reader_gone, run_command
 from devserver.user_token import NoToken, served, token
 
 WAIT_SECONDS: Final = 10
@@ -253,7 +254,8 @@ def main() -> int:
         print(error, file=sys.stderr)
         return 1
     except (DemoError, OSError, WebSocketException) as error:
-        print(f"the demo cannot continue: {error}", file=sys.stderr)
+        if not is_reader_gone():
+            print(f"the demo cannot continue: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130
@@ -261,4 +263,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_command(main)

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from devserver.aws import REGION, EmbeddedAwsError, ministack
+from devserver.command import run_command
 from scripts import package, running_emulation, terraform_cli
 from scripts.running_emulation import EmulationError, RunningEmulation
 
@@ -198,4 +199,4 @@ def _say(text: str) -> None:
 
 if __name__ == "__main__":
     with suppress(KeyboardInterrupt):
-        sys.exit(main())
+        run_command(main)

@@ -7,7 +7,6 @@ CloudWatch sums them up, and printed as one JSON object: the moment, and each sa
 import argparse
 import asyncio
 import json
-import sys
 import time
 import urllib.request
 from collections.abc import AsyncIterator
@@ -21,6 +20,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from bench.servers import ROOT, local_server
+from devserver.command import run_command
 from devserver.user_token import token as sign_in
 
 RATE: Final = 60
@@ -254,4 +254,4 @@ async def minutes(number: float) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_command(main)

@@ -25,6 +25,7 @@ from chalicelib.lifecycle import Lifecycle
 from chalicelib.models import Session
 from chalicelib.settings import SettingError
 from chalicelib.store import Store
+from devserver.command import run_command
 from scripts import stack, stage_environment
 from scripts.stack import StackError
 from scripts.stage_environment import StageError
@@ -352,4 +353,4 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_command(main)

@@ -27,6 +27,8 @@ from typing import Any, Final
 
 from chalice.config import Config
 
+from devserver.command import run_command
+
 MODULE: Final = Path("terraform/modules/app")
 LAMBDA_ROOT: Final = "/var/task"
 """Where Lambda unpacks a function's code, for the file names in tracebacks."""
@@ -198,4 +200,4 @@ def pack(folder: Path, archive: Path) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_command(main)

@@ -7,11 +7,12 @@ itself measures has no local metrics, so that those widgets are left out.
 import argparse
 import json
 import re
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
+
+from devserver.command import run_command
 
 COLUMNS: Final = 24
 """Of a dashboard. Source: "Dashboard body structure and syntax", Amazon CloudWatch."""
@@ -172,4 +173,4 @@ def _snake_case(name: str) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_command(main)

@@ -13,6 +13,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from devserver.command import run_command
+
 REGION: Final = "us-east-1"
 READ_ON: Final = "2026-11-21"
 MILLION: Final = 1_000_000
@@ -444,4 +446,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main)

@@ -16,6 +16,7 @@ import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
 from devserver import aws
+from devserver.command import run_command
 from scripts.running_emulation import EmulationError, find_unless_another_is_named
 from scripts.stack import EMULATED_STAGE, Stack, StackError
 
@@ -152,4 +153,4 @@ def _reason(pool: UserPool, email: str, refusal: Any) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_command(main)

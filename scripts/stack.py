@@ -25,6 +25,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
+from devserver.command import run_command
 from scripts import credentials, running_emulation, terraform_cli, tfvars
 from scripts.credentials import CredentialsError
 from scripts.running_emulation import EmulationError
@@ -630,4 +631,4 @@ def _read_bytes(path: Path) -> bytes | None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_command(main)

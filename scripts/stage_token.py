@@ -4,6 +4,7 @@ import argparse
 import sys
 
 from devserver.aws import sign_in
+from devserver.command import run_command
 from scripts import running_emulation
 from scripts.emulate import STAGE
 from scripts.running_emulation import EmulationError
@@ -30,4 +31,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_command(main)

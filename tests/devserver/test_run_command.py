@@ -1,0 +1,107 @@
+"""Every command: behind a proxy that leads nowhere, and into a pipe that closes early."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from devserver.command import bypass_proxies
+from tests.devserver.serving import ROOT, SECONDS, Server, serving
+
+NOWHERE = "http://127.0.0.1:9"
+PROXIES = {
+    **dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"), NOWHERE),
+    "ALL_PROXY": "socks5h://127.0.0.1:9",
+    "all_proxy": "socks5h://127.0.0.1:9",
+    "NO_PROXY": "a.example",
+    "no_proxy": "a.example",
+}
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ({}, "127.0.0.1,localhost,::1"),
+        ({"NO_PROXY": ""}, "127.0.0.1,localhost,::1"),
+        ({"NO_PROXY": "a.example, localhost"}, "a.example,localhost,127.0.0.1,::1"),
+        ({"no_proxy": "a.example", "NO_PROXY": "b.example"}, "a.example,127.0.0.1,localhost,::1"),
+        ({"NO_PROXY": "*"}, "*"),
+    ],
+)
+def test_this_machine_is_excepted_from_proxies(before: dict[str, str], after: str) -> None:
+    bypass_proxies(before)
+    assert before == {"NO_PROXY": after, "no_proxy": after}
+
+
+@pytest.fixture(scope="module")
+def proxied_server() -> Iterator[Server]:
+    with serving(ROOT, "--no-reload", has_aws=True, **PROXIES) as server:
+        yield server
+
+
+def command(module: str, *arguments: str, **options: object) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        [sys.executable, "-m", module, *arguments],
+        cwd=ROOT,
+        env={**os.environ, **PROXIES, **options.pop("environment", {})},
+        stderr=subprocess.PIPE,
+        text=True,
+        **options,
+    )
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("devserver.user_token",),
+        ("examples.demo", "--fast"),
+        ("scripts.operate", "sessions"),
+    ],
+)
+def test_commands_reach_the_local_server_behind_a_proxy(
+    proxied_server: Server, arguments: tuple[str, ...]
+) -> None:
+    port = str(proxied_server.address[1])
+    process = command(*arguments, "--port", port, stdout=subprocess.DEVNULL)
+    assert (process.wait(60), "Traceback" in process.communicate()[1]) == (0, False)
+
+
+def closed_pipe() -> int:
+    reader, writer = os.pipe()
+    os.close(reader)
+    return writer
+
+
+@pytest.mark.parametrize("environment", [{}, {"PYTHONUNBUFFERED": "1"}])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("devserver.user_token", "--port", "PORT"),
+        ("examples.demo", "--fast", "--port", "PORT"),
+        ("scripts.session_cost",),
+        ("devserver", "--help"),
+    ],
+)
+def test_a_command_ends_quietly_if_nothing_reads_its_output(
+    proxied_server: Server, arguments: tuple[str, ...], environment: dict[str, str]
+) -> None:
+    port, writer = str(proxied_server.address[1]), closed_pipe()
+    named = [port if argument == "PORT" else argument for argument in arguments]
+    process = command(*named, stdout=writer, environment=environment)
+    os.close(writer)
+    assert process.communicate(timeout=60)[1] == ""
+    assert process.returncode in (0, 1, 128 + signal.SIGPIPE)
+
+
+def test_the_server_ends_quietly_if_nothing_reads_its_output_any_more() -> None:
+    options = {"--port": "0", "--project": "tests/devserver/apps/one_way"}
+    arguments = [word for pair in options.items() for word in pair]
+    process = command("devserver", "--no-aws", *arguments, stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    assert process.stdout.readline().startswith("ready: ")
+    process.stdout.close()
+    assert process.wait(SECONDS) == 0
+    assert process.communicate()[1] == ""
