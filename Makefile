@@ -9,7 +9,22 @@ EMAIL =
 SESSION =
 OPTIONS ?=
 CONFIRM ?=
-NAME ?=
+# Not ?=: WSL sets NAME to the name of the machine.
+NAME =
+
+define NEWLINE
+
+
+endef
+HASH := \#
+
+# Refuse to run with values that the shell would interpret. USERNAME and EMAIL may hold them.
+INTERPRETED := ' " ` \ ; & | < > ( ) * ? $$ $(HASH)
+refuse = $(if $(findstring $(2),$(value $(1))),$(error $(1) can't contain $(or $(3),$(2))))
+$(foreach name,PORT STAGE SESSION OPTIONS CONFIRM NAME,$(foreach character,$(INTERPRETED),$(call refuse,$(name),$(character))))
+$(foreach name,PORT STAGE SESSION OPTIONS CONFIRM NAME USERNAME EMAIL,$(call refuse,$(name),$(NEWLINE),a line break))
+$(foreach name,USERNAME EMAIL,$(call refuse,$(name),$$))
+quoted = '$(subst ','\'',$(value $(1)))'
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -89,7 +104,7 @@ emulate: $(INSTALLED) ## Serve the stack that Terraform applies to an emulator o
 	@$(SAFE) $(BIN)/python -m scripts.emulate $(if $(filter-out file,$(origin PORT)),--port '$(PORT)')
 
 token: $(INSTALLED) ## Print a speaker's token: local server [PORT=8000], emulator STAGE=local [USERNAME=...]
-	@$(SAFE) $(BIN)/python -m $(TOKEN) --username '$(USERNAME)'
+	@$(SAFE) $(BIN)/python -m $(TOKEN) --username $(call quoted,USERNAME)
 
 demo: $(INSTALLED) ## Play a session against the local server [PORT=8000] [OPTIONS=--fast]
 	@$(SAFE) $(BIN)/python -m examples.demo --port '$(PORT)' $(OPTIONS)

@@ -1,0 +1,107 @@
+"""Values of make's variables: each reaches its command as it is, or is refused with a sentence."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.devserver.serving import ROOT, SECONDS
+
+PLAIN = ("PORT", "STAGE", "SESSION", "OPTIONS", "CONFIRM", "NAME")
+INTERPRETED = list("'\"`\\;&|<>()*?$#\n")
+VERBS = [
+    "local",
+    "token",
+    "demo",
+    "package",
+    "plan",
+    "apply",
+    "deploy",
+    "destroy",
+    "output",
+    "sessions",
+    "session-end",
+]
+
+
+@pytest.fixture
+def python(tmp_path: Path) -> Path:
+    """Put a `python` that notes its arguments in the place of the environment's."""
+    stand_in = tmp_path / "python"
+    stand_in.write_text(f"#!/bin/sh\nprintf '%s\\n' \"$@\" >> {tmp_path}/arguments\n")
+    stand_in.chmod(0o755)
+    return stand_in
+
+
+def make(python: Path, *arguments: str) -> tuple[int, str, list[str]]:
+    """Run make; return its code, what it says on standard error, and the arguments of commands."""
+    unmade = ["--old-file", ".venv/.installed", f"BIN={python.parent}"]
+    run = subprocess.run(
+        ["make", "--silent", *unmade, *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+    )
+    noted = python.parent / "arguments"
+    return run.returncode, run.stderr, noted.read_text().splitlines() if noted.exists() else []
+
+
+@pytest.mark.parametrize(
+    "username",
+    ["o'brien@example.com", 'a"b`c\\d;e&f|g<h>i(j)k*l?m#n o@example.com', "'; exit 1; '", ""],
+)
+@pytest.mark.parametrize("stage", [[], ["STAGE=local"]])
+def test_a_username_reaches_the_command_as_it_is(
+    python: Path, username: str, stage: list[str]
+) -> None:
+    code, said, arguments = make(python, "token", f"USERNAME={username}", *stage)
+    assert (code, said) == (0, "")
+    assert arguments[-2:] == ["--username", username]
+
+
+@pytest.mark.parametrize("username", ["a$(shell touch evil)", "a$b", "a\nb"])
+def test_a_username_that_make_would_interpret_is_refused(python: Path, username: str) -> None:
+    code, said, arguments = make(python, "token", f"USERNAME={username}")
+    assert (code, arguments) == (2, [])
+    assert "USERNAME can't contain" in said
+    assert not (ROOT / "evil").exists()
+
+
+def test_an_email_address_that_make_would_interpret_is_refused(python: Path) -> None:
+    code, said, arguments = make(python, "speaker", "STAGE=dev", "EMAIL=a$(shell touch evil)")
+    assert (code, arguments) == (2, [])
+    assert "EMAIL can't contain $" in said
+    assert not (ROOT / "evil").exists()
+
+
+@pytest.mark.parametrize("name", PLAIN)
+@pytest.mark.parametrize("character", INTERPRETED)
+def test_a_value_that_the_shell_would_interpret_is_refused(
+    python: Path, name: str, character: str
+) -> None:
+    code, said, arguments = make(python, "help", f"{name}=a{character}b")
+    assert (code, arguments) == (2, [])
+    assert f"{name} can't contain {'a line break' if character == chr(10) else character}" in said
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_refuses_it(python: Path, verb: str) -> None:
+    code, said, arguments = make(python, verb, "STAGE=x'; touch evil; '")
+    assert (code, arguments) == (2, [])
+    assert "STAGE can't contain '" in said
+    assert not (ROOT / "evil").exists()
+
+
+def test_ordinary_values_are_taken(python: Path) -> None:
+    values = ["STAGE=dev", "PORT=8001", "OPTIONS=--json --fault a=0.5", "CONFIRM=golden-eagle-427"]
+    code, said, arguments = make(python, "session-end", "SESSION=golden-eagle-427", *values)
+    assert (code, said) == (0, "")
+    assert arguments[2:4] == ["end", "golden-eagle-427"]
+
+
+def test_the_name_of_the_machine_is_not_the_name_of_an_output(
+    python: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NAME", "my-desktop")
+    assert make(python, "output", "STAGE=dev")[2][-1] == "dev"
