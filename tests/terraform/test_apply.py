@@ -20,6 +20,7 @@ from scripts.emulate import (
     whereabouts,
 )
 from scripts.speaker import UserPool
+from tests.devserver.plain_http import request
 from tests.stories.target import Target, client, until
 from tests.terraform.requirements import require_provider
 
@@ -167,6 +168,15 @@ def environments(stack: Emulation) -> list[dict[str, str]]:
     prefix = f"broadcast-sessions-{stack.stage}-"
     ours = [it for it in functions if it["FunctionName"].startswith(prefix)]
     return [function["Environment"]["Variables"] for function in ours]
+
+
+@pytest.mark.parametrize("headers", [{"Origin": "https://a.example"}, {"Host": "a.example"}])
+def test_pages_of_other_sites_do_not_reach_the_emulator(
+    local: Emulation, headers: dict[str, str]
+) -> None:
+    refusal = request(local.endpoint_url, "GET", "/2015-03-31/functions", **headers)
+    assert refusal.status == 403
+    assert request(local.endpoint_url, "GET", "/2015-03-31/functions").status == 200
 
 
 def test_a_second_plan_is_empty(local: Emulation) -> None:
