@@ -128,7 +128,7 @@ def _dispatcher() -> Dispatcher:
         store=store,
         lifecycle=lifecycle,
         rate_limits=rate_limits,
-        limits=Limits(500, 30, 90, 90, 2, 7200, 1e9, 1e9),
+        limits=Limits(500, 30, 90, 90, 2, 7200, 1e9, 1e9, 20),
         clock=time.time,
         new_session_id=str,
         new_invite_code=str,

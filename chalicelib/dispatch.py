@@ -6,10 +6,11 @@ are mapped here and nowhere else: to a handshake's status, or to an `error` mess
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from typing import Any, assert_never
 
 from chalicelib import protocol, telemetry
-from chalicelib.errors import InternalError, RateLimitExceeded, ServiceError
+from chalicelib.errors import InternalError, ServiceError, ServiceUnavailable
 from chalicelib.models import Caller
 from chalicelib.outcomes import Outcomes
 from chalicelib.rate_limits import RateLimits
@@ -40,21 +41,38 @@ class Dispatcher:
 
     def connect(self, event: Event) -> Answer:
         """Carry out the connect URL's command, if any. A refusal refuses the handshake."""
-        caller = caller_of(event)
+        caller = replace(caller_of(event), is_connecting=True)
         with _handled("connect", event) as record, event_budget():
+            command: protocol.Command | None = None
             try:
-                self._rate_limits.count_connection(caller.address)
                 fields = protocol.read_query(_query(event))
                 record.operation = protocol.find_action(fields) or "connect"
-                command = protocol.parse_connect_command(fields)
+                command, request_id = self._read_connect(caller, fields)
                 if command is None:
                     return {"statusCode": 200}
-                request_id = protocol.parse_request_id(fields)
                 outcome = self._run(caller, command)
             except Exception as error:
-                return {"statusCode": record.refused(self._refusal(error, caller)).status}
+                refusal = self._refusal(error, caller, with_connection=_has_code(command))
+                return {"statusCode": record.refused(refusal).status}
             self._send_later(caller, [self._encode(outcome, request_id)])
             return {"statusCode": 200}
+
+    def _read_connect(
+        self, caller: Caller, fields: protocol.Fields
+    ) -> tuple[protocol.Command | None, str | None]:
+        """Read a connect URL's command and request ID, and count the connection.
+
+        A join counts it in the write that counts the join. With an invite code only a refusal
+        counts it: a valid code passes the limit.
+        """
+        command: protocol.Command | None = None
+        try:
+            request_id = protocol.parse_request_id(fields) if "action" in fields else None
+            command = protocol.parse_connect_command(fields)
+        finally:
+            if not isinstance(command, protocol.JoinSession) and not _has_code(command):
+                self._rate_limits.count_connection(caller)
+        return command, request_id
 
     def message(self, event: Event) -> Answer:
         """Carry out a frame's command. The answer's body goes back by the route response.
@@ -70,7 +88,9 @@ class Dispatcher:
                 request_id = protocol.parse_request_id(fields)
                 reply = self._run(caller, protocol.parse_command(fields))
             except Exception as error:
-                reply = protocol.error(record.refused(self._refusal(error, caller)))
+                refusal = record.refused(self._refusal(error, caller))
+                self._close_if_refused_too_often(refusal, caller)
+                reply = protocol.error(refusal)
             return {"statusCode": 200, "body": self._encode(reply, request_id)}
 
     def disconnect(self, event: Event) -> Answer:
@@ -105,6 +125,8 @@ class Dispatcher:
                 return sessions.pause(caller, command)
             case protocol.ResumeSession():
                 return sessions.resume(caller, command)
+            case protocol.RotateInviteCode():
+                return sessions.rotate_invite_code(caller, command)
             case protocol.EndSession():
                 return sessions.end(caller, command)
             case _:
@@ -120,17 +142,20 @@ class Dispatcher:
     def _send_later(self, caller: Caller, texts: Sequence[str], delay_ms: int = 0) -> None:
         self._outcomes.send(caller.connection_id, self._endpoint_url, texts, delay_ms)
 
-    def _refusal(self, error: Exception, caller: Caller) -> ServiceError:
-        """Return what the caller is told: with too many refused attempts from there, only that."""
+    def _refusal(
+        self, error: Exception, caller: Caller, *, with_connection: bool = False
+    ) -> ServiceError:
+        """Return the refusal for an error: after too many refused attempts only that."""
         refusal = _foreseen(error)
         if not refusal.is_attempt:
             return refusal
-        retry_after_seconds = self._rate_limits.count_refusal(caller.address)
-        if retry_after_seconds is None or caller.user_id is not None:
-            return refusal
-        return RateLimitExceeded(
-            "Too many refused attempts.", retry_after_seconds=retry_after_seconds
-        )
+        return self._rate_limits.count_refusal(caller, with_connection=with_connection) or refusal
+
+    def _close_if_refused_too_often(self, refusal: ServiceError, caller: Caller) -> None:
+        """Close a connection that keeps being refused, after the answer to its command."""
+        is_ours = isinstance(refusal, ServiceUnavailable | InternalError)
+        if not is_ours and self._sessions.is_refused_too_often(caller):
+            self._outcomes.close(caller.connection_id, self._endpoint_url, FOLLOW_MS)
 
     def _encode(self, message: protocol.Message, request_id: str | None) -> str:
         return protocol.encode(message, int(self._clock() * 1000), request_id)
@@ -158,6 +183,14 @@ def caller_of(event: Event) -> Caller:
         connected_at_ms=context["connectedAt"],
         address=(context.get("identity") or {}).get("sourceIp") or "",
     )
+
+
+def _has_code(command: protocol.Command | None) -> bool:
+    match command:
+        case protocol.JoinSession() | protocol.RefreshListener():
+            return command.invite_code is not None
+        case _:
+            return False
 
 
 def _user_id(context: Mapping[str, Any]) -> str | None:

@@ -22,7 +22,7 @@ class ServiceError(Exception):
     status: ClassVar[int]
     temporary: ClassVar[bool] = False
     is_attempt: ClassVar[bool] = False
-    """Whether it counts towards its address's refused attempts: someone tries what is not his."""
+    """Whether it counts as a refused attempt of its user or address."""
 
     def __init__(
         self, message: str, *, field: str | None = None, retry_after_seconds: int | None = None
@@ -93,9 +93,18 @@ class MessageTooLarge(ServiceError):
 
 
 class RateLimitExceeded(ServiceError):
-    """Always carries `retry_after_seconds`."""
+    """A limit refuses the command. Which limit, and why, is not said: the text is always the same.
+
+    Always carries `retry_after_seconds`, rounded up to whole seconds.
+    """
 
     code, status, temporary = "RATE_LIMIT_EXCEEDED", 429, True
+
+    def __init__(self, retry_after_seconds: float) -> None:
+        super().__init__(
+            "Too many requests, please try again later.",
+            retry_after_seconds=max(1, int(retry_after_seconds + 0.999)),
+        )
 
 
 class SessionFull(ServiceError):

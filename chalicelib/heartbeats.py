@@ -36,7 +36,4 @@ def check_limit(times_ms: Sequence[int]) -> None:
     if len(times_ms) < 2 or times_ms[0] - times_ms[-1] >= MINUTE_MS:
         return
     wait_ms = times_ms[-2] + MINUTE_MS - times_ms[0]
-    raise RateLimitExceeded(
-        "Too many requests, please try again later.",
-        retry_after_seconds=max(1, -(-wait_ms // 1000)),
-    )
+    raise RateLimitExceeded(wait_ms / 1000)

@@ -1,11 +1,17 @@
 """Sessions, connections, their states and legal changes. Pure: no I/O, no clock, no wire names."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from hmac import compare_digest
 from typing import Final
 
-from chalicelib.errors import Forbidden, ServiceError, SessionFull, SessionNotFound
+from chalicelib.errors import (
+    Forbidden,
+    RateLimitExceeded,
+    ServiceError,
+    SessionFull,
+    SessionNotFound,
+)
 
 IN_FLIGHT_SECONDS: Final = 35
 """Longer than any event is at work, so that what is this old is settled or was broken off.
@@ -41,6 +47,13 @@ class QualityTier(StrEnum):
     PREMIUM = "premium"
 
 
+class Admission(StrEnum):
+    """How listeners join a session: by its ID alone, or only with its invite code."""
+
+    OPEN = "open"
+    INVITED = "invited"
+
+
 class SessionStatus(StrEnum):
     """`INTERRUPTED` is shown and never stored: a paused session that is interrupted stays paused.
 
@@ -63,13 +76,31 @@ class EndReason(StrEnum):
 class Caller:
     """Who speaks to us: a connection, the user who opened it with a token, if any, and where from.
 
-    `address` is the public IP address, which a whole hall may share.
+    `address` is the public IP address, which a whole hall may share. `is_connecting` is whether
+    the command stands in the connect URL.
     """
 
     connection_id: str
     user_id: str | None
     connected_at_ms: int
     address: str
+    is_connecting: bool = False
+
+
+INVITED_WINDOW_SECONDS: Final = 60
+"""The time in which a session's invited joins are limited."""
+
+
+@dataclass(frozen=True, slots=True)
+class Invitation:
+    """An invite code with which a listener joins, and the limit of such joins.
+
+    `window` numbers the minutes of Unix time; `max_joins` is what one window allows.
+    """
+
+    code: str
+    window: int
+    max_joins: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +124,8 @@ class Session:
     lost or closed, `ended_at_ms` and `end_reason` once the session has ended. `has_untold_return`:
     the speaker is back, and his listeners may not know; `status_token`: the write that set the
     status; `speaker_connection_ids`: all that have ever been the speaker's current one.
+    `invited_window` is the last window in which a listener joined with the invite code, and
+    `invited_joins` how many did in that window.
     """
 
     session_id: str
@@ -114,6 +147,9 @@ class Session:
     has_untold_return: bool = False
     status_token: str = ""
     count_note: CountNote | None = None
+    admission: Admission = Admission.OPEN
+    invited_window: int = 0
+    invited_joins: int = 0
 
     @property
     def shown_status(self) -> SessionStatus:
@@ -139,6 +175,8 @@ class Connection:
 
     Whoever has left, or was replaced, has no `is_present`; his record stays for a while, so that
     he can come back by the id of that connection and is not taken for somebody else.
+    `arrival` names the join by which a listener came; while that is under way `is_arriving`, and
+    the record is no place. `refusals` counts the connection's refused commands in a row.
     `correlation` is what stays the same through a client's refreshes, for the log: the connection
     by which a listener came in, or the session whose speaker he is.
 
@@ -161,6 +199,9 @@ class Connection:
     heard_at_ms: int | None = None
     lost_at_ms: int | None = None
     settled_lost_at_ms: int | None = None
+    is_arriving: bool = False
+    arrival: str | None = field(default=None, compare=False)
+    refusals: int = field(default=0, compare=False)
 
     @property
     def expires_at_seconds(self) -> int:
@@ -189,18 +230,32 @@ class Connection:
 
 
 def refusal_to_join(
-    session: Session | None, invite_code: str | None, max_listeners: int, now_seconds: float
+    session: Session | None,
+    invitation: Invitation | None,
+    max_listeners: int,
+    now_seconds: float,
+    *,
+    is_return: bool = False,
 ) -> ServiceError | None:
-    """Say why a listener may not come in, or None if he may.
+    """Return why a listener can't join, or None if nothing is in the way.
 
-    `session` is the record as it was when a join was decided on, None if there was none.
+    Args:
+        session: The session as it was when the join was decided; None if there was none.
+        invitation: The invite code, if the listener has given one.
+        max_listeners: The number of a session's seats.
+        now_seconds: Unix time.
+        is_return: Whether the listener was in the session before and comes back for its seat.
     """
     if session is None or not session.is_open(now_seconds):
         return SessionNotFound("There is no such session.", field="sessionId")
-    if invite_code is not None and not compare_digest(
-        invite_code.encode(), session.invite_code.encode()
-    ):
-        return Forbidden("The invite code is not valid for this session.", field="inviteCode")
+    if invitation is not None:
+        if not compare_digest(invitation.code.encode(), session.invite_code.encode()):
+            return Forbidden("The invite code is not valid for this session.", field="inviteCode")
+        window = max(session.invited_window, invitation.window)
+        if window == session.invited_window and session.invited_joins >= invitation.max_joins:
+            return RateLimitExceeded((window + 1) * INVITED_WINDOW_SECONDS - now_seconds)
+    elif session.admission is Admission.INVITED and not is_return:
+        return Forbidden("Joining this session requires its invite code.", field="inviteCode")
     if session.listener_count >= max_listeners:
         return SessionFull("The session is full.")
     return None

@@ -32,6 +32,13 @@ class Outcomes:
         self._function_name = function_name
         self._clock_ns = clock_ns
 
+    def close(self, connection_id: str, endpoint_url: str, delay_ms: int) -> None:
+        """Ask for a connection to be closed, no sooner than in `delay_ms`.
+
+        If that fails it is logged, and the connection stays open.
+        """
+        self._invoke(connection_id, endpoint_url, delay_ms, messages=[], closes=True)
+
     def send(
         self, connection_id: str, endpoint_url: str, texts: Sequence[str], delay_ms: int = 0
     ) -> None:
@@ -40,13 +47,16 @@ class Outcomes:
         If that fails it is logged, and nobody else need know: the answer to the client's next
         heartbeat names its session, and what followed this one follows that one, too.
         """
+        self._invoke(connection_id, endpoint_url, delay_ms, messages=list(texts))
+
+    def _invoke(self, connection_id: str, endpoint_url: str, delay_ms: int, **what: object) -> None:
         event = {
             # Lambda may deliver an event more than once. IDs grow with time.
             "id": f"{self._clock_ns():020}-{uuid.uuid4().hex}",
             "connectionId": connection_id,
             "endpointUrl": endpoint_url,
-            "messages": list(texts),
             "delayMs": delay_ms,
+            **what,
             "requestId": telemetry.find_request_id(),
         }
         try:

@@ -17,7 +17,7 @@ from chalicelib.errors import (
     ServiceError,
     UnsupportedLanguage,
 )
-from chalicelib.models import Connection, EndReason, QualityTier, Role, Session
+from chalicelib.models import Admission, Connection, EndReason, QualityTier, Role, Session
 
 MAX_MESSAGE_BYTES: Final = 32 * 1024
 """Of one message, either way. API Gateway itself takes up to 128 KB in frames of 32 KB."""
@@ -40,6 +40,7 @@ REPEATED: Final = object()
 class CreateSession:
     source_language: str
     quality_tier: QualityTier
+    admission: Admission = Admission.OPEN
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +92,11 @@ class ResumeSession:
 
 
 @dataclass(frozen=True, slots=True)
+class RotateInviteCode:
+    session_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class EndSession:
     session_id: str | None
 
@@ -105,6 +111,7 @@ Command = (
     | GetSessionStatus
     | PauseSession
     | ResumeSession
+    | RotateInviteCode
     | EndSession
 )
 
@@ -172,7 +179,10 @@ def _parse_create(fields: Fields) -> CreateSession:
     tier = _optional_text(fields, "qualityTier") or QualityTier.STANDARD
     if tier not in set(QualityTier):
         raise InvalidParameters("qualityTier is standard or premium.", field="qualityTier")
-    return CreateSession(source_language, QualityTier(tier))
+    admission = _optional_text(fields, "admission") or Admission.OPEN
+    if admission not in set(Admission):
+        raise InvalidParameters("admission is open or invited.", field="admission")
+    return CreateSession(source_language, QualityTier(tier), Admission(admission))
 
 
 def _parse_join(fields: Fields) -> JoinSession:
@@ -232,6 +242,7 @@ _PARSERS: Final[Mapping[str, Callable[[Fields], Command]]] = {
     "getSessionStatus": lambda fields: GetSessionStatus(_own_session_id(fields)),
     "pauseSession": lambda fields: PauseSession(_own_session_id(fields)),
     "resumeSession": lambda fields: ResumeSession(_own_session_id(fields)),
+    "rotateInviteCode": lambda fields: RotateInviteCode(_own_session_id(fields)),
     "endSession": lambda fields: EndSession(_own_session_id(fields)),
 }
 
@@ -304,6 +315,7 @@ def session_created(session: Session, max_listeners: int, heartbeat_seconds: int
         "connectionId": session.speaker_connection_id,
         "sourceLanguage": session.source_language,
         "qualityTier": session.quality_tier,
+        "admission": session.admission,
         "maxListeners": max_listeners,
         "inviteCode": session.invite_code,
         "expiresAt": session.expires_at_seconds * 1000,
@@ -409,6 +421,10 @@ def session_paused(session_id: str) -> Message:
 
 def session_resumed(session_id: str) -> Message:
     return {"type": "sessionResumed", "sessionId": session_id}
+
+
+def invite_code_rotated(session_id: str, invite_code: str) -> Message:
+    return {"type": "inviteCodeRotated", "sessionId": session_id, "inviteCode": invite_code}
 
 
 def session_interrupted(session_id: str, grace_seconds: float) -> Message:

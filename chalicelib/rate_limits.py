@@ -1,7 +1,8 @@
-"""Limits, and the RateLimits table: who asks too often is told when to come again.
+"""Limits, and the RateLimits table: requests over a limit are refused with a `Retry-After`.
 
-Each event is one unconditional write. The keys are keyed hashes, so that the table names neither an
-address nor a user nor a connection.
+A limit is decided before a session is looked up, and each refusal reads the same, so it does not
+reveal whether the session exists. Each event is one unconditional write. The keys are keyed
+hashes: the table names neither an address nor a user nor a connection.
 
 What happens when the table fails is decided here, too: a session cannot be created without it,
 and everything else goes on uncounted, since a broadcast that is on the air matters more.
@@ -9,15 +10,20 @@ and everything else goes on uncounted, since a broadcast that is on the air matt
 
 import hashlib
 import hmac
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from ipaddress import IPv6Address, ip_address
 from typing import Any, Final
 
 from chalicelib import telemetry
 from chalicelib.errors import RateLimitExceeded, ServiceUnavailable
+from chalicelib.models import INVITED_WINDOW_SECONDS, Caller, Invitation
 from chalicelib.settings import RateLimitSettings
 
 MINUTE: Final = 60
 HOUR: Final = 3600
+
+HOST_BITS: Final = 64
+"""Of an IPv6 address: one subscriber has all the addresses with the same first 64 bits."""
 
 KEPT_SECONDS: Final = 120
 """How long a counter outlives its window, for clocks that differ and for DynamoDB's expiry."""
@@ -37,68 +43,114 @@ class RateLimits:
         self._limits = settings
         self._clock = clock
 
-    def count_connection(self, address: str) -> None:
-        """Count a connection from an address. Raises: RateLimitExceeded."""
-        counts = self._count_if_possible("connections", self._address(address), MINUTE)
-        if counts.get("connections", 0) > self._limits.connections_per_minute:
-            raise self._exceeded(MINUTE)
-
-    def count_join(self, address: str, *, is_signed_in: bool) -> None:
-        """Count a listener who came in from an address without an invite code.
-
-        From an address with too many refused attempts none comes in so, but who has a valid token.
+    def count_connection(self, caller: Caller) -> None:
+        """Count a connection from an address. One with a valid token is not counted.
 
         Raises: RateLimitExceeded.
         """
-        counts = self._count_if_possible("joins", self._address(address), MINUTE)
-        is_suspect = counts.get("refused", 0) >= self._limits.refused_attempts_per_minute
-        has_too_many = counts.get("joins", 0) > self._limits.listener_joins_per_minute
-        if has_too_many or (is_suspect and not is_signed_in):
-            raise self._exceeded(MINUTE)
+        if caller.user_id is None:
+            self._count_in_minute(["connections"], _address(caller.address))
 
-    def count_invited_join(self, session_id: str) -> None:
-        """Count a listener who came in with a session's invite code. Raises: RateLimitExceeded."""
-        counts = self._count_if_possible("joins", f"session#{session_id}", MINUTE)
-        if counts.get("joins", 0) > self._limits.invited_joins_per_minute:
-            raise self._exceeded(MINUTE)
+    def count_join(self, caller: Caller, *, with_connection: bool = False) -> None:
+        """Count a join without an invite code, and in the same write its connection.
+
+        Raises: RateLimitExceeded, also if the caller has used up its refused attempts.
+        """
+        names = _with_connection("joins", caller, with_connection)
+        self._check_refused(self._count_in_minute(names, _subject(caller)))
+
+    def check_refused(self, caller: Caller) -> None:
+        """Check whether the caller has used up its refused attempts. Counts nothing.
+
+        Raises: RateLimitExceeded.
+        """
+        self._check_refused(self._count_if_possible({"refused": 0}, _subject(caller), MINUTE))
+
+    def invitation(self, code: str) -> Invitation:
+        """Return an invitation by that code now, with the limit of joins that applies to it.
+
+        The session itself counts these joins, in the write that counts the listener.
+        """
+        window = int(self._clock()) // INVITED_WINDOW_SECONDS
+        return Invitation(code, window, self._limits.invited_joins_per_minute)
 
     def count_session(self, user_id: str) -> None:
         """Count a session that a user is about to create.
 
         Raises: RateLimitExceeded; ServiceUnavailable, for nothing is created uncounted.
         """
-        counts = self._count("sessions", f"user#{user_id}", HOUR)
+        counts = self._count({"sessions": 1}, f"user#{user_id}", HOUR)
         if counts.get("sessions", 0) > self._limits.sessions_per_hour:
             raise self._exceeded(HOUR)
 
-    def count_refusal(self, address: str) -> int | None:
-        """Count a refused attempt from an address.
+    def count_refusal(
+        self, caller: Caller, *, with_connection: bool = False
+    ) -> RateLimitExceeded | None:
+        """Count a refused attempt of a caller, and in the same write its connection.
 
-        Return in how many seconds the next may be made, if these are too many; else None.
+        Never fails: the caller's refusal is the answer in any case.
+
+        Returns:
+            The refusal to answer instead, if the caller has used up its refused attempts.
         """
-        counts = self._count_if_possible("refused", self._address(address), MINUTE)
-        if counts.get("refused", 0) > self._limits.refused_attempts_per_minute:
-            return self._exceeded(MINUTE).retry_after_seconds
+        names = _with_connection("refused", caller, with_connection)
+        return self._count_refusal(names, _subject(caller))
+
+    def count_refused_token(self, address: str) -> None:
+        """Count a refused token as a refused attempt from an address. Never fails."""
+        self._count_refusal(["refused"], _address(address))
+
+    def _count_refusal(self, names: Sequence[str], subject: str) -> RateLimitExceeded | None:
+        try:
+            self._count_in_minute(names, subject)
+        except RateLimitExceeded as refusal:
+            return refusal
+        except Exception:
+            telemetry.log_failure()
         return None
 
-    def _count_if_possible(self, what: str, subject: str, window_seconds: int) -> dict[str, int]:
+    def _count_in_minute(self, names: Sequence[str], subject: str) -> dict[str, int]:
+        """Count what these names stand for, and return all of the subject's counters.
+
+        Raises: RateLimitExceeded if one of these is over its limit.
+        """
+        counts = self._count_if_possible(dict.fromkeys(names, 1), subject, MINUTE)
+        allowed = {
+            "connections": self._limits.connections_per_minute,
+            "joins": self._limits.listener_joins_per_minute,
+            "refused": self._limits.refused_attempts_per_minute,
+        }
+        if any(counts.get(name, 0) > allowed[name] for name in names):
+            raise self._exceeded(MINUTE)
+        return counts
+
+    def _check_refused(self, counts: Mapping[str, int]) -> None:
+        if counts.get("refused", 0) >= self._limits.refused_attempts_per_minute:
+            raise self._exceeded(MINUTE)
+
+    def _count_if_possible(
+        self, counted: Mapping[str, int], subject: str, window_seconds: int
+    ) -> dict[str, int]:
         try:
-            return self._count(what, subject, window_seconds)
+            return self._count(counted, subject, window_seconds)
         except ServiceUnavailable:
             telemetry.log_warning("not counted", dependency="rateLimits")
             return {}
 
-    def _count(self, what: str, subject: str, window_seconds: int) -> dict[str, int]:
-        """Add one to a subject's counter in this window, and return all its counters there."""
+    def _count(
+        self, counted: Mapping[str, int], subject: str, window_seconds: int
+    ) -> dict[str, int]:
+        """Add to a subject's counters in this window, and return all its counters there."""
         window = int(self._clock()) // window_seconds
         answer = self._update_item(
             TableName=self._limits.table,
             Key=self._key(f"{subject}#{window_seconds}#{window}"),
-            UpdateExpression="ADD #what :one SET expiresAt = :end",
-            ExpressionAttributeNames={"#what": what},
+            UpdateExpression=f"ADD {', '.join(f'#{name} :{name}' for name in counted)}"
+            " SET expiresAt = :end",
+            ExpressionAttributeNames={f"#{name}": name for name in counted},
             ExpressionAttributeValues={
-                ":one": {"N": "1"},
                 ":end": {"N": str((window + 1) * window_seconds + KEPT_SECONDS)},
+                **{f":{name}": {"N": str(number)} for name, number in counted.items()},
             },
             ReturnValues="ALL_NEW",
         )
@@ -106,19 +158,32 @@ class RateLimits:
             name: int(value["N"]) for name, value in answer["Attributes"].items() if "N" in value
         }
 
-    def _address(self, address: str) -> str:
-        return f"address#{address}"
-
     def _key(self, subject: str) -> dict[str, Any]:
         digest = hmac.new(self._limits.hash_key, subject.encode(), hashlib.sha256).hexdigest()
         return {"identifier": {"S": digest}}
 
     def _exceeded(self, window_seconds: int) -> RateLimitExceeded:
-        return _refusal(window_seconds - self._clock() % window_seconds)
+        return RateLimitExceeded(window_seconds - self._clock() % window_seconds)
 
 
-def _refusal(retry_after_seconds: float) -> RateLimitExceeded:
-    return RateLimitExceeded(
-        "Too many requests, please try again later.",
-        retry_after_seconds=max(1, int(retry_after_seconds + 0.999)),
-    )
+def _subject(caller: Caller) -> str:
+    """Return whose joins and refused attempts these are: the user's, else the address's."""
+    return _address(caller.address) if caller.user_id is None else f"user#{caller.user_id}"
+
+
+def _address(address: str) -> str:
+    """Return the subject for an address. An IPv6 address stands for its /64.
+
+    Source: RFC 6177, section 2 (a site has at least a /64).
+    """
+    try:
+        ip = ip_address(address)
+    except ValueError:
+        return f"address#{address}"
+    if isinstance(ip, IPv6Address):
+        ip = ip.ipv4_mapped or IPv6Address(int(ip) >> HOST_BITS << HOST_BITS)
+    return f"address#{ip}"
+
+
+def _with_connection(name: str, caller: Caller, with_connection: bool) -> list[str]:
+    return [name, "connections"] if with_connection and caller.user_id is None else [name]

@@ -9,8 +9,7 @@ session with more listeners than it may have; the sweep sets right what is left.
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextvars import copy_context
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -20,7 +19,7 @@ from chalicelib.errors import (
     Forbidden,
     InternalError,
     NoSession,
-    RateLimitExceeded,
+    ServiceError,
     ServiceUnavailable,
     SessionFull,
     SessionNotFound,
@@ -37,9 +36,10 @@ from chalicelib.models import (
     Role,
     Session,
     SessionStatus,
+    refusal_to_join,
 )
 from chalicelib.rate_limits import RateLimits
-from chalicelib.store import Store
+from chalicelib.store import Claim, Store, new_arrival
 
 ID_ATTEMPTS: Final = 5
 """Ids to try before giving up. Of some 20 million ids a handful are ever in use at once."""
@@ -52,16 +52,6 @@ FULL_DELAYS_SECONDS: Final = (0.05, 0.1, 0.2, 0.4)
 
 OUTCOME_DELAYS_SECONDS: Final = (0.02, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6)
 """Waits between posts of an outcome to a connection that is not open yet."""
-
-SideBySide = Callable[[Callable[[], None], Callable[[], None]], None]
-"""Runs two requests, waits for both, and raises what the first raised, else the second."""
-
-
-def side_by_side(first: Callable[[], None], second: Callable[[], None]) -> None:
-    with ThreadPoolExecutor(max_workers=1) as other_thread:
-        other = other_thread.submit(copy_context().run, second)
-        first()
-    other.result()
 
 
 class HasPlace(Conflict):
@@ -82,6 +72,7 @@ class Limits:
     session_max_duration_seconds: int
     refresh_after_seconds: float
     warn_after_seconds: float
+    max_refused_commands: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,29 +84,17 @@ class Sessions:
     clock: Callable[[], float]
     new_session_id: Callable[[], str]
     new_invite_code: Callable[[], str]
-    side_by_side: SideBySide = side_by_side
     sleep: Callable[[float], None] = time.sleep
 
     def create(self, caller: Caller, command: protocol.CreateSession) -> protocol.Message:
         """Open a session whose speaker is the caller.
-
-        The session goes first: after a crash the caller has no place yet and may try again, and
-        nobody knows the id of the session that is left.
 
         Raises: Unauthorized, Forbidden (a listener), Conflict, RateLimitExceeded.
         """
         if caller.user_id is None:
             raise self._refusal_without_token(caller)
         self.rate_limits.count_session(caller.user_id)
-        session = self._put_new_session(caller, caller.user_id, command)
-        place = self._new_place(caller, session.session_id, Role.SPEAKER)
-        _follow(place)
-        try:
-            self._put_place(place)
-        except (Conflict, ServiceUnavailable):
-            self.store.delete_connection(caller.connection_id, session.session_id)
-            self.store.take_back_session(session.session_id)
-            raise
+        session = self._create_session(caller, caller.user_id, command)
         return protocol.session_created(
             session, self.limits.max_listeners, self.limits.heartbeat_interval_seconds
         )
@@ -123,11 +102,15 @@ class Sessions:
     def join(self, caller: Caller, command: protocol.JoinSession) -> protocol.Message:
         """Let the caller in as a listener.
 
-        Raises: SessionNotFound, Forbidden (a wrong invite code), SessionFull, Conflict,
-            RateLimitExceeded.
+        Raises: RateLimitExceeded, Conflict, SessionNotFound, Forbidden (no or a wrong invite code),
+            SessionFull.
         """
         session = self._join(
-            caller, command.session_id, command.target_language, command.invite_code
+            caller,
+            command.session_id,
+            command.target_language,
+            command.invite_code,
+            with_connection=caller.is_connecting,
         )
         return protocol.session_joined(
             session,
@@ -142,12 +125,15 @@ class Sessions:
         Its record goes first: it then is there whenever the session names it, and one that was
         replaced is known by its own record, so that a command that comes again changes nothing.
 
-        Raises: Unauthorized, Forbidden (another user's), SessionNotFound, Conflict.
+        Raises: Unauthorized, RateLimitExceeded (too many refused attempts), Conflict,
+            Forbidden (another user's), SessionNotFound.
         """
         if caller.user_id is None:
             raise Unauthorized("This takes a speaker's token.")
+        self.rate_limits.check_refused(caller)
         place = self._new_place(caller, command.session_id, Role.SPEAKER)
-        held = self._claim_place(place)
+        claim = self._claim_place(place)
+        held = claim.held
         if held is not None and not held.is_present:
             return self._speaker_refreshed_before(caller, held, command.session_id)
         if held is not None and not _is_same_place(held, place):
@@ -157,9 +143,10 @@ class Sessions:
                 command.session_id, caller.user_id, caller.connection_id, self._session_end()
             )
         except (Forbidden, SessionNotFound):
-            self.store.delete_connection(caller.connection_id, command.session_id)
+            self.store.withdraw_speaker(caller.connection_id, command.session_id)
             raise
         _follow(place)
+        self._forget_refused_commands(held or replace(place, refusals=claim.refusals))
         if before is None:
             return self._speaker_refreshed_before(caller, place, command.session_id)
         is_new = before.speaker_connection_id != caller.connection_id
@@ -184,10 +171,12 @@ class Sessions:
     def refresh_listener(
         self, caller: Caller, command: protocol.RefreshListener
     ) -> protocol.Message:
-        """Give the caller the place of a connection that he had, or else let him join.
+        """Give the caller the place of a connection that it had, or else let it join.
 
-        Raises: SessionNotFound, Forbidden (a wrong invite code), SessionFull, Conflict,
-            RateLimitExceeded.
+        The old connection comes first. Its ID is a secret, so this reveals no session to others.
+
+        Raises: Conflict, RateLimitExceeded, SessionNotFound, Forbidden (no or a wrong invite code),
+            SessionFull.
         """
         place = self._new_place(caller, command.session_id, Role.LISTENER, command.target_language)
         taken = self._replace_listener(place, command.connection_id)
@@ -267,6 +256,7 @@ class Sessions:
         if session is None or session.speaker_connection_id != caller.connection_id:
             raise _has_no_session()
         languages = self.store.count_listeners_by_language(connection.session_id)
+        self._forget_refused_commands(connection)
         return protocol.session_status(session, languages)
 
     def pause(self, caller: Caller, command: protocol.PauseSession) -> protocol.Message:
@@ -282,6 +272,22 @@ class Sessions:
         notice = protocol.session_resumed
         return self._set_status(caller, command.session_id, SessionStatus.ACTIVE, notice)
 
+    def rotate_invite_code(
+        self, caller: Caller, command: protocol.RotateInviteCode
+    ) -> protocol.Message:
+        """Give the caller's session a new invite code; the old one admits no listener any more.
+
+        Raises: Unauthorized, Forbidden, SessionNotFound.
+        """
+        connection = self._own_connection(caller, Role.SPEAKER, command.session_id)
+        session = self.store.set_invite_code(
+            connection.session_id, caller.connection_id, self.new_invite_code()
+        )
+        if session is None:
+            raise _has_no_session()
+        self._forget_refused_commands(connection)
+        return protocol.invite_code_rotated(session.session_id, session.invite_code)
+
     def end(self, caller: Caller, command: protocol.EndSession) -> protocol.Message:
         """End the caller's session. He hears of it by the answer, the listeners by a notice.
 
@@ -292,8 +298,23 @@ class Sessions:
             raise _has_no_session()
         return protocol.session_ended(connection.session_id, EndReason.SPEAKER_ENDED)
 
+    def is_refused_too_often(self, caller: Caller) -> bool:
+        """Count a refused command, and return whether its connection is to be closed.
+
+        If this fails the connection stays open: the refusal is the answer in any case.
+        """
+        try:
+            refusals = self.store.count_refused_command(caller.connection_id)
+        except ServiceUnavailable:
+            telemetry.log_warning("refused command not counted")
+            return False
+        except Exception:
+            telemetry.log_failure()
+            return False
+        return refusals >= self.limits.max_refused_commands
+
     def deliver(self, event: Mapping[str, Any]) -> None:
-        """Post what outcomes.Outcomes has asked for."""
+        """Post, or close, what outcomes.Outcomes has asked for."""
         connection_id, messages = event["connectionId"], event["messages"]
         with telemetry.handled(
             "outcome",
@@ -301,7 +322,10 @@ class Sessions:
             request_id=event.get("requestId"),
             is_clients=False,
         ):
-            if event["delayMs"]:
+            if event.get("closes"):
+                self.sleep(event["delayMs"] / 1000)
+                self.lifecycle.gateway.close([connection_id])
+            elif event["delayMs"]:
                 self.deliver_reminders(connection_id, event["id"], messages, event["delayMs"])
             else:
                 self.deliver_outcome(connection_id, event["id"], messages[0])
@@ -375,43 +399,82 @@ class Sessions:
         )
 
     def _join(
-        self, caller: Caller, session_id: str, target_language: str, invite_code: str | None
+        self,
+        caller: Caller,
+        session_id: str,
+        target_language: str,
+        invite_code: str | None,
+        *,
+        with_connection: bool = False,
     ) -> Session:
         """Let the caller in, under the limits of a join.
 
-        He is counted in first, so that a full session is found out before anything has to be
-        taken back; then he gets his place; then the session is looked at once more, for one that
-        ended in between has not told him.
+        The limit comes first, then the connection's record, then the seat. So a refused join never
+        takes a seat, and a connection that has a place learns nothing of the session. The record is
+        no place until the seat is taken. An end that comes after the seat finds the record, so the
+        session's item, which all joins write, needs no second look. A crash leaves a record that is
+        no place, or a seat that the sweep gives back.
         """
-        place = self._new_place(caller, session_id, Role.LISTENER, target_language)
+        if invite_code is None:
+            self.rate_limits.count_join(caller, with_connection=with_connection)
+        place = replace(
+            self._new_place(caller, session_id, Role.LISTENER, target_language),
+            is_present=False,
+            is_arriving=True,
+            arrival=new_arrival(),
+        )
+        claim = self._claim_place(place)
+        if claim.held is not None:
+            raise HasPlace(claim.held)
         try:
-            self.store.count_in(session_id, invite_code, self.limits.max_listeners)
-        except (Forbidden, SessionFull):
-            _follow(place)
+            session = self._take_seat(session_id, invite_code)
+        except ServiceError:
+            # What stays if this fails is no place.
+            with suppress(ServiceUnavailable):
+                self.store.withdraw(place)
             raise
         _follow(place)
-        try:
-            self.side_by_side(
-                lambda: self._put_place(place),
-                lambda: self._count_join(caller, session_id, invite_code),
-            )
-            session = self.store.find_session(session_id)
-        except Conflict:
-            self.store.count_out(session_id)
-            raise
-        except (RateLimitExceeded, ServiceUnavailable):
-            self._undo_place(place)
-            raise
-        if session is None:
-            self._undo_place(place)
-            raise _no_such_session()
+        self._activate(place)
         return session
 
-    def _count_join(self, caller: Caller, session_id: str, invite_code: str | None) -> None:
+    def _take_seat(self, session_id: str, invite_code: str | None) -> Session:
+        """Count a listener in, by the session's ID or by its invite code.
+
+        With a code the session is read first. So guesses write nothing to its item.
+        """
+        max_listeners = self.limits.max_listeners
         if invite_code is None:
-            self.rate_limits.count_join(caller.address, is_signed_in=caller.user_id is not None)
-        else:
-            self.rate_limits.count_invited_join(session_id)
+            return self.store.count_in(session_id, None, max_listeners)
+        invitation = self.rate_limits.invitation(invite_code)
+        session = self.store.find_session(session_id)
+        refusal = refusal_to_join(session, invitation, max_listeners, self.clock())
+        if refusal is not None or session is None:
+            raise refusal or _no_such_session()
+        return self.store.count_in(
+            session_id, invitation, max_listeners, last_window=session.invited_window
+        )
+
+    def _activate(self, place: Connection) -> None:
+        """Make the place of a listener that was counted in valid, or give its seat back.
+
+        It is not arriving any more if its connection has closed, if another command on it came
+        first, or if the session has ended. None of them has counted it out.
+
+        Raises: HasPlace, NoSession, SessionNotFound.
+        """
+        try:
+            placed = self.store.activate(place)
+        except ServiceUnavailable:
+            self._undo_place(place)
+            raise
+        if placed.is_done:
+            return
+        self.store.count_out(place.session_id)
+        if placed.held is None:
+            raise _no_such_session()
+        if placed.held.is_present or placed.held.is_arriving:
+            raise HasPlace(placed.held)
+        raise _has_no_session()
 
     def _replace_listener(
         self, place: Connection, old_id: str | None
@@ -464,7 +527,9 @@ class Sessions:
         """
         for delay_seconds in (*FULL_DELAYS_SECONDS, None):
             try:
-                self.store.count_in(place.session_id, None, self.limits.max_listeners)
+                self.store.count_in(
+                    place.session_id, None, self.limits.max_listeners, is_return=True
+                )
                 break
             except SessionFull:
                 old = self.store.find_record(old_id)
@@ -498,6 +563,7 @@ class Sessions:
         session = self.store.find_session(place.session_id)
         if session is None:
             raise _no_such_session()
+        self._forget_refused_commands(held)
         return held, session
 
     def _speaker_refreshed_before(
@@ -511,6 +577,7 @@ class Sessions:
             raise _no_such_session()
         if session.speaker_user_id != caller.user_id:
             raise _not_yours()
+        self._forget_refused_commands(held)
         return protocol.speaker_refreshed(
             session, caller.connection_id, self.limits.heartbeat_interval_seconds
         )
@@ -526,6 +593,7 @@ class Sessions:
         is_news = self.store.set_status(connection.session_id, caller.connection_id, status)
         if is_news is None:
             raise _has_no_session()
+        self._forget_refused_commands(connection)
         message = notice(connection.session_id)
         if is_news:
             self.lifecycle.tell_listeners(connection.session_id, message)
@@ -564,25 +632,22 @@ class Sessions:
         Who found it stored, and took it away, has counted him out.
         """
         stored = self.store.delete_connection(
-            place.connection_id, place.session_id, place.taken_at_ms
+            place.connection_id,
+            place.session_id,
+            None if place.is_arriving else place.taken_at_ms,
+            place.arrival,
         )
-        if stored is None or stored.is_present:
+        if stored is None or stored.is_present or stored.is_arriving:
             self.store.count_out(place.session_id)
 
-    def _put_place(self, place: Connection) -> None:
-        """Raises: HasPlace."""
-        held = self._claim_place(place)
-        if held is not None:
-            raise HasPlace(held)
-
-    def _claim_place(self, place: Connection) -> Connection | None:
-        """Store a connection's place, and return what stands in its way.
+    def _claim_place(self, place: Connection) -> Claim:
+        """Store a connection's place or arrival, and return what stands in its way.
 
         What a refresh that broke off has left there does not: nobody was told of it.
         """
-        held = self.store.put_connection(place)
-        if held is None or not self._clear_left_over(held):
-            return held
+        claim = self.store.put_connection(place)
+        if claim.held is None or not self._clear_left_over(claim.held):
+            return claim
         return self.store.put_connection(place)
 
     def _clear_left_over(self, held: Connection) -> bool:
@@ -621,9 +686,10 @@ class Sessions:
             raise _no_such_session()
         return session
 
-    def _put_new_session(
+    def _create_session(
         self, caller: Caller, user_id: str, command: protocol.CreateSession
     ) -> Session:
+        """Raises: HasPlace."""
         for _ in range(ID_ATTEMPTS):
             session = Session(
                 session_id=self.new_session_id(),
@@ -634,10 +700,21 @@ class Sessions:
                 invite_code=self.new_invite_code(),
                 created_at_ms=int(self.clock() * 1000),
                 expires_at_seconds=self._session_end(),
+                admission=command.admission,
             )
-            if self.store.put_session(session):
+            place = self._new_place(caller, session.session_id, Role.SPEAKER)
+            placed = self.store.create_session(session, place)
+            if placed.is_done:
+                _follow(place)
                 return session
+            if placed.held is not None and not self._clear_left_over(placed.held):
+                raise HasPlace(placed.held)
         raise InternalError("No free session id was found.")
+
+    def _forget_refused_commands(self, connection: Connection) -> None:
+        """Begin to count a connection's refused commands anew: one has succeeded."""
+        if connection.refusals:
+            self.store.forget_refused_commands(connection.connection_id)
 
     def _own_connection(self, caller: Caller, role: Role, session_id: str | None) -> Connection:
         """Find the caller's place, if its role may give the command for the session it names."""

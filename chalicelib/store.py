@@ -13,14 +13,17 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+from chalicelib.circuit import unavailable
 from chalicelib.errors import Forbidden, SessionNotFound
 from chalicelib.models import (
     CONNECTION_RECORD_SECONDS,
     IN_FLIGHT_SECONDS,
     SUPERSEDED_RECORD_SECONDS,
+    Admission,
     Connection,
     CountNote,
     EndReason,
+    Invitation,
     QualityTier,
     Role,
     Session,
@@ -31,7 +34,7 @@ from chalicelib.resilience import Guard, guarded
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
-    from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef
+    from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef, PutTypeDef
 
     Item = dict[str, AttributeValueTypeDef]
 
@@ -50,6 +53,13 @@ UNKNOWN_LANGUAGE: Final = "und"
 BATCH_ITEMS: Final = 100
 """Source: BatchGetItem, Amazon DynamoDB API Reference."""
 
+ARRIVING: Final = "~arriving-"
+"""Begins what stands for the language of a listener whose join is under way.
+
+It sorts after all languages: notices don't reach it, and an end finds it. A token of the join
+follows.
+"""
+
 TRANSACTION_ITEMS: Final = 100
 """Source: TransactWriteItems, Amazon DynamoDB API Reference."""
 
@@ -67,9 +77,11 @@ _IS_OPEN: Final = (
 )
 _NAMES: Final = {"#status": "status"}
 _HAS_NO_PLACE: Final = (
-    "attribute_not_exists(sessionId)"
+    "attribute_not_exists(sessionId) OR begins_with(targetLanguage, :arriving)"
     " OR (attribute_exists(leftAt) AND attribute_not_exists(supersededBy))"
 )
+"""An item without a session is of no participant: it counts refused commands, for example."""
+
 _IS_THERE: Final = (
     "attribute_exists(sessionId) AND attribute_not_exists(leftAt)"
     " AND attribute_not_exists(supersededBy)"
@@ -80,6 +92,37 @@ _IS_PRESENT: Final = (
     f"{_IS_THERE} AND (attribute_not_exists(targetLanguage) OR targetLanguage < :after)"
 )
 _AFTER: Final[dict[str, Any]] = {":after": {"S": AFTER_LANGUAGES}}
+_NO_PLACE_VALUES: Final[dict[str, Any]] = {":arriving": {"S": ARRIVING}}
+_OPTIONAL: Final = frozenset(
+    {
+        "targetLanguage",
+        "arrival",
+        "leftAt",
+        "listeningSince",
+        "lostAt",
+        "settledLostAt",
+    }
+)
+"""Attributes that not every participant has: a new one keeps none of an earlier one's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What became of a claim to a place: `held` is the record that stands in the way, if any.
+
+    `refusals` is the connection's refused commands in a row; the claim keeps their count.
+    """
+
+    held: Connection | None
+    refusals: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Whether a connection has got its place. If not: `held` is its record, if there is one."""
+
+    is_done: bool
+    held: Connection | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,15 +190,31 @@ class Store:
         self.guard = guard or Guard("store")
 
     @guarded
-    def put_session(self, session: Session) -> bool:
-        """Store a new session; False if its id is taken."""
-        return self._succeeds(
-            lambda: self._single_client.put_item(
-                TableName=self._sessions,
-                Item=_session_item(session),
-                ConditionExpression="attribute_not_exists(sessionId)",
+    def create_session(self, session: Session, speaker: Connection) -> Placement:
+        """Store a new session and its speaker's place.
+
+        One transaction: a connection that has a place creates nothing, and a crash leaves nothing
+        half done. If nothing is stored, and nothing is held, the session's ID is taken.
+        """
+        try:
+            self._client.transact_write_items(
+                TransactItems=[
+                    {
+                        "Put": {
+                            "TableName": self._sessions,
+                            "Item": _session_item(session),
+                            "ConditionExpression": "attribute_not_exists(sessionId)",
+                        }
+                    },
+                    {"Put": self._put_place(speaker)},
+                ]
             )
-        )
+        except self._cancelled as error:
+            reasons = error.response["CancellationReasons"]
+            if not any(_has_failed(reason) for reason in reasons):
+                raise
+            return Placement(is_done=False, held=_old_connection(reasons[1]))
+        return Placement(is_done=True)
 
     @guarded
     def find_session(self, session_id: str) -> Session | None:
@@ -167,37 +226,59 @@ class Store:
         return session if session and session.is_open(self._clock()) else None
 
     @guarded
-    def count_in(self, session_id: str, invite_code: str | None, max_listeners: int) -> Session:
-        """Take a listener's place in a session, and return the session with him in it.
+    def count_in(
+        self,
+        session_id: str,
+        invitation: Invitation | None,
+        max_listeners: int,
+        *,
+        last_window: int = 0,
+        is_return: bool = False,
+    ) -> Session:
+        """Take a seat in a session, and return the session with the listener in it.
 
-        One write: capacity, expiry and invite code are its conditions, so that the count is
-        never more than `max_listeners`, and the session comes back with it.
+        One write: capacity, expiry, admission, invite code and the limit of joins with it are its
+        conditions, so the count is never more than `max_listeners`. A second one follows if a new
+        window of the limit has begun since the session was read.
 
-        Raises: SessionNotFound, Forbidden (a wrong invite code), SessionFull.
+        Args:
+            session_id: The session's ID.
+            invitation: The invite code, if the listener has given one.
+            max_listeners: The number of a session's seats.
+            last_window: The session's `invited_window` as it was read, for an invitation.
+            is_return: Whether the listener was in the session before and comes back for its seat.
+
+        Raises: SessionNotFound, Forbidden (no or a wrong invite code), SessionFull,
+            RateLimitExceeded (too many invited joins).
         """
-        values = {":one": _number(1), ":max": _number(max_listeners), **self._open_values()}
         condition = f"{_IS_OPEN} AND listenerCount < :max"
-        if invite_code is not None:
-            condition += " AND inviteCode = :code"
-            values[":code"] = {"S": invite_code}
-        try:
-            answer = self._single_client.update_item(
-                TableName=self._sessions,
-                Key=_session_key(session_id),
-                UpdateExpression="ADD listenerCount :one, changes :one",
-                ConditionExpression=condition,
-                ExpressionAttributeNames=_NAMES,
-                ExpressionAttributeValues=values,
-                ReturnValues="ALL_NEW",
-                ReturnValuesOnConditionCheckFailure="ALL_OLD",
-            )
-        except self._condition_failed as error:
-            session = _old_session(error)
-            refusal = refusal_to_join(session, invite_code, max_listeners, self._clock())
-            if refusal is None:
-                raise
-            raise refusal from None
-        return _session(answer["Attributes"])
+        values = {":max": _number(max_listeners), **self._open_values()}
+        if invitation is None and not is_return:
+            condition += " AND admission <> :invited"
+            values[":invited"] = {"S": Admission.INVITED}
+        for _ in range(2):
+            invited = _invited(invitation, last_window)
+            try:
+                answer = self._single_client.update_item(
+                    TableName=self._sessions,
+                    Key=_session_key(session_id),
+                    UpdateExpression=f"{invited.update} listenerCount :one, changes :one",
+                    ConditionExpression=condition + invited.condition,
+                    ExpressionAttributeNames=_NAMES,
+                    ExpressionAttributeValues={":one": _number(1), **values, **invited.values},
+                    ReturnValues="ALL_NEW",
+                    ReturnValuesOnConditionCheckFailure="ALL_OLD",
+                )
+                return _session(answer["Attributes"])
+            except self._condition_failed as error:
+                session = _old_session(error)
+                refusal = refusal_to_join(
+                    session, invitation, max_listeners, self._clock(), is_return=is_return
+                )
+                if refusal is not None or session is None:
+                    raise refusal or error from None
+                last_window = session.invited_window
+        raise unavailable()
 
     @guarded
     def count_out(self, session_id: str, places: int = 1) -> bool:
@@ -269,6 +350,18 @@ class Store:
         if before is None:
             return None
         return before.status is not status or before.status_token == token["S"]
+
+    @guarded
+    def set_invite_code(
+        self, session_id: str, speaker_connection_id: str, invite_code: str
+    ) -> Session | None:
+        """Replace an open session's invite code, and return the session; None if it is not his."""
+        return self._update_open(
+            session_id,
+            "SET inviteCode = :code",
+            {":code": {"S": invite_code}},
+            speaker_connection_id=speaker_connection_id,
+        )
 
     @guarded
     def replace_speaker(
@@ -462,18 +555,6 @@ class Store:
         )
 
     @guarded
-    def take_back_session(self, session_id: str) -> None:
-        """Remove a session whose creation failed, unless somebody is in it: that ends, instead."""
-        self._succeeds(
-            lambda: self._client.delete_item(
-                TableName=self._sessions,
-                Key=_session_key(session_id),
-                ConditionExpression="listenerCount = :none",
-                ExpressionAttributeValues={":none": _number(0)},
-            )
-        )
-
-    @guarded
     def put_back_session(self, session: Session) -> None:
         """Store an ended session again if another sweep has removed it in the meantime."""
         end: Item = {
@@ -581,21 +662,117 @@ class Store:
         )
 
     @guarded
-    def put_connection(self, connection: Connection) -> Connection | None:
-        """Store a connection's place in a session, unless it has one, or had one that was replaced.
+    def put_connection(self, connection: Connection) -> Claim:
+        """Store a connection's place, or its arrival, unless it has a place or had one replaced.
 
-        Returns the record that stands in the way, if there is one.
+        Keeps the count of refused commands. Idempotent for an arrival.
         """
+        item = _connection_item(connection)
+        del item["connectionId"]
+        removed = ", ".join(sorted(_OPTIONAL - item.keys()))
         try:
-            self._single_client.put_item(
+            answer = self._client.update_item(
                 TableName=self._connections,
-                Item=_connection_item(connection),
+                Key=_connection_key(connection.connection_id),
+                UpdateExpression=f"SET {', '.join(f'#{name} = :{name}' for name in item)}"
+                f" REMOVE {removed}",
                 ConditionExpression=_HAS_NO_PLACE,
+                ExpressionAttributeNames={f"#{name}": name for name in item},
+                ExpressionAttributeValues={
+                    **{f":{name}": value for name, value in item.items()},
+                    **_NO_PLACE_VALUES,
+                },
+                ReturnValues="ALL_OLD",
                 ReturnValuesOnConditionCheckFailure="ALL_OLD",
             )
         except self._condition_failed as error:
-            return _old_connection(error.response)
-        return None
+            return Claim(_old_connection(error.response))
+        return Claim(None, _refusals(answer.get("Attributes", {})))
+
+    @guarded
+    def activate(self, arriving: Connection) -> Placement:
+        """Make an arrival a place, and forget its connection's refused commands. Idempotent."""
+        try:
+            self._client.update_item(
+                TableName=self._connections,
+                Key=_connection_key(arriving.connection_id),
+                UpdateExpression="SET targetLanguage = :language, arrival = :arrival"
+                " REMOVE refusals",
+                ConditionExpression="targetLanguage = :arrival",
+                ExpressionAttributeValues={
+                    ":language": {"S": arriving.target_language or ""},
+                    ":arrival": {"S": arriving.arrival or ""},
+                },
+                ReturnValuesOnConditionCheckFailure="ALL_OLD",
+            )
+        except self._condition_failed as error:
+            held = _old_connection(error.response)
+            is_done = held is not None and held.is_present and held.arrival == arriving.arrival
+            return Placement(is_done, held)
+        return Placement(is_done=True)
+
+    def withdraw(self, arriving: Connection) -> None:
+        """Remove an arrival; keep the count of refused commands. Idempotent."""
+        self._clear(
+            arriving.connection_id,
+            "targetLanguage = :arrival",
+            {":arrival": {"S": arriving.arrival or ""}},
+        )
+
+    def withdraw_speaker(self, connection_id: str, session_id: str) -> None:
+        """Remove a speaker's record of that session, as `withdraw` does."""
+        self._clear(connection_id, "sessionId = :session", {":session": {"S": session_id}})
+
+    def _clear(self, connection_id: str, condition: str, values: "Item") -> None:
+        is_counted = not self._succeeds_guarded(
+            lambda: self._client.delete_item(
+                TableName=self._connections,
+                Key=_connection_key(connection_id),
+                ConditionExpression=f"{condition} AND attribute_not_exists(refusals)",
+                ExpressionAttributeValues=values,
+            )
+        )
+        if is_counted:
+            self._succeeds_guarded(
+                lambda: self._client.update_item(
+                    TableName=self._connections,
+                    Key=_connection_key(connection_id),
+                    UpdateExpression="REMOVE sessionId, targetLanguage",
+                    ConditionExpression=condition,
+                    ExpressionAttributeValues=values,
+                )
+            )
+
+    @guarded
+    def count_refused_command(self, connection_id: str) -> int:
+        """Count a refused command of a connection; return how many those are in a row.
+
+        The count stands in the connection's item, which has nothing else if it has no place. What
+        gives it a place, and what its heartbeat writes, removes the count.
+        """
+        answer = self._single_client.update_item(
+            TableName=self._connections,
+            Key=_connection_key(connection_id),
+            UpdateExpression="SET #ttl = if_not_exists(#ttl, :ttl) ADD refusals :one",
+            ExpressionAttributeNames={"#ttl": "ttl"},
+            ExpressionAttributeValues={
+                ":ttl": _number(int(self._clock()) + CONNECTION_RECORD_SECONDS),
+                ":one": _number(1),
+            },
+            ReturnValues="ALL_NEW",
+        )
+        return _refusals(answer["Attributes"])
+
+    @guarded
+    def forget_refused_commands(self, connection_id: str) -> None:
+        self._succeeds(
+            lambda: self._client.update_item(
+                TableName=self._connections,
+                Key=_connection_key(connection_id),
+                UpdateExpression="REMOVE refusals",
+                ConditionExpression="attribute_exists(refusals)",
+            )
+        )
 
     def find_connection(self, connection_id: str) -> Connection | None:
         """Find a connection's place in a session; the read is consistent."""
@@ -736,6 +913,15 @@ class Store:
                 ReturnValuesOnConditionCheckFailure="ALL_OLD",
             )
         except self._condition_failed as error:
+            item = _old_item(error.response)
+            if item and _is_bare(item):
+                self._succeeds(
+                    lambda: self._client.delete_item(
+                        TableName=self._connections,
+                        Key=_connection_key(connection_id),
+                        ConditionExpression="attribute_not_exists(sessionId)",
+                    )
+                )
             record = _old_connection(error.response)
             return None if record is None or record.is_present else record
         return _connection(answer["Attributes"])
@@ -789,14 +975,7 @@ class Store:
                             "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
                         }
                     },
-                    {
-                        "Put": {
-                            "TableName": self._connections,
-                            "Item": _connection_item(new),
-                            "ConditionExpression": _HAS_NO_PLACE,
-                            "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
-                        }
-                    },
+                    {"Put": self._put_place(new)},
                 ]
             )
         except self._cancelled as error:
@@ -807,16 +986,28 @@ class Store:
             return HandOver(is_done=False, old=old, new=held)
         return HandOver(is_done=True)
 
+    def _put_place(self, place: Connection) -> "PutTypeDef":
+        """Write the part of a transaction that gives a connection its place."""
+        return {
+            "TableName": self._connections,
+            "Item": _connection_item(place),
+            "ConditionExpression": _HAS_NO_PLACE,
+            "ExpressionAttributeValues": _NO_PLACE_VALUES,
+            "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+        }
+
     @guarded
     def find_record(self, connection_id: str) -> Connection | None:
         """Find a connection's record, also if it has left or was replaced. Consistent.
 
         A record that names no session is none: it holds refusals, or the claim of an outcome.
+        None for a join that is under way: that is no place yet.
         """
         item = self._client.get_item(
             TableName=self._connections, Key=_connection_key(connection_id), ConsistentRead=True
-        ).get("Item")
-        return None if item is None else _connection(item)
+        ).get("Item", {})
+        record = None if _is_bare(item) else _connection(item)
+        return None if record is None or record.is_arriving else record
 
     def find_records(self, connection_ids: Collection[str]) -> list[Connection]:
         """Find many connections' records. Eventually consistent."""
@@ -859,16 +1050,23 @@ class Store:
 
     @guarded
     def delete_connection(
-        self, connection_id: str, session_id: str, taken_at_ms: int | None = None
+        self,
+        connection_id: str,
+        session_id: str,
+        taken_at_ms: int | None = None,
+        arrival: str | None = None,
     ) -> Connection | None:
-        """Remove a connection's record of that session, or just that place. Counts nothing out.
+        """Remove a connection's record of that session, or just that place or arrival.
 
-        Returns what was removed.
+        Counts nothing out. Returns what was removed.
         """
         condition, values = "sessionId = :session", {":session": {"S": session_id}}
         if taken_at_ms is not None:
             condition += " AND takenAt = :taken"
             values[":taken"] = {"N": str(taken_at_ms)}
+        if arrival is not None:
+            condition += " AND (targetLanguage = :arrival OR arrival = :arrival)"
+            values[":arrival"] = {"S": arrival}
         try:
             item = self._client.delete_item(
                 TableName=self._connections,
@@ -888,7 +1086,7 @@ class Store:
             lambda: self._client.update_item(
                 TableName=self._connections,
                 Key=_connection_key(connection_id),
-                UpdateExpression="SET targetLanguage = :language",
+                UpdateExpression="SET targetLanguage = :language REMOVE refusals",
                 ConditionExpression="sessionId = :session AND targetLanguage < :after"
                 " AND attribute_not_exists(leftAt)",
                 ExpressionAttributeValues={
@@ -958,12 +1156,22 @@ class Store:
             lambda each: {"Item": _untold_item(each, session_id, now_ms)},
         )
 
-    def delete_connections(self, session_id: str, connection_ids: Collection[str]) -> None:
-        """Remove the records that connections have of a session. Idempotent; counts nothing out."""
+    def delete_arriving_connections(
+        self, session_id: str, connection_ids: Collection[str]
+    ) -> set[str]:
+        """Remove the records of joins that are under way. Counts nothing out.
+
+        Returns those that were removed: the others have become listeners, or have left.
+        """
         ids = sorted(connection_ids)
+        removed: set[str] = set()
         for start in range(0, len(ids), TRANSACTION_ITEMS):
-            some = ids[start : start + TRANSACTION_ITEMS]
-            self._delete_those_that("sessionId = :session", {":session": {"S": session_id}}, some)
+            removed |= self._delete_those_that(
+                "sessionId = :session AND begins_with(targetLanguage, :after)",
+                {":session": {"S": session_id}, **_AFTER},
+                ids[start : start + TRANSACTION_ITEMS],
+            )
+        return removed
 
     def _delete_those_that(
         self, condition: str, values: "Item", connection_ids: Collection[str]
@@ -1079,6 +1287,10 @@ class Store:
             ":now_ms": _number(int(now * 1000)),
         }
 
+    @guarded
+    def _succeeds_guarded(self, write: Callable[[], object]) -> bool:
+        return self._succeeds(write)
+
     def _succeeds(self, write: Callable[[], object]) -> bool:
         try:
             write()
@@ -1091,6 +1303,37 @@ class Store:
 
     def _is_live(self, connection: Connection) -> bool:
         return connection.is_present and connection.expires_at_seconds > self._clock()
+
+
+@dataclass(frozen=True, slots=True)
+class _Invited:
+    """The part of counting a listener in that counts invited joins."""
+
+    update: str
+    condition: str
+    values: "Item"
+
+
+def _invited(invitation: Invitation | None, last_window: int) -> _Invited:
+    """Count an invited join in the window that runs, or as the first in a new one."""
+    if invitation is None:
+        return _Invited("ADD", "", {})
+    if invitation.window > last_window:
+        return _Invited(
+            "SET invitedWindow = :window, invitedJoins = :one ADD",
+            " AND inviteCode = :code"
+            " AND (attribute_not_exists(invitedWindow) OR invitedWindow < :window)",
+            {":code": {"S": invitation.code}, ":window": _number(invitation.window)},
+        )
+    return _Invited(
+        "ADD invitedJoins :one,",
+        " AND inviteCode = :code AND invitedWindow = :window AND invitedJoins < :most",
+        {
+            ":code": {"S": invitation.code},
+            ":window": _number(last_window),
+            ":most": _number(invitation.max_joins),
+        },
+    )
 
 
 def _number(value: int) -> "AttributeValueTypeDef":
@@ -1109,6 +1352,11 @@ def _claim_values(event_id: str) -> "Item":
 
 def _session_key(session_id: str) -> "Item":
     return {"sessionId": {"S": session_id}}
+
+
+def new_arrival() -> str:
+    """Name a join that begins."""
+    return f"{ARRIVING}{uuid.uuid4().hex}"
 
 
 def _connection_key(connection_id: str) -> "Item":
@@ -1131,6 +1379,7 @@ def _session_item(session: Session) -> "Item":
         "sourceLanguage": {"S": session.source_language},
         "qualityTier": {"S": session.quality_tier},
         "inviteCode": {"S": session.invite_code},
+        "admission": {"S": session.admission},
         "status": {"S": session.status},
         "listenerCount": _number(session.listener_count),
         "changes": _number(session.changes),
@@ -1164,6 +1413,9 @@ def _session(item: "Item") -> Session:
         end_reason=None if reason is None else EndReason(reason["S"]),
         ended_at_ms=None if ended_at is None else int(ended_at["N"]),
         count_note=None if note is None else _note(note["M"]),
+        admission=Admission(item.get("admission", {"S": Admission.OPEN})["S"]),
+        invited_window=int(item.get("invitedWindow", {"N": "0"})["N"]),
+        invited_joins=int(item.get("invitedJoins", {"N": "0"})["N"]),
     )
 
 
@@ -1194,8 +1446,9 @@ def _connection_item(connection: Connection) -> "Item":
         "correlation": {"S": connection.correlation},
         "ttl": _number(connection.expires_at_seconds),
     }
-    if connection.target_language is not None:
-        item["targetLanguage"] = {"S": connection.target_language}
+    language = connection.arrival if connection.is_arriving else connection.target_language
+    if language is not None:
+        item["targetLanguage"] = {"S": language}
     times = {
         "listeningSince": connection.listening_since_ms,
         "lostAt": connection.lost_at_ms,
@@ -1217,12 +1470,14 @@ def _connection(item: "Item") -> Connection | None:
 
 def _participant(item: "Item") -> Connection:
     is_present = not (_is_no_language(item) or "leftAt" in item or "supersededBy" in item)
+    language = _find_text(item, "targetLanguage")
+    is_arriving = language is not None and language.startswith(ARRIVING)
     return Connection(
         connection_id=item["connectionId"]["S"],
         session_id=item["sessionId"]["S"],
         role=Role(item["role"]["S"]),
         taken_at_ms=int(item["takenAt"]["N"]),
-        target_language=_find_text(item, "targetLanguage") if is_present else None,
+        target_language=language if is_present else None,
         is_present=is_present,
         superseded_by=_find_text(item, "supersededBy"),
         correlation=item.get("correlation", item["connectionId"])["S"],
@@ -1231,6 +1486,9 @@ def _participant(item: "Item") -> Connection:
         heard_at_ms=_find_number(item, "t0"),
         lost_at_ms=_find_number(item, "lostAt"),
         settled_lost_at_ms=_find_number(item, "settledLostAt"),
+        is_arriving=is_arriving,
+        arrival=language if is_arriving else _find_text(item, "arrival"),
+        refusals=_refusals(item),
     )
 
 
@@ -1246,12 +1504,26 @@ def _is_no_language(item: "Item") -> bool:
     return item.get("targetLanguage", {"S": ""})["S"].startswith(AFTER_LANGUAGES)
 
 
+def _is_bare(item: "Item") -> bool:
+    """Return whether an item, if there is one, is of no participant."""
+    return "sessionId" not in item
+
+
+def _refusals(item: "Item") -> int:
+    return int(item.get("refusals", {"N": "0"})["N"])
+
+
 def _has_failed(reason: Any) -> bool:
     """Whether this item's condition is why a transaction was cancelled."""
     return bool(reason.get("Code") == "ConditionalCheckFailed")
 
 
+def _old_item(answer: Any) -> "Item":
+    item: Item = answer.get("Item", {})
+    return item
+
+
 def _old_connection(answer: Any) -> Connection | None:
     """Read the record that a failed condition, or a cancelled transaction's reason, carries."""
-    item = answer.get("Item")
-    return _connection(item) if item else None
+    item = _old_item(answer)
+    return None if _is_bare(item) else _connection(item)

@@ -127,7 +127,7 @@ def authorizer() -> "Authorizer":
     # that never see one, and Cognito need not answer each.
     keys = KeySet(lambda: fetch_key_set(settings.key_set_url), time.time)
     verifier = TokenVerifier(keys, settings.issuer, settings.client_id)
-    return Authorizer(verifier, _light_rate_limits().count_refusal)
+    return Authorizer(verifier, _light_rate_limits().count_refused_token)
 
 
 def dispatcher(event: Mapping[str, Any]) -> "Dispatcher":
@@ -185,6 +185,7 @@ def sessions(endpoint_url: str) -> "Sessions":
             session_max_duration_seconds=settings.session_max_duration_seconds,
             refresh_after_seconds=settings.refresh_after_seconds,
             warn_after_seconds=settings.warn_after_seconds,
+            max_refused_commands=settings.max_refused_commands,
         ),
         clock=time.time,
         new_session_id=session_ids.generate,

@@ -92,14 +92,15 @@ class Requests:
 
 
 OPERATIONS: Final[Mapping[str, Requests]] = {
-    # Connections of the address, sessions of the user, session, place.
-    "createSession by URL": Requests(4, writes=4),
-    # Connections of the address, count, place and its entry in the index, joins; session.
-    "joinSession with inviteCode by URL": Requests(5, writes=5, reads=1),
+    # Sessions of the user; session and place in a transaction.
+    "createSession by URL": Requests(2, writes=5),
+    # The record and its entry in the index, the count, the place and its entry, which replaces the
+    # other; session.
+    "joinSession with inviteCode by URL": Requests(4, writes=6, reads=1),
     "outcome of joinSession by URL": Requests(2, writes=1, reads=1),
     "outcome of createSession by URL": Requests(1, writes=1),
     "outcome of refreshConnection by URL": Requests(2, writes=1, reads=1),
-    # Connections of the address, place, session, the old place.
+    # Refused attempts of the user, place, session, the old place.
     "speaker's refresh by URL": Requests(4, writes=4),
     # Connections of the address; the old place; two items in a transaction, two in the index;
     # session.

@@ -40,13 +40,11 @@ class Fault(StrEnum):
 class Plan:
     """The fault, and how many requests are made before it.
 
-    `is_swapped`: of two that go side by side the second is first. `is_stale`: the index shows what
-    was there a second ago.
+    `is_stale`: the index shows what was there a second ago.
     """
 
     fault: Fault = Fault.NONE
     at: int = 0
-    is_swapped: bool = False
     is_stale: bool = False
 
 
@@ -79,7 +77,6 @@ class Operation:
         self.was_hurt = False
         self.throttled_until = 0.0
         self._work = work
-        self.is_swapped = False
         self.is_stale = False
         self._plan = SMOOTH
         self._requests_left = 0
@@ -95,7 +92,7 @@ class Operation:
     def go_on(self, plan: Plan) -> None:
         """Run to the end, to death, or to where the plan lets it wait."""
         self._plan, self._requests_left = plan, plan.at
-        self.is_swapped, self.is_stale = plan.is_swapped, plan.is_stale
+        self.is_stale = plan.is_stale
         if self._thread is None and plan.fault is not Fault.SLOW:
             self._run()
         elif self._thread is None:

@@ -36,7 +36,6 @@ plans = st.builds(
         + [Fault.SLOW] * 4
     ),
     st.integers(0, 7),
-    is_swapped=st.booleans(),
     is_stale=st.sampled_from([False, False, True]),
 )
 languages = st.sampled_from(["es", "fr", "de"])
@@ -93,9 +92,18 @@ class Broadcasts(RuleBasedStateMachine):
             self._send(link, _join(session_id, "es", None))
         self._check()
 
-    @rule(pick=picks, address=picks, way=ways, plan=plans, repeat=st.booleans())
-    def create(self, pick: int, address: int, way: str, plan: Plan, repeat: bool) -> None:
-        fields = {"action": "createSession", "sourceLanguage": "en"}
+    @rule(
+        pick=picks,
+        address=picks,
+        admission=st.sampled_from(["open", "open", "invited"]),
+        way=ways,
+        plan=plans,
+        repeat=st.booleans(),
+    )
+    def create(
+        self, pick: int, address: int, admission: str, way: str, plan: Plan, repeat: bool
+    ) -> None:
+        fields = {"action": "createSession", "sourceLanguage": "en", "admission": admission}
         self._give(users[pick % 2], addresses[address % 4], fields, way, plan, repeat)
 
     @rule(
@@ -508,7 +516,13 @@ class Broadcasts(RuleBasedStateMachine):
 
         Each heartbeat counts towards its limit.
         """
-        ignored = ("changes", "countNote", "statusToken", *(f"t{number}" for number in range(9)))
+        ignored = (
+            "changes",
+            "countNote",
+            "statusToken",
+            "refusals",
+            *(f"t{number}" for number in range(9)),
+        )
         sessions, connections = (
             {
                 key: {name: it for name, it in item.items() if name not in ignored}
@@ -534,7 +548,10 @@ class Broadcasts(RuleBasedStateMachine):
         if fields.get("role") == "speaker":
             return bool(session["speakerUserId"] == user_id)
         if fields["action"] == "joinSession":
-            code_is_right = fields.get("inviteCode") in (None, session["inviteCode"])
+            allowed = {session["inviteCode"]}
+            if session["admission"] == "open":
+                allowed.add(None)
+            code_is_right = fields.get("inviteCode") in allowed
             return code_is_right and int(session["listenerCount"]) < MAX_LISTENERS
         old = self.world.links.get(fields.get("connectionId", ""))
         return (

@@ -145,7 +145,7 @@ def test_a_speakers_record_that_a_failed_refresh_left_does_not_outlive_his_sessi
 ) -> None:
     """It is in no list of the session's, and the connection was told of a failure."""
     refresh, other = _refresh(speaker), world.connect("marked-user", "marked-address", {})[0]
-    world.send(other, refresh, Plan(Fault.UNANSWERED, at=0))
+    world.send(other, refresh, Plan(Fault.UNANSWERED, at=1))
     world.send(speaker, {"action": "endSession"})
     for _ in range(3):
         world.pass_time_open(60)
@@ -228,7 +228,7 @@ def test_a_creation_that_broke_off_does_not_cost_its_connection_another_place(
     """The sweep misses the speaker of a session of which he was never told."""
     join = {**_session(speaker), "action": "joinSession", "targetLanguage": "es"}
     link, _ = world.connect("marked-user", "marked-address", {})
-    world.send(link, CREATE, Plan(Fault.CRASH_BEFORE, at=2))
+    world.send(link, CREATE, Plan(Fault.CRASH_BEFORE, at=1))
     world.send(link, join)
     for _ in range(3):
         world.pass_time_open(60)

@@ -18,6 +18,7 @@ HAS_TO_HAPPEN = (
     *(f"fault: {fault}" for fault in Fault if fault is not Fault.NONE),
     "an event came again",
     "closed by API Gateway",
+    "closed by the service",
     "disconnects: 0",
     "disconnects: 2",
     "ended: expired",

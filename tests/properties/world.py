@@ -127,6 +127,7 @@ class Outcome:
     delay_ms: int
     sent_at: float
     event_id: str
+    closes: bool
     times_again: int = 0
     """How often Lambda has kept it for another delivery."""
 
@@ -235,11 +236,11 @@ class World:
                 session_max_duration_seconds=DURATION_SECONDS,
                 refresh_after_seconds=6000,
                 warn_after_seconds=6300,
+                max_refused_commands=4,
             ),
             clock=self.clock,
             new_session_id=self._new_session_id,
             new_invite_code=lambda: f"{MARK}-code-{len(self.session_ids)}",
-            side_by_side=self._side_by_side,
             sleep=self._sleep,
         )
 
@@ -266,18 +267,6 @@ class World:
         self.session_ids.append(f"golden-eagle-{100 + len(self.session_ids)}")
         return self.session_ids[-1]
 
-    def _side_by_side(self, first: Callable[[], None], second: Callable[[], None]) -> None:
-        """Run both, in either order; what the first raises counts more."""
-        errors: dict[int, Exception] = {}
-        both = [(0, first), (1, second)]
-        for number, work in reversed(both) if self.current().is_swapped else both:
-            try:
-                work()
-            except Exception as error:
-                errors[number] = error
-        if errors:
-            raise errors[min(errors)]
-
     def _count(self, **request: Any) -> dict[str, Any]:
         """UpdateItem of the rate limits, which are tested elsewhere."""
         fault = self.current().next_fault()
@@ -285,7 +274,9 @@ class World:
             raise ServiceUnavailable("busy", retry_after_seconds=2)
         key = request["Key"]["identifier"]["S"]
         counter = self._counters.setdefault(key, Counter())
-        counter[request["ExpressionAttributeNames"]["#what"]] += 1
+        values = request["ExpressionAttributeValues"]
+        for placeholder, name in request["ExpressionAttributeNames"].items():
+            counter[name] += int(values[f":{placeholder[1:]}"]["N"])
         attributes = {name: {"N": str(value)} for name, value in counter.items()}
         if fault is Fault.CRASH_AFTER:
             self.current().die()
@@ -432,6 +423,7 @@ class World:
                         "connectionId": outcome.link.connection_id,
                         "messages": outcome.texts,
                         "delayMs": outcome.delay_ms,
+                        "closes": outcome.closes,
                     }
                 )
             except ServiceError:
@@ -666,15 +658,24 @@ class WorldOutcomes:
     def __init__(self, world: World) -> None:
         self._world = world
 
+    def close(self, connection_id: str, _endpoint_url: str, delay_ms: int) -> None:
+        self._keep(connection_id, [], delay_ms, closes=True)
+
     def send(
         self, connection_id: str, _endpoint_url: str, texts: Sequence[str], delay_ms: int = 0
+    ) -> None:
+        self._keep(connection_id, texts, delay_ms)
+
+    def _keep(
+        self, connection_id: str, texts: Sequence[str], delay_ms: int, *, closes: bool = False
     ) -> None:
         world = self._world
         fault = world.current().next_fault()
         if fault in (Fault.LOST, Fault.THROTTLED):
             return
         event_id = f"{int(world.clock() * 1000):020}-{len(world.posts_of_events)}-{world.step}"
-        outcome = Outcome(world.links[connection_id], texts, delay_ms, world.clock(), event_id)
+        link = world.links[connection_id]
+        outcome = Outcome(link, texts, delay_ms, world.clock(), event_id, closes)
         world.outcomes.append(outcome)
         if fault is Fault.CRASH_AFTER:
             world.current().die()
@@ -741,5 +742,6 @@ class WorldGateway:
             return
         for link in (world.links[each] for each in connection_ids):
             if link.is_open:
+                seen["closed by the service"] += 1
                 link.state, link.place = State.CLOSED, None
                 world.closings.append(Closing(link, 1000, world.clock(), is_by_service=True))

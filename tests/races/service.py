@@ -50,7 +50,7 @@ SCHEMA: Final = json.loads(Path("chalicelib/tables.json").read_text())
 RATE_LIMITS: Final = {
     "sessions_per_hour": 50,
     "refused_attempts_per_minute": 20,
-    "listener_joins_per_minute": 10,
+    "listener_joins_per_minute": 40,
     "invited_joins_per_minute": 1000,
     "connections_per_minute": 3000,
 }
@@ -152,6 +152,7 @@ class Service:
                 session_max_duration_seconds=SESSION_SECONDS,
                 refresh_after_seconds=6000,
                 warn_after_seconds=6300,
+                max_refused_commands=20,
             ),
             clock=self.clock,
             new_session_id=lambda: f"golden-eagle-{next(numbers)}",

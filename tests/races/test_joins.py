@@ -58,3 +58,17 @@ def test_who_leaves_while_he_comes_in_is_not_counted_after_two_sweeps(
         service.sweep_twice()
 
     assert service.books(session_id) == (0, set())
+
+
+@rounds(5)
+def test_of_joins_at_once_on_one_connection_one_takes_one_seat(new_service: NewService) -> None:
+    service = new_service(SEATS)
+    session_id = service.create()
+
+    with service.watching_counts(session_id):
+        answers = service.at_once({n: partial(service.join, session_id, "phone") for n in range(8)})
+
+    joined = told(answers, "sessionJoined")
+    assert joined | told(answers, "CONFLICT") == set(answers)
+    assert len(joined) == 1
+    assert service.books(session_id) == (1, {"phone"})

@@ -9,7 +9,7 @@ from tests.races.conftest import NewService, rounds
 from tests.races.service import ADDRESS, AT_ONCE, INVITE_CODE, Service, batches, told
 
 REFUSALS_A_MINUTE = 20
-JOINS_A_MINUTE = 10
+JOINS_A_MINUTE = 40
 HEARTBEATS_A_MINUTE = 4
 
 Asked = dict[str, tuple[str, str | None]]
@@ -48,6 +48,39 @@ def test_500_come_in_by_invitation_while_a_stranger_is_stopped_at_their_address(
     assert _join(dispatcher, "with-code", session_id, INVITE_CODE)["type"] == "sessionJoined"
 
 
+def test_joins_that_a_limit_refuses_take_no_seat_from_the_invited(new_service: NewService) -> None:
+    service = new_service(500)
+    session_id = service.create_full_of([f"staying-{n}" for n in range(470)])
+    dispatcher = _dispatcher(service)
+    for n in range(REFUSALS_A_MINUTE):
+        _join(dispatcher, f"guess-{n}", f"brave-otter-{100 + n}", None)
+    attacks: list[tuple[str, str | None]] = [
+        (session_id, None),
+        (session_id, "guessed"),
+        ("brave-otter-999", None),
+    ]
+
+    with service.watching_counts(session_id, at_least=470, at_most=480):
+        for start in range(0, 40, 10):
+            invited = [f"invited-{start + n}" for n in range(10)]
+            answers = service.at_once(
+                {
+                    f"attack-{n}": partial(_join, dispatcher, f"attack-{n}", *attacks[n % 3])
+                    for n in range(60)
+                }
+                | {
+                    each: partial(_join, dispatcher, each, session_id, INVITE_CODE)
+                    for each in invited
+                }
+            )
+            assert told(answers, "sessionJoined") == set(invited)
+            refused = {answers[f"attack-{n}"]["code"] for n in range(60)}
+            assert refused == {"RATE_LIMIT_EXCEEDED"}
+            service.at_once({each: partial(service.close, each) for each in invited})
+
+    assert service.books(session_id).listener_count == 470
+
+
 @rounds(4)
 def test_of_64_heartbeats_on_one_connection_four_are_taken(new_service: NewService) -> None:
     service = new_service(1)
@@ -63,7 +96,7 @@ def test_of_64_heartbeats_on_one_connection_four_are_taken(new_service: NewServi
 
 
 @rounds(4)
-def test_of_64_without_an_invitation_ten_come_in_and_no_other_by_a_refresh(
+def test_of_64_without_an_invitation_40_come_in_and_no_other_by_a_refresh(
     new_service: NewService,
 ) -> None:
     service = new_service(AT_ONCE)
@@ -85,7 +118,7 @@ def test_of_64_without_an_invitation_ten_come_in_and_no_other_by_a_refresh(
 
 
 def _dispatcher(service: Service) -> Dispatcher:
-    """Frames only: nothing is sent later."""
+    """Frames only: nothing is sent later, and no connection is refused so often as to be closed."""
     return Dispatcher(
         service.sessions,
         service.rate_limits,

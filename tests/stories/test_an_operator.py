@@ -157,7 +157,7 @@ class Account:
         store = Store(client, client, tables["sessions"], tables["connections"], time.time)
         now = int(time.time())
         speaker_id, listener_id = f"{session_id}-s=", f"{session_id}-l="
-        store.put_session(
+        store.create_session(
             Session(
                 session_id=session_id,
                 speaker_user_id="user",
@@ -168,9 +168,9 @@ class Account:
                 created_at_ms=now * 1000,
                 expires_at_seconds=now + 7200,
                 listener_count=1,
-            )
+            ),
+            Connection(speaker_id, session_id, Role.SPEAKER, now * 1000),
         )
-        store.put_connection(Connection(speaker_id, session_id, Role.SPEAKER, now * 1000))
         store.put_connection(Connection(listener_id, session_id, Role.LISTENER, now * 1000, "es"))
 
     def operate(self, *arguments: str, **keys: str) -> "subprocess.CompletedProcess[str]":

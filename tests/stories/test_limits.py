@@ -6,12 +6,15 @@ taken before the first refusal is then more than the limit, and never more than 
 
 import asyncio
 import json
+import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed
 
 from tests.stories.target import Client, Target, client, local_server, refused_with
 
@@ -52,7 +55,7 @@ def until_refused(ask: Any, limit: int) -> list[dict[str, Any]]:
     raise AssertionError("it was never too often")
 
 
-def test_ten_a_minute_join_from_one_address_without_an_invite_code(
+def test_a_hundred_a_minute_join_from_one_address_without_an_invite_code(
     limited: Target, token: str
 ) -> None:
     with client(limited, token=token) as speaker:
@@ -62,7 +65,7 @@ def test_ten_a_minute_join_from_one_address_without_an_invite_code(
             with client(limited, {SOURCE: "203.0.113.10"}) as phone:
                 return phone.ask(action="joinSession", sessionId=session_id, targetLanguage="es")
 
-        answers = until_refused(join, 10)
+        answers = until_refused(join, 100)
         assert {answer["type"] for answer in answers} == {"sessionJoined"}
         elsewhere = {SOURCE: "203.0.113.11"}
         query = {"action": "joinSession", "sessionId": session_id, "targetLanguage": "es"}
@@ -76,15 +79,16 @@ def test_a_hall_of_500_with_the_code_gets_in_while_a_stranger_there_is_stopped(
 ) -> None:
     with client(limited, token=token) as speaker:
         created = create(limited, speaker)
+        number = iter(range(100, 1000))
+
+        def guess() -> dict[str, Any]:
+            session_id = f"golden-eagle-{next(number)}"
+            with client(limited, HALL) as one:
+                return one.ask(action="joinSession", sessionId=session_id, targetLanguage="es")
+
+        answers = until_refused(guess, 20)
+        assert {answer["code"] for answer in answers} == {"SESSION_NOT_FOUND"}
         with client(limited, HALL) as stranger:
-            number = iter(range(100, 1000))
-
-            def guess() -> dict[str, Any]:
-                session_id = f"golden-eagle-{next(number)}"
-                return stranger.ask(action="joinSession", sessionId=session_id, targetLanguage="es")
-
-            answers = until_refused(guess, 20)
-            assert {answer["code"] for answer in answers} == {"SESSION_NOT_FOUND"}
             outcomes = asyncio.run(join_all(limited.url, created, 500))
             assert outcomes == {"sessionJoined": 500}
             right = {"action": "joinSession", "targetLanguage": "es"}
@@ -112,6 +116,95 @@ async def join_all(url: str, created: dict[str, Any], phones: int) -> dict[str, 
     return Counter(message.get("code", message["type"]) for message in messages)
 
 
+Ask = Callable[[str], dict[str, Any]]
+"""Asks for a session by its ID. Of a refused handshake only the status is known."""
+
+JOIN = {"action": "joinSession", "targetLanguage": "es"}
+REFRESH = {"action": "refreshConnection", "role": "listener", "targetLanguage": "es"}
+REFRESH_SPEAKER = {"action": "refreshConnection", "role": "speaker"}
+
+
+def in_a_frame(
+    target: Target, headers: dict[str, str], fields: dict[str, str], **query: str
+) -> Ask:
+    def ask(session_id: str) -> dict[str, Any]:
+        with client(target, headers, **query) as one:
+            return one.ask(**fields, sessionId=session_id)
+
+    return ask
+
+
+def in_the_url(
+    target: Target, headers: dict[str, str], fields: dict[str, str], **query: str
+) -> Ask:
+    def ask(session_id: str) -> dict[str, Any]:
+        status = refused_with(target, headers, **fields, **query, sessionId=session_id)
+        return {"code": {404: "SESSION_NOT_FOUND", 429: "RATE_LIMIT_EXCEEDED"}.get(status)}
+
+    return ask
+
+
+@pytest.mark.parametrize("way", [in_a_frame, in_the_url])
+@pytest.mark.parametrize(
+    ("fields", "is_signed_in"),
+    [
+        (JOIN, False),
+        (JOIN, True),
+        ({**JOIN, "inviteCode": "guessed"}, False),
+        (REFRESH, False),
+        ({**REFRESH, "connectionId": "never-was="}, True),
+        (REFRESH_SPEAKER, True),
+    ],
+)
+def test_after_the_allowance_a_guess_says_nothing_of_the_session(
+    limited: Target,
+    token: str,
+    fields: dict[str, str],
+    is_signed_in: bool,
+    way: Callable[..., Ask],
+) -> None:
+    name = uuid4().hex
+    address = {SOURCE: f"2001:db8:{name[:4]}:{name[4:8]}::1"}
+    rest_of_64 = {SOURCE: f"2001:db8:{name[:4]}:{name[4:8]}::2"}
+    query = {"token": limited.tokens(f"{name}@example.com")["IdToken"]} if is_signed_in else {}
+    unknown = iter(f"golden-eagle-{number}" for number in range(100, 1000))
+    with client(limited, token=token) as speaker:
+        known = create(limited, speaker)["sessionId"]
+        guess, other = (way(limited, each, fields, **query) for each in (address, rest_of_64))
+
+        def answers_after_the_allowance() -> list[dict[str, Any]]:
+            """Return nothing if another minute has begun, and with it another allowance."""
+            began_at = time.time()
+            while guess(next(unknown))["code"] != "RATE_LIMIT_EXCEEDED":
+                pass
+            answers = [ask(each) for each in (next(unknown), known) for ask in (guess, other)]
+            return answers if began_at // 60 == time.time() // 60 else []
+
+        answers = answers_after_the_allowance() or answers_after_the_allowance()
+        for answer in answers:
+            assert answer["code"] == "RATE_LIMIT_EXCEEDED"
+            answer.pop("timestamp", 0)
+            answer.pop("retryAfter", 0)
+        assert answers == [answers[0]] * 4
+        assert speaker.ask(action="endSession")["type"] == "sessionEnded"
+
+
+def test_the_twentieth_refused_command_in_a_row_closes_the_connection(limited: Target) -> None:
+    with client(limited) as one:
+
+        def refuse(times: int) -> None:
+            for _ in range(times):
+                assert one.ask(action="fly")["code"] == "INVALID_ACTION"
+
+        refuse(19)
+        assert one.ask(action="heartbeat")["type"] == "heartbeatAck"
+        refuse(19)
+        assert one.ask(action="heartbeat")["type"] == "heartbeatAck"
+        refuse(20)
+        with pytest.raises(ConnectionClosed):
+            one.hear()
+
+
 def test_bad_tokens_stop_those_who_come_without_any(limited: Target, token: str) -> None:
     address = {SOURCE: "203.0.113.20"}
     with client(limited, token=token) as speaker:
@@ -131,11 +224,12 @@ def test_bad_tokens_stop_those_who_come_without_any(limited: Target, token: str)
             assert signed_in.ask(**join)["type"] == "sessionJoined"
 
 
-def test_the_fifth_heartbeat_within_a_minute_is_refused(limited: Target) -> None:
-    with client(limited) as phone:
-        types = [phone.ask(action="heartbeat")["type"] for _ in range(4)]
+def test_the_fifth_heartbeat_within_a_minute_is_refused(limited: Target, token: str) -> None:
+    with client(limited, token=token) as speaker:
+        create(limited, speaker)
+        types = [speaker.ask(action="heartbeat")["type"] for _ in range(4)]
         assert types == ["heartbeatAck"] * 4
-        refused = phone.ask(action="heartbeat", requestId="fifth")
+        refused = speaker.ask(action="heartbeat", requestId="fifth")
         assert (refused["code"], refused["requestId"]) == ("RATE_LIMIT_EXCEEDED", "fifth")
         assert 1 <= refused["retryAfter"] <= 60
 

@@ -8,6 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import pytest
+from websockets.exceptions import ConnectionClosed
+
 from devserver import aws
 from tests.stories.target import Client, Target, refused_with, until
 from tests.stories.test_a_session import (
@@ -215,6 +218,15 @@ def by_a_bad_token(scene: Scene) -> None:
     before = refusals(scene)
     assert refused_with(scene.target, token="no-token") in (401, 403)
     assert refusals(scene) == before + 1
+
+
+def by_being_refused(scene: Scene) -> None:
+    """A connection that keeps being refused is closed by the outcome function."""
+    client = scene.open_client()
+    for _ in range(20):
+        assert client.ask(action="fly")["code"] == "INVALID_ACTION"
+    with pytest.raises(ConnectionClosed):
+        client.hear()
 
 
 def refusals(scene: Scene) -> int:

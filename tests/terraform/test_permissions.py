@@ -77,6 +77,7 @@ def scene(
         long_sessions.by_an_end_that_nobody_told,
         long_sessions.by_an_end_that_reaches_nobody_at_first,
         long_sessions.by_a_bad_token,
+        long_sessions.by_being_refused,
     ],
 )
 def test_a_story_of_a_long_session_comes_to_its_end(scene: Scene, story: Story) -> None:
@@ -93,7 +94,7 @@ def test_a_session_whose_speaker_gets_no_place_is_taken_back(scene: Scene) -> No
 
 def test_a_listener_who_gets_no_place_is_counted_out(scene: Scene) -> None:
     speaker, created = scene.create()
-    with scene.enforced.throttling("connect", "dynamodb:PutItem", "connections"):
+    with scene.enforced.throttling("connect", "dynamodb:UpdateItem", "connections"):
         assert refused_with(scene.target, **join(created)) == scene.target.status(503)
     assert count(speaker) == 0
 
@@ -168,6 +169,7 @@ def test_no_story_needs_what_its_role_does_not_allow(enforced: Enforced) -> None
         ("disconnect", "execute-api:ManageConnections", "post", long_sessions.by_vanishing),
         ("disconnect", "dynamodb:DeleteItem", "connections", long_sessions.by_closing_cleanly),
         ("outcome", "execute-api:ManageConnections", "post", long_sessions.by_connect_urls),
+        ("outcome", "execute-api:ManageConnections", "close", long_sessions.by_being_refused),
         ("sweep", "dynamodb:Scan", "sessions", long_sessions.by_losing_the_speaker),
         (
             "sweep",

@@ -22,13 +22,13 @@ from devserver.aws import table_request
 from tests.unit.fakes import (
     ADDRESS,
     CREATE,
+    JOINS_A_MINUTE,
     SCHEMA,
     Clock,
     FakeGateway,
     FakeOutcomes,
     Wire,
     frame,
-    one_after_the_other,
     reply,
 )
 
@@ -108,7 +108,7 @@ def rate_limits(dynamodb: Any, clock: Clock) -> RateLimits:
         hash_key=b"key",
         sessions_per_hour=50,
         refused_attempts_per_minute=20,
-        listener_joins_per_minute=10,
+        listener_joins_per_minute=JOINS_A_MINUTE,
         invited_joins_per_minute=1000,
         connections_per_minute=3000,
     )
@@ -131,11 +131,11 @@ def sessions(store: Store, lifecycle: Lifecycle, rate_limits: RateLimits, clock:
             session_max_duration_seconds=7200,
             refresh_after_seconds=6000,
             warn_after_seconds=6300,
+            max_refused_commands=20,
         ),
         clock=clock,
         new_session_id=lambda: f"golden-eagle-{next(numbers)}",
         new_invite_code=lambda: "code-of-the-hall",
-        side_by_side=one_after_the_other,
         sleep=lambda _: None,
     )
 

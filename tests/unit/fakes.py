@@ -1,7 +1,7 @@
 """Small real stand-ins, and what the tests say often."""
 
 import json
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,9 @@ CREATE = {"action": "createSession", "sourceLanguage": "en"}
 
 ADDRESS = "203.0.113.7"
 """Of everybody: a hall has one. Source: RFC 5737, addresses for documentation."""
+
+JOINS_A_MINUTE = 25
+"""Without an invite code, from one address: more than the refused attempts that are allowed."""
 
 STATUSES = {error.code: error.status for error in ServiceError.__subclasses__()}
 
@@ -63,12 +66,6 @@ class FakeGateway:
         self.closed |= set(connection_ids)
 
 
-def one_after_the_other(first: Callable[[], None], second: Callable[[], None]) -> None:
-    """Run what goes side by side in a fixed order."""
-    first()
-    second()
-
-
 def listener(number: int) -> Caller:
     return Caller(f"listener-{number}=", None, 1_800_000_000_000, ADDRESS)
 
@@ -78,12 +75,21 @@ def scan(dynamodb: Any, table: str) -> list[dict[str, Any]]:
     return items
 
 
+def participants(dynamodb: Any) -> list[dict[str, Any]]:
+    """Read the connections table without the items that only count refused commands."""
+    return [item for item in scan(dynamodb, "connections") if "sessionId" in item]
+
+
 @dataclass
 class FakeOutcomes:
-    """Keeps what is to be sent after an answer, to whom and from where, and with which delay."""
+    """Keeps what is to be sent or closed after an answer, from where, and with which delay."""
 
     sent: list[tuple[str, str, dict[str, Any]]] = field(default_factory=list)
     delays_ms: list[int] = field(default_factory=list)
+    closing: list[tuple[str, str, int]] = field(default_factory=list)
+
+    def close(self, connection_id: str, endpoint_url: str, delay_ms: int) -> None:
+        self.closing.append((connection_id, endpoint_url, delay_ms))
 
     def send(
         self, connection_id: str, endpoint_url: str, texts: Sequence[str], delay_ms: int = 0

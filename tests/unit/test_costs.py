@@ -30,50 +30,54 @@ from tests.unit.fakes import (
 
 @dataclass(frozen=True)
 class Cost:
-    """Requests to DynamoDB; a transaction, a batch or a page is one each.
+    """Requests to DynamoDB, one after the other; a transaction, a batch or a page is one each.
 
-    `in_a_row` are those that wait for one another, where some go side by side. `items` says how
-    many items each transaction or batch has. `allowed` is the budget that was set before, and
-    `reason` why it is exceeded.
+    `items` says how many items each transaction or batch has. `allowed` is the budget that was set
+    before, and `reason` why it is exceeded.
     """
 
     requests: int
-    in_a_row: int | None = None
     items: tuple[int, ...] = ()
     allowed: int | None = None
     reason: str = ""
 
 
-CONNECTIONS_LIMITED: Final = "connections from one address are counted"
+UNKNOWN: Final = {"sessionId": "golden-eagle-999"}
 
 COSTS: Final[dict[str, Cost]] = {
     "bare connect": Cost(1, allowed=1),
-    "createSession by URL": Cost(4, allowed=3, reason=CONNECTIONS_LIMITED),
-    "createSession by frame": Cost(3, allowed=3),
-    "joinSession by URL": Cost(5, in_a_row=4, allowed=5),
-    "joinSession by frame": Cost(4, in_a_row=3, allowed=5),
-    "joinSession with inviteCode by URL": Cost(5, in_a_row=4, allowed=5),
-    "joinSession with inviteCode by frame": Cost(4, in_a_row=3, allowed=5),
+    "createSession by URL": Cost(2, items=(2,), allowed=3),
+    "createSession by frame": Cost(2, items=(2,), allowed=3),
+    "joinSession by URL": Cost(4, allowed=4),
+    "joinSession by frame": Cost(4, allowed=4),
+    "joinSession with inviteCode by URL": Cost(4, allowed=4),
+    "joinSession with inviteCode by frame": Cost(4, allowed=4),
+    "joinSession that a limit refuses": Cost(2),
+    "joinSession of an unknown session": Cost(6),
+    "joinSession of an unknown session with inviteCode": Cost(5),
+    "joinSession with a wrong inviteCode": Cost(5),
     "outcome of joinSession by URL": Cost(2),
     "outcome of createSession by URL": Cost(1),
     "outcome of refreshConnection by URL": Cost(2),
     "outcome that comes again": Cost(1),
     "speaker's refresh by URL": Cost(4),
-    "speaker's refresh by frame": Cost(3),
-    "speaker's return within the grace by frame": Cost(5),
+    "speaker's refresh by frame": Cost(4),
+    "speaker's refresh that a limit refuses": Cost(2),
+    "speaker's return within the grace by frame": Cost(6),
     "listener's refresh by URL": Cost(4, items=(2,)),
     "listener's refresh by frame": Cost(3, items=(2,)),
     "listener's return after a drop by frame": Cost(4, items=(2,)),
-    "listener's refresh as a join by frame": Cost(6, in_a_row=5),
+    "listener's refresh as a join by frame": Cost(6),
     "bare connection's heartbeat": Cost(1, allowed=1),
     "listener's heartbeat": Cost(1, allowed=1),
     "speaker's heartbeat": Cost(2, allowed=2),
-    "heartbeat that is refused": Cost(1),
+    "heartbeat that is refused": Cost(2),
     "changeLanguage": Cost(2, allowed=2),
     "getSessionStatus": Cost(3, allowed=3),
     "pauseSession": Cost(3),
     "pauseSession again": Cost(2),
     "resumeSession": Cost(3),
+    "rotateInviteCode": Cost(2),
     "endSession with 1 listener": Cost(6, items=(1,), allowed=7),
     "endSession with 150 listeners": Cost(7, items=(100, 50)),
     "close of a bare connection": Cost(1),
@@ -93,21 +97,12 @@ class Requests:
 
     def __init__(self, client: Any) -> None:
         self.count = 0
-        self.side_by_side = 0
         self.items: list[int] = []
         client.meta.events.register("provide-client-params.dynamodb", self._add)
 
     def forget(self) -> None:
-        self.count = self.side_by_side = 0
+        self.count = 0
         self.items = []
-
-    def run_side_by_side(self, first: Callable[[], None], second: Callable[[], None]) -> None:
-        """Run two after one another, and note what would have been saved by not doing so."""
-        before = self.count
-        first()
-        between = self.count
-        second()
-        self.side_by_side += min(between - before, self.count - between)
 
     def _add(self, params: dict[str, Any], **_: Any) -> None:
         self.count += 1
@@ -160,6 +155,11 @@ class House:
     def close(self, connection_id: str, code: int = 1006) -> Any:
         return self.dispatcher.disconnect(closing(connection_id, code))
 
+    def refuse(self, times: int, user_id: str | None = None) -> None:
+        """Let a user, or the hall's address, use up refused attempts."""
+        for number in range(times):
+            self.frame(f"stranger-{number}=", user_id, **{**self.invited, **UNKNOWN})
+
     @property
     def join(self) -> dict[str, str]:
         return {"action": "joinSession", "sessionId": self.session_id, "targetLanguage": "es"}
@@ -205,6 +205,22 @@ OPERATIONS: Final[dict[str, tuple[Do, Do]]] = {
         nothing,
         lambda house: house.frame("new=", **house.invited),
     ),
+    "joinSession that a limit refuses": (
+        lambda house: house.refuse(20),
+        lambda house: house.frame("new=", **house.join),
+    ),
+    "joinSession of an unknown session": (
+        nothing,
+        lambda house: house.frame("new=", **{**house.join, **UNKNOWN}),
+    ),
+    "joinSession of an unknown session with inviteCode": (
+        nothing,
+        lambda house: house.frame("new=", **{**house.invited, **UNKNOWN}),
+    ),
+    "joinSession with a wrong inviteCode": (
+        nothing,
+        lambda house: house.frame("new=", **house.join, inviteCode="wrong"),
+    ),
     "outcome of joinSession by URL": (
         lambda house: house.frame("new=", **house.join),
         lambda house: house.deliver("new=", status="active"),
@@ -230,6 +246,10 @@ OPERATIONS: Final[dict[str, tuple[Do, Do]]] = {
     ),
     "speaker's refresh by frame": (
         nothing,
+        lambda house: house.frame("new=", "user-1", **house.as_speaker),
+    ),
+    "speaker's refresh that a limit refuses": (
+        lambda house: house.refuse(20, "user-1"),
         lambda house: house.frame("new=", "user-1", **house.as_speaker),
     ),
     "speaker's return within the grace by frame": (
@@ -276,6 +296,7 @@ OPERATIONS: Final[dict[str, tuple[Do, Do]]] = {
         lambda house: house.speak("pauseSession"),
         lambda house: house.speak("resumeSession"),
     ),
+    "rotateInviteCode": (nothing, lambda house: house.speak("rotateInviteCode")),
     "endSession with 1 listener": (nothing, lambda house: house.speak("endSession")),
     "endSession with 150 listeners": (
         lambda house: house.fill_and_wait(149),
@@ -310,7 +331,14 @@ OPERATIONS: Final[dict[str, tuple[Do, Do]]] = {
     ),
 }
 
-REFUSED: Final = {"heartbeat that is refused"}
+REFUSED: Final = {
+    "heartbeat that is refused",
+    "joinSession that a limit refuses",
+    "joinSession of an unknown session",
+    "joinSession of an unknown session with inviteCode",
+    "joinSession with a wrong inviteCode",
+    "speaker's refresh that a limit refuses",
+}
 
 
 @pytest.fixture
@@ -323,11 +351,7 @@ def house(
     clock: Clock,
 ) -> House:
     requests = Requests(dynamodb)
-    wide = replace(
-        sessions,
-        limits=replace(sessions.limits, max_listeners=500),
-        side_by_side=requests.run_side_by_side,
-    )
+    wide = replace(sessions, limits=replace(sessions.limits, max_listeners=500))
     dispatcher = Dispatcher(wide, rate_limits, outcomes, "https://api/stage", clock)  # type: ignore[arg-type]
     house = House(
         dispatcher, sessions, sessions.store, replace(sweep, max_listeners=500), clock, requests
@@ -348,9 +372,7 @@ def test_an_operation_costs_what_is_written_down(house: House, operation: str) -
 
     cost = COSTS[operation]
     requests = house.requests
-    in_a_row = requests.count - requests.side_by_side
-    written = (cost.requests, cost.in_a_row or cost.requests, cost.items)
-    assert (requests.count, in_a_row, tuple(requests.items)) == written
+    assert (requests.count, tuple(requests.items)) == (cost.requests, cost.items)
 
 
 def test_every_operation_has_a_cost() -> None:
@@ -367,15 +389,14 @@ def test_what_costs_more_than_was_allowed_says_why(operation: str) -> None:
 def as_table() -> str:
     """Write the costs as the docs show them."""
     lines = [
-        "| operation | requests | in a row | items of each transaction | allowed at first |",
-        "| --- | --- | --- | --- | --- |",
+        "| operation | requests | items of each transaction | allowed at first |",
+        "| --- | --- | --- | --- |",
     ]
     for name, cost in COSTS.items():
-        in_a_row = cost.requests if cost.in_a_row is None else cost.in_a_row
         items = ", ".join(map(str, cost.items))
         allowed = "" if cost.allowed is None else f"{cost.allowed}"
         reason = f"; {cost.reason}" if cost.reason else ""
-        lines.append(f"| {name} | {cost.requests} | {in_a_row} | {items} | {allowed}{reason} |")
+        lines.append(f"| {name} | {cost.requests} | {items} | {allowed}{reason} |")
     return "\n".join(lines)
 
 

@@ -68,6 +68,7 @@ def test_a_connect_command_opens_the_connection_and_its_outcome_follows(
         "connectionId": "a=",
         "sourceLanguage": "en",
         "qualityTier": "standard",
+        "admission": "open",
         "maxListeners": 3,
         "inviteCode": "code-of-the-hall",
         "expiresAt": 1_800_007_200_000,

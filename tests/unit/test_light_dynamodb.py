@@ -155,9 +155,9 @@ def test_a_bad_token_is_counted_over_it(
     client: SignedClient, table: Table, breaker: CircuitBreaker, clock: Clock
 ) -> None:
     limits = RateLimits(update_item(client, breaker), SETTINGS, clock)
-    assert limits.count_refusal(ADDRESS) is None
-    table.body = '{"Attributes": {"refused": {"N": "21"}}}'
-    assert limits.count_refusal(ADDRESS) == 60
+    limits.count_refused_token(ADDRESS)
+    ((_, asked),) = table.asked
+    assert asked["UpdateExpression"].startswith("ADD #refused :refused")
     assert ADDRESS not in json.dumps(table.asked)
 
 
@@ -165,4 +165,5 @@ def test_a_bad_token_that_cannot_be_counted_is_refused_all_the_same(
     client: SignedClient, table: Table, breaker: CircuitBreaker, clock: Clock
 ) -> None:
     table.status = 500
-    assert RateLimits(update_item(client, breaker), SETTINGS, clock).count_refusal(ADDRESS) is None
+    RateLimits(update_item(client, breaker), SETTINGS, clock).count_refused_token(ADDRESS)
+    assert table.asked

@@ -69,3 +69,19 @@ def test_an_events_id_is_its_own_and_grows_with_time() -> None:
     assert len(set(ids)) == 4
     assert ids[0] < min(ids[1:3])
     assert max(ids[1:3]) < ids[3]
+
+
+def test_a_connection_to_close_is_handed_on_without_messages() -> None:
+    client: Any = FakeLambda()
+    Outcomes(lambda: client, "outcome").close("a=", URL, delay_ms=50)
+    (request,) = client.invoked
+    event = json.loads(request["Payload"])
+    assert event.pop("id")
+    assert event == {
+        "connectionId": "a=",
+        "endpointUrl": URL,
+        "messages": [],
+        "delayMs": 50,
+        "closes": True,
+        "requestId": None,
+    }

@@ -14,7 +14,7 @@ from chalicelib.errors import (
     SessionFull,
     UnsupportedLanguage,
 )
-from chalicelib.models import QualityTier
+from chalicelib.models import Admission, QualityTier
 from chalicelib.protocol import (
     ChangeLanguage,
     CreateSession,
@@ -26,6 +26,7 @@ from chalicelib.protocol import (
     RefreshListener,
     RefreshSpeaker,
     ResumeSession,
+    RotateInviteCode,
 )
 
 JOIN = {"action": "joinSession", "sessionId": "golden-eagle-427", "targetLanguage": "es"}
@@ -260,6 +261,11 @@ def test_a_request_id_is_carried_by_the_outcome() -> None:
         ({"action": "pauseSession"}, PauseSession(None)),
         ({"action": "pauseSession", "sessionId": "A B 100"}, PauseSession("a-b-100")),
         ({"action": "resumeSession"}, ResumeSession(None)),
+        (
+            {"action": "createSession", "sourceLanguage": "en", "admission": "invited"},
+            CreateSession("en", QualityTier.STANDARD, Admission.INVITED),
+        ),
+        ({"action": "rotateInviteCode"}, RotateInviteCode(None)),
         ({"action": "endSession", "sessionId": "A B 100"}, EndSession("a-b-100")),
         (REFRESH_SPEAKER, RefreshSpeaker("golden-eagle-427")),
         ({**REFRESH_SPEAKER, "targetLanguage": "xx"}, RefreshSpeaker("golden-eagle-427")),
@@ -280,7 +286,16 @@ def test_a_connect_url_without_an_action_carries_no_command() -> None:
 
 @pytest.mark.parametrize(
     "action",
-    ["", "heartbeat", "endSession", "pauseSession", "resumeSession", "changeLanguage", "fly"],
+    [
+        "",
+        "heartbeat",
+        "endSession",
+        "rotateInviteCode",
+        "pauseSession",
+        "resumeSession",
+        "changeLanguage",
+        "fly",
+    ],
 )
 def test_only_creating_joining_and_refreshing_can_stand_in_a_connect_url(action: str) -> None:
     with pytest.raises(InvalidAction):

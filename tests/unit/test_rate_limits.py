@@ -1,4 +1,4 @@
-"""Who asks too often is told when to come again; and what happens when nobody can count."""
+"""Requests over a limit are refused alike; and what happens when the counters are out of reach."""
 
 import json
 from collections.abc import Callable
@@ -10,12 +10,14 @@ import pytest
 from chalicelib import telemetry
 from chalicelib.dispatch import Dispatcher
 from chalicelib.errors import RateLimitExceeded, ServiceUnavailable
+from chalicelib.models import Caller
 from chalicelib.rate_limits import HOUR, MINUTE, RateLimits
 from chalicelib.sessions import Sessions
 from chalicelib.settings import RateLimitSettings
 from tests.unit.fakes import (
     ADDRESS,
     CREATE,
+    JOINS_A_MINUTE,
     Clock,
     FakeOutcomes,
     Wire,
@@ -23,6 +25,7 @@ from tests.unit.fakes import (
     connecting,
     event,
     frame,
+    participants,
     reply,
     scan,
 )
@@ -37,10 +40,13 @@ SETTINGS = RateLimitSettings(
     hash_key=b"key",
     sessions_per_hour=50,
     refused_attempts_per_minute=20,
-    listener_joins_per_minute=10,
+    listener_joins_per_minute=JOINS_A_MINUTE,
     invited_joins_per_minute=1000,
     connections_per_minute=3000,
 )
+
+CALLER = Caller("a=", None, 1_800_000_000_000, ADDRESS)
+USER = replace(CALLER, user_id="user-1")
 
 Count = Callable[[RateLimits], object]
 
@@ -76,22 +82,22 @@ TABLE: dict[str, tuple[str, Count, int]] = {
     ),
     "joins from one address": (
         "listener_joins_per_minute",
-        lambda limits: limits.count_join(ADDRESS, is_signed_in=False),
+        lambda limits: limits.count_join(CALLER),
         MINUTE,
     ),
-    "joins from one address by who is signed in": (
+    "joins of one user": (
         "listener_joins_per_minute",
-        lambda limits: limits.count_join(ADDRESS, is_signed_in=True),
+        lambda limits: limits.count_join(USER),
         MINUTE,
     ),
-    "joins with an invite code": (
-        "invited_joins_per_minute",
-        lambda limits: limits.count_invited_join("golden-eagle-427"),
+    "connections from one address, counted with its joins": (
+        "connections_per_minute",
+        lambda limits: limits.count_join(CALLER, with_connection=True),
         MINUTE,
     ),
     "connections from one address": (
         "connections_per_minute",
-        lambda limits: limits.count_connection(ADDRESS),
+        lambda limits: limits.count_connection(CALLER),
         MINUTE,
     ),
 }
@@ -119,20 +125,20 @@ OTHERS: dict[str, tuple[Count, Count]] = {
         lambda limits: limits.count_session("user-2"),
     ),
     "address of joins": (
-        lambda limits: limits.count_join(ADDRESS, is_signed_in=False),
-        lambda limits: limits.count_join(ELSEWHERE, is_signed_in=False),
+        lambda limits: limits.count_join(CALLER),
+        lambda limits: limits.count_join(replace(CALLER, address=ELSEWHERE)),
     ),
-    "session": (
-        lambda limits: limits.count_invited_join("golden-eagle-427"),
-        lambda limits: limits.count_invited_join("golden-eagle-428"),
+    "user of joins": (
+        lambda limits: limits.count_join(USER),
+        lambda limits: limits.count_join(replace(USER, user_id="user-2")),
+    ),
+    "user at an address": (
+        lambda limits: limits.count_join(CALLER),
+        lambda limits: limits.count_join(USER),
     ),
     "address of connections": (
-        lambda limits: limits.count_connection(ADDRESS),
-        lambda limits: limits.count_connection(ELSEWHERE),
-    ),
-    "kind of join": (
-        lambda limits: limits.count_join(ADDRESS, is_signed_in=False),
-        lambda limits: limits.count_invited_join("golden-eagle-427"),
+        lambda limits: limits.count_connection(CALLER),
+        lambda limits: limits.count_connection(replace(CALLER, address=ELSEWHERE)),
     ),
 }
 
@@ -145,7 +151,6 @@ def test_what_one_has_used_up_is_there_for_another(
         SETTINGS,
         sessions_per_hour=1,
         listener_joins_per_minute=1,
-        invited_joins_per_minute=1,
         connections_per_minute=1,
     )
     limits = RateLimits(dynamodb.update_item, one, clock)
@@ -168,37 +173,99 @@ def test_the_protocols_numbers_are_what_is_allowed(
     assert reply(dispatcher.message(frame("new=", "user-2", **CREATE)))["type"] == "sessionCreated"
 
 
-def test_a_connection_too_many_is_refused_with_429_whatever_it_is_for(
-    rate_limits: RateLimits, dispatcher: Dispatcher, dynamodb: Any, clock: Clock, session_id: str
-) -> None:
+@pytest.fixture
+def crowded(dispatcher: Dispatcher, dynamodb: Any, clock: Clock, session_id: str) -> Dispatcher:
+    """A service that has taken all the connections from one address that it takes in a minute."""
     few = replace(SETTINGS, connections_per_minute=2)
     limits = RateLimits(dynamodb.update_item, few, clock)
     for _ in range(2):
-        limits.count_connection(ADDRESS)
-    narrow = Dispatcher(dispatcher._sessions, limits, FakeOutcomes(), "url", clock)  # type: ignore[arg-type]
-    assert narrow.connect(connecting("a=")) == {"statusCode": 429}
-    assert narrow.connect(connecting("b=", "user-1", **CREATE)) == {"statusCode": 429}
-    join = joining(session_id, inviteCode="code-of-the-hall")
-    assert narrow.connect(connecting("c=", **join)) == {"statusCode": 429}
+        limits.count_connection(CALLER)
+    sessions = replace(dispatcher._sessions, rate_limits=limits)
+    return Dispatcher(sessions, limits, FakeOutcomes(), "url", clock)  # type: ignore[arg-type]
+
+
+WITHOUT_PASS: dict[str, dict[str, str]] = {
+    "nothing": {},
+    "a join": joining("golden-eagle-100"),
+    "a join of an unknown session": UNKNOWN,
+    "a join with a wrong code": joining("golden-eagle-100", inviteCode="wrong"),
+    "a refresh": {
+        **joining("golden-eagle-100", connectionId="never-was="),
+        "action": "refreshConnection",
+        "role": "listener",
+    },
+    "a refresh with a wrong code": {
+        **joining("golden-eagle-100", inviteCode="wrong"),
+        "action": "refreshConnection",
+        "role": "listener",
+    },
+    "a session without a token": CREATE,
+    "nonsense": {"action": "fly"},
+    "a join with a bad request ID": {**joining("golden-eagle-100"), "requestId": ""},
+}
+
+
+@pytest.mark.parametrize("query", WITHOUT_PASS.values(), ids=WITHOUT_PASS)
+def test_a_connection_too_many_from_one_address_is_refused_with_429(
+    crowded: Dispatcher, dynamodb: Any, query: dict[str, str]
+) -> None:
+    assert crowded.connect(connecting("a=", **query)) == {"statusCode": 429}
+    (session,) = scan(dynamodb, "sessions")
+    assert session["listenerCount"] == {"N": "0"}
     assert len(scan(dynamodb, "connections")) == 1
+
+
+def test_a_valid_token_or_invite_code_passes_the_limit_of_connections(
+    crowded: Dispatcher, session_id: str
+) -> None:
+    invited = connecting("a=", **joining(session_id, inviteCode="code-of-the-hall"))
+    assert crowded.connect(invited) == {"statusCode": 200}
+    for number, query in enumerate(({}, CREATE, joining(session_id))):
+        assert crowded.connect(connecting(f"{number}=", "user-2", **query)) == {"statusCode": 200}
+    refresh = {"action": "refreshConnection", "sessionId": session_id, "role": "speaker"}
+    assert crowded.connect(connecting("new=", "user-1", **refresh)) == {"statusCode": 200}
+
+
+@pytest.mark.parametrize(
+    ("address", "other"),
+    [
+        ("2001:db8:1:2::3", "2001:db8:1:2:ffff::4"),
+        ("::ffff:203.0.113.7", "203.0.113.7"),
+        ("unknown", "unknown"),
+    ],
+)
+def test_addresses_of_one_subscriber_count_together(
+    rate_limits: RateLimits, address: str, other: str
+) -> None:
+    for _ in range(20):
+        rate_limits.count_refusal(replace(CALLER, address=address))
+    with pytest.raises(RateLimitExceeded):
+        rate_limits.count_join(replace(CALLER, address=other))
+
+
+@pytest.mark.parametrize("other", ["2001:db8:1:3::3", "203.0.113.7", "unknown"])
+def test_the_next_64_and_other_addresses_count_apart(rate_limits: RateLimits, other: str) -> None:
+    for _ in range(20):
+        rate_limits.count_refused_token("2001:db8:1:2::3")
+    rate_limits.count_join(replace(CALLER, address=other))
 
 
 def test_a_join_that_is_refused_leaves_nothing_behind(
     wire: Wire, session_id: str, rate_limits: RateLimits, dynamodb: Any
 ) -> None:
-    for _ in range(10):
-        rate_limits.count_join(ADDRESS, is_signed_in=False)
+    for _ in range(JOINS_A_MINUTE):
+        rate_limits.count_join(CALLER)
     assert wire.refuses("RATE_LIMIT_EXCEEDED", "b=", **joining(session_id))
     (session,) = scan(dynamodb, "sessions")
     assert session["listenerCount"] == {"N": "0"}
-    assert [item["connectionId"]["S"] for item in scan(dynamodb, "connections")] == ["speaker="]
+    assert [item["connectionId"]["S"] for item in participants(dynamodb)] == ["speaker="]
 
 
 def test_a_join_that_was_refused_may_be_tried_again_on_the_same_connection(
     dispatcher: Dispatcher, session_id: str, rate_limits: RateLimits, clock: Clock
 ) -> None:
-    for _ in range(10):
-        rate_limits.count_join(ADDRESS, is_signed_in=False)
+    for _ in range(JOINS_A_MINUTE):
+        rate_limits.count_join(CALLER)
     refusal = reply(dispatcher.message(frame("b=", **joining(session_id))))
     assert refusal["code"] == "RATE_LIMIT_EXCEEDED"
     clock.now += refusal["retryAfter"]
@@ -208,8 +275,8 @@ def test_a_join_that_was_refused_may_be_tried_again_on_the_same_connection(
 def test_a_join_that_was_refused_is_no_way_round_the_limit_by_a_refresh(
     wire: Wire, session_id: str, rate_limits: RateLimits, dispatcher: Dispatcher
 ) -> None:
-    for _ in range(10):
-        rate_limits.count_join(ADDRESS, is_signed_in=False)
+    for _ in range(JOINS_A_MINUTE):
+        rate_limits.count_join(CALLER)
     assert wire.refuses("RATE_LIMIT_EXCEEDED", "b=", **joining(session_id))
     refresh = {**joining(session_id), "action": "refreshConnection", "role": "listener"}
     assert wire.refuses("RATE_LIMIT_EXCEEDED", "c=", **refresh, connectionId="b=")
@@ -261,8 +328,10 @@ def test_wrong_codes_and_missing_rights_count_as_refused_attempts(
     assert reply(dispatcher.message(wrong))["code"] == "FORBIDDEN"
     assert reply(dispatcher.message(frame("b=", action="endSession")))["code"] == "FORBIDDEN"
     for _ in range(18):
-        assert rate_limits.count_refusal(ADDRESS) is None
-    assert rate_limits.count_refusal(ADDRESS) == 60
+        assert rate_limits.count_refusal(CALLER) is None
+    refusal = rate_limits.count_refusal(CALLER)
+    assert refusal is not None
+    assert refusal.retry_after_seconds == 60
 
 
 @pytest.mark.parametrize(
@@ -281,16 +350,16 @@ def test_an_honest_mistake_is_no_attempt(
     assert scan(dynamodb, "rate_limits") == []
 
 
-def suspect(limits: RateLimits, attempts: int = 21) -> None:
-    """Make an address one with too many refused attempts."""
+def suspect(limits: RateLimits, caller: Caller = CALLER, attempts: int = 21) -> None:
+    """Use up the refused attempts of an address or a user."""
     for _ in range(attempts):
-        limits.count_refusal(ADDRESS)
+        limits.count_refusal(caller)
 
 
 def test_after_twenty_refused_attempts_nobody_comes_in_from_there_without_token_or_code(
     wire: Wire, session_id: str, rate_limits: RateLimits
 ) -> None:
-    suspect(rate_limits, 20)
+    suspect(rate_limits, attempts=20)
     assert wire.refuses("RATE_LIMIT_EXCEEDED", "b=", **joining(session_id))
 
 
@@ -302,7 +371,7 @@ def test_who_has_a_code_or_a_token_comes_in_from_there_all_the_same(
     assert wire.give("b=", **rest, **joining(session_id))["type"] == "sessionJoined"
 
 
-def test_a_speaker_there_may_still_create_and_is_told_his_own_refusals(
+def test_a_speaker_there_can_still_create_and_has_attempts_of_its_own(
     wire: Wire, rate_limits: RateLimits
 ) -> None:
     suspect(rate_limits)
@@ -346,10 +415,11 @@ def test_other_addresses_do_not_pay_for_it(
 # A table that fails
 
 HELD_BY: dict[str, Count] = {
-    "a connection": lambda limits: limits.count_connection(ADDRESS),
-    "a join": lambda limits: limits.count_join(ADDRESS, is_signed_in=False),
-    "an invited join": lambda limits: limits.count_invited_join("golden-eagle-427"),
-    "a refusal": lambda limits: limits.count_refusal(ADDRESS),
+    "a connection": lambda limits: limits.count_connection(CALLER),
+    "a join": lambda limits: limits.count_join(CALLER),
+    "a refusal": lambda limits: limits.count_refusal(CALLER),
+    "a check": lambda limits: limits.check_refused(CALLER),
+    "a refused token": lambda limits: limits.count_refused_token(ADDRESS),
 }
 COUNTED: list[Count] = [*HELD_BY.values(), lambda limits: limits.count_session("user-1")]
 
@@ -363,7 +433,7 @@ def test_what_cannot_be_counted_is_in_the_log_without_a_name(
     failing: RateLimits, capsys: pytest.CaptureFixture[str]
 ) -> None:
     telemetry.configure("INFO")
-    failing.count_join("marked-address", is_signed_in=False)
+    failing.count_join(replace(CALLER, address="marked-address"))
     (line,) = capsys.readouterr().out.splitlines()
     assert json.loads(line)["message"] == "not counted"
     assert "marked" not in line
@@ -393,7 +463,7 @@ def test_everything_else_goes_on_uncounted(
     assert wire.give("b=", **joining(session_id))["type"] == "sessionJoined"
     invited = joining(session_id, inviteCode="code-of-the-hall")
     assert wire.give("c=", **invited)["type"] == "sessionJoined"
-    for _ in range(9):
+    for _ in range(4):
         beat = reply(dispatcher.message(frame("b=", action="heartbeat")))
         assert beat["sessionId"] == session_id
     assert wire.refuses("SESSION_NOT_FOUND", "d=", **UNKNOWN)
@@ -411,7 +481,7 @@ def test_the_table_names_nobody(
     dispatcher.message(frame("marked-d=", "marked-user", **CREATE))
     dispatcher.message(frame("marked-e=", **UNKNOWN))
     items = scan(dynamodb, "rate_limits")
-    assert len(items) == 5
+    assert len(items) == 3
     kept = json.dumps(items)
     for name in ("marked", ADDRESS, "user-1", session_id, "code-of-the-hall"):
         assert name not in kept
@@ -423,7 +493,7 @@ def test_the_same_subject_has_another_key_under_another_hash_key(
 ) -> None:
     for hash_key in (b"key", b"other key"):
         limits = RateLimits(dynamodb.update_item, replace(SETTINGS, hash_key=hash_key), clock)
-        limits.count_connection(ADDRESS)
+        limits.count_connection(CALLER)
     assert len(scan(dynamodb, "rate_limits")) == 2
 
 
@@ -431,7 +501,7 @@ def test_every_counter_goes_some_minutes_after_its_window(
     rate_limits: RateLimits, dynamodb: Any, clock: Clock
 ) -> None:
     clock.now += 10
-    rate_limits.count_connection(ADDRESS)
+    rate_limits.count_connection(CALLER)
     rate_limits.count_session("user-1")
     ends = sorted(
         int(item["expiresAt"]["N"]) - 1_800_000_000 for item in scan(dynamodb, "rate_limits")
@@ -449,5 +519,5 @@ def test_each_count_is_one_unconditional_write(clock: Clock, dynamodb: Any) -> N
     limits = RateLimits(update_item, SETTINGS, clock)
     for count in COUNTED:
         count(limits)
-    assert len(requests) == 6
+    assert len(requests) == len(COUNTED)
     assert not any("ConditionExpression" in request for request in requests)

@@ -14,6 +14,7 @@ from chalicelib.sessions import Sessions
 from chalicelib.sweep import Sweep
 from tests.unit.fakes import (
     CREATE,
+    JOINS_A_MINUTE,
     Clock,
     FailingStore,
     FakeGateway,
@@ -22,6 +23,7 @@ from tests.unit.fakes import (
     closing,
     frame,
     listener,
+    participants,
     reply,
     scan,
     types,
@@ -68,8 +70,8 @@ def places(dynamodb: Any) -> set[str]:
     """The connections that have a place."""
     return {
         item["connectionId"]["S"]
-        for item in scan(dynamodb, "connections")
-        if item.get("targetLanguage") != {"S": "~"}
+        for item in participants(dynamodb)
+        if not {"leftAt", "supersededBy"} & item.keys()
     }
 
 
@@ -97,7 +99,7 @@ def test_a_speakers_refresh_of_an_unknown_session_finds_none_and_leaves_nothing(
     wire: Wire, dynamodb: Any
 ) -> None:
     assert wire.refuses("SESSION_NOT_FOUND", "new=", "user-1", **as_speaker(UNKNOWN))
-    assert scan(dynamodb, "connections") == []
+    assert participants(dynamodb) == []
 
 
 def test_a_speakers_refresh_of_an_ended_session_finds_none(
@@ -105,7 +107,7 @@ def test_a_speakers_refresh_of_an_ended_session_finds_none(
 ) -> None:
     dispatcher.message(frame("speaker=", "user-1", action="endSession"))
     assert wire.refuses("SESSION_NOT_FOUND", "new=", "user-1", **as_speaker(session_id))
-    assert scan(dynamodb, "connections") == []
+    assert participants(dynamodb) == []
 
 
 def test_a_speakers_refresh_of_an_expired_session_finds_none(
@@ -135,6 +137,7 @@ def test_a_speakers_refresh_is_answered_with_exactly_this(wire: Wire, session_id
         "sessionId": session_id,
         "connectionId": "new=",
         "role": "speaker",
+        "status": "active",
         "inviteCode": "code-of-the-hall",
         "heartbeatSeconds": 30,
     }
@@ -241,7 +244,7 @@ def test_a_listeners_refresh_of_an_unknown_session_finds_none_and_leaves_nothing
     wire: Wire, old: str | None, dynamodb: Any
 ) -> None:
     assert wire.refuses("SESSION_NOT_FOUND", "new=", **as_listener(UNKNOWN, old))
-    assert scan(dynamodb, "connections") == []
+    assert participants(dynamodb) == []
 
 
 @pytest.mark.parametrize("is_over", ["ended", "expired", "lost"])
@@ -299,7 +302,7 @@ def test_a_refresh_without_a_listeners_connection_is_a_join_under_its_limits(
 def test_a_refresh_that_is_a_join_is_limited_per_address_like_one(
     wire: Wire, session_id: str, dispatcher: Dispatcher, status: Status
 ) -> None:
-    for number in range(10):
+    for number in range(JOINS_A_MINUTE):
         wire.give(f"{number}=", **as_listener(session_id, "never-was="))
         dispatcher.disconnect(closing(f"{number}="))
     assert wire.refuses("RATE_LIMIT_EXCEEDED", "new=", **as_listener(session_id, "never-was="))

@@ -13,7 +13,6 @@ from chalicelib import telemetry
 from chalicelib.circuit import FAILURES_TO_OPEN, OPEN_SECONDS, CircuitBreaker
 from chalicelib.errors import ServiceUnavailable
 from chalicelib.resilience import LONGEST_DELAY_SECONDS, RETRY_SECONDS, Guard, event_budget
-from chalicelib.sessions import side_by_side
 from chalicelib.store import Store
 from tests.unit.fakes import Clock, scan
 
@@ -356,29 +355,3 @@ def test_retries_end_with_the_budget(guard: Guard, clock: Clock) -> None:
         refusal(lambda: guard.run(dependency))
     assert clock() - began_at <= 0.5
     assert dependency.asked == 4
-
-
-def test_what_runs_side_by_side_has_the_same_budget(guard: Guard, clock: Clock) -> None:
-    dependency = Dependency("done")
-
-    def ask() -> None:
-        guard.run(dependency)
-
-    with event_budget(20, clock):
-        clock.now += 20
-        refusal(lambda: side_by_side(lambda: None, ask))
-    assert dependency.asked == 0
-
-
-def test_side_by_side_waits_for_both_and_raises_what_the_first_raised() -> None:
-    done: list[str] = []
-
-    def fail(reason: str) -> None:
-        done.append(reason)
-        raise KeyError(reason)
-
-    with pytest.raises(KeyError, match="first"):
-        side_by_side(lambda: fail("first"), lambda: fail("second"))
-    assert sorted(done) == ["first", "second"]
-    with pytest.raises(KeyError, match="second"):
-        side_by_side(lambda: None, lambda: fail("second"))

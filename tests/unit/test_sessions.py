@@ -16,7 +16,7 @@ from chalicelib.errors import (
     Unauthorized,
 )
 from chalicelib.gateway import PostFailed
-from chalicelib.models import Caller, Connection, EndReason, QualityTier
+from chalicelib.models import Caller, QualityTier
 from chalicelib.protocol import (
     ChangeLanguage,
     CreateSession,
@@ -138,22 +138,6 @@ def test_a_speaker_cannot_join_his_own_session_on_the_same_connection(
     with pytest.raises(Conflict):
         sessions.join(speaker, JoinSession(session_id, "es", None))
     assert sessions.get_status(speaker, STATUS)["listenerCount"] == 0
-
-
-def test_a_session_that_ends_during_a_join_leaves_no_place_taken(
-    sessions: Sessions, session_id: str, store: Store, dynamodb: Any, speaker: Caller
-) -> None:
-    class EndsBeforeThePlaceIsTaken(Store):
-        def put_connection(self, connection: Connection) -> Connection | None:
-            self.claim_end(session_id, EndReason.SPEAKER_ENDED, speaker.connection_id)
-            return super().put_connection(connection)
-
-    racing = EndsBeforeThePlaceIsTaken(
-        dynamodb, dynamodb, "sessions", "connections", sessions.clock
-    )
-    with pytest.raises(SessionNotFound):
-        join(replace(sessions, store=racing), 1, session_id)
-    assert store.find_connection(listener(1).connection_id) is None
 
 
 @pytest.mark.parametrize("number", [1, 2])
@@ -472,18 +456,6 @@ def test_an_outcome_for_a_connection_that_never_opens_undoes_the_join(
     assert sessions.get_status(speaker, STATUS)["listenerCount"] == 0
 
 
-@pytest.mark.parametrize("failing", ["put_connection", "find_session"])
-def test_a_join_that_cannot_be_finished_is_undone(
-    sessions: Sessions, session_id: str, speaker: Caller, dynamodb: Any, failing: str
-) -> None:
-    store = FailingStore(dynamodb, dynamodb, "sessions", "connections", sessions.clock)
-    store.failing = failing
-    with pytest.raises(ServiceUnavailable):
-        join(replace(sessions, store=store), 1, session_id)
-    assert sessions.get_status(speaker, STATUS)["listenerCount"] == 0
-    assert len(scan(dynamodb, "connections")) == 1
-
-
 def test_a_join_given_again_that_cannot_be_finished_takes_nothing_from_who_is_in(
     sessions: Sessions, session_id: str, speaker: Caller, dynamodb: Any, clock: Clock
 ) -> None:
@@ -501,37 +473,10 @@ def test_a_session_that_cannot_be_finished_is_undone(
     sessions: Sessions, speaker: Caller, dynamodb: Any
 ) -> None:
     store = FailingStore(dynamodb, dynamodb, "sessions", "connections", sessions.clock)
-    store.failing = "put_connection"
+    store.failing = "create_session"
     with pytest.raises(ServiceUnavailable):
         replace(sessions, store=store).create(speaker, CREATE)
     assert scan(dynamodb, "sessions") == scan(dynamodb, "connections") == []
-
-
-def test_a_join_that_could_not_be_finished_may_be_tried_again_on_the_same_connection(
-    sessions: Sessions, session_id: str, dynamodb: Any
-) -> None:
-    store = FailingStore(dynamodb, dynamodb, "sessions", "connections", sessions.clock)
-    store.failing = "find_session"
-    with pytest.raises(ServiceUnavailable):
-        join(replace(sessions, store=store), 1, session_id)
-    assert join(sessions, 1, session_id)["type"] == "sessionJoined"
-
-
-def test_a_join_that_came_too_late_leaves_the_connection_free_for_another_session(
-    sessions: Sessions, session_id: str, dynamodb: Any, speaker: Caller
-) -> None:
-    class EndsBeforeThePlaceIsTaken(Store):
-        def put_connection(self, connection: Connection) -> Connection | None:
-            self.claim_end(session_id, EndReason.SPEAKER_ENDED, speaker.connection_id)
-            return super().put_connection(connection)
-
-    racing = EndsBeforeThePlaceIsTaken(
-        dynamodb, dynamodb, "sessions", "connections", sessions.clock
-    )
-    with pytest.raises(SessionNotFound):
-        join(replace(sessions, store=racing), 1, session_id)
-    other = sessions.create(replace(speaker, connection_id="other="), CREATE)
-    assert join(sessions, 1, other["sessionId"])["type"] == "sessionJoined"
 
 
 def test_an_end_that_is_finished_late_does_not_touch_who_has_joined_another_session_since(

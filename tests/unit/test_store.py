@@ -15,7 +15,7 @@ from chalicelib.circuit import CircuitBreaker
 from chalicelib.errors import ServiceUnavailable, SessionNotFound
 from chalicelib.models import Caller, Connection, EndReason, Role
 from chalicelib.resilience import Guard
-from chalicelib.store import HandOver, Store
+from chalicelib.store import HandOver, Store, new_arrival
 from tests.unit.fakes import Clock, scan
 
 NOW = 1_800_000_000
@@ -24,6 +24,10 @@ NOW_MS = NOW * 1000
 
 def seat(number: int, language: str = "es") -> Connection:
     return Connection(f"listener-{number}=", "golden-eagle-427", Role.LISTENER, NOW_MS, language)
+
+
+def arriving(number: int) -> Connection:
+    return replace(seat(number), is_present=False, is_arriving=True, arrival=new_arrival())
 
 
 def quick(clock: Clock) -> Guard:
@@ -110,10 +114,10 @@ def test_deleting_many_takes_100_to_a_transaction(store: Store, dynamodb: Any) -
         requests += 1
 
     for number in range(201):
-        store.put_connection(seat(number))
-    ids = store.list_listener_ids("golden-eagle-427")
+        store.put_connection(arriving(number))
+    ids = store.list_connections("golden-eagle-427").arriving
     dynamodb.meta.events.register("after-call.dynamodb.TransactWriteItems", count_request)
-    store.delete_connections("golden-eagle-427", ids)
+    assert store.delete_arriving_connections("golden-eagle-427", ids) == ids
     assert scan(dynamodb, "connections") == []
     assert requests == 3
 
@@ -124,10 +128,20 @@ def test_deleting_many_spares_who_is_in_another_session_by_now(store: Store, dyn
     store.put_connection(elsewhere)
     ids = {"listener-1=", "listener-2=", "listener-3="}
     assert store.take_connections("golden-eagle-428", ids) == {"listener-2="}
-    store.put_connection(elsewhere)
-    store.delete_connections("golden-eagle-427", ids)
-    assert store.find_connection("listener-1=") is None
-    assert store.find_connection("listener-2=") == elsewhere
+    assert store.find_connection("listener-1=") == seat(1)
+
+
+def test_deleting_arrivals_spares_those_that_have_become_listeners(
+    store: Store, dynamodb: Any
+) -> None:
+    store.put_connection(arriving(1))
+    come = arriving(2)
+    store.put_connection(come)
+    store.activate(come)
+    store.put_connection(seat(3))
+    ids = {"listener-1=", "listener-2=", "listener-3=", "listener-4="}
+    assert store.delete_arriving_connections("golden-eagle-427", ids) == {"listener-1="}
+    assert len(scan(dynamodb, "connections")) == 2
 
 
 def test_an_end_is_claimed_once(store: Store, session_id: str, speaker: Caller) -> None:
@@ -287,7 +301,7 @@ def test_an_item_that_names_no_session_is_no_record(store: Store, dynamodb: Any)
     assert store.find_records(["listener-1="]) == []
     assert store.close_connection("listener-1=") is None
     assert store.delete_connection("listener-1=", "golden-eagle-427") is None
-    assert store.put_connection(seat(1)) is None
+    assert store.put_connection(seat(1)).held is None
 
 
 def test_a_connection_that_may_still_be_opening_is_not_closed_as_settled(
@@ -356,14 +370,3 @@ def test_a_speaker_who_has_another_session_by_now_is_not_replaced_there(store: S
     store.put_connection(place)
     store.supersede_speaker("calm-fox-100", "speaker=", "new=")
     assert store.find_record("speaker=") == place
-
-
-def test_a_session_that_somebody_is_in_is_not_taken_back(
-    store: Store, session_id: str, dynamodb: Any
-) -> None:
-    store.count_in(session_id, None, 3)
-    store.take_back_session(session_id)
-    assert store.find_session(session_id) is not None
-    store.count_out(session_id)
-    store.take_back_session(session_id)
-    assert scan(dynamodb, "sessions") == []

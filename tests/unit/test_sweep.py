@@ -599,7 +599,7 @@ def test_an_end_that_was_broken_off_half_way_tells_nobody_twice(
             listing = super().list_connections(session_id)
             return Listing(frozenset(sorted(listing.present)[:1]), listing.arriving)
 
-        def delete_connections(self, session_id: str, connection_ids: Any) -> None:
+        def put_back_listeners(self, session_id: str, connection_ids: Any) -> None:
             raise RuntimeError("the function is killed")
 
     killed = replace(

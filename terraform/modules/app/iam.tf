@@ -23,7 +23,7 @@ locals {
   # connection's record is looked at for who may. DynamoDB knows no action for a transaction: it
   # takes those of its items. Source: "Amazon DynamoDB Transactions: How it works" (IAM).
   come_in = [
-    { actions = ["dynamodb:PutItem", "dynamodb:DeleteItem"], resource = local.sessions },
+    { actions = ["dynamodb:PutItem"], resource = local.sessions },
     { actions = ["dynamodb:PutItem", "dynamodb:GetItem", "dynamodb:DeleteItem"], resource = local.connections },
     { actions = ["lambda:InvokeFunction"], resource = "${local.lambda_arn}:${local.outcome_name}" },
   ]
@@ -35,7 +35,11 @@ locals {
     message = concat(local.count, local.tell, local.come_in)
     # It may end a session, and put back who could not be notified.
     disconnect = concat(local.tell, [{ actions = ["dynamodb:DeleteItem", "dynamodb:PutItem"], resource = local.connections }])
-    outcome    = concat(local.tell, [{ actions = ["dynamodb:GetItem"], resource = local.connections }])
+    # It also closes connections that keep being refused.
+    outcome = concat(local.tell, [
+      { actions = ["dynamodb:GetItem"], resource = local.connections },
+      { actions = ["execute-api:ManageConnections"], resource = local.close },
+    ])
     sweep = concat(local.tell, [
       {
         actions  = ["dynamodb:Scan", "dynamodb:PutItem", "dynamodb:DeleteItem"]

@@ -1,0 +1,207 @@
+"""Who can join: open and invited sessions, and an invite code that is replaced."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from chalicelib.dispatch import Dispatcher
+from chalicelib.errors import Forbidden, SessionNotFound
+from chalicelib.models import INVITED_WINDOW_SECONDS, Invitation, Session
+from chalicelib.rate_limits import RateLimits
+from chalicelib.store import Store
+from tests.unit.fakes import CREATE, Clock, Wire, closing, frame, reply, scan
+
+
+@pytest.fixture
+def codes(dispatcher: Dispatcher) -> list[str]:
+    """Give each new invite code a number, and keep them all."""
+    codes: list[str] = []
+
+    def new_code() -> str:
+        codes.append(f"code-{len(codes) + 1}")
+        return codes[-1]
+
+    dispatcher._sessions = replace(dispatcher._sessions, new_invite_code=new_code)
+    return codes
+
+
+@pytest.fixture
+def invited_id(dispatcher: Dispatcher, codes: list[str]) -> str:
+    """A session that takes listeners with its invite code only; its speaker is on speaker=."""
+    created = reply(dispatcher.message(frame("speaker=", "user-1", **CREATE, admission="invited")))
+    assert created["admission"] == "invited"
+    return str(created["sessionId"])
+
+
+def join(session_id: str, **fields: str) -> dict[str, str]:
+    return {"action": "joinSession", "sessionId": session_id, "targetLanguage": "es", **fields}
+
+
+def refresh(session_id: str, **fields: str) -> dict[str, str]:
+    return {**join(session_id, **fields), "action": "refreshConnection", "role": "listener"}
+
+
+def rotate(dispatcher: Dispatcher, connection_id: str = "speaker=") -> dict[str, Any]:
+    return reply(dispatcher.message(frame(connection_id, "user-1", action="rotateInviteCode")))
+
+
+def listener_count(dynamodb: Any) -> str:
+    (session,) = scan(dynamodb, "sessions")
+    return str(session["listenerCount"]["N"])
+
+
+def test_admission_is_open_unless_the_speaker_says_otherwise(dispatcher: Dispatcher) -> None:
+    assert reply(dispatcher.message(frame("a=", "user-1", **CREATE)))["admission"] == "open"
+    refusal = reply(dispatcher.message(frame("b=", "user-1", **CREATE, admission="closed")))
+    assert refusal["code"] == "INVALID_PARAMETERS"
+    assert refusal["details"] == {"field": "admission"}
+
+
+@pytest.mark.parametrize("command", [join, refresh])
+def test_an_invited_session_refuses_a_listener_without_its_code(
+    dispatcher: Dispatcher, invited_id: str, dynamodb: Any, command: Any
+) -> None:
+    refusal = reply(dispatcher.message(frame("b=", **command(invited_id))))
+    assert (refusal["code"], refusal["details"]) == ("FORBIDDEN", {"field": "inviteCode"})
+    assert listener_count(dynamodb) == "0"
+
+
+def test_an_invited_session_takes_a_listener_with_its_code_and_lets_it_come_back(
+    wire: Wire, dispatcher: Dispatcher, invited_id: str, dynamodb: Any
+) -> None:
+    assert wire.give("b=", **join(invited_id, inviteCode="code-1"))["type"] == "sessionJoined"
+    refreshed = wire.give("c=", **refresh(invited_id, connectionId="b="))
+    assert refreshed["type"] == "connectionRefreshComplete"
+    dispatcher.disconnect(closing("c=", 1006))
+    returned = wire.give("d=", **refresh(invited_id, connectionId="c="))
+    assert returned["type"] == "connectionRefreshComplete"
+    assert listener_count(dynamodb) == "1"
+
+
+def test_the_old_invite_code_admits_no_listener_after_a_rotation(
+    wire: Wire, dispatcher: Dispatcher, invited_id: str, codes: list[str]
+) -> None:
+    wire.give("b=", **join(invited_id, inviteCode="code-1"))
+    rotated = rotate(dispatcher)
+    assert rotated.pop("timestamp")
+    assert rotated == {
+        "type": "inviteCodeRotated",
+        "sessionId": invited_id,
+        "inviteCode": "code-2",
+    }
+    assert wire.refuses("FORBIDDEN", "c=", **join(invited_id, inviteCode="code-1"))
+    assert wire.give("d=", **join(invited_id, inviteCode="code-2"))["type"] == "sessionJoined"
+    assert wire.give("e=", **refresh(invited_id, connectionId="b="))["role"] == "listener"
+    as_speaker = {"action": "refreshConnection", "role": "speaker", "sessionId": invited_id}
+    assert wire.give("new=", "user-1", **as_speaker)["inviteCode"] == "code-2"
+
+
+def test_a_code_that_is_replaced_during_a_join_does_not_admit(
+    store: Store, dispatcher: Dispatcher, invited_id: str, dynamodb: Any
+) -> None:
+    session = store.find_session(invited_id)
+    assert session is not None
+    rotate(dispatcher)
+    with pytest.raises(Forbidden):
+        store.count_in(invited_id, invitation("code-1"), 3, last_window=session.invited_window)
+    assert listener_count(dynamodb) == "0"
+
+
+@pytest.mark.parametrize(
+    ("connection_id", "user_id", "code"),
+    [
+        ("bare=", None, "UNAUTHORIZED"),
+        ("bare=", "user-1", "SESSION_NOT_FOUND"),
+        ("listener=", None, "FORBIDDEN"),
+    ],
+)
+def test_only_the_speaker_replaces_the_code(
+    dispatcher: Dispatcher, session_id: str, connection_id: str, user_id: str | None, code: str
+) -> None:
+    dispatcher.message(frame("listener=", **join(session_id)))
+    refusal = reply(dispatcher.message(frame(connection_id, user_id, action="rotateInviteCode")))
+    assert refusal["code"] == code
+
+
+def test_a_speaker_that_was_replaced_cannot_replace_the_code(
+    dispatcher: Dispatcher, store: Store, session_id: str
+) -> None:
+    as_speaker = {"action": "refreshConnection", "role": "speaker", "sessionId": session_id}
+    dispatcher.message(frame("new=", "user-1", **as_speaker))
+    assert rotate(dispatcher)["code"] == "SESSION_NOT_FOUND"
+    assert rotate(dispatcher, "new=")["type"] == "inviteCodeRotated"
+
+
+# The limit of joins with the invite code
+
+
+def invitation(code: str = "code-of-the-hall", window: int = 1, max_joins: int = 2) -> Invitation:
+    return Invitation(code, window, max_joins)
+
+
+def count_in(store: Store, session: Session, window: int) -> Session:
+    return store.count_in(
+        session.session_id, invitation(window=window), 500, last_window=session.invited_window
+    )
+
+
+@pytest.fixture
+def few_invited(dispatcher: Dispatcher, dynamodb: Any, clock: Clock) -> Dispatcher:
+    """A service that takes two joins a minute with an invite code."""
+    sessions = dispatcher._sessions
+    settings = replace(sessions.rate_limits._limits, invited_joins_per_minute=2)
+    limits = RateLimits(dynamodb.update_item, settings, clock)
+    dispatcher._sessions = replace(sessions, rate_limits=limits)
+    return dispatcher
+
+
+def test_one_invited_join_too_many_is_refused_until_the_minute_is_over(
+    few_invited: Dispatcher, wire: Wire, session_id: str, dynamodb: Any, clock: Clock
+) -> None:
+    right = join(session_id, inviteCode="code-of-the-hall")
+    clock.now += 12.5
+    for number in range(2):
+        assert wire.give(f"{number}=", **right)["type"] == "sessionJoined"
+    refusal = reply(few_invited.message(frame("late=", **right)))
+    assert (refusal["code"], refusal["retryAfter"]) == ("RATE_LIMIT_EXCEEDED", 48)
+    assert listener_count(dynamodb) == "2"
+    assert wire.give("plain=", **join(session_id))["type"] == "sessionJoined"
+    few_invited.disconnect(closing("plain="))
+    clock.now += 47.5
+    assert wire.give("next=", **right)["type"] == "sessionJoined"
+
+
+def test_a_window_that_begins_while_a_join_is_under_way_is_counted_in(
+    store: Store, session_id: str
+) -> None:
+    read = store.find_session(session_id)
+    assert read is not None
+    count_in(store, read, window=7)
+    second = count_in(store, read, window=7)
+    assert (second.invited_window, second.invited_joins, second.listener_count) == (7, 2, 2)
+    with pytest.raises(Exception, match="Too many requests"):
+        count_in(store, read, window=7)
+    third = count_in(store, read, window=8)
+    assert (third.invited_window, third.invited_joins, third.listener_count) == (8, 1, 3)
+
+
+def test_a_clock_that_is_behind_counts_in_the_window_that_has_begun(
+    store: Store, session_id: str, clock: Clock
+) -> None:
+    read = store.find_session(session_id)
+    assert read is not None
+    window = int(clock()) // INVITED_WINDOW_SECONDS
+    count_in(store, read, window=window)
+    behind = count_in(store, read, window=window - 1)
+    assert (behind.invited_window, behind.invited_joins) == (window, 2)
+
+
+def test_a_session_that_ends_during_an_invited_join_takes_no_listener(
+    store: Store, session_id: str
+) -> None:
+    read = store.find_session(session_id)
+    assert read is not None
+    store.expire_session(session_id)
+    with pytest.raises(SessionNotFound):
+        count_in(store, read, window=7)

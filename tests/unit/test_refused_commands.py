@@ -1,0 +1,187 @@
+"""A connection that keeps being refused is closed after its answer."""
+
+from typing import Any
+
+import pytest
+
+from chalicelib.dispatch import FOLLOW_MS, Dispatcher
+from chalicelib.errors import ServiceUnavailable
+from chalicelib.lifecycle import Lifecycle
+from chalicelib.models import Connection, Role
+from chalicelib.store import Store
+from tests.unit.fakes import (
+    CREATE,
+    FakeGateway,
+    FakeOutcomes,
+    closing,
+    event,
+    frame,
+    reply,
+    scan,
+)
+
+NONSENSE = {"action": "fly"}
+MAX_REFUSED = 20
+
+
+def refuse(
+    dispatcher: Dispatcher, times: int, connection_id: str = "a=", user_id: str | None = None
+) -> None:
+    for _ in range(times):
+        answer = reply(dispatcher.message(frame(connection_id, user_id, **NONSENSE)))
+        assert answer["code"] == "INVALID_ACTION"
+
+
+def test_the_twentieth_refused_command_in_a_row_closes_the_connection_after_its_answer(
+    dispatcher: Dispatcher, outcomes: FakeOutcomes
+) -> None:
+    refuse(dispatcher, MAX_REFUSED - 1)
+    refuse(dispatcher, MAX_REFUSED - 1, "b=")
+    assert outcomes.closing == []
+    refuse(dispatcher, 1)
+    assert outcomes.closing == [("a=", "https://api/stage", FOLLOW_MS)]
+
+
+def test_a_close_that_was_lost_is_asked_for_again(
+    dispatcher: Dispatcher, outcomes: FakeOutcomes
+) -> None:
+    refuse(dispatcher, MAX_REFUSED + 1)
+    assert len(outcomes.closing) == 2
+
+
+@pytest.mark.parametrize(
+    "refused",
+    [
+        {"body": "no JSON"},
+        {"body": ""},
+        {"body": '{"action": "joinSession"}'},
+        {"body": '{"action": "endSession"}'},
+        {"body": '{"action": "pauseSession", "sessionId": "golden-eagle-999"}'},
+    ],
+)
+def test_every_kind_of_refusal_counts(
+    dispatcher: Dispatcher, outcomes: FakeOutcomes, refused: dict[str, Any]
+) -> None:
+    for _ in range(MAX_REFUSED):
+        assert reply(dispatcher.message(event("a=", **refused)))["type"] == "error"
+    assert len(outcomes.closing) == 1
+
+
+@pytest.mark.parametrize("role", ["speaker", "listener"])
+def test_refused_joins_and_refreshes_count_though_each_begins_with_a_record(
+    dispatcher: Dispatcher, outcomes: FakeOutcomes, role: str
+) -> None:
+    unknown = {
+        "action": "refreshConnection" if role == "speaker" else "joinSession",
+        "role": "speaker",
+        "sessionId": "golden-eagle-999",
+        "targetLanguage": "es",
+    }
+    for _ in range(MAX_REFUSED):
+        assert reply(dispatcher.message(frame("a=", "user-1", **unknown)))["type"] == "error"
+    assert len(outcomes.closing) == 1
+
+
+def test_a_refusal_that_is_the_services_fault_does_not_count(
+    dispatcher: Dispatcher, outcomes: FakeOutcomes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def busy(*_: object) -> None:
+        raise ServiceUnavailable("busy", retry_after_seconds=2)
+
+    monkeypatch.setattr(Store, "find_record", busy)
+    for _ in range(MAX_REFUSED):
+        answer = reply(dispatcher.message(frame("a=", "user-1", action="pauseSession")))
+        assert answer["code"] == "SERVICE_UNAVAILABLE"
+    assert outcomes.closing == []
+
+
+@pytest.mark.parametrize("error", [ServiceUnavailable("busy"), KeyError("refusals")])
+def test_a_refusal_that_cannot_be_counted_is_answered_and_closes_nothing(
+    dispatcher: Dispatcher,
+    outcomes: FakeOutcomes,
+    monkeypatch: pytest.MonkeyPatch,
+    error: Exception,
+) -> None:
+    def fail(*_: object) -> int:
+        raise error
+
+    monkeypatch.setattr(Store, "count_refused_command", fail)
+    refuse(dispatcher, MAX_REFUSED + 1)
+    assert outcomes.closing == []
+
+
+def as_speaker(session_id: str) -> dict[str, str]:
+    return {"action": "refreshConnection", "role": "speaker", "sessionId": session_id}
+
+
+def as_listener(session_id: str, old_id: str) -> dict[str, str]:
+    join = {"sessionId": session_id, "targetLanguage": "es", "connectionId": old_id}
+    return {"action": "refreshConnection", "role": "listener", **join}
+
+
+def test_a_command_that_succeeds_begins_a_new_row(
+    dispatcher: Dispatcher, outcomes: FakeOutcomes, session_id: str, dynamodb: Any
+) -> None:
+    join = {"action": "joinSession", "sessionId": session_id, "targetLanguage": "es"}
+    change = {"action": "changeLanguage", "targetLanguage": "de"}
+    successes: list[tuple[str, str | None, dict[str, str]]] = [
+        ("a=", None, join),
+        ("a=", None, change),
+        ("b=", None, as_listener(session_id, "a=")),
+        ("b=", None, as_listener(session_id, "a=")),
+        ("c=", None, as_listener(session_id, "never-was=")),
+        ("new=", "user-1", as_speaker(session_id)),
+        ("new=", "user-1", as_speaker(session_id)),
+        ("new=", "user-1", {"action": "getSessionStatus"}),
+        ("new=", "user-1", {"action": "pauseSession"}),
+        ("new=", "user-1", {"action": "pauseSession"}),
+        ("new=", "user-1", {"action": "resumeSession"}),
+        ("new=", "user-1", {"action": "rotateInviteCode"}),
+        ("other=", "user-2", CREATE),
+    ]
+    for connection_id, user_id, command in successes:
+        refuse(dispatcher, 2, connection_id, user_id)
+        answer = reply(dispatcher.message(frame(connection_id, user_id, **command)))
+        assert answer["type"] != "error", (command, answer)
+        assert not any("refusals" in item for item in scan(dynamodb, "connections")), command
+    refuse(dispatcher, MAX_REFUSED - 1, "other=", "user-2")
+    assert outcomes.closing == []
+
+
+def test_a_participant_that_is_refused_keeps_its_place(
+    dispatcher: Dispatcher, session_id: str, store: Store
+) -> None:
+    join = {"action": "joinSession", "sessionId": session_id, "targetLanguage": "es"}
+    dispatcher.message(frame("a=", **join))
+    before = store.find_connection("a=")
+    refuse(dispatcher, 3)
+    assert store.find_connection("a=") == before
+    assert store.list_listener_ids(session_id) == ["a="]
+
+
+def test_what_only_counts_refusals_is_no_place_and_goes_with_its_connection(
+    dispatcher: Dispatcher, store: Store, lifecycle: Lifecycle, dynamodb: Any
+) -> None:
+    refuse(dispatcher, 3)
+    assert store.find_record("a=") is None
+    assert store.close_connection("b=") is None
+    assert dispatcher.disconnect(closing("a=")) == {"statusCode": 200}
+    assert scan(dynamodb, "connections") == []
+
+
+def test_a_refusal_of_a_connection_that_never_closes_goes_in_time(
+    dispatcher: Dispatcher, dynamodb: Any
+) -> None:
+    refuse(dispatcher, 1)
+    (item,) = scan(dynamodb, "connections")
+    assert int(item["ttl"]["N"]) == 1_800_000_000 + 7800
+
+
+def test_the_outcome_function_closes_the_connection(
+    dispatcher: Dispatcher, gateway: FakeGateway, store: Store
+) -> None:
+    store.put_connection(Connection("a=", "golden-eagle-427", Role.LISTENER, 0, "es"))
+    delivered = {"connectionId": "a=", "messages": [], "delayMs": 50, "closes": True}
+    dispatcher._sessions.deliver(delivered)
+    assert gateway.closed == {"a="}
+    assert gateway.inbox == {}
