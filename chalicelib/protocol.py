@@ -246,6 +246,9 @@ _PARSERS: Final[Mapping[str, Callable[[Fields], Command]]] = {
     "endSession": lambda fields: EndSession(_own_session_id(fields)),
 }
 
+ACTIONS: Final = frozenset(_PARSERS)
+"""The actions that a frame can carry."""
+
 
 def _fields(pairs: Iterable[tuple[str, object]]) -> dict[str, object]:
     fields: dict[str, object] = {}

@@ -1,0 +1,62 @@
+"""The exchanges that docs/protocol.md shows, played against a server."""
+
+import json
+import re
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from chalicelib.protocol import ACTIONS
+from tests.stories.target import Client, Target, client
+
+PAGE = Path("docs/protocol.md")
+LINE = re.compile(r"^(\w+)([<>]) (\{.*\})$", re.MULTILINE)
+
+VARIABLE = {
+    "connectedSeconds",
+    "connectionId",
+    "createdAt",
+    "expiresAt",
+    "inviteCode",
+    "sessionId",
+    "timestamp",
+}
+"""Fields whose values differ from run to run: each value of the page stands for one of the run."""
+
+
+def exchanges() -> list[tuple[str, str, dict[str, Any]]]:
+    lines = LINE.findall(PAGE.read_text().partition("\n## Examples\n")[2])
+    return [(name, direction, json.loads(text)) for name, direction, text in lines]
+
+
+def test_the_examples_show_every_command() -> None:
+    sent = {message["action"] for _, direction, message in exchanges() if direction == ">"}
+    assert sent == ACTIONS
+
+
+def test_the_examples_happen_as_they_are_shown(served: Target) -> None:
+    clients: dict[str, Client] = {}
+    actual: dict[Any, Any] = {}
+    with ExitStack() as stack:
+        for name, direction, message in exchanges():
+            if name not in clients:
+                query = {"token": served.tokens()["IdToken"]} if "speaker" in name else {}
+                clients[name] = stack.enter_context(client(served, **query))
+            if direction == ">":
+                clients[name].connection.send(json.dumps(as_in_this_run(message, actual)))
+                continue
+            heard = clients[name].hear()
+            assert heard.keys() == message.keys()
+            for field, value in message.items():
+                if field in VARIABLE:
+                    assert type(heard[field]) is type(value)
+                    actual.setdefault(value, heard[field])
+                else:
+                    assert heard[field] == value, field
+
+
+def as_in_this_run(message: dict[str, Any], actual: dict[Any, Any]) -> dict[str, Any]:
+    return {
+        field: actual.get(value, value) if field in VARIABLE else value
+        for field, value in message.items()
+    }
