@@ -6,6 +6,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+from chalicelib import session_ids
 from chalicelib.protocol import ACTIONS
 from tests.stories.target import Client, Target, client
 
@@ -56,7 +57,8 @@ def test_the_examples_happen_as_they_are_shown(served: Target) -> None:
 
 
 def as_in_this_run(message: dict[str, Any], actual: dict[Any, Any]) -> dict[str, Any]:
+    if "sessionId" in message:
+        message = {**message, "sessionId": session_ids.parse(message["sessionId"])}
     return {
-        field: actual.get(value, value) if field in VARIABLE else value
-        for field, value in message.items()
+        field: actual[value] if field in VARIABLE else value for field, value in message.items()
     }
