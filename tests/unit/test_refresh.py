@@ -339,6 +339,8 @@ def test_a_listeners_refresh_is_answered_with_exactly_this(
         "sessionId": session_id,
         "connectionId": "new=",
         "role": "listener",
+        "status": "active",
+        "sourceLanguage": "en",
         "targetLanguage": "fr-CA",
         "heartbeatSeconds": 30,
     }
@@ -390,7 +392,7 @@ def test_the_close_of_a_superseded_listener_changes_nothing_however_often_it_is_
     for code in codes:
         dispatcher.disconnect(closing("old=", code))
     for _ in range(3):
-        clock.now += 40
+        clock.now += 29
         sweep.run()
     assert status()["listenerCount"] == 2
     assert status()["languages"] == {"es": 2}
