@@ -63,16 +63,21 @@ class Dispatcher:
         """Read a connect URL's command and request ID, and count the connection.
 
         A join counts it in the write that counts the join. With an invite code only a refusal
-        counts it: a valid code passes the limit.
+        counts it: a valid code passes the limit, also that of a connection without a command.
         """
         command: protocol.Command | None = None
         try:
             request_id = protocol.parse_request_id(fields) if "action" in fields else None
             command = protocol.parse_connect_command(fields)
         finally:
-            if not isinstance(command, protocol.JoinSession) and not _has_code(command):
+            is_counted_later = isinstance(command, protocol.JoinSession) or _has_code(command)
+            if not is_counted_later and not self._is_invited(command, fields):
                 self._rate_limits.count_connection(caller)
         return command, request_id
+
+    def _is_invited(self, command: protocol.Command | None, fields: protocol.Fields) -> bool:
+        invitation = None if command else protocol.find_invitation(fields)
+        return invitation is not None and self._sessions.is_invited(*invitation)
 
     def message(self, event: Event) -> Answer:
         """Carry out a frame's command. The answer's body goes back by the route response.

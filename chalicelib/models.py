@@ -155,6 +155,9 @@ class Session:
     def shown_status(self) -> SessionStatus:
         return self.status if self.grace_ends_at_ms is None else SessionStatus.INTERRUPTED
 
+    def has_invite_code(self, code: str) -> bool:
+        return compare_digest(code.encode(), self.invite_code.encode())
+
     def is_open(self, now_seconds: float) -> bool:
         return (
             self.status is not SessionStatus.ENDED
@@ -249,7 +252,7 @@ def refusal_to_join(
     if session is None or not session.is_open(now_seconds):
         return SessionNotFound("There is no such session.", field="sessionId")
     if invitation is not None:
-        if not compare_digest(invitation.code.encode(), session.invite_code.encode()):
+        if not session.has_invite_code(invitation.code):
             return Forbidden("The invite code is not valid for this session.", field="inviteCode")
         window = max(session.invited_window, invitation.window)
         if window == session.invited_window and session.invited_joins >= invitation.max_joins:

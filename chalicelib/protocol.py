@@ -151,6 +151,17 @@ def parse_connect_command(fields: Fields) -> Command | None:
     return _parse(fields, _CONNECT_PARSERS) if "action" in fields else None
 
 
+def find_invitation(fields: Fields) -> tuple[str, str] | None:
+    """Find the session ID and the invite code of a connect URL that carries no command.
+
+    Malformed values are no invitation: a connection without a command has no parameters to refuse.
+    """
+    try:
+        return _session_id(_text(fields, "sessionId")), _text(fields, "inviteCode")
+    except (InvalidParameters, InvalidSessionId):
+        return None
+
+
 def parse_command(fields: Fields) -> Command:
     """Parse a frame's command.
 

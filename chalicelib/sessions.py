@@ -298,6 +298,14 @@ class Sessions:
             raise _has_no_session()
         return protocol.session_ended(connection.session_id, EndReason.SPEAKER_ENDED)
 
+    def is_invited(self, session_id: str, invite_code: str) -> bool:
+        """Return whether an open session has that invite code; False if DynamoDB can't tell."""
+        try:
+            session = self.store.find_session(session_id)
+        except ServiceUnavailable:
+            return False
+        return session is not None and session.has_invite_code(invite_code)
+
     def is_refused_too_often(self, caller: Caller) -> bool:
         """Count a refused command, and return whether its connection is to be closed.
 

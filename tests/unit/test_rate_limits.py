@@ -226,6 +226,29 @@ def test_a_valid_token_or_invite_code_passes_the_limit_of_connections(
     assert crowded.connect(connecting("new=", "user-1", **refresh)) == {"statusCode": 200}
 
 
+def test_a_connection_without_a_command_passes_with_a_sessions_invite_code(
+    crowded: Dispatcher, session_id: str
+) -> None:
+    invited = {"sessionId": session_id.title(), "inviteCode": "code-of-the-hall"}
+    assert crowded.connect(connecting("a=", **invited)) == {"statusCode": 200}
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"inviteCode": "wrong"},
+        {"inviteCode": ""},
+        {"sessionId": "golden-eagle-999"},
+        {"sessionId": "no session ID"},
+    ],
+)
+def test_another_invite_code_passes_no_limit(
+    crowded: Dispatcher, session_id: str, other: dict[str, str]
+) -> None:
+    query = {"sessionId": session_id, "inviteCode": "code-of-the-hall", **other}
+    assert crowded.connect(connecting("a=", **query)) == {"statusCode": 429}
+
+
 @pytest.mark.parametrize(
     ("address", "other"),
     [
