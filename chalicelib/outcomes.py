@@ -6,7 +6,6 @@ Source: "How do I troubleshoot 410 Gone errors", AWS Knowledge Center.
 """
 
 import json
-import time
 import uuid
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
@@ -21,16 +20,10 @@ if TYPE_CHECKING:
 
 
 class Outcomes:
-    def __init__(
-        self,
-        client: "Callable[[], LambdaClient]",
-        function_name: str,
-        clock_ns: Callable[[], int] = time.time_ns,
-    ) -> None:
+    def __init__(self, client: "Callable[[], LambdaClient]", function_name: str) -> None:
         """`client` is asked for when there is something to send: most events have nothing."""
         self._client = client
         self._function_name = function_name
-        self._clock_ns = clock_ns
 
     def close(self, connection_id: str, endpoint_url: str, delay_ms: int) -> None:
         """Ask for a connection to be closed, no sooner than in `delay_ms`.
@@ -51,13 +44,13 @@ class Outcomes:
 
     def _invoke(self, connection_id: str, endpoint_url: str, delay_ms: int, **what: object) -> None:
         event = {
-            # Lambda may deliver an event more than once. IDs grow with time.
-            "id": f"{self._clock_ns():020}-{uuid.uuid4().hex}",
+            # Lambda may deliver an event more than once.
+            "id": uuid.uuid4().hex,
             "connectionId": connection_id,
             "endpointUrl": endpoint_url,
             "delayMs": delay_ms,
             **what,
-            "requestId": telemetry.find_request_id(),
+            **telemetry.find_trail(),
         }
         try:
             self._client().invoke(

@@ -324,12 +324,8 @@ class Sessions:
     def deliver(self, event: Mapping[str, Any]) -> None:
         """Post, or close, what outcomes.Outcomes has asked for."""
         connection_id, messages = event["connectionId"], event["messages"]
-        with telemetry.handled(
-            "outcome",
-            connection_id=connection_id,
-            request_id=event.get("requestId"),
-            is_clients=False,
-        ):
+        with telemetry.handled("outcome", connection_id=connection_id, is_clients=False) as record:
+            record.fields |= {name: event[name] for name in telemetry.TRAIL if event.get(name)}
             if event.get("closes"):
                 self.sleep(event["delayMs"] / 1000)
                 self.lifecycle.gateway.close([connection_id])
@@ -349,17 +345,16 @@ class Sessions:
         broke off between its claim and its post, the outcome is lost, as after any other loss on
         the way: the answer to the client's next heartbeat names its session.
         """
-        is_first, participant = self.store.claim_outcome(connection_id, event_id)
-        if not is_first:
+        if not self.store.claim_event(event_id):
             return True
+        message = json.loads(text)
         for delay_seconds in (*OUTCOME_DELAYS_SECONDS, None):
-            text = self._up_to_date(participant, text)
+            text = self._up_to_date(connection_id, message)
             try:
                 self.lifecycle.gateway.post(connection_id, text)
             except Gone:
                 if delay_seconds is not None:
                     self.sleep(delay_seconds)
-                    participant = self.store.find_connection(connection_id)
             except PostFailed:
                 # It may have come. Whoever missed it hears from his next heartbeat.
                 return True
@@ -378,8 +373,8 @@ class Sessions:
         and its posts, the next heartbeat brings the reminders again.
         """
         self.sleep(delay_ms / 1000)
-        connection = self.store.claim_reminder(connection_id, event_id)
-        if connection is None:
+        connection = self.store.find_connection(connection_id)
+        if connection is None or not self.store.claim_event(event_id):
             return
         _follow(connection)
         try:
@@ -391,20 +386,19 @@ class Sessions:
         except Gone:
             self.lifecycle.leave(connection_id)
 
-    def _up_to_date(self, connection: Connection | None, outcome: str) -> str:
-        """Write an outcome as it is now: its session may be over, or stand otherwise."""
-        message = json.loads(outcome)
-        if connection is not None:
-            _follow(connection)
-            if "status" not in message:
-                return outcome
-        session = self.store.find_session(connection.session_id) if connection else None
-        if session is None:
+    def _up_to_date(self, connection_id: str, outcome: protocol.Message) -> str:
+        """Encode an outcome with its session's present status, or as a refusal if it is over.
+
+        A speaker that another connection has superseded is refused, too.
+        """
+        now_ms = int(self.clock() * 1000)
+        session = self.store.find_session(outcome["sessionId"])
+        is_speakers = outcome["type"] == "sessionCreated" or outcome.get("role") == Role.SPEAKER
+        if session is None or (is_speakers and session.speaker_connection_id != connection_id):
             refusal = protocol.error(_no_such_session())
-            return protocol.encode(refusal, int(self.clock() * 1000), message.get("requestId"))
-        return protocol.encode(
-            {**message, "status": session.shown_status}, int(self.clock() * 1000)
-        )
+            return protocol.encode(refusal, now_ms, outcome.get("requestId"))
+        status = {"status": session.shown_status} if "status" in outcome else {}
+        return protocol.encode({**outcome, **status}, now_ms)
 
     def _join(
         self,

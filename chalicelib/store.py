@@ -71,6 +71,12 @@ that its listeners are told, whenever the sweep comes.
 SWEEP_CURSOR: Final = "#sweep"
 """A key beside the sessions', which no session id can be."""
 
+EVENT: Final = "#event-"
+"""Begins the key of an event's claim beside the connections', which no connection ID can be."""
+
+EVENT_CLAIM_SECONDS: Final = 600
+"""Longer than Lambda keeps an event. Source: terraform/modules/app/main.tf (60 s)."""
+
 _IS_OPEN: Final = (
     "attribute_exists(sessionId) AND #status <> :ended AND expiresAt > :now"
     " AND (attribute_not_exists(graceEndsAt) OR graceEndsAt > :now_ms)"
@@ -830,57 +836,26 @@ class Store:
         )
 
     @guarded
-    def claim_outcome(self, connection_id: str, event_id: str) -> tuple[bool, Connection | None]:
-        """Claim a connection's outcome for an event, which Lambda may deliver more than once.
+    def claim_event(self, event_id: str) -> bool:
+        """Claim an asynchronous event, which Lambda may deliver more than once.
 
-        Returns whether this is the first time, and the participant, if it is one. A connection
-        whose record is gone gets one that holds nothing but the claim, for a while.
+        Returns whether this is the first claim, also if botocore has sent it again. The claim has
+        an item of its own, because a participant's record can be replaced or deleted.
         """
-        try:
-            item = self._client.update_item(
+        claim = _token()
+        return self._succeeds(
+            lambda: self._client.update_item(
                 TableName=self._connections,
-                Key=_connection_key(connection_id),
-                UpdateExpression="SET outcomeClaim = :claim, #ttl = if_not_exists(#ttl, :ttl)",
-                ConditionExpression="attribute_not_exists(outcomeClaim)"
-                " OR NOT begins_with(outcomeClaim, :event) OR outcomeClaim = :claim",
+                Key=_connection_key(f"{EVENT}{event_id}"),
+                UpdateExpression="SET eventClaim = :claim, #ttl = :ttl",
+                ConditionExpression="attribute_not_exists(eventClaim) OR eventClaim = :claim",
                 ExpressionAttributeNames={"#ttl": "ttl"},
                 ExpressionAttributeValues={
-                    **_claim_values(event_id),
-                    ":ttl": self._ttl_in(SUPERSEDED_RECORD_SECONDS),
+                    ":claim": claim,
+                    ":ttl": self._ttl_in(EVENT_CLAIM_SECONDS),
                 },
-                ReturnValues="ALL_NEW",
-            )["Attributes"]
-        except self._condition_failed:
-            return False, None
-        connection = _connection(item)
-        return True, connection if connection and self._is_live(connection) else None
-
-    @guarded
-    def claim_reminder(self, connection_id: str, event_id: str) -> Connection | None:
-        """Claim a participant's reminders for an event, whose IDs grow with time.
-
-        Returns the participant; None if it is none any more, or if this event or a later one has
-        been handled.
-        """
-        try:
-            item = self._client.update_item(
-                TableName=self._connections,
-                Key=_connection_key(connection_id),
-                UpdateExpression="SET reminderClaim = :claim",
-                ConditionExpression=f"{_IS_PRESENT} AND #ttl > :now"
-                " AND (attribute_not_exists(reminderClaim) OR reminderClaim < :event"
-                " OR reminderClaim = :claim)",
-                ExpressionAttributeNames={"#ttl": "ttl"},
-                ExpressionAttributeValues={
-                    **_claim_values(event_id),
-                    ":now": _number(int(self._clock())),
-                    **_AFTER,
-                },
-                ReturnValues="ALL_NEW",
-            )["Attributes"]
-        except self._condition_failed:
-            return None
-        return _connection(item)
+            )
+        )
 
     @guarded
     def close_connection(
@@ -1000,7 +975,7 @@ class Store:
     def find_record(self, connection_id: str) -> Connection | None:
         """Find a connection's record, also if it has left or was replaced. Consistent.
 
-        A record that names no session is none: it holds refusals, or the claim of an outcome.
+        A record that names no session is none: it counts refused commands.
         None for a join that is under way: that is no place yet.
         """
         item = self._client.get_item(
@@ -1343,11 +1318,6 @@ def _number(value: int) -> "AttributeValueTypeDef":
 def _token() -> "AttributeValueTypeDef":
     """Make what a write is known by when it is sent again."""
     return {"S": uuid.uuid4().hex}
-
-
-def _claim_values(event_id: str) -> "Item":
-    """Make what claims an event, and is known again when botocore sends the claim again."""
-    return {":event": {"S": event_id}, ":claim": {"S": f"{event_id}#{uuid.uuid4().hex}"}}
 
 
 def _session_key(session_id: str) -> "Item":

@@ -71,6 +71,8 @@ class Record:
         return {"event": self.event, "operation": self.operation, **self.fields}
 
 
+TRAIL: Final = ("requestId", "sessionId", "correlation")
+
 _current: ContextVar[Record | None] = ContextVar("record", default=None)
 
 
@@ -118,10 +120,11 @@ def follow(session_id: str, correlation: str) -> None:
             record.fields |= {"sessionId": session_id, "correlation": hash_of(correlation)}
 
 
-def find_request_id() -> str | None:
-    """Return the id of the request that is being handled, for what is done for it elsewhere."""
+def find_trail() -> dict[str, str | None]:
+    """Return the fields by which the log links this event with an event that it causes."""
     record = _current.get()
-    return None if record is None else record.fields.get("requestId")
+    fields = {} if record is None else record.fields
+    return {name: fields.get(name) for name in TRAIL}
 
 
 def hash_of(text: str) -> str:

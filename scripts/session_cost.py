@@ -98,7 +98,7 @@ OPERATIONS: Final[Mapping[str, Requests]] = {
     # other; session.
     "joinSession with inviteCode by URL": Requests(4, writes=6, reads=1),
     "outcome of joinSession by URL": Requests(2, writes=1, reads=1),
-    "outcome of createSession by URL": Requests(1, writes=1),
+    "outcome of createSession by URL": Requests(2, writes=1, reads=1),
     "outcome of refreshConnection by URL": Requests(2, writes=1, reads=1),
     # Refused attempts of the user, place, session, the old place.
     "speaker's refresh by URL": Requests(4, writes=4),
@@ -113,7 +113,7 @@ OPERATIONS: Final[Mapping[str, Requests]] = {
 }
 """By the names that tests/unit/test_costs.py counts them under."""
 
-REMINDER: Final = Requests(1, writes=1)
+REMINDER: Final = Requests(2, writes=1, reads=1)
 BATCH_ITEMS: Final = 100
 INDEX_ENTRY_BYTES: Final = 80
 """A connection id, a session id, a language, and the attributes' names."""

@@ -64,11 +64,11 @@ class Operation:
         work: Callable[[], Any],
         started_at: float,
         step: int,
-        event_id: str | None = None,
+        outcome: Any = None,
     ) -> None:
-        """`event_id` names an asynchronous event, which may be delivered more than once."""
+        """`outcome` is what an asynchronous event, which may come more than once, is to deliver."""
         self.name = name
-        self.event_id = event_id
+        self.outcome = outcome
         self.started_at = started_at
         self.step = step
         self.answer: Any = None

@@ -164,13 +164,15 @@ class World:
         self._dynamodb = MotoClient(dynamodb)
         self._history = IndexHistory(self._indexed, clock)
         self._counters: dict[str, Counter[str]] = {}
-        self.posts_of_events: Counter[tuple[str, str]] = Counter()
+        self.posts_of_events: Counter[str] = Counter()
+        """Of each outcome's event, those to its own connection."""
         self.lost: set[str] = set()
         """Participants that were removed for their silence, at the end of some step."""
         self._superseded_by: dict[str, str] = {}
         """By which connection others were superseded, whose records may have expired since."""
         self._current: Operation | None = None
         self._connection_numbers = count(1)
+        self.event_numbers = count(1)
         self._log = io.StringIO()
         for table in ("sessions", "connections"):
             self._table(table).items.clear()
@@ -305,10 +307,10 @@ class World:
         work: Callable[[], Any],
         plan: Plan,
         ticks: bool = True,
-        event_id: str | None = None,
+        outcome: Outcome | None = None,
     ) -> Operation:
         """Hand an event to a function; what does not end stays at work."""
-        operation = Operation(name, work, self.clock(), self.step, event_id)
+        operation = Operation(name, work, self.clock(), self.step, outcome)
         if ticks:
             self.clock.now += 0.001
         seen[f"event: {name}"] += 1
@@ -429,7 +431,7 @@ class World:
             except ServiceError:
                 seen["an outcome's function failed"] += 1
 
-        return self.begin("outcome", work, plan, event_id=outcome.event_id)
+        return self.begin("outcome", work, plan, outcome=outcome)
 
     def sweep(self, plan: Plan = SMOOTH) -> Operation:
         def work() -> None:
@@ -673,7 +675,7 @@ class WorldOutcomes:
         fault = world.current().next_fault()
         if fault in (Fault.LOST, Fault.THROTTLED):
             return
-        event_id = f"{int(world.clock() * 1000):020}-{len(world.posts_of_events)}-{world.step}"
+        event_id = str(next(world.event_numbers))
         link = world.links[connection_id]
         outcome = Outcome(link, texts, delay_ms, world.clock(), event_id, closes)
         world.outcomes.append(outcome)
@@ -703,9 +705,10 @@ class WorldGateway:
             self._check_notice(link, message["sessionId"], operation)
         link.active_at = world.clock()
         world.hear(link, message, operation.step)
-        if operation.event_id is not None:
-            world.posts_of_events[operation.event_id, message["type"]] += 1
-            if world.posts_of_events[operation.event_id, message["type"]] > 1:
+        outcome = operation.outcome
+        if outcome is not None and outcome.link is link:
+            world.posts_of_events[outcome.event_id] += 1
+            if world.posts_of_events[outcome.event_id] > len(outcome.texts):
                 world.violations.append("an event was posted twice")
         if fault is Fault.CRASH_AFTER:
             operation.die()

@@ -57,7 +57,7 @@ COSTS: Final[dict[str, Cost]] = {
     "joinSession of an unknown session with inviteCode": Cost(5),
     "joinSession with a wrong inviteCode": Cost(5),
     "outcome of joinSession by URL": Cost(2),
-    "outcome of createSession by URL": Cost(1),
+    "outcome of createSession by URL": Cost(2),
     "outcome of refreshConnection by URL": Cost(2),
     "outcome that comes again": Cost(1),
     "speaker's refresh by URL": Cost(4),
@@ -145,8 +145,9 @@ class House:
     def frame(self, connection_id: str, user_id: str | None = None, **fields: str) -> Any:
         return self.dispatcher.message(frame(connection_id, user_id, **fields))
 
-    def deliver(self, connection_id: str, **message: str) -> Any:
-        assert self.sessions.deliver_outcome(connection_id, "1", json.dumps(message))
+    def deliver(self, connection_id: str, message_type: str) -> Any:
+        outcome = {"type": message_type, "sessionId": self.session_id, "status": "active"}
+        assert self.sessions.deliver_outcome(connection_id, "1", json.dumps(outcome))
         return {"statusCode": 200}
 
     def speak(self, action: str) -> Any:
@@ -223,22 +224,22 @@ OPERATIONS: Final[dict[str, tuple[Do, Do]]] = {
     ),
     "outcome of joinSession by URL": (
         lambda house: house.frame("new=", **house.join),
-        lambda house: house.deliver("new=", status="active"),
+        lambda house: house.deliver("new=", "sessionJoined"),
     ),
     "outcome of createSession by URL": (
         lambda house: house.frame("new=", "user-1", **CREATE),
-        lambda house: house.deliver("new="),
+        lambda house: house.deliver("new=", "sessionCreated"),
     ),
     "outcome of refreshConnection by URL": (
         lambda house: house.frame("new=", **house.as_listener, connectionId="b="),
-        lambda house: house.deliver("new=", status="active"),
+        lambda house: house.deliver("new=", "connectionRefreshComplete"),
     ),
     "outcome that comes again": (
         lambda house: [
             house.frame("new=", **house.join),
-            house.deliver("new=", status="active"),
+            house.deliver("new=", "sessionJoined"),
         ],
-        lambda house: house.deliver("new=", status="active"),
+        lambda house: house.deliver("new=", "sessionJoined"),
     ),
     "speaker's refresh by URL": (
         nothing,

@@ -16,18 +16,18 @@ from chalicelib.protocol import (
     PauseSession,
     QualityTier,
     RefreshListener,
+    RefreshSpeaker,
 )
 from chalicelib.sessions import Sessions
 from tests.unit.fakes import Clock, FakeGateway, listener, scan, types
-
-JOINED = json.dumps({"type": "sessionJoined", "status": "active"})
 
 
 @pytest.fixture
 def event(sessions: Sessions, session_id: str) -> dict[str, Any]:
     """The event of a listener's outcome."""
-    sessions.join(listener(1), JoinSession(session_id, "es", None))
-    return {"id": "1", "connectionId": "listener-1=", "messages": [JOINED], "delayMs": 0}
+    joined = sessions.join(listener(1), JoinSession(session_id, "es", None))
+    messages = [json.dumps(joined)]
+    return {"id": "1", "connectionId": "listener-1=", "messages": messages, "delayMs": 0}
 
 
 @pytest.fixture
@@ -71,6 +71,7 @@ def test_an_outcome_whose_session_is_over_says_so_once(
         sessions.deliver(event)
     assert types(gateway.inbox["listener-1="]) == ["error"]
     (claim,) = scan(dynamodb, "connections")
+    assert claim["connectionId"]["S"] == "#event-1"
     assert int(claim["ttl"]["N"]) == clock() + 600
     # The connection is no participant by it.
     assert sessions.store.find_connection("listener-1=") is None
@@ -79,6 +80,48 @@ def test_an_outcome_whose_session_is_over_says_so_once(
     )
     joined = sessions.join(listener(1), JoinSession(other["sessionId"], "es", None))
     assert joined["type"] == "sessionJoined"
+
+
+def _end_and_heartbeat(sessions: Sessions) -> None:
+    sessions.lifecycle.leave("speaker=", 1000)
+    sessions.heartbeat(listener(1))
+
+
+def _lose_and_create(sessions: Sessions) -> None:
+    sessions.lifecycle.leave("listener-1=")
+    user = replace(listener(1), user_id="user-2")
+    sessions.create(user, CreateSession("en", QualityTier.STANDARD))
+
+
+def _lose_and_refresh(sessions: Sessions) -> None:
+    session_id = sessions.store.find_connection("listener-1=").session_id  # type: ignore[union-attr]
+    sessions.join(listener(2), JoinSession(session_id, "es", None))
+    sessions.lifecycle.leave("listener-1=")
+    sessions.refresh_listener(listener(1), RefreshListener(session_id, "es", "listener-2=", None))
+
+
+@pytest.mark.parametrize("change", [_end_and_heartbeat, _lose_and_create, _lose_and_refresh])
+def test_an_outcome_that_is_delivered_again_after_its_participant_changed_arrives_once(
+    sessions: Sessions,
+    event: dict[str, Any],
+    gateway: FakeGateway,
+    change: Callable[[Sessions], None],
+) -> None:
+    sessions.deliver(event)
+    change(sessions)
+    heard = list(gateway.inbox["listener-1="])
+    sessions.deliver(event)
+    assert gateway.inbox["listener-1="] == heard
+
+
+def test_an_outcome_of_a_speaker_that_was_superseded_is_a_refusal(
+    sessions: Sessions, session_id: str, speaker: Caller, gateway: FakeGateway
+) -> None:
+    first = replace(speaker, connection_id="first=")
+    refreshed = sessions.refresh_speaker(first, RefreshSpeaker(session_id))
+    sessions.refresh_speaker(replace(speaker, connection_id="second="), RefreshSpeaker(session_id))
+    sessions.deliver_outcome("first=", "1", json.dumps(refreshed))
+    assert [message["code"] for message in gateway.inbox["first="]] == ["SESSION_NOT_FOUND"]
 
 
 def test_an_outcome_whose_claim_botocore_sent_again_arrives(

@@ -56,19 +56,30 @@ def test_messages_are_handed_on_together_in_order_and_not_waited_for() -> None:
         "messages": ["{}", "[]"],
         "delayMs": 50,
         "requestId": None,
+        "sessionId": None,
+        "correlation": None,
     }
 
 
-def test_an_events_id_is_its_own_and_grows_with_time() -> None:
+def test_each_event_has_an_id_of_its_own() -> None:
     client: Any = FakeLambda()
-    times = iter([9, 10, 10, 1_800_000_000_000_000_000])
-    outcomes = Outcomes(lambda: client, "outcome", lambda: next(times))
-    for _ in range(4):
-        outcomes.send("a=", URL, ["{}"])
-    ids = [json.loads(request["Payload"])["id"] for request in client.invoked]
-    assert len(set(ids)) == 4
-    assert ids[0] < min(ids[1:3])
-    assert max(ids[1:3]) < ids[3]
+    for _ in range(2):
+        Outcomes(lambda: client, "outcome").send("a=", URL, ["{}"])
+    first, second = (json.loads(request["Payload"])["id"] for request in client.invoked)
+    assert first != second
+
+
+def test_the_log_follows_an_outcome_like_the_event_that_caused_it() -> None:
+    client: Any = FakeLambda()
+    telemetry.configure("INFO")
+    with telemetry.handled("connect", connection_id="new=", request_id="request="):
+        telemetry.follow("golden-eagle-427", "first=")
+        Outcomes(lambda: client, "outcome").send("new=", URL, ["{}"])
+    (request,) = client.invoked
+    event = json.loads(request["Payload"])
+    assert event["requestId"] == "request="
+    assert event["sessionId"] == "golden-eagle-427"
+    assert event["correlation"] == telemetry.hash_of("first=")
 
 
 def test_a_connection_to_close_is_handed_on_without_messages() -> None:
@@ -84,4 +95,6 @@ def test_a_connection_to_close_is_handed_on_without_messages() -> None:
         "delayMs": 50,
         "closes": True,
         "requestId": None,
+        "sessionId": None,
+        "correlation": None,
     }

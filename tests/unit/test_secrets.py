@@ -232,9 +232,12 @@ def test_no_line_of_what_fails_names_anybody(
         with suppress(Exception):
             sessions.deliver(
                 {
+                    "id": str(delay_ms),
                     "connectionId": "marked-listener=",
                     "endpointUrl": "https://marked-api",
-                    "messages": ['{"type": "marked", "requestId": "marked"}'],
+                    "messages": [
+                        '{"type": "marked", "sessionId": "marked", "requestId": "marked"}'
+                    ],
                     "delayMs": delay_ms,
                 }
             )

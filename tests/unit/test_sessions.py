@@ -1,5 +1,6 @@
 """The use cases, against moto: the failing paths first."""
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -352,6 +353,10 @@ def sleeping(sessions: Sessions, sleep: Callable[[float], object]) -> Sessions:
     return replace(sessions, sleep=sleep)  # type: ignore[arg-type]
 
 
+def outcome_of(session_id: str, **fields: str) -> str:
+    return json.dumps({"type": "sessionJoined", "sessionId": session_id, **fields})
+
+
 def test_an_outcome_waits_for_its_connection_to_open(
     sessions: Sessions, session_id: str, gateway: FakeGateway
 ) -> None:
@@ -364,10 +369,8 @@ def test_an_outcome_waits_for_its_connection_to_open(
         if len(waits) == 3:
             gateway.closed.clear()
 
-    assert sleeping(sessions, sleep).deliver_outcome(
-        "listener-1=", "1", '{"type": "sessionJoined"}'
-    )
-    assert gateway.inbox == {"listener-1=": [{"type": "sessionJoined"}]}
+    assert sleeping(sessions, sleep).deliver_outcome("listener-1=", "1", outcome_of(session_id))
+    assert [told["type"] for told in gateway.inbox["listener-1="]] == ["sessionJoined"]
     assert len(waits) == 3
 
 
@@ -388,7 +391,7 @@ def test_an_outcome_of_a_session_that_has_ended_meanwhile_says_so(
 
     if ends_before_it_opens:
         sleep(0)
-    outcome = '{"type": "sessionJoined", "requestId": "r1"}'
+    outcome = outcome_of(session_id, requestId="r1")
     assert sleeping(sessions, sleep).deliver_outcome("listener-1=", "1", outcome)
     ((told,),) = gateway.inbox.values()
     assert (told["type"], told["code"], told["requestId"]) == ("error", "SESSION_NOT_FOUND", "r1")
@@ -431,7 +434,7 @@ def test_an_outcome_that_may_have_come_undoes_nothing(
     join(sessions, 1, session_id)
     failing: Any = Failing()
     unlucky = replace(sessions, lifecycle=replace(sessions.lifecycle, gateway=failing))
-    assert unlucky.deliver_outcome(listener(1).connection_id, "1", "{}")
+    assert unlucky.deliver_outcome(listener(1).connection_id, "1", outcome_of(session_id))
     assert sessions.get_status(speaker, STATUS)["listenerCount"] == 1
 
 
@@ -440,7 +443,9 @@ def test_an_outcome_for_a_speaker_who_never_opens_interrupts_the_session(
 ) -> None:
     join(sessions, 1, session_id)
     gateway.closed.add(speaker.connection_id)
-    assert not sleeping(sessions, lambda _: None).deliver_outcome(speaker.connection_id, "1", "{}")
+    assert not sleeping(sessions, lambda _: None).deliver_outcome(
+        speaker.connection_id, "1", outcome_of(session_id)
+    )
     (notice,) = gateway.inbox[listener(1).connection_id]
     assert notice["type"] == "sessionInterrupted"
 
@@ -451,7 +456,9 @@ def test_an_outcome_for_a_connection_that_never_opens_undoes_the_join(
     join(sessions, 1, session_id)
     gateway.closed.add(listener(1).connection_id)
     waits: list[float] = []
-    assert not sleeping(sessions, waits.append).deliver_outcome("listener-1=", "1", "{}")
+    assert not sleeping(sessions, waits.append).deliver_outcome(
+        "listener-1=", "1", outcome_of(session_id)
+    )
     assert sum(waits) == pytest.approx(3.17)
     assert sessions.get_status(speaker, STATUS)["listenerCount"] == 0
 
