@@ -421,7 +421,9 @@ class Store:
         previous, current = session.previous_speaker_connection_id, session.speaker_connection_id
         if previous is None:
             return False
-        self._put_back_record(previous, current)
+        record = self.find_record(previous)
+        if record is not None:
+            self._put_back_record(record, current)
         if self._put_back_speaker(session.session_id, previous, current):
             return True
         self.supersede_speaker(session.session_id, previous, current)
@@ -453,17 +455,17 @@ class Store:
         return True
 
     @guarded
-    def _put_back_record(self, connection_id: str, superseded_by: str) -> None:
+    def _put_back_record(self, record: Connection, superseded_by: str) -> None:
         self._succeeds(
             lambda: self._client.update_item(
                 TableName=self._connections,
-                Key=_connection_key(connection_id),
+                Key=_connection_key(record.connection_id),
                 UpdateExpression="SET #ttl = :ttl REMOVE supersededBy",
                 ConditionExpression="supersededBy = :current",
                 ExpressionAttributeNames={"#ttl": "ttl"},
                 ExpressionAttributeValues={
                     ":current": {"S": superseded_by},
-                    ":ttl": self._ttl_in(CONNECTION_RECORD_SECONDS),
+                    ":ttl": _number(record.expires_at_seconds),
                 },
             )
         )

@@ -234,3 +234,17 @@ def test_a_creation_that_broke_off_does_not_cost_its_connection_another_place(
         world.pass_time_open(60)
         world.sweep()
     assert world.listeners_of(_session(speaker)["sessionId"]) == [link.connection_id]
+
+
+def test_a_record_that_is_given_back_does_not_outlive_its_connection(
+    world: World, speaker: Link
+) -> None:
+    """A previous speaker's record got two more hours, though its connection was old already."""
+    before = world.connections()[speaker.connection_id]["ttl"]
+    for _ in range(6000 // 100):
+        world.pass_time_open(100)
+        world.send(speaker, {"action": "heartbeat"})
+    world.outcomes = []
+    world.connect("marked-user", "marked-address", _refresh(speaker), opens="never")
+    world.deliver(world.outcomes.pop())
+    assert world.connections()[speaker.connection_id]["ttl"] == before
