@@ -248,3 +248,17 @@ def test_a_record_that_is_given_back_does_not_outlive_its_connection(
     world.connect("marked-user", "marked-address", _refresh(speaker), opens="never")
     world.deliver(world.outcomes.pop())
     assert world.connections()[speaker.connection_id]["ttl"] == before
+
+
+def test_a_superseded_speaker_can_join_once_its_record_has_expired(
+    world: World, speaker: Link
+) -> None:
+    """The model was wrong: it took the new listener for the superseded speaker."""
+    join = {**_session(speaker), "action": "joinSession", "targetLanguage": "es"}
+    successor = _take_over(world, speaker, _refresh(speaker))
+    for _ in range(7):
+        world.pass_time_open(100)
+        world.send(successor, {"action": "heartbeat"})
+    world.expire_items()
+    world.send(speaker, join)
+    assert speaker.has_place("listener", join["sessionId"])

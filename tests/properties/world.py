@@ -524,10 +524,16 @@ class World:
     def _give_place(
         self, link: Link, session_id: str, role: str, language: str | None, asked_at: int
     ) -> None:
+        if session_id in link.superseded and role == "listener" and self._is_in(link, session_id):
+            # The record of its superseded participant has expired, and it has joined anew.
+            del link.superseded[session_id]
         if session_id in link.ended or session_id in link.superseded:
             seen["told of a place after its end"] += 1
             return
         link.place = Place(session_id, role, language, asked_at)
+
+    def _is_in(self, link: Link, session_id: str) -> bool:
+        return link.connection_id in self.listeners_of(session_id)
 
     def _supersede(self, link: Link, session_id: str, role: str) -> None:
         """Note whose place a refresh has taken: theirs, and of whoever had it before them."""
