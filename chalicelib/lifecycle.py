@@ -5,6 +5,7 @@ called twice, late, or by two at a time: a conditional write picks the one who g
 """
 
 import time
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from typing import Final
@@ -62,7 +63,7 @@ class Lifecycle:
             return
         if connection.role is Role.LISTENER:
             if connection.is_present:
-                self.store.count_out(connection.session_id)
+                self._count_out(connection.session_id, [connection])
         elif connection.was_removed_as_lost:
             # The sweep has interrupted the session. Its own close of the connection comes as 1000.
             return
@@ -134,9 +135,13 @@ class Lifecycle:
         """
         removed = self._remove_lost(lost)
         if removed:
-            self.store.count_out(session_id, len(removed))
+            self._count_out(session_id, removed)
         self._close(removed)
         return len(removed)
+
+    def _count_out(self, session_id: str, removed: Iterable[Connection]) -> None:
+        """Count out listeners that this call has removed; `removed` are their records before."""
+        self.store.count_out(session_id, Counter(each.target_language or "" for each in removed))
 
     def _close(self, lost: Collection[Connection]) -> None:
         """Close the connections of participants that were removed as lost.
@@ -172,7 +177,7 @@ class Lifecycle:
             and connection.is_present
         ]
         if closed:
-            self.store.count_out(session_id, len(closed))
+            self._count_out(session_id, closed)
         return len(closed)
 
     def interrupt(
@@ -274,18 +279,18 @@ class Lifecycle:
         are_all_notified = True
         while self.clock() < stop_at:
             listing = self.store.list_connections(session.session_id)
-            if not (listing.present | listing.arriving) - done:
+            if not (listing.present.keys() | listing.arriving) - done:
                 return are_all_notified
             # The index lags behind: a join that it shows as under way can be complete by now.
             arriving = listing.arriving - done
             arriving -= self.store.delete_arriving_connections(session.session_id, arriving)
-            present = sorted((listing.present | arriving) - done)
+            present = sorted((listing.present.keys() | arriving) - done)
             for start in range(0, len(present), TRANSACTION_ITEMS):
                 if self.clock() >= stop_at:
                     return False
                 some = present[start : start + TRANSACTION_ITEMS]
                 are_all_notified &= self._dismiss(session, some, stop_at - self.clock())
-            done |= listing.present | listing.arriving
+            done |= listing.present.keys() | listing.arriving
         return False
 
     def _dismiss(

@@ -1,5 +1,6 @@
 """Sessions, connections, their states and legal changes. Pure: no I/O, no clock, no wire names."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from hmac import compare_digest
@@ -103,15 +104,20 @@ class Invitation:
     max_joins: int
 
 
+TOTAL: Final = "*"
+"""The key of all listeners, beside those of the languages, in a mapping of drifts."""
+
+
 @dataclass(frozen=True, slots=True)
 class CountNote:
-    """What a sweep saw of a count that seemed off: a second look decides.
+    """The counts that seemed wrong to a sweep: a second look decides.
 
-    `drift` is how many more were counted than had a place; `changes` is the session's then.
+    `drifts` is by how much each count, of all listeners (TOTAL) and of a language, was above the
+    number of participants; a count without an entry was right. `changes` is the session's then.
     """
 
     changes: int
-    drift: int
+    drifts: Mapping[str, int]
     seen_at_ms: int
 
 
@@ -125,7 +131,8 @@ class Session:
     the speaker is back, and his listeners may not know; `status_token`: the write that set the
     status; `speaker_connection_ids`: all that have ever been the speaker's current one.
     `invited_window` is the last window in which a listener joined with the invite code, and
-    `invited_joins` how many did in that window.
+    `invited_joins` how many did in that window. `language_counts` are the stored counts of
+    listeners per target language; one can be 0, or negative for a moment.
     """
 
     session_id: str
@@ -150,6 +157,12 @@ class Session:
     admission: Admission = Admission.OPEN
     invited_window: int = 0
     invited_joins: int = 0
+    language_counts: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def languages(self) -> dict[str, int]:
+        """Return the number of listeners per target language that has any, sorted."""
+        return {name: count for name, count in sorted(self.language_counts.items()) if count > 0}
 
     @property
     def shown_status(self) -> SessionStatus:
@@ -264,19 +277,36 @@ def refusal_to_join(
     return None
 
 
-def count_to_mend(session: Session, listed: int, now_seconds: float) -> int:
-    """Say by how much a session's count is certainly too high (or, negative, too low); else 0.
+def count_drifts(session: Session, listed: Mapping[str, int]) -> dict[str, int]:
+    """Return by how much each wrong count of a session is too high (negative: too low).
 
-    Only what two looks agree on, with nobody coming, going or refreshing in between, and apart
-    longer than any event is in flight: a listener is counted before he gets his place, and loses
-    it before he is counted out, so a count is too high for a moment in good order, too.
+    Args:
+        session: The session.
+        listed: The number of its listener participants per target language.
+    """
+    counts = {TOTAL: session.listener_count, **session.language_counts}
+    there = {TOTAL: sum(listed.values()), **listed}
+    drifts = {key: counts.get(key, 0) - there.get(key, 0) for key in counts | there}
+    return {key: drift for key, drift in drifts.items() if drift}
+
+
+def drifts_to_mend(
+    session: Session, drifts: Mapping[str, int], now_seconds: float
+) -> dict[str, int]:
+    """Return by how much each count of a session is certainly too high (negative: too low).
+
+    Only drifts that two looks agree on, if no count changed and no listener refreshed in between,
+    and if the looks are further apart than any event takes: a listener is counted before it gets
+    its place, loses its place before it is counted out, and changes its language before the counts
+    do, so a count is wrong for a moment in good order, too.
     """
     note = session.count_note
     if note is None or note.changes != session.changes:
-        return 0
+        return {}
     if now_seconds * 1000 - note.seen_at_ms < IN_FLIGHT_SECONDS * 1000:
-        return 0
-    drift = session.listener_count - listed
-    if drift * note.drift <= 0:
-        return 0
-    return min(drift, note.drift, key=abs)
+        return {}
+    return {
+        key: min(drift, note.drifts[key], key=abs)
+        for key, drift in drifts.items()
+        if drift * note.drifts.get(key, 0) > 0
+    }

@@ -410,6 +410,7 @@ def in_session(session: Session) -> Message:
         "sessionId": session.session_id,
         "status": session.shown_status,
         "listenerCount": session.listener_count,
+        "languages": session.languages,
     }
 
 
@@ -417,13 +418,13 @@ def language_changed(target_language: str) -> Message:
     return {"type": "languageChanged", "targetLanguage": target_language}
 
 
-def session_status(session: Session, listeners_by_language: Mapping[str, int]) -> Message:
+def session_status(session: Session) -> Message:
     return {
         "type": "sessionStatus",
         "sessionId": session.session_id,
         "status": session.shown_status,
         "listenerCount": session.listener_count,
-        "languages": dict(sorted(listeners_by_language.items())),
+        "languages": session.languages,
         "createdAt": session.created_at_ms,
         "expiresAt": session.expires_at_seconds * 1000,
     }

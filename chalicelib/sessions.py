@@ -243,11 +243,13 @@ class Sessions:
     def change_language(self, caller: Caller, command: protocol.ChangeLanguage) -> protocol.Message:
         """Raises: Forbidden, SessionNotFound."""
         connection = self._own_connection(caller, Role.LISTENER, command.session_id)
-        if not self.store.set_language(
-            caller.connection_id, connection.session_id, command.target_language
-        ):
+        session_id, language = connection.session_id, command.target_language
+        before = self.store.set_language(caller.connection_id, session_id, language)
+        if before is None:
             raise _has_no_session()
-        return protocol.language_changed(command.target_language)
+        if before != language:
+            self.store.count_language_change(session_id, before, language)
+        return protocol.language_changed(language)
 
     def get_status(self, caller: Caller, command: protocol.GetSessionStatus) -> protocol.Message:
         """Raises: Unauthorized, Forbidden, SessionNotFound."""
@@ -255,9 +257,8 @@ class Sessions:
         session = self.store.find_session(connection.session_id)
         if session is None or session.speaker_connection_id != caller.connection_id:
             raise _has_no_session()
-        languages = self.store.count_listeners_by_language(connection.session_id)
         self._forget_refused_commands(connection)
-        return protocol.session_status(session, languages)
+        return protocol.session_status(session)
 
     def pause(self, caller: Caller, command: protocol.PauseSession) -> protocol.Message:
         """Pause the caller's session. Listeners are told unless it is paused already.
@@ -429,7 +430,7 @@ class Sessions:
         if claim.held is not None:
             raise HasPlace(claim.held)
         try:
-            session = self._take_seat(session_id, invite_code)
+            session = self._take_seat(session_id, target_language, invite_code)
         except ServiceError:
             # What stays if this fails is no place.
             with suppress(ServiceUnavailable):
@@ -439,21 +440,25 @@ class Sessions:
         self._activate(place)
         return session
 
-    def _take_seat(self, session_id: str, invite_code: str | None) -> Session:
+    def _take_seat(self, session_id: str, target_language: str, invite_code: str | None) -> Session:
         """Count a listener in, by the session's ID or by its invite code.
 
         With a code the session is read first. So guesses write nothing to its item.
         """
         max_listeners = self.limits.max_listeners
         if invite_code is None:
-            return self.store.count_in(session_id, None, max_listeners)
+            return self.store.count_in(session_id, target_language, None, max_listeners)
         invitation = self.rate_limits.invitation(invite_code)
         session = self.store.find_session(session_id)
         refusal = refusal_to_join(session, invitation, max_listeners, self.clock())
         if refusal is not None or session is None:
             raise refusal or _no_such_session()
         return self.store.count_in(
-            session_id, invitation, max_listeners, last_window=session.invited_window
+            session_id,
+            target_language,
+            invitation,
+            max_listeners,
+            last_window=session.invited_window,
         )
 
     def _activate(self, place: Connection) -> None:
@@ -471,7 +476,7 @@ class Sessions:
             raise
         if placed.is_done:
             return
-        self.store.count_out(place.session_id)
+        self._count_out(place)
         if placed.held is None:
             raise _no_such_session()
         if placed.held.is_present or placed.held.is_arriving:
@@ -501,10 +506,10 @@ class Sessions:
                 old_id = old.superseded_by
                 continue
             if not old.is_present:
-                return self._come_back(place, old_id)
-            tried = self.store.hand_over(old_id, place)
+                return self._come_back(place, old)
+            tried = self.store.hand_over(old, place)
             if tried.is_done:
-                return place, self._settle(place)
+                return place, self._settle(place, old.target_language)
             if tried.new is not None and not self._clear_left_over(tried.new):
                 return self._refreshed_before(tried.new, place)
         return None
@@ -519,7 +524,7 @@ class Sessions:
             return None
         return self._refreshed_before(held, place)
 
-    def _come_back(self, place: Connection, old_id: str) -> tuple[Connection, Session] | None:
+    def _come_back(self, place: Connection, left: Connection) -> tuple[Connection, Session] | None:
         """Let a listener in again whose connection was lost and is counted out already.
 
         Or about to be: in a session that seems full, his own seat may be the one that is just
@@ -530,30 +535,34 @@ class Sessions:
         for delay_seconds in (*FULL_DELAYS_SECONDS, None):
             try:
                 self.store.count_in(
-                    place.session_id, None, self.limits.max_listeners, is_return=True
+                    place.session_id,
+                    place.target_language or "",
+                    None,
+                    self.limits.max_listeners,
+                    is_return=True,
                 )
                 break
             except SessionFull:
-                old = self.store.find_record(old_id)
+                old = self.store.find_record(left.connection_id)
                 if old is not None and old.superseded_by is not None:
                     return self._replace_listener(place, old.superseded_by)
                 if delay_seconds is None:
                     raise
                 self.sleep(delay_seconds)
         try:
-            tried = self.store.hand_over(old_id, place, has_left=True)
+            tried = self.store.hand_over(left, place)
         except ServiceUnavailable:
             self._undo_place(place)
             raise
         if not tried.is_done:
-            self.store.count_out(place.session_id)
+            self._count_out(place)
             if tried.new is not None:
                 if self._clear_left_over(tried.new):
-                    return self._replace_listener(place, old_id)
+                    return self._replace_listener(place, left.connection_id)
                 return self._refreshed_before(tried.new, place)
             old = tried.old
             return self._replace_listener(place, old.superseded_by if old else None)
-        return place, self._settle(place)
+        return place, self._settle(place, place.target_language)
 
     def _refreshed_before(self, held: Connection, place: Connection) -> tuple[Connection, Session]:
         """Answer a refresh that was given again: nothing changes.
@@ -639,8 +648,13 @@ class Sessions:
             None if place.is_arriving else place.taken_at_ms,
             place.arrival,
         )
-        if stored is None or stored.is_present or stored.is_arriving:
-            self.store.count_out(place.session_id)
+        if stored is None or stored.is_arriving:
+            self._count_out(place)
+        elif stored.is_present:
+            self._count_out(stored)
+
+    def _count_out(self, place: Connection) -> None:
+        self.store.count_out(place.session_id, {place.target_language or "": 1})
 
     def _claim_place(self, place: Connection) -> Claim:
         """Store a connection's place or arrival, and return what stands in its way.
@@ -675,14 +689,16 @@ class Sessions:
             return session is None
         return held.connection_id not in session.speaker_connection_ids
 
-    def _settle(self, place: Connection) -> Session:
+    def _settle(self, place: Connection, counted_language: str | None) -> Session:
         """Note that a place has changed hands, and return its session, which is still open.
 
-        If that cannot be told the place stays his: the same command again finds it.
+        `counted_language` is the one under which its listener is counted until then. If this fails
+        the place stays: the same command again finds it, and the sweep repairs the counts.
 
         Raises: SessionNotFound.
         """
-        session = self.store.touch_session(place.session_id)
+        language = place.target_language or ""
+        session = self.store.touch_session(place.session_id, counted_language or language, language)
         if session is None:
             self._undo_place(place)
             raise _no_such_session()

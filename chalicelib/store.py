@@ -8,8 +8,7 @@ Every method raises ServiceUnavailable when DynamoDB throttles, fails or cannot 
 """
 
 import uuid
-from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -19,6 +18,7 @@ from chalicelib.models import (
     CONNECTION_RECORD_SECONDS,
     IN_FLIGHT_SECONDS,
     SUPERSEDED_RECORD_SECONDS,
+    TOTAL,
     Admission,
     Connection,
     CountNote,
@@ -49,6 +49,13 @@ AFTER_LANGUAGES: Final = "~"
 
 UNKNOWN_LANGUAGE: Final = "und"
 """In the index for a listener of an ended session that is still to be notified of the end."""
+
+LANGUAGE_COUNT: Final = "listeners:"
+"""Begins the name of a session's attribute that counts the listeners of a language, which follows.
+
+Attributes of their own, because ADD takes no path into a map. One that is missing counts from 0.
+Source: "Update expressions", Amazon DynamoDB Developer Guide.
+"""
 
 BATCH_ITEMS: Final = 100
 """Source: BatchGetItem, Amazon DynamoDB API Reference."""
@@ -142,9 +149,12 @@ class HandOver:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """A session's connection IDs in the index: of listeners, and of joins that are under way."""
+    """A session's connection IDs in the index: of listeners, and of joins that are under way.
 
-    present: frozenset[str]
+    `present` maps each listener's ID to its target language.
+    """
+
+    present: Mapping[str, str]
     arriving: frozenset[str]
 
 
@@ -235,6 +245,7 @@ class Store:
     def count_in(
         self,
         session_id: str,
+        target_language: str,
         invitation: Invitation | None,
         max_listeners: int,
         *,
@@ -249,6 +260,7 @@ class Store:
 
         Args:
             session_id: The session's ID.
+            target_language: The listener's target language, whose count rises, too.
             invitation: The invite code, if the listener has given one.
             max_listeners: The number of a session's seats.
             last_window: The session's `invited_window` as it was read, for an invitation.
@@ -268,9 +280,13 @@ class Store:
                 answer = self._single_client.update_item(
                     TableName=self._sessions,
                     Key=_session_key(session_id),
-                    UpdateExpression=f"{invited.update} listenerCount :one, changes :one",
+                    UpdateExpression=f"{invited.update} listenerCount :one, changes :one,"
+                    " #language :one",
                     ConditionExpression=condition + invited.condition,
-                    ExpressionAttributeNames=_NAMES,
+                    ExpressionAttributeNames={
+                        **_NAMES,
+                        "#language": LANGUAGE_COUNT + target_language,
+                    },
                     ExpressionAttributeValues={":one": _number(1), **values, **invited.values},
                     ReturnValues="ALL_NEW",
                     ReturnValuesOnConditionCheckFailure="ALL_OLD",
@@ -287,29 +303,74 @@ class Store:
         raise unavailable()
 
     @guarded
-    def count_out(self, session_id: str, places: int = 1) -> bool:
-        """Give listeners' places back. Only for whoever closed their connections, or put none.
+    def count_out(self, session_id: str, languages: Mapping[str, int]) -> bool:
+        """Lower a session's counts of listeners, in one write.
 
-        Not idempotent. A session that is gone has nothing to give back to: False.
+        Not idempotent: call it once, from the code path that removed the participants, or that
+        counted in listeners without storing any.
+
+        Args:
+            session_id: The session's ID.
+            languages: The number of listeners that left, per target language.
+
+        Returns:
+            False if the session no longer exists, or counts fewer listeners.
         """
+        seats = sum(languages.values())
+        counts = _added({language: -number for language, number in languages.items()})
         return self._succeeds(
             lambda: self._single_client.update_item(
                 TableName=self._sessions,
                 Key=_session_key(session_id),
-                UpdateExpression="ADD listenerCount :out, changes :one",
-                ConditionExpression="attribute_exists(sessionId) AND listenerCount >= :places",
+                UpdateExpression=f"ADD listenerCount :out, changes :one{counts.update}",
+                ConditionExpression="attribute_exists(sessionId) AND listenerCount >= :seats",
+                ExpressionAttributeNames=counts.names,
                 ExpressionAttributeValues={
-                    ":out": _number(-places),
-                    ":places": _number(places),
+                    ":out": _number(-seats),
+                    ":seats": _number(seats),
                     ":one": _number(1),
+                    **counts.values,
                 },
             )
         )
 
     @guarded
-    def touch_session(self, session_id: str) -> Session | None:
-        """Note that a place has changed hands, and find the session; None if it is not open."""
-        return self._update_open(session_id, "ADD changes :one", {":one": _number(1)})
+    def count_language_change(self, session_id: str, before: str, after: str) -> bool:
+        """Move a listener from one language's count to another's. Not idempotent.
+
+        Call it after the listener's record has changed. After a crash in between, the sweep repairs
+        the counts. False if the session no longer exists.
+        """
+        counts = _added({before: -1, after: 1})
+        return self._succeeds(
+            lambda: self._single_client.update_item(
+                TableName=self._sessions,
+                Key=_session_key(session_id),
+                UpdateExpression=f"ADD changes :one{counts.update}",
+                ConditionExpression="attribute_exists(sessionId)",
+                ExpressionAttributeNames=counts.names,
+                ExpressionAttributeValues={":one": _number(1), **counts.values},
+            )
+        )
+
+    @guarded
+    def touch_session(self, session_id: str, before: str, after: str) -> Session | None:
+        """Note that a place has changed hands, and find the session; None if it is not open.
+
+        Args:
+            session_id: The session's ID.
+            before: The target language of the listener that had the place.
+            after: That of the listener that has it now. If they differ, the counts of both change
+                in the same write.
+        """
+        counts = _added({} if before == after else {before: -1, after: 1})
+        return self._update_open(
+            session_id,
+            f"ADD changes :one{counts.update}",
+            {":one": _number(1), **counts.values},
+            names=counts.names,
+            is_repeatable=before == after,
+        )
 
     @guarded
     def extend_session(
@@ -608,7 +669,7 @@ class Store:
             lambda: self._client.update_item(
                 TableName=self._sessions,
                 Key=_session_key(session_id),
-                UpdateExpression="SET countNote = :note",
+                UpdateExpression="SET driftNote = :note",
                 ConditionExpression="attribute_exists(sessionId) AND changes = :changes",
                 ExpressionAttributeValues={
                     ":note": {"M": _note_map(note)},
@@ -618,19 +679,27 @@ class Store:
         )
 
     @guarded
-    def mend_count(self, session_id: str, changes: int, too_many: int, max_listeners: int) -> bool:
-        """Lower a count (or raise it, where negative), if nobody has come or gone meanwhile.
+    def mend_counts(
+        self, session_id: str, changes: int, drifts: Mapping[str, int], max_listeners: int
+    ) -> bool:
+        """Lower counts by their drifts (negative: raise them), in one write.
 
-        It is never raised above `max_listeners`.
+        Nothing is written if `changes` is no longer the session's. The count of all listeners,
+        under TOTAL in `drifts`, is never raised above `max_listeners`.
         """
+        too_many = drifts.get(TOTAL, 0)
+        counts = _added({key: -drift for key, drift in drifts.items() if key != TOTAL})
         return self._succeeds(
             lambda: self._single_client.update_item(
                 TableName=self._sessions,
                 Key=_session_key(session_id),
-                UpdateExpression="ADD listenerCount :mend, changes :one REMOVE countNote",
+                UpdateExpression=f"ADD listenerCount :mend, changes :one{counts.update}"
+                " REMOVE driftNote",
                 ConditionExpression="changes = :changes AND listenerCount >= :low"
                 " AND listenerCount <= :high",
+                ExpressionAttributeNames=counts.names,
                 ExpressionAttributeValues={
+                    **counts.values,
                     ":mend": _number(-too_many),
                     ":one": _number(1),
                     ":changes": _number(changes),
@@ -922,21 +991,25 @@ class Store:
         )
 
     @guarded
-    def hand_over(self, old_id: str, new: Connection, *, has_left: bool = False) -> HandOver:
+    def hand_over(self, old: Connection, new: Connection) -> HandOver:
         """Give a listener's place to a new connection of his, at once and uncounted.
 
         One transaction: the old record is marked as replaced, whether its connection is there or
-        (`has_left`) has left and was counted out, and the new one stored. Nothing of it is done
-        if the old one is no such listener's, was replaced before, or the new one has a place.
+        has left and was counted out, and the new one stored. Nothing of it is done if the old one
+        is no such listener's, was replaced before or has changed its language since `old` was
+        read, or the new one has a place.
         """
-        state = "attribute_exists(leftAt)" if has_left else _IS_PRESENT
+        state, values = "attribute_exists(leftAt)", {}
+        if old.is_present:
+            state = "attribute_not_exists(leftAt) AND targetLanguage = :language"
+            values = {":language": {"S": old.target_language or ""}}
         try:
             self._client.transact_write_items(
                 TransactItems=[
                     {
                         "Update": {
                             "TableName": self._connections,
-                            "Key": _connection_key(old_id),
+                            "Key": _connection_key(old.connection_id),
                             "UpdateExpression": "SET supersededBy = :new, #ttl = :ttl"
                             " REMOVE targetLanguage",
                             "ConditionExpression": "sessionId = :session AND #role = :listener"
@@ -947,7 +1020,7 @@ class Store:
                                 ":session": {"S": new.session_id},
                                 ":listener": {"S": Role.LISTENER},
                                 ":ttl": self._ttl_in(SUPERSEDED_RECORD_SECONDS),
-                                **({} if has_left else _AFTER),
+                                **values,
                             },
                             "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
                         }
@@ -959,8 +1032,8 @@ class Store:
             reasons = error.response["CancellationReasons"]
             if not any(_has_failed(reason) for reason in reasons):
                 raise
-            old, held = (_old_connection(reason) for reason in reasons)
-            return HandOver(is_done=False, old=old, new=held)
+            now, held = (_old_connection(reason) for reason in reasons)
+            return HandOver(is_done=False, old=now, new=held)
         return HandOver(is_done=True)
 
     def _put_place(self, place: Connection) -> "PutTypeDef":
@@ -1057,10 +1130,14 @@ class Store:
         return None if item is None else _connection(item)
 
     @guarded
-    def set_language(self, connection_id: str, session_id: str, target_language: str) -> bool:
-        """Change a listener's language; False if he is no longer in that session."""
-        return self._succeeds(
-            lambda: self._client.update_item(
+    def set_language(self, connection_id: str, session_id: str, target_language: str) -> str | None:
+        """Change a listener's language.
+
+        Returns:
+            The language as it was; None if the connection is no listener of that session.
+        """
+        try:
+            before = self._client.update_item(
                 TableName=self._connections,
                 Key=_connection_key(connection_id),
                 UpdateExpression="SET targetLanguage = :language REMOVE refusals",
@@ -1071,8 +1148,11 @@ class Store:
                     ":session": {"S": session_id},
                     **_AFTER,
                 },
-            )
-        )
+                ReturnValues="ALL_OLD",
+            )["Attributes"]
+        except self._condition_failed:
+            return None
+        return before["targetLanguage"]["S"]
 
     @guarded
     def list_listener_ids(self, session_id: str) -> list[str]:
@@ -1086,14 +1166,10 @@ class Store:
     def list_connections(self, session_id: str) -> Listing:
         """List a session's listeners, and the joins that are under way. Eventually consistent."""
         items = list(self._indexed_items(session_id, with_arriving=True))
-        arriving = {item["connectionId"]["S"] for item in items if _is_no_language(item)}
-        all_ids = {item["connectionId"]["S"] for item in items}
-        return Listing(present=frozenset(all_ids - arriving), arriving=frozenset(arriving))
-
-    @guarded
-    def count_listeners_by_language(self, session_id: str) -> dict[str, int]:
-        """Count a session's listeners by target language; eventually consistent."""
-        return Counter(item["targetLanguage"]["S"] for item in self._indexed_items(session_id))
+        arriving = frozenset(item["connectionId"]["S"] for item in items if _is_no_language(item))
+        languages = {item["connectionId"]["S"]: item["targetLanguage"]["S"] for item in items}
+        present = {each: languages[each] for each in languages.keys() - arriving}
+        return Listing(present, arriving)
 
     def take_connections(self, session_id: str, connection_ids: Collection[str]) -> set[str]:
         """Remove the records of a session's listeners.
@@ -1220,6 +1296,7 @@ class Store:
         speaker_connection_id: str | None = None,
         names: dict[str, str] | None = None,
         returning: Literal["ALL_NEW", "ALL_OLD"] = "ALL_NEW",
+        is_repeatable: bool = True,
     ) -> Session | None:
         """Update an open session, of that speaker's connection where one is given."""
         condition = _IS_OPEN
@@ -1228,7 +1305,13 @@ class Store:
             condition += " AND speakerConnectionId = :speaker"
             values[":speaker"] = {"S": speaker_connection_id}
         return self._update_returning(
-            session_id, update, condition, values, names=names, returning=returning
+            session_id,
+            update,
+            condition,
+            values,
+            names=names,
+            returning=returning,
+            is_repeatable=is_repeatable,
         )
 
     def _update_returning(
@@ -1240,10 +1323,12 @@ class Store:
         *,
         names: dict[str, str] | None = None,
         returning: Literal["ALL_NEW", "ALL_OLD"] = "ALL_NEW",
+        is_repeatable: bool = True,
     ) -> Session | None:
         """Update a session and return it, as it is then or was; None if the condition fails."""
+        client = self._client if is_repeatable else self._single_client
         try:
-            answer = self._client.update_item(
+            answer = client.update_item(
                 TableName=self._sessions,
                 Key=_session_key(session_id),
                 UpdateExpression=update,
@@ -1280,6 +1365,24 @@ class Store:
 
     def _is_live(self, connection: Connection) -> bool:
         return connection.is_present and connection.expires_at_seconds > self._clock()
+
+
+@dataclass(frozen=True, slots=True)
+class _Added:
+    """The part of an ADD that changes counts of listeners per language."""
+
+    update: str
+    names: dict[str, str]
+    values: "Item"
+
+
+def _added(numbers: Mapping[str, int]) -> _Added:
+    keys = range(len(numbers))
+    return _Added(
+        "".join(f", #language{key} :number{key}" for key in keys),
+        {f"#language{key}": LANGUAGE_COUNT + each for key, each in enumerate(numbers)},
+        {f":number{key}": _number(each) for key, each in enumerate(numbers.values())},
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -1362,7 +1465,7 @@ def _session_item(session: Session) -> "Item":
 
 
 def _session(item: "Item") -> Session:
-    grace, note = item.get("graceEndsAt"), item.get("countNote")
+    grace, note = item.get("graceEndsAt"), item.get("driftNote")
     ended_at, reason = item.get("endedAt"), item.get("endReason")
     previous = item.get("previousSpeakerConnectionId")
     return Session(
@@ -1388,6 +1491,11 @@ def _session(item: "Item") -> Session:
         admission=Admission(item.get("admission", {"S": Admission.OPEN})["S"]),
         invited_window=int(item.get("invitedWindow", {"N": "0"})["N"]),
         invited_joins=int(item.get("invitedJoins", {"N": "0"})["N"]),
+        language_counts={
+            name.removeprefix(LANGUAGE_COUNT): int(value["N"])
+            for name, value in item.items()
+            if name.startswith(LANGUAGE_COUNT)
+        },
     )
 
 
@@ -1400,13 +1508,14 @@ def _old_session(error: Any) -> Session | None:
 def _note_map(note: CountNote) -> "Item":
     return {
         "changes": _number(note.changes),
-        "drift": _number(note.drift),
+        "drifts": {"M": {key: _number(drift) for key, drift in note.drifts.items()}},
         "seenAt": _number(note.seen_at_ms),
     }
 
 
 def _note(item: Any) -> CountNote:
-    return CountNote(int(item["changes"]["N"]), int(item["drift"]["N"]), int(item["seenAt"]["N"]))
+    drifts = {key: int(drift["N"]) for key, drift in item["drifts"]["M"].items()}
+    return CountNote(int(item["changes"]["N"]), drifts, int(item["seenAt"]["N"]))
 
 
 def _connection_item(connection: Connection) -> "Item":

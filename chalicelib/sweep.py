@@ -7,7 +7,8 @@ to the next sweep.
 """
 
 import time
-from collections.abc import Callable, Collection, Iterable
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final
@@ -21,7 +22,8 @@ from chalicelib.models import (
     CountNote,
     Session,
     SessionStatus,
-    count_to_mend,
+    count_drifts,
+    drifts_to_mend,
 )
 from chalicelib.store import Store, SweepCursor
 
@@ -211,20 +213,18 @@ class Sweep:
         listing = self.store.list_connections(session.session_id)
         records = [
             each
-            for each in self.store.find_records(listing.present | listing.arriving)
+            for each in self.store.find_records(listing.present.keys() | listing.arriving)
             if each.session_id == session.session_id
         ]
         lost = [each for each in records if each.is_present and each.is_lost(now)]
         removed = self.lifecycle.remove_lost(session.session_id, lost)
         self._remove_broken_off(listing.arriving, records, now)
-        listener_ids = listing.present
         changes = session.changes + (removed > 0)
-        mended = self._set_count_right(session, len(listener_ids), changes, now)
         return Visit(
             is_active=True,
-            listeners=len(listener_ids) - removed,
+            listeners=len(listing.present) - removed,
             removed=removed,
-            mended=abs(mended),
+            mended=self._mend_counts(session, Counter(listing.present.values()), changes, now),
         )
 
     def _remove_broken_off(
@@ -235,23 +235,25 @@ class Sweep:
             if each.connection_id in arriving and not each.is_present and each.is_settled(now):
                 self.store.delete_arriving(each.connection_id, each.session_id, each.taken_at_ms)
 
-    def _set_count_right(self, session: Session, listed: int, changes: int, now: float) -> int:
-        """Mend a count that two sweeps found off; note one that the first finds.
+    def _mend_counts(
+        self, session: Session, listed: Mapping[str, int], changes: int, now: float
+    ) -> int:
+        """Mend counts that two sweeps found wrong; note those that the first finds.
 
-        `changes` is what the session's must still be: nobody else has come or gone. Returns by how
-        much it was mended.
+        `changes` is what the session's must still be: no listener has come or gone since. Returns
+        the largest number by which a count was mended.
         """
-        too_many = count_to_mend(session, listed, now)
-        if too_many:
-            is_mended = self.store.mend_count(
-                session.session_id, changes, too_many, self.max_listeners
+        drifts = count_drifts(session, listed)
+        certain = drifts_to_mend(session, drifts, now)
+        if certain:
+            is_mended = self.store.mend_counts(
+                session.session_id, changes, certain, self.max_listeners
             )
-            return too_many if is_mended else 0
-        drift = session.listener_count - listed
+            return max(map(abs, certain.values())) if is_mended else 0
         note = session.count_note
-        noted = note.drift if note and note.changes == changes else 0
-        if drift != noted and drift * noted <= 0:
-            self.store.note_count(session.session_id, CountNote(changes, drift, int(now * 1000)))
+        noted = note.drifts if note and note.changes == changes else {}
+        if any(drifts.get(key, 0) * noted.get(key, 0) <= 0 for key in {*drifts, *noted}):
+            self.store.note_count(session.session_id, CountNote(changes, drifts, int(now * 1000)))
         return 0
 
 

@@ -19,7 +19,7 @@ MAX_SCANNED: Final = 1000
 """Records of sessions that are looked at."""
 
 MAX_SESSIONS: Final = 12
-"""The latest, which are shown and whose listeners are counted by language."""
+"""The latest, which are shown; the listeners per language are theirs."""
 
 Table = tuple[str, tuple[str, ...], list[tuple[Any, ...]]]
 
@@ -36,7 +36,7 @@ def tables(environment: Mapping[str, str]) -> list[Table]:
     shown = sorted(sessions, key=lambda session: session.created_at_ms, reverse=True)[:MAX_SESSIONS]
     languages: Counter[str] = Counter()
     for session in shown:
-        languages.update(store.count_listeners_by_language(session.session_id))
+        languages.update(session.languages)
     rows = [_row(session, now) for session in shown]
     return [
         (f"sessions ({len(sessions)})", ("", "status", "from", "listeners", "age"), rows),

@@ -10,8 +10,7 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final, cast
@@ -31,9 +30,6 @@ from scripts.stack import StackError
 from scripts.stage_environment import StageError
 
 PAGE_SESSIONS: Final = 100
-
-SESSION_THREADS: Final = 8
-"""Sessions whose listeners are counted side by side: that is mostly waiting for DynamoDB."""
 
 NOBODY: Final = "nobody="
 """No connection's id."""
@@ -150,14 +146,8 @@ def run_end(options: argparse.Namespace) -> None:
 
 def list_sessions(store: Store, now_seconds: float) -> list[Description]:
     """Describe all open sessions, those with the most listeners first."""
-    with ThreadPoolExecutor(SESSION_THREADS) as threads:
-        found = threads.map(
-            lambda session: describe(
-                session, store.count_listeners_by_language(session.session_id), now_seconds
-            ),
-            open_sessions(store, now_seconds),
-        )
-        return sorted(found, key=lambda each: (-each["listenerCount"], each["sessionId"]))
+    found = (describe(session, now_seconds) for session in open_sessions(store, now_seconds))
+    return sorted(found, key=lambda each: (-each["listenerCount"], each["sessionId"]))
 
 
 def open_sessions(store: Store, now_seconds: float) -> Iterator[Session]:
@@ -170,11 +160,9 @@ def open_sessions(store: Store, now_seconds: float) -> Iterator[Session]:
         page, after_session_id = store.scan_sessions(after_session_id, PAGE_SESSIONS)
 
 
-def describe(
-    session: Session, listeners_by_language: Mapping[str, int], now_seconds: float
-) -> Description:
+def describe(session: Session, now_seconds: float) -> Description:
     """Describe a session as its speaker may see it, in the protocol's words and units."""
-    shown = protocol.session_status(session, listeners_by_language)
+    shown = protocol.session_status(session)
     del shown["type"]
     return {
         **shown,

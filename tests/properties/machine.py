@@ -518,7 +518,7 @@ class Broadcasts(RuleBasedStateMachine):
         """
         ignored = (
             "changes",
-            "countNote",
+            "driftNote",
             "statusToken",
             "refusals",
             *(f"t{number}" for number in range(9)),

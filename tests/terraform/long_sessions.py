@@ -195,7 +195,8 @@ def put_ghost(scene: Scene, session_id: str) -> None:
     dynamodb.update_item(
         TableName=tables["SESSIONS_TABLE"],
         Key={"sessionId": {"S": session_id}},
-        UpdateExpression="ADD listenerCount :one",
+        UpdateExpression="ADD listenerCount :one, #language :one",
+        ExpressionAttributeNames={"#language": "listeners:es"},
         ExpressionAttributeValues={":one": {"N": "1"}},
     )
 

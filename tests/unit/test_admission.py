@@ -104,7 +104,9 @@ def test_a_code_that_is_replaced_during_a_join_does_not_admit(
     assert session is not None
     rotate(dispatcher)
     with pytest.raises(Forbidden):
-        store.count_in(invited_id, invitation("code-1"), 3, last_window=session.invited_window)
+        store.count_in(
+            invited_id, "es", invitation("code-1"), 3, last_window=session.invited_window
+        )
     assert listener_count(dynamodb) == "0"
 
 
@@ -142,7 +144,11 @@ def invitation(code: str = "code-of-the-hall", window: int = 1, max_joins: int =
 
 def count_in(store: Store, session: Session, window: int) -> Session:
     return store.count_in(
-        session.session_id, invitation(window=window), 500, last_window=session.invited_window
+        session.session_id,
+        "es",
+        invitation(window=window),
+        500,
+        last_window=session.invited_window,
     )
 
 

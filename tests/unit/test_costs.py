@@ -66,14 +66,16 @@ COSTS: Final[dict[str, Cost]] = {
     "speaker's return within the grace by frame": Cost(6),
     "listener's refresh by URL": Cost(4, items=(2,)),
     "listener's refresh by frame": Cost(3, items=(2,)),
+    "listener's refresh with another language by frame": Cost(3, items=(2,)),
     "listener's return after a drop by frame": Cost(4, items=(2,)),
     "listener's refresh as a join by frame": Cost(6),
     "bare connection's heartbeat": Cost(1, allowed=1),
     "listener's heartbeat": Cost(1, allowed=1),
     "speaker's heartbeat": Cost(2, allowed=2),
     "heartbeat that is refused": Cost(2),
-    "changeLanguage": Cost(2, allowed=2),
-    "getSessionStatus": Cost(3, allowed=3),
+    "changeLanguage": Cost(3, allowed=2, reason="the session counts listeners per language"),
+    "changeLanguage to the same": Cost(2, allowed=2),
+    "getSessionStatus": Cost(2, allowed=3),
     "pauseSession": Cost(3),
     "pauseSession again": Cost(2),
     "resumeSession": Cost(3),
@@ -265,6 +267,12 @@ OPERATIONS: Final[dict[str, tuple[Do, Do]]] = {
         nothing,
         lambda house: house.frame("new=", **house.as_listener, connectionId="b="),
     ),
+    "listener's refresh with another language by frame": (
+        nothing,
+        lambda house: house.frame(
+            "new=", **{**house.as_listener, "targetLanguage": "de"}, connectionId="b="
+        ),
+    ),
     "listener's return after a drop by frame": (
         lambda house: house.close("b="),
         lambda house: house.frame("new=", **house.as_listener, connectionId="b="),
@@ -286,6 +294,10 @@ OPERATIONS: Final[dict[str, tuple[Do, Do]]] = {
     "changeLanguage": (
         nothing,
         lambda house: house.frame("b=", action="changeLanguage", targetLanguage="de"),
+    ),
+    "changeLanguage to the same": (
+        nothing,
+        lambda house: house.frame("b=", action="changeLanguage", targetLanguage="es"),
     ),
     "getSessionStatus": (nothing, lambda house: house.speak("getSessionStatus")),
     "pauseSession": (nothing, lambda house: house.speak("pauseSession")),

@@ -253,8 +253,9 @@ def test_a_speaker_that_becomes_a_listener_as_its_session_ends_hears_of_the_end_
         """As a refresh does that is under way when the end begins."""
 
         def list_connections(self, session_id: str) -> Any:
-            place = replace(self.find_record("0="), connection_id="speaker=")  # type: ignore[type-var]
-            self.hand_over("0=", place)
+            old = self.find_record("0=")
+            assert old is not None
+            self.hand_over(old, replace(old, connection_id="speaker="))
             return super().list_connections(session_id)
 
     meanwhile = TakesAPlaceMeanwhile(dynamodb, dynamodb, "sessions", "connections", sessions.clock)

@@ -156,7 +156,12 @@ def test_a_heartbeat_names_the_session_and_tells_the_speaker_how_it_stands(
     ack = {"type": "heartbeatAck", "connectedSeconds": 90, "heartbeatSeconds": 30}
     assert sessions.heartbeat(listener(9)) == (ack, [])
     assert beat(1) == {**ack, "sessionId": session_id}
-    in_session = {"sessionId": session_id, "status": "active", "listenerCount": 2}
+    in_session = {
+        "sessionId": session_id,
+        "status": "active",
+        "listenerCount": 2,
+        "languages": {"es": 2},
+    }
     assert sessions.heartbeat(speaker) == ({**ack, **in_session}, [])
 
 

@@ -326,7 +326,7 @@ def test_a_session_that_was_made_to_expire_is_kept_for_the_sweep_and_not_kept_al
     assert store.find_session(session_id) is None
     assert store.extend_session(session_id, "speaker=", int(clock.now) + 7200) is None
     with pytest.raises(SessionNotFound):
-        store.count_in(session_id, None, 500)
+        store.count_in(session_id, "es", None, 500)
 
 
 def test_no_sessions_are_an_empty_list(store: Store, clock: Clock) -> None:

@@ -198,7 +198,7 @@ def test_a_count_whose_answer_was_lost_is_not_sent_again(
 
     store = Store(dynamodb, dynamodb, "sessions", "connections", clock, Guard("store", clock, naps))
     dynamodb.meta.events.register("after-call.dynamodb.UpdateItem", lose)
-    refusal(lambda: store.count_in(session_id, None, 3))
+    refusal(lambda: store.count_in(session_id, "es", None, 3))
     (session,) = scan(dynamodb, "sessions")
     assert session["listenerCount"] == {"N": "1"}
 

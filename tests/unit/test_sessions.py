@@ -493,7 +493,7 @@ def test_an_end_that_is_finished_late_does_not_touch_who_has_joined_another_sess
         """As a sweep does that read the index just before the end."""
 
         def list_connections(self, session_id: str) -> Listing:
-            return Listing(frozenset({listener(1).connection_id}), frozenset())
+            return Listing({listener(1).connection_id: "es"}, frozenset())
 
     join(sessions, 1, session_id)
     sessions.end(speaker, END)

@@ -155,7 +155,7 @@ def test_a_language_is_changed_only_in_the_session_it_was_asked_for(store: Store
     store.put_connection(seat(1))
     assert not store.set_language("listener-1=", "golden-eagle-428", "de")
     assert not store.set_language("listener-2=", "golden-eagle-427", "de")
-    assert store.count_listeners_by_language("golden-eagle-427") == {"es": 1}
+    assert store.list_connections("golden-eagle-427").present == {"listener-1=": "es"}
 
 
 def cancelled(client: Any, *reasons: dict[str, Any]) -> Exception:
@@ -184,7 +184,7 @@ CONFLICT = {"Code": "TransactionConflict"}
 def test_a_hand_over_in_anothers_way_is_tried_again(store: Store, dynamodb: Any) -> None:
     store.put_connection(seat(1))
     fail_first_transaction(dynamodb, CONFLICT, {"Code": "None"})
-    assert store.hand_over("listener-1=", seat(2)) == HandOver(is_done=True)
+    assert store.hand_over(seat(1), seat(2)) == HandOver(is_done=True)
 
 
 def test_a_hand_over_that_was_done_before_is_seen_although_another_was_in_the_way(
@@ -193,15 +193,24 @@ def test_a_hand_over_that_was_done_before_is_seen_although_another_was_in_the_wa
     store.put_connection(seat(2))
     held = scan(dynamodb, "connections")[0]
     fail_first_transaction(dynamodb, CONFLICT, {**FAILED, "Item": held})
-    assert store.hand_over("listener-1=", seat(2)) == HandOver(is_done=False, new=seat(2))
+    assert store.hand_over(seat(1), seat(2)) == HandOver(is_done=False, new=seat(2))
 
 
 def test_a_hand_over_shows_both_records_as_they_are(store: Store) -> None:
     store.put_connection(seat(1))
-    store.hand_over("listener-1=", seat(2, "fr"))
-    again = store.hand_over("listener-1=", seat(2, "de"))
+    store.hand_over(seat(1), seat(2, "fr"))
+    again = store.hand_over(seat(1), seat(2, "de"))
     gone = replace(seat(1), target_language=None, is_present=False, superseded_by="listener-2=")
     assert again == HandOver(is_done=False, old=gone, new=seat(2, "fr"))
+
+
+def test_a_listener_that_has_changed_its_language_since_it_was_read_hands_nothing_over(
+    store: Store,
+) -> None:
+    store.put_connection(seat(1, "de"))
+    tried = store.hand_over(seat(1, "es"), seat(2, "fr"))
+    assert tried == HandOver(is_done=False, old=seat(1, "de"))
+    assert store.find_connection("listener-2=") is None
 
 
 def test_a_record_of_another_session_or_a_speaker_hands_nothing_over(store: Store) -> None:
@@ -209,7 +218,7 @@ def test_a_record_of_another_session_or_a_speaker_hands_nothing_over(store: Stor
     elsewhere = replace(seat(1), session_id="golden-eagle-428")
     for old in (speaker, elsewhere):
         store.put_connection(old)
-        tried = store.hand_over(old.connection_id, seat(2))
+        tried = store.hand_over(old, seat(2))
         assert tried == HandOver(is_done=False, old=old)
         assert store.find_connection(old.connection_id) == old
     assert store.find_connection("listener-2=") is None
@@ -240,11 +249,11 @@ def test_those_that_another_had_in_his_way_are_taken_in_the_end(
 
 
 def test_no_more_are_counted_out_than_are_counted(store: Store, session_id: str) -> None:
-    store.count_in(session_id, None, 3)
-    assert not store.count_out(session_id, 2)
-    assert store.count_out(session_id)
-    assert not store.count_out(session_id)
-    assert not store.count_out("golden-eagle-999")
+    store.count_in(session_id, "es", None, 3)
+    assert not store.count_out(session_id, {"es": 2})
+    assert store.count_out(session_id, {"es": 1})
+    assert not store.count_out(session_id, {"es": 1})
+    assert not store.count_out("golden-eagle-999", {"es": 1})
 
 
 def test_who_has_left_is_closed_once_and_no_longer_found(store: Store) -> None:
@@ -254,7 +263,7 @@ def test_who_has_left_is_closed_once_and_no_longer_found(store: Store) -> None:
     assert store.close_connection("listener-1=") == left
     assert store.find_connection("listener-1=") is None
     assert store.list_listener_ids("golden-eagle-427") == []
-    assert store.list_connections("golden-eagle-427").present == set()
+    assert store.list_connections("golden-eagle-427").present == {}
 
 
 def test_many_records_are_read_in_batches_and_what_was_not_processed_is_asked_for_again(
@@ -360,7 +369,7 @@ def test_what_dynamodb_raises_is_known_before_two_threads_can_ask_for_it(
     client = boto3.Session().client("dynamodb", region_name="us-east-1")
     store = Store(client, client, "sessions", "connections", clock)
     with ThreadPoolExecutor(2) as threads:
-        refused = threads.submit(store.count_in, "golden-eagle-100", None, 3).exception()
+        refused = threads.submit(store.count_in, "golden-eagle-100", "es", None, 3).exception()
     assert isinstance(refused, SessionNotFound)
     assert made == [threading.main_thread()]
 

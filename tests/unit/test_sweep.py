@@ -449,7 +449,7 @@ def test_a_join_that_ends_as_the_sweep_removes_it_stays(
 def test_a_count_that_is_too_high_is_mended_at_the_second_look(
     sweep: Sweep, hall: str, clock: Clock, status: Status, store: Store
 ) -> None:
-    store.count_in(hall, None, 3)  # and then the function broke off
+    store.count_in(hall, "es", None, 3)  # and then the function broke off
     assert sweep.run().mended == 0
     clock.now += 35
     assert sweep.run().mended == 1
@@ -460,7 +460,7 @@ def test_a_count_that_is_too_high_is_mended_at_the_second_look(
 def test_a_count_that_is_too_low_is_mended_at_the_second_look(
     sweep: Sweep, hall: str, clock: Clock, status: Status, store: Store
 ) -> None:
-    store.count_out(hall, 2)
+    store.count_out(hall, {"es": 2})
     sweep.run()
     clock.now += 35
     assert sweep.run().mended == 2
@@ -491,7 +491,7 @@ def test_a_count_is_never_raised_above_the_maximum(
 def test_two_looks_within_35_seconds_mend_nothing(
     sweep: Sweep, hall: str, clock: Clock, status: Status, store: Store
 ) -> None:
-    store.count_in(hall, None, 3)
+    store.count_in(hall, "es", None, 3)
     sweep.run()
     clock.now += 34.9
     assert sweep.run().mended == 0
@@ -509,7 +509,7 @@ def test_nothing_is_mended_if_somebody_came_or_went_between_the_looks(
     dispatcher: Dispatcher,
     what: str,
 ) -> None:
-    store.count_out(hall)
+    store.count_out(hall, {"es": 1})
     sweep.run()
     clock.now += 35
     into = {"sessionId": hall, "targetLanguage": "es"}
@@ -530,7 +530,7 @@ def test_nothing_is_mended_if_somebody_came_or_went_between_the_looks(
 def test_a_join_that_is_under_way_is_not_taken_for_a_wrong_count(
     sweep: Sweep, hall: str, clock: Clock, store: Store, status: Status
 ) -> None:
-    store.count_in(hall, None, 3)
+    store.count_in(hall, "es", None, 3)
     sweep.run()
     store.put_connection(seat(hall, clock, "late="))
     clock.now += 60
@@ -541,7 +541,7 @@ def test_a_join_that_is_under_way_is_not_taken_for_a_wrong_count(
 def test_only_what_both_looks_agree_on_is_mended(
     sweep: Sweep, hall: str, clock: Clock, store: Store, status: Status
 ) -> None:
-    store.count_out(hall, 2)
+    store.count_out(hall, {"es": 2})
     sweep.run()
     store.close_connection("listener-1=")  # the first half of a leave
     clock.now += 35
@@ -557,7 +557,7 @@ def test_a_listing_that_was_wrong_for_a_moment_is_not_remembered(
 
         def list_connections(self, session_id: str) -> Listing:
             listing = super().list_connections(session_id)
-            return Listing(frozenset(sorted(listing.present)[1:]), listing.arriving)
+            return Listing(dict(sorted(listing.present.items())[1:]), listing.arriving)
 
     lagging = with_store(sweep, OverlooksOne(dynamodb, dynamodb, "sessions", "connections", clock))
     lagging.run()
@@ -597,7 +597,7 @@ def test_an_end_that_was_broken_off_half_way_tells_nobody_twice(
     class ListsOne(Store):
         def list_connections(self, session_id: str) -> Listing:
             listing = super().list_connections(session_id)
-            return Listing(frozenset(sorted(listing.present)[:1]), listing.arriving)
+            return Listing(dict(sorted(listing.present.items())[:1]), listing.arriving)
 
         def put_back_listeners(self, session_id: str, connection_ids: Any) -> None:
             raise RuntimeError("the function is killed")
@@ -626,7 +626,7 @@ def test_an_end_that_takes_too_long_is_left_to_the_next_sweep(
     class OneAtATime(Store):
         def list_connections(self, session_id: str) -> Listing:
             listing = super().list_connections(session_id)
-            return Listing(frozenset(sorted(listing.present)[:1]), listing.arriving)
+            return Listing(dict(sorted(listing.present.items())[:1]), listing.arriving)
 
     slow: Any = Slow()
     store = OneAtATime(dynamodb, dynamodb, "sessions", "connections", clock)

@@ -1,0 +1,388 @@
+"""The counts of listeners per target language that a session keeps."""
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from chalicelib.dispatch import Dispatcher
+from chalicelib.errors import NoSession, ServiceUnavailable
+from chalicelib.models import Connection, Session
+from chalicelib.protocol import JoinSession, RefreshListener
+from chalicelib.sessions import Sessions
+from chalicelib.store import HandOver, Placement, Store
+from chalicelib.sweep import Sweep
+from tests.unit.fakes import (
+    Clock,
+    FailingStore,
+    FakeGateway,
+    closing,
+    frame,
+    listener,
+    reply,
+    scan,
+)
+
+Send = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture
+def send(dispatcher: Dispatcher) -> Send:
+    def send(connection_id: str, action: str, **fields: str) -> dict[str, Any]:
+        user_id = "user-1" if connection_id == "speaker=" else None
+        return reply(dispatcher.message(frame(connection_id, user_id, action=action, **fields)))
+
+    return send
+
+
+@pytest.fixture
+def join(send: Send, session_id: str) -> Callable[[str, str], None]:
+    def join(connection_id: str, language: str) -> None:
+        joined = send(connection_id, "joinSession", sessionId=session_id, targetLanguage=language)
+        assert joined["type"] == "sessionJoined", joined
+
+    return join
+
+
+@pytest.fixture
+def refresh(send: Send, session_id: str) -> Callable[[str, str, str], dict[str, Any]]:
+    def refresh(new_id: str, old_id: str, language: str) -> dict[str, Any]:
+        return send(
+            new_id,
+            "refreshConnection",
+            sessionId=session_id,
+            role="listener",
+            targetLanguage=language,
+            connectionId=old_id,
+        )
+
+    return refresh
+
+
+@pytest.fixture
+def languages(send: Send) -> Callable[[], dict[str, int]]:
+    """Ask for the counts, which the answers to both commands show with the same total."""
+
+    def languages() -> dict[str, int]:
+        status = send("speaker=", "getSessionStatus")
+        ack = send("speaker=", "heartbeat")
+        shown: dict[str, int] = status["languages"]
+        assert ack["languages"] == shown
+        assert list(shown) == sorted(shown)
+        assert ack["listenerCount"] == status["listenerCount"]
+        return shown
+
+    return languages
+
+
+@pytest.fixture
+def stored(dynamodb: Any) -> Callable[[], dict[str, int]]:
+    """Read the counts as they are in the session's item, also those that are never shown."""
+
+    def stored() -> dict[str, int]:
+        (item,) = scan(dynamodb, "sessions")
+        named = {name: int(it["N"]) for name, it in item.items() if name.startswith("listeners:")}
+        return {name.removeprefix("listeners:"): count for name, count in named.items() if count}
+
+    return stored
+
+
+Join = Callable[[str, str], None]
+Refresh = Callable[[str, str, str], dict[str, Any]]
+Counts = Callable[[], dict[str, int]]
+
+
+# What breaks off
+
+
+def test_a_change_of_language_that_broke_off_between_its_writes_is_repaired_within_two_sweeps(
+    session_id: str, store: Store, join: Join, languages: Counts, sweep: Sweep, clock: Clock
+) -> None:
+    join("a=", "es")
+    join("b=", "es")
+    store.set_language("a=", session_id, "fr")
+    assert languages() == {"es": 2}
+    assert sweep.run().mended == 0
+    clock.now += 34.9
+    assert sweep.run().mended == 0
+    clock.now += 0.1
+    assert sweep.run().mended == 1
+    assert languages() == {"es": 1, "fr": 1}
+    assert sweep.run().mended == 0
+
+
+def test_a_change_that_cannot_be_counted_is_refused_and_repaired(
+    sessions: Sessions,
+    session_id: str,
+    dispatcher: Dispatcher,
+    dynamodb: Any,
+    join: Join,
+    send: Send,
+    languages: Counts,
+    sweep: Sweep,
+    clock: Clock,
+) -> None:
+    join("a=", "es")
+    broken = FailingStore(dynamodb, dynamodb, "sessions", "connections", clock)
+    broken.failing = "count_language_change"
+    dispatcher._sessions = replace(sessions, store=broken)
+    changed = send("a=", "changeLanguage", targetLanguage="fr")
+    assert changed["code"] == "SERVICE_UNAVAILABLE"
+    dispatcher._sessions = sessions
+    assert send("a=", "changeLanguage", targetLanguage="fr")["type"] == "languageChanged"
+    sweep.run()
+    clock.now += 35
+    sweep.run()
+    assert languages() == {"fr": 1}
+
+
+def test_a_leave_between_the_writes_of_a_change_shows_no_negative_count(
+    sessions: Sessions,
+    session_id: str,
+    dispatcher: Dispatcher,
+    store: Store,
+    join: Join,
+    languages: Counts,
+    stored: Counts,
+) -> None:
+    join("a=", "es")
+    join("b=", "de")
+    before = store.set_language("a=", session_id, "fr")
+    assert before == "es"
+    dispatcher.disconnect(closing("a=", 1006))
+    assert stored() == {"de": 1, "es": 1, "fr": -1}
+    assert languages() == {"de": 1, "es": 1}
+    store.count_language_change(session_id, before, "fr")
+    assert stored() == {"de": 1}
+
+
+def test_a_change_in_a_session_that_is_gone_creates_none(store: Store, dynamodb: Any) -> None:
+    assert not store.count_language_change("golden-eagle-427", "es", "fr")
+    assert scan(dynamodb, "sessions") == []
+
+
+def test_a_session_from_before_the_counts_gets_them_from_the_sweep(
+    session_id: str,
+    dispatcher: Dispatcher,
+    dynamodb: Any,
+    join: Join,
+    languages: Counts,
+    sweep: Sweep,
+    clock: Clock,
+) -> None:
+    for connection_id, language in (("a=", "es"), ("b=", "fr"), ("c=", "fr")):
+        join(connection_id, language)
+    dynamodb.update_item(
+        TableName="sessions",
+        Key={"sessionId": {"S": session_id}},
+        UpdateExpression="REMOVE #es, #fr SET countNote = :note",
+        ExpressionAttributeNames={"#es": "listeners:es", "#fr": "listeners:fr"},
+        ExpressionAttributeValues={":note": {"M": {"drift": {"N": "1"}}}},
+    )
+    dispatcher.disconnect(closing("a=", 1006))
+    assert languages() == {}
+    sweep.run()
+    clock.now += 35
+    sweep.run()
+    assert languages() == {"fr": 2}
+
+
+@pytest.mark.parametrize("failing", ["count_in", "activate"])
+def test_a_join_that_cannot_be_finished_counts_for_no_language(
+    sessions: Sessions, session_id: str, dynamodb: Any, stored: Counts, failing: str
+) -> None:
+    broken = FailingStore(dynamodb, dynamodb, "sessions", "connections", sessions.clock)
+    broken.failing = failing
+    with pytest.raises(ServiceUnavailable):
+        replace(sessions, store=broken).join(listener(1), JoinSession(session_id, "fr", None))
+    assert stored() == {}
+
+
+def test_a_join_whose_connection_closes_on_the_way_counts_for_no_language(
+    sessions: Sessions, session_id: str, dynamodb: Any, stored: Counts
+) -> None:
+    class ClosesMeanwhile(Store):
+        def activate(self, arriving: Connection) -> Placement:
+            self.close_connection(arriving.connection_id)
+            return super().activate(arriving)
+
+    store = ClosesMeanwhile(dynamodb, dynamodb, "sessions", "connections", sessions.clock)
+    with pytest.raises(NoSession):
+        replace(sessions, store=store).join(listener(1), JoinSession(session_id, "fr", None))
+    assert stored() == {}
+
+
+def test_a_place_that_is_undone_after_its_language_changed_is_counted_out_of_the_new_one(
+    sessions: Sessions, session_id: str, dynamodb: Any, stored: Counts
+) -> None:
+    class ChangesAndFails(Store):
+        def activate(self, arriving: Connection) -> Placement:
+            super().activate(arriving)
+            before = self.set_language(arriving.connection_id, arriving.session_id, "de")
+            assert before == "fr"
+            self.count_language_change(arriving.session_id, before, "de")
+            raise ServiceUnavailable("busy", retry_after_seconds=2)
+
+    store = ChangesAndFails(dynamodb, dynamodb, "sessions", "connections", sessions.clock)
+    with pytest.raises(ServiceUnavailable):
+        replace(sessions, store=store).join(listener(1), JoinSession(session_id, "fr", None))
+    assert stored() == {}
+
+
+@pytest.mark.parametrize("failing", ["count_in", "hand_over"])
+def test_a_return_that_fails_counts_for_no_language(
+    sessions: Sessions,
+    session_id: str,
+    dispatcher: Dispatcher,
+    dynamodb: Any,
+    join: Join,
+    stored: Counts,
+    failing: str,
+) -> None:
+    join("old=", "es")
+    dispatcher.disconnect(closing("old=", 1006))
+    broken = FailingStore(dynamodb, dynamodb, "sessions", "connections", sessions.clock)
+    broken.failing = failing
+    with pytest.raises(ServiceUnavailable):
+        replace(sessions, store=broken).refresh_listener(
+            listener(1), RefreshListener(session_id, "fr", "old=", None)
+        )
+    assert stored() == {}
+
+
+def test_a_refresh_whose_language_cannot_be_counted_is_repaired(
+    sessions: Sessions,
+    session_id: str,
+    dynamodb: Any,
+    join: Join,
+    languages: Counts,
+    sweep: Sweep,
+    clock: Clock,
+) -> None:
+    join("old=", "es")
+    broken = FailingStore(dynamodb, dynamodb, "sessions", "connections", clock)
+    broken.failing = "touch_session"
+    command = RefreshListener(session_id, "fr", "old=", None)
+    with pytest.raises(ServiceUnavailable):
+        replace(sessions, store=broken).refresh_listener(listener(1), command)
+    sweep.run()
+    clock.now += 35
+    sweep.run()
+    assert languages() == {"fr": 1}
+    sessions.refresh_listener(listener(1), command)
+    assert languages() == {"fr": 1}
+
+
+def test_a_refresh_that_meets_a_change_of_language_moves_its_listener_from_the_new_one(
+    sessions: Sessions, session_id: str, dynamodb: Any, join: Join, stored: Counts
+) -> None:
+    class ChangesMeanwhile(Store):
+        def hand_over(self, old: Connection, new: Connection) -> HandOver:
+            before = self.set_language(old.connection_id, old.session_id, "de")
+            if before not in (None, "de"):
+                self.count_language_change(old.session_id, before, "de")
+            return super().hand_over(old, new)
+
+    join("old=", "es")
+    store = ChangesMeanwhile(dynamodb, dynamodb, "sessions", "connections", sessions.clock)
+    command = RefreshListener(session_id, "fr", "old=", None)
+    refreshed = replace(sessions, store=store).refresh_listener(listener(1), command)
+    assert refreshed["targetLanguage"] == "fr"
+    assert stored() == {"fr": 1}
+
+
+# What goes well
+
+
+def test_joins_and_leaves_are_counted_by_language(
+    join: Join, languages: Counts, stored: Counts, dispatcher: Dispatcher
+) -> None:
+    assert languages() == {}
+    for connection_id, language in (("a=", "fr"), ("b=", "es"), ("c=", "fr")):
+        join(connection_id, language)
+    assert languages() == {"es": 1, "fr": 2}
+    for _ in range(2):
+        dispatcher.disconnect(closing("a=", 1006))
+        assert stored() == {"es": 1, "fr": 1}
+    dispatcher.disconnect(closing("b=", 1000))
+    assert languages() == stored() == {"fr": 1}
+
+
+def test_a_change_of_language_moves_one_listener_and_a_repeated_one_none(
+    join: Join, send: Send, languages: Counts, dispatcher: Dispatcher
+) -> None:
+    join("a=", "es")
+    join("b=", "es")
+    for _ in range(2):
+        send("a=", "changeLanguage", targetLanguage="fr")
+        assert languages() == {"es": 1, "fr": 1}
+    send("a=", "changeLanguage", targetLanguage="de")
+    assert languages() == {"de": 1, "es": 1}
+    dispatcher.disconnect(closing("a=", 1006))
+    assert languages() == {"es": 1}
+
+
+@pytest.mark.parametrize("language", ["es", "fr"])
+def test_a_refresh_moves_its_listener_to_the_language_it_names_and_once(
+    join: Join, refresh: Refresh, languages: Counts, dispatcher: Dispatcher, language: str
+) -> None:
+    join("old=", "es")
+    for _ in range(2):
+        assert refresh("new=", "old=", language)["targetLanguage"] == language
+        assert languages() == {language: 1}
+    dispatcher.disconnect(closing("old=", 1006))
+    assert languages() == {language: 1}
+    dispatcher.disconnect(closing("new=", 1006))
+    assert languages() == {}
+
+
+@pytest.mark.parametrize("language", ["es", "fr"])
+def test_a_return_after_a_drop_counts_for_the_language_it_names(
+    join: Join, refresh: Refresh, languages: Counts, dispatcher: Dispatcher, language: str
+) -> None:
+    join("old=", "es")
+    dispatcher.disconnect(closing("old=", 1006))
+    for _ in range(2):
+        assert refresh("new=", "old=", language)["targetLanguage"] == language
+        assert languages() == {language: 1}
+
+
+def test_a_lost_listener_is_counted_out_of_its_language(
+    join: Join, send: Send, languages: Counts, sweep: Sweep, clock: Clock
+) -> None:
+    join("a=", "es")
+    join("b=", "fr")
+    send("a=", "changeLanguage", targetLanguage="de")
+    clock.now += 89
+    send("b=", "heartbeat")
+    send("speaker=", "heartbeat")
+    clock.now += 1
+    assert sweep.run().removed == 1
+    assert languages() == {"fr": 1}
+    clock.now += 35
+    assert sweep.run().mended == 0
+
+
+def test_listeners_that_a_notice_finds_gone_are_counted_out_of_their_languages(
+    join: Join, send: Send, languages: Counts, gateway: FakeGateway, clock: Clock
+) -> None:
+    for connection_id, language in (("a=", "es"), ("b=", "fr"), ("c=", "fr")):
+        join(connection_id, language)
+    clock.now += 35
+    gateway.closed |= {"a=", "b="}
+    send("speaker=", "pauseSession")
+    assert languages() == {"fr": 1}
+
+
+def test_many_listeners_are_counted_out_in_one_write(store: Store, session_id: str) -> None:
+    session: Session | None = None
+    for language in ("es", "fr", "fr"):
+        session = store.count_in(session_id, language, None, 3)
+    assert session is not None
+    assert store.count_out(session_id, Counter(["es", "fr"]))
+    after = store.find_session(session_id)
+    assert after is not None
+    assert (after.listener_count, after.languages) == (1, {"fr": 1})
+    assert after.changes == session.changes + 1
