@@ -680,12 +680,13 @@ class Store:
 
     @guarded
     def mend_counts(
-        self, session_id: str, changes: int, drifts: Mapping[str, int], max_listeners: int
+        self, session_id: str, drifts: Mapping[str, int], rest: CountNote, max_listeners: int
     ) -> bool:
-        """Lower counts by their drifts (negative: raise them), in one write.
+        """Lower counts by their drifts (negative: raise them), and note the rest, in one write.
 
-        Nothing is written if `changes` is no longer the session's. The count of all listeners,
-        under TOTAL in `drifts`, is never raised above `max_listeners`.
+        Nothing is written if a count has changed since: `rest.changes` is the session's after this
+        write. The count of all listeners, under TOTAL in `drifts`, is never raised above
+        `max_listeners`.
         """
         too_many = drifts.get(TOTAL, 0)
         counts = _added({key: -drift for key, drift in drifts.items() if key != TOTAL})
@@ -693,16 +694,17 @@ class Store:
             lambda: self._single_client.update_item(
                 TableName=self._sessions,
                 Key=_session_key(session_id),
-                UpdateExpression=f"ADD listenerCount :mend, changes :one{counts.update}"
-                " REMOVE driftNote",
+                UpdateExpression="SET driftNote = :rest"
+                f" ADD listenerCount :mend, changes :one{counts.update}",
                 ConditionExpression="changes = :changes AND listenerCount >= :low"
                 " AND listenerCount <= :high",
                 ExpressionAttributeNames=counts.names,
                 ExpressionAttributeValues={
                     **counts.values,
+                    ":rest": {"M": _note_map(rest)},
                     ":mend": _number(-too_many),
                     ":one": _number(1),
-                    ":changes": _number(changes),
+                    ":changes": _number(rest.changes - 1),
                     ":low": _number(max(too_many, 0)),
                     ":high": _number(max_listeners + min(too_many, 0)),
                 },

@@ -245,15 +245,20 @@ class Sweep:
         """
         drifts = count_drifts(session, listed)
         certain = drifts_to_mend(session, drifts, now)
+        now_ms = int(now * 1000)
         if certain:
+            rest = {key: it - certain.get(key, 0) for key, it in drifts.items()}
             is_mended = self.store.mend_counts(
-                session.session_id, changes, certain, self.max_listeners
+                session.session_id,
+                certain,
+                CountNote(changes + 1, rest, now_ms),
+                self.max_listeners,
             )
             return max(map(abs, certain.values())) if is_mended else 0
         note = session.count_note
         noted = note.drifts if note and note.changes == changes else {}
         if any(drifts.get(key, 0) * noted.get(key, 0) <= 0 for key in {*drifts, *noted}):
-            self.store.note_count(session.session_id, CountNote(changes, drifts, int(now * 1000)))
+            self.store.note_count(session.session_id, CountNote(changes, drifts, now_ms))
         return 0
 
 

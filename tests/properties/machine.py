@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
+from chalicelib.store import LANGUAGE_COUNT
 from tests.properties.faults import SMOOTH, Fault, Operation, Plan
 from tests.properties.world import (
     CONNECTION_SECONDS,
@@ -714,6 +715,13 @@ class Broadcasts(RuleBasedStateMachine):
             assert all(world.links[each].is_open for each in present), "a dead listener is left"
             counted = int(session["listenerCount"])
             assert counted == len(present), f"statement 1: {counted}, not {len(present)}"
+            languages = Counter(connections[each]["targetLanguage"] for each in present)
+            per_language = {
+                name.removeprefix(LANGUAGE_COUNT): int(count)
+                for name, count in session.items()
+                if name.startswith(LANGUAGE_COUNT) and int(count)
+            }
+            assert per_language == languages, f"statement 1: {per_language}, not {languages}"
             believers = {
                 link.connection_id
                 for link in self._open_links()
@@ -724,7 +732,6 @@ class Broadcasts(RuleBasedStateMachine):
                 self._check_what_listeners_know(session, believers)
             speaker = world.links[session["speakerConnectionId"]]
             if speaker.has_place("speaker", session_id):
-                languages = Counter(connections[each]["targetLanguage"] for each in present)
                 world.step += 1
                 status = world.send(speaker, {"action": "getSessionStatus"}).answer
                 assert status["listenerCount"] == counted

@@ -2,6 +2,7 @@
 
 import json
 import threading
+from collections import Counter
 from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from botocore.config import Config
 from chalicelib.lifecycle import Lifecycle
 from chalicelib.models import Caller, QualityTier
 from chalicelib.protocol import (
+    ChangeLanguage,
     CreateSession,
     EndSession,
     JoinSession,
@@ -25,7 +27,7 @@ from chalicelib.rate_limits import RateLimits
 from chalicelib.resilience import Guard
 from chalicelib.sessions import Limits, Sessions
 from chalicelib.settings import RateLimitSettings
-from chalicelib.store import SWEEP_CURSOR, Store
+from chalicelib.store import LANGUAGE_COUNT, SWEEP_CURSOR, Store
 from chalicelib.sweep import Sweep
 from devserver import aws
 from tests.races.stand_ins import Answer, Clock, Gateway, latency
@@ -188,9 +190,9 @@ class Service:
             answers = self.at_once({each: partial(self.join, *each) for each in some})
             assert told(answers, "sessionJoined") == set(some)
 
-    def join(self, session_id: str, connection_id: str) -> Answer:
+    def join(self, session_id: str, connection_id: str, language: str = "es") -> Answer:
         self.gateway.open(connection_id)
-        command = JoinSession(session_id, "es", INVITE_CODE)
+        command = JoinSession(session_id, language, INVITE_CODE)
         return self.sessions.join(self.caller(connection_id), command)
 
     def join_by_url(self, session_id: str, connection_id: str) -> Answer:
@@ -201,9 +203,13 @@ class Service:
         self.gateway.open(connection_id)
         return answer
 
-    def refresh(self, session_id: str, old: str, new: str) -> Answer:
+    def change_language(self, connection_id: str, language: str) -> Answer:
+        command = ChangeLanguage(language, None)
+        return self.sessions.change_language(self.caller(connection_id), command)
+
+    def refresh(self, session_id: str, old: str, new: str, language: str = "es") -> Answer:
         self.gateway.open(new)
-        command = RefreshListener(session_id, "es", old, None)
+        command = RefreshListener(session_id, language, old, None)
         return self.sessions.refresh_listener(self.caller(new), command)
 
     def refresh_speaker(self, session_id: str, new: str, user_id: str = "speaker") -> Answer:
@@ -257,6 +263,21 @@ class Service:
             if item["sessionId"]["S"] == session_id and item["role"]["S"] == "listener"
         }
         return Books(int(self.session(session_id)["listenerCount"]["N"]), present)
+
+    def languages(self, session_id: str) -> tuple[dict[str, int], dict[str, int]]:
+        """Return the stored counts per language, and the numbers of participants."""
+        counts = {
+            name.removeprefix(LANGUAGE_COUNT): int(value["N"])
+            for name, value in self.session(session_id).items()
+            if name.startswith(LANGUAGE_COUNT)
+        }
+        present = self.books(session_id).present
+        participants = Counter(
+            item["targetLanguage"]["S"]
+            for item in self.present()
+            if item["connectionId"]["S"] in present
+        )
+        return {name: number for name, number in counts.items() if number}, participants
 
     def present(self) -> list[dict[str, Any]]:
         """Read the participants' records, without those that have left or were superseded."""

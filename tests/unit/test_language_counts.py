@@ -113,6 +113,20 @@ def test_a_change_of_language_that_broke_off_between_its_writes_is_repaired_with
     assert sweep.run().mended == 0
 
 
+def test_a_drift_that_a_repair_of_another_finds_is_repaired_by_the_next_sweep(
+    session_id: str, store: Store, join: Join, languages: Counts, sweep: Sweep, clock: Clock
+) -> None:
+    join("a=", "es")
+    join("b=", "es")
+    for each in ("a=", "b="):
+        store.set_language(each, session_id, "fr")
+        sweep.run()
+        clock.now += 35
+    assert languages() == {"es": 1, "fr": 1}
+    assert sweep.run().mended == 1
+    assert languages() == {"fr": 2}
+
+
 def test_a_change_that_cannot_be_counted_is_refused_and_repaired(
     sessions: Sessions,
     session_id: str,
