@@ -695,10 +695,10 @@ class Store:
                 TableName=self._sessions,
                 Key=_session_key(session_id),
                 UpdateExpression="SET driftNote = :rest"
-                f" ADD listenerCount :mend, changes :one{counts.update}",
-                ConditionExpression="changes = :changes AND listenerCount >= :low"
-                " AND listenerCount <= :high",
-                ExpressionAttributeNames=counts.names,
+                f" ADD #total :mend, changes :one{counts.update}",
+                ConditionExpression="changes = :changes AND #total >= :low AND #total <= :high",
+                # DynamoDB refuses an empty map of names.
+                ExpressionAttributeNames={"#total": "listenerCount", **counts.names},
                 ExpressionAttributeValues={
                     **counts.values,
                     ":rest": {"M": _note_map(rest)},

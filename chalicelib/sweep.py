@@ -247,7 +247,7 @@ class Sweep:
         certain = drifts_to_mend(session, drifts, now)
         now_ms = int(now * 1000)
         if certain:
-            rest = {key: it - certain.get(key, 0) for key, it in drifts.items()}
+            rest = {key: left for key, it in drifts.items() if (left := it - certain.get(key, 0))}
             is_mended = self.store.mend_counts(
                 session.session_id,
                 certain,
