@@ -511,6 +511,10 @@ class Sessions:
             if tried.is_done:
                 return place, self._settle(place, old.target_language)
             if tried.new is not None and not self._clear_left_over(tried.new):
+                if tried.new.superseded_by is not None and not tried.was_done_before(
+                    place.connection_id
+                ):
+                    raise HasPlace(tried.new)
                 return self._refreshed_before(tried.new, place)
         return None
 
@@ -741,11 +745,13 @@ class Sessions:
             if role is Role.SPEAKER and caller.user_id is None:
                 raise Unauthorized("This takes a speaker's token.")
             if session_id is not None:
-                raise _not_yours()
+                raise _another_session()
             raise _has_no_session()
         _follow(connection)
-        if connection.role is not role or session_id not in (None, connection.session_id):
+        if connection.role is not role:
             raise _not_yours()
+        if session_id not in (None, connection.session_id):
+            raise _another_session()
         return connection
 
     def _refusal_without_token(self, caller: Caller) -> Forbidden | Unauthorized:
@@ -776,3 +782,7 @@ def _has_no_session() -> NoSession:
 
 def _not_yours() -> Forbidden:
     return Forbidden("This command is not for you to give.")
+
+
+def _another_session() -> Forbidden:
+    return Forbidden("This connection is in no session of that ID.", field="sessionId")

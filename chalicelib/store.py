@@ -146,6 +146,9 @@ class HandOver:
     old: Connection | None = None
     new: Connection | None = None
 
+    def was_done_before(self, new_id: str) -> bool:
+        return self.old is not None and self.old.superseded_by == new_id
+
 
 @dataclass(frozen=True, slots=True)
 class Listing:

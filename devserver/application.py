@@ -147,7 +147,7 @@ class Project:
     @contextmanager
     def _fresh_modules(self, sources: Sources) -> Iterator[None]:
         """Take the project's own modules out of sys.modules; put them back if it fails."""
-        held = {name: module for name, module in sys.modules.items() if self._is_own(module)}
+        held = self._own_modules()
         before = installed()
         for name in held:
             del sys.modules[name]
@@ -156,12 +156,17 @@ class Project:
             yield
             _import_modules(name for name in held if name in sources)
         except BaseException:
-            for name in [name for name, module in sys.modules.items() if self._is_own(module)]:
+            for name in self._own_modules():
                 del sys.modules[name]
             sys.modules.update(held)
             if before is not None:
                 before.install()
             raise
+
+    def _own_modules(self) -> dict[str, ModuleType]:
+        """Return the project's imported modules by name. Handlers can import more meanwhile."""
+        imported = sys.modules.copy()  # in one step, unlike an iteration
+        return {name: module for name, module in imported.items() if self._is_own(module)}
 
     def _is_own(self, module: ModuleType) -> bool:
         file = getattr(module, "__file__", None)

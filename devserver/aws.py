@@ -18,6 +18,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from botocore.exceptions import ClientError
+
 from devserver import cognito_ids, page_guard, scratch
 
 if TYPE_CHECKING:
@@ -245,12 +247,26 @@ def _hosted_sign_in(page_origins: Collection[str]) -> dict[str, Any]:
     }
 
 
+class SignInRefused(Exception):
+    """Cognito doesn't take the username. The message says why."""
+
+
 def sign_in(endpoint_url: str, pool_id: str, client_id: str, username: str) -> dict[str, str]:
     """Sign a user in, whom this creates if need be, and return his tokens.
 
     Returns: Cognito's AuthenticationResult: IdToken, AccessToken, RefreshToken and more.
+
+    Raises: SignInRefused.
     """
-    cognito = client("cognito-idp", endpoint_url)
+    if not username:
+        raise SignInRefused("the username is empty")
+    try:
+        return _sign_in(client("cognito-idp", endpoint_url), pool_id, client_id, username)
+    except ClientError as error:
+        raise SignInRefused(error.response["Error"]["Message"]) from None
+
+
+def _sign_in(cognito: Any, pool_id: str, client_id: str, username: str) -> dict[str, str]:
     user = {"UserPoolId": pool_id, "Username": username}
     with suppress(cognito.exceptions.UsernameExistsException):
         cognito.admin_create_user(**user, MessageAction="SUPPRESS")

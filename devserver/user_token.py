@@ -12,7 +12,7 @@ from typing import Any
 from botocore.exceptions import BotoCoreError
 
 from devserver import arguments
-from devserver.aws import sign_in
+from devserver.aws import SignInRefused, sign_in
 from devserver.command import run_command
 
 
@@ -30,7 +30,7 @@ def main() -> int:
 
 
 class NoToken(Exception):
-    """The local server or its AWS can't be reached. The message says which, and what to do."""
+    """There is no token. The message says why, and what to do."""
 
 
 def token(port: int, username: str) -> str:
@@ -50,6 +50,8 @@ def token(port: int, username: str) -> str:
             environment["COGNITO_CLIENT_ID"],
             username,
         )
+    except SignInRefused as refusal:
+        raise NoToken(f"no token for {username!r}: {refusal}") from None
     except BotoCoreError:
         raise NoToken(
             f"the embedded AWS of the local server on port {port} can't be reached; "

@@ -3,7 +3,7 @@
 import argparse
 import sys
 
-from devserver.aws import sign_in
+from devserver.aws import SignInRefused, sign_in
 from devserver.command import run_command
 from scripts import running_emulation
 from scripts.emulate import STAGE
@@ -17,15 +17,18 @@ def main() -> int:
     username = parser.parse_args().username
     try:
         running = running_emulation.find().environment
+        tokens = sign_in(
+            running["AWS_ENDPOINT_URL"],
+            running["COGNITO_USER_POOL_ID"],
+            running["COGNITO_CLIENT_ID"],
+            username,
+        )
     except EmulationError as error:
         print(error, file=sys.stderr)
         return 1
-    tokens = sign_in(
-        running["AWS_ENDPOINT_URL"],
-        running["COGNITO_USER_POOL_ID"],
-        running["COGNITO_CLIENT_ID"],
-        username,
-    )
+    except SignInRefused as refusal:
+        print(f"no token for {username!r}: {refusal}", file=sys.stderr)
+        return 1
     print(tokens["IdToken"])
     return 0
 

@@ -6,6 +6,8 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
 from tests.stories.target import GENEROUS, Target, local_server
 
 
@@ -82,6 +84,18 @@ def test_the_token_verb_prints_a_token_and_nothing_else(served: Target) -> None:
         [*command, "--username", "new@example.com"], capture_output=True, text=True, check=True
     )
     assert re.fullmatch(r"[\w-]+\.[\w-]+\.[\w-]+\n", run.stdout)
+
+
+@pytest.mark.parametrize(
+    ("username", "why"), [("", "the username is empty"), ("anna", "Username should be an email")]
+)
+def test_the_token_verb_says_why_it_has_no_token(served: Target, username: str, why: str) -> None:
+    port = served.url.rpartition(":")[2].partition("/")[0]
+    command = [sys.executable, "-m", "devserver.user_token", "--port", port]
+    run = subprocess.run([*command, "--username", username], capture_output=True, text=True)
+    assert (run.returncode, run.stdout) == (1, "")
+    assert run.stderr.startswith(f"no token for {username!r}: {why}")
+    assert run.stderr.count("\n") == 1
 
 
 def test_the_token_verb_says_when_no_server_answers() -> None:

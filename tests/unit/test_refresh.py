@@ -511,6 +511,15 @@ def test_a_superseded_listeners_refresh_that_is_given_again_changes_nothing(
     assert status()["listenerCount"] == 1
 
 
+def test_a_superseded_listener_cannot_take_its_place_back_on_the_same_connection(
+    wire: Wire, session_id: str, join: Callable[..., None], status: Status
+) -> None:
+    join("old=")
+    wire.give("new=", **as_listener(session_id, "old="))
+    assert wire.refuses("CONFLICT", "old=", **as_listener(session_id, "new="))
+    assert status()["listenerCount"] == 1
+
+
 def test_a_refresh_that_could_not_be_finished_may_be_tried_again_on_the_same_connection(
     sessions: Sessions, session_id: str, dynamodb: Any, speaker: Caller, join: Callable[..., None]
 ) -> None:
