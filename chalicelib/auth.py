@@ -188,7 +188,9 @@ class TokenVerifier:
         # Source: "Understanding the access token", Amazon Cognito Developer Guide.
         client_claims = {"id": "aud", "access": "client_id"}
         use, user_id = claims["token_use"], claims["sub"]
-        if not isinstance(use, str) or claims.get(client_claims.get(use, "")) != self._client_id:
+        if not isinstance(use, str) or use not in client_claims:
+            raise TokenRefused("use or client")
+        if claims.get(client_claims[use]) != self._client_id:
             raise TokenRefused("use or client")
         if not isinstance(user_id, str) or not user_id.strip() or not user_id.isprintable():
             raise TokenRefused("user")

@@ -240,6 +240,13 @@ class Connection:
         lost_at_ms = self.settled_lost_at_ms if has_settled else self.lost_at_ms
         return lost_at_ms is not None and lost_at_ms <= now_seconds * 1000
 
+    @property
+    def was_admitted(self) -> bool:
+        """Whether a listener ever got its place: the record of a refused join has no such mark."""
+        return not self.is_arriving and (
+            self.arrival is not None or self.listening_since_ms is not None
+        )
+
     def is_settled(self, now_seconds: float) -> bool:
         """Say whether it is so old that it must have opened, if it ever did."""
         return now_seconds - self.taken_at_ms / 1000 >= IN_FLIGHT_SECONDS

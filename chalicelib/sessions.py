@@ -494,7 +494,7 @@ class Sessions:
             if old_id is None or old_id == place.connection_id:
                 return self._own_place(place)
             old = self.store.find_record(old_id)
-            if old is None or not _is_same_place(old, place):
+            if old is None or not _is_same_place(old, place) or not old.was_admitted:
                 return self._own_place(place)
             place = replace(
                 place,

@@ -104,6 +104,7 @@ _IS_THERE: Final = (
 _IS_PRESENT: Final = (
     f"{_IS_THERE} AND (attribute_not_exists(targetLanguage) OR targetLanguage < :after)"
 )
+_WAS_ADMITTED: Final = "(attribute_exists(arrival) OR attribute_exists(listeningSince))"
 _AFTER: Final[dict[str, Any]] = {":after": {"S": AFTER_LANGUAGES}}
 _NO_PLACE_VALUES: Final[dict[str, Any]] = {":arriving": {"S": ARRIVING}}
 _OPTIONAL: Final = frozenset(
@@ -425,10 +426,13 @@ class Store:
     def set_invite_code(
         self, session_id: str, speaker_connection_id: str, invite_code: str
     ) -> Session | None:
-        """Replace an open session's invite code, and return the session; None if it is not his."""
+        """Replace an open session's invite code, and return the session; None if it is not his.
+
+        The limit of joins with the code starts anew.
+        """
         return self._update_open(
             session_id,
-            "SET inviteCode = :code",
+            "SET inviteCode = :code REMOVE invitedWindow, invitedJoins",
             {":code": {"S": invite_code}},
             speaker_connection_id=speaker_connection_id,
         )
@@ -1004,7 +1008,7 @@ class Store:
         is no such listener's, was replaced before or has changed its language since `old` was
         read, or the new one has a place.
         """
-        state, values = "attribute_exists(leftAt)", {}
+        state, values = f"attribute_exists(leftAt) AND {_WAS_ADMITTED}", {}
         if old.is_present:
             state = "attribute_not_exists(leftAt) AND targetLanguage = :language"
             values = {":language": {"S": old.target_language or ""}}

@@ -79,6 +79,15 @@ def test_an_invited_session_takes_a_listener_with_its_code_and_lets_it_come_back
     assert listener_count(dynamodb) == "1"
 
 
+def test_a_new_invite_code_has_its_whole_limit(
+    dispatcher: Dispatcher, invited_id: str, store: Store, clock: Clock
+) -> None:
+    window = int(clock()) // INVITED_WINDOW_SECONDS
+    store.count_in(invited_id, Invitation("code-1", window, max_joins=1), 3)
+    rotate(dispatcher)
+    store.count_in(invited_id, Invitation("code-2", window, max_joins=1), 3, last_window=window)
+
+
 def test_the_old_invite_code_admits_no_listener_after_a_rotation(
     wire: Wire, dispatcher: Dispatcher, invited_id: str, codes: list[str]
 ) -> None:

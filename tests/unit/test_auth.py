@@ -168,6 +168,13 @@ USED: list[tuple[dict[str, Any], str, list[Any]]] = [
 """Each claim that is used, and which of the odd values are right for it."""
 
 
+def test_a_use_that_is_neither_id_nor_access_names_no_client(
+    verifier: TokenVerifier,
+) -> None:
+    with pytest.raises(TokenRefused):
+        verifier.verify(token(**{**CLAIMS, "token_use": "", "": "client-1"}))
+
+
 @pytest.mark.parametrize(
     ("claims", "name", "right"),
     USED,

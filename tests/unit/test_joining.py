@@ -6,9 +6,17 @@ from typing import Any
 
 import pytest
 
-from chalicelib.errors import Conflict, NoSession, ServiceError, ServiceUnavailable, SessionNotFound
+from chalicelib.errors import (
+    Conflict,
+    Forbidden,
+    NoSession,
+    ServiceError,
+    ServiceUnavailable,
+    SessionFull,
+    SessionNotFound,
+)
 from chalicelib.models import Connection, Session
-from chalicelib.protocol import EndSession, JoinSession, Message
+from chalicelib.protocol import EndSession, JoinSession, Message, RefreshListener
 from chalicelib.sessions import Sessions
 from chalicelib.store import Listing, Placement, Store
 from tests.unit.fakes import Clock, FailingStore, FakeGateway, listener, scan, types
@@ -72,6 +80,19 @@ def test_a_connection_that_closes_during_its_join_takes_no_seat(
     assert count(store, session_id) == 0
     assert store.list_listener_ids(session_id) == []
     assert store.find_connection(LISTENER.connection_id) is None
+
+
+def test_a_connection_that_closes_during_its_refused_join_has_nothing_to_come_back_to(
+    sessions: Sessions, hooked: HookedStore, session_id: str, store: Store
+) -> None:
+    full = replace(sessions, limits=replace(sessions.limits, max_listeners=0))
+    hooked.hook = lambda: sessions.lifecycle.leave(LISTENER.connection_id)
+    with pytest.raises(SessionFull):
+        join_while(full, hooked, session_id, "count_in")
+    guess = RefreshListener(session_id, "es", LISTENER.connection_id, "wrong code")
+    with pytest.raises(Forbidden):
+        sessions.refresh_listener(listener(2), guess)
+    assert count(store, session_id) == 0
 
 
 @pytest.mark.parametrize("step", STEPS)
