@@ -230,6 +230,20 @@ def by_being_refused(scene: Scene) -> None:
         client.hear()
 
 
+def by_an_outcome_for_a_connection_that_is_gone(scene: Scene) -> None:
+    """The outcome function claims it in an item of its own, and removes that in the end."""
+    outcome = {
+        "id": "1",
+        "connectionId": "no-such-connection",
+        "endpointUrl": scene.enforced.callback_url,
+        "messages": ["{}"],
+        "delayMs": 0,
+    }
+    scene.enforced.invoke("outcome", outcome)
+    records = scene.target.records("CONNECTIONS_TABLE")
+    assert "no-such-connection" not in [it["connectionId"]["S"] for it in records]
+
+
 def refusals(scene: Scene) -> int:
     table = scene.enforced.stack.outputs["table_names"]["rate_limits"]
     items = scene.enforced.client("dynamodb").scan(TableName=table)["Items"]

@@ -78,6 +78,7 @@ def scene(
         long_sessions.by_an_end_that_reaches_nobody_at_first,
         long_sessions.by_a_bad_token,
         long_sessions.by_being_refused,
+        long_sessions.by_an_outcome_for_a_connection_that_is_gone,
     ],
 )
 def test_a_story_of_a_long_session_comes_to_its_end(scene: Scene, story: Story) -> None:
@@ -170,6 +171,12 @@ def test_no_story_needs_what_its_role_does_not_allow(enforced: Enforced) -> None
         ("disconnect", "dynamodb:DeleteItem", "connections", long_sessions.by_closing_cleanly),
         ("outcome", "execute-api:ManageConnections", "post", long_sessions.by_connect_urls),
         ("outcome", "execute-api:ManageConnections", "close", long_sessions.by_being_refused),
+        (
+            "outcome",
+            "dynamodb:DeleteItem",
+            "connections",
+            long_sessions.by_an_outcome_for_a_connection_that_is_gone,
+        ),
         ("sweep", "dynamodb:Scan", "sessions", long_sessions.by_losing_the_speaker),
         (
             "sweep",

@@ -35,9 +35,10 @@ locals {
     message = concat(local.count, local.tell, local.come_in)
     # It may end a session, and put back who could not be notified.
     disconnect = concat(local.tell, [{ actions = ["dynamodb:DeleteItem", "dynamodb:PutItem"], resource = local.connections }])
-    # It also closes connections that keep being refused.
+    # It also closes connections that keep being refused, and deletes its claim on a connection that
+    # has no other record.
     outcome = concat(local.tell, [
-      { actions = ["dynamodb:GetItem"], resource = local.connections },
+      { actions = ["dynamodb:GetItem", "dynamodb:DeleteItem"], resource = local.connections },
       { actions = ["execute-api:ManageConnections"], resource = local.close },
     ])
     sweep = concat(local.tell, [
