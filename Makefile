@@ -154,9 +154,9 @@ output: $(INSTALLED) ## Print a stage's outputs STAGE=dev [NAME=url]
 	@$(BIN)/python -m scripts.stack output '$(NAMED_STAGE)' $(NAME)
 
 # By the environment: an address may hold an apostrophe, which would end a quoted word.
-speaker: export SPEAKER_EMAIL = $(EMAIL)
+speaker: export EMAIL_OF_SPEAKER = $(EMAIL)
 speaker: $(INSTALLED) ## Create a speaker, and print how to sign in STAGE=dev EMAIL=speaker@example.com
-	@$(BIN)/python -m scripts.speaker '$(NAMED_STAGE)' --email "$$SPEAKER_EMAIL"
+	@$(BIN)/python -m scripts.speaker '$(NAMED_STAGE)' --email "$$EMAIL_OF_SPEAKER"
 
 sessions: $(INSTALLED) ## List the open sessions: local server [PORT=8000], a stage STAGE=dev [OPTIONS=--json]
 	@$(BIN)/python -m scripts.operate sessions $(PLACE) $(OPTIONS)
@@ -177,5 +177,5 @@ $(DRAWER): requirements-docs.txt
 	$(INSTALL)
 
 clean: ## Remove all that the other verbs made
-	rm -rf $(VENV) $(SCAN_VENV) $(DOCS_VENV) build .pytest_cache terraform/modules/app/chalice.tf.json terraform/modules/app/deployment.zip .mypy_cache .ruff_cache .hypothesis .chalice/deployments
+	rm -rf $(VENV) $(SCAN_VENV) $(DOCS_VENV) build tests/browser/node_modules .pytest_cache terraform/modules/app/chalice.tf.json terraform/modules/app/deployment.zip .mypy_cache .ruff_cache .hypothesis .chalice/deployments
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

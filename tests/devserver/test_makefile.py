@@ -1,10 +1,12 @@
 """Values of make's variables: each reaches its command as it is, or is refused with a sentence."""
 
+import re
 import subprocess
 from pathlib import Path
 
 import pytest
 
+from chalicelib.settings import check_names
 from tests.devserver.serving import ROOT, SECONDS
 
 PLAIN = ("PORT", "STAGE", "SESSION", "OPTIONS", "CONFIRM", "NAME")
@@ -105,3 +107,21 @@ def test_the_name_of_the_machine_is_not_the_name_of_an_output(
 ) -> None:
     monkeypatch.setenv("NAME", "my-desktop")
     assert make(python, "output", "STAGE=dev")[2][-1] == "dev"
+
+
+def test_no_exported_variable_is_taken_for_a_misspelt_setting() -> None:
+    exported = re.findall(r"\bexport (\w+)", (ROOT / "Makefile").read_text())
+    assert exported
+    check_names(dict.fromkeys(exported, "a value"))
+
+
+def test_clean_removes_the_packages_of_the_tests_in_a_browser() -> None:
+    run = subprocess.run(
+        ["make", "--dry-run", "clean"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+        check=True,
+    )
+    assert "tests/browser/node_modules" in run.stdout.split()
