@@ -274,6 +274,7 @@ def _check_contradictions(settings: Settings) -> None:
     interval_seconds = settings.heartbeat_interval_seconds
     settled_seconds = settings.heartbeat_settled_seconds
     timeout_seconds = settings.heartbeat_timeout_seconds
+    heartbeats = settings.heartbeats_per_minute
     close_grace_seconds = settings.speaker_close_grace_seconds
     grace_seconds = settings.speaker_grace_seconds
     for is_right, rule in (
@@ -296,6 +297,12 @@ def _check_contradictions(settings: Settings) -> None:
             timeout_seconds >= MISSED_HEARTBEATS * interval_seconds,
             f"HEARTBEAT_TIMEOUT_SECONDS ({timeout_seconds}) must be at least {MISSED_HEARTBEATS} "
             f"times HEARTBEAT_INTERVAL_SECONDS ({interval_seconds})",
+        ),
+        (
+            interval_seconds * heartbeats >= _SECONDS_PER_MINUTE,
+            f"HEARTBEAT_INTERVAL_SECONDS ({interval_seconds}) times RATE_LIMIT_HEARTBEATS_PER_MIN "
+            f"({heartbeats}) must be at least {_SECONDS_PER_MINUTE}, or heartbeats that the "
+            "service asks for exceed the limit",
         ),
         (
             close_grace_seconds <= grace_seconds,

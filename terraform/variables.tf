@@ -128,6 +128,11 @@ variable "settings" {
     error_message = "HEARTBEAT_TIMEOUT_SECONDS (90 by default) must be at least 3 times HEARTBEAT_INTERVAL_SECONDS (30 by default)."
   }
 
+  validation {
+    condition     = try(tonumber(lookup(var.settings, "HEARTBEAT_INTERVAL_SECONDS", 30)) * tonumber(lookup(var.settings, "RATE_LIMIT_HEARTBEATS_PER_MIN", 2)) >= 60, true)
+    error_message = "HEARTBEAT_INTERVAL_SECONDS (30 by default) times RATE_LIMIT_HEARTBEATS_PER_MIN (2 by default) must be at least 60, or heartbeats that the service asks for exceed the limit."
+  }
+
   # Without a value of its own, the shorter grace is never longer than the other.
   validation {
     condition     = try(tonumber(var.settings["SPEAKER_CLOSE_GRACE_SECONDS"]) <= tonumber(lookup(var.settings, "SPEAKER_GRACE_SECONDS", 60)), true)
@@ -164,6 +169,11 @@ variable "timeout_seconds" {
   validation {
     condition     = alltrue([for name, timeout in var.timeout_seconds : name == "sweep" || (timeout >= 1 && timeout <= 29 && floor(timeout) == timeout)])
     error_message = "timeout_seconds must be whole numbers from 1 to 29: API Gateway waits 29 s for a function, and of what it does after that nobody hears."
+  }
+
+  validation {
+    condition     = alltrue([for name in ["connect", "message", "disconnect"] : lookup(var.timeout_seconds, name, 29) >= 25])
+    error_message = "The timeouts of connect, message and disconnect must be at least 25: an event plans 20 s of work, up to 10 s of it waiting for a grace, and its last request may take 5 s more. With less, Lambda stops the function before it has finished."
   }
 
   validation {

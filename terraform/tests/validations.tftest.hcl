@@ -18,7 +18,7 @@ run "the_outermost_values_pass" {
     region                  = "ap-southeast-2"
     python_version          = "3.11"
     memory_mb               = { authorizer = 128, connect = 10240 }
-    timeout_seconds         = { disconnect = 1, outcome = 29, sweep = 900 }
+    timeout_seconds         = { authorizer = 1, disconnect = 25, outcome = 29, sweep = 900 }
     reserved_concurrency    = { message = 1 }
     log_retention_days      = 3653
     throttling              = { rate = 1, burst = 1 }
@@ -35,9 +35,9 @@ run "the_outermost_values_pass" {
       LOG_LEVEL                              = "ERROR"
       MAX_LISTENERS_PER_SESSION              = 1
       SESSION_MAX_DURATION_HOURS             = "0.5"
-      HEARTBEAT_INTERVAL_SECONDS             = 30
+      HEARTBEAT_INTERVAL_SECONDS             = 60
       HEARTBEAT_SETTLED_SECONDS              = 90
-      HEARTBEAT_TIMEOUT_SECONDS              = 90
+      HEARTBEAT_TIMEOUT_SECONDS              = 180
       MAX_REFUSED_COMMANDS                   = 1
       CONNECTION_REFRESH_MINUTES             = 0.1
       CONNECTION_WARNING_MINUTES             = 0.2
@@ -271,6 +271,26 @@ run "timeout_below_three_heartbeats" {
   expect_failures = [var.settings]
 }
 
+run "heartbeats_that_exceed_their_limit" {
+  command = plan
+
+  variables {
+    settings = { HEARTBEAT_INTERVAL_SECONDS = 29 }
+  }
+
+  expect_failures = [var.settings]
+}
+
+run "limit_below_the_heartbeats" {
+  command = plan
+
+  variables {
+    settings = { RATE_LIMIT_HEARTBEATS_PER_MIN = 1 }
+  }
+
+  expect_failures = [var.settings]
+}
+
 run "heartbeats_settled_below_the_interval" {
   command = plan
 
@@ -441,6 +461,36 @@ run "timeout_of_30_seconds" {
 
   variables {
     timeout_seconds = { message = 30 }
+  }
+
+  expect_failures = [var.timeout_seconds]
+}
+
+run "timeout_of_connect_below_its_work" {
+  command = plan
+
+  variables {
+    timeout_seconds = { connect = 24 }
+  }
+
+  expect_failures = [var.timeout_seconds]
+}
+
+run "timeout_of_message_below_its_work" {
+  command = plan
+
+  variables {
+    timeout_seconds = { message = 24 }
+  }
+
+  expect_failures = [var.timeout_seconds]
+}
+
+run "timeout_of_disconnect_below_its_work" {
+  command = plan
+
+  variables {
+    timeout_seconds = { disconnect = 24 }
   }
 
   expect_failures = [var.timeout_seconds]

@@ -46,6 +46,7 @@ def test_a_stage_name_that_is_no_name_is_refused(configuration: Configuration, n
         ("settings={MAX_LISTENERS_PER_SESSION=-1}", "a number greater than 0"),
         ("settings={MAX_LISTENER=500}", "MAX_LISTENERS_PER_SESSION, how many"),
         ("timeout_seconds={message=60}", "API Gateway waits 29 s"),
+        ("timeout_seconds={disconnect=24}", "an event plans 20 s of work"),
         ("timeout_seconds={sweep=29}", "a whole number from 150 to 900"),
         ('alarm_emails=["nobody"]', "an e-mail address"),
         ("stage=prod", "the workspace is dev"),
@@ -56,6 +57,10 @@ def test_a_stage_name_that_is_no_name_is_refused(configuration: Configuration, n
             "must be less than CONNECTION_WARNING_MINUTES",
         ),
         ("settings={HEARTBEAT_TIMEOUT_SECONDS=60}", "at least 3 times HEARTBEAT_INTERVAL_SECONDS"),
+        (
+            "settings={RATE_LIMIT_HEARTBEATS_PER_MIN=1}",
+            "heartbeats that the service asks for exceed the limit",
+        ),
         ("alarms=some", "none, essential or all"),
     ],
 )

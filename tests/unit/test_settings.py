@@ -255,6 +255,16 @@ def test_every_number_that_is_read_is_a_name_that_misspelt_ones_are_compared_wit
             "HEARTBEAT_SETTLED_SECONDS (29) must be at least HEARTBEAT_INTERVAL_SECONDS (30)",
         ),
         (
+            {"HEARTBEAT_INTERVAL_SECONDS": "29"},
+            "HEARTBEAT_INTERVAL_SECONDS (29) times RATE_LIMIT_HEARTBEATS_PER_MIN (2) must be at "
+            "least 60, or heartbeats that the service asks for exceed the limit",
+        ),
+        (
+            {"RATE_LIMIT_HEARTBEATS_PER_MIN": "1"},
+            "HEARTBEAT_INTERVAL_SECONDS (30) times RATE_LIMIT_HEARTBEATS_PER_MIN (1) must be at "
+            "least 60, or heartbeats that the service asks for exceed the limit",
+        ),
+        (
             {"SPEAKER_GRACE_SECONDS": "4", "SPEAKER_CLOSE_GRACE_SECONDS": "4.5"},
             "SPEAKER_CLOSE_GRACE_SECONDS (4.5) must be at most SPEAKER_GRACE_SECONDS (4)",
         ),
@@ -279,6 +289,7 @@ def test_the_limits_of_what_settings_may_be_to_each_other_are_allowed() -> None:
             "HEARTBEAT_INTERVAL_SECONDS": "60",
             "HEARTBEAT_SETTLED_SECONDS": "60",
             "HEARTBEAT_TIMEOUT_SECONDS": "180",
+            "RATE_LIMIT_HEARTBEATS_PER_MIN": "1",
             "SPEAKER_GRACE_SECONDS": "4",
             "SPEAKER_CLOSE_GRACE_SECONDS": "4",
         }
