@@ -30,6 +30,7 @@ def test_a_speaker_and_a_listener_meet_by_frames(
         "connectionId": created["connectionId"],
         "sourceLanguage": "en",
         "qualityTier": "premium",
+        "admission": "open",
         "maxListeners": target.seats,
         "inviteCode": created["inviteCode"],
         "expiresAt": created["expiresAt"],
