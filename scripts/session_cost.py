@@ -197,7 +197,7 @@ ALARM_METRICS: Final[Mapping[str, int]] = {"none": 0, "essential": 9, "all": 30}
 """Of terraform/modules/alarms, by its levels: one for each alarm, two for fan-out-failures.
 
 The alarms of the tables look at metrics that DynamoDB writes only after a failure, so they are not
-counted: a stage whose tables fail or are throttled pays for up to seven metrics of each.
+counted: a stage whose tables fail or are throttled pays for up to eight metrics of each.
 """
 
 SWEEP_MEMORY_MB: Final = 512

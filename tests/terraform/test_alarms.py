@@ -10,7 +10,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
+import botocore.session
 import pytest
+from botocore import xform_name
 
 from chalicelib import errors, metrics
 from chalicelib.models import EndReason
@@ -126,6 +128,16 @@ def test_every_other_metric_is_one_of_awss(plan: Plan) -> None:
     for measured in (*of_alarms(plan), *of_widgets(plan)):
         if not is_ours(measured):
             assert AWS_DIMENSIONS.get(str(measured)) == set(measured.dimensions), measured
+
+
+def test_the_latency_of_every_operation_on_a_table_is_looked_at(whole: Plan) -> None:
+    shown = {
+        operation
+        for it in of_widgets(whole)
+        if it.name == "SuccessfulRequestLatency"
+        for operation in [it.dimensions["Operation"]]
+    }
+    assert shown == operations()
 
 
 def test_a_widget_has_a_line_for_each_word_by_which_a_metric_is_split(whole: Plan) -> None:
@@ -317,6 +329,26 @@ def emitted() -> set[str]:
         for name, _, _ in metrics.of_event(operation, code, 1)
     }
     return named | counted
+
+
+def operations() -> set[str]:
+    """Find the operations of DynamoDB that the application's code names."""
+    model = botocore.session.get_session().get_service_model("dynamodb")
+    names = {xform_name(operation): operation for operation in model.operation_names}
+    nodes = [
+        node
+        for path in (ROOT / "chalicelib").glob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+    ]
+    called = {node.attr for node in nodes if isinstance(node, ast.Attribute)}
+    paged = {
+        node.args[0].value
+        for node in nodes
+        if isinstance(node, ast.Call)
+        and ast.unparse(node.func).endswith(".get_paginator")
+        and isinstance(node.args[0], ast.Constant)
+    }
+    return {operation for name, operation in names.items() if name in called | paged}
 
 
 def codes() -> set[str]:

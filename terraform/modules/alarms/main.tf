@@ -66,7 +66,7 @@ locals {
   duration_share = 0.8
 
   # What the application asks of DynamoDB, which measures latency by operation.
-  table_operations = ["DeleteItem", "GetItem", "PutItem", "Query", "Scan", "TransactWriteItems", "UpdateItem"]
+  table_operations = ["BatchGetItem", "DeleteItem", "GetItem", "PutItem", "Query", "Scan", "TransactWriteItems", "UpdateItem"]
 
   function_alarms = merge([
     for name, function in var.functions : {
