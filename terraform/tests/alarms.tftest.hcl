@@ -275,7 +275,7 @@ run "alarms_of_the_application" {
       aws_cloudwatch_metric_alarm.this["sweep-stopped"].period == 300 &&
       aws_cloudwatch_metric_alarm.this["sweep-stopped"].evaluation_periods == 2
     )
-    error_message = "It is to ring when no sweep has ended well for 10 minutes, of which there is no metric at all."
+    error_message = "It is to ring when no sweep ends well any more, of which there is no metric at all."
   }
 
   assert {

@@ -69,6 +69,10 @@ locals {
       }
       # Each sweep that ends well writes the metric, be it 0. One that fails every time runs all the same.
       # With gaps that are "breaching" the alarm would ring at the first deploy, before any sweep.
+      # The alarm rings when all data points of its evaluation range are missing. The range is longer
+      # than the evaluation periods, and AWS doesn't publish by how much: its only example has 5 for 3,
+      # hence about 4 for 2, or 20 minutes.
+      # Source: "Configuring how CloudWatch alarms treat missing data", Amazon CloudWatch User Guide.
       sweep-stopped = {
         metric      = "SweepRepairs"
         statistic   = "SampleCount"
@@ -77,7 +81,7 @@ locals {
         threshold   = 1
         gap         = "missing"
         entry       = "the-sweep-has-stopped"
-        description = "No sweep has ended well for 10 minutes, though one begins every minute: what only the sweep sets right stays wrong."
+        description = "No sweep has ended well for about 20 minutes, though one begins every minute: sessions that are over and listeners that are gone stay."
       }
     } :
     name => merge({ namespace = local.namespace, dimensions = { Stage = var.stage }, statistic = "Sum" }, alarm)
