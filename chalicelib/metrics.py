@@ -45,6 +45,7 @@ METRICS: Final[Mapping[str, Metric]] = {
     "SessionsEnded": Metric("Count", by="Reason"),
     "CircuitOpen": Metric("Count"),
     "SweepRepairs": Metric("Count"),
+    "ParticipantsLost": Metric("Count"),
 }
 
 LATENCIES: Final = {

@@ -1,4 +1,4 @@
-"""The sweep: what sets right, once a minute, whatever no event has set right.
+"""The sweep: repairs, once a minute, state that no event has cleaned up.
 
 $disconnect may never come, a function may break off between two writes, a session may just run out.
 A sweep looks at every session in turn. It may be repeated, and two may be at work at once: all
@@ -113,7 +113,9 @@ class Sweep:
         with telemetry.handled("sweep", request_id=request_id, is_clients=False):
             report = self._run()
             telemetry.log_done("sweep done", **report.to_fields())
-            telemetry.put_metrics(SweepRepairs=report.removed + report.mended)
+            telemetry.put_metrics(SweepRepairs=report.mended)
+            if report.removed:
+                telemetry.put_metrics(ParticipantsLost=report.removed)
             if report.is_complete:
                 telemetry.put_metrics(
                     ActiveSessions=report.active_sessions, TotalListeners=report.listeners

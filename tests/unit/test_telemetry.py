@@ -412,12 +412,15 @@ def test_a_session_is_measured_from_its_creation_to_its_end(
     dispatcher.message(frame("c=", **refresh))
     dispatcher.disconnect(closing("a="))
     assert set(measured(read())) == {"RefreshesCompleted", "DisconnectLatency"}
-    clock.now += 60
-    gateway.closed.add("c=")
+    clock.now += 89
+    for connection_id in ("speaker=", "c="):
+        dispatcher.message(frame(connection_id, action="heartbeat"))
+    read()
+    clock.now += 1
     sweep.run()
     counted = measured(read())
     assert (counted["ActiveSessions"], counted["TotalListeners"]) == (1, 1)
-    assert counted["SweepRepairs"] == 1
+    assert (counted["ParticipantsLost"], counted["SweepRepairs"]) == (1, 0)
     dispatcher.message(frame("speaker=", "user-1", action="endSession"))
     lines = read()
     assert (

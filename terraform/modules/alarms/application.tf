@@ -65,7 +65,7 @@ locals {
         metric      = "SweepRepairs"
         threshold   = 20
         entry       = "the-sweep-has-much-to-repair"
-        description = "The sweep has taken out more than 20 lost listeners, or miscounted ones, in 5 minutes: API Gateway does not say who has gone, or functions break off."
+        description = "The sweep has corrected listener counts by more than 20 in 5 minutes: functions break off between two writes."
       }
       # Each sweep that ends well writes the metric, be it 0. One that fails every time runs all the same.
       # With gaps that are "breaching" the alarm would ring at the first deploy, before any sweep.
@@ -179,6 +179,11 @@ locals {
         title   = "Repairs by the sweep"
         stat    = "Sum"
         metrics = [[local.namespace, "SweepRepairs", "Stage", var.stage, { label = "repairs" }]]
+      },
+      {
+        title   = "Listeners that were lost"
+        stat    = "Sum"
+        metrics = [[local.namespace, "ParticipantsLost", "Stage", var.stage, { label = "listeners" }]]
       },
     ],
   ]
