@@ -2,7 +2,8 @@
 
 `make emulate` starts ministack, packages the application, applies the stack in the workspace
 `local`, prints the WebSocket URL and stays until Ctrl-C. It says on stderr what it does. Everything
-is done in a folder of its own, so no state is left and no other stage's package is touched.
+is done in a folder of its own, so no state is left and no other stage's package is touched. If the
+process is killed, the next start removes the folder.
 """
 
 import argparse
@@ -11,7 +12,6 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from devserver import scratch
 from devserver.aws import REGION, EmbeddedAwsError, ministack
 from devserver.command import run_command
 from scripts import package, running_emulation, terraform_cli
@@ -92,22 +93,22 @@ def emulate(port: int = 0, **settings: str) -> Iterator[Emulation]:
 
     Raises: EmulateError, EmbeddedAwsError, PackageError.
     """
-    with tempfile.TemporaryDirectory(prefix="emulate-") as scratch:
+    with scratch.folder("emulate-") as home:
         _say("starting an emulator of AWS")
         with ministack(port=port) as endpoint_url:
             _say(f"emulating AWS on {endpoint_url}; packaging the functions")
             environment = emulator_environment(endpoint_url)
-            folder = prepare(Path(scratch), environment)
+            folder = prepare(home, environment)
             _say("applying the stack with Terraform, which takes about half a minute")
             yield apply(folder, environment, settings=settings)
 
 
-def prepare(scratch: Path, environment: Mapping[str, str], stage: str = STAGE) -> Path:
+def prepare(home: Path, environment: Mapping[str, str], stage: str = STAGE) -> Path:
     """Make a copy of the stack ready for its first apply, packaged and in its stage's workspace.
 
     Raises: EmulateError, PackageError.
     """
-    folder = copy_stack(scratch)
+    folder = copy_stack(home)
     package.package(stage, folder / "modules" / "app")
     terraform(folder, environment, "init", "-input=false", *terraform_cli.init_arguments())
     terraform(folder, environment, "workspace", "select", "-or-create", stage)
@@ -127,10 +128,10 @@ def apply(
     return Emulation(stage, values, folder, environment)
 
 
-def copy_stack(scratch: Path) -> Path:
+def copy_stack(home: Path) -> Path:
     """Copy what Terraform reads, but for what it has made there."""
-    terraform_cli.copy_stack(ROOT, scratch)
-    return scratch / "terraform"
+    terraform_cli.copy_stack(ROOT, home)
+    return home / "terraform"
 
 
 def emulator_environment(endpoint_url: str) -> dict[str, str]:

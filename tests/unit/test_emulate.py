@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from devserver import aws
+from devserver import aws, scratch
 from devserver.aws import EmbeddedAwsError
 from scripts import emulate, running_emulation
 
@@ -56,3 +56,15 @@ def test_the_emulator_keeps_a_port() -> None:
         assert kept == free
         with pytest.raises(EmbeddedAwsError, match=f"port {port}"), aws.ministack(port=port):
             pytest.fail("two emulators have one port")
+
+
+def test_the_folder_of_a_start_that_was_killed_is_removed_by_the_next(
+    monkeypatch: pytest.MonkeyPatch, folder: Path, taken_port: int
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(folder))
+    left = folder / "emulate-left"
+    left.mkdir()
+    (left / scratch.LOCK).touch()
+    with pytest.raises(EmbeddedAwsError), emulate.emulate(taken_port):
+        pytest.fail("two emulators have one port")
+    assert list(folder.iterdir()) == []
