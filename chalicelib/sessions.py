@@ -216,6 +216,7 @@ class Sessions:
         participant = heartbeat.participant
         _follow(participant)
         heartbeats.check_limit(heartbeat.times_ms)
+        self._forget_refused_commands(participant)
         ack["heartbeatSeconds"] = self._heartbeat_seconds(participant)
         reminders = self._reminders(participant, connected_seconds)
         if participant.role is Role.LISTENER:

@@ -834,7 +834,7 @@ class Store:
         """Count a refused command of a connection; return how many those are in a row.
 
         The count stands in the connection's item, which has nothing else if it has no place. What
-        gives it a place, and what its heartbeat writes, removes the count.
+        gives it a place removes the count.
         """
         answer = self._single_client.update_item(
             TableName=self._connections,
@@ -871,9 +871,10 @@ class Store:
     ) -> Heartbeat | None:
         """Note that a participant is there, and return its record; None if it is no participant.
 
-        One write. It also ends a row of refused commands, and keeps the times of this and the last
-        `times_kept` heartbeats as a shift register: DynamoDB reads all that stands on the right
-        before it writes anything. Source: "Update expressions", Amazon DynamoDB Developer Guide.
+        One write. It keeps the times of this and the last `times_kept` heartbeats as a shift
+        register: DynamoDB reads all that stands on the right before it writes anything. It does not
+        end a row of refused commands, because their times may refuse this heartbeat.
+        Source: "Update expressions", Amazon DynamoDB Developer Guide.
         """
         now_ms = int(self._clock() * 1000)
         shifts = [f", t{n} = if_not_exists(t{n - 1}, :never)" for n in range(1, times_kept + 1)]
@@ -883,7 +884,7 @@ class Store:
                 TableName=self._connections,
                 Key=_connection_key(connection_id),
                 UpdateExpression="SET t0 = :now_ms, lostAt = :lost, settledLostAt = :settled"
-                f"{''.join(shifts)} REMOVE refusals",
+                f"{''.join(shifts)}",
                 ConditionExpression=f"{_IS_PRESENT} AND #ttl > :now",
                 ExpressionAttributeNames={"#ttl": "ttl"},
                 ExpressionAttributeValues={

@@ -23,6 +23,9 @@ from tests.unit.fakes import (
 NONSENSE = {"action": "fly"}
 MAX_REFUSED = 20
 
+ALLOWED_HEARTBEATS = 4
+"""At once, with 2 a minute. Source: heartbeats.times_to_keep."""
+
 
 def refuse(
     dispatcher: Dispatcher, times: int, connection_id: str = "a=", user_id: str | None = None
@@ -146,6 +149,29 @@ def test_a_command_that_succeeds_begins_a_new_row(
         assert not any("refusals" in item for item in scan(dynamodb, "connections")), command
     refuse(dispatcher, MAX_REFUSED - 1, "other=", "user-2")
     assert outcomes.closing == []
+
+
+@pytest.mark.parametrize(
+    ("connection_id", "user_id"),
+    [("speaker=", "user-1"), ("a=", None)],
+    ids=["speaker", "listener"],
+)
+def test_refused_heartbeats_in_a_row_close_the_connection(
+    dispatcher: Dispatcher,
+    outcomes: FakeOutcomes,
+    session_id: str,
+    connection_id: str,
+    user_id: str | None,
+) -> None:
+    join = {"action": "joinSession", "sessionId": session_id, "targetLanguage": "es"}
+    dispatcher.message(frame("a=", **join))
+    heartbeat = frame(connection_id, user_id, action="heartbeat")
+    for _ in range(ALLOWED_HEARTBEATS):
+        assert reply(dispatcher.message(heartbeat))["type"] == "heartbeatAck"
+    for _ in range(MAX_REFUSED):
+        assert outcomes.closing == []
+        assert reply(dispatcher.message(heartbeat))["code"] == "RATE_LIMIT_EXCEEDED"
+    assert outcomes.closing == [(connection_id, "https://api/stage", FOLLOW_MS)]
 
 
 def test_a_participant_that_is_refused_keeps_its_place(
