@@ -562,22 +562,25 @@ class Store:
         """Begin the grace of a session whose current speaker's connection is lost or closed.
 
         `reason` is why the session ends with the grace. A speaker that has ended it
-        (`SPEAKER_ENDED`) also shortens a grace that ends later. True for one caller only.
+        (`SPEAKER_ENDED`) also shortens a grace that ends later. True for one caller only, also if
+        botocore sends its write again.
         """
-        condition = "attribute_not_exists(graceEndsAt)"
+        condition = "attribute_not_exists(graceEndsAt) OR graceToken = :token"
         if reason is EndReason.SPEAKER_ENDED:
             condition += " OR graceEndsAt > :grace"
         return self._succeeds(
             lambda: self._client.update_item(
                 TableName=self._sessions,
                 Key=_session_key(session_id),
-                UpdateExpression="SET graceEndsAt = :grace, graceReason = :reason",
+                UpdateExpression="SET graceEndsAt = :grace, graceReason = :reason,"
+                " graceToken = :token",
                 ConditionExpression=f"{_IS_OPEN} AND ({condition})"
                 " AND speakerConnectionId = :speaker",
                 ExpressionAttributeNames=_NAMES,
                 ExpressionAttributeValues={
                     ":grace": _number(grace_ends_at_ms),
                     ":reason": {"S": reason},
+                    ":token": _token(),
                     ":speaker": {"S": speaker_connection_id},
                     **self._open_values(),
                 },

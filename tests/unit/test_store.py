@@ -335,6 +335,25 @@ def test_an_interruption_begins_once_and_for_the_current_speaker_only(
     assert session.grace_ends_at_ms == ends_at_ms
 
 
+@pytest.mark.parametrize("reason", [EndReason.SPEAKER_LOST, EndReason.SPEAKER_ENDED])
+def test_an_interruption_that_botocore_sends_again_has_begun(
+    store: Store, session_id: str, clock: Clock, dynamodb: Any, reason: EndReason
+) -> None:
+    update = dynamodb.update_item
+
+    def send_twice(**request: Any) -> Any:
+        update(**request)
+        return update(**request)
+
+    ends_at_ms = int(clock() * 1000) + 60_000
+    dynamodb.update_item = send_twice
+    try:
+        assert store.interrupt_session(session_id, "speaker=", ends_at_ms, reason)
+        assert not store.interrupt_session(session_id, "speaker=", ends_at_ms, reason)
+    finally:
+        dynamodb.update_item = update
+
+
 def test_nothing_moves_the_end_of_a_session_but_its_current_speaker(
     store: Store, session_id: str
 ) -> None:
