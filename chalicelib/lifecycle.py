@@ -88,7 +88,8 @@ class Lifecycle:
             return
         is_short = self.speaker_close_grace_seconds <= LONGEST_GRACE_TO_WAIT_SECONDS
         if is_short and grace_ends_at_ms / 1000 - self.clock() < seconds_left():
-            nap_until(grace_ends_at_ms / 1000, self.clock, self.sleep)
+            with telemetry.waiting():
+                nap_until(grace_ends_at_ms / 1000, self.clock, self.sleep)
             self.end_after_grace(session_id, grace_ends_at_ms)
 
     def never_opened(self, connection_id: str) -> None:

@@ -54,17 +54,17 @@ LATENCIES: Final = {
     "heartbeat": "HeartbeatLatency",
     "disconnect": "DisconnectLatency",
 }
-"""What an operation's duration is measured as, where it did what it was asked for."""
+"""The metric of an operation's latency, without deliberate waits, where the operation succeeds."""
 
 OUR_FAILURES: Final = frozenset({"SERVICE_UNAVAILABLE", "INTERNAL_ERROR"})
 """Codes by which a refresh has failed through no fault of the client's."""
 
 
-def of_event(operation: str, code: str, duration_ms: float) -> Iterator[tuple[str, float, str]]:
+def of_event(operation: str, code: str, latency_ms: float) -> Iterator[tuple[str, float, str]]:
     """Say what an event of a client's counts for: metric, value, and what it is split by."""
     is_done = code == "OK"
     if is_done and operation in LATENCIES:
-        yield LATENCIES[operation], duration_ms, ""
+        yield LATENCIES[operation], latency_ms, ""
     if is_done and operation == "refreshConnection":
         yield "RefreshesCompleted", 1, ""
     if operation == "refreshConnection" and code in OUR_FAILURES:

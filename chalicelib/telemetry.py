@@ -46,7 +46,8 @@ _context = _Context()
 class Record:
     """An event that is being handled: what each of its lines says.
 
-    `operation` is the action asked for, once it is known; `code` what became of it.
+    `operation` is the action asked for, once it is known; `code` what became of it. `waited_ms` is
+    the part of its duration that is no latency.
     """
 
     event: str
@@ -54,6 +55,7 @@ class Record:
     fields: dict[str, Any] = field(default_factory=dict)
     code: str = "OK"
     is_clients: bool = True
+    waited_ms: float = 0.0
 
     def refused(self, error: ServiceError) -> ServiceError:
         """Note what the client is told, and log why."""
@@ -118,6 +120,18 @@ def follow(session_id: str, correlation: str) -> None:
     if record is not None:
         with suppress(Exception):
             record.fields |= {"sessionId": session_id, "correlation": hash_of(correlation)}
+
+
+@contextmanager
+def waiting() -> Iterator[None]:
+    """Leave a deliberate wait out of the latency of the event that is being handled."""
+    started = time.perf_counter()
+    try:
+        yield
+    finally:
+        record = _current.get()
+        if record is not None:
+            record.waited_ms += (time.perf_counter() - started) * 1000
 
 
 def find_trail() -> dict[str, str | None]:
@@ -190,7 +204,8 @@ def _finish(record: Record, duration_ms: float) -> None:
         fields["coldStart"] = True
     _write(logging.INFO, "event handled", fields)
     if record.is_clients:
-        for name, value, split_by in metrics.of_event(record.operation, record.code, duration_ms):
+        latency_ms = duration_ms - record.waited_ms
+        for name, value, split_by in metrics.of_event(record.operation, record.code, latency_ms):
             put_metrics(split_by, **{name: value})
 
 

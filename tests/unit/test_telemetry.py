@@ -391,6 +391,22 @@ def measured(lines: Lines) -> dict[str, float]:
     }
 
 
+def test_the_wait_for_a_grace_is_no_latency_of_the_close(
+    dispatcher: Dispatcher,
+    session_id: str,
+    clock: Clock,
+    read: Callable[[], Lines],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    read()
+    monkeypatch.setattr("time.perf_counter", clock)
+    dispatcher.disconnect(closing("speaker=", 1000))
+    lines = read()
+    assert measured(lines)["DisconnectLatency"] == 0
+    (handled,) = [line for line in lines if line.get("message") == "event handled"]
+    assert handled["durationMs"] == 5000
+
+
 def test_a_session_is_measured_from_its_creation_to_its_end(
     dispatcher: Dispatcher,
     sweep: Sweep,
