@@ -67,7 +67,7 @@ class Lifecycle:
         elif connection.was_removed_as_lost:
             # The sweep has interrupted the session. Its own close of the connection comes as 1000.
             return
-        elif close_code in CLEAN_CLOSES:
+        elif close_code in CLEAN_CLOSES and not connection.is_closed_by_service:
             # Also if a post has found the connection gone before: the grace becomes the short one.
             self._end_unless_speaker_returns(connection.session_id, connection_id)
         elif connection.is_present:
@@ -91,6 +91,15 @@ class Lifecycle:
             with telemetry.waiting():
                 nap_until(grace_ends_at_ms / 1000, self.clock, self.sleep)
             self.end_after_grace(session_id, grace_ends_at_ms)
+
+    def close_refused(self, connection_id: str) -> None:
+        """Close a connection whose commands keep being refused. Idempotent.
+
+        The mark comes first: API Gateway reports the service's own close with 1000, as if the
+        client had closed the connection, but a speaker that has not left gets the long grace.
+        """
+        self.store.note_own_close(connection_id)
+        self.gateway.close([connection_id])
 
     def never_opened(self, connection_id: str) -> None:
         """Take in that a connection which had its place never opened. Idempotent.

@@ -192,7 +192,8 @@ class Connection:
     Whoever has left, or was replaced, has no `is_present`; his record stays for a while, so that
     he can come back by the id of that connection and is not taken for somebody else.
     `arrival` names the join by which a listener came; while that is under way `is_arriving`, and
-    the record is no place. `refusals` counts the connection's refused commands in a row.
+    the record is no place. `refusals` counts the connection's refused commands in a row, and
+    `is_closed_by_service` is whether the service closes the connection because of them.
     `correlation` is what stays the same through a client's refreshes, for the log: the connection
     by which a listener came in, or the session whose speaker he is.
 
@@ -218,6 +219,7 @@ class Connection:
     is_arriving: bool = False
     arrival: str | None = field(default=None, compare=False)
     refusals: int = field(default=0, compare=False)
+    is_closed_by_service: bool = False
 
     @property
     def expires_at_seconds(self) -> int:

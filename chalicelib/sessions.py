@@ -330,7 +330,7 @@ class Sessions:
             record.fields |= {name: event[name] for name in telemetry.TRAIL if event.get(name)}
             if event.get("closes"):
                 self.sleep(event["delayMs"] / 1000)
-                self.lifecycle.gateway.close([connection_id])
+                self.lifecycle.close_refused(connection_id)
             elif event["delayMs"]:
                 self.deliver_reminders(connection_id, event["id"], messages, event["delayMs"])
             else:

@@ -863,6 +863,19 @@ class Store:
             )
         )
 
+    @guarded
+    def note_own_close(self, connection_id: str) -> None:
+        """Note that the service closes a participant's connection. Idempotent."""
+        self._succeeds(
+            lambda: self._client.update_item(
+                TableName=self._connections,
+                Key=_connection_key(connection_id),
+                UpdateExpression="SET closedByService = :yes",
+                ConditionExpression="attribute_exists(sessionId)",
+                ExpressionAttributeValues={":yes": {"BOOL": True}},
+            )
+        )
+
     def find_connection(self, connection_id: str) -> Connection | None:
         """Find a connection's place in a session; the read is consistent."""
         connection = self.find_record(connection_id)
@@ -1583,6 +1596,7 @@ def _participant(item: "Item") -> Connection:
         is_arriving=is_arriving,
         arrival=language if is_arriving else _find_text(item, "arrival"),
         refusals=_refusals(item),
+        is_closed_by_service="closedByService" in item,
     )
 
 

@@ -60,6 +60,7 @@ COSTS: Final[dict[str, Cost]] = {
     "outcome of createSession by URL": Cost(2),
     "outcome of refreshConnection by URL": Cost(2),
     "outcome that comes again": Cost(1),
+    "close of a refused connection by the service": Cost(1),
     "speaker's refresh by URL": Cost(4),
     "speaker's refresh by frame": Cost(4),
     "speaker's refresh that a limit refuses": Cost(2),
@@ -158,6 +159,10 @@ class House:
     def close(self, connection_id: str, code: int = 1006) -> Any:
         return self.dispatcher.disconnect(closing(connection_id, code))
 
+    def close_refused(self, connection_id: str) -> Any:
+        self.sessions.lifecycle.close_refused(connection_id)
+        return {"statusCode": 200}
+
     def refuse(self, times: int, user_id: str | None = None) -> None:
         """Let a user, or the hall's address, use up refused attempts."""
         for number in range(times):
@@ -242,6 +247,10 @@ OPERATIONS: Final[dict[str, tuple[Do, Do]]] = {
             house.deliver("new=", "sessionJoined"),
         ],
         lambda house: house.deliver("new=", "sessionJoined"),
+    ),
+    "close of a refused connection by the service": (
+        nothing,
+        lambda house: house.close_refused("speaker="),
     ),
     "speaker's refresh by URL": (
         nothing,

@@ -9,8 +9,10 @@ from chalicelib.errors import ServiceUnavailable
 from chalicelib.lifecycle import Lifecycle
 from chalicelib.models import Connection, Role
 from chalicelib.store import Store
+from chalicelib.sweep import Sweep
 from tests.unit.fakes import (
     CREATE,
+    Clock,
     FakeGateway,
     FakeOutcomes,
     closing,
@@ -21,6 +23,7 @@ from tests.unit.fakes import (
 )
 
 NONSENSE = {"action": "fly"}
+CLOSE = {"messages": [], "delayMs": FOLLOW_MS, "closes": True}
 MAX_REFUSED = 20
 
 ALLOWED_HEARTBEATS = 4
@@ -207,7 +210,54 @@ def test_the_outcome_function_closes_the_connection(
     dispatcher: Dispatcher, gateway: FakeGateway, store: Store
 ) -> None:
     store.put_connection(Connection("a=", "golden-eagle-427", Role.LISTENER, 0, "es"))
-    delivered = {"connectionId": "a=", "messages": [], "delayMs": 50, "closes": True}
-    dispatcher._sessions.deliver(delivered)
+    dispatcher._sessions.deliver({**CLOSE, "connectionId": "a="})
     assert gateway.closed == {"a="}
     assert gateway.inbox == {}
+
+
+@pytest.mark.parametrize("code", [1000, 1006])
+def test_a_refused_speaker_whose_connection_the_service_closes_keeps_the_long_grace(
+    dispatcher: Dispatcher,
+    gateway: FakeGateway,
+    sweep: Sweep,
+    clock: Clock,
+    session_id: str,
+    code: int,
+) -> None:
+    """However often each event comes, and although a command succeeds before the close."""
+    join = {"action": "joinSession", "sessionId": session_id, "targetLanguage": "es"}
+    dispatcher.message(frame("a=", **join))
+    refuse(dispatcher, MAX_REFUSED, "speaker=", "user-1")
+    dispatcher.message(frame("speaker=", "user-1", action="getSessionStatus"))
+    for _ in range(2):
+        dispatcher._sessions.deliver({**CLOSE, "connectionId": "speaker="})
+    for _ in range(2):
+        dispatcher.disconnect(closing("speaker=", code))
+    clock.now += 1
+    sweep.run()
+    assert [
+        (it["type"], it.get("graceSeconds"), it.get("reason")) for it in gateway.inbox["a="]
+    ] == [
+        ("sessionInterrupted", 60, None),
+        ("sessionEnded", None, "speakerLost"),
+    ]
+
+
+def test_a_close_that_cannot_be_noted_is_left_out(
+    dispatcher: Dispatcher, gateway: FakeGateway, session_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def busy(*_: object) -> None:
+        raise ServiceUnavailable("busy", retry_after_seconds=2)
+
+    monkeypatch.setattr(Store, "note_own_close", busy)
+    with pytest.raises(ServiceUnavailable):
+        dispatcher._sessions.deliver({**CLOSE, "connectionId": "speaker="})
+    assert gateway.closed == set()
+
+
+def test_the_close_of_a_bare_connection_stores_nothing(
+    dispatcher: Dispatcher, gateway: FakeGateway, dynamodb: Any
+) -> None:
+    dispatcher._sessions.deliver({**CLOSE, "connectionId": "a="})
+    assert gateway.closed == {"a="}
+    assert scan(dynamodb, "connections") == []
