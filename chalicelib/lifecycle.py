@@ -19,6 +19,15 @@ from chalicelib.store import TRANSACTION_ITEMS, Store
 END_SECONDS: Final = 20
 """How long an end may go on telling people, before the rest is left to the sweep."""
 
+ANSWER_SECONDS: Final = 5
+"""The same for an end whose speaker waits for the answer."""
+
+NOTICE_SECONDS: Final = 2
+"""The time limit of a notice that tells of no end. The speaker often waits for it, and a listener
+that misses it learns the status from the next one, or from a join or refresh. The posts to 500
+listeners take a fraction of it, see gateway.AT_ONCE.
+"""
+
 PUT_BACK_SECONDS: Final = 3
 """What an event keeps of its budget to put back the records of those it could not notify."""
 
@@ -224,17 +233,19 @@ class Lifecycle:
     def tell_listeners(self, session_id: str, notice: protocol.Message) -> FanOut:
         """Post a notice to a session's listeners. A connection that is gone is a leave."""
         listener_ids = self.store.list_listener_ids(session_id)
-        told = self._fan_out(session_id, listener_ids, self._encode(notice))
+        told = self._fan_out(session_id, listener_ids, self._encode(notice), NOTICE_SECONDS)
         self.remove_gone(session_id, told.gone)
         return told
 
     def end_by_speaker(self, session_id: str, speaker_connection_id: str) -> bool:
-        """End the session of that current speaker. He is not told: he knows.
+        """End the session of that current speaker, which waits and gets no notice.
 
-        False if it is not his, or over.
+        Listeners that can't be reached within ANSWER_SECONDS are left to the sweep. False if
+        another connection is the speaker, or if the session has ended.
         """
         reason = EndReason.SPEAKER_ENDED
-        return self._finish_claimed(self.store.claim_end(session_id, reason, speaker_connection_id))
+        session = self.store.claim_end(session_id, reason, speaker_connection_id)
+        return self._finish_claimed(session, ANSWER_SECONDS)
 
     def end_expired(self, session_id: str) -> bool:
         """End a session that has expired, if it still has."""
@@ -244,16 +255,16 @@ class Lifecycle:
         """End a session whose grace has run out, if it still has; or only if it is that grace."""
         return self._finish_claimed(self.store.claim_end_of_grace(session_id, grace_ends_at_ms))
 
-    def _finish_claimed(self, session: Session | None) -> bool:
+    def _finish_claimed(self, session: Session | None, limit_seconds: float = END_SECONDS) -> bool:
         if session is None or session.end_reason is None:
             return False
         reason = session.end_reason
         telemetry.put_metrics(reason, SessionsEnded=1)
         telemetry.log_done("session ended", sessionId=session.session_id, reason=reason)
-        self.finish_end(session)
+        self.finish_end(session, limit_seconds)
         return True
 
-    def finish_end(self, session: Session) -> bool:
+    def finish_end(self, session: Session, limit_seconds: float = END_SECONDS) -> bool:
         """Remove an ended session's participants, and notify each of them.
 
         May be repeated and done by two at a time. A record goes before its owner is notified, and
@@ -263,7 +274,7 @@ class Lifecycle:
         Returns whether all were notified.
         """
         is_speaker_done = self._dismiss_speaker(session)
-        return self._dismiss_listeners(session) and is_speaker_done
+        return self._dismiss_listeners(session, limit_seconds) and is_speaker_done
 
     def _dismiss_speaker(self, session: Session) -> bool:
         """Remove the speaker's record, and notify it, unless it was the one to end the session."""
@@ -282,9 +293,12 @@ class Lifecycle:
             return False
         return True
 
-    def _dismiss_listeners(self, session: Session) -> bool:
-        """Read the list until it shows nobody new: who has just come may be missing in it."""
-        stop_at = self.clock() + min(END_SECONDS, seconds_left() - PUT_BACK_SECONDS)
+    def _dismiss_listeners(self, session: Session, limit_seconds: float) -> bool:
+        """Read the list until it shows nobody new: who has just come may be missing in it.
+
+        The batches share the time that is left, so a slow listener in one can't use up all of it.
+        """
+        stop_at = self.clock() + min(limit_seconds, seconds_left() - PUT_BACK_SECONDS)
         done: set[str] = set()
         are_all_notified = True
         while self.clock() < stop_at:
@@ -295,11 +309,14 @@ class Lifecycle:
             arriving = listing.arriving - done
             arriving -= self.store.delete_arriving_connections(session.session_id, arriving)
             present = sorted((listing.present.keys() | arriving) - done)
-            for start in range(0, len(present), TRANSACTION_ITEMS):
-                if self.clock() >= stop_at:
+            starts = range(0, len(present), TRANSACTION_ITEMS)
+            for start in starts:
+                remaining_seconds = stop_at - self.clock()
+                if remaining_seconds <= 0:
                     return False
                 some = present[start : start + TRANSACTION_ITEMS]
-                are_all_notified &= self._dismiss(session, some, stop_at - self.clock())
+                batches_left = len(starts) - start // TRANSACTION_ITEMS
+                are_all_notified &= self._dismiss(session, some, remaining_seconds / batches_left)
             done |= listing.present.keys() | listing.arriving
         return False
 
@@ -331,7 +348,7 @@ class Lifecycle:
         session_id: str,
         connection_ids: Collection[str],
         text: str,
-        limit_seconds: float = FAN_OUT_SECONDS,
+        limit_seconds: float,
     ) -> FanOut:
         told = self.gateway.fan_out(connection_ids, text, limit_seconds)
         gone = len(told.gone)

@@ -1,14 +1,15 @@
 """The end of a session reaches everyone in it, once, whatever came before."""
 
-from dataclasses import replace
+from copy import copy
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
 
 from chalicelib.dispatch import Dispatcher
 from chalicelib.gateway import FanOut, PostFailed
-from chalicelib.lifecycle import END_SECONDS, PUT_BACK_SECONDS
-from chalicelib.models import IN_FLIGHT_SECONDS
+from chalicelib.lifecycle import ANSWER_SECONDS, END_SECONDS, NOTICE_SECONDS, PUT_BACK_SECONDS
+from chalicelib.models import IN_FLIGHT_SECONDS, Connection, Role
 from chalicelib.resilience import event_budget
 from chalicelib.sessions import Sessions
 from chalicelib.store import Store
@@ -34,6 +35,12 @@ def join(dispatcher: Dispatcher, connection_id: str, session_id: str) -> None:
 def end(dispatcher: Dispatcher) -> None:
     ended = reply(dispatcher.message(frame("speaker=", "user-1", action="endSession")))
     assert ended["type"] == "sessionEnded"
+
+
+def with_sessions(dispatcher: Dispatcher, sessions: Sessions) -> Dispatcher:
+    changed = copy(dispatcher)
+    changed._sessions = sessions
+    return changed
 
 
 def heard(gateway: FakeGateway) -> dict[str, list[str]]:
@@ -158,6 +165,55 @@ def test_an_end_leaves_to_the_sweep_what_its_event_has_no_time_for(
         assert lifecycle.end_by_speaker(hall, "speaker=")
     assert limits == [4]
     assert END_SECONDS > 4
+
+
+@dataclass
+class SlowPhones(FakeGateway):
+    """Takes the whole limit of a fan-out that has a throttled connection among its receivers."""
+
+    clock: Clock = field(default_factory=Clock)
+
+    def fan_out(self, connection_ids: Any, text: str, limit_seconds: float = 10) -> FanOut:
+        if self.throttled & set(connection_ids):
+            self.clock.now += limit_seconds
+        return super().fan_out(connection_ids, text, limit_seconds)
+
+
+def test_slow_phones_keep_the_end_from_nobody_else_and_the_speaker_waiting_only_for_a_while(
+    session_id: str, sessions: Sessions, clock: Clock, store: Store
+) -> None:
+    everyone = {f"{number:03}=" for number in range(250)}
+    for each in everyone:
+        store.put_connection(Connection(each, session_id, Role.LISTENER, int(clock() * 1000), "es"))
+    slow = SlowPhones(throttled={"000=", "150=", "249="}, clock=clock)
+    gateway: Any = slow
+    began_at = clock()
+    lifecycle = replace(sessions.lifecycle, gateway=gateway)
+    assert lifecycle.end_by_speaker(session_id, "speaker=")
+    assert heard(slow) == {each: ["sessionEnded"] for each in everyone - slow.throttled}
+    assert clock() - began_at <= ANSWER_SECONDS + 0.01
+    assert store.list_connections(session_id).present == slow.throttled
+
+
+@pytest.mark.parametrize("action", ["pauseSession", "resumeSession", "refreshConnection"])
+def test_a_slow_phone_delays_the_answer_to_its_speaker_for_a_moment_only(
+    dispatcher: Dispatcher, hall: str, sessions: Sessions, clock: Clock, action: str
+) -> None:
+    dispatcher.message(frame("speaker=", "user-1", action="pauseSession"))
+    if action == "refreshConnection":
+        dispatcher.disconnect(closing("speaker=", 1006))
+    gateway: Any = SlowPhones(throttled={"0="}, clock=clock)
+    slow = replace(sessions, lifecycle=replace(sessions.lifecycle, gateway=gateway))
+    if action == "pauseSession":
+        dispatcher.message(frame("speaker=", "user-1", action="resumeSession"))
+    began_at = clock()
+    refresh = {"sessionId": hall, "role": "speaker"} if action == "refreshConnection" else {}
+    speaker = "new=" if refresh else "speaker="
+    command = frame(speaker, "user-1", action=action, **refresh)
+    answer = reply(with_sessions(dispatcher, slow).message(command))
+    assert answer["type"] != "error"
+    assert clock() - began_at == NOTICE_SECONDS
+    assert heard(gateway).keys() == LISTENERS - {"0="}
 
 
 # What came before
