@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from chalicelib import protocol, telemetry
-from chalicelib.gateway import FAN_OUT_SECONDS, FanOut, Gateway, Gone, PostFailed
+from chalicelib.gateway import FAN_OUT_SECONDS, POST_SECONDS, FanOut, Gateway, Gone, PostFailed
 from chalicelib.models import Connection, EndReason, Role, Session, SessionStatus
 from chalicelib.resilience import seconds_left
 from chalicelib.store import TRANSACTION_ITEMS, Store
@@ -27,6 +27,9 @@ NOTICE_SECONDS: Final = 2
 that misses it learns the status from the next one, or from a join or refresh. The posts to 500
 listeners take a fraction of it, see gateway.AT_ONCE.
 """
+
+TAKE_SECONDS: Final = 5
+"""How long it may take to remove records. Source: resilience.EVENT_SECONDS (one request)."""
 
 PUT_BACK_SECONDS: Final = 3
 """What an event keeps of its budget to put back the records of those it could not notify."""
@@ -48,6 +51,11 @@ def nap_until(
 ) -> None:
     while (remaining_seconds := at_seconds - clock()) > 0:
         sleep(min(remaining_seconds, LONGEST_NAP_SECONDS))
+
+
+def _has_time_to_dismiss(post_seconds: float = 0) -> bool:
+    """Return whether the event can still take records, post for so long and put them back."""
+    return seconds_left() >= TAKE_SECONDS + post_seconds + PUT_BACK_SECONDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,7 +277,8 @@ class Lifecycle:
 
         May be repeated and done by two at a time. A record goes before its owner is notified, and
         only one caller gets it, so that no connection gets two notices. A notice that has
-        certainly not arrived puts the record back, for the next sweep.
+        certainly not arrived puts the record back, for the next sweep. No record goes if the event
+        has no time left to post and to put it back.
 
         Returns whether all were notified.
         """
@@ -278,8 +287,10 @@ class Lifecycle:
 
     def _dismiss_speaker(self, session: Session) -> bool:
         """Remove the speaker's record, and notify it, unless it was the one to end the session."""
-        speaker = self.store.delete_connection(session.speaker_connection_id, session.session_id)
         knows = session.end_reason is EndReason.SPEAKER_ENDED
+        if not knows and not _has_time_to_dismiss(POST_SECONDS):
+            return False
+        speaker = self.store.delete_connection(session.speaker_connection_id, session.session_id)
         if knows or speaker is None or not speaker.is_present:
             return True
         try:
@@ -312,7 +323,7 @@ class Lifecycle:
             starts = range(0, len(present), TRANSACTION_ITEMS)
             for start in starts:
                 remaining_seconds = stop_at - self.clock()
-                if remaining_seconds <= 0:
+                if remaining_seconds <= 0 or not _has_time_to_dismiss():
                     return False
                 some = present[start : start + TRANSACTION_ITEMS]
                 batches_left = len(starts) - start // TRANSACTION_ITEMS
@@ -328,13 +339,14 @@ class Lifecycle:
         The connection that was the session's speaker is not: it hears of the end as the speaker,
         even if it has become a listener since.
         """
+        stop_at = self.clock() + limit_seconds
         taken = self.store.take_connections(session.session_id, connection_ids)
         taken.discard(session.speaker_connection_id)
         told = self._fan_out(
             session.session_id,
             taken,
             self._end_notice(session),
-            min(limit_seconds, FAN_OUT_SECONDS),
+            min(max(stop_at - self.clock(), 0), FAN_OUT_SECONDS),
         )
         self.store.put_back_listeners(session.session_id, told.unreached)
         return not told.unreached

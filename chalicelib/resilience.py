@@ -101,10 +101,10 @@ class Guard:
 
         Raises: ServiceUnavailable; whatever else the request raises.
         """
-        give_up_at = min(self._clock() + RETRY_SECONDS, _deadline.get())
+        give_up_at = self._clock() + min(RETRY_SECONDS, seconds_left())
         delay_seconds = FIRST_DELAY_SECONDS
         while True:
-            if self._clock() >= _deadline.get():
+            if seconds_left() <= 0:
                 raise unavailable()
             self._breaker.check()
             try:

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from chalicelib import telemetry
@@ -25,6 +26,7 @@ from chalicelib.models import (
     count_drifts,
     drifts_to_mend,
 )
+from chalicelib.resilience import event_budget, seconds_left
 from chalicelib.store import Store, SweepCursor
 
 INTERVAL_SECONDS: Final = 60
@@ -32,6 +34,12 @@ INTERVAL_SECONDS: Final = 60
 
 WORK_SECONDS: Final = 40
 """How long a sweep goes on to new sessions. The next one begins with what is left."""
+
+DEADLINE_SECONDS: Final = 110
+"""The end of a sweep's work, also at graces and at sessions that it has begun. The last requests
+that begin by then take 23 s more at worst: 10 s of posts, a request of 5 s to DynamoDB, and the
+cursor's with its retries. So the sweep ends before Lambda stops it, after 150 s.
+"""
 
 PAGE_SESSIONS: Final = 50
 SESSION_THREADS: Final = 8
@@ -126,11 +134,13 @@ class Sweep:
         """Look at all sessions, or at as many as there is time for.
 
         Bounded in memory by a page of sessions, and in time by WORK_SECONDS and by the wait for
-        graces that end before the next sweep begins: their sessions end in time.
+        graces that end before the next sweep begins: their sessions end in time. After
+        DEADLINE_SECONDS the rest of both is left to the next sweep.
 
         Raises: ServiceUnavailable if the sessions cannot be read.
         """
-        stop_at = self.stopwatch() + WORK_SECONDS
+        began_at = self.stopwatch()
+        stop_at, ends_at = began_at + WORK_SECONDS, began_at + DEADLINE_SECONDS
         cursor = self.store.find_sweep_cursor()
         is_stored = cursor.after_session_id is not None
         report = Report(cursor.active_sessions, cursor.listeners)
@@ -141,13 +151,15 @@ class Sweep:
                     cursor.after_session_id, self.page_sessions
                 )
                 graces += self._graces(sessions)
-                report.add(pool.map(self._visit_safely, sessions))
+                report.add(pool.map(partial(self._visit_safely, ends_at), sessions))
                 report.is_complete = last is None
                 cursor = SweepCursor(last, report.active_sessions, report.listeners)
                 if is_stored or not report.is_complete:
                     self.store.put_sweep_cursor(cursor)
                     is_stored = not report.is_complete
-        self._end_as_graces_end(sorted(graces), report)
+            for visit in pool.map(partial(self._end_grace_safely, ends_at), sorted(graces)):
+                report.ended += visit.has_ended
+                report.failed += visit.has_failed
         return report
 
     def _graces(self, sessions: Iterable[Session]) -> list[tuple[int, str]]:
@@ -161,21 +173,29 @@ class Sweep:
             and 0 < session.grace_ends_at_ms - now_ms <= INTERVAL_SECONDS * 1000
         ]
 
-    def _end_as_graces_end(self, graces: Iterable[tuple[int, str]], report: Report) -> None:
-        for ends_at_ms, session_id in graces:
-            nap_until(ends_at_ms / 1000, self.clock, self.sleep)
+    def _end_grace_safely(self, ends_at: float, grace: tuple[int, str]) -> Visit:
+        return self._safely(ends_at, grace[1], lambda: self._end_grace(*grace))
+
+    def _end_grace(self, grace_ends_at_ms: int, session_id: str) -> Visit:
+        """Wait for the end of a grace, if it comes before the deadline, and end its session."""
+        if grace_ends_at_ms / 1000 - self.clock() >= seconds_left():
+            return Visit()
+        nap_until(grace_ends_at_ms / 1000, self.clock, self.sleep)
+        return Visit(has_ended=self.lifecycle.end_after_grace(session_id))
+
+    def _visit_safely(self, ends_at: float, session: Session) -> Visit:
+        return self._safely(ends_at, session.session_id, lambda: self._visit(session))
+
+    def _safely(self, ends_at: float, session_id: str, visit: Callable[[], Visit]) -> Visit:
+        """Visit a session, unless the deadline is over, in a thread that knows no budget yet."""
+        with event_budget(ends_at - self.stopwatch(), self.stopwatch):
+            if seconds_left() <= 0:
+                return Visit(has_failed=True)
             try:
-                report.ended += self.lifecycle.end_after_grace(session_id)
+                return visit()
             except Exception as error:
                 _log_failed(session_id, error)
-                report.failed += 1
-
-    def _visit_safely(self, session: Session) -> Visit:
-        try:
-            return self._visit(session)
-        except Exception as error:
-            _log_failed(session.session_id, error)
-            return Visit(has_failed=True)
+                return Visit(has_failed=True)
 
     def _visit(self, session: Session) -> Visit:
         now = self.clock()
@@ -201,7 +221,8 @@ class Sweep:
     def _look_at_speaker(self, session: Session, now: float) -> None:
         speaker = self.store.find_connection(session.speaker_connection_id)
         if speaker is None or speaker.session_id != session.session_id:
-            # Its record is put a moment after the session itself.
+            # Two reads may show half of the transaction that creates both. Source: "Amazon
+            # DynamoDB Transactions: How it works" (only TransactGetItems reads a snapshot).
             if now - session.created_at_ms / 1000 >= IN_FLIGHT_SECONDS:
                 self.lifecycle.miss_speaker(session, None)
         elif speaker.is_lost(now):

@@ -8,10 +8,11 @@ import pytest
 
 from chalicelib.dispatch import Dispatcher
 from chalicelib.errors import ServiceUnavailable
+from chalicelib.gateway import POST_SECONDS
 from chalicelib.lifecycle import END_SECONDS
 from chalicelib.models import Connection, EndReason, Role, Session
 from chalicelib.store import SWEEP_CURSOR, Listing, Store, SweepCursor
-from chalicelib.sweep import WORK_SECONDS, Report, Sweep
+from chalicelib.sweep import DEADLINE_SECONDS, WORK_SECONDS, Report, Sweep
 from tests.unit.fakes import (
     CREATE,
     Clock,
@@ -659,24 +660,110 @@ def test_an_ended_session_is_kept_until_everything_has_settled(
 # Out of time
 
 
-def ends_after(pages: int) -> Callable[[], float]:
-    """A stopwatch whose time is up after so many pages."""
-    looks = iter([0.0] * (pages + 1))
-    return lambda: next(looks, float(WORK_SECONDS))
+class Pages(Store):
+    """Counts the pages of sessions that a sweep has read."""
+
+    read = -1
+
+    def find_sweep_cursor(self) -> SweepCursor:
+        cursor = super().find_sweep_cursor()
+        self.read = 0
+        return cursor
+
+    def scan_sessions(
+        self, after_session_id: str | None, limit: int
+    ) -> tuple[list[Session], str | None]:
+        found = super().scan_sessions(after_session_id, limit)
+        self.read += 1
+        return found
+
+
+def ending_after(pages: int, sweep: Sweep, dynamodb: Any, clock: Clock) -> Sweep:
+    """Return a sweep whose time is up after so many pages."""
+    store = Pages(dynamodb, dynamodb, "sessions", "connections", clock)
+    return replace(
+        with_store(sweep, store),
+        stopwatch=lambda: 0.0 if store.read < pages else float(WORK_SECONDS),
+    )
+
+
+@pytest.mark.parametrize("listeners", [0, 2])
+def test_a_sweep_begins_nothing_that_it_cannot_finish_before_its_deadline(
+    sweep: Sweep,
+    dispatcher: Dispatcher,
+    dynamodb: Any,
+    clock: Clock,
+    join: Callable[[str, str], None],
+    listeners: int,
+) -> None:
+    """Twelve ends whose posts are slow take four minutes; the next sweeps do what is left."""
+    session_ids = [create(dispatcher, f"speaker-{number}=") for number in range(12)]
+    for number in range(listeners):
+        join(f"listener-{number}=", session_ids[number])
+    clock.now += 7200
+    began_at = clock()
+
+    class Slow(FakeGateway):
+        def post(self, connection_id: str, text: str) -> None:
+            if connection_id.startswith("speaker"):
+                clock.now += POST_SECONDS
+            super().post(connection_id, text)
+
+        def fan_out(self, connection_ids: Any, text: str, limit_seconds: float = 10) -> Any:
+            clock.now += limit_seconds
+            return super().fan_out(connection_ids, text, limit_seconds)
+
+    slow: Any = Slow()
+    busy = replace(sweep, lifecycle=replace(sweep.lifecycle, gateway=slow))
+    everyone = {
+        *(f"speaker-{number}=" for number in range(12)),
+        *(f"listener-{number}=" for number in range(listeners)),
+    }
+    busy.run()
+    assert set(slow.inbox) < everyone
+    assert clock() - began_at <= DEADLINE_SECONDS
+    for _ in range(3):
+        clock.now += 60
+        busy.run()
+    assert set(slow.inbox) == everyone
+    assert all(types(told) == ["sessionEnded"] for told in slow.inbox.values())
+
+
+def test_a_grace_that_ends_after_the_deadline_is_left_to_the_next_sweep(
+    sweep: Sweep, hall: str, clock: Clock, dispatcher: Dispatcher, dynamodb: Any
+) -> None:
+    dispatcher.disconnect(closing("speaker=", 1006))
+
+    class Slow(Pages):
+        def list_connections(self, session_id: str) -> Listing:
+            clock.now += 50
+            return super().list_connections(session_id)
+
+    store = Slow(dynamodb, dynamodb, "sessions", "connections", clock)
+    began_at = clock()
+    late = replace(with_store(sweep, store), stopwatch=lambda: 2 * (clock() - began_at))
+    assert late.run().ended == 0
+    assert clock() - began_at == 50
+    clock.now += 10
+    assert sweep.run().ended == 1
 
 
 def test_a_sweep_that_runs_out_of_time_hands_on_to_the_next_whose_gauges_are_complete(
-    sweep: Sweep, dispatcher: Dispatcher, dynamodb: Any, join: Callable[[str, str], None]
+    sweep: Sweep,
+    dispatcher: Dispatcher,
+    dynamodb: Any,
+    clock: Clock,
+    join: Callable[[str, str], None],
 ) -> None:
     ids = [create(dispatcher, f"speaker-{number}=") for number in range(5)]
     for number, session_id in enumerate(ids):
         join(f"listener-{number}=", session_id)
     short = replace(sweep, page_sessions=2)
-    first = replace(short, stopwatch=ends_after(1)).run()
+    first = ending_after(1, short, dynamodb, clock).run()
     assert (first.visited, first.active_sessions, first.is_complete) == (2, 2, False)
     assert SWEEP_CURSOR in {item["sessionId"]["S"] for item in scan(dynamodb, "sessions")}
 
-    second = replace(short, stopwatch=ends_after(1)).run()
+    second = ending_after(1, short, dynamodb, clock).run()
     assert not second.is_complete
     third = short.run()
     assert first.visited + second.visited + third.visited == 5
@@ -698,11 +785,11 @@ def test_where_a_sweep_stopped_is_no_session(
 
 
 def test_a_sweep_that_is_out_of_time_at_once_keeps_its_place(
-    sweep: Sweep, hall: str, store: Store
+    sweep: Sweep, hall: str, store: Store, dynamodb: Any, clock: Clock
 ) -> None:
     kept = SweepCursor("golden-eagle-050", 7, 8)
     store.put_sweep_cursor(kept)
-    assert replace(sweep, stopwatch=ends_after(0)).run().visited == 0
+    assert ending_after(0, sweep, dynamodb, clock).run().visited == 0
     assert store.find_sweep_cursor() == kept
 
 
