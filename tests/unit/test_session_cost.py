@@ -277,11 +277,11 @@ def test_a_small_session_by_hand() -> None:
     # of the sweep of 1 ms, at half of that.
     seconds = 3.2 + 0.15 + 0.04 + 2 + 0.06 / 2
     assert amount("Lambda: GB-seconds") == pytest.approx(seconds)
-    # Created 4; joined 5 each; outcomes 3; heartbeats 1 each of 12 and 2 of 6; paused 1; ended 2,
+    # Created 5; joined 6 each; outcomes 3; heartbeats 1 each of 12 and 2 of 6; paused 1; ended 2,
     # and 3 for each listener; closes 3.
-    assert amount("DynamoDB: write units") == 4 + 10 + 3 + 12 + 12 + 1 + 2 + 6 + 3
-    # Joined 1 and outcomes 1 for each listener; paused 1.5; ended 2; the sweep's looks 2.5 each.
-    assert amount("DynamoDB: read units") == 4 + 1.5 + 2 + 60 * 2.5
+    assert amount("DynamoDB: write units") == 5 + 12 + 3 + 12 + 12 + 1 + 2 + 6 + 3
+    # Joined 1 for each listener; outcomes 1 for everyone; paused 1.5; ended 2; looks 2.5 each.
+    assert amount("DynamoDB: read units") == 4 + 1 + 1.5 + 2 + 60 * 2.5
     log_bytes = 32 * (300 + 267 + 4 * 26) + 24 * (255 + 26) + 2 * (1015 + 2 * 26)
     assert amount("CloudWatch: GB of logs") == pytest.approx(log_bytes / 1e9)
     assert amount("CloudWatch: metrics, in months") == pytest.approx(11 * 2 / 720)
@@ -289,7 +289,7 @@ def test_a_small_session_by_hand() -> None:
     assert amount("data out, in GB") == pytest.approx((3 + 18 + 3 + 3) * 200 / 1e9)
 
     assert lines["API Gateway: messages"].usd == pytest.approx(47e-6)
-    assert lines["DynamoDB: write units"].usd == pytest.approx(53 * 0.625e-6)
+    assert lines["DynamoDB: write units"].usd == pytest.approx(56 * 0.625e-6)
     assert lines["CloudWatch: metrics, in months"].usd == pytest.approx(0.3 * 22 / 720)
 
 
