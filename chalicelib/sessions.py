@@ -432,7 +432,9 @@ class Sessions:
             raise HasPlace(claim.held)
         try:
             session = self._take_seat(session_id, target_language, invite_code)
-        except ServiceError:
+        except ServiceError as refusal:
+            if isinstance(refusal, Forbidden | SessionFull):
+                _follow(place)
             # What stays if this fails is no place.
             with suppress(ServiceUnavailable):
                 self.store.withdraw(place)

@@ -178,7 +178,7 @@ variable "timeout_seconds" {
 
   validation {
     condition     = try(var.timeout_seconds["sweep"] >= 150 && var.timeout_seconds["sweep"] <= 900 && floor(var.timeout_seconds["sweep"]) == var.timeout_seconds["sweep"], !contains(keys(var.timeout_seconds), "sweep"))
-    error_message = "The timeout of sweep must be a whole number from 150 to 900: it works for up to 40 s, waits for up to 60 s, and then ends a session, which may take 30 s more, and Lambda runs nothing longer than 900 s."
+    error_message = "The timeout of sweep must be a whole number from 150 to 900: it begins no work after 110 s, and what it has begun can take 30 s more, and Lambda runs nothing longer than 900 s."
   }
 }
 
