@@ -83,9 +83,11 @@ def test_a_new_invite_code_has_its_whole_limit(
     dispatcher: Dispatcher, invited_id: str, store: Store, clock: Clock
 ) -> None:
     window = int(clock()) // INVITED_WINDOW_SECONDS
-    store.count_in(invited_id, Invitation("code-1", window, max_joins=1), 3)
+    store.count_in(invited_id, "es", Invitation("code-1", window, max_joins=1), 3)
     rotate(dispatcher)
-    store.count_in(invited_id, Invitation("code-2", window, max_joins=1), 3, last_window=window)
+    store.count_in(
+        invited_id, "es", Invitation("code-2", window, max_joins=1), 3, last_window=window
+    )
 
 
 def test_the_old_invite_code_admits_no_listener_after_a_rotation(

@@ -19,8 +19,8 @@ from chalicelib.errors import ServiceUnavailable
 from chalicelib.rate_limits import RateLimits
 from chalicelib.resilience import Guard
 from chalicelib.signed_http import MAX_IDLE_SECONDS
-from tests.unit.fakes import ADDRESS, Clock
-from tests.unit.test_rate_limits import SETTINGS
+from tests.unit.fakes import Clock
+from tests.unit.test_rate_limits import CALLER, SETTINGS
 
 WAIT_SECONDS = 10
 THREADS = 8
@@ -241,5 +241,5 @@ def test_what_cannot_be_counted_passes_while_dynamodb_answers_503(
         lambda **request: guard.run(lambda: client.update_item(**request)), SETTINGS, clock
     )
     for _ in range(FAILURES_TO_OPEN + 1):
-        limits.count_connection(ADDRESS)
+        limits.count_connection(CALLER)
     assert table.count == FAILURES_TO_OPEN

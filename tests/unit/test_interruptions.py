@@ -259,7 +259,7 @@ def test_the_status_of_an_interrupted_session_says_so(
 ) -> None:
     session = store.find_session(session_id)
     assert session is not None
-    message = protocol.session_status(replace(session, status=status), {})
+    message = protocol.session_status(replace(session, status=status))
     assert message["status"] == "interrupted"
 
 
