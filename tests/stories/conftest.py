@@ -75,10 +75,4 @@ def is_nothing_left(target: Target) -> bool:
     target.sweep()
     sessions = target.records("SESSIONS_TABLE")
     have_ended = all(session["status"] == {"S": "ended"} for session in sessions)
-    participants = [
-        record
-        for record in target.records("CONNECTIONS_TABLE")
-        # What has left or was superseded expires by itself, and is in no list until then.
-        if not {"leftAt", "supersededBy"} & record.keys()
-    ]
-    return have_ended and not participants
+    return have_ended and not target.participants()

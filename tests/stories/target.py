@@ -89,6 +89,17 @@ class Target:
         pages = dynamodb.get_paginator("scan").paginate(TableName=self.environment[table])
         return [item for page in pages for item in page["Items"]]
 
+    def participants(self) -> list[dict[str, Any]]:
+        """Read the records of present participants.
+
+        Records of participants that have left or are superseded, and claims of events, expire.
+        """
+        return [
+            record
+            for record in self.records("CONNECTIONS_TABLE")
+            if "sessionId" in record and not {"leftAt", "supersededBy"} & record.keys()
+        ]
+
 
 SCHEDULED: Final = json.dumps(
     {

@@ -3,7 +3,9 @@
 Each calls functions in a way in which the stories of sessions that nothing happens to do not.
 """
 
+import json
 import time
+import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -231,17 +233,23 @@ def by_being_refused(scene: Scene) -> None:
 
 
 def by_an_outcome_for_a_connection_that_is_gone(scene: Scene) -> None:
-    """The outcome function claims it in an item of its own, and removes that in the end."""
+    """The outcome function removes the count of refused commands of a connection that is gone."""
+    connection_id = "no-such-connection"
+    table = scene.enforced.stack.outputs["table_names"]["connections"]
+    scene.enforced.client("dynamodb").put_item(
+        TableName=table, Item={"connectionId": {"S": connection_id}, "refusals": {"N": "1"}}
+    )
+    joined = {"type": "sessionJoined", "sessionId": "golden-eagle-427", "status": "active"}
     outcome = {
-        "id": "1",
-        "connectionId": "no-such-connection",
+        "id": uuid.uuid4().hex,
+        "connectionId": connection_id,
         "endpointUrl": scene.enforced.callback_url,
-        "messages": ["{}"],
+        "messages": [json.dumps(joined)],
         "delayMs": 0,
     }
     scene.enforced.invoke("outcome", outcome)
     records = scene.target.records("CONNECTIONS_TABLE")
-    assert "no-such-connection" not in [it["connectionId"]["S"] for it in records]
+    assert connection_id not in [it["connectionId"]["S"] for it in records]
 
 
 def refusals(scene: Scene) -> int:

@@ -129,7 +129,7 @@ def meets(stack: Emulation) -> bool:
             listener.ask(action="joinSession", sessionId=session_id, targetLanguage="es")
             speaker.ask(action="endSession")
             reason = listener.hear()["reason"]
-    until(lambda: not target.records("CONNECTIONS_TABLE"))
+    until(lambda: not target.participants())
     sessions = target.records("SESSIONS_TABLE")
     assert {session["status"]["S"] for session in sessions} <= {"ended"}
     return reason == "speakerEnded"

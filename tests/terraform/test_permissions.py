@@ -1,5 +1,6 @@
 """Each function may do what it does, and no more: the stories, told with IAM enforced."""
 
+import json
 from collections.abc import Callable, Iterator
 from fnmatch import fnmatchcase
 
@@ -107,10 +108,10 @@ def test_a_speaker_whose_end_nobody_told_is_found_gone_by_what_is_sent_to_him(
     speaker, created = scene.create()
     listener, _ = scene.join(created)
     outcome = {
-        "id": "1",
+        "id": created["connectionId"],
         "connectionId": created["connectionId"],
         "endpointUrl": enforced.callback_url,
-        "messages": ["{}"],
+        "messages": [json.dumps(created)],
         "delayMs": 0,
     }
     with enforced.throttling("disconnect", "dynamodb:UpdateItem", "connections"):

@@ -114,7 +114,7 @@ def test_an_end_grows_with_those_who_are_there(
 ) -> None:
     house.fill_and_wait(listeners - 1)
     units.begin()
-    house.speak("endSession")
+    house.end()
     assert units.counted == session_cost.end(listeners)
 
 

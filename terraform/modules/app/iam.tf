@@ -35,8 +35,7 @@ locals {
     message = concat(local.count, local.tell, local.come_in)
     # It may end a session, and put back who could not be notified.
     disconnect = concat(local.tell, [{ actions = ["dynamodb:DeleteItem", "dynamodb:PutItem"], resource = local.connections }])
-    # It also closes connections that keep being refused, and deletes its claim on a connection that
-    # has no other record.
+    # It also closes connections that keep being refused, and deletes their counts.
     outcome = concat(local.tell, [
       { actions = ["dynamodb:GetItem", "dynamodb:DeleteItem"], resource = local.connections },
       { actions = ["execute-api:ManageConnections"], resource = local.close },
