@@ -7,6 +7,7 @@ module "plain" {
   schema_file            = "${path.module}/../../../../chalicelib/tables.json"
   point_in_time_recovery = false
   deletion_protection    = false
+  managed_key            = false
 }
 
 module "protected" {
@@ -16,6 +17,7 @@ module "protected" {
   schema_file            = "${path.module}/../../../../chalicelib/tables.json"
   point_in_time_recovery = true
   deletion_protection    = true
+  managed_key            = true
 }
 
 output "plain" {
