@@ -76,7 +76,14 @@ def check(region): pass
 RESOURCE = {"mode": "managed", "type": "terraform_data", "name": "first", "instances": []}
 
 DEPLOYMENT = stack.ROOT / "docs" / "deployment.md"
-SCRIPTS = ("credentials.py", "running_emulation.py", "stack.py", "terraform_cli.py", "tfvars.py")
+SCRIPTS = (
+    "devserver/command.py",
+    "scripts/credentials.py",
+    "scripts/running_emulation.py",
+    "scripts/stack.py",
+    "scripts/terraform_cli.py",
+    "scripts/tfvars.py",
+)
 """The command and all that it imports of the project."""
 
 Make = Callable[[str], Stack]
@@ -133,9 +140,9 @@ def package(root: Path, stage: str, runtime: str = "python3.11") -> None:
 
 
 def copy_scripts(root: Path) -> Path:
-    (root / "scripts").mkdir()
     for name in SCRIPTS:
-        shutil.copy(Path(stack.__file__).with_name(name), root / "scripts")
+        (root / name).parent.mkdir(exist_ok=True)
+        shutil.copy(Path(stack.__file__).parents[1] / name, root / name)
     return root
 
 
