@@ -109,4 +109,4 @@ def test_another_upgrade_is_a_plain_request(server: Server) -> None:
 def test_the_environment_is_told_to_who_asks(server: Server) -> None:
     request = b"GET /_devserver/environment HTTP/1.1\r\nConnection: close\r\n\r\n"
     body = exchange(server, request).partition(b"\r\n\r\n")[2]
-    assert json.loads(body) == {"endpoint": server.url, "environment": {}}
+    assert json.loads(body) == {"endpoint": server.url, "environment": {}, "clockRate": 1}
