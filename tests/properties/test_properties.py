@@ -41,7 +41,6 @@ HAS_TO_HAPPEN = (
     "repeated",
     "settled",
     "status checked",
-    "a superseded connection closed",
     "superseded: listener",
     "superseded: speaker",
     "swept: ended",
