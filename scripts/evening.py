@@ -50,6 +50,8 @@ FAULTS: Final[dict[int, dict[str, float]]] = {
 }
 """What goes wrong from which minute on."""
 
+REQUEST_ID: Final = "1"
+"""Of the only command of a connection whose outcome is read."""
 
 chance: Final = Random(0)  # noqa: S311
 
@@ -193,8 +195,7 @@ async def listen(hall: Hall, session_id: str, language: str, lasts: float) -> No
     old: dict[str, str] = {}
     while stays > 0:
         async with hall.client() as client:
-            await client.send(json.dumps(old or join))
-            answer = json.loads(await client.recv())
+            answer = await ask(client, old or join)
             if answer["type"] == "error":
                 await minutes(1.2)
                 stays -= 1.2
@@ -214,6 +215,14 @@ async def listen(hall: Hall, session_id: str, language: str, lasts: float) -> No
             stays -= 1
             if await has_ended(client):
                 return
+
+
+async def ask(client: ClientConnection, command: dict[str, str]) -> dict[str, Any]:
+    """Send a command and return its outcome. Notices of the session can come before it."""
+    await client.send(json.dumps({**command, "requestId": REQUEST_ID}))
+    while (answer := json.loads(await client.recv())).get("requestId") != REQUEST_ID:
+        pass
+    return dict(answer)
 
 
 async def has_ended(client: ClientConnection) -> bool:
