@@ -62,14 +62,19 @@ ifneq ($(shell $(PYTHON) -c '$(VERSION)'),$(shell $(BIN)/python -c '$(VERSION)' 
 endif
 endif
 
+# Refuse to run a verb without a value that it needs; the second argument is an example.
+missing = $(error $(1) is missing; add it: $(1)=$(2))
+needs = $(if $(strip $(value $(1))),,$(call missing,$(1),$(2)))
+GIVEN_STAGE = $(call needs,STAGE,dev)$(STAGE)
+
 # STAGE=local on the command line asks for the emulator's token, not the local server's.
-TOKEN = $(if $(filter command,$(origin STAGE)),scripts.stage_token $(STAGE),devserver.user_token --port '$(PORT)')
+TOKEN = $(if $(filter command,$(origin STAGE)),scripts.stage_token '$(GIVEN_STAGE)',devserver.user_token --port '$(PORT)')
 
 # A session of the local server's, or of the stage that was named.
-PLACE = $(if $(filter command environment,$(origin STAGE)),--stage '$(STAGE)',--port $(PORT))
+PLACE = $(if $(filter command environment,$(origin STAGE)),--stage '$(GIVEN_STAGE)',--port '$(PORT)')
 
-# Nobody plans or destroys a stage that he has not named.
-NAMED_STAGE = $(if $(filter command environment,$(origin STAGE)),$(STAGE),$(error which stage? Say it: STAGE=dev))
+# A stage that you must name, because a real account is changed: the default doesn't count.
+NAMED_STAGE = $(if $(filter command environment,$(origin STAGE)),,$(call missing,STAGE,dev))$(GIVEN_STAGE)
 
 CONFIRMED = $(if $(CONFIRM),--confirm '$(CONFIRM)')
 
@@ -104,7 +109,7 @@ emulate: $(INSTALLED) ## Serve the stack that Terraform applies to an emulator o
 	@$(SAFE) $(BIN)/python -m scripts.emulate $(if $(filter-out file,$(origin PORT)),--port '$(PORT)')
 
 token: $(INSTALLED) ## Print a speaker's token: local server [PORT=8000], emulator STAGE=local [USERNAME=...]
-	@$(SAFE) $(BIN)/python -m $(TOKEN) --username $(call quoted,USERNAME)
+	@$(SAFE) $(BIN)/python -m $(TOKEN) --username $(call needs,USERNAME,speaker@example.com)$(call quoted,USERNAME)
 
 demo: $(INSTALLED) ## Play a session against the local server [PORT=8000] [OPTIONS=--fast]
 	@$(SAFE) $(BIN)/python -m examples.demo --port '$(PORT)' $(OPTIONS)
@@ -130,7 +135,7 @@ format: $(INSTALLED) ## Format, and mend what the linter can
 	$(BIN)/ruff format
 
 package: $(INSTALLED) ## Package the Lambda functions for a stage into terraform/modules/app [STAGE=local]
-	@$(SAFE) $(BIN)/python -m scripts.package $(STAGE)
+	@$(SAFE) $(BIN)/python -m scripts.package '$(GIVEN_STAGE)'
 
 plan: $(INSTALLED) ## Plan a stage's stack on AWS, and save the plan STAGE=dev
 	@$(BIN)/python -m scripts.stack plan '$(NAMED_STAGE)'
@@ -156,13 +161,13 @@ output: $(INSTALLED) ## Print a stage's outputs STAGE=dev [NAME=url]
 # By the environment: an address may hold an apostrophe, which would end a quoted word.
 speaker: export EMAIL_OF_SPEAKER = $(EMAIL)
 speaker: $(INSTALLED) ## Create a speaker, and print how to sign in STAGE=dev EMAIL=speaker@example.com
-	@$(BIN)/python -m scripts.speaker '$(NAMED_STAGE)' --email "$$EMAIL_OF_SPEAKER"
+	@$(BIN)/python -m scripts.speaker '$(NAMED_STAGE)' --email $(call needs,EMAIL,speaker@example.com)"$$EMAIL_OF_SPEAKER"
 
 sessions: $(INSTALLED) ## List the open sessions: local server [PORT=8000], a stage STAGE=dev [OPTIONS=--json]
 	@$(BIN)/python -m scripts.operate sessions $(PLACE) $(OPTIONS)
 
 session-end: $(INSTALLED) ## End a session SESSION=golden-eagle-427 [STAGE=dev]; asks first, unless CONFIRM=golden-eagle-427
-	@$(BIN)/python -m scripts.operate end '$(SESSION)' $(PLACE) $(CONFIRMED)
+	@$(BIN)/python -m scripts.operate end '$(call needs,SESSION,golden-eagle-427)$(SESSION)' $(PLACE) $(CONFIRMED)
 
 bench: $(INSTALLED) ## Measure, each figure beside its yardstick
 	$(SAFE) $(BIN)/python -m bench

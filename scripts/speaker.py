@@ -86,8 +86,6 @@ def main() -> int:
 
 def check_address(email: str) -> None:
     """Raises: SpeakerError unless this looks like an e-mail address."""
-    if not email:
-        raise SpeakerError("whose account? Say it: EMAIL=speaker@example.com")
     if not _ADDRESS.fullmatch(email) or len(email) > MAX_ADDRESS_CHARACTERS:
         raise SpeakerError(f"{email!r} is no e-mail address; one looks like speaker@example.com")
 
