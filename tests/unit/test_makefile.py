@@ -1,4 +1,4 @@
-"""The virtual environment that `make install` makes, with small scripts in place of Python."""
+"""The virtual environments of the Makefile, with small scripts in place of Python."""
 
 import shutil
 import subprocess
@@ -69,3 +69,18 @@ def test_the_environment_is_kept(folder: Path, arguments: list[str]) -> None:
     (folder / "pip").unlink()
     assert install(folder, *arguments).returncode == 0
     assert not (folder / "pip").exists()
+
+
+@pytest.mark.parametrize("name", [".venv", ".venv-scan", ".venv-docs"])
+def test_git_ignores_an_environment_that_is_a_link(tmp_path: Path, name: str) -> None:
+    shutil.copy(ROOT / ".gitignore", tmp_path)
+    (tmp_path / name).symlink_to(sys.prefix)
+    subprocess.run(["git", "init", "--quiet"], cwd=tmp_path, check=True)
+    listed = subprocess.run(
+        ["git", "ls-files", "--others", "--exclude-standard"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert listed.stdout == ".gitignore\n"
