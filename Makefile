@@ -62,6 +62,9 @@ ifneq ($(shell $(PYTHON) -c '$(VERSION)'),$(shell $(BIN)/python -c '$(VERSION)' 
 endif
 endif
 
+# Runs a module that says in its errors which verb you typed.
+RUN = CALLED_AS='make $@' $(BIN)/python -m
+
 # Refuse to run a verb without a value that it needs; the second argument is an example.
 missing = $(error $(1) is missing; add it: $(1)=$(2))
 needs = $(if $(strip $(value $(1))),,$(call missing,$(1),$(2)))
@@ -102,17 +105,17 @@ lock: $(INSTALLED) ## Write requirements*.txt from requirements*.in: exact versi
 	$(LOCK) --output-file requirements-scan.txt requirements-scan.in
 
 local: $(INSTALLED) ## Serve the application on ws://127.0.0.1:PORT/local [PORT=8000] [OPTIONS=--help]
-	@$(SAFE) $(BIN)/python -m devserver --port '$(PORT)' --panel scripts.live_panel:tables \
+	@$(SAFE) $(RUN) devserver --port '$(PORT)' --panel scripts.live_panel:tables \
 		--hint 'make demo PORT={port}' --hint 'make -s token PORT={port}' $(OPTIONS)
 
 emulate: $(INSTALLED) ## Serve the stack that Terraform applies to an emulator of AWS [PORT=4566]
-	@$(SAFE) $(BIN)/python -m scripts.emulate $(if $(filter-out file,$(origin PORT)),--port '$(PORT)')
+	@$(SAFE) $(RUN) scripts.emulate $(if $(filter-out file,$(origin PORT)),--port '$(PORT)')
 
 token: $(INSTALLED) ## Print a speaker's token: local server [PORT=8000], emulator STAGE=local [USERNAME=...]
-	@$(SAFE) $(BIN)/python -m $(TOKEN) --username $(call needs,USERNAME,speaker@example.com)$(call quoted,USERNAME)
+	@$(SAFE) $(RUN) $(TOKEN) --username $(call needs,USERNAME,speaker@example.com)$(call quoted,USERNAME)
 
 demo: $(INSTALLED) ## Play a session against the local server [PORT=8000] [OPTIONS=--fast]
-	@$(SAFE) $(BIN)/python -m examples.demo --port '$(PORT)' $(OPTIONS)
+	@$(SAFE) $(RUN) examples.demo --port '$(PORT)' $(OPTIONS)
 
 test: $(INSTALLED) ## Run every test
 	$(SAFE) $(BIN)/python -m pytest
@@ -135,39 +138,39 @@ format: $(INSTALLED) ## Format, and mend what the linter can
 	$(BIN)/ruff format
 
 package: $(INSTALLED) ## Package the Lambda functions for a stage into terraform/modules/app [STAGE=local]
-	@$(SAFE) $(BIN)/python -m scripts.package '$(GIVEN_STAGE)'
+	@$(SAFE) $(RUN) scripts.package '$(GIVEN_STAGE)'
 
 plan: $(INSTALLED) ## Plan a stage's stack on AWS, and save the plan STAGE=dev
-	@$(BIN)/python -m scripts.stack plan '$(NAMED_STAGE)'
+	@$(RUN) scripts.stack plan '$(NAMED_STAGE)'
 
 apply: $(INSTALLED) ## Apply just the saved plan STAGE=dev
-	@$(BIN)/python -m scripts.stack apply '$(NAMED_STAGE)'
+	@$(RUN) scripts.stack apply '$(NAMED_STAGE)'
 
 deploy: package ## Package, plan and apply STAGE=dev; asks before it applies, unless CONFIRM=dev (also deploy-dev, ...)
-	@$(BIN)/python -m scripts.stack deploy '$(NAMED_STAGE)' $(CONFIRMED)
+	@$(RUN) scripts.stack deploy '$(NAMED_STAGE)' $(CONFIRMED)
 
 deploy-dev deploy-staging deploy-prod: deploy-%:
 	@$(MAKE) --no-print-directory deploy STAGE=$*
 
 destroy: $(INSTALLED) ## Take a stage's stack down STAGE=dev; asks first, unless CONFIRM=dev
-	@$(BIN)/python -m scripts.stack destroy '$(NAMED_STAGE)' $(CONFIRMED)
+	@$(RUN) scripts.stack destroy '$(NAMED_STAGE)' $(CONFIRMED)
 
 migrate: $(INSTALLED) ## Move a stage's state to where its backend file says STAGE=dev
-	@$(BIN)/python -m scripts.stack migrate '$(NAMED_STAGE)'
+	@$(RUN) scripts.stack migrate '$(NAMED_STAGE)'
 
 output: $(INSTALLED) ## Print a stage's outputs STAGE=dev [NAME=url]
-	@$(BIN)/python -m scripts.stack output '$(NAMED_STAGE)' $(NAME)
+	@$(RUN) scripts.stack output '$(NAMED_STAGE)' $(NAME)
 
 # By the environment: an address may hold an apostrophe, which would end a quoted word.
 speaker: export EMAIL_OF_SPEAKER = $(EMAIL)
 speaker: $(INSTALLED) ## Create a speaker, and print how to sign in STAGE=dev EMAIL=speaker@example.com
-	@$(BIN)/python -m scripts.speaker '$(NAMED_STAGE)' --email $(call needs,EMAIL,speaker@example.com)"$$EMAIL_OF_SPEAKER"
+	@$(RUN) scripts.speaker '$(NAMED_STAGE)' --email $(call needs,EMAIL,speaker@example.com)"$$EMAIL_OF_SPEAKER"
 
 sessions: $(INSTALLED) ## List the open sessions: local server [PORT=8000], a stage STAGE=dev [OPTIONS=--json]
-	@$(BIN)/python -m scripts.operate sessions $(PLACE) $(OPTIONS)
+	@$(RUN) scripts.operate sessions $(PLACE) $(OPTIONS)
 
 session-end: $(INSTALLED) ## End a session SESSION=golden-eagle-427 [STAGE=dev]; asks first, unless CONFIRM=golden-eagle-427
-	@$(BIN)/python -m scripts.operate end '$(call needs,SESSION,golden-eagle-427)$(SESSION)' $(PLACE) $(CONFIRMED)
+	@$(RUN) scripts.operate end '$(call needs,SESSION,golden-eagle-427)$(SESSION)' $(PLACE) $(CONFIRMED)
 
 bench: $(INSTALLED) ## Measure, each figure beside its yardstick
 	$(SAFE) $(BIN)/python -m bench

@@ -2,17 +2,21 @@
 
 import argparse
 import math
+import os
 from typing import Final, NoReturn
 
 MAX_PORT: Final = 65_535
+
+CALLED_AS: Final = "CALLED_AS"
+"""The environment variable with the command that you typed, where that isn't this program."""
 
 
 class Parser(argparse.ArgumentParser):
     """An argument parser whose errors are one line; `--help` shows the usage."""
 
     def error(self, message: str) -> NoReturn:
-        """Exit with status 2, as argparse does."""
-        self.exit(2, f"{self.prog}: {message}\n")
+        """Exit with status 2, as argparse does. The line begins with the command that you typed."""
+        self.exit(2, f"{os.environ.get(CALLED_AS) or self.prog}: {message}\n")
 
 
 def port(text: str) -> int:

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from devserver import scratch
+from devserver.arguments import Parser
 from devserver.aws import REGION, EmbeddedAwsError, ministack
 from devserver.command import run_command
 from scripts import package, running_emulation, terraform_cli
@@ -66,7 +67,7 @@ class Emulation:
 def main() -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)
-    parser = argparse.ArgumentParser(prog="python -m scripts.emulate", description=__doc__)
+    parser = Parser(prog="python -m scripts.emulate", description=__doc__)
     parser.add_argument("--port", type=_port, default=PORT, help=f"{PORT} where left out")
     port = parser.parse_args().port
     try:

@@ -24,6 +24,7 @@ from chalicelib.lifecycle import Lifecycle
 from chalicelib.models import Session
 from chalicelib.settings import SettingError
 from chalicelib.store import Store
+from devserver import arguments
 from devserver.command import run_command
 from scripts import stack, stage_environment
 from scripts.stack import StackError
@@ -327,10 +328,12 @@ def _lifecycle(options: argparse.Namespace) -> Lifecycle:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m scripts.operate", description=__doc__)
-    place = argparse.ArgumentParser(add_help=False)
+    parser = arguments.Parser(prog="python -m scripts.operate", description=__doc__)
+    place = arguments.Parser(add_help=False)
     place.add_argument("--stage", help="a deployed one, or local for the emulator")
-    place.add_argument("--port", type=int, default=8000, help="the local server's, without a stage")
+    place.add_argument(
+        "--port", type=arguments.port, default=8000, help="the local server's, without a stage"
+    )
     verbs = parser.add_subparsers(dest="verb", required=True)
     sessions = verbs.add_parser("sessions", parents=[place], help="list the open sessions")
     sessions.add_argument("--json", action="store_true", help="one object a line")

@@ -9,7 +9,6 @@ replaces what Chalice pins or leaves out. Two things no override can do are done
 available is taken out, and the zip is written again, reproducibly and with compiled code.
 """
 
-import argparse
 import compileall
 import json
 import os
@@ -27,6 +26,7 @@ from typing import Any, Final
 
 from chalice.config import Config
 
+from devserver.arguments import Parser
 from devserver.command import run_command
 
 MODULE: Final = Path("terraform/modules/app")
@@ -62,7 +62,7 @@ class PackageError(Exception):
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = Parser(description=__doc__)
     parser.add_argument("stage")
     stage = parser.parse_args().stage
     try:

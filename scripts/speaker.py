@@ -4,7 +4,6 @@ Cognito chooses a temporary password and mails it to the speaker. It is never sh
 emulator there is no mail, and `make token` signs in any user of its pool.
 """
 
-import argparse
 import re
 import shlex
 import sys
@@ -16,6 +15,7 @@ import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
 from devserver import aws
+from devserver.arguments import Parser
 from devserver.command import run_command
 from scripts.running_emulation import EmulationError, find_unless_another_is_named
 from scripts.stack import EMULATED_STAGE, Stack, StackError
@@ -69,7 +69,7 @@ class UserPool:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m scripts.speaker", description=__doc__)
+    parser = Parser(prog="python -m scripts.speaker", description=__doc__)
     parser.add_argument("stage")
     parser.add_argument("--email", required=True)
     options = parser.parse_args()

@@ -9,7 +9,6 @@ a stage without a file, a package that was made for another, a variable that nob
 destruction that nobody can be asked about, a state that is left behind where it was.
 """
 
-import argparse
 import fcntl
 import json
 import os
@@ -25,6 +24,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
+from devserver.arguments import Parser
 from devserver.command import run_command
 from scripts import credentials, running_emulation, terraform_cli, tfvars
 from scripts.credentials import CredentialsError
@@ -482,7 +482,7 @@ def main() -> int:
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup has it
             signal.signal(number, signal.default_int_handler)
-    parser = argparse.ArgumentParser(prog="python -m scripts.stack", description=__doc__)
+    parser = Parser(prog="python -m scripts.stack", description=__doc__)
     parser.add_argument("verb", choices=["plan", "apply", "deploy", "destroy", "migrate", "output"])
     parser.add_argument("stage")
     parser.add_argument("name", nargs="?", help="of one output, to be printed bare")

@@ -1,8 +1,8 @@
 """Prints a speaker's token of a running `make emulate`, and nothing else."""
 
-import argparse
 import sys
 
+from devserver.arguments import Parser
 from devserver.aws import SignInRefused, sign_in
 from devserver.command import run_command
 from scripts import running_emulation
@@ -11,7 +11,7 @@ from scripts.running_emulation import EmulationError
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = Parser(description=__doc__)
     parser.add_argument("stage", choices=[STAGE])
     parser.add_argument("--username", default="speaker@example.com")
     username = parser.parse_args().username

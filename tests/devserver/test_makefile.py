@@ -2,6 +2,7 @@
 
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -130,6 +131,30 @@ def test_ordinary_values_are_taken(python: Path) -> None:
     assert arguments[2:4] == ["end", "golden-eagle-427"]
 
 
+@pytest.mark.parametrize(
+    ("verb", "given", "said"),
+    [
+        ("demo", "OPTIONS=--unknown", "unrecognized arguments: --unknown"),
+        ("local", "OPTIONS=--unknown", "unrecognized arguments: --unknown"),
+        ("sessions", "OPTIONS=--unknown", "unrecognized arguments: --unknown"),
+        ("sessions", "PORT=70000", "argument --port: must be a number from 0 to 65535"),
+        ("session-end", "SESSION=--unknown", "the following arguments are required: session"),
+        ("token", "PORT=http", "argument --port: must be a number from 0 to 65535"),
+        ("token", "STAGE=dev", "argument stage: invalid choice: 'dev'"),
+        ("emulate", "PORT=70000", "argument --port: '70000' is no port"),
+        ("package", "STAGE=--unknown", "the following arguments are required: stage"),
+        ("speaker", "STAGE=--unknown EMAIL=a@example.com", "the following arguments are required"),
+        ("plan", "STAGE=--unknown", "the following arguments are required: stage"),
+    ],
+)
+def test_a_bad_argument_is_one_line_that_names_the_verb(verb: str, given: str, said: str) -> None:
+    code, error, _ = make(Path(sys.executable), verb, *given.split())
+    assert code == 2
+    line, end = error.splitlines()
+    assert line.startswith(f"make {verb}: {said}")
+    assert end.startswith("make: ***")
+
+
 def test_the_name_of_the_machine_is_not_the_name_of_an_output(
     python: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -138,8 +163,10 @@ def test_the_name_of_the_machine_is_not_the_name_of_an_output(
 
 
 def test_no_exported_variable_is_taken_for_a_misspelt_setting() -> None:
-    exported = re.findall(r"\bexport (\w+)", (ROOT / "Makefile").read_text())
-    assert exported
+    exported = re.findall(
+        r"(?:\bexport|^RUN =) (\w+)", (ROOT / "Makefile").read_text(), re.MULTILINE
+    )
+    assert {"CALLED_AS", "EMAIL_OF_SPEAKER"} <= set(exported)
     check_names(dict.fromkeys(exported, "a value"))
 
 

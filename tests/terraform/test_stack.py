@@ -77,6 +77,7 @@ RESOURCE = {"mode": "managed", "type": "terraform_data", "name": "first", "insta
 
 DEPLOYMENT = stack.ROOT / "docs" / "deployment.md"
 SCRIPTS = (
+    "devserver/arguments.py",
     "devserver/command.py",
     "scripts/credentials.py",
     "scripts/running_emulation.py",
