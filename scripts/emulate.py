@@ -34,9 +34,12 @@ PORT: Final = 4566
 MAX_PORT: Final = 65535
 
 READY: Final = """\
-Ready. Ctrl-C stops it. In another terminal:
-  make -s token STAGE=local    # a speaker's token
-  make output STAGE=local      # the outputs of the stack
+Ready. Ctrl-C stops it. Try next, in another terminal:
+  make -s token STAGE=local                              # print a speaker's token
+  make output STAGE=local                                # print the outputs of the stack
+  make sessions STAGE=local                              # list the open sessions
+  make session-end STAGE=local SESSION=golden-eagle-427  # end one of them
+  make speaker STAGE=local EMAIL=anna@example.com        # create a speaker
 """
 
 

@@ -1,6 +1,8 @@
 """What `make emulate` refuses before anything is started, and the port that it keeps."""
 
+import shlex
 import socket
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -47,6 +49,32 @@ def test_a_port_that_is_taken_is_said_and_leaves_nothing(
     last = printed.err.splitlines()[-1]
     assert last == f"emulate: port {taken_port} of 127.0.0.1 can't be used: Address already in use"
     assert list(folder.iterdir()) == []
+
+
+def test_the_next_commands_to_try_are_verbs_for_the_emulator(tmp_path: Path) -> None:
+    python = tmp_path / "python"
+    python.write_text('#!/bin/sh\necho "$2 $3"\n')
+    python.chmod(0o755)
+    unmade = ["--silent", "--old-file", ".venv/.installed", f"BIN={tmp_path}"]
+    commands = [line.strip() for line in emulate.READY.splitlines() if line.startswith("  make ")]
+    ran = [
+        subprocess.run(
+            [*shlex.split(command, comments=True), *unmade],
+            cwd=emulate.ROOT,
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for command in commands
+    ]
+    assert ran == [
+        "scripts.stage_token local\n",
+        "scripts.stack output\n",
+        "scripts.operate sessions\n",
+        "scripts.operate end\n",
+        "scripts.speaker local\n",
+    ]
+    assert all("STAGE=local" in command for command in commands)
 
 
 def test_the_emulator_keeps_a_port() -> None:
