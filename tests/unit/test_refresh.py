@@ -520,6 +520,48 @@ def test_a_superseded_listener_cannot_take_its_place_back_on_the_same_connection
     assert status()["listenerCount"] == 1
 
 
+@pytest.mark.parametrize("old", ["old=", "never-was=", None])
+def test_a_repeated_refresh_in_another_language_keeps_the_listeners_language(
+    wire: Wire, session_id: str, join: Callable[..., None], status: Status, old: str | None
+) -> None:
+    join("old=")
+    first = wire.give("new=", **as_listener(session_id, old, "fr"))
+    counts = status()["languages"]
+    assert wire.give("new=", **as_listener(session_id, old, "de")) == first
+    assert first["targetLanguage"] == "fr"
+    assert status()["languages"] == counts
+
+
+@pytest.mark.parametrize("role", ["speaker", "listener"])
+@pytest.mark.parametrize(
+    ("command", "code"),
+    [
+        (CREATE, "CONFLICT"),
+        ({**JOIN, "sessionId": "the session's"}, "CONFLICT"),
+        ({"action": "pauseSession"}, "SESSION_NOT_FOUND"),
+        ({"action": "changeLanguage", "targetLanguage": "de"}, "SESSION_NOT_FOUND"),
+        ({"action": "pauseSession", "sessionId": "the session's"}, "FORBIDDEN"),
+    ],
+)
+def test_a_command_on_a_superseded_connection_is_refused(
+    wire: Wire,
+    session_id: str,
+    dispatcher: Dispatcher,
+    join: Callable[..., None],
+    role: str,
+    command: dict[str, str],
+    code: str,
+) -> None:
+    join("old=")
+    wire.give("new=", **as_listener(session_id, "old="))
+    wire.give("newer=", "user-1", **as_speaker(session_id))
+    if "sessionId" in command:
+        command = {**command, "sessionId": session_id}
+    connection_id = "speaker=" if role == "speaker" else "old="
+    refusal = reply(dispatcher.message(frame(connection_id, "user-1", **command)))
+    assert refusal["code"] == code
+
+
 def test_a_refresh_that_could_not_be_finished_may_be_tried_again_on_the_same_connection(
     sessions: Sessions, session_id: str, dynamodb: Any, speaker: Caller, join: Callable[..., None]
 ) -> None:
