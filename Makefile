@@ -88,7 +88,8 @@ SAFE := env -u AWS_PROFILE -u AWS_SESSION_TOKEN AWS_ACCESS_KEY_ID=none AWS_SECRE
 
 .DEFAULT_GOAL := help
 .PHONY: help install lock local emulate token demo test check scan lint format package bench picture clean \
-	plan apply deploy deploy-dev deploy-staging deploy-prod destroy migrate output speaker sessions session-end
+	plan apply deploy deploy-dev deploy-staging deploy-prod destroy migrate output speaker sessions session-end \
+	named-stage
 
 help: ## List the verbs
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -146,7 +147,10 @@ plan: $(INSTALLED) ## Plan a stage's stack on AWS, and save the plan STAGE=dev
 apply: $(INSTALLED) ## Apply just the saved plan STAGE=dev
 	@$(RUN) scripts.stack apply '$(NAMED_STAGE)'
 
-deploy: package ## Package, plan and apply STAGE=dev; asks before it applies, unless CONFIRM=dev (also deploy-dev, ...)
+named-stage:
+	@: '$(NAMED_STAGE)'
+
+deploy: named-stage package ## Package, plan and apply STAGE=dev; asks before it applies, unless CONFIRM=dev (also deploy-dev, ...)
 	@$(RUN) scripts.stack deploy '$(NAMED_STAGE)' $(CONFIRMED)
 
 deploy-dev deploy-staging deploy-prod: deploy-%:

@@ -111,6 +111,7 @@ def test_every_verb_refuses_it(python: Path, verb: str) -> None:
         ("plan", [], "STAGE=dev"),
         ("plan", ["STAGE="], "STAGE=dev"),
         ("apply", [], "STAGE=dev"),
+        ("deploy", [], "STAGE=dev"),
         ("destroy", [], "STAGE=dev"),
         ("migrate", [], "STAGE=dev"),
         ("output", [], "STAGE=dev"),
