@@ -102,7 +102,7 @@ def embedded_aws(
         prefix = f"{app_name}-{stage}"
         schema = json.loads((project_dir / "chalicelib" / "tables.json").read_text())
         environment |= create_tables(endpoint_url, schema, prefix)
-        app_client = _hosted_sign_in(page_origins) | _deployed_app_client(project_dir)
+        app_client = _deployed_app_client(project_dir, page_origins)
         environment |= create_user_pool(endpoint_url, prefix, app_client)
         yield environment
 
@@ -224,23 +224,21 @@ def create_app_client(
     return client_id
 
 
-def _deployed_app_client(project_dir: Path) -> dict[str, Any]:
-    """Read the settings that Terraform gives the deployed app client; none if there is no such."""
+def _deployed_app_client(project_dir: Path, page_origins: Collection[str]) -> dict[str, Any]:
+    """Read the settings that Terraform gives the deployed app client; none if there is no such.
+
+    Pages of the given origins may sign in on Cognito's own page.
+    """
     path = project_dir / "terraform" / "modules" / "cognito" / "app_client.json"
     if not path.exists():
         return {}
-    return {"ExplicitAuthFlows": json.loads(path.read_text())["explicit_auth_flows"]}
-
-
-def _hosted_sign_in(page_origins: Collection[str]) -> dict[str, Any]:
-    """Make the settings that let pages sign in on Cognito's own page, with a code and PKCE."""
+    deployed = json.loads(path.read_text())
     pages = [f"{origin}/" for origin in page_origins]
-    if not pages:
-        return {}
     return {
+        "ExplicitAuthFlows": deployed["explicit_auth_flows"],
         "AllowedOAuthFlowsUserPoolClient": True,
-        "AllowedOAuthFlows": ["code"],
-        "AllowedOAuthScopes": ["openid", "email", "profile"],
+        "AllowedOAuthFlows": deployed["allowed_oauth_flows"],
+        "AllowedOAuthScopes": deployed["allowed_oauth_scopes"],
         "SupportedIdentityProviders": ["COGNITO"],
         "CallbackURLs": pages,
         "LogoutURLs": pages,

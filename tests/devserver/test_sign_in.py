@@ -57,14 +57,17 @@ def test_the_pool_and_the_client_have_the_same_ids_at_every_start(environment: A
     assert pool_of(answer["environment"])[1:] == pool_of(environment)[1:]
 
 
-def test_the_client_has_the_flows_of_the_deployed_one(environment: Any) -> None:
+def test_the_client_has_the_flows_and_scopes_of_the_deployed_one(environment: Any) -> None:
     endpoint_url, pool_id, client_id = pool_of(environment)
     described = aws.client("cognito-idp", endpoint_url).describe_user_pool_client(
         UserPoolId=pool_id, ClientId=client_id
     )
-    flows = described["UserPoolClient"]["ExplicitAuthFlows"]
-    assert flows == APP_CLIENT["explicit_auth_flows"]
-    assert "ALLOW_USER_SRP_AUTH" in flows
+    app_client = described["UserPoolClient"]
+    assert app_client["ExplicitAuthFlows"] == APP_CLIENT["explicit_auth_flows"]
+    assert "ALLOW_USER_SRP_AUTH" in app_client["ExplicitAuthFlows"]
+    assert app_client["AllowedOAuthFlows"] == APP_CLIENT["allowed_oauth_flows"] == ["code"]
+    assert app_client["AllowedOAuthScopes"] == APP_CLIENT["allowed_oauth_scopes"]
+    assert "openid" in app_client["AllowedOAuthScopes"]
 
 
 def test_a_wrong_password_does_not_sign_in_by_srp(environment: Any) -> None:
