@@ -58,8 +58,12 @@ class Configuration:
     def package(self, stage: str) -> None:
         package(stage, self.folder / "modules" / "app")
 
-    def plan(self, stage: str) -> dict[str, list[dict[str, Any]]]:
+    def plan(self, stage: str, *arguments: str) -> dict[str, list[dict[str, Any]]]:
         """Plan a stage with a mocked provider; return each resource's arguments, by type.
+
+        Args:
+            stage: The stage whose file has the variables.
+            arguments: More arguments of `terraform test`, such as other variables.
 
         Raises: PlanningError.
         """
@@ -70,6 +74,7 @@ class Configuration:
             "-verbose",
             "-filter=tests/plans.tftest.hcl",
             f"-var-file=environments/{stage}.tfvars",
+            *arguments,
             workspace=stage,
         )
         plans = [

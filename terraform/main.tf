@@ -41,6 +41,8 @@ module "cognito" {
   refresh_token_days      = var.refresh_token_days
   password_minimum_length = var.password_minimum_length
   deletion_protection     = var.deletion_protection
+  sign_in_page            = var.sign_in_page
+  region                  = var.region
 }
 
 module "app" {

@@ -23,6 +23,11 @@ output "client_id" {
   value       = module.cognito.client_id
 }
 
+output "sign_in_url" {
+  description = "The base URL of Cognito's sign-in page; null without one."
+  value       = module.cognito.sign_in_url
+}
+
 output "alarm_topic_arn" {
   description = "The SNS topic of the alarms."
   value       = module.alarms.topic_arn

@@ -330,6 +330,44 @@ variable "password_minimum_length" {
   }
 }
 
+variable "sign_in_page" {
+  description = "Cognito's sign-in page for the pool that the stack makes: the prefix of its domain, and the URLs to which it returns after a sign-in and a sign-out. null makes no page."
+  type        = object({ domain_prefix = string, callback_urls = set(string), logout_urls = set(string) })
+  default     = null
+
+  validation {
+    condition     = var.sign_in_page == null || var.existing_user_pool == null
+    error_message = "sign_in_page can't be set together with existing_user_pool: the stack adds a page only to the pool that it makes."
+  }
+
+  # Source: CreateUserPoolDomain, Amazon Cognito User Pools API Reference.
+  validation {
+    condition     = var.sign_in_page == null || can(regex("^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$", var.sign_in_page.domain_prefix))
+    error_message = "sign_in_page.domain_prefix must be 1 to 63 lowercase letters, digits and hyphens, without a hyphen at either end: Cognito makes it the first part of the page's domain."
+  }
+
+  # Source: "Domain cannot contain reserved word: cognito", the answer of CreateUserPoolDomain in issue
+  # 3854 of aws-amplify/amplify-cli.
+  validation {
+    condition     = !can(regex("aws|amazon|cognito", var.sign_in_page.domain_prefix))
+    error_message = "sign_in_page.domain_prefix can't contain aws, amazon or cognito: Cognito reserves these words."
+  }
+
+  # Source of this and the next: CreateUserPoolClient, Amazon Cognito User Pools API Reference.
+  validation {
+    condition     = var.sign_in_page == null || try(length(var.sign_in_page.callback_urls) >= 1 && length(var.sign_in_page.callback_urls) <= 100 && length(var.sign_in_page.logout_urls) <= 100, false)
+    error_message = "sign_in_page needs 1 to 100 callback_urls, and at most 100 logout_urls."
+  }
+
+  validation {
+    condition = var.sign_in_page == null || try(alltrue([
+      for url in setunion(var.sign_in_page.callback_urls, var.sign_in_page.logout_urls) :
+      length(url) <= 1024 && can(regex("^(https://[^/?#\\s]+|http://(localhost|127\\.0\\.0\\.1|\\[::1\\])(:[0-9]+)?)([/?][^#\\s]*)?$", url))
+    ]), false)
+    error_message = "callback_urls and logout_urls of sign_in_page must be URLs of at most 1,024 characters that begin with https://, without a fragment. Cognito accepts http:// only for localhost, 127.0.0.1 and [::1]."
+  }
+}
+
 variable "point_in_time_recovery" {
   description = "Whether the tables except rate_limits can be restored to any second of the last 35 days."
   type        = bool

@@ -20,6 +20,8 @@ variables {
   token_minutes           = 60
   refresh_token_days      = 30
   password_minimum_length = 12
+  sign_in_page            = null
+  region                  = "eu-central-1"
 }
 
 run "tables" {
@@ -140,6 +142,84 @@ run "user_pool" {
   assert {
     condition     = aws_cognito_user_pool_client.this[0].id_token_validity == 60 && aws_cognito_user_pool_client.this[0].refresh_token_validity == 30
     error_message = "Tokens live longer, or shorter, than was said."
+  }
+
+  assert {
+    condition = (
+      length(aws_cognito_user_pool_domain.this) == 0 &&
+      aws_cognito_user_pool_client.this[0].allowed_oauth_flows_user_pool_client == false &&
+      length(aws_cognito_user_pool_client.this[0].allowed_oauth_flows) == 0 &&
+      length(aws_cognito_user_pool_client.this[0].allowed_oauth_scopes) == 0 &&
+      length(aws_cognito_user_pool_client.this[0].callback_urls) == 0 &&
+      length(aws_cognito_user_pool_client.this[0].logout_urls) == 0 &&
+      output.sign_in_url == null
+    )
+    error_message = "There is a sign-in page that no variable asks for."
+  }
+}
+
+run "sign_in_page" {
+  command = plan
+
+  module {
+    source = "./modules/cognito"
+  }
+
+  variables {
+    sign_in_page = {
+      domain_prefix = "my-hall"
+      callback_urls = ["https://live.example.com/"]
+      logout_urls   = ["https://live.example.com/bye"]
+    }
+  }
+
+  assert {
+    condition     = aws_cognito_user_pool_domain.this[0].domain == "my-hall" && output.sign_in_url == "https://my-hall.auth.eu-central-1.amazoncognito.com"
+    error_message = "The page is at another domain than the variable says."
+  }
+
+  assert {
+    condition = (
+      aws_cognito_user_pool_client.this[0].allowed_oauth_flows_user_pool_client &&
+      aws_cognito_user_pool_client.this[0].allowed_oauth_flows == toset(["code"]) &&
+      aws_cognito_user_pool_client.this[0].supported_identity_providers == toset(["COGNITO"])
+    )
+    error_message = "Speakers of the pool can't sign in with an authorization code, or can without one."
+  }
+
+  assert {
+    condition     = aws_cognito_user_pool_client.this[0].allowed_oauth_scopes == toset(["openid", "email", "profile"])
+    error_message = "The scopes are not those of the local server."
+  }
+
+  assert {
+    condition = (
+      aws_cognito_user_pool_client.this[0].callback_urls == toset(["https://live.example.com/"]) &&
+      aws_cognito_user_pool_client.this[0].logout_urls == toset(["https://live.example.com/bye"])
+    )
+    error_message = "The page returns to other URLs than the variable says."
+  }
+}
+
+run "sign_in_page_of_govcloud" {
+  command = plan
+
+  module {
+    source = "./modules/cognito"
+  }
+
+  variables {
+    region = "us-gov-west-1"
+    sign_in_page = {
+      domain_prefix = "my-hall"
+      callback_urls = ["https://live.example.com/"]
+      logout_urls   = []
+    }
+  }
+
+  assert {
+    condition     = output.sign_in_url == "https://my-hall.auth-fips.us-gov-west-1.amazoncognito.com"
+    error_message = "In GovCloud the domain of a sign-in page is in auth-fips."
   }
 }
 

@@ -53,6 +53,25 @@ run "the_outermost_values_pass" {
   }
 }
 
+run "the_outermost_sign_in_pages_pass" {
+  command = plan
+
+  variables {
+    sign_in_page = {
+      domain_prefix = "a23456789-123456789-123456789-123456789-123456789-123456789-123"
+      logout_urls   = []
+      callback_urls = [
+        "https://live.example.com",
+        "https://live.example.com:8443/signed-in?from=page",
+        "http://localhost/",
+        "http://127.0.0.1:8000/",
+        "http://[::1]:8000/",
+        "https://live.example.com/${join("", [for _ in range(999) : "a"])}",
+      ]
+    }
+  }
+}
+
 run "stage_of_another_workspace" {
   command = plan
 
@@ -787,4 +806,155 @@ run "half_a_session" {
   }
 
   expect_failures = [var.max_active_sessions]
+}
+
+run "sign_in_page_with_a_whole_domain" {
+  command = plan
+
+  variables {
+    sign_in_page = { domain_prefix = "auth.example.com", callback_urls = ["https://live.example.com/"], logout_urls = [] }
+  }
+
+  expect_failures = [var.sign_in_page]
+}
+
+run "sign_in_page_with_a_hyphen_at_the_end" {
+  command = plan
+
+  variables {
+    sign_in_page = { domain_prefix = "my-hall-", callback_urls = ["https://live.example.com/"], logout_urls = [] }
+  }
+
+  expect_failures = [var.sign_in_page]
+}
+
+run "sign_in_page_with_a_prefix_that_is_too_long" {
+  command = plan
+
+  variables {
+    sign_in_page = { domain_prefix = join("", [for _ in range(64) : "a"]), callback_urls = ["https://live.example.com/"], logout_urls = [] }
+  }
+
+  expect_failures = [var.sign_in_page]
+}
+
+run "sign_in_page_of_aws" {
+  command = plan
+
+  variables {
+    sign_in_page = { domain_prefix = "laws", callback_urls = ["https://live.example.com/"], logout_urls = [] }
+  }
+
+  expect_failures = [var.sign_in_page]
+}
+
+run "sign_in_page_of_amazon" {
+  command = plan
+
+  variables {
+    sign_in_page = { domain_prefix = "amazon-hall", callback_urls = ["https://live.example.com/"], logout_urls = [] }
+  }
+
+  expect_failures = [var.sign_in_page]
+}
+
+run "sign_in_page_of_cognito" {
+  command = plan
+
+  variables {
+    sign_in_page = { domain_prefix = "mycognito", callback_urls = ["https://live.example.com/"], logout_urls = [] }
+  }
+
+  expect_failures = [var.sign_in_page]
+}
+
+run "sign_in_page_that_returns_nowhere" {
+  command = plan
+
+  variables {
+    sign_in_page = { domain_prefix = "my-hall", callback_urls = [], logout_urls = [] }
+  }
+
+  expect_failures = [var.sign_in_page]
+}
+
+run "sign_in_page_that_returns_to_too_many_pages" {
+  command = plan
+
+  variables {
+    sign_in_page = { domain_prefix = "my-hall", callback_urls = [for number in range(101) : "https://live.example.com/${number}"], logout_urls = [] }
+  }
+
+  expect_failures = [var.sign_in_page]
+}
+
+run "sign_in_page_that_returns_in_the_clear" {
+  command = plan
+
+  variables {
+    sign_in_page = { domain_prefix = "my-hall", callback_urls = ["http://live.example.com/"], logout_urls = [] }
+  }
+
+  expect_failures = [var.sign_in_page]
+}
+
+run "sign_in_page_that_returns_to_a_host_like_localhost" {
+  command = plan
+
+  variables {
+    sign_in_page = { domain_prefix = "my-hall", callback_urls = ["http://localhost.example.com/"], logout_urls = [] }
+  }
+
+  expect_failures = [var.sign_in_page]
+}
+
+run "sign_in_page_that_returns_to_a_fragment" {
+  command = plan
+
+  variables {
+    sign_in_page = { domain_prefix = "my-hall", callback_urls = ["https://live.example.com/#signed-in"], logout_urls = [] }
+  }
+
+  expect_failures = [var.sign_in_page]
+}
+
+run "sign_in_page_that_returns_to_a_url_that_is_too_long" {
+  command = plan
+
+  variables {
+    sign_in_page = { domain_prefix = "my-hall", callback_urls = ["https://live.example.com/${join("", [for _ in range(1000) : "a"])}"], logout_urls = [] }
+  }
+
+  expect_failures = [var.sign_in_page]
+}
+
+run "sign_in_page_that_signs_out_in_the_clear" {
+  command = plan
+
+  variables {
+    sign_in_page = { domain_prefix = "my-hall", callback_urls = ["https://live.example.com/"], logout_urls = ["http://live.example.com/"] }
+  }
+
+  expect_failures = [var.sign_in_page]
+}
+
+run "sign_in_page_that_signs_out_to_too_many_pages" {
+  command = plan
+
+  variables {
+    sign_in_page = { domain_prefix = "my-hall", callback_urls = ["https://live.example.com/"], logout_urls = [for number in range(101) : "https://live.example.com/${number}"] }
+  }
+
+  expect_failures = [var.sign_in_page]
+}
+
+run "sign_in_page_of_an_existing_user_pool" {
+  command = plan
+
+  variables {
+    existing_user_pool = { user_pool_id = "eu-central-1_AbCdEfGhI", client_id = "a" }
+    sign_in_page       = { domain_prefix = "my-hall", callback_urls = ["https://live.example.com/"], logout_urls = [] }
+  }
+
+  expect_failures = [var.sign_in_page]
 }

@@ -1,13 +1,16 @@
 """The Terraform that docs/deployment.md asks readers to add is valid beside the stack's own."""
 
 import re
+from pathlib import Path
 
 from scripts.planning import ROOT, Configuration
 
+DEPLOYMENT = (ROOT / "docs" / "deployment.md").read_text()
+
 
 def test_the_recipe_for_cloudfront_is_formatted_and_valid(configuration: Configuration) -> None:
-    text = (ROOT / "docs" / "deployment.md").read_text()
-    blocks = re.findall(r"^```hcl\n# terraform/(\S+)\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+    block = re.compile(r"^```hcl\n# terraform/(\S+)\n(.*?)^```", re.DOTALL | re.MULTILINE)
+    blocks = block.findall(DEPLOYMENT)
     files = {configuration.folder / path: content for path, content in blocks}
     assert len(files) == 2
     for file, content in files.items():
@@ -18,3 +21,19 @@ def test_the_recipe_for_cloudfront_is_formatted_and_valid(configuration: Configu
     finally:
         for file in files:
             file.unlink()
+
+
+def test_the_example_of_a_sign_in_page_is_planned(
+    configuration: Configuration, tmp_path: Path
+) -> None:
+    block = re.compile(r"^```\n(sign_in_page = .*?)^```", re.DOTALL | re.MULTILINE)
+    [example] = block.findall(DEPLOYMENT)
+    file = tmp_path / "example.tfvars"
+    file.write_text(example)
+    planned = configuration.plan("dev", f"-var-file={file}")
+    [domain] = planned["aws_cognito_user_pool_domain"]
+    [client] = planned["aws_cognito_user_pool_client"]
+    assert f'"{domain["domain"]}"' in example
+    assert client["allowed_oauth_flows_user_pool_client"] is True
+    for url in client["callback_urls"] + client["logout_urls"]:
+        assert f'"{url}"' in example

@@ -62,6 +62,10 @@ def test_a_stage_name_that_is_no_name_is_refused(configuration: Configuration, n
             "heartbeats that the service asks for exceed the limit",
         ),
         ("alarms=some", "none, essential or all"),
+        (
+            'sign_in_page={domain_prefix="cognito-hall",callback_urls=[],logout_urls=[]}',
+            "can't contain aws, amazon or cognito",
+        ),
     ],
 )
 def test_what_is_refused_is_refused_with_the_reason(

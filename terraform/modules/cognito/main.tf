@@ -1,3 +1,12 @@
+locals {
+  # The local server reads the same file.
+  app_client = jsondecode(file("${path.module}/app_client.json"))
+
+  # GovCloud has only FIPS endpoints.
+  # Source: "Amazon Cognito in AWS GovCloud (US)", AWS GovCloud (US) User Guide.
+  page_domain = "${startswith(var.region, "us-gov-") ? "auth-fips" : "auth"}.${var.region}.amazoncognito.com"
+}
+
 resource "aws_cognito_user_pool" "this" {
   count = var.existing == null ? 1 : 0
 
@@ -58,13 +67,33 @@ resource "aws_cognito_user_pool_client" "this" {
   access_token_validity         = var.token_minutes
   refresh_token_validity        = var.refresh_token_days
 
-  # SRP for the speaker's page, and sign-in by an administrator for command lines. The local server
-  # reads the same file.
-  explicit_auth_flows = jsondecode(file("${path.module}/app_client.json")).explicit_auth_flows
+  # SRP for the speaker's page, and sign-in by an administrator for command lines.
+  explicit_auth_flows = local.app_client.explicit_auth_flows
+
+  # Without a sign-in page these are empty. With null the provider would keep what the client has, and
+  # a page that is removed would leave its flows and URLs behind.
+  allowed_oauth_flows_user_pool_client = var.sign_in_page != null
+  allowed_oauth_flows                  = var.sign_in_page == null ? [] : local.app_client.allowed_oauth_flows
+  allowed_oauth_scopes                 = var.sign_in_page == null ? [] : local.app_client.allowed_oauth_scopes
+  callback_urls                        = var.sign_in_page == null ? [] : var.sign_in_page.callback_urls
+  logout_urls                          = var.sign_in_page == null ? [] : var.sign_in_page.logout_urls
+
+  # Without flows this has no effect.
+  supported_identity_providers = var.sign_in_page == null ? null : ["COGNITO"]
 
   token_validity_units {
     id_token      = "minutes"
     access_token  = "minutes"
     refresh_token = "days"
   }
+}
+
+# Cognito's own sign-in page. Version 1 is the classic one: version 2 needs a branding style, which
+# version 5.100 of the provider can't make.
+resource "aws_cognito_user_pool_domain" "this" {
+  count = var.existing == null && var.sign_in_page != null ? 1 : 0
+
+  domain                = var.sign_in_page.domain_prefix
+  user_pool_id          = aws_cognito_user_pool.this[0].id
+  managed_login_version = 1
 }

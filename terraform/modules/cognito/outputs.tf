@@ -7,3 +7,8 @@ output "client_id" {
   description = "The app client whose tokens are taken."
   value       = var.existing == null ? aws_cognito_user_pool_client.this[0].id : var.existing.client_id
 }
+
+output "sign_in_url" {
+  description = "The base URL of Cognito's sign-in page; null without one."
+  value       = one([for domain in aws_cognito_user_pool_domain.this[*].domain : "https://${domain}.${local.page_domain}"])
+}

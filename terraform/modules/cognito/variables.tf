@@ -40,3 +40,17 @@ variable "deletion_protection" {
   description = "Whether the pool, and with it every speaker's account, is protected from deletion."
   type        = bool
 }
+
+variable "sign_in_page" {
+  description = "The first label of the domain of Cognito's sign-in page, and the URLs to which it returns after a sign-in and a sign-out; null makes no page."
+  type = object({
+    domain_prefix = string
+    callback_urls = set(string)
+    logout_urls   = set(string)
+  })
+}
+
+variable "region" {
+  description = "The region, which is part of the sign-in page's domain."
+  type        = string
+}

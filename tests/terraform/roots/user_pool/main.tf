@@ -11,6 +11,8 @@ module "made" {
   refresh_token_days      = 7
   password_minimum_length = 14
   deletion_protection     = true
+  sign_in_page            = null
+  region                  = "us-east-1"
 }
 
 module "existing" {
@@ -24,6 +26,8 @@ module "existing" {
   refresh_token_days      = 30
   password_minimum_length = 12
   deletion_protection     = false
+  sign_in_page            = null
+  region                  = "us-east-1"
 }
 
 output "made" {
