@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from chalicelib import heartbeats, protocol, telemetry
+from chalicelib.circuit import unavailable
 from chalicelib.errors import (
     Conflict,
     Forbidden,
@@ -47,8 +48,10 @@ ID_ATTEMPTS: Final = 5
 MAX_REPLACEMENTS: Final = 10
 """How far to follow who replaced whom: each is a refresh whose answer was lost on the way."""
 
-FULL_DELAYS_SECONDS: Final = (0.05, 0.1, 0.2, 0.4)
-"""Waits of a listener who comes back for his own seat, which a leave gives back in two writes."""
+SEAT_DELAYS_SECONDS: Final = (0.05, 0.1, 0.2, 0.4)
+"""Waits of a listener that returns: the second write of its leave gives its own seat back, and
+another refresh by the same old connection may be under way.
+"""
 
 OUTCOME_DELAYS_SECONDS: Final = (0.02, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6)
 """Waits between posts of an outcome to a connection that is not open yet."""
@@ -179,7 +182,11 @@ class Sessions:
             SessionFull.
         """
         place = self._new_place(caller, command.session_id, Role.LISTENER, command.target_language)
-        taken = self._replace_listener(place, command.connection_id)
+        try:
+            taken = self._replace_listener(place, command.connection_id)
+        except SessionNotFound as ended:
+            # A listener of the session has guessed nothing: this is no refused attempt.
+            raise NoSession(ended.message, field=ended.field) from None
         if taken is None:
             held = place
             session = self._join(
@@ -492,6 +499,9 @@ class Sessions:
         """Put a listener into the place of his old connection, or of what replaced that.
 
         Returns the place that he has then, and its session; None if that was no listener of it.
+
+        Raises: Conflict, SessionNotFound, SessionFull, ServiceUnavailable (too many others replace
+            the same listener at once, or have).
         """
         for _ in range(MAX_REPLACEMENTS):
             if old_id is None or old_id == place.connection_id:
@@ -519,7 +529,7 @@ class Sessions:
                 ):
                     raise HasPlace(tried.new)
                 return self._refreshed_before(tried.new, place)
-        return None
+        raise unavailable()
 
     def _own_place(self, place: Connection) -> tuple[Connection, Session] | None:
         """Find the place that the same command gave to the same connection before.
@@ -534,12 +544,67 @@ class Sessions:
     def _come_back(self, place: Connection, left: Connection) -> tuple[Connection, Session] | None:
         """Let a listener in again whose connection was lost and is counted out already.
 
-        Or about to be: in a session that seems full, his own seat may be the one that is just
-        being given back, or that the same command, given twice, has just taken.
+        Its record is claimed before its seat: of many returns at once by the same left connection,
+        one at a time is counted in.
+
+        Raises: SessionNotFound, SessionFull, Conflict.
+        """
+        claim = self._claim_return(left)
+        if claim is None:
+            return self._replace_listener(place, left.connection_id)
+        try:
+            returned = self._take_seat_again(place, left)
+        except ServiceError:
+            # What stays if this fails lapses by itself.
+            with suppress(ServiceUnavailable):
+                self.store.release_return(left.connection_id, claim)
+            raise
+        return returned or self._replace_listener(place, left.connection_id)
+
+    def _claim_return(self, left: Connection) -> str | None:
+        """Claim a left listener's return, and return the claim; None if it has returned meanwhile.
+
+        Raises: ServiceUnavailable if another return by that connection goes on for too long.
+        """
+        for delay_seconds in (*SEAT_DELAYS_SECONDS, None):
+            claim = self.store.claim_return(left)
+            if claim is not None:
+                return claim
+            record = self.store.find_record(left.connection_id)
+            if record is None or record.superseded_by is not None:
+                return None
+            if delay_seconds is not None:
+                self.sleep(delay_seconds)
+        raise unavailable()
+
+    def _take_seat_again(
+        self, place: Connection, left: Connection
+    ) -> tuple[Connection, Session] | None:
+        """Count a listener in that returns, and give it its place; None if another command has.
+
+        Raises: SessionNotFound, SessionFull, Conflict.
+        """
+        self._count_in_again(place)
+        try:
+            tried = self.store.hand_over(left, place)
+        except ServiceUnavailable:
+            self._undo_place(place)
+            raise
+        if tried.is_done:
+            return place, self._settle(place, place.target_language)
+        self._count_out(place)
+        if tried.new is None or self._clear_left_over(tried.new):
+            return None
+        return self._refreshed_before(tried.new, place)
+
+    def _count_in_again(self, place: Connection) -> None:
+        """Count a listener in that returns; wait a moment if the session is full.
+
+        The listener's own seat may be the one that is just being given back.
 
         Raises: SessionNotFound, SessionFull.
         """
-        for delay_seconds in (*FULL_DELAYS_SECONDS, None):
+        for delay_seconds in (*SEAT_DELAYS_SECONDS, None):
             try:
                 self.store.count_in(
                     place.session_id,
@@ -548,28 +613,11 @@ class Sessions:
                     self.limits.max_listeners,
                     is_return=True,
                 )
-                break
+                return
             except SessionFull:
-                old = self.store.find_record(left.connection_id)
-                if old is not None and old.superseded_by is not None:
-                    return self._replace_listener(place, old.superseded_by)
                 if delay_seconds is None:
                     raise
                 self.sleep(delay_seconds)
-        try:
-            tried = self.store.hand_over(left, place)
-        except ServiceUnavailable:
-            self._undo_place(place)
-            raise
-        if not tried.is_done:
-            self._count_out(place)
-            if tried.new is not None:
-                if self._clear_left_over(tried.new):
-                    return self._replace_listener(place, left.connection_id)
-                return self._refreshed_before(tried.new, place)
-            old = tried.old
-            return self._replace_listener(place, old.superseded_by if old else None)
-        return place, self._settle(place, place.target_language)
 
     def _refreshed_before(self, held: Connection, place: Connection) -> tuple[Connection, Session]:
         """Answer a refresh that was given again: nothing changes.

@@ -1062,6 +1062,45 @@ class Store:
             return HandOver(is_done=False, old=now, new=held)
         return HandOver(is_done=True)
 
+    @guarded
+    def claim_return(self, left: Connection) -> str | None:
+        """Claim the return of a listener that has left, for one refresh at a time.
+
+        Returns the claim; None if another refresh has it, or the listener has returned or is gone.
+        A claim whose refresh broke off lapses after IN_FLIGHT_SECONDS.
+        """
+        claim = _token()
+        now_ms = int(self._clock() * 1000)
+        is_claimed = self._succeeds(
+            lambda: self._client.update_item(
+                TableName=self._connections,
+                Key=_connection_key(left.connection_id),
+                UpdateExpression="SET returnClaim = :claim, returnClaimedAt = :now_ms",
+                ConditionExpression="sessionId = :session AND attribute_exists(leftAt)"
+                " AND attribute_not_exists(supersededBy) AND (attribute_not_exists(returnClaim)"
+                " OR returnClaim = :claim OR returnClaimedAt <= :lapsed)",
+                ExpressionAttributeValues={
+                    ":session": {"S": left.session_id},
+                    ":claim": claim,
+                    ":now_ms": _number(now_ms),
+                    ":lapsed": _number(now_ms - IN_FLIGHT_SECONDS * 1000),
+                },
+            )
+        )
+        return claim["S"] if is_claimed else None
+
+    @guarded
+    def release_return(self, connection_id: str, claim: str) -> None:
+        self._succeeds(
+            lambda: self._client.update_item(
+                TableName=self._connections,
+                Key=_connection_key(connection_id),
+                UpdateExpression="REMOVE returnClaim, returnClaimedAt",
+                ConditionExpression="returnClaim = :claim",
+                ExpressionAttributeValues={":claim": {"S": claim}},
+            )
+        )
+
     def _put_place(self, place: Connection) -> "PutTypeDef":
         """Write the part of a transaction that gives a connection its place."""
         return {

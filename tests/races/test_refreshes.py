@@ -130,6 +130,30 @@ def test_two_new_connections_for_one_that_ends_have_one_place_and_neither_is_ref
     assert told(answers, "connectionRefreshComplete") == set(refreshes)
 
 
+@rounds(4)
+def test_returns_at_once_by_one_left_connection_take_one_seat(new_service: NewService) -> None:
+    service = new_service(100)
+    session_id = service.create_full_of([f"staying-{n}" for n in range(80)])
+    service.join(session_id, "old")
+    service.close("old")
+    invited = [f"invited-{n}" for n in range(15)]
+
+    with service.watching_counts(session_id, at_least=80, at_most=96):
+        answers = service.at_once(
+            {f"new-{n}": partial(service.refresh, session_id, "old", f"new-{n}") for n in range(24)}
+            | {("same", n): partial(service.refresh, session_id, "old", "same") for n in range(24)}
+            | {each: partial(service.join, session_id, each) for each in invited}
+        )
+
+    assert told(answers, "sessionJoined") == set(invited)
+    others = answers.keys() - set(invited)
+    returned = told(answers, "connectionRefreshComplete") & others
+    assert returned
+    assert told(answers, "SERVICE_UNAVAILABLE") == others - returned
+    books = service.books(session_id)
+    assert books.listener_count == len(books.present) == 96
+
+
 @rounds(5)
 def test_a_chain_of_refreshes_at_once_is_one_place(new_service: NewService) -> None:
     """Each names the connection before it, as a client does whose connections break fast."""

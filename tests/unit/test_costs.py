@@ -71,7 +71,7 @@ COSTS: Final[dict[str, Cost]] = {
     "listener's refresh by URL": Cost(4, items=(2,)),
     "listener's refresh by frame": Cost(3, items=(2,)),
     "listener's refresh with another language by frame": Cost(3, items=(2,)),
-    "listener's return after a drop by frame": Cost(4, items=(2,)),
+    "listener's return after a drop by frame": Cost(5, items=(2,)),
     "listener's refresh as a join by frame": Cost(6),
     "bare connection's heartbeat": Cost(1, allowed=1),
     "listener's heartbeat": Cost(1, allowed=1),

@@ -31,7 +31,7 @@ ALLOWED: dict[str, set[str]] = {
     "lifecycle": {"gateway", "models", "protocol", "resilience", "store", "telemetry"},
     "sweep": {"errors", "lifecycle", "models", "resilience", "store", "telemetry"},
     "sessions": {
-        *("errors", "gateway", "heartbeats", "lifecycle", "models", "protocol"),
+        *("circuit", "errors", "gateway", "heartbeats", "lifecycle", "models", "protocol"),
         *("rate_limits", "store", "telemetry"),
     },
     "dispatch": {

@@ -10,7 +10,8 @@ from chalicelib.dispatch import Dispatcher
 from chalicelib.errors import ServiceUnavailable
 from chalicelib.models import Caller
 from chalicelib.protocol import RefreshListener
-from chalicelib.sessions import Sessions
+from chalicelib.sessions import MAX_REPLACEMENTS, Sessions
+from chalicelib.store import Store
 from chalicelib.sweep import Sweep
 from tests.unit.fakes import (
     CREATE,
@@ -452,6 +453,52 @@ def test_a_lost_connections_place_is_not_kept_free_in_a_full_session(
     dispatcher.disconnect(closing("c=", 1000))
     wire.give("new=", **as_listener(session_id, "old="))
     assert status()["listenerCount"] == 3
+
+
+def test_a_return_that_broke_off_is_in_the_way_of_another_for_35_seconds(
+    session_id: str,
+    dispatcher: Dispatcher,
+    join: Callable[..., None],
+    status: Status,
+    store: Store,
+    clock: Clock,
+) -> None:
+    join("old=")
+    dispatcher.disconnect(closing("old=", 1006))
+    left = store.find_record("old=")
+    assert left is not None
+    assert store.claim_return(left) is not None
+    refresh = frame("new=", **as_listener(session_id, "old="))
+    assert reply(dispatcher.message(refresh))["code"] == "SERVICE_UNAVAILABLE"
+    assert status()["listenerCount"] == 0
+    clock.now += 35
+    assert reply(dispatcher.message(refresh))["type"] == "connectionRefreshComplete"
+    assert status()["listenerCount"] == 1
+
+
+def test_a_refresh_by_the_first_of_many_connections_never_takes_a_second_seat(
+    session_id: str, dispatcher: Dispatcher, join: Callable[..., None], status: Status
+) -> None:
+    join("0=")
+    for number in range(MAX_REPLACEMENTS + 1):
+        fields = as_listener(session_id, f"{number}=")
+        refreshed = reply(dispatcher.message(frame(f"{number + 1}=", **fields)))
+        assert refreshed["type"] == "connectionRefreshComplete"
+    late = reply(dispatcher.message(frame("late=", **as_listener(session_id, "0="))))
+    assert late["code"] == "SERVICE_UNAVAILABLE"
+    assert status()["listenerCount"] == 1
+
+
+def test_a_lost_listener_that_comes_back_after_the_end_has_guessed_nothing(
+    session_id: str, dispatcher: Dispatcher, join: Callable[..., None]
+) -> None:
+    join("old=")
+    dispatcher.disconnect(closing("old=", 1006))
+    dispatcher.message(frame("speaker=", "user-1", action="endSession"))
+    refresh = as_listener(session_id, "old=")
+    for number in range(25):
+        answer = reply(dispatcher.message(frame(f"new-{number}=", **refresh)))
+        assert answer["code"] == "SESSION_NOT_FOUND"
 
 
 @pytest.mark.parametrize("is_lost", [False, True])
