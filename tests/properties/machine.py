@@ -580,7 +580,9 @@ class Broadcasts(RuleBasedStateMachine):
         if is_clean and not is_lost and operation.is_done and not operation.was_hurt:
             for session_id, session in sessions.items():
                 is_current = session["speakerConnectionId"] == link.connection_id
-                if is_current and world.is_session_open(session):
+                # Otherwise another $disconnect of it began the grace, and broke off: see the sweep.
+                is_first = session.get("graceReason") != "speakerEnded"
+                if is_current and is_first and world.is_session_open(session):
                     status = world.sessions()[session_id]["status"]
                     assert status == "ended", "a clean close ends the session after its grace"
         return operation
