@@ -141,9 +141,18 @@ class Broadcasts(RuleBasedStateMachine):
         plan=plans,
         repeat=st.booleans(),
         is_own=st.sampled_from([True, True, True, False]),
+        closes=st.booleans(),
     )
     def refresh_listener(
-        self, pick: int, old: int, language: str, way: str, plan: Plan, repeat: bool, is_own: bool
+        self,
+        pick: int,
+        old: int,
+        language: str,
+        way: str,
+        plan: Plan,
+        repeat: bool,
+        is_own: bool,
+        closes: bool,
     ) -> None:
         """Refresh, mostly by who has a place; else by the id of any connection, or of none."""
         holders = [link for link in self._open_links() if link.has_place("listener")]
@@ -156,6 +165,8 @@ class Broadcasts(RuleBasedStateMachine):
             old_id = choose(old, [*self.world.links, f"{MARK}-unknown="])
         fields = _refresh_listener(session_id, language, old_id)
         self._give(None, addresses[old % 4], fields, way, plan, repeat)
+        if closes:
+            self._close_superseded()
 
     @rule(old=picks, link=picks, language=languages, plan=plans, repeat=st.booleans())
     def refresh_on_some_link(
@@ -170,13 +181,22 @@ class Broadcasts(RuleBasedStateMachine):
             self._frame(choose(link, open_links), fields, plan, repeat)
 
     @rule(
-        pick=picks, user=st.sampled_from([0, 0, 0, 1]), way=ways, plan=plans, repeat=st.booleans()
+        pick=picks,
+        user=st.sampled_from([0, 0, 0, 1]),
+        way=ways,
+        plan=plans,
+        repeat=st.booleans(),
+        closes=st.booleans(),
     )
-    def refresh_speaker(self, pick: int, user: int, way: str, plan: Plan, repeat: bool) -> None:
+    def refresh_speaker(
+        self, pick: int, user: int, way: str, plan: Plan, repeat: bool, closes: bool
+    ) -> None:
         session_id = self._some_session(pick)
         owner = self.world.sessions().get(session_id, {}).get("speakerUserId", users[0])
         user_id = owner if user == 0 else users[1 - users.index(owner)]
         self._give(user_id, addresses[0], _refresh_speaker(session_id), way, plan, repeat)
+        if closes:
+            self._close_superseded()
 
     @rule(pick=picks, link=picks, plan=plans, repeat=st.booleans())
     def refresh_speaker_on_some_link(self, pick: int, link: int, plan: Plan, repeat: bool) -> None:
@@ -216,6 +236,15 @@ class Broadcasts(RuleBasedStateMachine):
         self._begin_step()
         if link := self._some_link(pick // 2, "speaker" if pick % 2 else "listener"):
             self.world.close(link, code, disconnects)
+
+    def _close_superseded(self) -> None:
+        """Close a superseded connection, as clients do; its $disconnect follows at once."""
+        superseded = [it for it in self._open_links() if it.superseded and not it.place]
+        if superseded and not self.world.operations:
+            self._begin_step()
+            self.world.close(superseded[-1], 1000, disconnects=1)
+            self._disconnect(self.world.closings.pop(), SMOOTH)
+            self._check()
 
     @rule(
         pick=picks,

@@ -16,6 +16,7 @@ from tests.unit.fakes import Clock
 
 HAS_TO_HAPPEN = (
     *(f"fault: {fault}" for fault in Fault if fault is not Fault.NONE),
+    "a superseded connection closed",
     "an event came again",
     "closed by API Gateway",
     "closed by the service",
