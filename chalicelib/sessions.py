@@ -552,13 +552,14 @@ class Sessions:
         claim = self._claim_return(left)
         if claim is None:
             return self._replace_listener(place, left.connection_id)
+        returned: tuple[Connection, Session] | None = None
         try:
             returned = self._take_seat_again(place, left)
-        except ServiceError:
-            # What stays if this fails lapses by itself.
-            with suppress(ServiceUnavailable):
-                self.store.release_return(left.connection_id, claim)
-            raise
+        finally:
+            if returned is None or returned[0] is not place:
+                # What stays if this fails lapses by itself.
+                with suppress(ServiceUnavailable):
+                    self.store.release_return(left.connection_id, claim)
         return returned or self._replace_listener(place, left.connection_id)
 
     def _claim_return(self, left: Connection) -> str | None:

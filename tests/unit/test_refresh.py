@@ -476,6 +476,20 @@ def test_a_return_that_broke_off_is_in_the_way_of_another_for_35_seconds(
     assert status()["listenerCount"] == 1
 
 
+def test_a_superseded_connection_that_names_its_lost_successor_is_in_nobodys_way(
+    session_id: str, dispatcher: Dispatcher, join: Callable[..., None], status: Status
+) -> None:
+    join("first=")
+    dispatcher.message(frame("second=", **as_listener(session_id, "first=")))
+    dispatcher.disconnect(closing("second=", 1006))
+    back = frame("first=", **as_listener(session_id, "second="))
+    answers = [reply(dispatcher.message(back)) for _ in range(2)]
+    assert answers[0] == answers[1]
+    third = reply(dispatcher.message(frame("third=", **as_listener(session_id, "second="))))
+    assert third["type"] == "connectionRefreshComplete"
+    assert status()["listenerCount"] == 1
+
+
 def test_a_refresh_by_the_first_of_many_connections_never_takes_a_second_seat(
     session_id: str, dispatcher: Dispatcher, join: Callable[..., None], status: Status
 ) -> None:
