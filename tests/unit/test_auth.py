@@ -58,7 +58,8 @@ def token(*, key: Any = KEY, algorithm: str = "RS256", key_id: Any = "key-1", **
         "token_use": "id",
         "aud": "client-1",
         "iat": now - 10,
-        "exp": now + 3600,
+        # Made when the tests are collected, and used when their turn comes.
+        "exp": now + 24 * 3600,
         **claims,
     }
     headers = {} if key_id is None else {"kid": key_id}
