@@ -1,5 +1,6 @@
 """Values of make's variables: each reaches its command as it is, or is refused with a sentence."""
 
+import os
 import re
 import subprocess
 import sys
@@ -39,9 +40,12 @@ def python(tmp_path: Path) -> Path:
 def make(python: Path, *arguments: str) -> tuple[int, str, list[str]]:
     """Run make; return its code, what it says on standard error, and the arguments of commands."""
     unmade = ["--old-file", ".venv/.installed", f"BIN={python.parent}"]
+    # These tests may run in `make test`, whose own variables and level are not theirs.
+    outer = ("MAKEFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "MFLAGS")
     run = subprocess.run(
         ["make", "--silent", *unmade, *arguments],
         cwd=ROOT,
+        env={name: value for name, value in os.environ.items() if name not in outer},
         capture_output=True,
         text=True,
         timeout=SECONDS,
