@@ -32,9 +32,6 @@ INSTALLED := $(VENV)/.installed
 # The scanner pins an older boto3 than the emulator, so it has an environment of its own.
 SCAN_VENV := .venv-scan
 SCANNER := $(SCAN_VENV)/.installed
-# What draws is large, and nobody else needs it.
-DOCS_VENV := .venv-docs
-DRAWER := $(DOCS_VENV)/.installed
 
 VERSION := import sys; print("%d.%d" % sys.version_info[:2])
 SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13) and \
@@ -87,7 +84,7 @@ SAFE := env -u AWS_PROFILE -u AWS_SESSION_TOKEN AWS_ACCESS_KEY_ID=none AWS_SECRE
 	AWS_EC2_METADATA_DISABLED=true
 
 .DEFAULT_GOAL := help
-.PHONY: help install lock local emulate token demo test check scan lint format package bench picture clean \
+.PHONY: help install lock local emulate token demo test check scan lint format package bench clean \
 	plan apply deploy deploy-dev deploy-staging deploy-prod destroy migrate output speaker sessions session-end \
 	named-stage
 
@@ -102,7 +99,6 @@ $(INSTALLED): requirements-dev.txt
 lock: $(INSTALLED) ## Write requirements*.txt from requirements*.in: exact versions and hashes [OPTIONS=--upgrade]
 	$(LOCK) --output-file requirements.txt requirements.in
 	$(LOCK) --output-file requirements-dev.txt requirements-dev.in
-	$(LOCK) --output-file requirements-docs.txt requirements-docs.in
 	$(LOCK) --output-file requirements-scan.txt requirements-scan.in
 
 local: $(INSTALLED) ## Serve the application on ws://127.0.0.1:PORT/local [PORT=8000] [OPTIONS=--help]
@@ -179,15 +175,6 @@ session-end: $(INSTALLED) ## End a session SESSION=golden-eagle-427 [STAGE=dev];
 bench: $(INSTALLED) ## Measure, each figure beside its yardstick
 	$(SAFE) $(BIN)/python -m bench
 
-picture: $(INSTALLED) $(DRAWER) ## Draw the dashboard of an evening on the local server: docs/dashboard.png
-	@mkdir -p build
-	$(SAFE) $(BIN)/python -m scripts.planning prod > build/plan.json
-	$(SAFE) $(BIN)/python -m scripts.evening > build/evening.jsonl 2> build/evening.log
-	$(DOCS_VENV)/bin/python -m scripts.picture build/plan.json build/evening.jsonl docs/dashboard.png
-
-$(DRAWER): requirements-docs.txt
-	$(INSTALL)
-
 clean: ## Remove all that the other verbs made
-	rm -rf $(VENV) $(SCAN_VENV) $(DOCS_VENV) build tests/browser/node_modules .pytest_cache terraform/modules/app/chalice.tf.json terraform/modules/app/deployment.zip .mypy_cache .ruff_cache .hypothesis .chalice/deployments
+	rm -rf $(VENV) $(SCAN_VENV) build tests/browser/node_modules .pytest_cache terraform/modules/app/chalice.tf.json terraform/modules/app/deployment.zip .mypy_cache .ruff_cache .hypothesis .chalice/deployments
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
