@@ -85,7 +85,7 @@ SAFE := env -u AWS_PROFILE -u AWS_SESSION_TOKEN AWS_ACCESS_KEY_ID=none AWS_SECRE
 
 .DEFAULT_GOAL := help
 .PHONY: help install lock local emulate token demo test check scan lint format package bench clean \
-	plan apply deploy deploy-dev deploy-staging deploy-prod destroy migrate output speaker sessions session-end \
+	plan apply deploy deploy-dev deploy-staging deploy-prod destroy output speaker sessions session-end \
 	named-stage
 
 help: ## List the verbs
@@ -154,9 +154,6 @@ deploy-dev deploy-staging deploy-prod: deploy-%:
 
 destroy: $(INSTALLED) ## Take a stage's stack down STAGE=dev; asks first, unless CONFIRM=dev
 	@$(RUN) scripts.stack destroy '$(NAMED_STAGE)' $(CONFIRMED)
-
-migrate: $(INSTALLED) ## Move a stage's state to where its backend file says STAGE=dev
-	@$(RUN) scripts.stack migrate '$(NAMED_STAGE)'
 
 output: $(INSTALLED) ## Print a stage's outputs STAGE=dev [NAME=url]
 	@$(RUN) scripts.stack output '$(NAMED_STAGE)' $(NAME)

@@ -6,11 +6,9 @@ is done in a folder of its own, so no state is left and no other stage's package
 process is killed, the next start removes the folder.
 """
 
-import argparse
 import json
 import os
 import signal
-import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Mapping
@@ -19,19 +17,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from devserver import scratch
-from devserver.arguments import Parser
+from devserver import arguments, scratch
 from devserver.aws import REGION, EmbeddedAwsError, ministack
 from devserver.command import run_command
 from scripts import package, running_emulation, terraform_cli
 from scripts.running_emulation import EmulationError, RunningEmulation
+from scripts.terraform_cli import TerraformError
 
 ROOT: Final = Path(__file__).parent.parent
 STAGE: Final = "local"
 PORT: Final = 4566
 """The port on which emulators of AWS listen by convention."""
-
-MAX_PORT: Final = 65535
 
 READY: Final = """\
 Ready. Ctrl-C stops it. Try next, in another terminal:
@@ -41,10 +37,6 @@ Ready. Ctrl-C stops it. Try next, in another terminal:
   make session-end STAGE=local SESSION=golden-eagle-427  # end one of them
   make speaker STAGE=local EMAIL=anna@example.com        # create a speaker
 """
-
-
-class EmulateError(Exception):
-    """The stack cannot be applied; the message holds the end of what Terraform said."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +62,10 @@ class Emulation:
 def main() -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)
-    parser = Parser(prog="python -m scripts.emulate", description=__doc__)
-    parser.add_argument("--port", type=_port, default=PORT, help=f"{PORT} where left out")
+    parser = arguments.Parser(prog="python -m scripts.emulate", description=__doc__)
+    parser.add_argument(
+        "--port", type=arguments.port, default=PORT, help=f"{PORT} by default; 0: any free port"
+    )
     port = parser.parse_args().port
     try:
         with running_emulation.claim() as claimed, emulate(port) as emulation:
@@ -81,7 +75,7 @@ def main() -> int:
             print(emulation.url, flush=True)
             print(READY, end="", file=sys.stderr, flush=True)
             threading.Event().wait()
-    except (EmulateError, EmbeddedAwsError, EmulationError, package.PackageError) as error:
+    except (TerraformError, EmbeddedAwsError, EmulationError, package.PackageError) as error:
         print(f"emulate: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -95,7 +89,7 @@ def emulate(port: int = 0, **settings: str) -> Iterator[Emulation]:
 
     Says on stderr what it does. Port 0 is any free one.
 
-    Raises: EmulateError, EmbeddedAwsError, PackageError.
+    Raises: TerraformError, EmbeddedAwsError, PackageError.
     """
     with scratch.folder("emulate-") as home:
         _say("starting an emulator of AWS")
@@ -110,12 +104,12 @@ def emulate(port: int = 0, **settings: str) -> Iterator[Emulation]:
 def prepare(home: Path, environment: Mapping[str, str], stage: str = STAGE) -> Path:
     """Make a copy of the stack ready for its first apply, packaged and in its stage's workspace.
 
-    Raises: EmulateError, PackageError.
+    Raises: TerraformError, PackageError.
     """
-    folder = copy_stack(home)
+    folder = terraform_cli.copy_stack(ROOT, home)
     package.package(stage, folder / "modules" / "app")
-    terraform(folder, environment, "init", "-input=false", *terraform_cli.init_arguments())
-    terraform(folder, environment, "workspace", "select", "-or-create", stage)
+    terraform_cli.run(folder, environment, "init", "-input=false", *terraform_cli.init_arguments())
+    terraform_cli.run(folder, environment, "workspace", "select", "-or-create", stage)
     return folder
 
 
@@ -125,17 +119,10 @@ def apply(
     stage: str = STAGE,
     settings: Mapping[str, str] | None = None,
 ) -> Emulation:
-    """Apply a prepared copy, with settings of the application. Raises: EmulateError."""
-    terraform(folder, environment, *apply_arguments(stage, settings or {}))
-    outputs = json.loads(terraform(folder, environment, "output", "-json"))
-    values = {name: output["value"] for name, output in outputs.items()}
-    return Emulation(stage, values, folder, environment)
-
-
-def copy_stack(home: Path) -> Path:
-    """Copy what Terraform reads, but for what it has made there."""
-    terraform_cli.copy_stack(ROOT, home)
-    return home / "terraform"
+    """Apply a prepared copy, with settings of the application. Raises: TerraformError."""
+    terraform_cli.run(folder, environment, *apply_arguments(stage, settings or {}))
+    outputs = terraform_cli.read_outputs(folder, environment)
+    return Emulation(stage, outputs, folder, environment)
 
 
 def emulator_environment(endpoint_url: str) -> dict[str, str]:
@@ -157,28 +144,6 @@ def apply_arguments(stage: str, settings: Mapping[str, str]) -> list[str]:
     return [*arguments, f"-var=settings={json.dumps(settings)}"] if settings else arguments
 
 
-def terraform(folder: Path, environment: Mapping[str, str], *arguments: str) -> str:
-    """Run Terraform and return what it printed. Raises: EmulateError."""
-    executable = terraform_cli.find_terraform()
-    if executable is None:
-        raise EmulateError("terraform is not on the path")
-    run = subprocess.run(  # noqa: S603
-        [str(executable), f"-chdir={folder}", *_plain(arguments)],
-        env=dict(environment),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if run.returncode:
-        raise EmulateError(f"terraform {arguments[0]}:\n{run.stdout[-1000:]}\n{run.stderr[-4000:]}")
-    return run.stdout
-
-
-def _plain(arguments: tuple[str, ...]) -> tuple[str, ...]:
-    command, *rest = arguments
-    return arguments if command in ("workspace", "state") else (command, "-no-color", *rest)
-
-
 def whereabouts(emulation: Emulation) -> dict[str, str]:
     """Say where an emulation is, in the words of the local server's environment."""
     tables = emulation.outputs["table_names"]
@@ -190,12 +155,6 @@ def whereabouts(emulation: Emulation) -> dict[str, str]:
         "CONNECTIONS_TABLE": tables["connections"],
         "RATE_LIMITS_TABLE": tables["rate_limits"],
     }
-
-
-def _port(text: str) -> int:
-    if text.isdecimal() and 0 < int(text) <= MAX_PORT:
-        return int(text)
-    raise argparse.ArgumentTypeError(f"{text!r} is no port; one is a number from 1 to {MAX_PORT}")
 
 
 def _say(text: str) -> None:

@@ -6,29 +6,28 @@ packaged since. Whoever works on a stage locks that folder for as long as he doe
 
 What could go to the wrong stage, or lose what stands, is refused before Terraform plans anything:
 a stage without a file, a package that was made for another, a variable that nobody declares, a
-destruction that nobody can be asked about, a state that is left behind where it was.
+destruction that nobody can be asked about, a backend file that has changed.
 """
 
 import fcntl
 import json
 import os
 import re
-import shutil
 import signal
-import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from devserver.arguments import Parser
 from devserver.command import run_command
 from scripts import credentials, running_emulation, terraform_cli, tfvars
 from scripts.credentials import CredentialsError
 from scripts.running_emulation import EmulationError
+from scripts.terraform_cli import TerraformError
 
 ROOT: Final = Path(__file__).parent.parent
 GUARDED_STAGES: Final = ("prod",)
@@ -46,34 +45,16 @@ UNDECLARED: Final = "Value for undeclared variable"
 DEFAULT_REGION: Final = "us-east-1"
 """Of a stage whose file sets none: the default in terraform/variables.tf."""
 
-_WITHOUT_COLOUR: Final = ("output", "workspace", "state")
-"""Terraform's commands that know no -no-color, or print none."""
+BACKEND_CHANGED: Final = "-migrate-state"
+"""An option that Terraform names if a folder's backend is not the one in its record."""
+
+MOVING_STATE: Final = "see docs/deployment.md#moving-a-state"
+
+Result = TypeVar("Result")
 
 
 class StackError(Exception):
     """What is asked for is refused, or Terraform has failed and said why."""
-
-
-@dataclass(frozen=True, slots=True)
-class State:
-    """As much of a Terraform state as tells whether another has left it behind."""
-
-    text: str
-    lineage: str
-    serial: int
-    resource_count: int
-
-    @classmethod
-    def parse(cls, text: str) -> "State":
-        """Parse a state file; an empty one is an empty state, as Terraform has it."""
-        state = json.loads(text) if text.strip() else {}
-        managed = [item for item in state.get("resources", []) if item["mode"] == "managed"]
-        return cls(text, state.get("lineage", ""), state.get("serial", 0), len(managed))
-
-    def is_missing_from(self, other: "State") -> bool:
-        """Say whether it has resources, and the other is neither it nor has come out of it."""
-        is_descended = self.lineage == other.lineage and self.serial <= other.serial
-        return self.resource_count > 0 and not is_descended
 
 
 @dataclass(frozen=True)
@@ -101,9 +82,17 @@ class Stack:
         return self.data_folder / "terraform"
 
     @property
+    def terraform_data(self) -> Path:
+        """Terraform's own data for the copy, with its record of the backend that it last used.
+
+        Outside build/, so that `make clean` doesn't remove that record.
+        """
+        return self.terraform_folder / ".terraform" / self.stage
+
+    @property
     def state_folder(self) -> Path:
-        """From where the state is seen without the configuration, and so without a package."""
-        return self.data_folder / "state" / "terraform"
+        """A folder without the configuration, to read the state without a package."""
+        return self.data_folder / "state"
 
     @property
     def plan_file(self) -> Path:
@@ -116,13 +105,13 @@ class Stack:
         return self.data_folder / "unconfirmed.tfplan"
 
     @property
-    def local_state(self) -> Path:
-        """Where Terraform keeps the stage's state if no backend is named."""
-        return self.terraform_folder / "terraform.tfstate.d" / self.stage / "terraform.tfstate"
+    def local_states(self) -> Path:
+        """The folder for the states of all stages without a backend file."""
+        return self.terraform_folder / "terraform.tfstate.d"
 
     @property
     def unsaved_state(self) -> Path:
-        """Where a state is kept that Terraform could not save in its backend."""
+        """The state that Terraform could not save in its backend."""
         return self.terraform_folder / f"{self.stage}.errored.tfstate"
 
     @property
@@ -132,12 +121,6 @@ class Stack:
     @property
     def backend_file(self) -> Path:
         return self.environments / f"{self.stage}.s3.tfbackend"
-
-    @property
-    def former_backend_file(self) -> Path:
-        """The backend file that the stage was last used with. Not in build/, which can go."""
-        folder = self.terraform_folder / "terraform.tfstate.backends"
-        return folder / self.backend_file.name
 
     @cached_property
     def environment(self) -> dict[str, str]:
@@ -182,7 +165,7 @@ class Stack:
         """Raises: StackError unless AWS accepts the credentials, in the stage's region."""
         text = self.variables_file.read_text()
         try:
-            credentials.check(tfvars.find_region(text, DEFAULT_REGION))
+            credentials.check(tfvars.find_string(text, "region") or DEFAULT_REGION)
         except CredentialsError as error:
             raise StackError(str(error)) from None
 
@@ -204,12 +187,12 @@ class Stack:
     def _check_python(self, runtimes: set[str]) -> None:
         """Raises: StackError unless the package's Python is the one that the stage's file sets."""
         text = (self.copy / "environments" / f"{self.stage}.tfvars").read_text()
-        found = re.search(r'^\s*python_version\s*=\s*"([^"]*)"', text, re.MULTILINE)
-        if found and runtimes != {f"python{found[1]}"}:
+        version = tfvars.find_string(text, "python_version")
+        if version and runtimes != {f"python{version}"}:
             raise StackError(
                 f"the package was made by {', '.join(sorted(runtimes))}, and {self.stage} runs on "
-                f"Python {found[1]}; make another: "
-                f"make PYTHON=python{found[1]} package STAGE={self.stage}"
+                f"Python {version}; make another: "
+                f"make PYTHON=python{version} package STAGE={self.stage}"
             )
 
     def check_plan(self) -> None:
@@ -224,15 +207,12 @@ class Stack:
             )
 
     def check_state(self) -> None:
-        """Raises: StackError if the stage's state is left behind in another place."""
-        for place, _ in self._states_left_behind(self.copy):
+        """Raises: StackError while there is a state that Terraform could not save."""
+        if self.unsaved_state.exists():
             raise StackError(
-                f"{self.stage} has its resources in {_name(place, self.root)}, "
-                "which is not the state that Terraform would go on from. "
-                f"To move it to where the stage's state is now: make migrate STAGE={self.stage}. "
-                "If nothing of it is there any more, remove that file"
+                f"{_name(self.unsaved_state, self.root)} has the state that Terraform could not "
+                f"save. Push it, and remove the file: {MOVING_STATE}"
             )
-        self._remember_backend()
 
     def make_copy(self) -> None:
         """Copy anew what Terraform reads. A plan of what was copied before is void."""
@@ -243,7 +223,15 @@ class Stack:
 
     def enter(self) -> None:
         """Initialize Terraform, and select the stage's workspace, which is made if need be."""
-        self._open(self.copy, self.backend_file, *terraform_cli.init_arguments())
+        try:
+            self._open(self.copy, *terraform_cli.init_arguments())
+        except StackError as error:
+            if BACKEND_CHANGED not in str(error):
+                raise
+            raise StackError(
+                f"the backend file of {self.stage} has changed since Terraform last used it. "
+                f"Change it back, and move the state: {MOVING_STATE}"
+            ) from None
 
     def plan(self) -> None:
         """Save a plan for `apply`. Raises: StackError."""
@@ -253,7 +241,9 @@ class Stack:
     def save_plan(self, file: Path, *arguments: str) -> None:
         """Raises: StackError, and leaves no plan then."""
         try:
-            said = self._show(
+            said = self._terraform(
+                terraform_cli.show,
+                self.copy,
                 "plan",
                 "-input=false",
                 f"-lock-timeout={LOCK_TIMEOUT}",
@@ -272,7 +262,8 @@ class Stack:
     def apply(self, file: Path) -> None:
         """Apply just this saved plan, once. Raises: StackError."""
         try:
-            self._show("apply", "-input=false", f"-lock-timeout={LOCK_TIMEOUT}", str(file))
+            options = ("-input=false", f"-lock-timeout={LOCK_TIMEOUT}")
+            self._terraform(terraform_cli.show, self.copy, "apply", *options, str(file))
         finally:
             file.unlink(missing_ok=True)
             self.keep_unsaved_state()
@@ -304,86 +295,8 @@ class Stack:
         with self.lock():
             if self.backend_file.exists():
                 self.check_credentials()
-            self._open(self.state_folder, self.backend_file)
-            outputs = json.loads(self._run(self.state_folder, "output", "-json"))
-        return {name: output["value"] for name, output in outputs.items()}
-
-    def migrate(self) -> None:
-        """Bring the state that is left behind in another place to where it is looked for now.
-
-        It stays there too, and is known for what it is by its lineage. Raises: StackError if there
-        is none or more than one, or if it would replace another state with resources.
-        """
-        self._open(self.state_folder, self.backend_file)
-        left_behind = list(self._states_left_behind(self.state_folder))
-        if not left_behind:
-            raise StackError("nothing is to be moved: the state is where it is looked for")
-        place, state = left_behind.pop()
-        if left_behind:
-            others = ", ".join(_name(other, self.root) for other, _ in left_behind)
-            raise StackError(
-                f"there is a state in {_name(place, self.root)}, and in {others}; "
-                "remove what is not to be moved"
-            )
-        self._push(state)
-        self._remember_backend()
-        print(f"Moved from {_name(place, self.root)}. See: make plan STAGE={self.stage}")
-
-    def _states_left_behind(self, folder: Path) -> Iterator[tuple[Path, State]]:
-        """Yield states in other places that the one seen from a folder is not, by their places.
-
-        Terraform itself notices a change of backend only where its own record of the former one
-        has survived, and never that of a stage without a backend. Source: "Backend initialization",
-        Terraform CLI.
-        """
-        current = self._pull(folder)
-        for place, state in self._known_states():
-            if state.is_missing_from(current):
-                yield place, state
-
-    def _known_states(self) -> Iterator[tuple[Path, State]]:
-        for file in (self.unsaved_state, self.local_state):
-            if file.exists():
-                yield file, State.parse(file.read_text())
-        former = self.former_backend_file
-        if former.exists() and former.read_bytes() != _read_bytes(self.backend_file):
-            yield former, self._pull_former_state()
-
-    def _pull_former_state(self) -> State:
-        """Raises: StackError if it cannot be seen."""
-        folder = self.data_folder / "former" / "terraform"
-        try:
-            self._open(folder, self.former_backend_file)
-            return self._pull(folder)
-        except StackError as error:
-            raise StackError(
-                f"{error}\nThe bucket that {self.stage} had its state in cannot be reached, so "
-                "nobody knows what is left there. If nothing is, remove "
-                f"{_name(self.former_backend_file, self.root)}"
-            ) from None
-
-    def _pull(self, folder: Path) -> State:
-        return State.parse(self._run(folder, "state", "pull"))
-
-    def _push(self, state: State) -> None:
-        """Put a state where the stage's is. Terraform refuses if another with resources is there.
-
-        Source: "terraform state push", Terraform CLI.
-        """
-        file = self.data_folder / "migrated.tfstate"
-        try:
-            file.touch(mode=0o600)  # There may be secrets in it.
-            file.write_text(state.text)
-            self._run(self.state_folder, "state", "push", str(file))
-        finally:
-            file.unlink(missing_ok=True)
-
-    def _remember_backend(self) -> None:
-        if self.backend_file.exists():
-            self.former_backend_file.parent.mkdir(exist_ok=True)
-            shutil.copy(self.backend_file, self.former_backend_file)
-        else:
-            self.former_backend_file.unlink(missing_ok=True)
+            self._open(self.state_folder, "-reconfigure")
+            return self._terraform(terraform_cli.read_outputs, self.state_folder)
 
     def keep_unsaved_state(self) -> None:
         """Take the state that Terraform could not save out of the copy, which is made anew.
@@ -395,87 +308,44 @@ class Stack:
             errored.replace(self.unsaved_state)
             print(
                 f"stack: the state could not be saved and is in "
-                f"{_name(self.unsaved_state, self.root)}; once it can: "
-                f"make migrate STAGE={self.stage}",
+                f"{_name(self.unsaved_state, self.root)}; push it: {MOVING_STATE}",
                 file=sys.stderr,
             )
 
-    def _open(self, folder: Path, backend_file: Path, *arguments: str) -> None:
-        """Have Terraform find the stage's state in a folder: as a backend file says, else here.
+    def _open(self, folder: Path, *arguments: str) -> None:
+        """Initialize Terraform in a folder, and select the stage's workspace, or create it.
 
-        Terraform takes the kind of a backend from its configuration alone: hence a file that is
-        written for the stages that have one. Source: "Override Files" and "Partial Configuration",
-        Terraform language. Its record of the backend it had last is removed, which -reconfigure
-        does not do for a stage that has none any more; what may be lost by that, check_state sees.
+        A backend file alone doesn't say that the backend is S3, so this writes an override file.
+        The path of the local states is relative: you can move the project. Source: "Override Files"
+        and "Partial Configuration", Terraform language.
         """
+        self.local_states.mkdir(exist_ok=True)
         folder.mkdir(parents=True, exist_ok=True)
-        override, states = folder / "backend_override.tf", folder / "terraform.tfstate.d"
-        for path in (override, states):
-            path.unlink(missing_ok=True)
-        if backend_file.exists():
-            override.write_text('terraform {\n  backend "s3" {}\n}\n')
-            arguments = (f"-backend-config={backend_file}", *arguments)
+        backend = 'backend "s3" {}'
+        if self.backend_file.exists():
+            arguments = (f"-backend-config={self.backend_file}", *arguments)
         else:
-            shared = self.terraform_folder / "terraform.tfstate.d"
-            shared.mkdir(exist_ok=True)
-            states.symlink_to(shared, target_is_directory=True)
-        (folder.parent / "data" / "terraform.tfstate").unlink(missing_ok=True)
+            states = os.path.relpath(self.local_states, folder)
+            backend = f'backend "local" {{\n    workspace_dir = "{states}"\n  }}'
+        (folder / "backend_override.tf").write_text(f"terraform {{\n  {backend}\n}}\n")
         self._run(folder, "init", "-input=false", *arguments)
         self._run(folder, "workspace", "select", "-or-create", self.stage)
 
     def _run(self, folder: Path, *arguments: str) -> str:
-        """Run Terraform in a folder, and return what it printed. Raises: StackError."""
-        with terraform_cli.patience():
-            done = subprocess.run(  # noqa: S603
-                self._command(folder, *arguments),
-                env=self._environment(folder),
-                capture_output=True,
-                text=True,
-                check=False,
-            )
-        if done.returncode:
-            words = f"{done.stdout}\n{done.stderr}".strip()
-            raise StackError(f"terraform {arguments[0]} has failed\n{words}")
-        return done.stdout
+        return self._terraform(terraform_cli.run, folder, *arguments)
 
-    def _show(self, *arguments: str) -> str:
-        """Run Terraform in the copy, show what it says while it says it, and return that.
-
-        Raises: StackError.
-        """
-        said = []
-        with (
-            terraform_cli.patience(),
-            subprocess.Popen(  # noqa: S603
-                self._command(self.copy, *arguments),
-                env=self._environment(self.copy),
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-            ) as process,
-        ):
-            assert process.stdout
-            for line in process.stdout:
-                said.append(line)
-                _print_while_read(line)
-        if process.returncode:
-            raise StackError(f"terraform {arguments[0]} has failed")
-        return "".join(said)
-
-    def _command(self, folder: Path, command: str, *arguments: str) -> Sequence[str]:
-        """Raises: StackError without Terraform."""
-        executable = terraform_cli.find_terraform()
-        if executable is None:
-            raise StackError("terraform is not on the path")
-        colour = [] if sys.stdout.isatty() or command in _WITHOUT_COLOUR else ["-no-color"]
-        return [str(executable), f"-chdir={folder}", command, *colour, *arguments]
+    def _terraform(self, run: Callable[..., Result], folder: Path, *arguments: str) -> Result:
+        """Let Terraform finish whatever signal arrives. Raises: StackError."""
+        try:
+            with terraform_cli.patience():
+                return run(folder, self._environment(folder), *arguments)
+        except TerraformError as error:
+            raise StackError(str(error)) from None
 
     def _environment(self, folder: Path) -> dict[str, str]:
-        return {
-            **self.environment,
-            "TF_DATA_DIR": str(folder.parent / "data"),
-            "TF_IN_AUTOMATION": "1",  # no advice to run commands that are not ours
-        }
+        data = {"TF_DATA_DIR": str(self.terraform_data)} if folder == self.copy else {}
+        # TF_IN_AUTOMATION: no advice to run commands that are not ours.
+        return {**self.environment, **data, "TF_IN_AUTOMATION": "1"}
 
 
 def main() -> int:
@@ -483,7 +353,7 @@ def main() -> int:
         if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup has it
             signal.signal(number, signal.default_int_handler)
     parser = Parser(prog="python -m scripts.stack", description=__doc__)
-    parser.add_argument("verb", choices=["plan", "apply", "deploy", "destroy", "migrate", "output"])
+    parser.add_argument("verb", choices=["plan", "apply", "deploy", "destroy", "output"])
     parser.add_argument("stage")
     parser.add_argument("name", nargs="?", help="of one output, to be printed bare")
     parser.add_argument("--confirm", metavar="STAGE", help="deploy or destroy it without asking")
@@ -508,14 +378,11 @@ def run(stack: Stack, verb: str, name: str | None = None, confirmed: str | None 
         return
     stack.check_account()
     check_consent(verb, stack.stage, confirmed)
-    if verb not in ("apply", "migrate"):
+    if verb != "apply":
         stack.check_variables()
     with stack.lock():
         stack.keep_unsaved_state()
-        if verb == "migrate":
-            stack.check_credentials()
-            stack.migrate()
-        elif verb == "apply":
+        if verb == "apply":
             stack.check_plan()
             stack.check_credentials()
             stack.apply(stack.plan_file)
@@ -611,23 +478,8 @@ def _is_emulated() -> bool:
     return bool(os.environ.get("AWS_ENDPOINT_URL")) and not is_ignored
 
 
-def _print_while_read(line: str) -> None:
-    """Print, or be silent from now on if nobody reads: Terraform is to be heard out all the same.
-
-    With its own output gone it would die of SIGPIPE half-way through an apply.
-    """
-    try:
-        print(line, end="", flush=True)
-    except OSError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
 def _name(path: Path, root: Path) -> str:
     return str(path.relative_to(root))
-
-
-def _read_bytes(path: Path) -> bytes | None:
-    return path.read_bytes() if path.exists() else None
 
 
 if __name__ == "__main__":

@@ -1,21 +1,23 @@
-"""What Terraform is given: its command, its provider, its environment, and the files it reads.
+"""Runs Terraform with its provider, its environment and the files that it reads.
 
-Terraform is looked for on the path. The provider comes from the registry, unless a mirror has it:
-a folder with {a registry's host}/hashicorp/aws in it, as `terraform providers mirror` makes one.
-Runs nothing and asks no network.
+The terraform command comes from the path. The provider comes from the registry, unless a mirror
+has it: a folder that contains {a registry's host}/hashicorp/aws, as `terraform providers mirror`
+creates it.
 """
 
 import hashlib
+import json
 import os
 import shutil
 import signal
+import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 PROVIDER: Final = "*/hashicorp/aws"
 """Where a mirror holds the AWS provider. Source: "Provider Installation", Terraform CLI."""
@@ -28,6 +30,78 @@ Source: "Environment Variables", Terraform CLI.
 
 MADE: Final = (".terraform", "*.tfstate", "*.tfstate.*", "*.tfplan", "backend_override.tf")
 """What Terraform and the verbs make among the files of the stack."""
+
+OUTPUT_CHARACTERS: Final = 6000
+"""The end of a failed command's output that an error shows."""
+
+_WITHOUT_COLOUR: Final = ("output", "workspace", "state")
+"""Terraform's commands that have no -no-color option, or print no colour."""
+
+
+class TerraformError(Exception):
+    """Terraform is missing, or a command has failed; the message has the end of its output."""
+
+
+def run(folder: Path, environment: Mapping[str, str], *arguments: str) -> str:
+    """Run Terraform in a folder, and return its output. Raises: TerraformError."""
+    done = subprocess.run(  # noqa: S603
+        _command(folder, *arguments),
+        env=dict(environment),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        output = f"{done.stdout}\n{done.stderr}".strip()[-OUTPUT_CHARACTERS:]
+        raise TerraformError(f"terraform {arguments[0]} has failed\n{output}")
+    return done.stdout
+
+
+def read_outputs(folder: Path, environment: Mapping[str, str]) -> dict[str, Any]:
+    """Return the outputs of the stack in a folder by their names. Raises: TerraformError."""
+    outputs = json.loads(run(folder, environment, "output", "-json"))
+    return {name: output["value"] for name, output in outputs.items()}
+
+
+def show(folder: Path, environment: Mapping[str, str], *arguments: str) -> str:
+    """Run Terraform in a folder, print its output line by line, and return it.
+
+    Raises: TerraformError.
+    """
+    printed = []
+    with subprocess.Popen(  # noqa: S603
+        _command(folder, *arguments, has_colour=sys.stdout.isatty()),
+        env=dict(environment),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as process:
+        assert process.stdout
+        for line in process.stdout:
+            printed.append(line)
+            _print_while_read(line)
+    if process.returncode:
+        raise TerraformError(f"terraform {arguments[0]} has failed")
+    return "".join(printed)
+
+
+def _command(folder: Path, command: str, *arguments: str, has_colour: bool = False) -> list[str]:
+    executable = find_terraform()
+    if executable is None:
+        raise TerraformError("terraform is not on the path")
+    plain = [] if has_colour or command in _WITHOUT_COLOUR else ["-no-color"]
+    return [str(executable), f"-chdir={folder}", command, *plain, *arguments]
+
+
+def _print_while_read(line: str) -> None:
+    """Print a line. If the reader of the output is gone, discard this line and all later ones.
+
+    If the output stayed closed, Terraform would die of SIGPIPE in the middle of an apply.
+    """
+    try:
+        print(line, end="", flush=True)
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def find_terraform() -> Path | None:
@@ -103,11 +177,12 @@ def stack_files(root: Path) -> list[Path]:
     return sorted(file for file in files if not _is_made(file))
 
 
-def copy_stack(root: Path, scratch: Path) -> None:
-    """Copy the files of a project that Terraform reads."""
+def copy_stack(root: Path, scratch: Path) -> Path:
+    """Copy the files of a project that Terraform reads. Return the copy of its terraform folder."""
     for file in stack_files(root):
         (scratch / file).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(root / file, scratch / file)
+    return scratch / "terraform"
 
 
 def find_changes(root: Path, copy: Path) -> list[Path]:

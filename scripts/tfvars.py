@@ -27,10 +27,10 @@ def declared_names(folder: Path) -> set[str]:
     return {name for file in files for name in _DECLARATION.findall(file.read_text())}
 
 
-def find_region(text: str, default: str) -> str:
-    """Return the region that a file sets, or the default."""
-    found = re.search(r'^\s*region\s*=\s*"([^"]*)"', text, re.MULTILINE)
-    return found[1] if found else default
+def find_string(text: str, name: str) -> str | None:
+    """Return the string that a file sets a variable to, or None if it sets none."""
+    found = re.search(rf'^\s*{name}\s*=\s*"([^"]*)"', text, re.MULTILINE)
+    return found[1] if found else None
 
 
 def find_unknown(text: str, folder: Path) -> str | None:

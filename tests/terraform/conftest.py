@@ -6,23 +6,19 @@ from typing import Any
 import pytest
 
 from scripts import terraform_cli
-from scripts.planning import ROOT, Configuration, copy_configuration
-from tests.terraform.requirements import lacks
+from tests.terraform.configuration import ROOT, Configuration
+from tests.terraform.requirements import require_provider
 
 STAGES = sorted(path.stem for path in (ROOT / "terraform" / "environments").glob("*.tfvars"))
 
 
 @pytest.fixture(scope="session")
 def configuration(tmp_path_factory: pytest.TempPathFactory) -> Configuration:
-    command = terraform_cli.find_terraform()
-    if command is None:
-        lacks("there is no terraform on the path")
-    configuration = copy_configuration(command, tmp_path_factory.mktemp("terraform"))
+    folder = terraform_cli.copy_stack(ROOT, tmp_path_factory.mktemp("terraform"))
+    configuration = Configuration(folder)
     configuration.package("dev")
-    made_ready = configuration.run("init", "-input=false", *terraform_cli.init_arguments())
-    if made_ready.returncode and "provider" in made_ready.stderr:
-        lacks(f"no AWS provider; TF_PROVIDER_MIRROR can name a mirror of it\n{made_ready.stderr}")
-    assert made_ready.returncode == 0, made_ready.stderr
+    with require_provider():
+        configuration.run("init", "-input=false", *terraform_cli.init_arguments())
     return configuration
 
 

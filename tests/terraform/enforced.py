@@ -186,7 +186,7 @@ def _listed(value: str | list[str]) -> list[str]:
 def enforced_stack(scratch: Path) -> Iterator[Enforced]:
     """Apply the stack to an account that enforces IAM; no sweep runs in it but those it is told.
 
-    Raises: EmulateError.
+    Raises: TerraformError.
     """
     recorded, throttled = scratch / "recorded", scratch / "throttled"
     recorded.touch()

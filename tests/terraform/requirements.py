@@ -8,7 +8,7 @@ from typing import NoReturn
 import pytest
 
 from scripts import terraform_cli
-from scripts.emulate import EmulateError
+from scripts.terraform_cli import TerraformError
 
 
 def require_terraform() -> None:
@@ -22,7 +22,7 @@ def require_provider() -> Iterator[None]:
     require_terraform()
     try:
         yield
-    except EmulateError as error:
+    except TerraformError as error:
         if "terraform init" not in str(error):
             raise
         lacks(f"the AWS provider, which TF_PROVIDER_MIRROR can name a mirror of: {error}")

@@ -16,7 +16,7 @@ from botocore import xform_name
 
 from chalicelib import errors, metrics
 from chalicelib.models import EndReason
-from scripts.planning import ROOT, Configuration
+from tests.terraform.configuration import ROOT, Configuration
 from tests.terraform.conftest import Plan
 
 RUNBOOK: Final = "docs/operations.md"

@@ -11,15 +11,14 @@ import pytest
 from devserver import aws
 from scripts import speaker
 from scripts.emulate import (
-    EmulateError,
     Emulation,
     apply,
     emulator_environment,
     prepare,
-    terraform,
     whereabouts,
 )
 from scripts.speaker import UserPool
+from scripts.terraform_cli import TerraformError, run
 from tests.devserver.plain_http import request
 from tests.stories.target import Target, client, until
 from tests.terraform.requirements import require_provider
@@ -64,7 +63,7 @@ def failure(environment: dict[str, str], prepared_dev: Path) -> str:
     logs = aws.client("logs", environment["AWS_ENDPOINT_URL"])
     taken = {"logGroupName": "/aws/lambda/broadcast-sessions-dev-message"}
     logs.create_log_group(**taken)
-    with pytest.raises(EmulateError) as raised:
+    with pytest.raises(TerraformError) as raised:
         apply(prepared_dev, environment, "dev")
     assert {kind for kind, _ in names(environment, "dev")} >= {"list_tables", "list_functions"}
     logs.delete_log_group(**taken)
@@ -81,7 +80,7 @@ def dev(environment: dict[str, str], prepared_dev: Path, failure: str) -> Emulat
 def destroyed(local: Emulation, dev: Emulation) -> Emulation:
     """Destroy dev, which has served, beside local."""
     assert meets(dev)
-    terraform(dev.folder, dev.environment, "destroy", "-auto-approve", *VARIABLES["dev"])
+    run(dev.folder, dev.environment, "destroy", "-auto-approve", *VARIABLES["dev"])
     return dev
 
 
@@ -94,8 +93,8 @@ def changes(stack: Emulation, *arguments: str) -> list[dict[str, Any]]:
     """Plan, and return what would be changed: each resource's type, address and actions."""
     planned = stack.folder / "planned"
     variables = VARIABLES[stack.stage]
-    terraform(stack.folder, stack.environment, "plan", f"-out={planned}", *variables, *arguments)
-    plan = json.loads(terraform(stack.folder, stack.environment, "show", "-json", str(planned)))
+    run(stack.folder, stack.environment, "plan", f"-out={planned}", *variables, *arguments)
+    plan = json.loads(run(stack.folder, stack.environment, "show", "-json", str(planned)))
     return [
         {**change, "actions": change["change"]["actions"]}
         for change in plan["resource_changes"]
@@ -308,7 +307,7 @@ def test_a_stage_keeps_its_hash_key_which_no_other_stage_has_and_no_plan_shows(
     changed = {change["type"] for change in changes(local, settings, "-refresh=false")}
     assert changed - NOT_READ_BACK == {"aws_lambda_function"}
     for what in (["show", str(local.folder / "planned")], ["show"]):
-        shown = terraform(local.folder, local.environment, *what)
+        shown = run(local.folder, local.environment, *what)
         assert "HASH_KEY" in shown or "LOG_LEVEL" in shown
         assert locals_ not in shown
 
@@ -327,7 +326,7 @@ def test_destroy_leaves_nothing_of_its_stage(
     destroyed: Emulation, environment: dict[str, str]
 ) -> None:
     assert names(environment, "dev") == set()
-    assert terraform(destroyed.folder, environment, "state", "list") == ""
+    assert run(destroyed.folder, environment, "state", "list") == ""
 
 
 def test_destroy_leaves_the_other_stage_serving(destroyed: Emulation, local: Emulation) -> None:

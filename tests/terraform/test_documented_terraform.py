@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from scripts.planning import ROOT, Configuration
+from tests.terraform.configuration import ROOT, Configuration
 
 DEPLOYMENT = (ROOT / "docs" / "deployment.md").read_text()
 
@@ -16,8 +16,8 @@ def test_the_recipe_for_cloudfront_is_formatted_and_valid(configuration: Configu
     for file, content in files.items():
         file.write_text(content)
     try:
-        configuration.passes("fmt", "-check", "-diff", *map(str, files))
-        configuration.passes("validate")
+        configuration.run("fmt", "-check", "-diff", *map(str, files))
+        configuration.run("validate")
     finally:
         for file in files:
             file.unlink()

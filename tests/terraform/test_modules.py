@@ -12,8 +12,7 @@ from pytest_terraform.tf import LazyModuleDir, TerraformTestApi
 
 from devserver import aws
 from scripts import terraform_cli
-from scripts.emulate import ROOT, copy_stack, emulator_environment
-from scripts.emulate import terraform as run_terraform
+from scripts.emulate import ROOT, emulator_environment
 from tests.terraform.requirements import require_provider
 
 ROOTS = Path(__file__).parent / "roots"
@@ -36,7 +35,7 @@ def endpoint_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     The first init is to find out whether there is a provider; the plugin's own can only fail.
     """
     scratch = tmp_path_factory.mktemp("modules")
-    copy_stack(scratch)
+    terraform_cli.copy_stack(ROOT, scratch)
     roots = shutil.copytree(ROOTS, scratch / ROOTS.relative_to(ROOT))
     for root in roots.iterdir():
         shutil.copy(scratch / "terraform" / ".terraform.lock.hcl", root)
@@ -44,7 +43,7 @@ def endpoint_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with aws.ministack() as endpoint_url, pytest.MonkeyPatch.context() as patch:
         environment = emulator_environment(endpoint_url)
         with require_provider():
-            run_terraform(roots / "tables", environment, "init", "-input=false", *init)
+            terraform_cli.run(roots / "tables", environment, "init", "-input=false", *init)
         patch.setattr(LazyModuleDir, "value", str(roots))
         patch.setenv("TF_CLI_ARGS_init", " ".join(init))
         for name, value in environment.items():
@@ -123,13 +122,13 @@ def test_a_pool_takes_no_strangers_gives_tokens_as_long_as_asked_and_an_existing
 def test_a_deployed_pool_gets_a_sign_in_page_that_can_be_removed_and_keeps_its_client(
     endpoint_url: str, tmp_path: Path
 ) -> None:
-    copy_stack(tmp_path)
+    terraform_cli.copy_stack(ROOT, tmp_path)
     root = shutil.copytree(ROOTS / "sign_in_page", tmp_path / "tests/terraform/roots/sign_in_page")
     shutil.copy(tmp_path / "terraform" / ".terraform.lock.hcl", root)
     environment = emulator_environment(endpoint_url)
 
     def run(*arguments: str) -> str:
-        return run_terraform(root, environment, *arguments)
+        return terraform_cli.run(root, environment, *arguments)
 
     run("init", "-input=false", *terraform_cli.init_arguments())
     run("apply", "-auto-approve", "-var=has_page=false")

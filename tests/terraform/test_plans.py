@@ -6,7 +6,8 @@ import re
 import pytest
 from chalice.config import Config
 
-from scripts.planning import ROOT, Configuration
+from scripts.terraform_cli import TerraformError
+from tests.terraform.configuration import ROOT, Configuration
 from tests.terraform.conftest import Plan
 
 BY_STAGE = {"plans", "stage_names"}
@@ -20,24 +21,24 @@ NAMES = ("name", "function_name", "alarm_name", "dashboard_name")
 
 
 def test_the_configuration_is_formatted(configuration: Configuration) -> None:
-    configuration.passes("fmt", "-check", "-diff", "-recursive")
+    configuration.run("fmt", "-check", "-diff", "-recursive")
 
 
 def test_the_configuration_is_valid(configuration: Configuration) -> None:
-    configuration.passes("validate")
+    configuration.run("validate")
 
 
 @pytest.mark.timeout(600)  # each run of `terraform test` takes a second, and there are dozens
 @pytest.mark.parametrize("name", sorted(set(FILES) - BY_STAGE))
 def test_terraform_tests_pass(configuration: Configuration, name: str) -> None:
     configuration.package("dev")
-    configuration.passes("test", f"-filter=tests/{name}.tftest.hcl", workspace="dev")
+    configuration.run("test", f"-filter=tests/{name}.tftest.hcl", workspace="dev")
 
 
 @pytest.mark.parametrize("name", ["Dev", "1dev", "seventeen-letters", "default"])
 def test_a_stage_name_that_is_no_name_is_refused(configuration: Configuration, name: str) -> None:
     test = "-filter=tests/stage_names.tftest.hcl"
-    configuration.passes("test", test, f"-var=stage={name}", workspace=name)
+    configuration.run("test", test, f"-var=stage={name}", workspace=name)
 
 
 @pytest.mark.parametrize(
@@ -73,9 +74,9 @@ def test_what_is_refused_is_refused_with_the_reason(
 ) -> None:
     file = "-var-file=environments/dev.tfvars"
     test = "-filter=tests/plans.tftest.hcl"
-    refused = configuration.run("test", test, file, f"-var={value}", workspace="dev")
-    assert refused.returncode == 1
-    assert why in " ".join(refused.stderr.split()), refused.stdout + refused.stderr
+    with pytest.raises(TerraformError) as refused:
+        configuration.run("test", test, file, f"-var={value}", workspace="dev")
+    assert why in " ".join(str(refused.value).split())
 
 
 def test_every_name_carries_the_stage(plan: Plan) -> None:

@@ -18,7 +18,7 @@ from devserver.aws import client, ministack
 from scripts import stack
 from scripts.credentials import CredentialsError
 from scripts.running_emulation import EmulationError, RunningEmulation
-from scripts.stack import Stack, StackError, State
+from scripts.stack import Stack, StackError
 from tests.terraform.requirements import require_terraform
 
 CONFIGURATION = """
@@ -52,10 +52,6 @@ def wait_for(end):
 if command == "plan":
     outs = [word.removeprefix("-out=") for word in arguments if word.startswith("-out=")]
     pathlib.Path(outs[0]).touch()
-elif command == "state" and arguments[0] == "pull":
-    print((here / "saved").read_text() if (here / "saved").exists() else "")
-elif command == "state":
-    shutil.copy(arguments[-1], here / "saved")
 elif command == "apply" and (here / "unsaved").exists():
     shutil.move(here / "unsaved", work / "errored.tfstate")
     sys.exit(1)
@@ -72,8 +68,6 @@ class CredentialsError(Exception): pass
 def check(region): pass
 """
 """Takes any credentials for good, without asking AWS."""
-
-RESOURCE = {"mode": "managed", "type": "terraform_data", "name": "first", "instances": []}
 
 DEPLOYMENT = stack.ROOT / "docs" / "deployment.md"
 SCRIPTS = (
@@ -148,7 +142,11 @@ def copy_scripts(root: Path) -> Path:
 
 
 def resource_count(of: Stack) -> int:
-    return State.parse(of.local_state.read_text()).resource_count
+    return len(json.loads(local_state(of).read_text())["resources"])
+
+
+def local_state(of: Stack) -> Path:
+    return of.local_states / of.stage / "terraform.tfstate"
 
 
 def variables(of: Stack, text: str) -> None:
@@ -225,7 +223,7 @@ def test_a_misspelt_variable_that_only_terraform_notices_leaves_no_plan(
     assert not dev.plan_file.exists()
 
 
-@pytest.mark.parametrize("verb", ["plan", "deploy", "destroy", "apply", "migrate"])
+@pytest.mark.parametrize("verb", ["plan", "deploy", "destroy", "apply"])
 def test_credentials_are_checked_before_terraform_is_asked(
     make: Make, monkeypatch: pytest.MonkeyPatch, verb: str
 ) -> None:
@@ -238,11 +236,11 @@ def test_credentials_are_checked_before_terraform_is_asked(
         raise CredentialsError("there are no AWS credentials")
 
     monkeypatch.setattr(stack.credentials, "check", refuse)
-    monkeypatch.setattr(Stack, "_command", lambda *_: pytest.fail("Terraform is asked"))
+    monkeypatch.setattr(Stack, "_terraform", lambda *_: pytest.fail("Terraform is asked"))
     with pytest.raises(StackError, match="no AWS credentials"):
         stack.run(dev, verb, confirmed="dev")
     assert asked == ["us-east-1"]
-    assert dev.plan_file.exists() == (verb in ("apply", "migrate"))
+    assert dev.plan_file.exists() == (verb == "apply")
 
 
 def test_credentials_are_checked_in_the_stages_region(
@@ -454,7 +452,7 @@ def test_a_plan_of_what_has_changed_since_is_not_applied(make: Make, path: str) 
         file.write(" ")
     with pytest.raises(StackError, match=f"changed since the plan was made: {path}; .* make plan"):
         stack.run(dev, "apply")
-    assert not dev.local_state.exists()
+    assert not local_state(dev).exists()
 
 
 def test_a_package_of_the_same_bytes_is_the_one_that_was_planned(make: Make) -> None:
@@ -476,7 +474,7 @@ def test_what_is_edited_while_a_deploy_asks_is_not_applied(
     assert (dev.root / "seen").read_bytes() == b"zip"
 
 
-@pytest.mark.parametrize("verb", ["plan", "apply", "deploy", "destroy", "migrate"])
+@pytest.mark.parametrize("verb", ["plan", "apply", "deploy", "destroy"])
 def test_the_emulators_stage_is_kept_out_of_a_real_account(
     make: Make, monkeypatch: pytest.MonkeyPatch, verb: str
 ) -> None:
@@ -575,7 +573,7 @@ def test_a_second_command_in_the_stages_folder_is_refused(make: Make) -> None:
     dev, staging = make("dev"), make("staging")
     with dev.lock():
         stack.run(staging, "plan")
-        for verb in ("plan", "apply", "deploy", "migrate", "output"):
+        for verb in ("plan", "apply", "deploy", "output"):
             with pytest.raises(StackError, match="somebody is at work on dev"):
                 stack.run(Stack("dev", dev.root), verb)
     package(dev.root, "dev")
@@ -597,7 +595,7 @@ def test_terraforms_folder_gets_nothing_but_the_state(make: Make) -> None:
     before = {path.name for path in dev.terraform_folder.iterdir()}
     stack.run(dev, "deploy")
     after = {path.name for path in dev.terraform_folder.iterdir()}
-    assert after - before == {"terraform.tfstate.d"}
+    assert after - before == {"terraform.tfstate.d", ".terraform"}
 
 
 def test_what_was_taken_out_of_the_configuration_leaves_the_copy_too(make: Make) -> None:
@@ -631,7 +629,7 @@ def test_the_documented_commands_rotate_the_hash_key(make: Make) -> None:
 
 
 def hash_key(of: Stack) -> str:
-    resources = json.loads(of.local_state.read_text())["resources"]
+    resources = json.loads(local_state(of).read_text())["resources"]
     (key,) = (it for it in resources if it["name"] == "hash_key")
     return str(key["instances"][0]["attributes"]["triggers_replace"]["value"])
 
@@ -665,53 +663,76 @@ def test_a_backend_file_puts_the_state_where_it_says(make: Make, bucket: str) ->
     assert [path.name for path in states.iterdir()] == ["staging"]
 
 
-def test_a_backend_file_does_not_leave_a_local_state_behind(
-    make: Make, bucket: str, capfd: pytest.CaptureFixture[str]
-) -> None:
-    dev = make("dev")
-    stack.run(dev, "deploy")
-    keep_state_in_bucket(dev)
-    for verb in ("plan", "deploy", "destroy"):
-        with pytest.raises(StackError, match=r"in terraform/terraform\.tfstate\.d/dev/.*migrate"):
-            stack.run(dev, verb, confirmed="dev")
-    stack.run(dev, "migrate")
-    capfd.readouterr()
-    stack.run(dev, "plan")
-    assert "No changes" in capfd.readouterr().out
-    assert resource_count(dev) == 2
-    stack.run(dev, "destroy", confirmed="dev")
-    stack.run(dev, "plan")
+def keep_state_here(of: Stack) -> None:
+    of.backend_file.unlink(missing_ok=True)
 
 
-def test_a_backend_file_that_goes_does_not_leave_the_buckets_state_behind(
-    make: Make, bucket: str, capfd: pytest.CaptureFixture[str]
+def keep_state_under_another_key(of: Stack) -> None:
+    keep_state_in_bucket(of, "other.tfstate")
+
+
+MOVES = pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (keep_state_here, keep_state_in_bucket),
+        (keep_state_in_bucket, keep_state_here),
+        (keep_state_in_bucket, keep_state_under_another_key),
+    ],
+    ids=["from here to a bucket", "from a bucket to here", "to another key"],
+)
+
+
+@MOVES
+def test_a_backend_file_that_has_changed_is_refused(
+    make: Make, bucket: str, before: Callable[[Stack], None], after: Callable[[Stack], None]
 ) -> None:
     dev = make("dev")
-    keep_state_in_bucket(dev)
+    before(dev)
     stack.run(dev, "deploy")
     shutil.rmtree(dev.root / "build")
-    dev.backend_file.unlink()
+    after(dev)
     for verb in ("plan", "deploy", "destroy"):
-        with pytest.raises(StackError, match=r"in terraform/terraform\.tfstate\.backends/dev"):
+        with pytest.raises(StackError, match=r"backend file of dev has changed.*#moving-a-state"):
             stack.run(dev, verb, confirmed="dev")
-    stack.run(dev, "migrate")
-    capfd.readouterr()
+    before(dev)
     stack.run(dev, "plan")
-    assert "No changes" in capfd.readouterr().out
-    assert resource_count(dev) == 2
-    with pytest.raises(StackError, match="the state is where it is looked for"):
-        stack.run(dev, "migrate")
 
 
-def test_another_key_in_the_backend_file_does_not_leave_the_state_behind(
-    make: Make, bucket: str
+@MOVES
+def test_the_documented_commands_move_the_state_of_one_stage(
+    make: Make,
+    bucket: str,
+    before: Callable[[Stack], None],
+    after: Callable[[Stack], None],
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
-    dev = make("dev")
-    keep_state_in_bucket(dev)
-    stack.run(dev, "deploy")
-    keep_state_in_bucket(dev, "other.tfstate")
-    with pytest.raises(StackError, match="make migrate STAGE=dev"):
-        stack.run(dev, "plan")
+    other, dev = make("staging"), make("dev")
+    for of in (other, dev):
+        before(of)
+        package(of.root, of.stage)
+        stack.run(of, "deploy")
+    download, _, upload, _ = documented_blocks("Moving a state")
+    stack.run(dev, "output")
+    shell(download, dev)
+    after(dev)
+    with pytest.raises(StackError, match="dev is not deployed"):
+        stack.run(dev, "output")
+    shell(upload, dev)
+    capfd.readouterr()
+    for of in (dev, other):
+        package(of.root, of.stage)
+        stack.run(of, "plan")
+        assert "No changes" in capfd.readouterr().out
+
+
+def documented_blocks(heading: str) -> list[str]:
+    section = DEPLOYMENT.read_text().partition(f"### {heading}\n")[2].partition("\n## ")[0]
+    blocks = re.findall(r"^ *```sh\n(.*?)^ *```", section, re.M | re.S)
+    return [re.sub(r"^ *make output STAGE=dev\n", "", block, flags=re.M) for block in blocks]
+
+
+def shell(commands: str, of: Stack) -> None:
+    subprocess.run(["bash", "-ec", commands], cwd=of.root, check=True)
 
 
 def test_a_backend_file_that_names_the_same_place_is_no_other(make: Make, bucket: str) -> None:
@@ -720,74 +741,6 @@ def test_a_backend_file_that_names_the_same_place_is_no_other(make: Make, bucket
     stack.run(dev, "deploy")
     dev.backend_file.write_text("# Ours.\n" + dev.backend_file.read_text())
     stack.run(dev, "plan")
-
-
-def test_a_stage_without_resources_may_have_its_state_anywhere(make: Make, bucket: str) -> None:
-    dev = make("dev")
-    stack.run(dev, "deploy")
-    stack.run(dev, "destroy", confirmed="dev")
-    keep_state_in_bucket(dev)
-    stack.run(dev, "plan")
-    dev.backend_file.unlink()
-    stack.run(dev, "plan")
-    assert not dev.former_backend_file.exists()
-
-
-def test_a_state_is_moved_to_where_nothing_is_left_of_another(make: Make, bucket: str) -> None:
-    dev = make("dev")
-    stack.run(dev, "deploy")
-    stack.run(dev, "destroy", confirmed="dev")
-    keep_state_in_bucket(dev)
-    stack.run(dev, "deploy")
-    dev.backend_file.unlink()
-    stack.run(dev, "migrate")
-    assert resource_count(dev) == 2
-    stack.run(dev, "plan")
-
-
-def test_a_state_is_not_moved_over_another_with_resources(make: Make, bucket: str) -> None:
-    dev = make("dev")
-    stack.run(dev, "deploy")
-    here = dev.local_state.read_text()
-    dev.local_state.unlink()
-    keep_state_in_bucket(dev)
-    stack.run(dev, "deploy")
-    dev.local_state.write_text(here)
-    with pytest.raises(StackError, match="terraform state has failed"):
-        stack.run(dev, "migrate")
-    dev.local_state.unlink()
-    stack.run(dev, "plan")
-
-
-@pytest.mark.parametrize(
-    ("other", "is_missing"),
-    [
-        ({"lineage": "one", "serial": 2}, False),
-        ({"lineage": "one", "serial": 3}, False),
-        ({"lineage": "one", "serial": 1}, True),
-        ({"lineage": "two", "serial": 3}, True),
-        ({}, True),
-    ],
-    ids=["itself", "its successor", "its predecessor", "another", "none"],
-)
-def test_a_state_is_left_behind_by_all_but_what_came_of_it(
-    other: dict[str, object], is_missing: bool
-) -> None:
-    left = State.parse(state(2))
-    assert left.is_missing_from(State.parse(json.dumps(other) if other else "")) == is_missing
-
-
-def test_a_former_bucket_that_cannot_be_seen_is_not_taken_for_empty(
-    make: Make, bucket: str
-) -> None:
-    dev = make("dev")
-    keep_state_in_bucket(dev)
-    stack.run(dev, "plan")
-    dev.backend_file.unlink()
-    client("s3", bucket).delete_object(Bucket="states", Key="env:/dev/stack.tfstate")
-    client("s3", bucket).delete_bucket(Bucket="states")
-    with pytest.raises(StackError, match=r"remove terraform/terraform\.tfstate\.backends/dev"):
-        stack.run(dev, "plan")
 
 
 @pytest.fixture
@@ -801,26 +754,37 @@ def fake_terraform(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def state(serial: int) -> str:
-    return json.dumps({"lineage": "one", "serial": serial, "resources": [RESOURCE]})
-
-
-def test_a_state_that_could_not_be_saved_is_kept_until_it_is(
+def test_a_state_that_could_not_be_saved_is_kept_until_it_is_removed(
     make: Make, fake_terraform: Path
 ) -> None:
     dev = make("dev")
-    (fake_terraform / "saved").write_text(state(1))
-    (fake_terraform / "unsaved").write_text(state(2))
+    (fake_terraform / "unsaved").write_text("{}")
     with pytest.raises(StackError, match="terraform apply has failed"):
         stack.run(dev, "deploy")
     shutil.rmtree(dev.root / "build")
     with pytest.raises(
-        StackError, match=r"terraform/dev\.errored\.tfstate.*make migrate STAGE=dev"
+        StackError, match=r"terraform/dev\.errored\.tfstate has the state.*#moving-a-state"
     ):
         stack.run(dev, "plan")
-    stack.run(dev, "migrate")
-    assert (fake_terraform / "saved").read_text() == state(2)
+    dev.unsaved_state.unlink()
     stack.run(dev, "plan")
+
+
+def test_the_documented_commands_push_a_state_that_could_not_be_saved(
+    make: Make, bucket: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    dev = make("dev")
+    stack.run(dev, "deploy")
+    shutil.move(local_state(dev), dev.unsaved_state)
+    keep_state_in_bucket(dev)
+    shutil.rmtree(dev.terraform_data)
+    *_, push = documented_blocks("Moving a state")
+    with pytest.raises(StackError, match="dev is not deployed"):
+        stack.run(dev, "output")
+    shell(push, dev)
+    capfd.readouterr()
+    stack.run(dev, "plan")
+    assert "No changes" in capfd.readouterr().out
 
 
 @pytest.fixture

@@ -1,11 +1,15 @@
 """Where Terraform's provider is looked for, and what of the machine Terraform is given."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from scripts import terraform_cli
+from scripts.terraform_cli import TerraformError
+
+Run = Callable[..., str]
 
 
 @pytest.fixture(autouse=True)
@@ -128,8 +132,23 @@ def test_a_copy_of_the_stack_has_what_terraform_reads_and_not_what_it_has_made(
     assert files == read
 
 
-def test_without_terraform_on_the_path_there_is_none(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+@pytest.mark.parametrize("run", [terraform_cli.run, terraform_cli.show])
+def test_without_terraform_on_the_path_no_command_runs(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, run: Run
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert terraform_cli.find_terraform() is None
+    with pytest.raises(TerraformError, match="terraform is not on the path"):
+        run(tmp_path, {}, "version")
+
+
+def test_a_command_that_fails_shows_the_end_of_its_output(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    command = tmp_path / "terraform"
+    command.write_text(f"#!/bin/sh\nseq {terraform_cli.OUTPUT_CHARACTERS}\necho why >&2\nexit 1\n")
+    command.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    with pytest.raises(TerraformError, match=r"^terraform plan has failed\n") as failed:
+        terraform_cli.run(tmp_path, os.environ, "plan")
+    assert str(failed.value).endswith(f"{terraform_cli.OUTPUT_CHARACTERS}\n\nwhy")
+    assert len(str(failed.value)) < terraform_cli.OUTPUT_CHARACTERS + 100

@@ -55,7 +55,11 @@ def test_the_stages_own_files_set_only_what_is_declared(file: Path) -> None:
 
 @pytest.mark.parametrize(
     ("text", "region"),
-    [('region = "eu-central-1"', "eu-central-1"), ('# region = "eu-west-1"', "us-east-1")],
+    [
+        ('region = "eu-central-1"', "eu-central-1"),
+        ('# region = "eu-west-1"', None),
+        ('other_region = "eu-west-1"', None),
+    ],
 )
-def test_the_region_is_read_or_the_default(text: str, region: str) -> None:
-    assert tfvars.find_region(text, "us-east-1") == region
+def test_a_string_is_found_if_the_file_sets_it(text: str, region: str | None) -> None:
+    assert tfvars.find_string(text, "region") == region

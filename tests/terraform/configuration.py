@@ -1,0 +1,56 @@
+"""What the configuration plans, without AWS: `terraform test` with a mocked provider, on a copy."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from scripts import terraform_cli
+from scripts.package import package
+
+ROOT = Path(__file__).parents[2]
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """An initialized copy of terraform/, with the package of one stage at a time."""
+
+    folder: Path
+
+    def run(self, *arguments: str, workspace: str = "default") -> str:
+        """Run Terraform in a workspace, and return its output. Raises: TerraformError."""
+        settings = {"TF_WORKSPACE": workspace, "CHECKPOINT_DISABLE": "1"}
+        return terraform_cli.run(
+            self.folder, {**terraform_cli.environment(), **settings}, *arguments
+        )
+
+    def package(self, stage: str) -> None:
+        package(stage, self.folder / "modules" / "app")
+
+    def plan(self, stage: str, *arguments: str) -> dict[str, list[dict[str, Any]]]:
+        """Plan a stage with a mocked provider; return each resource's arguments, by type.
+
+        Args:
+            stage: The stage whose file has the variables.
+            arguments: More arguments of `terraform test`, such as other variables.
+
+        Raises: TerraformError.
+        """
+        self.package(stage)
+        said = self.run(
+            "test",
+            "-json",
+            "-verbose",
+            "-filter=tests/plans.tftest.hcl",
+            f"-var-file=environments/{stage}.tfvars",
+            *arguments,
+            workspace=stage,
+        )
+        plans = [
+            line["test_plan"] for line in map(json.loads, said.splitlines()) if "test_plan" in line
+        ]
+        resources: dict[str, list[dict[str, Any]]] = {}
+        for change in plans[0]["resource_changes"]:
+            if change["mode"] == "managed":
+                resources.setdefault(change["type"], []).append(change["change"]["after"])
+        return resources
