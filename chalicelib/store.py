@@ -57,6 +57,8 @@ Attributes of their own, because ADD takes no path into a map. One that is missi
 Source: "Update expressions", Amazon DynamoDB Developer Guide.
 """
 
+PAGE_SESSIONS: Final = 100
+
 BATCH_ITEMS: Final = 100
 """Source: BatchGetItem, Amazon DynamoDB API Reference."""
 
@@ -671,6 +673,15 @@ class Store:
         ]
         last = page.get("LastEvaluatedKey")
         return sessions, None if last is None else last["sessionId"]["S"]
+
+    def list_sessions(self) -> Iterator[Session]:
+        """Read all sessions, open or not, one page at a time."""
+        after: str | None = None
+        while True:
+            sessions, after = self.scan_sessions(after, PAGE_SESSIONS)
+            yield from sessions
+            if after is None:
+                return
 
     @guarded
     def note_count(self, session_id: str, note: CountNote) -> bool:

@@ -8,13 +8,13 @@ import time
 from collections import Counter
 from collections.abc import Mapping
 from functools import cache
+from itertools import islice
 from typing import Any, Final
 
 from chalicelib.models import Session
 from chalicelib.store import Store
 from devserver import aws
 
-PAGE: Final = 100
 MAX_SCANNED: Final = 1000
 """Records of sessions that are looked at."""
 
@@ -32,7 +32,8 @@ def tables(environment: Mapping[str, str]) -> list[Table]:
         environment["CONNECTIONS_TABLE"],
     )
     now = time.time()
-    sessions = _open_sessions(store, now)
+    scanned = islice(store.list_sessions(), MAX_SCANNED)
+    sessions = [session for session in scanned if session.is_open(now)]
     shown = sorted(sessions, key=lambda session: session.created_at_ms, reverse=True)[:MAX_SESSIONS]
     languages: Counter[str] = Counter()
     for session in shown:
@@ -42,17 +43,6 @@ def tables(environment: Mapping[str, str]) -> list[Table]:
         (f"sessions ({len(sessions)})", ("", "status", "from", "listeners", "age"), rows),
         ("listeners", ("in", "count"), languages.most_common()),
     ]
-
-
-def _open_sessions(store: Store, now: float) -> list[Session]:
-    found: list[Session] = []
-    after: str | None = None
-    for _ in range(MAX_SCANNED // PAGE):
-        sessions, after = store.scan_sessions(after, PAGE)
-        found += [session for session in sessions if session.is_open(now)]
-        if after is None:
-            break
-    return found
 
 
 def _row(session: Session, now: float) -> tuple[str, str, str, int, str]:

@@ -10,7 +10,7 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final, cast
@@ -29,8 +29,6 @@ from devserver.command import run_command
 from scripts import stack, stage_environment
 from scripts.stack import StackError
 from scripts.stage_environment import StageError
-
-PAGE_SESSIONS: Final = 100
 
 NOBODY: Final = "nobody="
 """No connection's id."""
@@ -147,18 +145,9 @@ def run_end(options: argparse.Namespace) -> None:
 
 def list_sessions(store: Store, now_seconds: float) -> list[Description]:
     """Describe all open sessions, those with the most listeners first."""
-    found = (describe(session, now_seconds) for session in open_sessions(store, now_seconds))
+    sessions = (each for each in store.list_sessions() if each.is_open(now_seconds))
+    found = (describe(session, now_seconds) for session in sessions)
     return sorted(found, key=lambda each: (-each["listenerCount"], each["sessionId"]))
-
-
-def open_sessions(store: Store, now_seconds: float) -> Iterator[Session]:
-    """Read all sessions, and yield those that are open."""
-    page, after_session_id = store.scan_sessions(None, PAGE_SESSIONS)
-    while True:
-        yield from (session for session in page if session.is_open(now_seconds))
-        if after_session_id is None:
-            return
-        page, after_session_id = store.scan_sessions(after_session_id, PAGE_SESSIONS)
 
 
 def describe(session: Session, now_seconds: float) -> Description:

@@ -386,7 +386,7 @@ def test_paused_and_interrupted_sessions_are_shown_as_such_and_those_that_are_ov
 def test_any_number_of_sessions_is_listed_most_listeners_first(
     monkeypatch: pytest.MonkeyPatch, store: Store, dispatcher: Dispatcher, clock: Clock
 ) -> None:
-    monkeypatch.setattr(operate, "PAGE_SESSIONS", 3)
+    monkeypatch.setattr("chalicelib.store.PAGE_SESSIONS", 3)
     ids = [
         reply(dispatcher.message(frame(f"speaker-{number}=", "user-1", **CREATE)))["sessionId"]
         for number in range(11)
