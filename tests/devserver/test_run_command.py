@@ -81,7 +81,6 @@ def closed_pipe() -> int:
     [
         ("devserver.user_token", "--port", "PORT"),
         ("examples.demo", "--fast", "--port", "PORT"),
-        ("scripts.session_cost",),
         ("devserver", "--help"),
     ],
 )

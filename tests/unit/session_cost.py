@@ -1,21 +1,19 @@
-"""What a session costs, and what a stage costs that nobody uses: amounts times published prices.
+"""The cost of a session and of an idle stage: amounts multiplied by published prices.
 
-    python -m scripts.session_cost --listeners 500 --hours 2 --settled-seconds 90
-
-Requests to DynamoDB are those that tests/unit/test_costs.py counts; tests/unit/test_session_cost.py
-holds the two together. Free tiers are not taken off. What no page says, and what was not measured
-on AWS, is marked as assumed; the docs list it.
+test_session_cost.py checks the amounts against the application. Free tiers are not deducted.
+Figures that AWS doesn't document and that were not measured on AWS are marked as assumed; the docs
+list them.
 """
 
-import argparse
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from devserver.command import run_command
+from chalicelib.dispatch import FOLLOW_MS
+from chalicelib.models import SETTLING_SECONDS
+from chalicelib.store import BATCH_ITEMS, TRANSACTION_ITEMS
 
-REGION: Final = "us-east-1"
 READ_ON: Final = "2026-11-21"
 MILLION: Final = 1_000_000
 GB: Final = 1_000_000_000
@@ -111,14 +109,12 @@ OPERATIONS: Final[Mapping[str, Requests]] = {
     "close of a superseded connection": Requests(1, writes=1),
     "sweep of nothing": Requests(2, reads=2),
 }
-"""By the names that tests/unit/test_costs.py counts them under."""
+"""By the names in test_costs.py."""
 
 REMINDER: Final = Requests(2, writes=1, reads=1)
-BATCH_ITEMS: Final = 100
 INDEX_ENTRY_BYTES: Final = 80
 """A connection id, a session id, a language, and the attributes' names."""
 
-TRANSACTION_ITEMS: Final = 100
 DELETED: Final = 3
 """Units for a listener's record that a transaction deletes: two, and one in the index."""
 
@@ -146,9 +142,6 @@ def look(listeners: int) -> Requests:
     return Requests(1, reads=1) + query(listeners) + records
 
 
-SETTLING_SECONDS: Final = 300
-"""In which a listener's heartbeats come as often as a speaker's."""
-
 EVENT_BYTES: Final = 300
 METRIC_BYTES: Final = 255
 FAN_OUT_BYTES: Final = 1015
@@ -173,9 +166,6 @@ MEASURED_BYTES: Final = METRIC_BYTES + LINE_BYTES
 
 MESSAGE_BYTES: Final = 200
 """Of a message to a client, with its frame: assumed, most have some 150."""
-
-FOLLOW_MS: Final = 50
-"""How long the function waits that sends what is to follow: see dispatch.FOLLOW_MS."""
 
 SESSION_METRICS: Final = (
     "SessionCreationLatency",
@@ -392,59 +382,3 @@ def as_table(lines: Sequence[Line]) -> str:
         amount = f"{line.amount:,.0f}" if line.amount >= 1000 else f"{line.amount:,.4g}"
         rows.append(f"| {line.what} | {amount} | {PRICES[line.price]} | {line.usd:.4f} |")
     return "\n".join([*rows, f"| total | | | {total_usd(lines):.2f} |"])
-
-
-def as_report(it: Scenario, alarms: str = "all") -> str:
-    per_month = as_table(of_month(it.handler_ms, alarms))
-    return (
-        f"{it.listeners:,} listeners for {it.hours:g} hours, a heartbeat every"
-        f" {it.heartbeat_seconds} s, of settled listeners {it.settled_seconds} s,"
-        f" {it.notices} notices:\n\n{as_table(of_session(it))}\n\n"
-        f"A stage that nobody uses, with alarms = {alarms}, for {DAYS_A_MONTH} days:"
-        f"\n\n{per_month}"
-    )
-
-
-def _number(text: str) -> float:
-    value = float(text)
-    if not 0 < value < math.inf:
-        raise argparse.ArgumentTypeError("must be greater than 0")
-    return value
-
-
-def _whole(text: str) -> int:
-    return int(_number(str(int(text))))
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(
-        prog="python -m scripts.session_cost",
-        description=f"Say what a session costs, by the prices of {REGION} on {READ_ON}.",
-    )
-    usual = Scenario()
-    parser.add_argument("--listeners", type=_whole, default=usual.listeners)
-    parser.add_argument("--hours", type=_number, default=usual.hours)
-    parser.add_argument("--heartbeat-seconds", type=_whole, default=usual.heartbeat_seconds)
-    parser.add_argument(
-        "--settled-seconds",
-        type=_whole,
-        default=usual.settled_seconds,
-        help="of listeners, from their sixth minute on",
-    )
-    parser.add_argument("--notices", type=_whole, default=usual.notices, help="pauses, resumptions")
-    parser.add_argument("--refresh-minutes", type=_whole, default=usual.refresh_minutes)
-    parser.add_argument("--memory-mb", type=_whole, default=usual.memory_mb)
-    parser.add_argument("--handler-ms", type=_number, default=usual.handler_ms, help="assumed")
-    parser.add_argument("--listener-ms", type=_number, default=usual.listener_ms, help="assumed")
-    parser.add_argument("--cold-starts", type=_whole, default=usual.cold_starts, help="assumed")
-    parser.add_argument(
-        "--cold-start-ms", type=_number, default=usual.cold_start_ms, help="assumed"
-    )
-    parser.add_argument("--alarms", choices=ALARM_METRICS, default="all", help="of an idle stage")
-    options = vars(parser.parse_args())
-    alarms = options.pop("alarms")
-    print(as_report(Scenario(**options), alarms))
-
-
-if __name__ == "__main__":
-    run_command(main)
