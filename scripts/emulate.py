@@ -21,11 +21,10 @@ from devserver import arguments, scratch
 from devserver.aws import REGION, EmbeddedAwsError, ministack
 from devserver.command import run_command
 from scripts import package, running_emulation, terraform_cli
-from scripts.running_emulation import EmulationError, RunningEmulation
+from scripts.running_emulation import STAGE, EmulationError, RunningEmulation
 from scripts.terraform_cli import TerraformError
 
 ROOT: Final = Path(__file__).parent.parent
-STAGE: Final = "local"
 PORT: Final = 4566
 """The port on which emulators of AWS listen by convention."""
 

@@ -11,9 +11,12 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Final
 
-FILE = Path(__file__).parent.parent / "build" / "emulate.json"
+STAGE: Final = "local"
+"""The stage of an emulation. It is never deployed to a real account."""
+
+FILE: Final = Path(__file__).parent.parent / "build" / "emulate.json"
 
 
 class EmulationError(Exception):

@@ -17,8 +17,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 from devserver import aws
 from devserver.arguments import Parser
 from devserver.command import run_command
-from scripts.running_emulation import EmulationError, find_unless_another_is_named
-from scripts.stack import EMULATED_STAGE, Stack, StackError
+from scripts.running_emulation import STAGE, EmulationError, find_unless_another_is_named
+from scripts.stack import Stack, StackError
 
 _ADDRESS: Final = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 """As terraform/variables.tf has it for alarm_emails."""
@@ -97,7 +97,7 @@ def find_user_pool(stage: str) -> UserPool:
     """
     stack = Stack(stage)
     stack.check_stage()
-    running = find_unless_another_is_named() if stage == EMULATED_STAGE else None
+    running = find_unless_another_is_named() if stage == STAGE else None
     if running:
         cognito = aws.client("cognito-idp", running.environment["AWS_ENDPOINT_URL"])
         return UserPool.of(stage, running.outputs, cognito)
@@ -132,7 +132,7 @@ def create(pool: UserPool, email: str) -> None:
 
 def instructions(pool: UserPool, email: str) -> str:
     """Say how the speaker signs in."""
-    return (IN_EMULATOR if pool.stage == EMULATED_STAGE else ON_AWS).format(
+    return (IN_EMULATOR if pool.stage == STAGE else ON_AWS).format(
         email=email,
         quoted=shlex.quote(email),
         stage=pool.stage,

@@ -33,9 +33,6 @@ ROOT: Final = Path(__file__).parent.parent
 GUARDED_STAGES: Final = ("prod",)
 """Whose destruction takes the stage's name, and not just a yes."""
 
-EMULATED_STAGE: Final = "local"
-"""Which is for an emulator, and has no business in a real account."""
-
 LOCK_TIMEOUT: Final = "5s"
 """How long to wait for somebody else's apply before his lock is shown."""
 
@@ -149,7 +146,7 @@ class Stack:
 
     def check_account(self) -> None:
         """Raises: StackError where the emulator's stage would be put into a real account."""
-        if self.stage == EMULATED_STAGE and not _is_emulated():
+        if self.stage == running_emulation.STAGE and not _is_emulated():
             raise StackError(
                 f"{self.stage} is for an emulator of AWS, and AWS_ENDPOINT_URL names none; "
                 "to have one with the stack in it: make emulate"
@@ -273,7 +270,7 @@ class Stack:
 
         Raises: StackError, also if the stage is not deployed; EmulationError.
         """
-        if self.stage == EMULATED_STAGE:
+        if self.stage == running_emulation.STAGE:
             running = running_emulation.find_unless_another_is_named()
             if running:
                 return running.outputs

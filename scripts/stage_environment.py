@@ -39,7 +39,7 @@ def find(stage: str) -> dict[str, str]:
 
     Raises: StageError, StackError.
     """
-    if stage == emulate.STAGE:
+    if stage == running_emulation.STAGE:
         try:
             running = running_emulation.find_unless_another_is_named()
         except EmulationError as error:
@@ -87,7 +87,9 @@ def in_emulation(running: RunningEmulation) -> dict[str, str]:
         **emulate.emulator_environment(running.environment["AWS_ENDPOINT_URL"]),
         **running.environment,
         "AWS_DEFAULT_REGION": aws.REGION,
-        "CONNECTIONS_URL": _connections_url(running.outputs["api_id"], aws.REGION, emulate.STAGE),
+        "CONNECTIONS_URL": _connections_url(
+            running.outputs["api_id"], aws.REGION, running_emulation.STAGE
+        ),
     }
 
 

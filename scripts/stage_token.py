@@ -6,8 +6,7 @@ from devserver.arguments import Parser
 from devserver.aws import SignInRefused, sign_in
 from devserver.command import run_command
 from scripts import running_emulation
-from scripts.emulate import STAGE
-from scripts.running_emulation import EmulationError
+from scripts.running_emulation import STAGE, EmulationError
 
 
 def main() -> int:
