@@ -1,12 +1,11 @@
 """Plans, applies and destroys the stack of a stage, in the workspace of its name.
 
-Terraform runs on a copy of what it reads, one for each stage, in build/terraform/STAGE: stages with
-different backends do not mix, and what is applied is what was planned, whatever has been edited or
-packaged since. Whoever works on a stage locks that folder for as long as he does.
+Terraform runs on a copy of the files that it reads. Each stage has its own copy, in
+build/terraform/STAGE: stages with different backends don't mix, and later edits and packages don't
+change a saved plan. A command locks that folder while it runs.
 
-What could go to the wrong stage, or lose what stands, is refused before Terraform plans anything:
-a stage without a file, a package that was made for another, a variable that nobody declares, a
-destruction that nobody can be asked about, a backend file that has changed.
+Before Terraform plans anything, this module refuses a stage without a file, a package for another
+stage, an undeclared variable, a destruction without consent, and a changed backend file.
 """
 
 import fcntl
@@ -51,7 +50,7 @@ Result = TypeVar("Result")
 
 
 class StackError(Exception):
-    """What is asked for is refused, or Terraform has failed and said why."""
+    """The command is refused, or Terraform has failed; the message says why."""
 
 
 @dataclass(frozen=True)
@@ -125,7 +124,7 @@ class Stack:
 
     @contextmanager
     def lock(self) -> Iterator[None]:
-        """Keep others from the stage's folder. Raises: StackError at once if somebody is there."""
+        """Lock the stage's folder. Raises: StackError if another command holds the lock."""
         self.data_folder.mkdir(parents=True, exist_ok=True)
         with (self.data_folder / "lock").open("w") as file:
             try:
@@ -212,14 +211,14 @@ class Stack:
             )
 
     def make_copy(self) -> None:
-        """Copy anew what Terraform reads. A plan of what was copied before is void."""
+        """Replace the copy of the files that Terraform reads, and remove a plan of the old copy."""
         self.plan_file.unlink(missing_ok=True)
         for file in terraform_cli.stack_files(self.data_folder):
             (self.data_folder / file).unlink()
         terraform_cli.copy_stack(self.root, self.data_folder)
 
     def enter(self) -> None:
-        """Initialize Terraform, and select the stage's workspace, which is made if need be."""
+        """Initialize Terraform in the copy. Raises: StackError, also for a changed backend file."""
         try:
             self._open(self.copy, *terraform_cli.init_arguments())
         except StackError as error:
@@ -332,7 +331,7 @@ class Stack:
         return self._terraform(terraform_cli.run, folder, *arguments)
 
     def _terraform(self, run: Callable[..., Result], folder: Path, *arguments: str) -> Result:
-        """Let Terraform finish whatever signal arrives. Raises: StackError."""
+        """Run Terraform to its end, also if a signal arrives. Raises: StackError."""
         try:
             with terraform_cli.patience():
                 return run(folder, self._environment(folder), *arguments)

@@ -511,8 +511,9 @@ def deployed(root: Path, outputs: Mapping[str, Any]) -> Stack:
             },
             "resources": [],
         }
-        stack.local_state.parent.mkdir(parents=True)
-        stack.local_state.write_text(json.dumps(state))
+        file = stack.local_states / "dev" / "terraform.tfstate"
+        file.parent.mkdir(parents=True)
+        file.write_text(json.dumps(state))
     return stack
 
 
