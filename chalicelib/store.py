@@ -58,6 +58,7 @@ Source: "Update expressions", Amazon DynamoDB Developer Guide.
 """
 
 PAGE_SESSIONS: Final = 100
+"""Sessions that `list_sessions` reads with one request."""
 
 BATCH_ITEMS: Final = 100
 """Source: BatchGetItem, Amazon DynamoDB API Reference."""
