@@ -1,0 +1,165 @@
+"""The files that describe the repository agree with each other and with the code."""
+
+import json
+import re
+import shlex
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from scripts.package import GLIBC_OF_RUNTIME
+
+ROOT = Path(__file__).parents[2]
+CHECKS = ROOT / ".github" / "workflows" / "checks.yml"
+DEPLOY = ROOT / "examples" / "workflows" / "deploy.yml"
+PAGES = ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md")
+
+PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+
+
+def read_jobs(workflow: Path) -> dict[str, Any]:
+    jobs: dict[str, Any] = yaml.safe_load(workflow.read_text())["jobs"]
+    return jobs
+
+
+def read_steps(workflow: Path) -> list[dict[str, Any]]:
+    return [step for job in read_jobs(workflow).values() for step in job["steps"]]
+
+
+def read_inputs(workflow: Path, action: str) -> dict[str, Any]:
+    """Return the inputs of the only step that uses an action."""
+    [step] = [step for step in read_steps(workflow) if step.get("uses", "").startswith(action)]
+    inputs: dict[str, Any] = step["with"]
+    return inputs
+
+
+def read_checks() -> list[list[list[str]]]:
+    """Return the commands of each parallel job, split into words."""
+    [job] = read_jobs(CHECKS).values()
+    assert job["steps"][-1]["run"] == "${{ matrix.run }}"
+    runs = [entry["run"] for entry in job["strategy"]["matrix"]["include"]]
+    return [[shlex.split(line) for line in run.splitlines()] for run in runs]
+
+
+def list_folders(command: list[str]) -> list[str]:
+    if command[:2] != ["make", "test"]:
+        return []
+    [tests] = command[2:]
+    return tests.removeprefix("TESTS=").split()
+
+
+def test_the_jobs_run_the_check_and_every_folder_of_tests_once() -> None:
+    commands = [command for job in read_checks() for command in job]
+    found = sorted(folder for command in commands for folder in list_folders(command))
+    folders = {path.parent.relative_to(ROOT).as_posix() for path in ROOT.glob("tests/**/test_*.py")}
+    assert found == sorted(folders)
+    assert commands.count(["make", "check"]) == 1
+    assert "make check test" in (ROOT / ".ci" / "run").read_text().splitlines()
+
+
+def test_the_job_with_the_browser_tests_installs_the_browser() -> None:
+    for job in read_checks():
+        has_browser_tests = any("tests/browser" in list_folders(command) for command in job)
+        assert ([".ci/browser"] in job) == has_browser_tests
+
+
+@pytest.mark.parametrize("workflow", [CHECKS, DEPLOY], ids=lambda path: path.name)
+def test_a_workflow_uses_actions_by_commit_and_leaves_no_credentials(workflow: Path) -> None:
+    uses = re.findall(r"uses: (.*)", workflow.read_text())
+    assert uses
+    for action in uses:
+        assert re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", action)
+    assert read_inputs(workflow, "actions/checkout")["persist-credentials"] is False
+
+
+def test_only_the_deployment_can_ask_for_a_token() -> None:
+    checks, deploy = (yaml.safe_load(file.read_text()) for file in (CHECKS, DEPLOY))
+    assert checks["permissions"] == {"contents": "read"}
+    assert "permissions" not in read_jobs(CHECKS)["checks"]
+    assert deploy["permissions"] == {}
+    assert read_jobs(DEPLOY)["deploy"]["permissions"] == {"contents": "read", "id-token": "write"}
+
+
+def test_the_deployment_offers_every_stage_but_the_emulators() -> None:
+    # YAML 1.1 reads the key `on` as true.
+    [trigger] = yaml.safe_load(DEPLOY.read_text())[True].values()
+    files = (ROOT / "terraform" / "environments").glob("*.tfvars")
+    assert set(trigger["inputs"]["stage"]["options"]) == {file.stem for file in files} - {"local"}
+
+
+def test_the_documented_role_trusts_one_environment_of_one_repository() -> None:
+    page = (ROOT / "docs" / "deployment.md").read_text()
+    [policy] = re.findall(r"^ *```json\n(.*?)^ *```", page, re.DOTALL | re.MULTILINE)
+    [statement] = json.loads(policy)["Statement"]
+    assert statement["Action"] == "sts:AssumeRoleWithWebIdentity"
+    [(operator, conditions)] = statement["Condition"].items()
+    assert operator == "StringEquals"
+    values = {key.partition(":")[2]: value for key, value in conditions.items()}
+    assert values["aud"] == "sts.amazonaws.com"
+    assert values["sub"].endswith(":environment:dev")
+    assert "*" not in policy
+
+
+def test_the_newest_version_in_the_changelog_is_the_projects() -> None:
+    headings = re.findall(r"^## (.*)", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert headings[0] == "[Unreleased]"
+    assert re.fullmatch(rf"\[{PROJECT['version']}\] - \d{{4}}-\d{{2}}-\d{{2}}", headings[1])
+
+
+def test_the_versions_of_python_are_those_that_can_be_packaged() -> None:
+    oldest, newest = min(GLIBC_OF_RUNTIME), max(GLIBC_OF_RUNTIME)
+    above = (newest[0], newest[1] + 1)
+    names = ["{}.{}".format(*version) for version in (oldest, newest, above)]
+    assert PROJECT["requires-python"] == f">={names[0]},<{names[2]}"
+    tested = read_inputs(CHECKS, "actions/setup-python")["python-version"]
+    assert tested in {"{}.{}".format(*version) for version in GLIBC_OF_RUNTIME}
+
+
+def test_the_deployment_packages_with_the_python_that_prod_sets() -> None:
+    prod = (ROOT / "terraform" / "environments" / "prod.tfvars").read_text()
+    version = read_inputs(DEPLOY, "actions/setup-python")["python-version"]
+    assert re.search(rf'^python_version += "{re.escape(version)}"$', prod, re.MULTILINE)
+
+
+def test_the_workflows_install_one_terraform_that_the_stack_accepts() -> None:
+    inputs = [read_inputs(file, "hashicorp/setup-terraform") for file in (CHECKS, DEPLOY)]
+    assert inputs[0] == inputs[1]
+    # The wrapper adds text of its own to the output that the commands read.
+    assert inputs[0]["terraform_wrapper"] is False
+    stack = (ROOT / "terraform" / "versions.tf").read_text()
+    [oldest] = re.findall(r'required_version = ">= (\d+\.\d+)"', stack)
+    assert inputs[0]["terraform_version"].startswith(f"{oldest}.")
+
+
+def test_the_hooks_call_tools_that_the_requirements_pin() -> None:
+    [local] = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"]
+    assert local["repo"] == "local"
+    pinned = (ROOT / "requirements-dev.in").read_text()
+    for hook in local["hooks"]:
+        folder, _, tool = hook["entry"].split()[0].rpartition("/")
+        assert folder == ".venv/bin"
+        assert re.search(rf"^{tool}==", pinned, re.MULTILINE)
+
+
+def anchors(page: Path) -> set[str]:
+    """Return the anchors that the forge gives to a page's headings."""
+    headings = re.findall(r"^#+ (.*)", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_every_file_and_anchor_that_a_page_links_to_exists(name: str) -> None:
+    links = re.findall(r"\]\((?!\w+:)([^)]*)\)", (ROOT / name).read_text())
+    for link in links:
+        path, _, anchor = link.partition("#")
+        target = ROOT / (path or name)
+        assert target.exists(), link
+        assert not anchor or anchor in anchors(target), link
+
+
+@pytest.mark.parametrize("name", [PROJECT["readme"], *PROJECT["license-files"]])
+def test_a_file_that_the_metadata_names_exists(name: str) -> None:
+    assert (ROOT / name).is_file()
