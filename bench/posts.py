@@ -16,9 +16,9 @@ from botocore.config import Config
 from bench import report
 from bench.report import Row, Target
 from bench.servers import Server, connections_server
-from chalicelib.gateway import AT_ONCE, FanOut, Gateway
-from chalicelib.signed_http import SignedClient
-from chalicelib.signing import Credentials
+from chalicelib.aws.connections import AT_ONCE, Connections, FanOut
+from chalicelib.aws.http import SignedClient
+from chalicelib.aws.signing import Credentials
 
 CPU_ROUNDS = 15
 WALL_ROUNDS = 15
@@ -47,7 +47,7 @@ class Posters:
 
     boto3: Any
     client: SignedClient
-    gateway: Gateway
+    connections: Connections
     connection_ids: list[str]
 
     def post_by_boto3(self, connection_id: str) -> None:
@@ -66,11 +66,11 @@ class Posters:
 
     def post_all(self) -> int:
         for connection_id in self.connection_ids:
-            self.gateway.post(connection_id, TEXT)
+            self.connections.post(connection_id, TEXT)
         return 0
 
     def fan_out(self) -> int:
-        fan_out: FanOut = self.gateway.fan_out(self.connection_ids, TEXT)
+        fan_out: FanOut = self.connections.fan_out(self.connection_ids, TEXT)
         return RECEIVERS - fan_out.reached
 
     def fan_out_on_new_connections(self) -> int:
@@ -90,7 +90,7 @@ def _posters(server: Server) -> Iterator[Posters]:
         read_timeout_seconds=TIMEOUT_SECONDS,
     )
     ids = [f"L0SM9cOFvH{number:05}=" for number in range(RECEIVERS)]
-    yield Posters(_boto3_client(server.url), client, Gateway(client), ids)
+    yield Posters(_boto3_client(server.url), client, Connections(client), ids)
     client.close()
 
 
@@ -110,8 +110,8 @@ def _processor_time(posters: Posters) -> list[Row]:
     """Measure this process's CPU, user and system, all threads."""
     yardstick = Row("boto3's post_to_connection, one after another")
     target = Target("ratio", "at most", 0.33)
-    one_by_one = Row("Gateway.post, one after another", yardstick=yardstick, target=target)
-    fan_out = Row("Gateway.fan_out", yardstick=yardstick, target=target)
+    one_by_one = Row("Connections.post, one after another", yardstick=yardstick, target=target)
+    fan_out = Row("Connections.fan_out", yardstick=yardstick, target=target)
     kinds = [
         (yardstick, posters.post_all_by_boto3),
         (one_by_one, posters.post_all),
@@ -125,8 +125,8 @@ def _processor_time(posters: Posters) -> list[Row]:
 def _wall_time(posters: Posters) -> list[Row]:
     yardstick = Row(f"boto3, {AT_ONCE} threads")
     target = Target("median", "at most", 250)
-    kept = Row("Gateway.fan_out", yardstick=yardstick, target=target)
-    new = Row("Gateway.fan_out, all connections new", yardstick=yardstick, target=target)
+    kept = Row("Connections.fan_out", yardstick=yardstick, target=target)
+    new = Row("Connections.fan_out, all connections new", yardstick=yardstick, target=target)
     kinds = [
         (yardstick, posters.post_side_by_side_by_boto3),
         (kept, posters.fan_out),

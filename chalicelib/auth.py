@@ -10,7 +10,8 @@ from typing import Any, Final
 
 import jwt
 
-from chalicelib import signed_http, telemetry
+from chalicelib import telemetry
+from chalicelib.aws import http
 from chalicelib.errors import ServiceUnavailable
 
 MAX_TOKEN_CHARACTERS: Final = 8192
@@ -101,7 +102,7 @@ class KeySet:
 
 def fetch_key_set(url: str) -> Any:
     """Fetch a JSON document. Raises: Unreachable, ValueError, RecursionError."""
-    answer = signed_http.get(url, KEY_SET_SECONDS)
+    answer = http.get(url, KEY_SET_SECONDS)
     if answer.status != 200:
         raise ValueError("not a success")
     return json.loads(answer.body)

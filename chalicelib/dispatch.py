@@ -10,11 +10,11 @@ from dataclasses import replace
 from typing import Any, assert_never
 
 from chalicelib import protocol, telemetry
+from chalicelib.aws.retries import event_budget
 from chalicelib.errors import InternalError, ServiceError, ServiceUnavailable
 from chalicelib.models import Caller
 from chalicelib.outcomes import Outcomes
 from chalicelib.rate_limits import RateLimits
-from chalicelib.resilience import event_budget
 from chalicelib.sessions import Sessions
 
 Event = Mapping[str, Any]

@@ -6,8 +6,12 @@ dispatch, to a handshake's status or to an `error` message. Nothing here knows o
 Source: the protocol's table of error codes, docs/protocol.md.
 """
 
+import math
 from collections.abc import Collection, Mapping
-from typing import ClassVar
+from typing import ClassVar, Final
+
+RETRY_AFTER_SECONDS: Final = 2
+"""When a client may try again if nothing else says so."""
 
 
 class ServiceError(Exception):
@@ -115,6 +119,13 @@ class ServiceUnavailable(ServiceError):
     """A dependency throttles, fails or cannot be reached; always carries `retry_after_seconds`."""
 
     code, status, temporary = "SERVICE_UNAVAILABLE", 503, True
+
+
+def unavailable(retry_after_seconds: float = RETRY_AFTER_SECONDS) -> ServiceUnavailable:
+    return ServiceUnavailable(
+        "The service is busy, please try again.",
+        retry_after_seconds=max(1, math.ceil(retry_after_seconds)),
+    )
 
 
 class InternalError(ServiceError):

@@ -11,9 +11,16 @@ from dataclasses import dataclass
 from typing import Final
 
 from chalicelib import protocol, telemetry
-from chalicelib.gateway import FAN_OUT_SECONDS, POST_SECONDS, FanOut, Gateway, Gone, PostFailed
+from chalicelib.aws.connections import (
+    FAN_OUT_SECONDS,
+    POST_SECONDS,
+    Connections,
+    FanOut,
+    Gone,
+    PostFailed,
+)
+from chalicelib.aws.retries import seconds_left
 from chalicelib.models import Connection, EndReason, Role, Session, SessionStatus
-from chalicelib.resilience import seconds_left
 from chalicelib.store import TRANSACTION_ITEMS, Store
 
 END_SECONDS: Final = 20
@@ -25,11 +32,11 @@ ANSWER_SECONDS: Final = 5
 NOTICE_SECONDS: Final = 2
 """The time limit of a notice that tells of no end. The speaker often waits for it, and a listener
 that misses it learns the status from the next one, or from a join or refresh. The posts to 500
-listeners take a fraction of it, see gateway.AT_ONCE.
+listeners take a fraction of it, see connections.AT_ONCE.
 """
 
 TAKE_SECONDS: Final = 5
-"""How long it may take to remove records. Source: resilience.EVENT_SECONDS (one request)."""
+"""How long it may take to remove records. Source: retries.EVENT_SECONDS (one request)."""
 
 PUT_BACK_SECONDS: Final = 3
 """What an event keeps of its budget to put back the records of those it could not notify."""
@@ -61,7 +68,7 @@ def _has_time_to_dismiss(post_seconds: float = 0) -> bool:
 @dataclass(frozen=True, slots=True)
 class Lifecycle:
     store: Store
-    gateway: Gateway
+    connections: Connections
     speaker_grace_seconds: float
     speaker_close_grace_seconds: float
     clock: Callable[[], float]
@@ -116,7 +123,7 @@ class Lifecycle:
         client had closed the connection, but a speaker that has not left gets the long grace.
         """
         self.store.note_own_close(connection_id)
-        self.gateway.close([connection_id])
+        self.connections.close([connection_id])
 
     def never_opened(self, connection_id: str) -> None:
         """Take in that a connection which had its place never opened. Idempotent.
@@ -177,7 +184,7 @@ class Lifecycle:
         learns that it has to come back.
         """
         if lost:
-            self.gateway.close([each.connection_id for each in lost])
+            self.connections.close([each.connection_id for each in lost])
 
     def _remove_lost(self, lost: Iterable[Connection]) -> list[Connection]:
         """Remove lost participants, and return those that this call has removed."""
@@ -294,7 +301,7 @@ class Lifecycle:
         if knows or speaker is None or not speaker.is_present:
             return True
         try:
-            self.gateway.post(speaker.connection_id, self._end_notice(session))
+            self.connections.post(speaker.connection_id, self._end_notice(session))
         except Gone:
             return True
         except PostFailed as failure:
@@ -362,7 +369,7 @@ class Lifecycle:
         text: str,
         limit_seconds: float,
     ) -> FanOut:
-        told = self.gateway.fan_out(connection_ids, text, limit_seconds)
+        told = self.connections.fan_out(connection_ids, text, limit_seconds)
         gone = len(told.gone)
         telemetry.put_metrics(
             FanoutRecipients=told.reached + gone + told.failed,

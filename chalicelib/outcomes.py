@@ -5,24 +5,16 @@ message's answer. So a function of its own sends them, invoked asynchronously.
 Source: "How do I troubleshoot 410 Gone errors", AWS Knowledge Center.
 """
 
-import json
 import uuid
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
-
-from botocore.exceptions import ClientError, HTTPClientError
-from botocore.exceptions import ConnectionError as BotoConnectionError
+from collections.abc import Sequence
 
 from chalicelib import telemetry
-
-if TYPE_CHECKING:
-    from mypy_boto3_lambda import LambdaClient
+from chalicelib.aws.functions import Functions, InvocationFailed
 
 
 class Outcomes:
-    def __init__(self, client: "Callable[[], LambdaClient]", function_name: str) -> None:
-        """`client` is asked for when there is something to send: most events have nothing."""
-        self._client = client
+    def __init__(self, functions: Functions, function_name: str) -> None:
+        self._functions = functions
         self._function_name = function_name
 
     def close(self, connection_id: str, endpoint_url: str, delay_ms: int) -> None:
@@ -53,10 +45,6 @@ class Outcomes:
             **telemetry.find_trail(),
         }
         try:
-            self._client().invoke(
-                FunctionName=self._function_name,
-                InvocationType="Event",
-                Payload=json.dumps(event),
-            )
-        except (ClientError, BotoConnectionError, HTTPClientError) as error:
-            telemetry.log_warning("outcome not sent", cause=type(error).__name__)
+            self._functions.invoke_later(self._function_name, event)
+        except InvocationFailed as error:
+            telemetry.log_warning("outcome not sent", cause=str(error))

@@ -29,7 +29,7 @@ KEPT_SECONDS: Final = 120
 """How long a counter outlives its window, for clocks that differ and for DynamoDB's expiry."""
 
 UpdateItem = Callable[..., Mapping[str, Any]]
-"""DynamoDB's UpdateItem, with the arguments of boto3's client. Raises: ServiceUnavailable."""
+"""As aws.dynamodb.DynamoDB.update_item. Raises: ServiceUnavailable."""
 
 
 class RateLimits:
@@ -142,7 +142,7 @@ class RateLimits:
     ) -> dict[str, int]:
         """Add to a subject's counters in this window, and return all its counters there."""
         window = int(self._clock()) // window_seconds
-        answer = self._update_item(
+        attributes = self._update_item(
             TableName=self._limits.table,
             Key=self._key(f"{subject}#{window_seconds}#{window}"),
             UpdateExpression=f"ADD {', '.join(f'#{name} :{name}' for name in counted)}"
@@ -154,9 +154,7 @@ class RateLimits:
             },
             ReturnValues="ALL_NEW",
         )
-        return {
-            name: int(value["N"]) for name, value in answer["Attributes"].items() if "N" in value
-        }
+        return {name: int(value["N"]) for name, value in attributes.items() if "N" in value}
 
     def _key(self, subject: str) -> dict[str, Any]:
         digest = hmac.new(self._limits.hash_key, subject.encode(), hashlib.sha256).hexdigest()

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from chalicelib import heartbeats, protocol, telemetry
-from chalicelib.circuit import unavailable
+from chalicelib.aws.connections import Gone, PostFailed
 from chalicelib.errors import (
     Conflict,
     Forbidden,
@@ -25,8 +25,8 @@ from chalicelib.errors import (
     SessionFull,
     SessionNotFound,
     Unauthorized,
+    unavailable,
 )
-from chalicelib.gateway import Gone, PostFailed
 from chalicelib.lifecycle import Lifecycle
 from chalicelib.models import (
     CONNECTION_SECONDS,
@@ -360,7 +360,7 @@ class Sessions:
         for delay_seconds in (*OUTCOME_DELAYS_SECONDS, None):
             text = self._up_to_date(connection_id, message)
             try:
-                self.lifecycle.gateway.post(connection_id, text)
+                self.lifecycle.connections.post(connection_id, text)
             except Gone:
                 if delay_seconds is not None:
                     self.sleep(delay_seconds)
@@ -388,7 +388,7 @@ class Sessions:
         _follow(connection)
         try:
             for text in texts:
-                self.lifecycle.gateway.post(connection_id, text)
+                self.lifecycle.connections.post(connection_id, text)
         except PostFailed:
             # The next heartbeat brings them again.
             return

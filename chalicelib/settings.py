@@ -189,21 +189,40 @@ def read_cognito_settings(environment: Mapping[str, str]) -> CognitoSettings:
     service, else the endpoint of all, else AWS.
 
     Raises: SettingError.
-    Source: "Verifying a JSON web token", Amazon Cognito Developer Guide (issuer and key set);
-    "Service-specific endpoints", AWS SDKs and Tools Reference Guide (order of the variables).
+    Source: "Verifying a JSON web token", Amazon Cognito Developer Guide (issuer and key set).
     """
     pool_id = _text(environment, "COGNITO_USER_POOL_ID")
     region = pool_id.partition("_")[0]
     issuer = f"https://cognito-idp.{region}.amazonaws.com/{pool_id}"
-    endpoint = environment.get("AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER") or environment.get(
-        "AWS_ENDPOINT_URL"
-    )
-    pool_url = f"{endpoint.rstrip('/')}/{pool_id}" if endpoint else issuer
+    endpoint = _find_endpoint(environment, "COGNITO_IDENTITY_PROVIDER")
+    pool_url = f"{endpoint}/{pool_id}" if endpoint else issuer
     return CognitoSettings(
         issuer=issuer,
         key_set_url=f"{pool_url}/.well-known/jwks.json",
         client_id=_text(environment, "COGNITO_CLIENT_ID"),
     )
+
+
+def read_endpoint_url(environment: Mapping[str, str], service: str) -> str:
+    """Return where a service of AWS is: in the region, or where the environment says.
+
+    `service` is the first label of its host name, for example `dynamodb`.
+
+    Raises: SettingError.
+    """
+    region = _text(environment, "AWS_REGION")
+    return (
+        _find_endpoint(environment, service.upper()) or f"https://{service}.{region}.amazonaws.com"
+    )
+
+
+def _find_endpoint(environment: Mapping[str, str], name: str) -> str:
+    """Return the URL that the environment gives a service, or an empty one.
+
+    Source: "Service-specific endpoints", AWS SDKs and Tools Reference Guide.
+    """
+    url = environment.get(f"AWS_ENDPOINT_URL_{name}") or environment.get("AWS_ENDPOINT_URL") or ""
+    return url.rstrip("/")
 
 
 def read_settings(environment: Mapping[str, str]) -> Settings:

@@ -10,10 +10,10 @@ Every method raises ServiceUnavailable when DynamoDB throttles, fails or cannot 
 import uuid
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import Any, Final, Literal
 
-from chalicelib.circuit import unavailable
-from chalicelib.errors import Forbidden, SessionNotFound
+from chalicelib.aws.dynamodb import ConditionFailed, DynamoDB, Item, TransactionCancelled, Value
+from chalicelib.errors import Forbidden, SessionNotFound, unavailable
 from chalicelib.models import (
     CONNECTION_RECORD_SECONDS,
     IN_FLIGHT_SECONDS,
@@ -30,13 +30,6 @@ from chalicelib.models import (
     SessionStatus,
     refusal_to_join,
 )
-from chalicelib.resilience import Guard, guarded
-
-if TYPE_CHECKING:
-    from mypy_boto3_dynamodb import DynamoDBClient
-    from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef, PutTypeDef
-
-    Item = dict[str, AttributeValueTypeDef]
 
 SESSION_INDEX: Final = "sessionId-targetLanguage-index"
 """A session's listeners by language. Speakers, and those who have left or were replaced, have no
@@ -183,36 +176,20 @@ class SweepCursor:
 
 
 class Store:
-    """The Sessions and the Connections table.
-
-    `client` repeats what was lost on the way. `single_client` does not: what it sends would count
-    twice if its answer was lost. Source: "Atomic counters", Amazon DynamoDB Developer Guide.
-    """
+    """The Sessions and the Connections table."""
 
     def __init__(
         self,
-        client: "DynamoDBClient",
-        single_client: "DynamoDBClient",
+        dynamodb: DynamoDB,
         sessions_table: str,
         connections_table: str,
         clock: Callable[[], float],
-        guard: Guard | None = None,
     ) -> None:
-        self._client = client
-        self._single_client = single_client
-        # Looked up here, where nobody else does: botocore makes a service's exceptions when they
-        # are first asked for, and two threads would make two, of which one was not caught.
-        self._condition_failed = (
-            client.exceptions.ConditionalCheckFailedException,
-            single_client.exceptions.ConditionalCheckFailedException,
-        )
-        self._cancelled = client.exceptions.TransactionCanceledException
+        self._dynamodb = dynamodb
         self._sessions = sessions_table
         self._connections = connections_table
         self._clock = clock
-        self.guard = guard or Guard("store")
 
-    @guarded
     def create_session(self, session: Session, speaker: Connection) -> Placement:
         """Store a new session and its speaker's place.
 
@@ -220,8 +197,8 @@ class Store:
         half done. If nothing is stored, and nothing is held, the session's ID is taken.
         """
         try:
-            self._client.transact_write_items(
-                TransactItems=[
+            self._dynamodb.transact_write_items(
+                [
                     {
                         "Put": {
                             "TableName": self._sessions,
@@ -232,23 +209,19 @@ class Store:
                     {"Put": self._put_place(speaker)},
                 ]
             )
-        except self._cancelled as error:
-            reasons = error.response["CancellationReasons"]
-            if not any(_has_failed(reason) for reason in reasons):
-                raise
-            return Placement(is_done=False, held=_old_connection(reasons[1]))
+        except TransactionCancelled as error:
+            reasons = error.reasons
+            return Placement(is_done=False, held=_old_connection(reasons[1].get("Item", {})))
         return Placement(is_done=True)
 
-    @guarded
     def find_session(self, session_id: str) -> Session | None:
         """Find an open session; the read is consistent."""
-        item = self._client.get_item(
+        item = self._dynamodb.get_item(
             TableName=self._sessions, Key=_session_key(session_id), ConsistentRead=True
-        ).get("Item")
-        session = None if item is None else _session(item)
+        )
+        session = _session(item) if item else None
         return session if session and session.is_open(self._clock()) else None
 
-    @guarded
     def count_in(
         self,
         session_id: str,
@@ -284,7 +257,8 @@ class Store:
         for _ in range(2):
             invited = _invited(invitation, last_window)
             try:
-                answer = self._single_client.update_item(
+                answer = self._dynamodb.update_item(
+                    is_repeatable=False,
                     TableName=self._sessions,
                     Key=_session_key(session_id),
                     UpdateExpression=f"{invited.update} listenerCount :one, changes :one,"
@@ -298,8 +272,8 @@ class Store:
                     ReturnValues="ALL_NEW",
                     ReturnValuesOnConditionCheckFailure="ALL_OLD",
                 )
-                return _session(answer["Attributes"])
-            except self._condition_failed as error:
+                return _session(answer)
+            except ConditionFailed as error:
                 session = _old_session(error)
                 refusal = refusal_to_join(
                     session, invitation, max_listeners, self._clock(), is_return=is_return
@@ -309,7 +283,6 @@ class Store:
                 last_window = session.invited_window
         raise unavailable()
 
-    @guarded
     def count_out(self, session_id: str, languages: Mapping[str, int]) -> bool:
         """Lower a session's counts of listeners, in one write.
 
@@ -326,7 +299,8 @@ class Store:
         seats = sum(languages.values())
         counts = _added({language: -number for language, number in languages.items()})
         return self._succeeds(
-            lambda: self._single_client.update_item(
+            lambda: self._dynamodb.update_item(
+                is_repeatable=False,
                 TableName=self._sessions,
                 Key=_session_key(session_id),
                 UpdateExpression=f"ADD listenerCount :out, changes :one{counts.update}",
@@ -341,7 +315,6 @@ class Store:
             )
         )
 
-    @guarded
     def count_language_change(self, session_id: str, before: str, after: str) -> bool:
         """Move a listener from one language's count to another's. Not idempotent.
 
@@ -350,7 +323,8 @@ class Store:
         """
         counts = _added({before: -1, after: 1})
         return self._succeeds(
-            lambda: self._single_client.update_item(
+            lambda: self._dynamodb.update_item(
+                is_repeatable=False,
                 TableName=self._sessions,
                 Key=_session_key(session_id),
                 UpdateExpression=f"ADD changes :one{counts.update}",
@@ -360,7 +334,6 @@ class Store:
             )
         )
 
-    @guarded
     def touch_session(self, session_id: str, before: str, after: str) -> Session | None:
         """Note that a place has changed hands, and find the session; None if it is not open.
 
@@ -379,14 +352,12 @@ class Store:
             is_repeatable=before == after,
         )
 
-    @guarded
     def extend_session(
         self, session_id: str, speaker_connection_id: str, expires_at_seconds: int
     ) -> Session | None:
         """Move an open session's end, and return it; None if it is not open, or not his."""
         return self._move_end(session_id, expires_at_seconds, speaker_connection_id)
 
-    @guarded
     def expire_session(self, session_id: str) -> Session | None:
         """Bring an open session's expiry forward to now, and return it; None if it is not open.
 
@@ -405,13 +376,12 @@ class Store:
             names={"#ttl": "ttl"},
         )
 
-    @guarded
     def set_status(
         self, session_id: str, speaker_connection_id: str, status: SessionStatus
     ) -> bool | None:
         """Pause or resume an open session; whether that changed it, or None if it is not his.
 
-        A write of ours that botocore has sent again has changed it, too.
+        A write that was sent again has changed it, too.
         """
         token = _token()
         before = self._update_open(
@@ -425,7 +395,6 @@ class Store:
             return None
         return before.status is not status or before.status_token == token["S"]
 
-    @guarded
     def set_invite_code(
         self, session_id: str, speaker_connection_id: str, invite_code: str
     ) -> Session | None:
@@ -440,7 +409,6 @@ class Store:
             speaker_connection_id=speaker_connection_id,
         )
 
-    @guarded
     def replace_speaker(
         self, session_id: str, user_id: str, connection_id: str, expires_at_seconds: int
     ) -> Session | None:
@@ -452,7 +420,7 @@ class Store:
         Raises: SessionNotFound, Forbidden (another user's).
         """
         try:
-            answer = self._client.update_item(
+            answer = self._dynamodb.update_item(
                 TableName=self._sessions,
                 Key=_session_key(session_id),
                 UpdateExpression="SET speakerConnectionId = :new, expiresAt = :end, #ttl = :ttl,"
@@ -474,14 +442,14 @@ class Store:
                 ReturnValues="ALL_OLD",
                 ReturnValuesOnConditionCheckFailure="ALL_OLD",
             )
-        except self._condition_failed as error:
+        except ConditionFailed as error:
             session = _old_session(error)
             if session is None or not session.is_open(self._clock()):
                 raise SessionNotFound("There is no such session.", field="sessionId") from None
             if session.speaker_user_id != user_id:
                 raise Forbidden("This session is somebody else's.", field="sessionId") from None
             return session if session.speaker_connection_id == connection_id else None
-        return _session(answer["Attributes"])
+        return _session(answer)
 
     def give_back_to_previous_speaker(self, session: Session) -> bool:
         """Make the speaker's previous connection the current one again, if the session says so.
@@ -500,10 +468,9 @@ class Store:
         self.supersede_speaker(session.session_id, previous, current)
         return False
 
-    @guarded
     def _put_back_speaker(self, session_id: str, previous: str, current: str) -> bool:
         try:
-            self._client.update_item(
+            self._dynamodb.update_item(
                 TableName=self._sessions,
                 Key=_session_key(session_id),
                 UpdateExpression="SET speakerConnectionId = :previous"
@@ -519,16 +486,15 @@ class Store:
                 },
                 ReturnValuesOnConditionCheckFailure="ALL_OLD",
             )
-        except self._condition_failed as error:
-            # botocore may have sent again what was done.
+        except ConditionFailed as error:
+            # It may have been sent again after it was done.
             session = _old_session(error)
             return session is not None and session.speaker_connection_id == previous
         return True
 
-    @guarded
     def _put_back_record(self, record: Connection, superseded_by: str) -> None:
         self._succeeds(
-            lambda: self._client.update_item(
+            lambda: self._dynamodb.update_item(
                 TableName=self._connections,
                 Key=_connection_key(record.connection_id),
                 UpdateExpression="SET #ttl = :ttl REMOVE supersededBy",
@@ -541,11 +507,10 @@ class Store:
             )
         )
 
-    @guarded
     def note_return_told(self, session_id: str) -> None:
         """Note that the listeners know that the speaker is back."""
         self._succeeds(
-            lambda: self._client.update_item(
+            lambda: self._dynamodb.update_item(
                 TableName=self._sessions,
                 Key=_session_key(session_id),
                 UpdateExpression="SET untoldReturn = :none",
@@ -554,7 +519,6 @@ class Store:
             )
         )
 
-    @guarded
     def interrupt_session(
         self,
         session_id: str,
@@ -566,13 +530,13 @@ class Store:
 
         `reason` is why the session ends with the grace. A speaker that has ended it
         (`SPEAKER_ENDED`) also shortens a grace that ends later. True for one caller only, also if
-        botocore sends its write again.
+        its write is sent again.
         """
         condition = "attribute_not_exists(graceEndsAt) OR graceToken = :token"
         if reason is EndReason.SPEAKER_ENDED:
             condition += " OR graceEndsAt > :grace"
         return self._succeeds(
-            lambda: self._client.update_item(
+            lambda: self._dynamodb.update_item(
                 TableName=self._sessions,
                 Key=_session_key(session_id),
                 UpdateExpression="SET graceEndsAt = :grace, graceReason = :reason,"
@@ -624,9 +588,8 @@ class Store:
         reason = "if_not_exists(graceReason, :lost)"
         return self._claim_end(session_id, reason, condition, values)
 
-    @guarded
     def _claim_end(
-        self, session_id: str, reason: str, condition: str, values: "Item"
+        self, session_id: str, reason: str, condition: str, values: Item
     ) -> Session | None:
         return self._update_returning(
             session_id,
@@ -636,7 +599,6 @@ class Store:
             {":ended_at": _number(int(self._clock() * 1000)), ":claim": _token(), **values},
         )
 
-    @guarded
     def put_back_session(self, session: Session) -> None:
         """Store an ended session again if another sweep has removed it in the meantime."""
         end: Item = {
@@ -644,18 +606,16 @@ class Store:
             "endedAt": _number(session.ended_at_ms or 0),
         }
         self._succeeds(
-            lambda: self._client.put_item(
+            lambda: self._dynamodb.put_item(
                 TableName=self._sessions,
                 Item={**_session_item(session), **end},
                 ConditionExpression="attribute_not_exists(sessionId)",
             )
         )
 
-    @guarded
     def delete_session(self, session_id: str) -> None:
-        self._client.delete_item(TableName=self._sessions, Key=_session_key(session_id))
+        self._dynamodb.delete_item(TableName=self._sessions, Key=_session_key(session_id))
 
-    @guarded
     def scan_sessions(
         self, after_session_id: str | None, limit: int
     ) -> tuple[list[Session], str | None]:
@@ -666,7 +626,7 @@ class Store:
         start: Any = {}
         if after_session_id is not None:
             start = {"ExclusiveStartKey": _session_key(after_session_id)}
-        page = self._client.scan(
+        page = self._dynamodb.scan(
             TableName=self._sessions, ConsistentRead=True, Limit=limit, **start
         )
         sessions = [
@@ -684,11 +644,10 @@ class Store:
             if after is None:
                 return
 
-    @guarded
     def note_count(self, session_id: str, note: CountNote) -> bool:
         """Note that a count seems off; False if somebody has come or gone meanwhile."""
         return self._succeeds(
-            lambda: self._client.update_item(
+            lambda: self._dynamodb.update_item(
                 TableName=self._sessions,
                 Key=_session_key(session_id),
                 UpdateExpression="SET driftNote = :note",
@@ -700,7 +659,6 @@ class Store:
             )
         )
 
-    @guarded
     def mend_counts(
         self, session_id: str, drifts: Mapping[str, int], rest: CountNote, max_listeners: int
     ) -> bool:
@@ -713,7 +671,8 @@ class Store:
         too_many = drifts.get(TOTAL, 0)
         counts = _added({key: -drift for key, drift in drifts.items() if key != TOTAL})
         return self._succeeds(
-            lambda: self._single_client.update_item(
+            lambda: self._dynamodb.update_item(
+                is_repeatable=False,
                 TableName=self._sessions,
                 Key=_session_key(session_id),
                 UpdateExpression="SET driftNote = :rest"
@@ -733,12 +692,11 @@ class Store:
             )
         )
 
-    @guarded
     def find_sweep_cursor(self) -> SweepCursor:
-        item = self._client.get_item(
+        item = self._dynamodb.get_item(
             TableName=self._sessions, Key=_session_key(SWEEP_CURSOR), ConsistentRead=True
-        ).get("Item")
-        if item is None:
+        )
+        if not item:
             return SweepCursor()
         return SweepCursor(
             item["afterSessionId"]["S"],
@@ -746,13 +704,12 @@ class Store:
             int(item["listeners"]["N"]),
         )
 
-    @guarded
     def put_sweep_cursor(self, cursor: SweepCursor) -> None:
         """Keep where the next sweep is to go on; from the start if there is nothing left."""
         if cursor.after_session_id is None:
-            self._client.delete_item(TableName=self._sessions, Key=_session_key(SWEEP_CURSOR))
+            self._dynamodb.delete_item(TableName=self._sessions, Key=_session_key(SWEEP_CURSOR))
             return
-        self._client.put_item(
+        self._dynamodb.put_item(
             TableName=self._sessions,
             Item={
                 **_session_key(SWEEP_CURSOR),
@@ -762,7 +719,6 @@ class Store:
             },
         )
 
-    @guarded
     def put_connection(self, connection: Connection) -> Claim:
         """Store a connection's place, or its arrival, unless it has a place or had one replaced.
 
@@ -772,7 +728,7 @@ class Store:
         del item["connectionId"]
         removed = ", ".join(sorted(_OPTIONAL - item.keys()))
         try:
-            answer = self._client.update_item(
+            answer = self._dynamodb.update_item(
                 TableName=self._connections,
                 Key=_connection_key(connection.connection_id),
                 UpdateExpression=f"SET {', '.join(f'#{name} = :{name}' for name in item)}"
@@ -786,15 +742,14 @@ class Store:
                 ReturnValues="ALL_OLD",
                 ReturnValuesOnConditionCheckFailure="ALL_OLD",
             )
-        except self._condition_failed as error:
-            return Claim(_old_connection(error.response))
-        return Claim(None, _refusals(answer.get("Attributes", {})))
+        except ConditionFailed as error:
+            return Claim(_old_connection(error.item))
+        return Claim(None, _refusals(answer))
 
-    @guarded
     def activate(self, arriving: Connection) -> Placement:
         """Make an arrival a place, and forget its connection's refused commands. Idempotent."""
         try:
-            self._client.update_item(
+            self._dynamodb.update_item(
                 TableName=self._connections,
                 Key=_connection_key(arriving.connection_id),
                 UpdateExpression="SET targetLanguage = :language, arrival = :arrival"
@@ -806,8 +761,8 @@ class Store:
                 },
                 ReturnValuesOnConditionCheckFailure="ALL_OLD",
             )
-        except self._condition_failed as error:
-            held = _old_connection(error.response)
+        except ConditionFailed as error:
+            held = _old_connection(error.item)
             is_done = held is not None and held.is_present and held.arrival == arriving.arrival
             return Placement(is_done, held)
         return Placement(is_done=True)
@@ -824,9 +779,9 @@ class Store:
         """Remove a speaker's record of that session, as `withdraw` does."""
         self._clear(connection_id, "sessionId = :session", {":session": {"S": session_id}})
 
-    def _clear(self, connection_id: str, condition: str, values: "Item") -> None:
-        is_counted = not self._succeeds_guarded(
-            lambda: self._client.delete_item(
+    def _clear(self, connection_id: str, condition: str, values: Item) -> None:
+        is_counted = not self._succeeds(
+            lambda: self._dynamodb.delete_item(
                 TableName=self._connections,
                 Key=_connection_key(connection_id),
                 ConditionExpression=f"{condition} AND attribute_not_exists(refusals)",
@@ -834,8 +789,8 @@ class Store:
             )
         )
         if is_counted:
-            self._succeeds_guarded(
-                lambda: self._client.update_item(
+            self._succeeds(
+                lambda: self._dynamodb.update_item(
                     TableName=self._connections,
                     Key=_connection_key(connection_id),
                     UpdateExpression="REMOVE sessionId, targetLanguage",
@@ -844,14 +799,14 @@ class Store:
                 )
             )
 
-    @guarded
     def count_refused_command(self, connection_id: str) -> int:
         """Count a refused command of a connection; return how many those are in a row.
 
         The count stands in the connection's item, which has nothing else if it has no place. What
         gives it a place removes the count.
         """
-        answer = self._single_client.update_item(
+        answer = self._dynamodb.update_item(
+            is_repeatable=False,
             TableName=self._connections,
             Key=_connection_key(connection_id),
             UpdateExpression="SET #ttl = if_not_exists(#ttl, :ttl) ADD refusals :one",
@@ -862,12 +817,11 @@ class Store:
             },
             ReturnValues="ALL_NEW",
         )
-        return _refusals(answer["Attributes"])
+        return _refusals(answer)
 
-    @guarded
     def forget_refused_commands(self, connection_id: str) -> None:
         self._succeeds(
-            lambda: self._client.update_item(
+            lambda: self._dynamodb.update_item(
                 TableName=self._connections,
                 Key=_connection_key(connection_id),
                 UpdateExpression="REMOVE refusals",
@@ -875,11 +829,10 @@ class Store:
             )
         )
 
-    @guarded
     def note_own_close(self, connection_id: str) -> None:
         """Note that the service closes a participant's connection. Idempotent."""
         self._succeeds(
-            lambda: self._client.update_item(
+            lambda: self._dynamodb.update_item(
                 TableName=self._connections,
                 Key=_connection_key(connection_id),
                 UpdateExpression="SET closedByService = :yes",
@@ -893,7 +846,6 @@ class Store:
         connection = self.find_record(connection_id)
         return connection if connection and self._is_live(connection) else None
 
-    @guarded
     def note_heartbeat(
         self, connection_id: str, lost_at_ms: int, settled_lost_at_ms: int, times_kept: int
     ) -> Heartbeat | None:
@@ -908,7 +860,7 @@ class Store:
         shifts = [f", t{n} = if_not_exists(t{n - 1}, :never)" for n in range(1, times_kept + 1)]
         values: Item = {":never": _number(0)} if shifts else {}
         try:
-            item = self._client.update_item(
+            item = self._dynamodb.update_item(
                 TableName=self._connections,
                 Key=_connection_key(connection_id),
                 UpdateExpression="SET t0 = :now_ms, lostAt = :lost, settledLostAt = :settled"
@@ -925,26 +877,25 @@ class Store:
                 },
                 ReturnValues="ALL_NEW",
                 ReturnValuesOnConditionCheckFailure="ALL_OLD",
-            )["Attributes"]
-        except self._condition_failed as error:
-            self._forget_refusals(error.response.get("Item"))
+            )
+        except ConditionFailed as error:
+            self._forget_refusals(error.item)
             return None
         times_ms = [int(item[f"t{n}"]["N"]) for n in range(times_kept + 1)]
         return Heartbeat(_participant(item), times_ms)
 
-    def _forget_refusals(self, item: Any) -> None:
+    def _forget_refusals(self, item: Item) -> None:
         """Delete the count of refused commands of a connection that is no participant."""
-        if item is None or "sessionId" in item:
+        if not item or "sessionId" in item:
             return
         self._succeeds(
-            lambda: self._client.delete_item(
+            lambda: self._dynamodb.delete_item(
                 TableName=self._connections,
                 Key={"connectionId": item["connectionId"]},
                 ConditionExpression="attribute_not_exists(sessionId)",
             )
         )
 
-    @guarded
     def claim_event(self, event_id: str) -> bool:
         """Claim an asynchronous event, which Lambda may deliver more than once.
 
@@ -953,7 +904,7 @@ class Store:
         """
         claim = _token()
         return self._succeeds(
-            lambda: self._client.update_item(
+            lambda: self._dynamodb.update_item(
                 TableName=self._connections,
                 Key=_connection_key(f"{EVENT}{event_id}"),
                 UpdateExpression="SET eventClaim = :claim, #ttl = :ttl",
@@ -966,7 +917,6 @@ class Store:
             )
         )
 
-    @guarded
     def close_connection(
         self, connection_id: str, *, if_settled: bool = False, if_lost_at_ms: int | None = None
     ) -> Connection | None:
@@ -987,7 +937,7 @@ class Store:
             condition += " AND lostAt = :lost"
             values[":lost"] = _number(if_lost_at_ms)
         try:
-            answer = self._client.update_item(
+            answer = self._dynamodb.update_item(
                 TableName=self._connections,
                 Key=_connection_key(connection_id),
                 UpdateExpression="SET leftAt = :left REMOVE targetLanguage",
@@ -996,25 +946,23 @@ class Store:
                 ReturnValues="ALL_OLD",
                 ReturnValuesOnConditionCheckFailure="ALL_OLD",
             )
-        except self._condition_failed as error:
-            item = _old_item(error.response)
-            if item and _is_bare(item):
+        except ConditionFailed as error:
+            if error.item and _is_bare(error.item):
                 self._succeeds(
-                    lambda: self._client.delete_item(
+                    lambda: self._dynamodb.delete_item(
                         TableName=self._connections,
                         Key=_connection_key(connection_id),
                         ConditionExpression="attribute_not_exists(sessionId)",
                     )
                 )
-            record = _old_connection(error.response)
+            record = _old_connection(error.item)
             return None if record is None or record.is_present else record
-        return _connection(answer["Attributes"])
+        return _connection(answer)
 
-    @guarded
     def supersede_speaker(self, session_id: str, connection_id: str, by_connection_id: str) -> None:
         """Mark a session's speaker as replaced: its end and its commands count no more."""
         self._succeeds(
-            lambda: self._client.update_item(
+            lambda: self._dynamodb.update_item(
                 TableName=self._connections,
                 Key=_connection_key(connection_id),
                 UpdateExpression="SET supersededBy = :new, #ttl = :ttl",
@@ -1028,7 +976,6 @@ class Store:
             )
         )
 
-    @guarded
     def hand_over(self, old: Connection, new: Connection) -> HandOver:
         """Give a listener's place to a new connection of his, at once and uncounted.
 
@@ -1042,8 +989,8 @@ class Store:
             state = "attribute_not_exists(leftAt) AND targetLanguage = :language"
             values = {":language": {"S": old.target_language or ""}}
         try:
-            self._client.transact_write_items(
-                TransactItems=[
+            self._dynamodb.transact_write_items(
+                [
                     {
                         "Update": {
                             "TableName": self._connections,
@@ -1066,15 +1013,12 @@ class Store:
                     {"Put": self._put_place(new)},
                 ]
             )
-        except self._cancelled as error:
-            reasons = error.response["CancellationReasons"]
-            if not any(_has_failed(reason) for reason in reasons):
-                raise
-            now, held = (_old_connection(reason) for reason in reasons)
+        except TransactionCancelled as error:
+            reasons = error.reasons
+            now, held = (_old_connection(reason.get("Item", {})) for reason in reasons)
             return HandOver(is_done=False, old=now, new=held)
         return HandOver(is_done=True)
 
-    @guarded
     def claim_return(self, left: Connection) -> str | None:
         """Claim the return of a listener that has left, for one refresh at a time.
 
@@ -1084,7 +1028,7 @@ class Store:
         claim = _token()
         now_ms = int(self._clock() * 1000)
         is_claimed = self._succeeds(
-            lambda: self._client.update_item(
+            lambda: self._dynamodb.update_item(
                 TableName=self._connections,
                 Key=_connection_key(left.connection_id),
                 UpdateExpression="SET returnClaim = :claim, returnClaimedAt = :now_ms",
@@ -1101,10 +1045,9 @@ class Store:
         )
         return claim["S"] if is_claimed else None
 
-    @guarded
     def release_return(self, connection_id: str, claim: str) -> None:
         self._succeeds(
-            lambda: self._client.update_item(
+            lambda: self._dynamodb.update_item(
                 TableName=self._connections,
                 Key=_connection_key(connection_id),
                 UpdateExpression="REMOVE returnClaim, returnClaimedAt",
@@ -1113,7 +1056,7 @@ class Store:
             )
         )
 
-    def _put_place(self, place: Connection) -> "PutTypeDef":
+    def _put_place(self, place: Connection) -> dict[str, Any]:
         """Write the part of a transaction that gives a connection its place."""
         return {
             "TableName": self._connections,
@@ -1123,16 +1066,15 @@ class Store:
             "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
         }
 
-    @guarded
     def find_record(self, connection_id: str) -> Connection | None:
         """Find a connection's record, also if it has left or was replaced. Consistent.
 
         A record that names no session is none: it counts refused commands.
         None for a join that is under way: that is no place yet.
         """
-        item = self._client.get_item(
+        item = self._dynamodb.get_item(
             TableName=self._connections, Key=_connection_key(connection_id), ConsistentRead=True
-        ).get("Item", {})
+        )
         record = None if _is_bare(item) else _connection(item)
         return None if record is None or record.is_arriving else record
 
@@ -1147,22 +1089,20 @@ class Store:
                 records += [record for item in items if (record := _connection(item))]
         return records
 
-    @guarded
     def _read_batch(self, keys: "list[Item]") -> "tuple[list[Item], list[Item]]":
         """Return the items, and the keys that are left to ask for.
 
         DynamoDB refuses the request if it can process none of them, so repeating it comes to an
         end. Source: BatchGetItem, Amazon DynamoDB API Reference (UnprocessedKeys).
         """
-        answer = self._client.batch_get_item(RequestItems={self._connections: {"Keys": keys}})
+        answer = self._dynamodb.batch_get_item(RequestItems={self._connections: {"Keys": keys}})
         left: Any = answer.get("UnprocessedKeys", {}).get(self._connections, {"Keys": []})
         return answer["Responses"].get(self._connections, []), left["Keys"]
 
-    @guarded
     def delete_arriving(self, connection_id: str, session_id: str, taken_at_ms: int) -> bool:
         """Remove the record of a join that has broken off; False if it is a listener by now."""
         return self._succeeds(
-            lambda: self._client.delete_item(
+            lambda: self._dynamodb.delete_item(
                 TableName=self._connections,
                 Key=_connection_key(connection_id),
                 ConditionExpression="sessionId = :session AND takenAt = :taken"
@@ -1175,7 +1115,6 @@ class Store:
             )
         )
 
-    @guarded
     def delete_connection(
         self,
         connection_id: str,
@@ -1195,18 +1134,17 @@ class Store:
             condition += " AND (targetLanguage = :arrival OR arrival = :arrival)"
             values[":arrival"] = {"S": arrival}
         try:
-            item = self._client.delete_item(
+            item = self._dynamodb.delete_item(
                 TableName=self._connections,
                 Key=_connection_key(connection_id),
                 ConditionExpression=condition,
                 ExpressionAttributeValues=values,
                 ReturnValues="ALL_OLD",
-            ).get("Attributes")
-        except self._condition_failed:
+            )
+        except ConditionFailed:
             return None
-        return None if item is None else _connection(item)
+        return _connection(item) if item else None
 
-    @guarded
     def set_language(self, connection_id: str, session_id: str, target_language: str) -> str | None:
         """Change a listener's language.
 
@@ -1214,7 +1152,7 @@ class Store:
             The language as it was; None if the connection is no listener of that session.
         """
         try:
-            before = self._client.update_item(
+            before = self._dynamodb.update_item(
                 TableName=self._connections,
                 Key=_connection_key(connection_id),
                 UpdateExpression="SET targetLanguage = :language REMOVE refusals",
@@ -1226,12 +1164,11 @@ class Store:
                     **_AFTER,
                 },
                 ReturnValues="ALL_OLD",
-            )["Attributes"]
-        except self._condition_failed:
+            )
+        except ConditionFailed:
             return None
-        return before["targetLanguage"]["S"]
+        return str(before["targetLanguage"]["S"])
 
-    @guarded
     def list_listener_ids(self, session_id: str) -> list[str]:
         """List the connection ids of a session's listeners, to the last page.
 
@@ -1239,7 +1176,6 @@ class Store:
         """
         return [item["connectionId"]["S"] for item in self._indexed_items(session_id)]
 
-    @guarded
     def list_connections(self, session_id: str) -> Listing:
         """List a session's listeners, and the joins that are under way. Eventually consistent."""
         items = list(self._indexed_items(session_id, with_arriving=True))
@@ -1260,11 +1196,10 @@ class Store:
             connection_ids,
         )
 
-    @guarded
     def put_back_speaker(self, speaker: Connection) -> None:
         """Store the removed record of a speaker that is still to be notified of the end."""
         self._succeeds(
-            lambda: self._client.put_item(
+            lambda: self._dynamodb.put_item(
                 TableName=self._connections,
                 Item=_connection_item(speaker),
                 ConditionExpression="attribute_not_exists(sessionId)",
@@ -1304,7 +1239,7 @@ class Store:
         return removed
 
     def _delete_those_that(
-        self, condition: str, values: "Item", connection_ids: Collection[str]
+        self, condition: str, values: Item, connection_ids: Collection[str]
     ) -> set[str]:
         return self._write_those_that(
             "Delete",
@@ -1333,42 +1268,36 @@ class Store:
             pending -= others
         return pending
 
-    @guarded
     def _write_all_or_none(self, connection_ids: Sequence[str], writes: Sequence[Any]) -> set[str]:
         """Write all those records if the condition holds for each; else say for whose not.
 
         A transaction, so that an answer that was lost cannot be taken for somebody else's work.
         """
         try:
-            self._client.transact_write_items(TransactItems=writes)
-        except self._cancelled as error:
-            reasons = zip(connection_ids, error.response["CancellationReasons"], strict=True)
-            others = {each for each, reason in reasons if _has_failed(reason)}
-            if not others:
-                raise
-            return others
+            self._dynamodb.transact_write_items(writes)
+        except TransactionCancelled as error:
+            reasons = zip(connection_ids, error.reasons, strict=True)
+            return {each for each, reason in reasons if _has_failed(reason)}
         return set()
 
-    def _indexed_items(self, session_id: str, *, with_arriving: bool = False) -> "Iterator[Item]":
+    def _indexed_items(self, session_id: str, *, with_arriving: bool = False) -> Iterator[Item]:
         condition = "sessionId = :session"
         values: Item = {":session": {"S": session_id}}
         if not with_arriving:
             condition += " AND targetLanguage < :after"
             values |= _AFTER
-        pages = self._client.get_paginator("query").paginate(
+        return self._dynamodb.query(
             TableName=self._connections,
             IndexName=SESSION_INDEX,
             KeyConditionExpression=condition,
             ExpressionAttributeValues=values,
         )
-        for page in pages:
-            yield from page["Items"]
 
     def _update_open(
         self,
         session_id: str,
         update: str,
-        values: "Item",
+        values: Item,
         *,
         speaker_connection_id: str | None = None,
         names: dict[str, str] | None = None,
@@ -1396,16 +1325,16 @@ class Store:
         session_id: str,
         update: str,
         condition: str,
-        values: "Item",
+        values: Item,
         *,
         names: dict[str, str] | None = None,
         returning: Literal["ALL_NEW", "ALL_OLD"] = "ALL_NEW",
         is_repeatable: bool = True,
     ) -> Session | None:
         """Update a session and return it, as it is then or was; None if the condition fails."""
-        client = self._client if is_repeatable else self._single_client
         try:
-            answer = client.update_item(
+            answer = self._dynamodb.update_item(
+                is_repeatable=is_repeatable,
                 TableName=self._sessions,
                 Key=_session_key(session_id),
                 UpdateExpression=update,
@@ -1414,11 +1343,11 @@ class Store:
                 ExpressionAttributeValues={**values, ":ended": {"S": SessionStatus.ENDED}},
                 ReturnValues=returning,
             )
-        except self._condition_failed:
+        except ConditionFailed:
             return None
-        return _session(answer["Attributes"])
+        return _session(answer)
 
-    def _open_values(self) -> "Item":
+    def _open_values(self) -> Item:
         now = self._clock()
         return {
             ":ended": {"S": SessionStatus.ENDED},
@@ -1426,18 +1355,14 @@ class Store:
             ":now_ms": _number(int(now * 1000)),
         }
 
-    @guarded
-    def _succeeds_guarded(self, write: Callable[[], object]) -> bool:
-        return self._succeeds(write)
-
     def _succeeds(self, write: Callable[[], object]) -> bool:
         try:
             write()
-        except self._condition_failed:
+        except ConditionFailed:
             return False
         return True
 
-    def _ttl_in(self, seconds: int) -> "AttributeValueTypeDef":
+    def _ttl_in(self, seconds: int) -> Value:
         return _number(int(self._clock()) + seconds)
 
     def _is_live(self, connection: Connection) -> bool:
@@ -1450,7 +1375,7 @@ class _Added:
 
     update: str
     names: dict[str, str]
-    values: "Item"
+    values: Item
 
 
 def _added(numbers: Mapping[str, int]) -> _Added:
@@ -1468,7 +1393,7 @@ class _Invited:
 
     update: str
     condition: str
-    values: "Item"
+    values: Item
 
 
 def _invited(invitation: Invitation | None, last_window: int) -> _Invited:
@@ -1493,16 +1418,16 @@ def _invited(invitation: Invitation | None, last_window: int) -> _Invited:
     )
 
 
-def _number(value: int) -> "AttributeValueTypeDef":
+def _number(value: int) -> Value:
     return {"N": str(value)}
 
 
-def _token() -> "AttributeValueTypeDef":
+def _token() -> Value:
     """Make what a write is known by when it is sent again."""
     return {"S": uuid.uuid4().hex}
 
 
-def _session_key(session_id: str) -> "Item":
+def _session_key(session_id: str) -> Item:
     return {"sessionId": {"S": session_id}}
 
 
@@ -1511,18 +1436,18 @@ def new_arrival() -> str:
     return f"{ARRIVING}{uuid.uuid4().hex}"
 
 
-def _connection_key(connection_id: str) -> "Item":
+def _connection_key(connection_id: str) -> Item:
     return {"connectionId": {"S": connection_id}}
 
 
-def _end_values(expires_at_seconds: int) -> "Item":
+def _end_values(expires_at_seconds: int) -> Item:
     return {
         ":end": _number(expires_at_seconds),
         ":ttl": _number(expires_at_seconds + KEPT_AFTER_END_SECONDS),
     }
 
 
-def _session_item(session: Session) -> "Item":
+def _session_item(session: Session) -> Item:
     return {
         "sessionId": {"S": session.session_id},
         "speakerUserId": {"S": session.speaker_user_id},
@@ -1541,7 +1466,7 @@ def _session_item(session: Session) -> "Item":
     }
 
 
-def _session(item: "Item") -> Session:
+def _session(item: Item) -> Session:
     grace, note = item.get("graceEndsAt"), item.get("driftNote")
     ended_at, reason = item.get("endedAt"), item.get("endReason")
     previous = item.get("previousSpeakerConnectionId")
@@ -1576,13 +1501,12 @@ def _session(item: "Item") -> Session:
     )
 
 
-def _old_session(error: Any) -> Session | None:
+def _old_session(error: ConditionFailed) -> Session | None:
     """Read the session as it was when a condition on it failed; None if there was none."""
-    item = error.response.get("Item")
-    return _session(item) if item else None
+    return _session(error.item) if error.item else None
 
 
-def _note_map(note: CountNote) -> "Item":
+def _note_map(note: CountNote) -> Item:
     return {
         "changes": _number(note.changes),
         "drifts": {"M": {key: _number(drift) for key, drift in note.drifts.items()}},
@@ -1595,7 +1519,7 @@ def _note(item: Any) -> CountNote:
     return CountNote(int(item["changes"]["N"]), drifts, int(item["seenAt"]["N"]))
 
 
-def _connection_item(connection: Connection) -> "Item":
+def _connection_item(connection: Connection) -> Item:
     item: Item = {
         "connectionId": {"S": connection.connection_id},
         "sessionId": {"S": connection.session_id},
@@ -1616,17 +1540,17 @@ def _connection_item(connection: Connection) -> "Item":
     return item
 
 
-def _untold_item(connection_id: str, session_id: str, now_ms: int) -> "Item":
+def _untold_item(connection_id: str, session_id: str, now_ms: int) -> Item:
     untold = Connection(connection_id, session_id, Role.LISTENER, now_ms, UNKNOWN_LANGUAGE)
     return {**_connection_item(untold), "leftAt": _number(now_ms)}
 
 
-def _connection(item: "Item") -> Connection | None:
+def _connection(item: Item) -> Connection | None:
     """Read a participant's record; None if the item is of a connection that has never been one."""
     return _participant(item) if "sessionId" in item else None
 
 
-def _participant(item: "Item") -> Connection:
+def _participant(item: Item) -> Connection:
     is_present = not (_is_no_language(item) or "leftAt" in item or "supersededBy" in item)
     language = _find_text(item, "targetLanguage")
     is_arriving = language is not None and language.startswith(ARRIVING)
@@ -1651,24 +1575,24 @@ def _participant(item: "Item") -> Connection:
     )
 
 
-def _find_text(item: "Item", name: str) -> str | None:
+def _find_text(item: Item, name: str) -> str | None:
     return item[name]["S"] if name in item else None
 
 
-def _find_number(item: "Item", name: str) -> int | None:
+def _find_number(item: Item, name: str) -> int | None:
     return int(item[name]["N"]) if name in item else None
 
 
-def _is_no_language(item: "Item") -> bool:
-    return item.get("targetLanguage", {"S": ""})["S"].startswith(AFTER_LANGUAGES)
+def _is_no_language(item: Item) -> bool:
+    return str(item.get("targetLanguage", {"S": ""})["S"]).startswith(AFTER_LANGUAGES)
 
 
-def _is_bare(item: "Item") -> bool:
+def _is_bare(item: Item) -> bool:
     """Return whether an item, if there is one, is of no participant."""
     return "sessionId" not in item
 
 
-def _refusals(item: "Item") -> int:
+def _refusals(item: Item) -> int:
     return int(item.get("refusals", {"N": "0"})["N"])
 
 
@@ -1677,12 +1601,6 @@ def _has_failed(reason: Any) -> bool:
     return bool(reason.get("Code") == "ConditionalCheckFailed")
 
 
-def _old_item(answer: Any) -> "Item":
-    item: Item = answer.get("Item", {})
-    return item
-
-
-def _old_connection(answer: Any) -> Connection | None:
-    """Read the record that a failed condition, or a cancelled transaction's reason, carries."""
-    item = _old_item(answer)
+def _old_connection(item: Item) -> Connection | None:
+    """Read the record that stood in the way of a write, if there was one."""
     return None if _is_bare(item) else _connection(item)

@@ -15,6 +15,7 @@ from functools import partial
 from typing import Final
 
 from chalicelib import telemetry
+from chalicelib.aws.retries import event_budget, seconds_left
 from chalicelib.errors import ServiceError
 from chalicelib.lifecycle import Lifecycle, nap_until
 from chalicelib.models import (
@@ -26,7 +27,6 @@ from chalicelib.models import (
     count_drifts,
     drifts_to_mend,
 )
-from chalicelib.resilience import event_budget, seconds_left
 from chalicelib.store import Store, SweepCursor
 
 INTERVAL_SECONDS: Final = 60

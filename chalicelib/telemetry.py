@@ -254,14 +254,14 @@ def _describe_stack(error: BaseException) -> str:
     for each in chain:
         for frame in traceback.extract_tb(each.__traceback__):
             lines.append(f"{frame.filename}:{frame.lineno} {frame.name}")
-        lines.append(f"{type(each).__name__} {_aws_code(each)}".rstrip())
+        lines.append(f"{type(each).__name__} {_code(each)}".rstrip())
     return "\n".join(lines)[-STACK_CHARACTERS:]
 
 
-def _aws_code(error: BaseException) -> str:
-    """Return the code that a botocore.exceptions.ClientError carries; that module is not ours."""
-    response = getattr(error, "response", None)
-    return str(response["Error"]["Code"]) if isinstance(response, dict) else ""
+def _code(error: BaseException) -> str:
+    """Return an error's code, such as that of aws.dynamodb.Refused."""
+    code = getattr(error, "code", "")
+    return code if isinstance(code, str) and code.isalnum() else ""
 
 
 class _Handler(logging.StreamHandler[Any]):

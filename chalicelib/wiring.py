@@ -1,7 +1,7 @@
 """Puts the parts together, once per process and only those that a function needs.
 
-The imports stand in the functions: all functions share one app.py, and the authorizer would
-otherwise pay for boto3 and the others for PyJWT in every cold start.
+The imports stand in the functions: all Lambda functions share one app.py, and each would otherwise
+pay for all the others' modules in every cold start.
 """
 
 import os
@@ -21,6 +21,7 @@ from chalicelib.settings import (
     check_all,
     check_on_aws,
     read_cognito_settings,
+    read_endpoint_url,
     read_log_level,
     read_rate_limits,
     read_settings,
@@ -28,17 +29,15 @@ from chalicelib.settings import (
 )
 
 if TYPE_CHECKING:
-    from boto3.session import Session as BotoSession
-    from botocore.config import Config
-    from mypy_boto3_dynamodb import DynamoDBClient
-    from mypy_boto3_lambda import LambdaClient
-
     from chalicelib.auth import Authorizer
+    from chalicelib.aws.dynamodb import DynamoDB
+    from chalicelib.aws.functions import Functions
+    from chalicelib.aws.http import SignedClient
+    from chalicelib.aws.signing import Credentials
     from chalicelib.dispatch import Dispatcher
     from chalicelib.lifecycle import Lifecycle
     from chalicelib.rate_limits import RateLimits
     from chalicelib.sessions import Sessions
-    from chalicelib.signing import Credentials
     from chalicelib.store import Store
     from chalicelib.sweep import Sweep
 
@@ -46,17 +45,8 @@ CONNECT_TIMEOUT_SECONDS: Final = 2
 """Long enough for TCP to send a lost SYN again, after 1 s. Source: RFC 6298, section 2.1."""
 
 READ_TIMEOUT_SECONDS: Final = 2
-ATTEMPTS: Final = 2
-"""Of one AWS request: with the wait between them 5 s at worst, see resilience.EVENT_SECONDS."""
-
 INVITE_CODE_BYTES: Final = 12
 """Of randomness: sixteen characters in a link or a QR code, beyond guessing."""
-
-POOL_CONNECTIONS: Final = 1000
-"""Kept open to one service at most, each opened when it is needed: in Lambda one, or one for each
-thread of a fan-out; on the local server one for each of its handlers at work.
-"""
-
 
 _Built = TypeVar("_Built")
 _lock = threading.RLock()
@@ -98,8 +88,10 @@ def start() -> None:
     if handler == "app.authorizer":
         authorizer()
         return
-    if handler == "app.connect":
-        _lambda()
+    if handler:
+        from chalicelib.aws.http import shared_tls_context
+
+        shared_tls_context()
     if handler == "app.sweep":
         sweep()
     elif handler and (endpoint_url := _settings().connections_url):
@@ -127,7 +119,7 @@ def authorizer() -> "Authorizer":
     # that never see one, and Cognito need not answer each.
     keys = KeySet(lambda: fetch_key_set(settings.key_set_url), time.time)
     verifier = TokenVerifier(keys, settings.issuer, settings.client_id)
-    return Authorizer(verifier, _light_rate_limits().count_refused_token)
+    return Authorizer(verifier, _rate_limits().count_refused_token)
 
 
 def dispatcher(event: Mapping[str, Any]) -> "Dispatcher":
@@ -195,36 +187,16 @@ def sessions(endpoint_url: str) -> "Sessions":
 
 @_once
 def _lifecycle(endpoint_url: str) -> "Lifecycle":
-    from chalicelib.gateway import Gateway
+    from chalicelib.aws.connections import Connections
     from chalicelib.lifecycle import Lifecycle
-    from chalicelib.signed_http import SignedClient
 
-    client = SignedClient(
-        endpoint_url,
-        "execute-api",
-        _boto().region_name,
-        _credentials,
-        connect_timeout_seconds=CONNECT_TIMEOUT_SECONDS,
-        read_timeout_seconds=READ_TIMEOUT_SECONDS,
-    )
     return Lifecycle(
         store=_store(),
-        gateway=Gateway(client),
+        connections=Connections(_client("execute-api", endpoint_url)),
         speaker_grace_seconds=_settings().speaker_grace_seconds,
         speaker_close_grace_seconds=_settings().speaker_close_grace_seconds,
         clock=time.time,
     )
-
-
-def _credentials() -> "Credentials":
-    """Return botocore's credentials as they are now: it renews those that expire."""
-    from chalicelib.signing import Credentials
-
-    found = _boto().get_credentials()
-    if found is None:
-        raise SettingError("there are no AWS credentials")
-    frozen = found.get_frozen_credentials()
-    return Credentials(frozen.access_key or "", frozen.secret_key or "", frozen.token)
 
 
 @_once
@@ -235,15 +207,17 @@ def _dispatcher(endpoint_url: str) -> "Dispatcher":
     return Dispatcher(
         sessions=sessions(endpoint_url),
         rate_limits=_rate_limits(),
-        outcomes=Outcomes(_lambda, _settings().outcome_function),
+        outcomes=Outcomes(_functions(), _settings().outcome_function),
         endpoint_url=endpoint_url,
         clock=time.time,
     )
 
 
 @_once
-def _lambda() -> "LambdaClient":
-    return _boto().client("lambda", config=_boto_config(ATTEMPTS))
+def _functions() -> "Functions":
+    from chalicelib.aws.functions import Functions
+
+    return Functions(_client("lambda", read_endpoint_url(os.environ, "lambda")))
 
 
 @_once
@@ -252,8 +226,7 @@ def _store() -> "Store":
 
     settings = _settings()
     return Store(
-        client=_dynamodb(ATTEMPTS),
-        single_client=_dynamodb(1),
+        dynamodb=_dynamodb("store"),
         sessions_table=settings.sessions_table,
         connections_table=settings.connections_table,
         clock=time.time,
@@ -263,73 +236,52 @@ def _store() -> "Store":
 @_once
 def _rate_limits() -> "RateLimits":
     from chalicelib.rate_limits import RateLimits
-    from chalicelib.resilience import Guard
 
-    client, guard = _dynamodb(ATTEMPTS), Guard("rateLimits")
-    return RateLimits(
-        lambda **request: guard.run(lambda: client.update_item(**request)),
-        read_rate_limits(os.environ),
-        time.time,
-    )
-
-
-@_once
-def _light_rate_limits() -> "RateLimits":
-    """Return the limits without boto3, for the authorizer, which counts bad tokens."""
-    from chalicelib import light_dynamodb
-    from chalicelib.circuit import CircuitBreaker
-    from chalicelib.rate_limits import RateLimits
-    from chalicelib.signed_http import SignedClient
-    from chalicelib.signing import Credentials
-
-    region = os.environ["AWS_REGION"]
-    endpoint_url = (
-        os.environ.get("AWS_ENDPOINT_URL_DYNAMODB")
-        or os.environ.get("AWS_ENDPOINT_URL")
-        or f"https://dynamodb.{region}.amazonaws.com"
-    )
-    client = SignedClient(
-        endpoint_url,
-        "dynamodb",
-        region,
-        lambda: Credentials(
-            os.environ["AWS_ACCESS_KEY_ID"],
-            os.environ["AWS_SECRET_ACCESS_KEY"],
-            os.environ.get("AWS_SESSION_TOKEN"),
-        ),
-        connect_timeout_seconds=CONNECT_TIMEOUT_SECONDS,
-        read_timeout_seconds=READ_TIMEOUT_SECONDS,
-    )
-    update_item = light_dynamodb.update_item(client, CircuitBreaker("rateLimits"))
+    update_item = _dynamodb("rateLimits").update_item
     return RateLimits(update_item, read_rate_limits(os.environ), time.time)
 
 
 @_once
-def _dynamodb(attempts: int) -> "DynamoDBClient":
-    from chalicelib.dynamodb_client import make_client
+def _dynamodb(dependency: str) -> "DynamoDB":
+    """Return DynamoDB, with a circuit breaker that goes by the name of a dependency."""
+    from chalicelib.aws.dynamodb import DynamoDB
+    from chalicelib.aws.retries import Retries
 
-    return make_client(_boto(), _boto_config(attempts))
+    url = read_endpoint_url(os.environ, "dynamodb")
+    return DynamoDB(_client("dynamodb", url), Retries(dependency))
+
+
+@_once
+def _client(service: str, endpoint_url: str) -> "SignedClient":
+    from chalicelib.aws.http import SignedClient
+
+    return SignedClient(
+        endpoint_url,
+        service,
+        os.environ["AWS_REGION"],
+        _credentials,
+        connect_timeout_seconds=CONNECT_TIMEOUT_SECONDS,
+        read_timeout_seconds=READ_TIMEOUT_SECONDS,
+    )
+
+
+def _credentials() -> "Credentials":
+    """Return the credentials of the environment, where Lambda puts them.
+
+    Source: "Defined runtime environment variables", AWS Lambda Developer Guide.
+    """
+    from chalicelib.aws.signing import Credentials
+
+    try:
+        return Credentials(
+            os.environ["AWS_ACCESS_KEY_ID"],
+            os.environ["AWS_SECRET_ACCESS_KEY"],
+            os.environ.get("AWS_SESSION_TOKEN"),
+        )
+    except KeyError as missing:
+        raise SettingError(f"{missing.args[0]} is not set") from None
 
 
 @_once
 def _settings() -> Settings:
     return read_settings(os.environ)
-
-
-@_once
-def _boto() -> "BotoSession":
-    import boto3
-
-    return boto3.Session()
-
-
-@_once
-def _boto_config(attempts: int) -> "Config":
-    from botocore.config import Config
-
-    return Config(
-        connect_timeout=CONNECT_TIMEOUT_SECONDS,
-        read_timeout=READ_TIMEOUT_SECONDS,
-        max_pool_connections=POOL_CONNECTIONS,
-        retries={"mode": "standard", "total_max_attempts": attempts},
-    )

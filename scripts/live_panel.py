@@ -11,10 +11,15 @@ from functools import cache
 from itertools import islice
 from typing import Any, Final
 
+from chalicelib.aws.dynamodb import DynamoDB
+from chalicelib.aws.http import SignedClient
+from chalicelib.aws.retries import Retries
+from chalicelib.aws.signing import Credentials
 from chalicelib.models import Session
 from chalicelib.store import Store
 from devserver import aws
 
+TIMEOUT_SECONDS: Final = 2
 MAX_SCANNED: Final = 1000
 """Records of sessions that are looked at."""
 
@@ -59,5 +64,13 @@ def _row(session: Session, now: float) -> tuple[str, str, str, int, str]:
 
 @cache
 def _store(endpoint_url: str, sessions_table: str, connections_table: str) -> Store:
-    client = aws.client("dynamodb", endpoint_url)
-    return Store(client, client, sessions_table, connections_table, time.time)
+    client = SignedClient(
+        endpoint_url,
+        "dynamodb",
+        aws.REGION,
+        lambda: Credentials("local", "local"),
+        connect_timeout_seconds=TIMEOUT_SECONDS,
+        read_timeout_seconds=TIMEOUT_SECONDS,
+    )
+    dynamodb = DynamoDB(client, Retries("store"))
+    return Store(dynamodb, sessions_table, connections_table, time.time)

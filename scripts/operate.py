@@ -18,8 +18,10 @@ from typing import Any, Final, cast
 from botocore.exceptions import BotoCoreError, ClientError
 
 from chalicelib import protocol, session_ids, wiring
+from chalicelib.aws.connections import FAN_OUT_SECONDS, Connections, FanOut, Gone, PostFailed
+from chalicelib.aws.dynamodb import Refused
+from chalicelib.aws.retries import AttemptFailed
 from chalicelib.errors import ServiceUnavailable
-from chalicelib.gateway import FAN_OUT_SECONDS, FanOut, Gateway, Gone, PostFailed
 from chalicelib.lifecycle import Lifecycle
 from chalicelib.models import Session
 from chalicelib.settings import SettingError
@@ -70,10 +72,10 @@ class OperateError(Exception):
 
 
 @dataclass
-class CountingGateway:
-    """A gateway's posts, and what became of each; the rest of a gateway is not needed here."""
+class CountingConnections:
+    """Counts what became of each post."""
 
-    gateway: Gateway
+    connections: Connections
     told: int = 0
     gone: int = 0
     failed: int = 0
@@ -81,7 +83,7 @@ class CountingGateway:
     def post(self, connection_id: str, text: str) -> None:
         """Raises: Gone, PostFailed."""
         try:
-            self.gateway.post(connection_id, text)
+            self.connections.post(connection_id, text)
         except Gone:
             self.gone += 1
             raise
@@ -93,7 +95,7 @@ class CountingGateway:
     def fan_out(
         self, connection_ids: Sequence[str], text: str, limit_seconds: float = FAN_OUT_SECONDS
     ) -> FanOut:
-        done = self.gateway.fan_out(connection_ids, text, limit_seconds)
+        done = self.connections.fan_out(connection_ids, text, limit_seconds)
         self.told += done.reached
         self.gone += len(done.gone)
         self.failed += done.failed
@@ -218,7 +220,7 @@ def ask(session: Session, options: argparse.Namespace) -> None:
 
 def end_session(
     lifecycle: Lifecycle, session_id: str, agree: Callable[[Session], None]
-) -> CountingGateway:
+) -> CountingConnections:
     """End an open session as if its time were up, and count who was told.
 
     What breaks off once `agree` has returned is finished by the sweep, which ends what has expired.
@@ -230,24 +232,24 @@ def end_session(
     session = store.find_session(session_id)
     if session is None:
         raise OperateError(f"there is no open session {session_id}")
-    check_gateway(lifecycle.gateway)
+    check_connections(lifecycle.connections)
     agree(session)
-    counting = CountingGateway(lifecycle.gateway)
-    # None also where botocore has sent again what was done: the end itself tells.
+    counting = CountingConnections(lifecycle.connections)
+    # None also where a request was sent again that was done: the end itself tells.
     store.expire_session(session_id)
-    ending = replace(lifecycle, gateway=cast(Gateway, counting))
+    ending = replace(lifecycle, connections=cast(Connections, counting))
     if not ending.end_expired(session_id):
         raise OperateError(f"{session_id} has ended meanwhile, and not by this")
     return counting
 
 
-def check_gateway(gateway: Gateway) -> None:
+def check_connections(connections: Connections) -> None:
     """Look whether anybody can be told, before a session ends of which nobody would hear.
 
     Raises: OperateError.
     """
     try:
-        gateway.post(NOBODY, "{}")
+        connections.post(NOBODY, "{}")
     except Gone:
         return
     except PostFailed as error:
@@ -268,25 +270,25 @@ def explain(error: Exception) -> str | None:
         return f"{error}; see docs/operations.md"
     if isinstance(error, ServiceUnavailable):
         cause = error.__cause__
-        is_beyond_reach = isinstance(cause, BotoCoreError)
-        return f"AWS cannot be reached: {cause}" if is_beyond_reach else "DynamoDB is busy"
+        is_lost = isinstance(cause, AttemptFailed)
+        return f"AWS cannot be reached: {cause}" if is_lost else "DynamoDB is busy"
+    if isinstance(error, Refused):
+        return _explain_refusal(error.code, error.operation)
     if isinstance(error, ClientError):
-        return _explain_refusal(error)
+        return _explain_refusal(error.response["Error"]["Code"], error.operation_name)
     if isinstance(error, BotoCoreError):
         return " ".join(f"AWS cannot be asked: {error}".split())
     return None
 
 
-def _explain_refusal(error: ClientError) -> str:
-    code = error.response["Error"]["Code"]
+def _explain_refusal(code: str, operation: str) -> str:
     if code in _DENIED:
-        operation = error.operation_name
         return str(_denied(_ACTIONS.get(operation, f"dynamodb:{operation}")))
     if code in _BAD_CREDENTIALS:
         return f"the AWS credentials are not valid, or have expired ({code})"
     if code == "ResourceNotFoundException":
         return "the stage's tables are not there; are these the credentials of its account?"
-    return f"DynamoDB has refused {error.operation_name}: {code}"
+    return f"DynamoDB has refused {operation}: {code}"
 
 
 def _denied(action: str) -> OperateError:
@@ -311,6 +313,7 @@ def _lifecycle(options: argparse.Namespace) -> Lifecycle:
     """
     if options.stage:
         stage_environment.enter(stage_environment.find(options.stage))
+        stage_environment.enter_credentials()
     else:
         stage_environment.enter(stage_environment.on_local_server(options.port))
     return wiring.sweep().lifecycle

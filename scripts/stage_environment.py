@@ -7,6 +7,9 @@ import os
 from collections.abc import Mapping
 from typing import Final
 
+import boto3
+from botocore.exceptions import NoCredentialsError
+
 from devserver import aws
 from devserver.user_token import served_environment
 from scripts import emulate, running_emulation
@@ -32,6 +35,23 @@ def enter(environment: Mapping[str, str]) -> None:
     if "AWS_ACCESS_KEY_ID" in environment:
         for name in _OTHER_CREDENTIALS:
             os.environ.pop(name, None)
+
+
+def enter_credentials() -> None:
+    """Put the credentials that boto3 finds where the application looks for them.
+
+    Frozen: a command takes less time than they last.
+
+    Raises: BotoCoreError, also if there are none; ClientError.
+    """
+    found = boto3.Session().get_credentials()
+    if found is None:
+        raise NoCredentialsError
+    frozen = found.get_frozen_credentials()
+    os.environ["AWS_ACCESS_KEY_ID"] = frozen.access_key or ""
+    os.environ["AWS_SECRET_ACCESS_KEY"] = frozen.secret_key or ""
+    if frozen.token:
+        os.environ["AWS_SESSION_TOKEN"] = frozen.token
 
 
 def find(stage: str) -> dict[str, str]:

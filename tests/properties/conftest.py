@@ -4,18 +4,15 @@ The profile has to be named with this folder, which is where pytest then finds i
 """
 
 import os
-from collections.abc import Iterator
 from functools import partial
-from typing import Any
 
-import boto3
 import pytest
 from hypothesis import HealthCheck, settings
-from moto import mock_aws
 
 from chalicelib import dispatch
-from chalicelib.resilience import event_budget
+from chalicelib.aws.retries import event_budget
 from devserver.aws import table_request
+from tests.moto_dynamodb import MotoDynamoDB, create_tables
 from tests.unit.fakes import SCHEMA, Clock
 
 CHECKS = (HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much)
@@ -39,15 +36,8 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def dynamodb(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> Iterator[Any]:
+def dynamodb(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> MotoDynamoDB:
     """DynamoDB in process; what an event may take is measured by the world's clock."""
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
-    for name in ("AWS_PROFILE", "AWS_ENDPOINT_URL"):
-        monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(dispatch, "event_budget", partial(event_budget, clock=clock))
-    with mock_aws():
-        client = boto3.client("dynamodb", region_name="us-east-1")
-        for name in ("sessions", "connections"):
-            client.create_table(**table_request(name, SCHEMA[name]))
-        yield client
+    create_tables(*(table_request(name, SCHEMA[name]) for name in ("sessions", "connections")))
+    return MotoDynamoDB()

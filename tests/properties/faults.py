@@ -4,18 +4,19 @@ An operation runs by itself up to where its plan says, so that a run is the same
 moment only one is at work, though it may have a thread of its own to wait in.
 """
 
+import json
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from botocore.exceptions import ClientError, ReadTimeoutError
-
-from tests.unit.fakes import Clock
+from chalicelib.aws.wire import Answer, Unreachable
+from tests import moto_dynamodb
+from tests.unit.fakes import Clock, refused
 
 THROTTLED_SECONDS = 4
-"""Longer than a request is tried again (resilience.RETRY_SECONDS), so that it is given up."""
+"""Longer than a request is tried again (retries.RETRY_SECONDS), so that it is given up."""
 
 LAG_SECONDS = 1
 """How far an index may lag behind its table: "a fraction of a second". Source: "Using Global
@@ -32,7 +33,7 @@ class Fault(StrEnum):
     THROTTLED = "throttled"
     LOST = "lost, not done"
     UNANSWERED = "done, answer lost"
-    REPEATED = "done, answer lost, sent again by botocore"
+    REPEATED = "done, answer lost, sent again"
     SLOW = "slow"
 
 
@@ -155,65 +156,64 @@ class Operation:
             self._has_stopped.release()
 
 
-class FaultyClient:
-    """A client of DynamoDB whose requests meet the faults of the operation at work.
-
-    `is_single` is of one that sends nothing twice.
-    """
+class FaultyTransport:
+    """Moto's DynamoDB, whose requests meet the faults of the operation at work."""
 
     def __init__(
-        self,
-        client: Any,
-        current: Callable[[], Operation],
-        clock: Clock,
-        history: "IndexHistory",
-        is_single: bool,
+        self, current: Callable[[], Operation], clock: Clock, history: "IndexHistory"
     ) -> None:
-        self._client = client
-        self._history = history
         self._current = current
         self._clock = clock
-        self._is_single = is_single
-        self.exceptions = client.exceptions
+        self._history = history
+        self._lost: bytes | None = None
+        """The request whose next attempt is lost, too."""
+        self._tokens: dict[str, Answer] = {}
 
-    def __getattr__(self, name: str) -> Any:
-        return lambda **request: self._ask(name, request)
-
-    def get_paginator(self, name: str) -> "Paginator":
-        return Paginator(lambda request: self._ask(name, request))
-
-    def _ask(self, name: str, request: dict[str, Any]) -> Any:
+    def request(
+        self,
+        _method: str,
+        _path: str,
+        body: bytes = b"",
+        headers: Mapping[str, str] | None = None,
+        *,
+        is_idempotent: bool | None = None,
+    ) -> Answer:
+        name = (headers or {})["x-amz-target"].partition(".")[2]
         operation = self._current()
         fault = operation.next_fault()
+        if self._lost == body:
+            self._lost = None
+            raise Unreachable("late", was_sent=True)
         if fault is Fault.THROTTLED:
             operation.throttled_until = self._clock() + THROTTLED_SECONDS
         if self._clock() < operation.throttled_until:
-            raise ClientError({"Error": {"Code": "ThrottlingException", "Message": "x"}}, name)
+            return refused("ThrottlingException")
         if fault is Fault.LOST:
-            raise ReadTimeoutError(endpoint_url="https://dynamodb")
-        error = answer = None
-        try:
-            answer = self._do(name, request, operation)
-        except ClientError as refusal:
-            error = refusal
+            self._lost = body
+            raise Unreachable("late", was_sent=True)
+        answer = self._do(name, json.loads(body), operation)
         if fault is Fault.CRASH_AFTER:
             operation.die()
-        if fault is Fault.UNANSWERED or (fault is Fault.REPEATED and self._is_single):
-            raise ReadTimeoutError(endpoint_url="https://dynamodb")
-        if error is not None:
-            raise error
-        # A transaction is known again by its token. Source: TransactWriteItems
-        # (ClientRequestToken), Amazon DynamoDB API Reference; moto does not know tokens.
-        if fault is Fault.REPEATED and name != "transact_write_items":
-            return self._do(name, request, operation)
+        if fault is Fault.UNANSWERED:
+            self._lost = body
+        if fault in (Fault.UNANSWERED, Fault.REPEATED):
+            raise Unreachable("late", was_sent=True)
         return answer
 
-    def _do(self, name: str, request: dict[str, Any], operation: Operation) -> Any:
-        if name == "query" and operation.is_stale:
-            return {"Items": self._history.query(request)}
-        if name not in ("query", "scan", "get_item", "batch_get_item"):
+    def _do(self, name: str, request: dict[str, Any], operation: Operation) -> Answer:
+        if name == "Query" and operation.is_stale:
+            return Answer(200, json.dumps({"Items": self._history.query(request)}).encode(), {})
+        if name not in ("Query", "Scan", "GetItem", "BatchGetItem"):
             self._history.note()
-        return getattr(self._client, name)(**request)
+        if name != "TransactWriteItems":
+            return moto_dynamodb.call(name, request)
+        # A transaction is known again by its token. Source: TransactWriteItems
+        # (ClientRequestToken), Amazon DynamoDB API Reference; moto does not know tokens.
+        token = request["ClientRequestToken"]
+        done = self._tokens.get(token) or moto_dynamodb.call(name, request)
+        if done.status == 200:
+            self._tokens[token] = done
+        return done
 
 
 class IndexHistory:
@@ -247,16 +247,3 @@ class IndexHistory:
     def _forget(self) -> None:
         oldest = self._clock() - LAG_SECONDS
         self._views = [(until, items) for until, items in self._views if until >= oldest]
-
-
-class Paginator:
-    def __init__(self, ask: Callable[[dict[str, Any]], Any]) -> None:
-        self._ask = ask
-
-    def paginate(self, **request: Any) -> Iterator[Any]:
-        while True:
-            page = self._ask(request)
-            yield page
-            if "LastEvaluatedKey" not in page:
-                return
-            request["ExclusiveStartKey"] = page["LastEvaluatedKey"]

@@ -71,12 +71,11 @@ def choose(pick: int, some: Sequence[T]) -> T:
 class Broadcasts(RuleBasedStateMachine):
     """Clients, the service and its sweeps, with all that can go wrong between them."""
 
-    dynamodb: Any
     clock: Clock
 
     def __init__(self) -> None:
         super().__init__()
-        self.world = World(self.dynamodb, self.clock)
+        self.world = World(self.clock)
         self.before: dict[str, dict[str, Any]] = {}
         seen["examples"] += 1
 

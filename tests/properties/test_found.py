@@ -19,7 +19,7 @@ CREATE = {"action": "createSession", "sourceLanguage": "en"}
 
 @pytest.fixture
 def world(dynamodb: Any, clock: Clock) -> World:
-    return World(dynamodb, clock)
+    return World(clock)
 
 
 @pytest.fixture
@@ -96,7 +96,7 @@ def test_a_refresh_that_never_opens_does_not_cost_a_live_speaker_his_session(
 def test_listeners_hear_that_the_speaker_is_back(
     world: World, speaker: Link, listener: Link, fault: Fault
 ) -> None:
-    """Also if botocore repeated the write, and the second found nothing to end; or if the function
+    """Also if the write was sent again, and the second found nothing to end; or if the function
     died after it.
     """
     refresh = _refresh(speaker)
@@ -214,7 +214,7 @@ def test_a_session_that_is_given_back_stays_whole_whatever_breaks_off(
 def test_a_refresh_that_is_given_twice_does_not_forget_whom_it_replaced(
     world: World, speaker: Link
 ) -> None:
-    """Statement 5; botocore does it by itself."""
+    """Statement 5; the client does it by itself."""
     session_id = _session(speaker)["sessionId"]
     plan = Plan(Fault.REPEATED, at=2)
     world.connect("marked-user", "marked-address", _refresh(speaker), plan, opens="never")

@@ -53,7 +53,7 @@ HAS_TO_HAPPEN = (
 @pytest.mark.timeout(3 * 3600)
 def test_what_stays_true(dynamodb: Any, clock: Clock) -> None:
     seen.clear()
-    machine = type("ServedBroadcasts", (Broadcasts,), {"dynamodb": dynamodb, "clock": clock})
+    machine = type("ServedBroadcasts", (Broadcasts,), {"clock": clock})
     name = "long" if settings.get_current_profile_name() == "long" else "short"
     run_state_machine_as_test(machine, settings=settings.get_profile(name))
 

@@ -19,19 +19,19 @@ from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.dynamodb.models import dynamodb_backends
 
 from chalicelib import telemetry
-from chalicelib.circuit import CircuitBreaker
+from chalicelib.aws.circuit import CircuitBreaker
+from chalicelib.aws.connections import FanOut, Gone, PostFailed
+from chalicelib.aws.dynamodb import DynamoDB
+from chalicelib.aws.retries import Retries
 from chalicelib.dispatch import Dispatcher
 from chalicelib.errors import ServiceError, ServiceUnavailable
-from chalicelib.gateway import FanOut, Gone, PostFailed
 from chalicelib.lifecycle import Lifecycle
 from chalicelib.rate_limits import RateLimits
-from chalicelib.resilience import Guard
 from chalicelib.sessions import Limits, Sessions
 from chalicelib.settings import RateLimitSettings
 from chalicelib.store import Store
 from chalicelib.sweep import Sweep
-from tests.properties.faults import SMOOTH, Fault, FaultyClient, IndexHistory, Operation, Plan
-from tests.properties.moto_client import MotoClient
+from tests.properties.faults import SMOOTH, Fault, FaultyTransport, IndexHistory, Operation, Plan
 from tests.unit.fakes import Clock
 
 MAX_LISTENERS = 3
@@ -143,7 +143,7 @@ class Closing:
 
 
 class World:
-    def __init__(self, dynamodb: Any, clock: Clock) -> None:
+    def __init__(self, clock: Clock) -> None:
         self.clock = clock
         self.clock.now = START
         self.step = 0
@@ -161,7 +161,6 @@ class World:
         """What was seen amid an event, where the service would catch whatever is raised."""
         self.was_hurt = False
         """Whether anything has failed, waited or come late: else no count is ever off."""
-        self._dynamodb = MotoClient(dynamodb)
         self._history = IndexHistory(self._indexed, clock)
         self._counters: dict[str, Counter[str]] = {}
         self.posts_of_events: Counter[str] = Counter()
@@ -182,29 +181,20 @@ class World:
     # The application, built anew for each event, as in a Lambda of its own.
 
     def _store(self) -> Store:
-        guard = Guard(
+        retries = Retries(
             "store",
             self.clock,
             self._sleep,
             lambda _, longest: longest,
             CircuitBreaker("store", self.clock),
         )
-        return Store(
-            self._client(is_single=False),  # type: ignore[arg-type]
-            self._client(is_single=True),  # type: ignore[arg-type]
-            "sessions",
-            "connections",
-            self.clock,
-            guard,
-        )
-
-    def _client(self, *, is_single: bool) -> FaultyClient:
-        return FaultyClient(self._dynamodb, self.current, self.clock, self._history, is_single)
+        transport = FaultyTransport(self.current, self.clock, self._history)
+        return Store(DynamoDB(transport, retries), "sessions", "connections", self.clock)
 
     def _lifecycle(self) -> Lifecycle:
         return Lifecycle(
             self._store(),
-            WorldGateway(self),  # type: ignore[arg-type]
+            WorldConnections(self),  # type: ignore[arg-type]
             GRACE_SECONDS,
             CLOSE_GRACE_SECONDS,
             self.clock,
@@ -284,7 +274,7 @@ class World:
             self.current().die()
         if fault is Fault.UNANSWERED:
             raise ServiceUnavailable("busy", retry_after_seconds=2)
-        return {"Attributes": attributes}
+        return attributes
 
     def _sleep(self, seconds: float) -> None:
         self.clock.now += seconds
@@ -689,7 +679,7 @@ class WorldOutcomes:
             world.current().die()
 
 
-class WorldGateway:
+class WorldConnections:
     """@connections: knows what is open. A post reaches, or not, whatever its answer says."""
 
     def __init__(self, world: World) -> None:

@@ -11,8 +11,10 @@ from itertools import count, islice
 from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeVar
 
-from botocore.config import Config
-
+from chalicelib.aws import wire
+from chalicelib.aws.dynamodb import DynamoDB
+from chalicelib.aws.http import SignedClient
+from chalicelib.aws.retries import Retries
 from chalicelib.lifecycle import Lifecycle
 from chalicelib.models import Caller, QualityTier
 from chalicelib.protocol import (
@@ -24,13 +26,13 @@ from chalicelib.protocol import (
     RefreshSpeaker,
 )
 from chalicelib.rate_limits import RateLimits
-from chalicelib.resilience import Guard
 from chalicelib.sessions import Limits, Sessions
 from chalicelib.settings import RateLimitSettings
 from chalicelib.store import LANGUAGE_COUNT, SWEEP_CURSOR, Store
 from chalicelib.sweep import Sweep
 from devserver import aws
-from tests.races.stand_ins import Answer, Clock, Gateway, latency
+from tests import emulator
+from tests.races.stand_ins import Answer, Clock, Connections, latency
 
 ADDRESS: Final = "203.0.113.7"
 """Of everybody: a hall has one. Source: RFC 5737, addresses for documentation."""
@@ -62,43 +64,35 @@ _Key = TypeVar("_Key", bound=Hashable)
 _Item = TypeVar("_Item")
 
 
+class SlowTransport:
+    """A client whose requests take their time."""
+
+    def __init__(self, client: SignedClient) -> None:
+        self._client = client
+
+    def request(self, *arguments: Any, **named: Any) -> wire.Answer:
+        latency()
+        return self._client.request(*arguments, **named)
+
+
 @dataclass(frozen=True)
 class Clients:
-    """boto3's clients: two whose requests take their time, and one for those who look on."""
+    """The application's client, whose requests take their time, and boto3's, which looks on."""
 
-    repeating: Any
-    single: Any
+    signed: SignedClient
     onlooker: Any
 
     @classmethod
     def of(cls, endpoint_url: str) -> "Clients":
-        repeating, single = _client(endpoint_url, 2), _client(endpoint_url, 1)
-        for client in (repeating, single):
-            client.meta.events.register("before-send.dynamodb", latency)
-        return cls(repeating, single, _client(endpoint_url, 2))
+        onlooker = aws.client("dynamodb", endpoint_url)
+        return cls(emulator.signed_client(endpoint_url), onlooker)
+
+    def dynamodb(self, dependency: str) -> DynamoDB:
+        return DynamoDB(SlowTransport(self.signed), Retries(dependency))
 
     def close(self) -> None:
-        for client in (self.repeating, self.single, self.onlooker):
-            client.close()
-
-
-def _client(endpoint_url: str, attempts: int) -> Any:
-    import boto3
-
-    return boto3.client(
-        "dynamodb",
-        endpoint_url=endpoint_url,
-        region_name=aws.REGION,
-        aws_access_key_id="local",
-        aws_secret_access_key="local",
-        config=Config(
-            # A machine that is busy with other things is no race.
-            connect_timeout=30,
-            read_timeout=30,
-            max_pool_connections=2 * AT_ONCE,
-            retries={"mode": "standard", "total_max_attempts": attempts},
-        ),
-    )
+        self.signed.close()
+        self.onlooker.close()
 
 
 class Books(NamedTuple):
@@ -118,25 +112,23 @@ class Service:
             self._onlooker.create_table(**aws.table_request(table_name, SCHEMA[name]))
         self.max_listeners = max_listeners
         self.clock = Clock()
-        self.gateway = Gateway()
+        self.phones = Connections()
         self.store = Store(
-            clients.repeating,
-            clients.single,
+            clients.dynamodb("store"),
             self._tables["sessions"],
             self._tables["connections"],
             self.clock,
         )
         self.lifecycle = Lifecycle(
             self.store,
-            self.gateway,  # type: ignore[arg-type]
+            self.phones,  # type: ignore[arg-type]
             speaker_grace_seconds=GRACE_SECONDS,
             speaker_close_grace_seconds=CLOSE_GRACE_SECONDS,
             clock=self.clock,
             sleep=self.clock.sleep,
         )
-        guard = Guard("rateLimits")
         self.rate_limits = RateLimits(
-            lambda **request: guard.run(lambda: clients.repeating.update_item(**request)),
+            clients.dynamodb("rateLimits").update_item,
             RateLimitSettings(table=self._tables["rate_limits"], hash_key=b"key", **RATE_LIMITS),
             self.clock,
         )
@@ -167,7 +159,7 @@ class Service:
 
     def create(self, speaker: str = "speaker") -> str:
         """Create a session, whose speaker's user has the name of his first connection."""
-        self.gateway.open(speaker)
+        self.phones.open(speaker)
         command = CreateSession("en", QualityTier.STANDARD)
         return str(self.sessions.create(self.caller(speaker, speaker), command)["sessionId"])
 
@@ -191,7 +183,7 @@ class Service:
             assert told(answers, "sessionJoined") == set(some)
 
     def join(self, session_id: str, connection_id: str, language: str = "es") -> Answer:
-        self.gateway.open(connection_id)
+        self.phones.open(connection_id)
         command = JoinSession(session_id, language, INVITE_CODE)
         return self.sessions.join(self.caller(connection_id), command)
 
@@ -200,7 +192,7 @@ class Service:
         command = JoinSession(session_id, "es", INVITE_CODE)
         answer = self.sessions.join(self.caller(connection_id), command)
         latency()
-        self.gateway.open(connection_id)
+        self.phones.open(connection_id)
         return answer
 
     def change_language(self, connection_id: str, language: str) -> Answer:
@@ -208,17 +200,17 @@ class Service:
         return self.sessions.change_language(self.caller(connection_id), command)
 
     def refresh(self, session_id: str, old: str, new: str, language: str = "es") -> Answer:
-        self.gateway.open(new)
+        self.phones.open(new)
         command = RefreshListener(session_id, language, old, None)
         return self.sessions.refresh_listener(self.caller(new), command)
 
     def refresh_speaker(self, session_id: str, new: str, user_id: str = "speaker") -> Answer:
-        self.gateway.open(new)
+        self.phones.open(new)
         return self.sessions.refresh_speaker(self.caller(new, user_id), RefreshSpeaker(session_id))
 
     def close(self, connection_id: str, code: int = 1001) -> None:
         """Close a connection, and have $disconnect come for it."""
-        self.gateway.close([connection_id])
+        self.phones.close([connection_id])
         self.lifecycle.leave(connection_id, code)
 
     def end(self, speaker: str = "speaker") -> Answer:
@@ -229,7 +221,7 @@ class Service:
 
     def beat(self, except_for: Collection[str] = ()) -> None:
         """Have each participant whose connection is open send a heartbeat."""
-        there = self.gateway.open_ones() - set(except_for)
+        there = self.phones.open_ones() - set(except_for)
         ids = [it["connectionId"]["S"] for it in self.present() if it["connectionId"]["S"] in there]
         for some in batches(ids):
             self.at_once({each: partial(self.heartbeat, each) for each in some})

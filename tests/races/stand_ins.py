@@ -9,8 +9,8 @@ from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
+from chalicelib.aws.connections import FanOut, Gone
 from chalicelib.errors import ServiceError
-from chalicelib.gateway import FanOut, Gone
 
 LONGEST_LATENCY_SECONDS: Final = 0.04
 
@@ -80,7 +80,7 @@ class Clock:
             self._changed.notify_all()
 
 
-class Gateway:
+class Connections:
     """Knows which connections are open, and keeps what was posted to them."""
 
     def __init__(self) -> None:

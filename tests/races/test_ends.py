@@ -50,10 +50,10 @@ def test_whoever_was_let_in_hears_of_the_end_once_and_nothing_is_left(
         assert _ends_heard(service, pair) in ({0}, {0, 1})
 
     everybody = {*staying, *leaving, *moving, *let_in, *refused, "speaker"}
-    heard = {each: service.gateway.heard(each) for each in everybody}
+    heard = {each: service.phones.heard(each) for each in everybody}
     service.clock.turn(60)
     service.sweep()
-    assert heard == {each: service.gateway.heard(each) for each in everybody}
+    assert heard == {each: service.phones.heard(each) for each in everybody}
     assert service.items("sessions") == service.present() == []
 
 
@@ -121,7 +121,7 @@ def test_nobody_hears_that_he_has_joined_after_the_end(
     command = protocol.JoinSession(session_id, "es", INVITE_CODE)
     outcome = protocol.encode(service.sessions.join(service.caller("listener"), command), 0)
     events: dict[str, Callable[[], object]] = {
-        "open": partial(service.gateway.open, "listener"),
+        "open": partial(service.phones.open, "listener"),
         "end": service.end,
         "deliver": partial(service.sessions.deliver_outcome, "listener", "1", outcome),
     }
@@ -129,7 +129,7 @@ def test_nobody_hears_that_he_has_joined_after_the_end(
     for each in order:
         events[each]()
 
-    assert service.gateway.heard("listener")[-1:] in (["sessionEnded"], ["error"])
+    assert service.phones.heard("listener")[-1:] in (["sessionEnded"], ["error"])
 
 
 def _late(end: Callable[[], object]) -> object:
@@ -141,4 +141,4 @@ def _late(end: Callable[[], object]) -> object:
 
 def _ends_heard(service: Service, connection_ids: Iterable[str]) -> set[int]:
     """Say how often they heard of an end: once each is {1}."""
-    return {service.gateway.heard(each).count("sessionEnded") for each in connection_ids}
+    return {service.phones.heard(each).count("sessionEnded") for each in connection_ids}

@@ -133,7 +133,7 @@ def _create_all(service: Service, speakers: Iterable[str]) -> dict[str, str]:
 
 
 def _heard_by_listeners(service: Service, speaker: str) -> list[list[str]]:
-    return [service.gateway.heard(f"{speaker}-{n}") for n in (1, 2)]
+    return [service.phones.heard(f"{speaker}-{n}") for n in (1, 2)]
 
 
 def _assert_one_is_current(

@@ -33,7 +33,7 @@ def test_sweeps_side_by_side_set_everything_right_and_tell_nobody_twice(
         service.close(speaker)
     service.clock.turn(GRACE_SECONDS)
     deserted = _open(service, "deserted")
-    service.gateway.close(deserted)
+    service.phones.close(deserted)
     half_ended = _open(service, "half-ended")
     for speaker, session_id in half_ended.items():
         _begin_to_end(service, speaker, session_id)
@@ -42,7 +42,7 @@ def test_sweeps_side_by_side_set_everything_right_and_tell_nobody_twice(
     too_high, too_low = _open(service, "too-high"), _open(service, "too-low")
     with_dead_too_high = _open(service, "with-dead-too-high")
     for speaker in [*with_dead, *with_dead_too_high]:
-        service.gateway.close([f"{speaker}-0", f"{speaker}-1"])
+        service.phones.close([f"{speaker}-0", f"{speaker}-1"])
     for session_id in [*too_high.values(), *with_dead_too_high.values()]:
         service.add_to_count(session_id, 2)
     for session_id in too_low.values():
@@ -71,7 +71,7 @@ def test_sweeps_side_by_side_set_everything_right_and_tell_nobody_twice(
     for speaker in [*expired, *half_ended]:
         assert _heard(service, _listeners(speaker)) == [["sessionEnded"]] * LISTENERS
     for speaker in expired:
-        assert service.gateway.heard(speaker) == ["sessionEnded"]
+        assert service.phones.heard(speaker) == ["sessionEnded"]
     for speaker in [*abandoned, *deserted]:
         interrupted_and_ended = ["sessionInterrupted", "sessionEnded"]
         assert _heard(service, _listeners(speaker)) == [interrupted_and_ended] * LISTENERS
@@ -94,7 +94,7 @@ def test_counts_are_right_after_sweeps_among_joins_leaves_refreshes_and_ends(
     service.clock.turn(60)
     service.sweep()
     service.beat(except_for=[f"{with_dead}-0"])
-    service.gateway.close([f"{with_dead}-0"])
+    service.phones.close([f"{with_dead}-0"])
     service.clock.turn(60)
     service.beat()
 
@@ -147,7 +147,7 @@ def _begin_to_end(service: Service, speaker: str, session_id: str) -> None:
     assert session is not None
     (first,) = service.store.take_connections(session_id, [f"{speaker}-0"])
     message = protocol.session_ended(session_id, EndReason.SPEAKER_ENDED)
-    service.gateway.post(first, protocol.encode(message, 0))
+    service.phones.post(first, protocol.encode(message, 0))
 
 
 def _move_speaker(service: Service, session_ids: dict[str, str], speaker: str) -> None:
@@ -164,4 +164,4 @@ def _sweep_side_by_side(service: Service, sweeps: int) -> None:
 
 
 def _heard(service: Service, connection_ids: Iterable[str]) -> list[list[str]]:
-    return [service.gateway.heard(each) for each in connection_ids]
+    return [service.phones.heard(each) for each in connection_ids]

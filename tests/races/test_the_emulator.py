@@ -21,8 +21,8 @@ def table(clients: Clients) -> str:
 
 def test_a_transaction_is_done_wholly_or_not_at_all(clients: Clients, table: str) -> None:
     """Each writer adds one to both of two items, if both are as he saw them."""
-    add = partial(_add_to_both, clients.repeating, table)
-    read = partial(_read_both, clients.repeating, table)
+    add = partial(_add_to_both, clients.onlooker, table)
+    read = partial(_read_both, clients.onlooker, table)
 
     done = Clock().work([add] * WRITERS + [read] * READERS)
 

@@ -19,6 +19,7 @@ from chalicelib.store import Store
 from devserver import aws
 from scripts import running_emulation
 from scripts.running_emulation import RunningEmulation
+from tests import emulator
 from tests.stories.target import Client, Target
 
 COMMAND: Final = """
@@ -152,9 +153,12 @@ class Account:
 
     def put_session(self, session_id: str) -> None:
         """Store a session with a speaker and a listener, who have gone unnoticed."""
-        client = aws.client("dynamodb", self.endpoint_url)
-        tables = self.outputs["table_names"]
-        store = Store(client, client, tables["sessions"], tables["connections"], time.time)
+        with emulator.dynamodb(self.endpoint_url) as dynamodb:
+            tables = self.outputs["table_names"]
+            store = Store(dynamodb, tables["sessions"], tables["connections"], time.time)
+            self._put_session(store, session_id)
+
+    def _put_session(self, store: Store, session_id: str) -> None:
         now = int(time.time())
         speaker_id, listener_id = f"{session_id}-s=", f"{session_id}-l="
         store.create_session(

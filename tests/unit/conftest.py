@@ -2,13 +2,10 @@
 
 import logging
 from collections.abc import Iterator
-from copy import copy
 from itertools import count
 from typing import Any
 
-import boto3
 import pytest
-from moto import mock_aws
 
 from chalicelib.dispatch import Dispatcher
 from chalicelib.lifecycle import Lifecycle
@@ -19,13 +16,14 @@ from chalicelib.settings import RateLimitSettings
 from chalicelib.store import Store
 from chalicelib.sweep import Sweep
 from devserver.aws import table_request
+from tests.moto_dynamodb import MotoDynamoDB, create_tables
 from tests.unit.fakes import (
     ADDRESS,
     CREATE,
     JOINS_A_MINUTE,
     SCHEMA,
     Clock,
-    FakeGateway,
+    FakeConnections,
     FakeOutcomes,
     Wire,
     frame,
@@ -50,42 +48,25 @@ def clock() -> Clock:
     return Clock()
 
 
-@pytest.fixture(scope="session")
-def dynamodb_client() -> Any:
-    """One client for all tests: making one takes longer than most tests."""
-    with mock_aws():
-        return boto3.client(
-            "dynamodb",
-            region_name="us-east-1",
-            endpoint_url="https://dynamodb.us-east-1.amazonaws.com",
-            aws_access_key_id="test",
-            aws_secret_access_key="test",
-        )
-
-
 @pytest.fixture
-def dynamodb(dynamodb_client: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """Give empty tables; handlers that a test registers on the client go with the test."""
-    events = copy(dynamodb_client.meta.events)
-    monkeypatch.setattr(dynamodb_client.meta, "events", events)
-    with mock_aws():
-        for name in ("sessions", "connections", "rate_limits"):
-            dynamodb_client.create_table(**table_request(name, SCHEMA[name]))
-        yield dynamodb_client
+def dynamodb() -> MotoDynamoDB:
+    """Return the application's client, on empty tables."""
+    create_tables(*(table_request(name, SCHEMA[name]) for name in SCHEMA))
+    return MotoDynamoDB()
 
 
 @pytest.fixture
 def store(dynamodb: Any, clock: Clock) -> Store:
-    return Store(dynamodb, dynamodb, "sessions", "connections", clock)
+    return Store(dynamodb, "sessions", "connections", clock)
 
 
 @pytest.fixture
-def gateway() -> FakeGateway:
-    return FakeGateway()
+def phones() -> FakeConnections:
+    return FakeConnections()
 
 
 @pytest.fixture
-def lifecycle(store: Store, gateway: FakeGateway, clock: Clock) -> Lifecycle:
+def lifecycle(store: Store, phones: FakeConnections, clock: Clock) -> Lifecycle:
     """A lifecycle whose naps turn the clock."""
 
     def sleep(seconds: float) -> None:
@@ -93,7 +74,7 @@ def lifecycle(store: Store, gateway: FakeGateway, clock: Clock) -> Lifecycle:
 
     return Lifecycle(
         store,
-        gateway,  # type: ignore[arg-type]
+        phones,  # type: ignore[arg-type]
         speaker_grace_seconds=60,
         speaker_close_grace_seconds=5,
         clock=clock,

@@ -1,14 +1,15 @@
 """Small real stand-ins, and what the tests say often."""
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from chalicelib.aws.connections import FanOut, Gone, PostFailed
+from chalicelib.aws.wire import Answer, Unreachable
 from chalicelib.dispatch import Dispatcher
 from chalicelib.errors import ServiceError, ServiceUnavailable
-from chalicelib.gateway import FanOut, Gone, PostFailed
 from chalicelib.models import Caller
 from chalicelib.store import Store
 
@@ -34,7 +35,7 @@ class Clock:
 
 
 @dataclass
-class FakeGateway:
+class FakeConnections:
     """Keeps what is posted to whom; `closed` connections are gone, `throttled` ones answer 429."""
 
     closed: set[str] = field(default_factory=set)
@@ -96,6 +97,35 @@ class FakeOutcomes:
     ) -> None:
         self.sent += [(connection_id, endpoint_url, json.loads(text)) for text in texts]
         self.delays_ms.append(delay_ms)
+
+
+def refused(code: str, **rest: Any) -> Answer:
+    """Return an answer by which DynamoDB refuses a request."""
+    said = {"__type": f"com.amazonaws.dynamodb.v20120810#{code}", "message": "x", **rest}
+    return Answer(400, json.dumps(said).encode(), {})
+
+
+class PlayedTransport:
+    """Answers with each of its ends in turn, and with the last for ever; keeps what it is asked."""
+
+    def __init__(self, *ends: Answer | Unreachable) -> None:
+        self.ends = list(ends)
+        self.asked: list[tuple[str, Any]] = []
+
+    def request(
+        self,
+        _method: str,
+        path: str,
+        body: bytes = b"",
+        headers: Mapping[str, str] | None = None,
+        *,
+        is_idempotent: bool | None = None,
+    ) -> Answer:
+        self.asked.append(((headers or {}).get("x-amz-target", path), json.loads(body)))
+        end = self.ends.pop(0) if len(self.ends) > 1 else self.ends[0]
+        if isinstance(end, Unreachable):
+            raise end
+        return end
 
 
 class FailingStore(Store):

@@ -101,21 +101,21 @@ COSTS: Final[dict[str, Cost]] = {
 class Requests:
     """Counts a client's requests, and how many items transactions and batches have."""
 
-    def __init__(self, client: Any) -> None:
+    def __init__(self, dynamodb: Any) -> None:
         self.count = 0
         self.items: list[int] = []
-        client.meta.events.register("provide-client-params.dynamodb", self._add)
+        dynamodb.transport.on_request.append(self._add)
 
     def forget(self) -> None:
         self.count = 0
         self.items = []
 
-    def _add(self, params: dict[str, Any], **_: Any) -> None:
+    def _add(self, _operation: str, request: dict[str, Any]) -> None:
         self.count += 1
-        if "TransactItems" in params:
-            self.items.append(len(params["TransactItems"]))
-        if "RequestItems" in params:
-            self.items.append(sum(len(it["Keys"]) for it in params["RequestItems"].values()))
+        if "TransactItems" in request:
+            self.items.append(len(request["TransactItems"]))
+        if "RequestItems" in request:
+            self.items.append(sum(len(it["Keys"]) for it in request["RequestItems"].values()))
 
 
 @dataclass

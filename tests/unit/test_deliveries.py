@@ -19,7 +19,7 @@ from chalicelib.protocol import (
     RefreshSpeaker,
 )
 from chalicelib.sessions import Sessions
-from tests.unit.fakes import Clock, FakeGateway, listener, scan, types
+from tests.unit.fakes import Clock, FakeConnections, listener, scan, types
 
 
 @pytest.fixture
@@ -36,40 +36,40 @@ def reminder(event: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_an_outcome_that_is_delivered_three_times_arrives_once(
-    sessions: Sessions, event: dict[str, Any], gateway: FakeGateway
+    sessions: Sessions, event: dict[str, Any], phones: FakeConnections
 ) -> None:
     for _ in range(3):
         sessions.deliver(event)
-    assert types(gateway.inbox["listener-1="]) == ["sessionJoined"]
+    assert types(phones.inbox["listener-1="]) == ["sessionJoined"]
 
 
 def test_an_outcome_that_is_delivered_while_it_waits_for_its_connection_arrives_once(
-    sessions: Sessions, event: dict[str, Any], gateway: FakeGateway
+    sessions: Sessions, event: dict[str, Any], phones: FakeConnections
 ) -> None:
-    gateway.closed.add("listener-1=")
+    phones.closed.add("listener-1=")
 
     def sleep(_: float) -> None:
-        gateway.closed.clear()
+        phones.closed.clear()
         sessions.deliver(event)
 
     replace(sessions, sleep=sleep).deliver(event)
-    assert types(gateway.inbox["listener-1="]) == ["sessionJoined"]
+    assert types(phones.inbox["listener-1="]) == ["sessionJoined"]
 
 
 def test_an_outcome_whose_session_is_over_says_so_once(
     sessions: Sessions,
     event: dict[str, Any],
-    gateway: FakeGateway,
+    phones: FakeConnections,
     speaker: Caller,
     dynamodb: Any,
     clock: Clock,
 ) -> None:
-    gateway.closed.add("listener-1=")
+    phones.closed.add("listener-1=")
     sessions.end(speaker, EndSession(None))
-    gateway.closed.clear()
+    phones.closed.clear()
     for _ in range(3):
         sessions.deliver(event)
-    assert types(gateway.inbox["listener-1="]) == ["error"]
+    assert types(phones.inbox["listener-1="]) == ["error"]
     (claim,) = scan(dynamodb, "connections")
     assert claim["connectionId"]["S"] == "#event-1"
     assert int(claim["ttl"]["N"]) == clock() + 600
@@ -104,28 +104,28 @@ def _lose_and_refresh(sessions: Sessions) -> None:
 def test_an_outcome_that_is_delivered_again_after_its_participant_changed_arrives_once(
     sessions: Sessions,
     event: dict[str, Any],
-    gateway: FakeGateway,
+    phones: FakeConnections,
     change: Callable[[Sessions], None],
 ) -> None:
     sessions.deliver(event)
     change(sessions)
-    heard = list(gateway.inbox["listener-1="])
+    heard = list(phones.inbox["listener-1="])
     sessions.deliver(event)
-    assert gateway.inbox["listener-1="] == heard
+    assert phones.inbox["listener-1="] == heard
 
 
 def test_an_outcome_of_a_speaker_that_was_superseded_is_a_refusal(
-    sessions: Sessions, session_id: str, speaker: Caller, gateway: FakeGateway
+    sessions: Sessions, session_id: str, speaker: Caller, phones: FakeConnections
 ) -> None:
     first = replace(speaker, connection_id="first=")
     refreshed = sessions.refresh_speaker(first, RefreshSpeaker(session_id))
     sessions.refresh_speaker(replace(speaker, connection_id="second="), RefreshSpeaker(session_id))
     sessions.deliver_outcome("first=", "1", json.dumps(refreshed))
-    assert [message["code"] for message in gateway.inbox["first="]] == ["SESSION_NOT_FOUND"]
+    assert [message["code"] for message in phones.inbox["first="]] == ["SESSION_NOT_FOUND"]
 
 
 def test_an_outcome_whose_claim_botocore_sent_again_arrives(
-    sessions: Sessions, event: dict[str, Any], gateway: FakeGateway, dynamodb: Any
+    sessions: Sessions, event: dict[str, Any], phones: FakeConnections, dynamodb: Any
 ) -> None:
     update = sessions.store._client.update_item
 
@@ -138,24 +138,27 @@ def test_an_outcome_whose_claim_botocore_sent_again_arrives(
         sessions.deliver(event)
     finally:
         dynamodb.update_item = update
-    assert types(gateway.inbox["listener-1="]) == ["sessionJoined"]
+    assert types(phones.inbox["listener-1="]) == ["sessionJoined"]
 
 
 @pytest.mark.parametrize("order", ["aabb", "abab", "abba"])
 def test_reminders_that_are_delivered_twice_arrive_once(
-    sessions: Sessions, reminder: dict[str, Any], gateway: FakeGateway, order: str
+    sessions: Sessions, reminder: dict[str, Any], phones: FakeConnections, order: str
 ) -> None:
     for each in order:
         sessions.deliver({**reminder, "id": each})
-    assert types(gateway.inbox["listener-1="]) == ["connectionWarning"] * 2
+    assert types(phones.inbox["listener-1="]) == ["connectionWarning"] * 2
 
 
 def test_a_reminder_that_overtakes_the_outcome_does_not_cost_it(
-    sessions: Sessions, event: dict[str, Any], reminder: dict[str, Any], gateway: FakeGateway
+    sessions: Sessions,
+    event: dict[str, Any],
+    reminder: dict[str, Any],
+    phones: FakeConnections,
 ) -> None:
     sessions.deliver({**reminder, "id": "2"})
     sessions.deliver(event)
-    assert types(gateway.inbox["listener-1="]) == ["connectionWarning", "sessionJoined"]
+    assert types(phones.inbox["listener-1="]) == ["connectionWarning", "sessionJoined"]
 
 
 @pytest.mark.parametrize("status", ["paused", "interrupted"])
@@ -163,7 +166,7 @@ def test_the_outcome_of_a_refresh_says_how_the_session_stands_when_the_connectio
     sessions: Sessions,
     session_id: str,
     event: dict[str, Any],
-    gateway: FakeGateway,
+    phones: FakeConnections,
     speaker: Caller,
     status: str,
 ) -> None:
@@ -179,4 +182,4 @@ def test_the_outcome_of_a_refresh_says_how_the_session_stands_when_the_connectio
     sessions.deliver(
         {**event, "connectionId": "listener-2=", "messages": [json.dumps(refreshed)], "id": "2"}
     )
-    assert gateway.inbox["listener-2="][-1]["status"] == status
+    assert phones.inbox["listener-2="][-1]["status"] == status

@@ -12,7 +12,7 @@ from chalicelib.rate_limits import RateLimits
 from tests.unit.fakes import (
     CREATE,
     Clock,
-    FakeGateway,
+    FakeConnections,
     FakeOutcomes,
     closing,
     connecting,
@@ -133,15 +133,18 @@ def test_an_event_without_a_body_is_answered_by_an_error(dispatcher: Dispatcher)
     ],
 )
 def test_only_a_close_with_1000_or_without_a_code_is_the_speakers_own_end(
-    dispatcher: Dispatcher, gateway: FakeGateway, close_code: int | None, notices: list[str]
+    dispatcher: Dispatcher,
+    phones: FakeConnections,
+    close_code: int | None,
+    notices: list[str],
 ) -> None:
     created = reply(dispatcher.message(frame("a=", "user-1", **CREATE)))
     dispatcher.message(
         frame("b=", action="joinSession", sessionId=created["sessionId"], targetLanguage="es")
     )
     assert dispatcher.disconnect(closing("a=", close_code)) == {"statusCode": 200}
-    assert types(gateway.inbox["b="]) == notices
-    assert gateway.inbox["b="][-1].get("reason", "speakerEnded") == "speakerEnded"
+    assert types(phones.inbox["b="]) == notices
+    assert phones.inbox["b="][-1].get("reason", "speakerEnded") == "speakerEnded"
 
 
 NULLS: dict[str, Any] = {

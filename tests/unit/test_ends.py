@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
+from chalicelib.aws.connections import FanOut, PostFailed
+from chalicelib.aws.retries import event_budget
 from chalicelib.dispatch import Dispatcher
-from chalicelib.gateway import FanOut, PostFailed
 from chalicelib.lifecycle import (
     ANSWER_SECONDS,
     END_SECONDS,
@@ -16,11 +17,10 @@ from chalicelib.lifecycle import (
     TAKE_SECONDS,
 )
 from chalicelib.models import IN_FLIGHT_SECONDS, Connection, Role
-from chalicelib.resilience import event_budget
 from chalicelib.sessions import Sessions
 from chalicelib.store import Store
 from chalicelib.sweep import Sweep
-from tests.unit.fakes import CREATE, Clock, FakeGateway, closing, frame, reply, scan, types
+from tests.unit.fakes import CREATE, Clock, FakeConnections, closing, frame, reply, scan, types
 
 LISTENERS = {f"{number}=" for number in range(3)}
 
@@ -49,8 +49,8 @@ def with_sessions(dispatcher: Dispatcher, sessions: Sessions) -> Dispatcher:
     return changed
 
 
-def heard(gateway: FakeGateway) -> dict[str, list[str]]:
-    return {to: types(told) for to, told in gateway.inbox.items()}
+def heard(phones: FakeConnections) -> dict[str, list[str]]:
+    return {to: types(told) for to, told in phones.inbox.items()}
 
 
 # Receivers that the notice does not reach
@@ -59,68 +59,68 @@ def heard(gateway: FakeGateway) -> dict[str, list[str]]:
 def test_those_whose_posts_failed_are_notified_by_the_next_sweep(
     dispatcher: Dispatcher,
     hall: str,
-    gateway: FakeGateway,
+    phones: FakeConnections,
     sweep: Sweep,
     clock: Clock,
     dynamodb: Any,
 ) -> None:
-    gateway.throttled |= LISTENERS
+    phones.throttled |= LISTENERS
     end(dispatcher)
-    assert gateway.inbox == {}
+    assert phones.inbox == {}
     clock.now += 60
-    gateway.throttled = {"2="}
+    phones.throttled = {"2="}
     sweep.run()
     clock.now += 60
-    gateway.throttled.clear()
+    phones.throttled.clear()
     assert scan(dynamodb, "sessions") != []
     for _ in range(3):
         sweep.run()
         clock.now += 60
-    assert heard(gateway) == {each: ["sessionEnded"] for each in LISTENERS}
+    assert heard(phones) == {each: ["sessionEnded"] for each in LISTENERS}
     assert scan(dynamodb, "sessions") == scan(dynamodb, "connections") == []
 
 
 def test_a_speaker_whose_post_failed_is_notified_by_the_next_sweep(
-    hall: str, gateway: FakeGateway, sweep: Sweep, clock: Clock, dynamodb: Any
+    hall: str, phones: FakeConnections, sweep: Sweep, clock: Clock, dynamodb: Any
 ) -> None:
     clock.now += 7200
-    gateway.throttled.add("speaker=")
+    phones.throttled.add("speaker=")
     sweep.run()
     clock.now += 60
     sweep.run()
-    assert "speaker=" not in gateway.inbox
-    gateway.throttled.clear()
+    assert "speaker=" not in phones.inbox
+    phones.throttled.clear()
     for _ in range(2):
         clock.now += 60
         sweep.run()
-    assert heard(gateway) == {each: ["sessionEnded"] for each in {"speaker=", *LISTENERS}}
+    assert heard(phones) == {each: ["sessionEnded"] for each in {"speaker=", *LISTENERS}}
     assert scan(dynamodb, "sessions") == scan(dynamodb, "connections") == []
 
 
 def test_another_sweep_meanwhile_keeps_nobody_from_hearing_of_the_end(
-    dispatcher: Dispatcher, hall: str, gateway: FakeGateway, sweep: Sweep, clock: Clock
+    dispatcher: Dispatcher, hall: str, phones: FakeConnections, sweep: Sweep, clock: Clock
 ) -> None:
-    gateway.throttled |= LISTENERS
+    phones.throttled |= LISTENERS
     end(dispatcher)
     clock.now += 60
 
-    class Slow(FakeGateway):
+    class Slow(FakeConnections):
         def fan_out(self, connection_ids: Any, text: str, limit_seconds: float = 10) -> FanOut:
             if connection_ids:
                 sweep.run()
-            return gateway.fan_out(connection_ids, text, limit_seconds)
+            return phones.fan_out(connection_ids, text, limit_seconds)
 
     slow: Any = Slow()
-    replace(sweep, lifecycle=replace(sweep.lifecycle, gateway=slow)).run()
-    gateway.throttled.clear()
+    replace(sweep, lifecycle=replace(sweep.lifecycle, connections=slow)).run()
+    phones.throttled.clear()
     sweep.run()
-    assert heard(gateway) == {each: ["sessionEnded"] for each in LISTENERS}
+    assert heard(phones) == {each: ["sessionEnded"] for each in LISTENERS}
 
 
 def test_a_notice_that_may_have_arrived_is_not_sent_again(
     dispatcher: Dispatcher, hall: str, sweep: Sweep, clock: Clock, dynamodb: Any, sessions: Sessions
 ) -> None:
-    class AnswersAreLost(FakeGateway):
+    class AnswersAreLost(FakeConnections):
         def post(self, connection_id: str, text: str) -> None:
             super().post(connection_id, text)
             raise PostFailed(-1)
@@ -131,7 +131,7 @@ def test_a_notice_that_may_have_arrived_is_not_sent_again(
 
     silent: Any = AnswersAreLost()
     clock.now += 7200
-    lossy = replace(sweep, lifecycle=replace(sweep.lifecycle, gateway=silent))
+    lossy = replace(sweep, lifecycle=replace(sweep.lifecycle, connections=silent))
     for _ in range(3):
         lossy.run()
         clock.now += 60
@@ -140,18 +140,18 @@ def test_a_notice_that_may_have_arrived_is_not_sent_again(
 
 
 def test_a_listener_that_is_still_to_be_notified_is_in_no_session(
-    dispatcher: Dispatcher, hall: str, gateway: FakeGateway, sweep: Sweep, clock: Clock
+    dispatcher: Dispatcher, hall: str, phones: FakeConnections, sweep: Sweep, clock: Clock
 ) -> None:
     """It can join another one, and then hears nothing of the first any more."""
-    gateway.throttled |= LISTENERS
+    phones.throttled |= LISTENERS
     end(dispatcher)
     assert "sessionId" not in reply(dispatcher.message(frame("0=", action="heartbeat")))
     other = reply(dispatcher.message(frame("other=", "user-1", **CREATE)))["sessionId"]
     join(dispatcher, "0=", other)
-    gateway.throttled.clear()
+    phones.throttled.clear()
     clock.now += IN_FLIGHT_SECONDS
     sweep.run()
-    assert heard(gateway) == {"1=": ["sessionEnded"], "2=": ["sessionEnded"]}
+    assert heard(phones) == {"1=": ["sessionEnded"], "2=": ["sessionEnded"]}
     assert reply(dispatcher.message(frame("0=", action="heartbeat")))["sessionId"] == other
 
 
@@ -160,13 +160,13 @@ def test_an_end_leaves_to_the_sweep_what_its_event_has_no_time_for(
 ) -> None:
     limits: list[float] = []
 
-    class Slow(FakeGateway):
+    class Slow(FakeConnections):
         def fan_out(self, connection_ids: Any, text: str, limit_seconds: float = 10) -> FanOut:
             limits.append(limit_seconds)
             return super().fan_out(connection_ids, text, limit_seconds)
 
     slow: Any = Slow()
-    lifecycle = replace(sessions.lifecycle, gateway=slow)
+    lifecycle = replace(sessions.lifecycle, connections=slow)
     with event_budget(TAKE_SECONDS + PUT_BACK_SECONDS - 0.1, clock):
         assert lifecycle.end_by_speaker(hall, "speaker=")
     assert limits == []
@@ -177,7 +177,7 @@ def test_an_end_leaves_to_the_sweep_what_its_event_has_no_time_for(
 
 
 @dataclass
-class SlowPhones(FakeGateway):
+class SlowPhones(FakeConnections):
     """Takes the whole limit of a fan-out that has a throttled connection among its receivers."""
 
     clock: Clock = field(default_factory=Clock)
@@ -195,9 +195,9 @@ def test_slow_phones_keep_the_end_from_nobody_else_and_the_speaker_waiting_only_
     for each in everyone:
         store.put_connection(Connection(each, session_id, Role.LISTENER, int(clock() * 1000), "es"))
     slow = SlowPhones(throttled={"000=", "150=", "249="}, clock=clock)
-    gateway: Any = slow
+    phones: Any = slow
     began_at = clock()
-    lifecycle = replace(sessions.lifecycle, gateway=gateway)
+    lifecycle = replace(sessions.lifecycle, connections=phones)
     assert lifecycle.end_by_speaker(session_id, "speaker=")
     assert heard(slow) == {each: ["sessionEnded"] for each in everyone - slow.throttled}
     assert clock() - began_at <= ANSWER_SECONDS + 0.01
@@ -211,8 +211,8 @@ def test_a_slow_phone_delays_the_answer_to_its_speaker_for_a_moment_only(
     dispatcher.message(frame("speaker=", "user-1", action="pauseSession"))
     if action == "refreshConnection":
         dispatcher.disconnect(closing("speaker=", 1006))
-    gateway: Any = SlowPhones(throttled={"0="}, clock=clock)
-    slow = replace(sessions, lifecycle=replace(sessions.lifecycle, gateway=gateway))
+    phones: Any = SlowPhones(throttled={"0="}, clock=clock)
+    slow = replace(sessions, lifecycle=replace(sessions.lifecycle, connections=phones))
     if action == "pauseSession":
         dispatcher.message(frame("speaker=", "user-1", action="resumeSession"))
     began_at = clock()
@@ -222,14 +222,14 @@ def test_a_slow_phone_delays_the_answer_to_its_speaker_for_a_moment_only(
     answer = reply(with_sessions(dispatcher, slow).message(command))
     assert answer["type"] != "error"
     assert clock() - began_at == NOTICE_SECONDS
-    assert heard(gateway).keys() == LISTENERS - {"0="}
+    assert heard(phones).keys() == LISTENERS - {"0="}
 
 
 # What came before
 
 
 def test_an_end_takes_as_many_requests_however_often_listeners_have_refreshed(
-    dispatcher: Dispatcher, hall: str, dynamodb: Any, gateway: FakeGateway
+    dispatcher: Dispatcher, hall: str, dynamodb: Any, phones: FakeConnections
 ) -> None:
     refresh = {
         "action": "refreshConnection",
@@ -241,12 +241,9 @@ def test_an_end_takes_as_many_requests_however_often_listeners_have_refreshed(
         old = "0=" if number == 0 else f"0-{number - 1}="
         new = frame(f"0-{number}=", **refresh, connectionId=old)
         assert reply(dispatcher.message(new))["type"] == "connectionRefreshComplete"
-    requests: list[str] = []
-    dynamodb.meta.events.register(
-        "provide-client-params.dynamodb", lambda model, **_: requests.append(model.name)
-    )
+    before = len(dynamodb.transport.requests)
     end(dispatcher)
-    assert requests == [
+    assert [operation for operation, _ in dynamodb.transport.requests[before:]] == [
         "GetItem",
         "UpdateItem",
         "DeleteItem",
@@ -254,7 +251,7 @@ def test_an_end_takes_as_many_requests_however_often_listeners_have_refreshed(
         "TransactWriteItems",
         "Query",
     ]
-    assert heard(gateway) == {each: ["sessionEnded"] for each in {"0-149=", "1=", "2="}}
+    assert heard(phones) == {each: ["sessionEnded"] for each in {"0-149=", "1=", "2="}}
 
 
 def test_a_superseded_connection_has_a_short_record_and_its_end_changes_nothing(
@@ -312,7 +309,11 @@ def test_a_superseded_listener_can_take_a_place_in_another_session_once_its_own_
 
 
 def test_a_speaker_that_becomes_a_listener_as_its_session_ends_hears_of_the_end_once(
-    dispatcher: Dispatcher, hall: str, sessions: Sessions, gateway: FakeGateway, dynamodb: Any
+    dispatcher: Dispatcher,
+    hall: str,
+    sessions: Sessions,
+    phones: FakeConnections,
+    dynamodb: Any,
 ) -> None:
     class TakesAPlaceMeanwhile(Store):
         """As a refresh does that is under way when the end begins."""
@@ -323,8 +324,8 @@ def test_a_speaker_that_becomes_a_listener_as_its_session_ends_hears_of_the_end_
             self.hand_over(old, replace(old, connection_id="speaker="))
             return super().list_connections(session_id)
 
-    meanwhile = TakesAPlaceMeanwhile(dynamodb, dynamodb, "sessions", "connections", sessions.clock)
+    meanwhile = TakesAPlaceMeanwhile(dynamodb, "sessions", "connections", sessions.clock)
     assert replace(sessions.lifecycle, store=meanwhile).end_by_speaker(hall, "speaker=")
     # It hears of it by the answer to its command.
-    assert heard(gateway) == {"1=": ["sessionEnded"], "2=": ["sessionEnded"]}
+    assert heard(phones) == {"1=": ["sessionEnded"], "2=": ["sessionEnded"]}
     assert sessions.store.find_record("speaker=") is None

@@ -24,8 +24,8 @@ class Requests:
 
     made: Counter[tuple[str, str]] = field(default_factory=Counter)
 
-    def note(self, params: dict[str, Any], model: Any, **_: Any) -> None:
-        self.made[model.name, params.get("TableName", "")] += 1
+    def note(self, operation: str, request: dict[str, Any]) -> None:
+        self.made[operation, request.get("TableName", "")] += 1
 
     @property
     def session_writes(self) -> int:
@@ -39,7 +39,7 @@ class Requests:
 @pytest.fixture
 def requests(dynamodb: Any) -> Requests:
     requests = Requests()
-    dynamodb.meta.events.register("provide-client-params.dynamodb", requests.note)
+    dynamodb.transport.on_request.append(requests.note)
     return requests
 
 

@@ -136,14 +136,10 @@ def test_a_limit_that_takes_more_times_than_a_record_can_keep_is_none(
 def test_as_many_times_are_kept_as_fit_into_one_update(
     beat: Beat, sessions: Sessions, dynamodb: Any
 ) -> None:
-    expressions: list[str] = []
-    dynamodb.meta.events.register(
-        "provide-client-params.dynamodb.UpdateItem",
-        lambda params, **_: expressions.append(params["UpdateExpression"]),
-    )
     limits = replace(sessions.limits, heartbeats_per_minute=heartbeats.MAX_TIMES_KEPT // 2)
     replace(sessions, limits=limits).heartbeat(listener(1))
-    assert 3000 < len(expressions[0]) <= MAX_EXPRESSION_BYTES
+    expression = dynamodb.transport.requests[-1][1]["UpdateExpression"]
+    assert 3000 < len(expression) <= MAX_EXPRESSION_BYTES
 
 
 # The answer

@@ -7,53 +7,53 @@ from pathlib import Path
 
 import pytest
 
+AWS = {"aws.connections", "aws.dynamodb", "aws.functions", "aws.http", "aws.retries", "aws.signing"}
+
 ALLOWED: dict[str, set[str]] = {
     "errors": set(),
     "settings": set(),
     "session_ids": set(),
     "languages": set(),
-    "signing": set(),
+    "aws": set(),
+    "aws.signing": set(),
+    "aws.wire": set(),
+    "aws.side_by_side": {"aws.wire"},
+    "aws.http": {"aws.signing", "aws.wire"},
+    "aws.connections": {"aws.http", "aws.side_by_side", "aws.wire"},
+    "aws.circuit": {"errors", "telemetry"},
+    "aws.retries": {"aws.circuit", "errors"},
+    "aws.dynamodb": {"aws.retries", "aws.wire"},
+    "aws.functions": {"aws.wire"},
     "models": {"errors"},
     "metrics": set(),
     "telemetry": {"errors", "metrics"},
-    "circuit": {"errors", "telemetry"},
-    "resilience": {"circuit"},
-    "signed_http": {"signing"},
-    "light_dynamodb": {"circuit", "signed_http"},
-    "dynamodb_client": {"signed_http"},
     "protocol": {"errors", "languages", "models", "session_ids"},
-    "auth": {"errors", "signed_http", "telemetry"},
+    "auth": {"aws", "aws.http", "errors", "telemetry"},
     "rate_limits": {"errors", "models", "settings", "telemetry"},
     "heartbeats": {"errors"},
-    "store": {"circuit", "errors", "models", "resilience"},
-    "gateway": {"signed_http"},
-    "outcomes": {"telemetry"},
-    "lifecycle": {"gateway", "models", "protocol", "resilience", "store", "telemetry"},
-    "sweep": {"errors", "lifecycle", "models", "resilience", "store", "telemetry"},
+    "store": {"aws.dynamodb", "errors", "models"},
+    "outcomes": {"aws.functions", "telemetry"},
+    "lifecycle": {"aws.connections", "aws.retries", "models", "protocol", "store", "telemetry"},
+    "sweep": {"aws.retries", "errors", "lifecycle", "models", "store", "telemetry"},
     "sessions": {
-        *("circuit", "errors", "gateway", "heartbeats", "lifecycle", "models", "protocol"),
+        *("aws.connections", "errors", "heartbeats", "lifecycle", "models", "protocol"),
         *("rate_limits", "store", "telemetry"),
     },
     "dispatch": {
-        *("errors", "models", "outcomes", "protocol", "rate_limits", "resilience"),
+        *("aws.retries", "errors", "models", "outcomes", "protocol", "rate_limits"),
         *("sessions", "telemetry"),
     },
     "wiring": {
-        *("auth", "circuit", "dispatch", "dynamodb_client", "gateway", "lifecycle"),
-        *("light_dynamodb", "outcomes"),
-        *("rate_limits", "resilience", "session_ids", "sessions", "settings", "signing"),
-        *("signed_http", "store", "sweep", "telemetry"),
+        *AWS,
+        *("auth", "dispatch", "lifecycle", "outcomes", "rate_limits", "session_ids"),
+        *("sessions", "settings", "store", "sweep", "telemetry"),
     },
 }
-OUTSIDE: dict[str, set[str]] = {
-    "auth": {"jwt"},
-    "resilience": {"botocore"},
-    "dynamodb_client": {"boto3", "botocore", "mypy_boto3_dynamodb", "urllib3"},
-    "store": {"mypy_boto3_dynamodb"},
-    "outcomes": {"botocore", "mypy_boto3_lambda"},
-    "wiring": {"boto3", "botocore", "mypy_boto3_dynamodb", "mypy_boto3_lambda"},
-}
-MODULES = sorted(path.stem for path in Path("chalicelib").glob("[!_]*.py"))
+OUTSIDE: dict[str, set[str]] = {"auth": {"jwt"}}
+ROOT = Path("chalicelib")
+MODULES = sorted(
+    ".".join(path.relative_to(ROOT).with_suffix("").parts) for path in ROOT.rglob("[!_]*.py")
+)
 
 
 def imports(path: Path) -> set[str]:
@@ -61,8 +61,8 @@ def imports(path: Path) -> set[str]:
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module == "chalicelib":
-            names |= {f"chalicelib.{alias.name}" for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module in ("chalicelib", "chalicelib.aws"):
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
             names.add(node.module)
     return names
@@ -70,8 +70,8 @@ def imports(path: Path) -> set[str]:
 
 @pytest.mark.parametrize("module", MODULES)
 def test_a_module_knows_only_those_below_it(module: str) -> None:
-    names = imports(Path(f"chalicelib/{module}.py"))
-    inside = {name.split(".")[1] for name in names if name.startswith("chalicelib.")}
+    names = imports(ROOT / f"{module.replace('.', '/')}.py")
+    inside = {name.partition(".")[2] for name in names if name.startswith("chalicelib.")}
     outside = {name.split(".")[0] for name in names} - {"chalicelib"} - sys.stdlib_module_names
     assert inside <= ALLOWED[module]
     assert outside <= OUTSIDE.get(module, set())
@@ -81,20 +81,26 @@ def test_the_app_knows_chalice_and_the_wiring_alone() -> None:
     assert imports(Path("app.py")) == {"typing", "chalice.app", "chalicelib.wiring"}
 
 
-def test_the_authorizer_starts_without_boto3() -> None:
+@pytest.mark.parametrize(
+    "handler", ["authorizer", "connect", "message", "disconnect", "outcome", "sweep"]
+)
+def test_a_function_starts_without_boto3(handler: str) -> None:
     script = (
         "import sys, app\n"
-        "assert 'jwt' in sys.modules, 'the authorizer was not built'\n"
+        "assert 'chalicelib.aws.dynamodb' in sys.modules, 'nothing was built'\n"
         "print([name for name in sys.modules if name.split('.')[0] in ('boto3', 'botocore')])"
     )
     environment = {
-        "_HANDLER": "app.authorizer",
+        "_HANDLER": f"app.{handler}",
         "COGNITO_USER_POOL_ID": "us-east-1_pool",
         "COGNITO_CLIENT_ID": "client",
+        "SESSIONS_TABLE": "sessions",
+        "CONNECTIONS_TABLE": "connections",
         "RATE_LIMITS_TABLE": "limits",
+        "OUTCOME_FUNCTION": "outcome",
+        "CONNECTIONS_URL": "https://abc123.execute-api.us-east-1.amazonaws.com/dev",
         "HASH_KEY": "key",
         "AWS_REGION": "us-east-1",
-        "AWS_ENDPOINT_URL": "http://127.0.0.1:9",
         "LOG_LEVEL": "ERROR",
     }
     run = subprocess.run(

@@ -7,16 +7,16 @@ from typing import Any
 import pytest
 
 from chalicelib import protocol
+from chalicelib.aws.retries import event_budget
 from chalicelib.dispatch import Dispatcher
 from chalicelib.models import SessionStatus
-from chalicelib.resilience import event_budget
 from chalicelib.sessions import Sessions
 from chalicelib.store import Store
 from chalicelib.sweep import Sweep
 from tests.unit.fakes import (
     CREATE,
     Clock,
-    FakeGateway,
+    FakeConnections,
     Wire,
     closing,
     frame,
@@ -64,7 +64,11 @@ def dropped(dispatcher: Dispatcher, listening: str) -> str:
 
 @pytest.mark.usefixtures("dropped")
 def test_after_the_grace_nobody_comes_in_even_before_a_sweep(
-    wire: Wire, session_id: str, refresh: dict[str, str], clock: Clock, gateway: FakeGateway
+    wire: Wire,
+    session_id: str,
+    refresh: dict[str, str],
+    clock: Clock,
+    phones: FakeConnections,
 ) -> None:
     clock.now += 60
     into = {"sessionId": session_id, "targetLanguage": "es"}
@@ -72,15 +76,15 @@ def test_after_the_grace_nobody_comes_in_even_before_a_sweep(
     assert wire.refuses("SESSION_NOT_FOUND", "speaker-2=", "user-1", **refresh)
     as_listener = {**refresh, **into, "role": "listener", "connectionId": "b="}
     assert wire.refuses("SESSION_NOT_FOUND", "d=", **as_listener)
-    assert types(gateway.inbox["b="]) == ["sessionInterrupted"]
+    assert types(phones.inbox["b="]) == ["sessionInterrupted"]
 
 
 @pytest.mark.usefixtures("dropped")
 def test_within_the_grace_another_user_does_not_get_the_session(
-    wire: Wire, refresh: dict[str, str], gateway: FakeGateway
+    wire: Wire, refresh: dict[str, str], phones: FakeConnections
 ) -> None:
     assert wire.refuses("FORBIDDEN", "new=", "user-2", **refresh)
-    assert types(gateway.inbox["b="]) == ["sessionInterrupted"]
+    assert types(phones.inbox["b="]) == ["sessionInterrupted"]
 
 
 @pytest.mark.usefixtures("listening")
@@ -88,12 +92,12 @@ def test_within_the_grace_another_user_does_not_get_the_session(
 def test_a_dropped_speaker_interrupts_once_however_often_it_is_told(
     dispatcher: Dispatcher,
     session_id: str,
-    gateway: FakeGateway,
+    phones: FakeConnections,
     codes: list[int | None],
 ) -> None:
     for code in codes:
         dispatcher.disconnect(closing("speaker=", code))
-    assert gateway.inbox == {
+    assert phones.inbox == {
         "b=": [
             {
                 "type": "sessionInterrupted",
@@ -108,11 +112,11 @@ def test_a_dropped_speaker_interrupts_once_however_often_it_is_told(
 @pytest.mark.usefixtures("listening")
 @pytest.mark.parametrize("code", [1000, 1005])
 def test_a_speaker_that_closes_has_a_short_grace_and_the_same_function_ends_the_session(
-    dispatcher: Dispatcher, session_id: str, gateway: FakeGateway, code: int
+    dispatcher: Dispatcher, session_id: str, phones: FakeConnections, code: int
 ) -> None:
     for _ in range(2):
         dispatcher.disconnect(closing("speaker=", code))
-    assert gateway.inbox == {
+    assert phones.inbox == {
         "b=": [
             {
                 "type": "sessionInterrupted",
@@ -135,7 +139,7 @@ def test_a_speaker_that_reloads_its_page_keeps_the_session(
     dispatcher: Dispatcher,
     sessions: Sessions,
     refresh: dict[str, str],
-    gateway: FakeGateway,
+    phones: FakeConnections,
     clock: Clock,
     sweep: Sweep,
 ) -> None:
@@ -151,56 +155,58 @@ def test_a_speaker_that_reloads_its_page_keeps_the_session(
     lifecycle = replace(sessions.lifecycle, sleep=sleep)
     lifecycle.leave("speaker=", 1000)
     expected = ["sessionInterrupted", "sessionResumed", "sessionInterrupted"]
-    assert types(gateway.inbox["b="]) == expected
-    assert gateway.inbox["b="][2]["graceSeconds"] == 60
+    assert types(phones.inbox["b="]) == expected
+    assert phones.inbox["b="][2]["graceSeconds"] == 60
     dispatcher.message(frame("speaker-3=", "user-1", **refresh))
     sweep.run()
-    assert types(gateway.inbox["b="]) == [*expected, "sessionResumed"]
+    assert types(phones.inbox["b="]) == [*expected, "sessionResumed"]
 
 
 @pytest.mark.usefixtures("listening")
 def test_the_end_of_a_grace_that_no_function_waits_for_is_left_to_the_sweep(
-    sessions: Sessions, gateway: FakeGateway, clock: Clock, sweep: Sweep
+    sessions: Sessions, phones: FakeConnections, clock: Clock, sweep: Sweep
 ) -> None:
     replace(sessions.lifecycle, speaker_close_grace_seconds=10.5).leave("speaker=", 1005)
     assert clock() * 1000 == NOW_MS
     sweep.run()
-    assert [(it["type"], it.get("reason")) for it in gateway.inbox["b="]] == [
+    assert [(it["type"], it.get("reason")) for it in phones.inbox["b="]] == [
         ("sessionInterrupted", None),
         ("sessionEnded", "speakerEnded"),
     ]
-    assert gateway.inbox["b="][1]["timestamp"] == NOW_MS + 10_500
+    assert phones.inbox["b="][1]["timestamp"] == NOW_MS + 10_500
 
 
 @pytest.mark.usefixtures("listening")
 def test_no_wait_begins_that_the_function_has_no_time_for(
-    sessions: Sessions, gateway: FakeGateway, clock: Clock
+    sessions: Sessions, phones: FakeConnections, clock: Clock
 ) -> None:
     with event_budget(5, clock):
         sessions.lifecycle.leave("speaker=", 1000)
     assert clock() * 1000 == NOW_MS
-    assert types(gateway.inbox["b="]) == ["sessionInterrupted"]
+    assert types(phones.inbox["b="]) == ["sessionInterrupted"]
 
 
 @pytest.mark.usefixtures("listening")
 def test_a_close_that_is_reported_after_a_post_found_it_shortens_the_grace(
-    dispatcher: Dispatcher, sessions: Sessions, gateway: FakeGateway
+    dispatcher: Dispatcher, sessions: Sessions, phones: FakeConnections
 ) -> None:
     sessions.lifecycle.leave("speaker=")
     dispatcher.disconnect(closing("speaker=", 1000))
-    told = [(it["type"], it.get("graceSeconds")) for it in gateway.inbox["b="]]
+    told = [(it["type"], it.get("graceSeconds")) for it in phones.inbox["b="]]
     assert told == [
         ("sessionInterrupted", 60),
         ("sessionInterrupted", 5),
         ("sessionEnded", None),
     ]
-    assert gateway.inbox["b="][2]["timestamp"] == NOW_MS + 5000
+    assert phones.inbox["b="][2]["timestamp"] == NOW_MS + 5000
 
 
 @pytest.mark.usefixtures("listening")
-def test_an_end_by_command_needs_no_grace(give: Give, gateway: FakeGateway, clock: Clock) -> None:
+def test_an_end_by_command_needs_no_grace(
+    give: Give, phones: FakeConnections, clock: Clock
+) -> None:
     give("speaker=", "endSession")
-    assert types(gateway.inbox["b="]) == ["sessionEnded"]
+    assert types(phones.inbox["b="]) == ["sessionEnded"]
     assert clock() * 1000 == NOW_MS
 
 
@@ -245,10 +251,10 @@ def test_who_joins_an_interrupted_session_is_told_so(wire: Wire, session_id: str
 
 
 def test_a_listeners_drop_interrupts_nothing(
-    dispatcher: Dispatcher, listening: str, gateway: FakeGateway, give: Give
+    dispatcher: Dispatcher, listening: str, phones: FakeConnections, give: Give
 ) -> None:
     dispatcher.disconnect(closing(listening, 1006))
-    assert gateway.inbox == {}
+    assert phones.inbox == {}
     assert give("speaker=", "getSessionStatus")["status"] == "active"
 
 
@@ -270,17 +276,17 @@ def test_a_speaker_who_comes_back_in_time_goes_on(
     refresh: dict[str, str],
     give: Give,
     clock: Clock,
-    gateway: FakeGateway,
+    phones: FakeConnections,
     sweep: Sweep,
 ) -> None:
     clock.now += 59
     wire.give("speaker-2=", "user-1", **refresh)
     resumed = {"type": "sessionResumed", "timestamp": NOW_MS + 59_000, "sessionId": session_id}
-    assert gateway.inbox["b="][1:] == [resumed]
+    assert phones.inbox["b="][1:] == [resumed]
     clock.now += 60
     sweep.run()
     assert give("speaker-2=", "getSessionStatus")["status"] == "active"
-    assert len(gateway.inbox["b="]) == 2
+    assert len(phones.inbox["b="]) == 2
 
 
 @pytest.mark.usefixtures("listening")
@@ -290,7 +296,7 @@ def test_a_session_that_was_paused_is_paused_again_when_its_speaker_comes_back(
     give: Give,
     session_id: str,
     refresh: dict[str, str],
-    gateway: FakeGateway,
+    phones: FakeConnections,
 ) -> None:
     give("speaker=", "pauseSession")
     dispatcher.disconnect(closing("speaker=", 1006))
@@ -298,27 +304,27 @@ def test_a_session_that_was_paused_is_paused_again_when_its_speaker_comes_back(
     assert wire.give("c=", action="joinSession", **into)["status"] == "interrupted"
     wire.give("speaker-2=", "user-1", **refresh)
     expected = ["sessionPaused", "sessionInterrupted", "sessionPaused"]
-    assert types(gateway.inbox["b="]) == expected
-    assert types(gateway.inbox["c="]) == expected[2:]
+    assert types(phones.inbox["b="]) == expected
+    assert types(phones.inbox["c="]) == expected[2:]
     assert give("speaker-2=", "getSessionStatus")["status"] == "paused"
 
 
 @pytest.mark.usefixtures("dropped")
 def test_a_return_that_is_given_again_is_told_once(
-    wire: Wire, refresh: dict[str, str], gateway: FakeGateway
+    wire: Wire, refresh: dict[str, str], phones: FakeConnections
 ) -> None:
     first = wire.give("speaker-2=", "user-1", **refresh)
     assert wire.give("speaker-2=", "user-1", **refresh) == first
-    assert types(gateway.inbox["b="]) == ["sessionInterrupted", "sessionResumed"]
+    assert types(phones.inbox["b="]) == ["sessionInterrupted", "sessionResumed"]
 
 
 @pytest.mark.usefixtures("listening")
 def test_a_refresh_that_comes_before_the_drop_interrupts_nothing(
-    wire: Wire, dispatcher: Dispatcher, refresh: dict[str, str], gateway: FakeGateway
+    wire: Wire, dispatcher: Dispatcher, refresh: dict[str, str], phones: FakeConnections
 ) -> None:
     wire.give("speaker-2=", "user-1", **refresh)
     dispatcher.disconnect(closing("speaker=", 1006))
-    assert gateway.inbox == {}
+    assert phones.inbox == {}
 
 
 @pytest.mark.usefixtures("dropped")
@@ -327,7 +333,7 @@ def test_a_speaker_who_drops_again_has_the_whole_grace_again(
     dispatcher: Dispatcher,
     session_id: str,
     refresh: dict[str, str],
-    gateway: FakeGateway,
+    phones: FakeConnections,
     clock: Clock,
     sweep: Sweep,
 ) -> None:
@@ -337,21 +343,21 @@ def test_a_speaker_who_drops_again_has_the_whole_grace_again(
     clock.now += 59
     wire.give("speaker-3=", "user-1", **refresh)
     sweep.run()
-    assert types(gateway.inbox["b="]) == [
+    assert types(phones.inbox["b="]) == [
         *("sessionInterrupted", "sessionResumed", "sessionInterrupted", "sessionResumed")
     ]
 
 
 @pytest.mark.usefixtures("dropped")
 def test_a_session_whose_speaker_stays_away_ends_once_as_lost(
-    session_id: str, gateway: FakeGateway, clock: Clock, sweep: Sweep, dynamodb: Any
+    session_id: str, phones: FakeConnections, clock: Clock, sweep: Sweep, dynamodb: Any
 ) -> None:
     clock.now += 60
     for _ in range(3):
         sweep.run()
         clock.now += 30
-    assert gateway.inbox.keys() == {"b="}
-    assert gateway.inbox["b="][1:] == [
+    assert phones.inbox.keys() == {"b="}
+    assert phones.inbox["b="][1:] == [
         {
             "type": "sessionEnded",
             "timestamp": NOW_MS + 60_000,
@@ -364,11 +370,11 @@ def test_a_session_whose_speaker_stays_away_ends_once_as_lost(
 
 @pytest.mark.usefixtures("listening")
 def test_the_close_of_an_ended_sessions_speaker_interrupts_nothing(
-    dispatcher: Dispatcher, give: Give, gateway: FakeGateway
+    dispatcher: Dispatcher, give: Give, phones: FakeConnections
 ) -> None:
     give("speaker=", "endSession")
     dispatcher.disconnect(closing("speaker=", 1006))
-    assert types(gateway.inbox["b="]) == ["sessionEnded"]
+    assert types(phones.inbox["b="]) == ["sessionEnded"]
 
 
 def test_one_drop_interrupts_one_session_of_a_speaker_who_has_two(
@@ -397,26 +403,26 @@ def test_a_pause_is_not_for_others_than_the_speaker(
 
 @pytest.mark.usefixtures("listening")
 def test_a_session_that_is_over_cannot_be_paused(
-    give: Give, clock: Clock, gateway: FakeGateway
+    give: Give, clock: Clock, phones: FakeConnections
 ) -> None:
     clock.now += 7200
     assert give("speaker=", "pauseSession")["code"] == "SESSION_NOT_FOUND"
-    assert gateway.inbox == {}
+    assert phones.inbox == {}
 
 
 @pytest.mark.usefixtures("listening")
 def test_a_pause_and_its_end_are_told_once_however_often_they_are_given(
-    give: Give, session_id: str, gateway: FakeGateway
+    give: Give, session_id: str, phones: FakeConnections
 ) -> None:
     paused = {"type": "sessionPaused", "timestamp": NOW_MS, "sessionId": session_id}
     resumed = {**paused, "type": "sessionResumed"}
     assert give("speaker=", "resumeSession") == resumed
-    assert gateway.inbox == {}
+    assert phones.inbox == {}
     assert give("speaker=", "pauseSession") == give("speaker=", "pauseSession") == paused
     assert give("speaker=", "getSessionStatus")["status"] == "paused"
     assert give("speaker=", "resumeSession") == give("speaker=", "resumeSession") == resumed
     assert give("speaker=", "getSessionStatus")["status"] == "active"
-    assert gateway.inbox == {"b=": [paused, resumed]}
+    assert phones.inbox == {"b=": [paused, resumed]}
 
 
 def test_who_joins_a_paused_session_is_told_so(wire: Wire, session_id: str, give: Give) -> None:
@@ -429,10 +435,10 @@ def test_who_joins_a_paused_session_is_told_so(wire: Wire, session_id: str, give
 
 
 def test_a_receiver_that_is_gone_has_left(
-    give: Give, listening: str, gateway: FakeGateway, clock: Clock
+    give: Give, listening: str, phones: FakeConnections, clock: Clock
 ) -> None:
     clock.now += 35
-    gateway.closed.add(listening)
+    phones.closed.add(listening)
     give("speaker=", "pauseSession")
     assert give("speaker=", "getSessionStatus")["listenerCount"] == 0
     assert "sessionId" not in give(listening, "heartbeat")
@@ -442,13 +448,13 @@ def test_a_receiver_that_is_gone_and_then_closes_has_left_once(
     give: Give,
     session_id: str,
     listening: str,
-    gateway: FakeGateway,
+    phones: FakeConnections,
     clock: Clock,
     dispatcher: Dispatcher,
 ) -> None:
     give("c=", "joinSession", sessionId=session_id, targetLanguage="es")
     clock.now += 35
-    gateway.closed.add(listening)
+    phones.closed.add(listening)
     give("speaker=", "pauseSession")
     dispatcher.disconnect(closing(listening, 1006))
     give("speaker=", "resumeSession")
@@ -456,9 +462,9 @@ def test_a_receiver_that_is_gone_and_then_closes_has_left_once(
 
 
 def test_a_receiver_that_may_still_be_opening_has_not_left(
-    give: Give, listening: str, gateway: FakeGateway, clock: Clock
+    give: Give, listening: str, phones: FakeConnections, clock: Clock
 ) -> None:
     clock.now += 34
-    gateway.closed.add(listening)
+    phones.closed.add(listening)
     give("speaker=", "pauseSession")
     assert give("speaker=", "getSessionStatus")["listenerCount"] == 1

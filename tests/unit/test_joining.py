@@ -19,7 +19,7 @@ from chalicelib.models import Connection, Session
 from chalicelib.protocol import EndSession, JoinSession, Message, RefreshListener
 from chalicelib.sessions import Sessions
 from chalicelib.store import Listing, Placement, Store
-from tests.unit.fakes import Clock, FailingStore, FakeGateway, listener, scan, types
+from tests.unit.fakes import Clock, FailingStore, FakeConnections, listener, scan, types
 
 LISTENER = listener(1)
 
@@ -49,7 +49,7 @@ class HookedStore(Store):
 
 @pytest.fixture
 def hooked(dynamodb: Any, clock: Clock) -> HookedStore:
-    return HookedStore(dynamodb, dynamodb, "sessions", "connections", clock)
+    return HookedStore(dynamodb, "sessions", "connections", clock)
 
 
 def join(sessions: Sessions, session_id: str) -> Message:
@@ -102,14 +102,14 @@ def test_a_session_that_ends_during_a_join_is_not_joined_and_leaves_nothing(
     session_id: str,
     speaker: Any,
     dynamodb: Any,
-    gateway: FakeGateway,
+    phones: FakeConnections,
     step: str,
 ) -> None:
     hooked.hook = lambda: sessions.end(speaker, EndSession(None))
     with pytest.raises(SessionNotFound):
         join_while(sessions, hooked, session_id, step)
     assert scan(dynamodb, "connections") == []
-    assert len(types(gateway.inbox.get(LISTENER.connection_id, []))) <= 1
+    assert len(types(phones.inbox.get(LISTENER.connection_id, []))) <= 1
 
 
 @pytest.mark.parametrize("step", STEPS)
@@ -129,7 +129,7 @@ def test_of_two_joins_that_overtake_each_other_one_succeeds_at_most(
     sessions: Sessions, hooked: HookedStore, session_id: str, store: Store, dynamodb: Any
 ) -> None:
     """The second begins before the first takes its seat, and ends after the first has."""
-    other = HookedStore(dynamodb, dynamodb, "sessions", "connections", sessions.clock)
+    other = HookedStore(dynamodb, "sessions", "connections", sessions.clock)
     other.step = "activate"
     refused: list[Exception] = []
 
@@ -169,7 +169,11 @@ def test_a_join_that_is_under_way_is_no_place(
 
 
 def test_an_end_that_sees_a_finished_join_as_under_way_notifies_its_listener(
-    sessions: Sessions, session_id: str, speaker: Any, dynamodb: Any, gateway: FakeGateway
+    sessions: Sessions,
+    session_id: str,
+    speaker: Any,
+    dynamodb: Any,
+    phones: FakeConnections,
 ) -> None:
     class Lagging(Store):
         """The index shows what was there a moment ago."""
@@ -179,10 +183,10 @@ def test_an_end_that_sees_a_finished_join_as_under_way_notifies_its_listener(
             return Listing(present={}, arriving=frozenset(listing.present))
 
     join(sessions, session_id)
-    lagging = Lagging(dynamodb, dynamodb, "sessions", "connections", sessions.clock)
+    lagging = Lagging(dynamodb, "sessions", "connections", sessions.clock)
     late = replace(sessions, lifecycle=replace(sessions.lifecycle, store=lagging))
     late.end(speaker, EndSession(None))
-    assert types(gateway.inbox[LISTENER.connection_id]) == ["sessionEnded"]
+    assert types(phones.inbox[LISTENER.connection_id]) == ["sessionEnded"]
     assert scan(dynamodb, "connections") == []
 
 
@@ -208,7 +212,7 @@ def test_a_join_whose_function_dies_holds_nobody_up(
 def test_a_join_that_cannot_be_finished_is_undone(
     sessions: Sessions, session_id: str, store: Store, dynamodb: Any, failing: str
 ) -> None:
-    broken = FailingStore(dynamodb, dynamodb, "sessions", "connections", sessions.clock)
+    broken = FailingStore(dynamodb, "sessions", "connections", sessions.clock)
     broken.failing = failing
     with pytest.raises(ServiceUnavailable):
         join(replace(sessions, store=broken), session_id)
@@ -225,7 +229,7 @@ def test_an_activation_that_was_done_and_not_answered_is_undone_once(
             super().activate(arriving)
             raise ServiceUnavailable("busy", retry_after_seconds=2)
 
-    unanswered = Unanswered(dynamodb, dynamodb, "sessions", "connections", sessions.clock)
+    unanswered = Unanswered(dynamodb, "sessions", "connections", sessions.clock)
     with pytest.raises(ServiceUnavailable):
         join(replace(sessions, store=unanswered), session_id)
     assert count(store, session_id) == 0
@@ -240,7 +244,7 @@ def test_an_activation_that_is_sent_again_is_done(
             super().activate(arriving)
             return super().activate(arriving)
 
-    repeated = Repeated(dynamodb, dynamodb, "sessions", "connections", sessions.clock)
+    repeated = Repeated(dynamodb, "sessions", "connections", sessions.clock)
     assert join(replace(sessions, store=repeated), session_id)["type"] == "sessionJoined"
     assert count(store, session_id) == 1
 
@@ -248,7 +252,7 @@ def test_an_activation_that_is_sent_again_is_done(
 def test_a_refusal_is_answered_though_its_record_cannot_be_removed(
     sessions: Sessions, session_id: str, store: Store, dynamodb: Any
 ) -> None:
-    broken = FailingStore(dynamodb, dynamodb, "sessions", "connections", sessions.clock)
+    broken = FailingStore(dynamodb, "sessions", "connections", sessions.clock)
     broken.failing = "withdraw"
     with pytest.raises(SessionNotFound):
         join(replace(sessions, store=broken), "golden-eagle-999")

@@ -17,7 +17,7 @@ from chalicelib.sweep import Sweep
 from tests.unit.fakes import (
     Clock,
     FailingStore,
-    FakeGateway,
+    FakeConnections,
     closing,
     frame,
     listener,
@@ -139,7 +139,7 @@ def test_a_change_that_cannot_be_counted_is_refused_and_repaired(
     clock: Clock,
 ) -> None:
     join("a=", "es")
-    broken = FailingStore(dynamodb, dynamodb, "sessions", "connections", clock)
+    broken = FailingStore(dynamodb, "sessions", "connections", clock)
     broken.failing = "count_language_change"
     dispatcher._sessions = replace(sessions, store=broken)
     changed = send("a=", "changeLanguage", targetLanguage="fr")
@@ -207,7 +207,7 @@ def test_a_session_from_before_the_counts_gets_them_from_the_sweep(
 def test_a_join_that_cannot_be_finished_counts_for_no_language(
     sessions: Sessions, session_id: str, dynamodb: Any, stored: Counts, failing: str
 ) -> None:
-    broken = FailingStore(dynamodb, dynamodb, "sessions", "connections", sessions.clock)
+    broken = FailingStore(dynamodb, "sessions", "connections", sessions.clock)
     broken.failing = failing
     with pytest.raises(ServiceUnavailable):
         replace(sessions, store=broken).join(listener(1), JoinSession(session_id, "fr", None))
@@ -222,7 +222,7 @@ def test_a_join_whose_connection_closes_on_the_way_counts_for_no_language(
             self.close_connection(arriving.connection_id)
             return super().activate(arriving)
 
-    store = ClosesMeanwhile(dynamodb, dynamodb, "sessions", "connections", sessions.clock)
+    store = ClosesMeanwhile(dynamodb, "sessions", "connections", sessions.clock)
     with pytest.raises(NoSession):
         replace(sessions, store=store).join(listener(1), JoinSession(session_id, "fr", None))
     assert stored() == {}
@@ -239,7 +239,7 @@ def test_a_place_that_is_undone_after_its_language_changed_is_counted_out_of_the
             self.count_language_change(arriving.session_id, before, "de")
             raise ServiceUnavailable("busy", retry_after_seconds=2)
 
-    store = ChangesAndFails(dynamodb, dynamodb, "sessions", "connections", sessions.clock)
+    store = ChangesAndFails(dynamodb, "sessions", "connections", sessions.clock)
     with pytest.raises(ServiceUnavailable):
         replace(sessions, store=store).join(listener(1), JoinSession(session_id, "fr", None))
     assert stored() == {}
@@ -257,7 +257,7 @@ def test_a_return_that_fails_counts_for_no_language(
 ) -> None:
     join("old=", "es")
     dispatcher.disconnect(closing("old=", 1006))
-    broken = FailingStore(dynamodb, dynamodb, "sessions", "connections", sessions.clock)
+    broken = FailingStore(dynamodb, "sessions", "connections", sessions.clock)
     broken.failing = failing
     with pytest.raises(ServiceUnavailable):
         replace(sessions, store=broken).refresh_listener(
@@ -276,7 +276,7 @@ def test_a_refresh_whose_language_cannot_be_counted_is_repaired(
     clock: Clock,
 ) -> None:
     join("old=", "es")
-    broken = FailingStore(dynamodb, dynamodb, "sessions", "connections", clock)
+    broken = FailingStore(dynamodb, "sessions", "connections", clock)
     broken.failing = "touch_session"
     command = RefreshListener(session_id, "fr", "old=", None)
     with pytest.raises(ServiceUnavailable):
@@ -300,7 +300,7 @@ def test_a_refresh_that_meets_a_change_of_language_moves_its_listener_from_the_n
             return super().hand_over(old, new)
 
     join("old=", "es")
-    store = ChangesMeanwhile(dynamodb, dynamodb, "sessions", "connections", sessions.clock)
+    store = ChangesMeanwhile(dynamodb, "sessions", "connections", sessions.clock)
     command = RefreshListener(session_id, "fr", "old=", None)
     refreshed = replace(sessions, store=store).refresh_listener(listener(1), command)
     assert refreshed["targetLanguage"] == "fr"
@@ -380,12 +380,12 @@ def test_a_lost_listener_is_counted_out_of_its_language(
 
 
 def test_listeners_that_a_notice_finds_gone_are_counted_out_of_their_languages(
-    join: Join, send: Send, languages: Counts, gateway: FakeGateway, clock: Clock
+    join: Join, send: Send, languages: Counts, phones: FakeConnections, clock: Clock
 ) -> None:
     for connection_id, language in (("a=", "es"), ("b=", "fr"), ("c=", "fr")):
         join(connection_id, language)
     clock.now += 35
-    gateway.closed |= {"a=", "b="}
+    phones.closed |= {"a=", "b="}
     send("speaker=", "pauseSession")
     assert languages() == {"fr": 1}
 

@@ -15,14 +15,15 @@ from typing import Any
 import pytest
 from botocore.exceptions import (
     ClientError,
-    EndpointConnectionError,
     NoCredentialsError,
     ProfileNotFound,
 )
 
+from chalicelib.aws.connections import Gone, PostFailed
+from chalicelib.aws.dynamodb import Refused
+from chalicelib.aws.retries import AttemptFailed, Overloaded
 from chalicelib.dispatch import Dispatcher
 from chalicelib.errors import ServiceUnavailable, SessionNotFound
-from chalicelib.gateway import Gone, PostFailed
 from chalicelib.lifecycle import Lifecycle
 from chalicelib.models import EndReason
 from chalicelib.settings import SettingError
@@ -36,7 +37,7 @@ from tests.terraform.requirements import require_terraform
 from tests.unit.fakes import (
     CREATE,
     Clock,
-    FakeGateway,
+    FakeConnections,
     frame,
     listener,
     reply,
@@ -82,7 +83,7 @@ def join(dispatcher: Dispatcher, number: int, session_id: str, language: str) ->
     assert joined["type"] == "sessionJoined"
 
 
-def refusal(code: str, operation: str = "Scan") -> ClientError:
+def refusal(code: str, operation: str) -> ClientError:
     message = "User: arn:aws:sts::123456789012:assumed-role/ops/anna@example.com is not"
     return ClientError({"Error": {"Code": code, "Message": message}}, operation)
 
@@ -99,7 +100,7 @@ class Terminal(io.StringIO):
 
 
 @dataclass
-class ShutGateway(FakeGateway):
+class ShutConnections(FakeConnections):
     """Takes no post, and says so by a status; 0 is no answer."""
 
     status: int = 403
@@ -109,7 +110,7 @@ class ShutGateway(FakeGateway):
 
 
 @dataclass
-class WaveringGateway(FakeGateway):
+class WaveringConnections(FakeConnections):
     """Nobody is told who `cannot` be."""
 
     cannot: set[str] = field(default_factory=set)
@@ -123,8 +124,8 @@ class WaveringGateway(FakeGateway):
 
 
 @pytest.fixture
-def gateway() -> WaveringGateway:
-    return WaveringGateway()
+def phones() -> WaveringConnections:
+    return WaveringConnections()
 
 
 @pytest.mark.parametrize("text", ["", " ", "golden-eagle", "golden-eagle-42x", "../golden-eagle-1"])
@@ -210,16 +211,16 @@ def test_a_session_does_not_end_if_nobody_could_be_told(
     lifecycle: Lifecycle, dynamodb: Any, session_id: str, status: int, reason: str
 ) -> None:
     before = scan(dynamodb, "sessions")
-    shut: Any = ShutGateway(status=status)
+    shut: Any = ShutConnections(status=status)
     with pytest.raises(OperateError, match=reason):
-        end_session(replace(lifecycle, gateway=shut), session_id, agree)
+        end_session(replace(lifecycle, connections=shut), session_id, agree)
     assert scan(dynamodb, "sessions") == before
 
 
 @pytest.mark.parametrize("is_paused", [False, True])
 def test_everyone_hears_that_the_session_has_expired(
     lifecycle: Lifecycle,
-    gateway: WaveringGateway,
+    phones: WaveringConnections,
     dispatcher: Dispatcher,
     dynamodb: Any,
     session_id: str,
@@ -231,7 +232,7 @@ def test_everyone_hears_that_the_session_has_expired(
     told = end_session(lifecycle, session_id, agree)
     assert (told.told, told.gone, told.failed) == (2, 0, 0)
     for receiver in ("speaker=", "listener-1="):
-        heard = gateway.inbox[receiver][-1]
+        heard = phones.inbox[receiver][-1]
         assert (heard["type"], heard["sessionId"], heard["reason"]) == (
             "sessionEnded",
             session_id,
@@ -241,33 +242,33 @@ def test_everyone_hears_that_the_session_has_expired(
 
 
 def test_an_end_counts_who_was_gone_and_who_could_not_be_told(
-    lifecycle: Lifecycle, gateway: WaveringGateway, dispatcher: Dispatcher, session_id: str
+    lifecycle: Lifecycle, phones: WaveringConnections, dispatcher: Dispatcher, session_id: str
 ) -> None:
     for number in (1, 2, 3):
         join(dispatcher, number, session_id, "es")
-    gateway.closed = {"speaker=", "listener-1="}
-    gateway.cannot = {"listener-2="}
+    phones.closed = {"speaker=", "listener-1="}
+    phones.cannot = {"listener-2="}
     told = end_session(lifecycle, session_id, agree)
     assert (told.told, told.gone, told.failed) == (1, 2, 1)
 
 
 def test_a_speaker_who_cannot_be_told_holds_nothing_up(
-    lifecycle: Lifecycle, gateway: WaveringGateway, dispatcher: Dispatcher, session_id: str
+    lifecycle: Lifecycle, phones: WaveringConnections, dispatcher: Dispatcher, session_id: str
 ) -> None:
     join(dispatcher, 1, session_id, "es")
-    gateway.cannot = {"speaker="}
+    phones.cannot = {"speaker="}
     told = end_session(lifecycle, session_id, agree)
     assert (told.told, told.gone, told.failed) == (1, 0, 1)
 
 
 def test_a_session_whose_speaker_is_lost_can_be_ended_too(
-    lifecycle: Lifecycle, gateway: WaveringGateway, dispatcher: Dispatcher, session_id: str
+    lifecycle: Lifecycle, phones: WaveringConnections, dispatcher: Dispatcher, session_id: str
 ) -> None:
     join(dispatcher, 1, session_id, "es")
     lifecycle.leave("speaker=")
     told = end_session(lifecycle, session_id, agree)
     assert told.told == 1
-    assert gateway.inbox["listener-1="][-1]["reason"] == "expired"
+    assert phones.inbox["listener-1="][-1]["reason"] == "expired"
 
 
 def test_a_session_ends_once(lifecycle: Lifecycle, session_id: str) -> None:
@@ -277,19 +278,19 @@ def test_a_session_ends_once(lifecycle: Lifecycle, session_id: str) -> None:
 
 
 def test_a_session_that_ends_while_somebody_is_asked_is_not_ended_again(
-    lifecycle: Lifecycle, gateway: WaveringGateway, session_id: str
+    lifecycle: Lifecycle, phones: WaveringConnections, session_id: str
 ) -> None:
     def end_by_himself(_: object) -> None:
         lifecycle.end_by_speaker(session_id, "speaker=")
 
     with pytest.raises(OperateError, match="has ended meanwhile"):
         end_session(lifecycle, session_id, end_by_himself)
-    assert gateway.inbox == {}
+    assert phones.inbox == {}
 
 
 def test_what_breaks_off_the_sweep_finishes(
     store: Store,
-    gateway: WaveringGateway,
+    phones: WaveringConnections,
     dispatcher: Dispatcher,
     sweep: Sweep,
     dynamodb: Any,
@@ -299,7 +300,7 @@ def test_what_breaks_off_the_sweep_finishes(
     store.expire_session(session_id)
     sweep.run()
     for receiver in ("speaker=", "listener-1="):
-        assert gateway.inbox[receiver][-1]["reason"] == "expired"
+        assert phones.inbox[receiver][-1]["reason"] == "expired"
     assert scan(dynamodb, "connections") == []
 
 
@@ -435,15 +436,15 @@ def test_a_table_is_for_people() -> None:
         (SettingError("there are no AWS credentials"), "there are no AWS credentials"),
         (NoCredentialsError(), "Unable to locate credentials"),
         (ProfileNotFound(profile="ops"), "The config profile (ops) could not be found"),
-        (busy(EndpointConnectionError(endpoint_url="http://127.0.0.1:9")), "cannot be reached"),
-        (busy(refusal("ThrottlingException")), "DynamoDB is busy"),
-        (refusal("AccessDeniedException", "Scan"), "lack dynamodb:Scan"),
-        (refusal("AccessDeniedException", "TransactWriteItems"), "lack dynamodb:DeleteItem"),
+        (busy(AttemptFailed("no answer", may_repeat=True)), "cannot be reached"),
+        (busy(Overloaded()), "DynamoDB is busy"),
+        (Refused("AccessDeniedException", "Scan"), "lack dynamodb:Scan"),
+        (Refused("AccessDeniedException", "TransactWriteItems"), "lack dynamodb:DeleteItem"),
         (refusal("AccessDenied", "AssumeRole"), "lack sts:AssumeRole"),
-        (refusal("ExpiredTokenException"), "not valid, or have expired"),
-        (refusal("UnrecognizedClientException"), "not valid, or have expired"),
-        (refusal("ResourceNotFoundException"), "credentials of its account"),
-        (refusal("ValidationException"), "refused Scan: ValidationException"),
+        (Refused("ExpiredTokenException", "Scan"), "not valid, or have expired"),
+        (Refused("UnrecognizedClientException", "Scan"), "not valid, or have expired"),
+        (Refused("ResourceNotFoundException", "Scan"), "credentials of its account"),
+        (Refused("ValidationException", "Scan"), "refused Scan: ValidationException"),
         (
             StackError("terraform init has failed\nx\n│ Error: No valid credential sources\n│ y"),
             "terraform init has failed: No valid credential sources",
@@ -636,7 +637,7 @@ OUT_OF_REACH = {"AWS_ENDPOINT_URL": "http://127.0.0.1:9"}
     [
         ({}, "AWS cannot be asked: Unable to locate credentials"),
         ({"AWS_PROFILE": "ops"}, "The config profile (ops) could not be found"),
-        (SOME_CREDENTIALS, "AWS cannot be reached: Could not connect to the endpoint"),
+        (SOME_CREDENTIALS, "AWS cannot be reached: no answer"),
     ],
     ids=["no credentials", "no such profile", "no network"],
 )

@@ -1,54 +1,52 @@
 """What is asked of the function that sends messages later."""
 
 import json
-from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError, EndpointConnectionError, ReadTimeoutError
 
 from chalicelib import telemetry
+from chalicelib.aws.functions import Functions
+from chalicelib.aws.wire import Answer, Unreachable
 from chalicelib.outcomes import Outcomes
+from tests.unit.fakes import PlayedTransport
 
 URL = "https://api/stage"
+ACCEPTED = Answer(202, b"", {})
+LOST = Unreachable("late", was_sent=True)
 
 
-@dataclass
-class FakeLambda:
-    error: Exception | None = None
-    invoked: list[dict[str, Any]] = field(default_factory=list)
-
-    def invoke(self, **request: Any) -> None:
-        if self.error:
-            raise self.error
-        self.invoked.append(request)
+def outcomes(*ends: Answer | Unreachable) -> tuple[Outcomes, list[tuple[str, Any]]]:
+    """Return outcomes whose requests end so, and what they ask for."""
+    transport = PlayedTransport(*(ends or (ACCEPTED,)))
+    return Outcomes(Functions(transport), "outcome"), transport.asked
 
 
-@pytest.mark.parametrize(
-    "error",
-    [
-        ClientError({"Error": {"Code": "TooManyRequestsException", "Message": "x"}}, "Invoke"),
-        EndpointConnectionError(endpoint_url="x"),
-        ReadTimeoutError(endpoint_url="x"),
-    ],
-)
+@pytest.mark.parametrize("end", [*(Answer(status, b"", {}) for status in (429, 500, 403)), LOST])
 def test_an_outcome_that_cannot_be_handed_on_is_logged_and_nobody_else_need_know(
-    error: Exception, capsys: pytest.CaptureFixture[str]
+    end: Answer | Unreachable, capsys: pytest.CaptureFixture[str]
 ) -> None:
     telemetry.configure("INFO")
-    client: Any = FakeLambda(error)
-    Outcomes(lambda: client, "outcome").send("marked=", URL, ['{"marked": 1}'])
+    sender, asked = outcomes(end)
+    sender.send("marked=", URL, ['{"marked": 1}'])
     out = capsys.readouterr().out
     assert json.loads(out)["message"] == "outcome not sent"
     assert "marked" not in out
+    assert len(asked) == (1 if isinstance(end, Answer) and end.status == 403 else 2)
+
+
+def test_an_outcome_that_was_lost_is_handed_on_again() -> None:
+    sender, asked = outcomes(LOST, ACCEPTED)
+    sender.send("a=", URL, ["{}"])
+    (path, first), (_, again) = asked
+    assert path == "/2015-03-31/functions/outcome/invocations"
+    assert first == again
 
 
 def test_messages_are_handed_on_together_in_order_and_not_waited_for() -> None:
-    client: Any = FakeLambda()
-    Outcomes(lambda: client, "outcome").send("a=", URL, ["{}", "[]"], delay_ms=50)
-    (request,) = client.invoked
-    assert (request["FunctionName"], request["InvocationType"]) == ("outcome", "Event")
-    payload = json.loads(request["Payload"])
+    sender, asked = outcomes()
+    sender.send("a=", URL, ["{}", "[]"], delay_ms=50)
+    ((_, payload),) = asked
     assert payload.pop("id")
     assert payload == {
         "connectionId": "a=",
@@ -62,31 +60,29 @@ def test_messages_are_handed_on_together_in_order_and_not_waited_for() -> None:
 
 
 def test_each_event_has_an_id_of_its_own() -> None:
-    client: Any = FakeLambda()
+    sender, asked = outcomes()
     for _ in range(2):
-        Outcomes(lambda: client, "outcome").send("a=", URL, ["{}"])
-    first, second = (json.loads(request["Payload"])["id"] for request in client.invoked)
+        sender.send("a=", URL, ["{}"])
+    first, second = (event["id"] for _, event in asked)
     assert first != second
 
 
 def test_the_log_follows_an_outcome_like_the_event_that_caused_it() -> None:
-    client: Any = FakeLambda()
+    sender, asked = outcomes()
     telemetry.configure("INFO")
     with telemetry.handled("connect", connection_id="new=", request_id="request="):
         telemetry.follow("golden-eagle-427", "first=")
-        Outcomes(lambda: client, "outcome").send("new=", URL, ["{}"])
-    (request,) = client.invoked
-    event = json.loads(request["Payload"])
+        sender.send("new=", URL, ["{}"])
+    ((_, event),) = asked
     assert event["requestId"] == "request="
     assert event["sessionId"] == "golden-eagle-427"
     assert event["correlation"] == telemetry.hash_of("first=")
 
 
 def test_a_connection_to_close_is_handed_on_without_messages() -> None:
-    client: Any = FakeLambda()
-    Outcomes(lambda: client, "outcome").close("a=", URL, delay_ms=50)
-    (request,) = client.invoked
-    event = json.loads(request["Payload"])
+    sender, asked = outcomes()
+    sender.close("a=", URL, delay_ms=50)
+    ((_, event),) = asked
     assert event.pop("id")
     assert event == {
         "connectionId": "a=",

@@ -18,7 +18,7 @@ from tests.unit.fakes import (
     JOINS_A_MINUTE,
     Clock,
     FailingStore,
-    FakeGateway,
+    FakeConnections,
     FakeOutcomes,
     Wire,
     closing,
@@ -153,7 +153,7 @@ def test_a_speakers_refresh_moves_the_end_of_the_session(
 
 
 def test_a_superseded_speakers_commands_find_no_session(
-    wire: Wire, session_id: str, dispatcher: Dispatcher, gateway: FakeGateway
+    wire: Wire, session_id: str, dispatcher: Dispatcher, phones: FakeConnections
 ) -> None:
     wire.give("new=", "user-1", **as_speaker(session_id))
     for action in ("getSessionStatus", "pauseSession", "resumeSession", "endSession"):
@@ -162,7 +162,7 @@ def test_a_superseded_speakers_commands_find_no_session(
     ack = reply(dispatcher.message(frame("speaker=", "user-1", action="heartbeat")))
     assert ack["type"] == "heartbeatAck"
     assert ack.keys().isdisjoint({"sessionId", "listenerCount"})
-    assert gateway.inbox == {}
+    assert phones.inbox == {}
 
 
 @pytest.mark.parametrize("codes", [[], [1000], [1001], [None], [1000, 1000], [1001, 1000]])
@@ -170,7 +170,7 @@ def test_the_close_of_a_superseded_speaker_changes_nothing_however_often_it_is_t
     wire: Wire,
     session_id: str,
     dispatcher: Dispatcher,
-    gateway: FakeGateway,
+    phones: FakeConnections,
     clock: Clock,
     sweep: Sweep,
     status: Status,
@@ -179,14 +179,14 @@ def test_the_close_of_a_superseded_speaker_changes_nothing_however_often_it_is_t
 ) -> None:
     join("b=")
     wire.give("new=", "user-1", **as_speaker(session_id))
-    gateway.closed.add("speaker=")
+    phones.closed.add("speaker=")
     for code in codes:
         dispatcher.disconnect(closing("speaker=", code))
     clock.now += 40
     sweep.run()
     assert status("new=")["status"] == "active"
     assert status("new=")["listenerCount"] == 1
-    assert gateway.inbox == {}
+    assert phones.inbox == {}
 
 
 def test_a_later_refresh_of_the_speaker_wins(
@@ -362,7 +362,7 @@ def test_a_superseded_listener_gets_no_notices_and_his_commands_find_no_session(
     session_id: str,
     dispatcher: Dispatcher,
     join: Callable[..., None],
-    gateway: FakeGateway,
+    phones: FakeConnections,
 ) -> None:
     join("old=")
     wire.give("new=", **as_listener(session_id, "old="))
@@ -371,8 +371,8 @@ def test_a_superseded_listener_gets_no_notices_and_his_commands_find_no_session(
     assert "sessionId" not in reply(dispatcher.message(frame("old=", action="heartbeat")))
     dispatcher.message(frame("speaker=", "user-1", action="pauseSession"))
     dispatcher.message(frame("speaker=", "user-1", action="endSession"))
-    assert gateway.inbox.keys() == {"new="}
-    assert types(gateway.inbox["new="]) == ["sessionPaused", "sessionEnded"]
+    assert phones.inbox.keys() == {"new="}
+    assert types(phones.inbox["new="]) == ["sessionPaused", "sessionEnded"]
 
 
 @pytest.mark.parametrize("codes", [[], [1000], [None, None], [1001, 1000, None]])
@@ -381,7 +381,7 @@ def test_the_close_of_a_superseded_listener_changes_nothing_however_often_it_is_
     session_id: str,
     dispatcher: Dispatcher,
     join: Callable[..., None],
-    gateway: FakeGateway,
+    phones: FakeConnections,
     clock: Clock,
     sweep: Sweep,
     status: Status,
@@ -389,7 +389,7 @@ def test_the_close_of_a_superseded_listener_changes_nothing_however_often_it_is_
 ) -> None:
     join("old=", "b=")
     wire.give("new=", **as_listener(session_id, "old="))
-    gateway.closed.add("old=")
+    phones.closed.add("old=")
     for code in codes:
         dispatcher.disconnect(closing("old=", code))
     for _ in range(3):
@@ -627,7 +627,7 @@ def test_a_refresh_that_could_not_be_finished_may_be_tried_again_on_the_same_con
     sessions: Sessions, session_id: str, dynamodb: Any, speaker: Caller, join: Callable[..., None]
 ) -> None:
     join("old=")
-    store = FailingStore(dynamodb, dynamodb, "sessions", "connections", sessions.clock)
+    store = FailingStore(dynamodb, "sessions", "connections", sessions.clock)
     store.failing = "touch_session"
     command = RefreshListener(session_id, "es", "old=", None)
     with pytest.raises(ServiceUnavailable):
@@ -650,7 +650,7 @@ def test_a_listener_who_could_not_come_back_is_not_counted(
 ) -> None:
     join("old=")
     dispatcher.disconnect(closing("old=", 1006))
-    store = FailingStore(dynamodb, dynamodb, "sessions", "connections", sessions.clock)
+    store = FailingStore(dynamodb, "sessions", "connections", sessions.clock)
     store.failing = failing
     command = RefreshListener(session_id, "es", "old=", None)
     with pytest.raises(ServiceUnavailable):

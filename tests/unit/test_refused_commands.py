@@ -13,7 +13,7 @@ from chalicelib.sweep import Sweep
 from tests.unit.fakes import (
     CREATE,
     Clock,
-    FakeGateway,
+    FakeConnections,
     FakeOutcomes,
     closing,
     event,
@@ -207,18 +207,18 @@ def test_a_refusal_of_a_connection_that_never_closes_goes_in_time(
 
 
 def test_the_outcome_function_closes_the_connection(
-    dispatcher: Dispatcher, gateway: FakeGateway, store: Store
+    dispatcher: Dispatcher, phones: FakeConnections, store: Store
 ) -> None:
     store.put_connection(Connection("a=", "golden-eagle-427", Role.LISTENER, 0, "es"))
     dispatcher._sessions.deliver({**CLOSE, "connectionId": "a="})
-    assert gateway.closed == {"a="}
-    assert gateway.inbox == {}
+    assert phones.closed == {"a="}
+    assert phones.inbox == {}
 
 
 @pytest.mark.parametrize("code", [1000, 1006])
 def test_a_refused_speaker_whose_connection_the_service_closes_keeps_the_long_grace(
     dispatcher: Dispatcher,
-    gateway: FakeGateway,
+    phones: FakeConnections,
     sweep: Sweep,
     clock: Clock,
     session_id: str,
@@ -236,7 +236,7 @@ def test_a_refused_speaker_whose_connection_the_service_closes_keeps_the_long_gr
     clock.now += 1
     sweep.run()
     assert [
-        (it["type"], it.get("graceSeconds"), it.get("reason")) for it in gateway.inbox["a="]
+        (it["type"], it.get("graceSeconds"), it.get("reason")) for it in phones.inbox["a="]
     ] == [
         ("sessionInterrupted", 60, None),
         ("sessionEnded", None, "speakerLost"),
@@ -244,7 +244,10 @@ def test_a_refused_speaker_whose_connection_the_service_closes_keeps_the_long_gr
 
 
 def test_a_close_that_cannot_be_noted_is_left_out(
-    dispatcher: Dispatcher, gateway: FakeGateway, session_id: str, monkeypatch: pytest.MonkeyPatch
+    dispatcher: Dispatcher,
+    phones: FakeConnections,
+    session_id: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def busy(*_: object) -> None:
         raise ServiceUnavailable("busy", retry_after_seconds=2)
@@ -252,12 +255,12 @@ def test_a_close_that_cannot_be_noted_is_left_out(
     monkeypatch.setattr(Store, "note_own_close", busy)
     with pytest.raises(ServiceUnavailable):
         dispatcher._sessions.deliver({**CLOSE, "connectionId": "speaker="})
-    assert gateway.closed == set()
+    assert phones.closed == set()
 
 
 def test_the_close_of_a_bare_connection_stores_nothing(
-    dispatcher: Dispatcher, gateway: FakeGateway, dynamodb: Any
+    dispatcher: Dispatcher, phones: FakeConnections, dynamodb: Any
 ) -> None:
     dispatcher._sessions.deliver({**CLOSE, "connectionId": "a="})
-    assert gateway.closed == {"a="}
+    assert phones.closed == {"a="}
     assert scan(dynamodb, "connections") == []

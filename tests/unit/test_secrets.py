@@ -11,19 +11,22 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError, EndpointConnectionError
 
 from chalicelib import telemetry
 from chalicelib.auth import Authorizer, KeySet, TokenVerifier
+from chalicelib.aws.connections import PostFailed
+from chalicelib.aws.dynamodb import DynamoDB, Refused
+from chalicelib.aws.functions import Functions
+from chalicelib.aws.retries import Retries
+from chalicelib.aws.wire import Unreachable
 from chalicelib.dispatch import Dispatcher
 from chalicelib.errors import InternalError, ServiceError
-from chalicelib.gateway import PostFailed
 from chalicelib.outcomes import Outcomes
 from chalicelib.rate_limits import RateLimits
 from chalicelib.sessions import Sessions
 from chalicelib.store import Store
 from chalicelib.sweep import Sweep
-from tests.unit.fakes import Clock, FakeGateway, FakeOutcomes, event
+from tests.unit.fakes import Clock, FakeConnections, FakeOutcomes, PlayedTransport, event
 from tests.unit.test_auth import ISSUER, KEY, METHOD_ARN, OTHER_KEY, key_set, token
 
 MARK = "marked"
@@ -76,8 +79,8 @@ class Raising:
 ERRORS = [
     KeyError("marked-connection="),
     ValueError(EMAIL),
-    EndpointConnectionError(endpoint_url="https://api/@connections/marked="),
-    ClientError({"Error": {"Code": "ValidationException", "Message": "marked="}}, "PutItem"),
+    Unreachable("https://api/@connections/marked=", was_sent=True),
+    Refused("ValidationException", "marked="),
     PostFailed(500),
 ]
 
@@ -201,7 +204,7 @@ def test_no_line_of_a_client_event_names_anybody(
 
 
 @pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
-@pytest.mark.parametrize("what", ["sessions", "store", "rate limits", "gateway", "outcomes"])
+@pytest.mark.parametrize("what", ["sessions", "store", "rate limits", "phones", "outcomes"])
 def test_no_line_of_what_fails_names_anybody(
     marked_sessions: Sessions,
     rate_limits: RateLimits,
@@ -223,10 +226,11 @@ def test_no_line_of_what_fails_names_anybody(
     elif what == "rate limits":
         rate_limits = broken
         sessions = replace(sessions, rate_limits=broken)
-    elif what == "gateway":
-        sessions = replace(sessions, lifecycle=replace(lifecycle, gateway=broken))
+    elif what == "phones":
+        sessions = replace(sessions, lifecycle=replace(lifecycle, connections=broken))
     else:
-        outcomes = Outcomes(lambda: broken, "marked-function")  # type: ignore[assignment]
+        functions = Functions(broken)
+        outcomes = Outcomes(functions, "marked-function")  # type: ignore[assignment]
     _drive(_dispatcher(sessions, rate_limits, outcomes, clock))
     for delay_ms in (0, 50):
         with suppress(Exception):
@@ -247,7 +251,7 @@ def test_no_line_of_what_fails_names_anybody(
 def test_no_line_of_a_sweep_names_anybody(
     sweep: Sweep,
     marked_dispatcher: Dispatcher,
-    gateway: FakeGateway,
+    phones: FakeConnections,
     clock: Clock,
     out: io.StringIO,
     error: Exception,
@@ -262,7 +266,7 @@ def test_no_line_of_a_sweep_names_anybody(
     assert sweep.run().removed == 1
     clock.now += 60
     broken: Any = Raising(error)
-    replace(sweep, lifecycle=replace(sweep.lifecycle, gateway=broken)).run()
+    replace(sweep, lifecycle=replace(sweep.lifecycle, connections=broken)).run()
     with suppress(ServiceError):
         replace(sweep, lifecycle=replace(sweep.lifecycle, store=broken)).run()
     clock.now += 61
@@ -324,13 +328,10 @@ def test_no_line_of_a_library_names_anybody(out: io.StringIO) -> None:
 def test_a_store_that_is_down_is_foreseen(
     rate_limits: RateLimits, outcomes: FakeOutcomes, sessions: Sessions, clock: Clock, out: Any
 ) -> None:
-    error = EndpointConnectionError(endpoint_url="https://marked")
-    client: Any = Raising(error)
-    names = ("ConditionalCheckFailedException", "TransactionCanceledException")
-    client.exceptions = type("Exceptions", (), dict.fromkeys(names, KeyError))
-    store = Store(client, client, "sessions", "connections", clock)
-    down = replace(sessions, store=store, lifecycle=replace(sessions.lifecycle, store=store))
-    _drive(_dispatcher(down, rate_limits, outcomes, clock))
+    down = PlayedTransport(Unreachable("https://marked", was_sent=False))
+    store = Store(DynamoDB(down, Retries("store")), "sessions", "connections", clock)
+    sessions = replace(sessions, store=store, lifecycle=replace(sessions.lifecycle, store=store))
+    _drive(_dispatcher(sessions, rate_limits, outcomes, clock))
     levels = {json.loads(line).get("level") for line in out.getvalue().splitlines()}
     assert levels >= {"INFO", "WARNING"}
     assert "ERROR" not in levels

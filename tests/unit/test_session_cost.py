@@ -6,13 +6,13 @@ import re
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
 
 from chalicelib import metrics, telemetry
 from chalicelib.dispatch import FOLLOW_MS
 from chalicelib.models import Connection, QualityTier, Role, Session
 from chalicelib.store import _connection_item, _session_item
+from tests.moto_dynamodb import MotoDynamoDB
 from tests.unit import session_cost, test_costs
 from tests.unit.session_cost import OPERATIONS, Requests, Scenario
 
@@ -37,10 +37,9 @@ SMALL = Scenario(
 class Units:
     """Adds up what a client's requests are charged for, by what they do to the index."""
 
-    def __init__(self, client: Any) -> None:
+    def __init__(self, dynamodb: Any) -> None:
         self.count, self.writes, self.reads = 0, 0.0, 0.0
-        self._client = client
-        self._looking = boto3.client("dynamodb", region_name="us-east-1")
+        self._transport = dynamodb.transport
         self._before: dict[str, tuple[str, str]] = {}
 
     @property
@@ -48,35 +47,35 @@ class Units:
         return Requests(self.count, self.writes, self.reads)
 
     def begin(self) -> None:
-        self._client.meta.events.register("provide-client-params.dynamodb", self._begin)
-        self._client.meta.events.register("after-call.dynamodb", self._end)
+        self._transport.on_request.append(self._begin)
+        self._transport.on_answer.append(self._end)
 
-    def _begin(self, params: dict[str, Any], model: Any, **_: Any) -> None:
+    def _begin(self, operation: str, request: dict[str, Any]) -> None:
         self._before = self._entries()
         self.count += 1
-        match model.name:
+        match operation:
             case "GetItem":
-                assert params["ConsistentRead"]
+                assert request["ConsistentRead"]
                 self.reads += 1
             case "Scan":
                 self.reads += 1
             case "BatchGetItem":
-                assert not params["RequestItems"]["connections"].get("ConsistentRead")
-                self.reads += len(params["RequestItems"]["connections"]["Keys"]) / 2
+                assert not request["RequestItems"]["connections"].get("ConsistentRead")
+                self.reads += len(request["RequestItems"]["connections"]["Keys"]) / 2
             case "PutItem" | "UpdateItem" | "DeleteItem":
                 self.writes += 1
             case "TransactWriteItems":
-                self.writes += 2 * len(params["TransactItems"])
+                self.writes += 2 * len(request["TransactItems"])
 
-    def _end(self, parsed: dict[str, Any], model: Any, **_: Any) -> None:
-        if model.name == "Query":
-            read_bytes = session_cost.INDEX_ENTRY_BYTES * parsed["Count"]
+    def _end(self, operation: str, answer: dict[str, Any]) -> None:
+        if operation == "Query":
+            read_bytes = session_cost.INDEX_ENTRY_BYTES * answer["Count"]
             self.reads += 0.5 * max(1, math.ceil(read_bytes / 4096))
         before, after = self._before.items(), self._entries().items()
         self.writes += len(before - after) + len(after - before)
 
     def _entries(self) -> dict[str, tuple[str, str]]:
-        items = self._looking.scan(TableName="connections")["Items"]
+        items = MotoDynamoDB().scan(TableName="connections")["Items"]
         return {
             item["connectionId"]["S"]: (item["sessionId"]["S"], item["targetLanguage"]["S"])
             for item in items

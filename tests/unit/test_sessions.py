@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from chalicelib.aws.connections import PostFailed
 from chalicelib.errors import (
     Conflict,
     Forbidden,
@@ -16,7 +17,6 @@ from chalicelib.errors import (
     SessionNotFound,
     Unauthorized,
 )
-from chalicelib.gateway import PostFailed
 from chalicelib.models import Caller, QualityTier
 from chalicelib.protocol import (
     ChangeLanguage,
@@ -29,7 +29,7 @@ from chalicelib.protocol import (
 from chalicelib.sessions import Sessions
 from chalicelib.store import Listing, Store
 from chalicelib.sweep import Sweep
-from tests.unit.fakes import Clock, FailingStore, FakeGateway, listener, scan
+from tests.unit.fakes import Clock, FailingStore, FakeConnections, listener, scan
 
 CREATE = CreateSession("en", QualityTier.STANDARD)
 STATUS = GetSessionStatus(None)
@@ -153,10 +153,10 @@ def test_leaving_twice_counts_out_once(
 
 
 def test_a_connection_without_a_session_leaves_quietly(
-    sessions: Sessions, gateway: FakeGateway
+    sessions: Sessions, phones: FakeConnections
 ) -> None:
     sessions.lifecycle.leave("nobody=", 1000)
-    assert gateway.inbox == {}
+    assert phones.inbox == {}
 
 
 def test_status_counts_listeners_by_language(
@@ -235,23 +235,21 @@ def test_ending_tells_each_listener_once_and_leaves_the_session_to_a_sweep(
     sessions: Sessions,
     session_id: str,
     speaker: Caller,
-    gateway: FakeGateway,
+    phones: FakeConnections,
     dynamodb: Any,
     clock: Clock,
     sweep: Sweep,
 ) -> None:
     join(sessions, 1, session_id)
     join(sessions, 2, session_id)
-    gateway.closed.add(listener(2).connection_id)
+    phones.closed.add(listener(2).connection_id)
 
     ended = sessions.end(speaker, END)
     sessions.lifecycle.leave(speaker.connection_id, 1000)
 
     notice = {"type": "sessionEnded", "sessionId": session_id, "reason": "speakerEnded"}
     assert ended == notice
-    assert gateway.inbox == {
-        listener(1).connection_id: [{**notice, "timestamp": 1_800_000_000_000}]
-    }
+    assert phones.inbox == {listener(1).connection_id: [{**notice, "timestamp": 1_800_000_000_000}]}
     assert scan(dynamodb, "connections") == []
     assert [item["status"]["S"] for item in scan(dynamodb, "sessions")] == ["ended"]
     with pytest.raises(SessionNotFound):
@@ -263,7 +261,7 @@ def test_ending_tells_each_listener_once_and_leaves_the_session_to_a_sweep(
     clock.now += 1
     sweep.run()
     assert scan(dynamodb, "sessions") == scan(dynamodb, "connections") == []
-    assert len(gateway.inbox[listener(1).connection_id]) == 1
+    assert len(phones.inbox[listener(1).connection_id]) == 1
 
 
 @pytest.mark.parametrize(
@@ -280,7 +278,7 @@ def test_the_end_of_the_speakers_connection_ends_the_session_after_a_grace(
     sessions: Sessions,
     session_id: str,
     speaker: Caller,
-    gateway: FakeGateway,
+    phones: FakeConnections,
     dynamodb: Any,
     clock: Clock,
     sweep: Sweep,
@@ -294,7 +292,7 @@ def test_the_end_of_the_speakers_connection_ends_the_session_after_a_grace(
     sweep.run()
     clock.now += 35
     sweep.run()
-    notices = gateway.inbox[listener(1).connection_id]
+    notices = phones.inbox[listener(1).connection_id]
     assert [notice.get("reason") for notice in notices] == reasons
     assert scan(dynamodb, "sessions") == scan(dynamodb, "connections") == []
 
@@ -358,19 +356,19 @@ def outcome_of(session_id: str, **fields: str) -> str:
 
 
 def test_an_outcome_waits_for_its_connection_to_open(
-    sessions: Sessions, session_id: str, gateway: FakeGateway
+    sessions: Sessions, session_id: str, phones: FakeConnections
 ) -> None:
     join(sessions, 1, session_id)
-    gateway.closed.add("listener-1=")
+    phones.closed.add("listener-1=")
     waits: list[float] = []
 
     def sleep(seconds: float) -> None:
         waits.append(seconds)
         if len(waits) == 3:
-            gateway.closed.clear()
+            phones.closed.clear()
 
     assert sleeping(sessions, sleep).deliver_outcome("listener-1=", "1", outcome_of(session_id))
-    assert [told["type"] for told in gateway.inbox["listener-1="]] == ["sessionJoined"]
+    assert [told["type"] for told in phones.inbox["listener-1="]] == ["sessionJoined"]
     assert len(waits) == 3
 
 
@@ -379,38 +377,38 @@ def test_an_outcome_of_a_session_that_has_ended_meanwhile_says_so(
     sessions: Sessions,
     session_id: str,
     speaker: Caller,
-    gateway: FakeGateway,
+    phones: FakeConnections,
     ends_before_it_opens: bool,
 ) -> None:
     join(sessions, 1, session_id)
-    gateway.closed.add("listener-1=")
+    phones.closed.add("listener-1=")
 
     def sleep(_: float) -> None:
         sessions.end(speaker, END)
-        gateway.closed.clear()
+        phones.closed.clear()
 
     if ends_before_it_opens:
         sleep(0)
     outcome = outcome_of(session_id, requestId="r1")
     assert sleeping(sessions, sleep).deliver_outcome("listener-1=", "1", outcome)
-    ((told,),) = gateway.inbox.values()
+    ((told,),) = phones.inbox.values()
     assert (told["type"], told["code"], told["requestId"]) == ("error", "SESSION_NOT_FOUND", "r1")
 
 
 def test_reminders_come_in_order_and_no_sooner_than_asked(
-    sessions: Sessions, session_id: str, gateway: FakeGateway
+    sessions: Sessions, session_id: str, phones: FakeConnections
 ) -> None:
     join(sessions, 1, session_id)
     waits: list[float] = []
     messages = ['{"type": "1"}', '{"type": "2"}']
     event = {"id": "1", "connectionId": "listener-1=", "delayMs": 50, "messages": messages}
     sleeping(sessions, waits.append).deliver(event)
-    assert [message["type"] for message in gateway.inbox["listener-1="]] == ["1", "2"]
+    assert [message["type"] for message in phones.inbox["listener-1="]] == ["1", "2"]
     assert waits == [0.05]
 
 
 def test_who_was_replaced_meanwhile_hears_no_reminder(
-    sessions: Sessions, session_id: str, gateway: FakeGateway
+    sessions: Sessions, session_id: str, phones: FakeConnections
 ) -> None:
     join(sessions, 1, session_id)
 
@@ -421,40 +419,40 @@ def test_who_was_replaced_meanwhile_hears_no_reminder(
 
     event = {"id": "1", "connectionId": "listener-1=", "delayMs": 50, "messages": ["{}"]}
     sleeping(sessions, sleep).deliver(event)
-    assert gateway.inbox == {}
+    assert phones.inbox == {}
 
 
 def test_an_outcome_that_may_have_come_undoes_nothing(
     sessions: Sessions, session_id: str, speaker: Caller
 ) -> None:
-    class Failing(FakeGateway):
+    class Failing(FakeConnections):
         def post(self, connection_id: str, text: str) -> None:
             raise PostFailed(500)
 
     join(sessions, 1, session_id)
     failing: Any = Failing()
-    unlucky = replace(sessions, lifecycle=replace(sessions.lifecycle, gateway=failing))
+    unlucky = replace(sessions, lifecycle=replace(sessions.lifecycle, connections=failing))
     assert unlucky.deliver_outcome(listener(1).connection_id, "1", outcome_of(session_id))
     assert sessions.get_status(speaker, STATUS)["listenerCount"] == 1
 
 
 def test_an_outcome_for_a_speaker_who_never_opens_interrupts_the_session(
-    sessions: Sessions, session_id: str, speaker: Caller, gateway: FakeGateway
+    sessions: Sessions, session_id: str, speaker: Caller, phones: FakeConnections
 ) -> None:
     join(sessions, 1, session_id)
-    gateway.closed.add(speaker.connection_id)
+    phones.closed.add(speaker.connection_id)
     assert not sleeping(sessions, lambda _: None).deliver_outcome(
         speaker.connection_id, "1", outcome_of(session_id)
     )
-    (notice,) = gateway.inbox[listener(1).connection_id]
+    (notice,) = phones.inbox[listener(1).connection_id]
     assert notice["type"] == "sessionInterrupted"
 
 
 def test_an_outcome_for_a_connection_that_never_opens_undoes_the_join(
-    sessions: Sessions, session_id: str, speaker: Caller, gateway: FakeGateway
+    sessions: Sessions, session_id: str, speaker: Caller, phones: FakeConnections
 ) -> None:
     join(sessions, 1, session_id)
-    gateway.closed.add(listener(1).connection_id)
+    phones.closed.add(listener(1).connection_id)
     waits: list[float] = []
     assert not sleeping(sessions, waits.append).deliver_outcome(
         "listener-1=", "1", outcome_of(session_id)
@@ -466,7 +464,7 @@ def test_an_outcome_for_a_connection_that_never_opens_undoes_the_join(
 def test_a_join_given_again_that_cannot_be_finished_takes_nothing_from_who_is_in(
     sessions: Sessions, session_id: str, speaker: Caller, dynamodb: Any, clock: Clock
 ) -> None:
-    store = FailingStore(dynamodb, dynamodb, "sessions", "connections", sessions.clock)
+    store = FailingStore(dynamodb, "sessions", "connections", sessions.clock)
     store.failing = "put_connection"
     join(sessions, 1, session_id)
     clock.now += 0.001
@@ -479,7 +477,7 @@ def test_a_join_given_again_that_cannot_be_finished_takes_nothing_from_who_is_in
 def test_a_session_that_cannot_be_finished_is_undone(
     sessions: Sessions, speaker: Caller, dynamodb: Any
 ) -> None:
-    store = FailingStore(dynamodb, dynamodb, "sessions", "connections", sessions.clock)
+    store = FailingStore(dynamodb, "sessions", "connections", sessions.clock)
     store.failing = "create_session"
     with pytest.raises(ServiceUnavailable):
         replace(sessions, store=store).create(speaker, CREATE)
@@ -487,7 +485,11 @@ def test_a_session_that_cannot_be_finished_is_undone(
 
 
 def test_an_end_that_is_finished_late_does_not_touch_who_has_joined_another_session_since(
-    sessions: Sessions, session_id: str, speaker: Caller, gateway: FakeGateway, dynamodb: Any
+    sessions: Sessions,
+    session_id: str,
+    speaker: Caller,
+    phones: FakeConnections,
+    dynamodb: Any,
 ) -> None:
     class ListsWhatWas(Store):
         """As a sweep does that read the index just before the end."""
@@ -501,9 +503,9 @@ def test_an_end_that_is_finished_late_does_not_touch_who_has_joined_another_sess
     join(sessions, 1, other)
 
     (ended,) = (each for each in sessions.store.scan_sessions(None, 9)[0] if each.end_reason)
-    late = ListsWhatWas(dynamodb, dynamodb, "sessions", "connections", sessions.clock)
+    late = ListsWhatWas(dynamodb, "sessions", "connections", sessions.clock)
     replace(sessions.lifecycle, store=late).finish_end(ended)
 
-    notices = gateway.inbox[listener(1).connection_id]
+    notices = phones.inbox[listener(1).connection_id]
     assert [notice["sessionId"] for notice in notices] == [session_id]
     assert sessions.heartbeat(listener(1))[0]["sessionId"] == other

@@ -21,16 +21,10 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from chalicelib.signed_http import (
-    MAX_BODY_BYTES,
-    MAX_HEAD_BYTES,
-    MAX_IDLE_SECONDS,
-    SideBySide,
-    SignedClient,
-    Unreachable,
-    get,
-)
-from chalicelib.signing import Credentials, Signer
+from chalicelib.aws.http import MAX_IDLE_SECONDS, SignedClient, get
+from chalicelib.aws.side_by_side import SideBySide
+from chalicelib.aws.signing import Credentials, Signer
+from chalicelib.aws.wire import MAX_BODY_BYTES, MAX_HEAD_BYTES, Unreachable
 
 WAIT_SECONDS = 5
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"

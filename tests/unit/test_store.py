@@ -1,22 +1,18 @@
 """What only the store knows: paging, batches, and DynamoDB's failures."""
 
-import threading
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
-import boto3
 import pytest
-from botocore.config import Config
-from botocore.errorfactory import ClientExceptionsFactory
-from botocore.exceptions import ClientError
 
-from chalicelib.circuit import CircuitBreaker
-from chalicelib.errors import ServiceUnavailable, SessionNotFound
+from chalicelib.aws.circuit import CircuitBreaker
+from chalicelib.aws.dynamodb import DynamoDB, Refused
+from chalicelib.aws.retries import Retries
+from chalicelib.aws.wire import Answer
+from chalicelib.errors import ServiceUnavailable
 from chalicelib.models import Caller, Connection, EndReason, Role
-from chalicelib.resilience import Guard
 from chalicelib.store import HandOver, Store, new_arrival
-from tests.unit.fakes import Clock, scan
+from tests.unit.fakes import Clock, PlayedTransport, refused, scan
 
 NOW = 1_800_000_000
 NOW_MS = NOW * 1000
@@ -26,39 +22,27 @@ def seat(number: int, language: str = "es") -> Connection:
     return Connection(f"listener-{number}=", "golden-eagle-427", Role.LISTENER, NOW_MS, language)
 
 
+def operations(dynamodb: Any) -> list[str]:
+    return [operation for operation, _ in dynamodb.transport.requests]
+
+
 def arriving(number: int) -> Connection:
     return replace(seat(number), is_present=False, is_arriving=True, arrival=new_arrival())
 
 
-def quick(clock: Clock) -> Guard:
-    """A guard whose naps turn the clock."""
+def quick(clock: Clock) -> Retries:
+    """Return retries whose naps turn the clock."""
 
     def sleep(seconds: float) -> None:
         clock.now += seconds
 
-    return Guard("store", clock, sleep, breaker=CircuitBreaker("store", clock))
+    return Retries("store", clock, sleep, breaker=CircuitBreaker("store", clock))
 
 
-def failing(code: str, status: int = 400) -> Any:
-    """A client whose requests end in an error of DynamoDB's, without being sent."""
-    client = boto3.client("dynamodb", region_name="us-east-1")
-
-    def refuse(**_: Any) -> None:
-        raise ClientError({"Error": {"Code": code, "Message": "x"}}, "GetItem")
-
-    client.meta.events.register("before-call.dynamodb", refuse)
-    return client
-
-
-@pytest.mark.parametrize(
-    "code",
-    ["ThrottlingException", "ProvisionedThroughputExceededException", "InternalServerError"],
-)
-def test_a_throttled_or_failing_dynamodb_is_unavailable_for_now(
-    code: str, dynamodb: Any, clock: Clock
-) -> None:
-    client = failing(code)
-    store = Store(client, client, "sessions", "connections", clock, quick(clock))
+@pytest.mark.parametrize("code", ["ThrottlingException", "InternalServerError"])
+def test_a_throttled_or_failing_dynamodb_is_unavailable_for_now(code: str, clock: Clock) -> None:
+    dynamodb = DynamoDB(PlayedTransport(refused(code)), quick(clock))
+    store = Store(dynamodb, "sessions", "connections", clock)
     with pytest.raises(ServiceUnavailable) as refusal:
         store.find_session("golden-eagle-427")
     assert refusal.value.retry_after_seconds == 2
@@ -66,60 +50,34 @@ def test_a_throttled_or_failing_dynamodb_is_unavailable_for_now(
         store.list_listener_ids("golden-eagle-427")
 
 
-def test_a_dynamodb_that_does_not_answer_is_unavailable_for_now(clock: Clock) -> None:
-    unreachable = boto3.client(
-        "dynamodb",
-        region_name="us-east-1",
-        endpoint_url="http://127.0.0.1:9",
-        aws_access_key_id="test",
-        aws_secret_access_key="test",
-        config=Config(connect_timeout=1, retries={"total_max_attempts": 1}),
-    )
-    with pytest.raises(ServiceUnavailable):
-        Store(unreachable, unreachable, "sessions", "connections", clock).put_connection(seat(1))
-
-
-def test_an_error_of_our_own_making_is_not_hidden(dynamodb: Any, clock: Clock) -> None:
-    broken = failing("ValidationException")
-    store = Store(broken, broken, "sessions", "connections", clock)
-    with pytest.raises(ClientError):
+def test_an_error_of_our_own_making_is_not_hidden(clock: Clock) -> None:
+    broken = DynamoDB(PlayedTransport(refused("ValidationException")), quick(clock))
+    store = Store(broken, "sessions", "connections", clock)
+    with pytest.raises(Refused):
         store.find_connection("a")
 
 
 def test_listing_reads_to_the_last_page(store: Store, dynamodb: Any) -> None:
-    pages = 0
+    def two_a_page(operation: str, request: dict[str, Any]) -> None:
+        if operation == "Query":
+            request["Limit"] = 2
 
-    def count_page(**_: Any) -> None:
-        nonlocal pages
-        pages += 1
-
-    def two_a_page(params: dict[str, Any], **_: Any) -> None:
-        params["Limit"] = 2
-
-    dynamodb.meta.events.register("after-call.dynamodb.Query", count_page)
-    dynamodb.meta.events.register("provide-client-params.dynamodb.Query", two_a_page)
+    dynamodb.transport.on_request.append(two_a_page)
     for number in range(5):
         store.put_connection(seat(number))
     assert set(store.list_listener_ids("golden-eagle-427")) == {
         f"listener-{number}=" for number in range(5)
     }
-    assert pages == 3
+    assert operations(dynamodb).count("Query") == 3
 
 
 def test_deleting_many_takes_100_to_a_transaction(store: Store, dynamodb: Any) -> None:
-    requests = 0
-
-    def count_request(**_: Any) -> None:
-        nonlocal requests
-        requests += 1
-
     for number in range(201):
         store.put_connection(arriving(number))
     ids = store.list_connections("golden-eagle-427").arriving
-    dynamodb.meta.events.register("after-call.dynamodb.TransactWriteItems", count_request)
     assert store.delete_arriving_connections("golden-eagle-427", ids) == ids
     assert scan(dynamodb, "connections") == []
-    assert requests == 3
+    assert operations(dynamodb).count("TransactWriteItems") == 3
 
 
 def test_deleting_many_spares_who_is_in_another_session_by_now(store: Store, dynamodb: Any) -> None:
@@ -158,23 +116,18 @@ def test_a_language_is_changed_only_in_the_session_it_was_asked_for(store: Store
     assert store.list_connections("golden-eagle-427").present == {"listener-1=": "es"}
 
 
-def cancelled(client: Any, *reasons: dict[str, Any]) -> Exception:
-    response = {
-        "Error": {"Code": "TransactionCanceledException", "Message": "x"},
-        "CancellationReasons": list(reasons),
-    }
-    error: Exception = client.exceptions.TransactionCanceledException(response, "x")
-    return error
+def fail_first_transaction(dynamodb: Any, *reasons: dict[str, Any]) -> None:
+    """Have the first transaction cancelled for these reasons, without being carried out."""
+    carry_out = dynamodb.transport.request
+    pending = [refused("TransactionCanceledException", CancellationReasons=list(reasons))]
 
+    def request(*arguments: Any, **named: Any) -> Answer:
+        is_transaction = arguments[3]["x-amz-target"].endswith("TransactWriteItems")
+        if is_transaction and pending:
+            return pending.pop()
+        return carry_out(*arguments, **named)
 
-def fail_first_transaction(client: Any, *reasons: dict[str, Any]) -> None:
-    pending = [cancelled(client, *reasons)]
-
-    def fail_once(**_: Any) -> None:
-        if pending:
-            raise pending.pop()
-
-    client.meta.events.register("before-call.dynamodb.TransactWriteItems", fail_once)
+    dynamodb.transport.request = request
 
 
 FAILED = {"Code": "ConditionalCheckFailed"}
@@ -273,7 +226,9 @@ def test_many_records_are_read_in_batches_and_what_was_not_processed_is_asked_fo
         store.put_connection(seat(number))
     asked: list[int] = []
 
-    def leave_half(parsed: dict[str, Any], **_: Any) -> None:
+    def leave_half(operation: str, parsed: dict[str, Any]) -> None:
+        if operation != "BatchGetItem":
+            return
         items = parsed["Responses"]["connections"]
         asked.append(len(items))
         half = -(-len(items) // 2)
@@ -281,7 +236,7 @@ def test_many_records_are_read_in_batches_and_what_was_not_processed_is_asked_fo
         left = [{"connectionId": item["connectionId"]} for item in items[half:]]
         parsed["UnprocessedKeys"] = {"connections": {"Keys": left}} if left else {}
 
-    dynamodb.meta.events.register("after-call.dynamodb.BatchGetItem", leave_half)
+    dynamodb.transport.on_answer.append(leave_half)
     ids = {f"listener-{number}=" for number in range(131)}
     found = store.find_records(ids)
     assert {each.connection_id for each in found} == ids - {"listener-130="}
@@ -369,28 +324,6 @@ def test_a_session_is_kept_for_a_day_after_its_end_for_the_sweep_to_tell_of_it(
     store.extend_session(session_id, "speaker=", NOW + 9000)
     (item,) = scan(dynamodb, "sessions")
     assert item["ttl"] == {"N": str(NOW + 9000 + 24 * 3600)}
-
-
-def test_what_dynamodb_raises_is_known_before_two_threads_can_ask_for_it(
-    dynamodb: Any, clock: Clock, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """botocore makes a service's exceptions when they are first asked for, without a lock, so that
-    two threads make two families of them: what one has raised was not caught as the other's.
-    """
-    made = []
-    make = ClientExceptionsFactory._create_client_exceptions
-
-    def count(self: Any, service_model: Any) -> Any:
-        made.append(threading.current_thread())
-        return make(self, service_model)
-
-    monkeypatch.setattr(ClientExceptionsFactory, "_create_client_exceptions", count)
-    client = boto3.Session().client("dynamodb", region_name="us-east-1")
-    store = Store(client, client, "sessions", "connections", clock)
-    with ThreadPoolExecutor(2) as threads:
-        refused = threads.submit(store.count_in, "golden-eagle-100", "es", None, 3).exception()
-    assert isinstance(refused, SessionNotFound)
-    assert made == [threading.main_thread()]
 
 
 def test_a_speaker_who_has_another_session_by_now_is_not_replaced_there(store: Store) -> None:

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+from chalicelib.aws.connections import POST_SECONDS
 from chalicelib.dispatch import Dispatcher
 from chalicelib.errors import ServiceUnavailable
-from chalicelib.gateway import POST_SECONDS
 from chalicelib.lifecycle import END_SECONDS
 from chalicelib.models import Connection, EndReason, Role, Session
 from chalicelib.store import SWEEP_CURSOR, Listing, Store, SweepCursor
@@ -17,7 +17,7 @@ from tests.unit.fakes import (
     CREATE,
     Clock,
     FailingStore,
-    FakeGateway,
+    FakeConnections,
     closing,
     frame,
     reply,
@@ -89,14 +89,18 @@ def with_store(sweep: Sweep, store: Store) -> Sweep:
 def test_a_sweep_that_cannot_read_the_sessions_says_so(
     sweep: Sweep, dynamodb: Any, clock: Clock
 ) -> None:
-    store = FailingStore(dynamodb, dynamodb, "sessions", "connections", clock)
+    store = FailingStore(dynamodb, "sessions", "connections", clock)
     store.failing = "scan_sessions"
     with pytest.raises(ServiceUnavailable):
         with_store(sweep, store).run()
 
 
 def test_a_session_that_fails_does_not_stop_the_rest(
-    sweep: Sweep, dispatcher: Dispatcher, dynamodb: Any, clock: Clock, gateway: FakeGateway
+    sweep: Sweep,
+    dispatcher: Dispatcher,
+    dynamodb: Any,
+    clock: Clock,
+    phones: FakeConnections,
 ) -> None:
     ids = [create(dispatcher, f"speaker-{number}=") for number in range(3)]
 
@@ -106,7 +110,7 @@ def test_a_session_that_fails_does_not_stop_the_rest(
                 raise RuntimeError("unforeseen")
             return super().list_connections(session_id)
 
-    store = FailsForOne(dynamodb, dynamodb, "sessions", "connections", clock)
+    store = FailsForOne(dynamodb, "sessions", "connections", clock)
     report = with_store(sweep, store).run()
     assert (report.visited, report.active_sessions, report.failed) == (3, 2, 1)
     assert report.is_complete
@@ -127,7 +131,7 @@ def test_a_grace_whose_end_fails_does_not_stop_the_others(
                 raise ServiceUnavailable("busy", retry_after_seconds=2)
             return super().claim_end_of_grace(session_id, grace_ends_at_ms)
 
-    store = FailsForOne(dynamodb, dynamodb, "sessions", "connections", clock)
+    store = FailsForOne(dynamodb, "sessions", "connections", clock)
     report = with_store(sweep, store).run()
     assert (report.ended, report.failed) == (2, 1)
     assert sweep.run().ended == 1
@@ -142,7 +146,7 @@ def test_a_sweep_of_nothing_does_nothing(sweep: Sweep, dynamodb: Any) -> None:
 
 
 def test_an_expired_session_ends_and_everyone_is_told_the_speaker_too(
-    sweep: Sweep, hall: str, clock: Clock, gateway: FakeGateway, dynamodb: Any
+    sweep: Sweep, hall: str, clock: Clock, phones: FakeConnections, dynamodb: Any
 ) -> None:
     clock.now += 7200
     assert sweep.run().ended == 1
@@ -154,7 +158,7 @@ def test_an_expired_session_ends_and_everyone_is_told_the_speaker_too(
         "sessionId": hall,
         "reason": "expired",
     }
-    assert gateway.inbox == {each: [ended] for each in {"speaker=", *LISTENERS}}
+    assert phones.inbox == {each: [ended] for each in {"speaker=", *LISTENERS}}
     assert scan(dynamodb, "sessions") == scan(dynamodb, "connections") == []
 
 
@@ -171,7 +175,7 @@ def test_a_session_that_a_heartbeat_saved_since_it_was_read_goes_on(
             return found
 
     clock.now += 7199.5
-    store = HeartbeatAfterTheScan(dynamodb, dynamodb, "sessions", "connections", clock)
+    store = HeartbeatAfterTheScan(dynamodb, "sessions", "connections", clock)
     assert with_store(sweep, store).run().ended == 0
     assert status()["listenerCount"] == 2
 
@@ -180,29 +184,29 @@ Beat = Callable[..., None]
 
 
 def test_a_speaker_whose_heartbeats_are_missing_interrupts_the_session(
-    sweep: Sweep, hall: str, clock: Clock, gateway: FakeGateway, beat: Beat
+    sweep: Sweep, hall: str, clock: Clock, phones: FakeConnections, beat: Beat
 ) -> None:
     clock.now += 30
     beat("speaker=", *LISTENERS)
     clock.now += 89.9
     beat(*LISTENERS)
     sweep.run()
-    assert gateway.inbox == {}
+    assert phones.inbox == {}
     clock.now += 0.1
     began_at = clock()
     sweep.run()
-    assert "speaker=" in gateway.closed
-    assert {to: types(told) for to, told in gateway.inbox.items()} == {
+    assert "speaker=" in phones.closed
+    assert {to: types(told) for to, told in phones.inbox.items()} == {
         each: ["sessionInterrupted"] for each in LISTENERS
     }
-    assert {told[0]["graceSeconds"] for told in gateway.inbox.values()} == {60}
+    assert {told[0]["graceSeconds"] for told in phones.inbox.values()} == {60}
     clock.now = began_at + 60
     sweep.run()
     sweep.run()
-    assert {to: types(told) for to, told in gateway.inbox.items()} == {
+    assert {to: types(told) for to, told in phones.inbox.items()} == {
         each: ["sessionInterrupted", "sessionEnded"] for each in LISTENERS
     }
-    assert {told[1]["reason"] for told in gateway.inbox.values()} == {"speakerLost"}
+    assert {told[1]["reason"] for told in phones.inbox.values()} == {"speakerLost"}
 
 
 @pytest.mark.parametrize("code", [1000, 1001])
@@ -210,7 +214,7 @@ def test_the_close_of_a_lost_speakers_connection_by_the_sweep_changes_nothing(
     sweep: Sweep,
     hall: str,
     clock: Clock,
-    gateway: FakeGateway,
+    phones: FakeConnections,
     dispatcher: Dispatcher,
     status: Status,
     code: int,
@@ -218,9 +222,9 @@ def test_the_close_of_a_lost_speakers_connection_by_the_sweep_changes_nothing(
     """API Gateway reports it with 1000, as it does a close by the client."""
     clock.now += 90
     sweep.run()
-    sent = {to: list(told) for to, told in gateway.inbox.items()}
+    sent = {to: list(told) for to, told in phones.inbox.items()}
     dispatcher.disconnect(closing("speaker=", code))
-    assert gateway.inbox == sent
+    assert phones.inbox == sent
     refresh = {"action": "refreshConnection", "sessionId": hall, "role": "speaker"}
     clock.now += 50
     answer = reply(dispatcher.message(frame("speaker-2=", "user-1", **refresh)))
@@ -228,7 +232,12 @@ def test_the_close_of_a_lost_speakers_connection_by_the_sweep_changes_nothing(
 
 
 def test_a_speaker_whose_heartbeat_comes_as_the_sweep_removes_it_stays(
-    sweep: Sweep, hall: str, clock: Clock, gateway: FakeGateway, dynamodb: Any, beat: Beat
+    sweep: Sweep,
+    hall: str,
+    clock: Clock,
+    phones: FakeConnections,
+    dynamodb: Any,
+    beat: Beat,
 ) -> None:
     class HeartbeatAfterTheLook(Store):
         def find_connection(self, connection_id: str) -> Connection | None:
@@ -238,45 +247,45 @@ def test_a_speaker_whose_heartbeat_comes_as_the_sweep_removes_it_stays(
 
     clock.now += 90
     beat(*LISTENERS)
-    late = HeartbeatAfterTheLook(dynamodb, dynamodb, "sessions", "connections", clock)
+    late = HeartbeatAfterTheLook(dynamodb, "sessions", "connections", clock)
     with_store(sweep, late).run()
-    assert gateway.inbox == {}
-    assert gateway.closed == set()
+    assert phones.inbox == {}
+    assert phones.closed == set()
 
 
 def test_a_session_whose_speaker_never_got_his_place_is_interrupted_and_ends(
-    sweep: Sweep, hall: str, clock: Clock, gateway: FakeGateway, store: Store
+    sweep: Sweep, hall: str, clock: Clock, phones: FakeConnections, store: Store
 ) -> None:
     store.delete_connection("speaker=", hall)
     clock.now += 34
     sweep.run()
-    assert gateway.inbox == {}
+    assert phones.inbox == {}
     clock.now += 1
     sweep.run()
     clock.now += 60
     sweep.run()
-    assert types(gateway.inbox["listener-1="]) == ["sessionInterrupted", "sessionEnded"]
+    assert types(phones.inbox["listener-1="]) == ["sessionInterrupted", "sessionEnded"]
 
 
 def test_a_speaker_who_closed_while_the_service_broke_off_is_found(
-    sweep: Sweep, hall: str, clock: Clock, gateway: FakeGateway, store: Store
+    sweep: Sweep, hall: str, clock: Clock, phones: FakeConnections, store: Store
 ) -> None:
     store.close_connection("speaker=")
     clock.now += 35
     sweep.run()
-    assert types(gateway.inbox["listener-1="]) == ["sessionInterrupted"]
+    assert types(phones.inbox["listener-1="]) == ["sessionInterrupted"]
 
 
 # Graces
 
 
 def test_a_sweep_waits_for_graces_that_end_before_the_next_begins(
-    sweep: Sweep, hall: str, clock: Clock, gateway: FakeGateway, dispatcher: Dispatcher
+    sweep: Sweep, hall: str, clock: Clock, phones: FakeConnections, dispatcher: Dispatcher
 ) -> None:
     dispatcher.disconnect(closing("speaker=", 1006))
     clock.now += 20
     assert sweep.run().ended == 1
-    (ended,) = gateway.inbox["listener-1="][1:]
+    (ended,) = phones.inbox["listener-1="][1:]
     assert (ended["type"], ended["timestamp"]) == ("sessionEnded", 1_800_000_060_000)
 
 
@@ -290,7 +299,7 @@ def test_a_sweep_waits_for_none_that_is_still_there_when_the_next_begins(
 
 
 def test_a_speaker_who_comes_back_while_the_sweep_waits_keeps_his_session(
-    sweep: Sweep, hall: str, clock: Clock, gateway: FakeGateway, dispatcher: Dispatcher
+    sweep: Sweep, hall: str, clock: Clock, phones: FakeConnections, dispatcher: Dispatcher
 ) -> None:
     dispatcher.disconnect(closing("speaker=", 1006))
     refresh = {"action": "refreshConnection", "sessionId": hall, "role": "speaker"}
@@ -300,13 +309,13 @@ def test_a_speaker_who_comes_back_while_the_sweep_waits_keeps_his_session(
         dispatcher.message(frame("speaker-2=", "user-1", **refresh))
 
     assert replace(sweep, sleep=sleep).run().ended == 0
-    assert types(gateway.inbox["listener-1="]) == ["sessionInterrupted", "sessionResumed"]
+    assert types(phones.inbox["listener-1="]) == ["sessionInterrupted", "sessionResumed"]
 
 
 def test_graces_end_in_their_order_each_at_its_time(
     sweep: Sweep,
     clock: Clock,
-    gateway: FakeGateway,
+    phones: FakeConnections,
     dispatcher: Dispatcher,
     join: Callable[[str, str], None],
 ) -> None:
@@ -317,7 +326,7 @@ def test_graces_end_in_their_order_each_at_its_time(
         dispatcher.disconnect(closing(f"speaker-{number}=", 1006))
         clock.now += 7
     assert sweep.run().ended == 3
-    ended_at = [gateway.inbox[f"listener-{number}="][1]["timestamp"] for number in (2, 0, 1)]
+    ended_at = [phones.inbox[f"listener-{number}="][1]["timestamp"] for number in (2, 0, 1)]
     assert ended_at == [1_800_000_060_000, 1_800_000_067_000, 1_800_000_074_000]
 
 
@@ -328,7 +337,7 @@ def test_lost_listeners_are_counted_out_once_and_their_connections_closed(
     sweep: Sweep,
     hall: str,
     clock: Clock,
-    gateway: FakeGateway,
+    phones: FakeConnections,
     status: Status,
     dispatcher: Dispatcher,
     beat: Beat,
@@ -339,7 +348,7 @@ def test_lost_listeners_are_counted_out_once_and_their_connections_closed(
     clock.now += 1
     report = sweep.run()
     assert (report.removed, report.listeners) == (1, 1)
-    assert gateway.closed == {"listener-1="}
+    assert phones.closed == {"listener-1="}
     dispatcher.disconnect(closing("listener-1=", 1000))
     assert sweep.run().removed == 0
     assert status()["listenerCount"] == 1
@@ -366,7 +375,12 @@ def test_a_settled_listener_is_lost_six_minutes_after_its_heartbeat_at_the_lates
 
 
 def test_a_listener_whose_heartbeat_comes_as_the_sweep_removes_it_stays(
-    sweep: Sweep, hall: str, clock: Clock, gateway: FakeGateway, dynamodb: Any, beat: Beat
+    sweep: Sweep,
+    hall: str,
+    clock: Clock,
+    phones: FakeConnections,
+    dynamodb: Any,
+    beat: Beat,
 ) -> None:
     class HeartbeatAfterTheLook(Store):
         def find_records(self, connection_ids: Any) -> list[Connection]:
@@ -376,9 +390,9 @@ def test_a_listener_whose_heartbeat_comes_as_the_sweep_removes_it_stays(
 
     clock.now += 90
     beat("speaker=")
-    late = HeartbeatAfterTheLook(dynamodb, dynamodb, "sessions", "connections", clock)
+    late = HeartbeatAfterTheLook(dynamodb, "sessions", "connections", clock)
     assert with_store(sweep, late).run().removed == 1
-    assert gateway.closed == {"listener-2="}
+    assert phones.closed == {"listener-2="}
 
 
 def test_a_listener_that_the_sweep_removed_learns_it_from_a_late_heartbeat_and_comes_back(
@@ -408,15 +422,24 @@ def test_a_listener_that_the_sweep_removed_learns_it_from_a_late_heartbeat_and_c
 
 
 def test_a_second_sweep_changes_nothing(
-    sweep: Sweep, hall: str, clock: Clock, gateway: FakeGateway, dynamodb: Any, beat: Beat
+    sweep: Sweep,
+    hall: str,
+    clock: Clock,
+    phones: FakeConnections,
+    dynamodb: Any,
+    beat: Beat,
 ) -> None:
     clock.now += 90
     beat("listener-2=", "speaker=")
     sweep.run()
-    before = scan(dynamodb, "sessions"), scan(dynamodb, "connections"), dict(gateway.inbox)
+    before = scan(dynamodb, "sessions"), scan(dynamodb, "connections"), dict(phones.inbox)
     sweep.run()
     sweep.run()
-    assert (scan(dynamodb, "sessions"), scan(dynamodb, "connections"), gateway.inbox) == before
+    assert (
+        scan(dynamodb, "sessions"),
+        scan(dynamodb, "connections"),
+        phones.inbox,
+    ) == before
 
 
 def test_a_join_that_broke_off_is_removed_and_not_counted_out(
@@ -560,7 +583,7 @@ def test_a_listing_that_was_wrong_for_a_moment_is_not_remembered(
             listing = super().list_connections(session_id)
             return Listing(dict(sorted(listing.present.items())[1:]), listing.arriving)
 
-    lagging = with_store(sweep, OverlooksOne(dynamodb, dynamodb, "sessions", "connections", clock))
+    lagging = with_store(sweep, OverlooksOne(dynamodb, "sessions", "connections", clock))
     lagging.run()
     clock.now += 60
     beat("speaker=", *LISTENERS)
@@ -574,13 +597,18 @@ def test_a_listing_that_was_wrong_for_a_moment_is_not_remembered(
 
 
 def test_an_end_that_was_claimed_and_broken_off_is_finished_and_everyone_told_once(
-    sweep: Sweep, hall: str, store: Store, gateway: FakeGateway, clock: Clock, dynamodb: Any
+    sweep: Sweep,
+    hall: str,
+    store: Store,
+    phones: FakeConnections,
+    clock: Clock,
+    dynamodb: Any,
 ) -> None:
     store.claim_end(hall, EndReason.SPEAKER_ENDED, "speaker=")
     for _ in range(3):
         sweep.run()
         clock.now += 35
-    assert {to: types(told) for to, told in gateway.inbox.items()} == {
+    assert {to: types(told) for to, told in phones.inbox.items()} == {
         each: ["sessionEnded"] for each in LISTENERS
     }
     assert scan(dynamodb, "sessions") == scan(dynamodb, "connections") == []
@@ -590,7 +618,7 @@ def test_an_end_that_was_broken_off_half_way_tells_nobody_twice(
     sweep: Sweep,
     hall: str,
     dispatcher: Dispatcher,
-    gateway: FakeGateway,
+    phones: FakeConnections,
     clock: Clock,
     dynamodb: Any,
     lifecycle: Any,
@@ -603,23 +631,26 @@ def test_an_end_that_was_broken_off_half_way_tells_nobody_twice(
         def put_back_listeners(self, session_id: str, connection_ids: Any) -> None:
             raise RuntimeError("the function is killed")
 
-    killed = replace(
-        lifecycle, store=ListsOne(dynamodb, dynamodb, "sessions", "connections", clock)
-    )
+    killed = replace(lifecycle, store=ListsOne(dynamodb, "sessions", "connections", clock))
     with pytest.raises(RuntimeError):
         killed.end_by_speaker(hall, "speaker=")
-    assert gateway.inbox.keys() == {"listener-1="}
+    assert phones.inbox.keys() == {"listener-1="}
     sweep.run()
-    assert {to: types(told) for to, told in gateway.inbox.items()} == {
+    assert {to: types(told) for to, told in phones.inbox.items()} == {
         each: ["sessionEnded"] for each in LISTENERS
     }
     assert scan(dynamodb, "connections") == []
 
 
 def test_an_end_that_takes_too_long_is_left_to_the_next_sweep(
-    sweep: Sweep, hall: str, store: Store, clock: Clock, gateway: FakeGateway, dynamodb: Any
+    sweep: Sweep,
+    hall: str,
+    store: Store,
+    clock: Clock,
+    phones: FakeConnections,
+    dynamodb: Any,
 ) -> None:
-    class Slow(FakeGateway):
+    class Slow(FakeConnections):
         def fan_out(self, connection_ids: Any, text: str, limit_seconds: float = 10) -> Any:
             clock.now += END_SECONDS
             return super().fan_out(connection_ids, text, limit_seconds)
@@ -630,8 +661,8 @@ def test_an_end_that_takes_too_long_is_left_to_the_next_sweep(
             return Listing(dict(sorted(listing.present.items())[:1]), listing.arriving)
 
     slow: Any = Slow()
-    store = OneAtATime(dynamodb, dynamodb, "sessions", "connections", clock)
-    busy = replace(sweep, lifecycle=replace(sweep.lifecycle, store=store, gateway=slow))
+    store = OneAtATime(dynamodb, "sessions", "connections", clock)
+    busy = replace(sweep, lifecycle=replace(sweep.lifecycle, store=store, connections=slow))
     store.claim_end(hall, EndReason.SPEAKER_ENDED, "speaker=")
     clock.now += 35
     busy.run()
@@ -680,7 +711,7 @@ class Pages(Store):
 
 def ending_after(pages: int, sweep: Sweep, dynamodb: Any, clock: Clock) -> Sweep:
     """Return a sweep whose time is up after so many pages."""
-    store = Pages(dynamodb, dynamodb, "sessions", "connections", clock)
+    store = Pages(dynamodb, "sessions", "connections", clock)
     return replace(
         with_store(sweep, store),
         stopwatch=lambda: 0.0 if store.read < pages else float(WORK_SECONDS),
@@ -703,7 +734,7 @@ def test_a_sweep_begins_nothing_that_it_cannot_finish_before_its_deadline(
     clock.now += 7200
     began_at = clock()
 
-    class Slow(FakeGateway):
+    class Slow(FakeConnections):
         def post(self, connection_id: str, text: str) -> None:
             if connection_id.startswith("speaker"):
                 clock.now += POST_SECONDS
@@ -714,7 +745,7 @@ def test_a_sweep_begins_nothing_that_it_cannot_finish_before_its_deadline(
             return super().fan_out(connection_ids, text, limit_seconds)
 
     slow: Any = Slow()
-    busy = replace(sweep, lifecycle=replace(sweep.lifecycle, gateway=slow))
+    busy = replace(sweep, lifecycle=replace(sweep.lifecycle, connections=slow))
     everyone = {
         *(f"speaker-{number}=" for number in range(12)),
         *(f"listener-{number}=" for number in range(listeners)),
@@ -739,7 +770,7 @@ def test_a_grace_that_ends_after_the_deadline_is_left_to_the_next_sweep(
             clock.now += 50
             return super().list_connections(session_id)
 
-    store = Slow(dynamodb, dynamodb, "sessions", "connections", clock)
+    store = Slow(dynamodb, "sessions", "connections", clock)
     began_at = clock()
     late = replace(with_store(sweep, store), stopwatch=lambda: 2 * (clock() - began_at))
     assert late.run().ended == 0
@@ -794,7 +825,7 @@ def test_a_sweep_that_is_out_of_time_at_once_keeps_its_place(
 
 
 def test_two_sweeps_side_by_side_tell_everyone_once(
-    sweep: Sweep, hall: str, clock: Clock, gateway: FakeGateway, dynamodb: Any
+    sweep: Sweep, hall: str, clock: Clock, phones: FakeConnections, dynamodb: Any
 ) -> None:
     class SweptInBetween(Store):
         """After each list of sessions another sweep does all there is to do."""
@@ -807,8 +838,8 @@ def test_two_sweeps_side_by_side_tell_everyone_once(
             return found
 
     clock.now += 7200
-    late = SweptInBetween(dynamodb, dynamodb, "sessions", "connections", clock)
+    late = SweptInBetween(dynamodb, "sessions", "connections", clock)
     with_store(sweep, late).run()
-    assert {to: types(told) for to, told in gateway.inbox.items()} == {
+    assert {to: types(told) for to, told in phones.inbox.items()} == {
         each: ["sessionEnded"] for each in {"speaker=", *LISTENERS}
     }

@@ -10,9 +10,9 @@ from contextlib import redirect_stdout, suppress
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
 
 from chalicelib import metrics, telemetry
+from chalicelib.aws.dynamodb import Refused
 from chalicelib.dispatch import Dispatcher
 from chalicelib.errors import InternalError, SessionFull
 from chalicelib.sessions import Sessions
@@ -20,7 +20,7 @@ from chalicelib.sweep import Sweep
 from tests.unit.fakes import (
     CREATE,
     Clock,
-    FakeGateway,
+    FakeConnections,
     FakeOutcomes,
     closing,
     connecting,
@@ -347,15 +347,14 @@ def test_what_was_foreseen_has_no_stack(read: Callable[[], Lines]) -> None:
 def test_a_stack_names_the_errors_that_led_to_it_and_a_code_of_aws(
     read: Callable[[], Lines],
 ) -> None:
-    refusal = {"Error": {"Code": "AccessDeniedException", "Message": "marked-secret"}}
     with suppress(InternalError), telemetry.handled("sweep", is_clients=False):
         try:
-            raise ClientError(refusal, "PutItem")  # type: ignore[arg-type]
-        except ClientError as error:
+            raise Refused("AccessDeniedException", "PutItem")
+        except Refused as error:
             raise RuntimeError("marked-secret") from error
     failure, _ = read()
     lines = failure["error"].splitlines()
-    assert lines.index("ClientError AccessDeniedException") < lines.index("RuntimeError")
+    assert lines.index("Refused AccessDeniedException") < lines.index("RuntimeError")
     assert "marked" not in failure["error"]
 
 
@@ -410,7 +409,7 @@ def test_the_wait_for_a_grace_is_no_latency_of_the_close(
 def test_a_session_is_measured_from_its_creation_to_its_end(
     dispatcher: Dispatcher,
     sweep: Sweep,
-    gateway: FakeGateway,
+    phones: FakeConnections,
     outcomes: FakeOutcomes,
     clock: Clock,
     read: Callable[[], Lines],
@@ -455,6 +454,6 @@ def test_every_metric_is_emitted_by_some_line_of_the_application() -> None:
     """By name in the sources: that they come is shown by the tests of those who emit them."""
     from pathlib import Path
 
-    sources = "".join(path.read_text() for path in Path("chalicelib").glob("*.py"))
+    sources = "".join(path.read_text() for path in Path("chalicelib").rglob("*.py"))
     for name in metrics.METRICS:
         assert sources.count(name) >= 2, name

@@ -9,17 +9,17 @@ from urllib.parse import unquote
 
 import pytest
 
-from chalicelib.gateway import (
+from chalicelib.aws.connections import (
     AT_ONCE,
     LONGEST_RETRY_DELAY_SECONDS,
+    Connections,
     FanOut,
-    Gateway,
     Gone,
     PostFailed,
     _Queue,
 )
-from chalicelib.signed_http import SignedClient
-from chalicelib.signing import Credentials
+from chalicelib.aws.http import SignedClient
+from chalicelib.aws.signing import Credentials
 
 WAIT_SECONDS = 10
 RETRY_DELAY_SECONDS = 0.004
@@ -29,7 +29,7 @@ HANG = -1
 
 
 @dataclass
-class Connections:
+class Phones:
     """What @connections answers: each connection its statuses one by one, and the last for ever.
 
     CLOSE takes the request and closes; HANG answers nothing until the test is over.
@@ -59,7 +59,7 @@ class Server(ThreadingHTTPServer):
     request_queue_size = 2 * AT_ONCE
     daemon_threads = True
 
-    def __init__(self, connections: Connections) -> None:
+    def __init__(self, connections: Phones) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
         self.connections = connections
 
@@ -90,12 +90,12 @@ class Handler(BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def connections() -> Connections:
-    return Connections()
+def connections() -> Phones:
+    return Phones()
 
 
 @pytest.fixture
-def url(connections: Connections) -> Iterator[str]:
+def url(connections: Phones) -> Iterator[str]:
     with Server(connections) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
@@ -124,27 +124,27 @@ def client(url: str) -> Iterator[SignedClient]:
 
 
 @pytest.fixture
-def gateway(client: SignedClient) -> Gateway:
-    return Gateway(client, retry_delay_seconds=RETRY_DELAY_SECONDS, jitter=lambda: 0)
+def api(client: SignedClient) -> Connections:
+    return Connections(client, retry_delay_seconds=RETRY_DELAY_SECONDS, jitter=lambda: 0)
 
 
 @pytest.mark.parametrize("status", [410, 400])
 def test_a_closed_or_impossible_connection_is_gone(
-    gateway: Gateway, connections: Connections, status: int
+    api: Connections, connections: Phones, status: int
 ) -> None:
     connections.statuses["a="] = [status]
     with pytest.raises(Gone):
-        gateway.post("a=", "{}")
+        api.post("a=", "{}")
     assert connections.tries("a=") == 1
 
 
 @pytest.mark.parametrize("status", [403, 413, 500])
 def test_a_post_that_is_refused_has_failed_and_is_not_repeated(
-    gateway: Gateway, connections: Connections, status: int
+    api: Connections, connections: Phones, status: int
 ) -> None:
     connections.statuses["a="] = [status]
     with pytest.raises(PostFailed) as caught:
-        gateway.post("a=", "{}")
+        api.post("a=", "{}")
     assert caught.value.status == status
     assert not caught.value.may_have_arrived
     assert connections.tries("a=") == 1
@@ -152,40 +152,40 @@ def test_a_post_that_is_refused_has_failed_and_is_not_repeated(
 
 @pytest.mark.parametrize("status", [CLOSE, 504])
 def test_a_post_that_may_have_arrived_is_not_repeated(
-    gateway: Gateway, connections: Connections, status: int
+    api: Connections, connections: Phones, status: int
 ) -> None:
     connections.statuses["a="] = [status, 200]
     with pytest.raises(PostFailed) as caught:
-        gateway.post("a=", "{}")
+        api.post("a=", "{}")
     assert caught.value.may_have_arrived
     assert connections.tries("a=") == 1
 
 
 def test_a_throttled_post_is_tried_until_it_is_accepted(
-    gateway: Gateway, connections: Connections
+    api: Connections, connections: Phones
 ) -> None:
     connections.statuses["a="] = [*[429] * 9, 200]
-    assert gateway.fan_out(["a="], "{}") == FanOut(1, frozenset(), 0)
+    assert api.fan_out(["a="], "{}") == FanOut(1, frozenset(), 0)
     assert connections.tries("a=") == 10
 
 
 def test_a_post_that_is_taken_in_the_end_has_not_failed(
-    gateway: Gateway, connections: Connections
+    api: Connections, connections: Phones
 ) -> None:
     connections.statuses["a="] = [429, 200]
-    gateway.post("a=", "{}")
+    api.post("a=", "{}")
     assert connections.tries("a=") == 2
 
 
 def test_a_post_names_the_connection_whatever_is_in_its_id(
-    gateway: Gateway, connections: Connections
+    api: Connections, connections: Phones
 ) -> None:
-    gateway.post("L0S/+_-ü=", '{"text": "Grüß Gott"}')
+    api.post("L0S/+_-ü=", '{"text": "Grüß Gott"}')
     assert connections.asked == [("POST", "L0S/+_-ü=", '{"text": "Grüß Gott"}'.encode())]
 
 
 def test_a_fan_out_reaches_the_rest_and_tells_who_was_gone_and_counts_the_others(
-    gateway: Gateway, connections: Connections
+    api: Connections, connections: Phones
 ) -> None:
     connections.statuses |= {
         "gone=": [410],
@@ -197,7 +197,7 @@ def test_a_fan_out_reaches_the_rest_and_tells_who_was_gone_and_counts_the_others
         "busy=": [429, 429, 200],
     }
     ids = [*connections.statuses, "a=", "b="]
-    assert gateway.fan_out(ids, "{}", time_limit_seconds=0.3) == FanOut(
+    assert api.fan_out(ids, "{}", time_limit_seconds=0.3) == FanOut(
         reached=3,
         gone=frozenset({"gone=", "never="}),
         failed=4,
@@ -205,55 +205,57 @@ def test_a_fan_out_reaches_the_rest_and_tells_who_was_gone_and_counts_the_others
     )
 
 
-def test_a_fan_out_to_nobody_posts_nothing(gateway: Gateway, connections: Connections) -> None:
-    assert gateway.fan_out([], "{}") == FanOut(0, frozenset(), 0)
+def test_a_fan_out_to_nobody_posts_nothing(api: Connections, connections: Phones) -> None:
+    assert api.fan_out([], "{}") == FanOut(0, frozenset(), 0)
     assert connections.asked == []
 
 
-def test_a_fan_out_posts_once_to_each(gateway: Gateway, connections: Connections) -> None:
+def test_a_fan_out_posts_once_to_each(api: Connections, connections: Phones) -> None:
     ids = [f"{n}=" for n in range(3 * AT_ONCE)]
-    assert gateway.fan_out([*ids, *ids], "{}").reached == len(ids)
+    assert api.fan_out([*ids, *ids], "{}").reached == len(ids)
     assert Counter(connections.asked) == Counter(("POST", to, b"{}") for to in ids)
 
 
-def test_a_fan_out_posts_side_by_side(gateway: Gateway, connections: Connections) -> None:
+def test_a_fan_out_posts_side_by_side(api: Connections, connections: Phones) -> None:
     connections.before_answer = threading.Barrier(AT_ONCE, timeout=WAIT_SECONDS).wait
-    assert gateway.fan_out([f"{n}=" for n in range(AT_ONCE)], "{}").reached == AT_ONCE
+    assert api.fan_out([f"{n}=" for n in range(AT_ONCE)], "{}").reached == AT_ONCE
 
 
 def test_who_hangs_holds_up_nobody_else_and_has_failed_at_the_time_limit(
-    client: SignedClient, connections: Connections
+    client: SignedClient, connections: Phones
 ) -> None:
     hanging = ["x=", "y=", "z="]
     connections.statuses |= {to: [HANG] for to in hanging}
     others = [f"{n}=" for n in range(12)]
-    fan_out = Gateway(client, at_once=4).fan_out([*hanging, *others], "{}", time_limit_seconds=0.3)
+    fan_out = Connections(client, at_once=4).fan_out(
+        [*hanging, *others], "{}", time_limit_seconds=0.3
+    )
     # They may have received it, so none of them is unreached.
     assert fan_out == FanOut(reached=len(others), gone=frozenset(), failed=len(hanging))
     assert fan_out.duration_ms >= 300
 
 
 def test_nobody_is_asked_any_more_after_the_time_limit(
-    client: SignedClient, connections: Connections
+    client: SignedClient, connections: Phones
 ) -> None:
     ids = [f"{n}=" for n in range(12)]
     connections.statuses |= {to: [HANG] for to in ids}
-    gateway = Gateway(client, at_once=4)
-    fan_out = gateway.fan_out(ids, "{}", time_limit_seconds=0.1)
+    api = Connections(client, at_once=4)
+    fan_out = api.fan_out(ids, "{}", time_limit_seconds=0.1)
     assert (fan_out.failed, len(fan_out.unreached)) == (len(ids), len(ids) - 4)
-    late = gateway.fan_out(["late="], "{}", time_limit_seconds=0)
+    late = api.fan_out(["late="], "{}", time_limit_seconds=0)
     assert late == FanOut(0, frozenset(), 1, unreached=frozenset({"late="}))
     assert len(connections.asked) <= 4
 
 
 def test_who_is_to_be_tried_again_waits_until_all_were_tried(
-    client: SignedClient, connections: Connections
+    client: SignedClient, connections: Phones
 ) -> None:
     throttled = ["x=", "y=", "z="]
     connections.statuses |= {to: [429, 200] for to in throttled}
     others = [f"{n}=" for n in range(27)]
-    gateway = Gateway(client, at_once=4, retry_delay_seconds=0)
-    assert gateway.fan_out([*throttled, *others], "{}").reached == 30
+    api = Connections(client, at_once=4, retry_delay_seconds=0)
+    assert api.fan_out([*throttled, *others], "{}").reached == 30
     asked = [asked for _, asked, _ in connections.asked]
     first_repeat = next(n for n, again in enumerate(asked) if again in asked[:n])
     # A first try that is under way may be heard of after a second one.
@@ -261,44 +263,44 @@ def test_who_is_to_be_tried_again_waits_until_all_were_tried(
 
 
 def test_waits_before_another_try_grow_and_end_with_the_time_limit(
-    client: SignedClient, connections: Connections
+    client: SignedClient, connections: Phones
 ) -> None:
     connections.statuses["full="] = [429]
     at: list[float] = []
     connections.before_answer = lambda: at.append(time.monotonic())
-    gateway = Gateway(client, retry_delay_seconds=0.02, jitter=lambda: 0)
-    assert gateway.fan_out(["full="], "{}", time_limit_seconds=0.1).failed == 1
+    api = Connections(client, retry_delay_seconds=0.02, jitter=lambda: 0)
+    assert api.fan_out(["full="], "{}", time_limit_seconds=0.1).failed == 1
     waits = [after - before for before, after in pairwise(at)]
     assert len(waits) == 2
     assert waits[0] >= 0.02
     assert waits[1] >= 0.04
 
 
-def test_waits_before_another_try_grow_to_a_second(gateway: Gateway) -> None:
+def test_waits_before_another_try_grow_to_a_second(api: Connections) -> None:
     queue = _Queue(["full="], retry_delay_seconds=0.1, jitter=lambda: 0)
     waits = [queue._delay_seconds(tries) for tries in (1, 4, 5, 2000)]
     assert waits == pytest.approx([0.1, 0.8, *[LONGEST_RETRY_DELAY_SECONDS] * 2])
 
 
 def test_waits_are_up_to_a_half_shorter_at_random(
-    client: SignedClient, connections: Connections
+    client: SignedClient, connections: Phones
 ) -> None:
     connections.statuses["a="] = [429, 200]
-    gateway = Gateway(client, retry_delay_seconds=0.1, jitter=lambda: 1)
-    assert gateway.fan_out(["a="], "{}", time_limit_seconds=0.09).reached == 1
+    api = Connections(client, retry_delay_seconds=0.1, jitter=lambda: 1)
+    assert api.fan_out(["a="], "{}", time_limit_seconds=0.09).reached == 1
 
 
-def test_nobody_is_reached_where_nothing_listens(connections: Connections) -> None:
+def test_nobody_is_reached_where_nothing_listens(connections: Phones) -> None:
     with Server(connections) as server:
         url = f"http://127.0.0.1:{server.server_port}/local"
-    gateway = Gateway(client_of(url), retry_delay_seconds=RETRY_DELAY_SECONDS)
-    assert gateway.fan_out(["a=", "b="], "{}") == FanOut(
+    api = Connections(client_of(url), retry_delay_seconds=RETRY_DELAY_SECONDS)
+    assert api.fan_out(["a=", "b="], "{}") == FanOut(
         0, frozenset(), failed=2, unreached=frozenset({"a=", "b="})
     )
 
 
 def test_connections_are_closed_side_by_side_and_those_that_cannot_be_are_skipped(
-    gateway: Gateway, connections: Connections
+    api: Connections, connections: Phones
 ) -> None:
     connections.statuses |= {
         "a=": [204],
@@ -308,8 +310,8 @@ def test_connections_are_closed_side_by_side_and_those_that_cannot_be_are_skippe
         "busy=": [429, 204],
         "hanging=": [HANG],
     }
-    gateway.close(connections.statuses, time_limit_seconds=0.3)
+    api.close(connections.statuses, time_limit_seconds=0.3)
     assert {(method, body) for method, _, body in connections.asked} == {("DELETE", b"")}
     tries = {"a=": 1, "gone=": 1, "never=": 1, "broken=": 2, "busy=": 2, "hanging=": 1}
     assert {to: connections.tries(to) for to in connections.statuses} == tries
-    gateway.close([])
+    api.close([])

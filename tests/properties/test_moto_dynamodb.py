@@ -1,11 +1,14 @@
-"""What the properties take for granted of moto: DynamoDB's documented answers, wire or no wire."""
+"""What tests take for granted of moto and of the emulator: DynamoDB's documented answers."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
 
-from tests.properties.moto_client import MotoClient
+from chalicelib.aws.dynamodb import ConditionFailed, DynamoDB, TransactionCancelled
+from devserver import aws
+from tests import emulator
+from tests.unit.fakes import SCHEMA
 
 TABLE = "connections"
 A, B = {"connectionId": {"S": "a="}}, {"connectionId": {"S": "b="}}
@@ -13,25 +16,37 @@ ITEM = {**A, "sessionId": {"S": "s"}, "targetLanguage": {"S": "es"}}
 GONE = {":gone": {"S": "~"}}
 
 
-@pytest.fixture(params=["boto3", "moto"])
-def client(dynamodb: Any, request: pytest.FixtureRequest) -> Any:
-    dynamodb.put_item(TableName=TABLE, Item=ITEM)
-    return dynamodb if request.param == "boto3" else MotoClient(dynamodb)
+@pytest.fixture(scope="module")
+def emulated() -> Iterator[DynamoDB]:
+    with aws.ministack() as endpoint_url:
+        tables = aws.client("dynamodb", endpoint_url)
+        tables.create_table(**aws.table_request(TABLE, SCHEMA[TABLE]))
+        tables.close()
+        with emulator.dynamodb(endpoint_url) as client:
+            yield client
+
+
+@pytest.fixture(params=["dynamodb", "emulated"])
+def client(request: pytest.FixtureRequest) -> DynamoDB:
+    client: DynamoDB = request.getfixturevalue(request.param)
+    client.delete_item(TableName=TABLE, Key=B)
+    client.put_item(TableName=TABLE, Item=ITEM)
+    return client
 
 
 def test_a_failed_condition_shows_the_item(client: Any) -> None:
-    with pytest.raises(client.exceptions.ConditionalCheckFailedException) as refusal:
+    with pytest.raises(ConditionFailed) as refusal:
         client.put_item(
             TableName=TABLE,
             Item=A,
             ConditionExpression="attribute_not_exists(connectionId)",
             ReturnValuesOnConditionCheckFailure="ALL_OLD",
         )
-    assert refusal.value.response["Item"] == ITEM
+    assert refusal.value.item == ITEM
 
 
 def test_a_failed_condition_on_nothing_shows_no_item(client: Any) -> None:
-    with pytest.raises(client.exceptions.ConditionalCheckFailedException) as refusal:
+    with pytest.raises(ConditionFailed) as refusal:
         client.update_item(
             TableName=TABLE,
             Key=B,
@@ -40,7 +55,7 @@ def test_a_failed_condition_on_nothing_shows_no_item(client: Any) -> None:
             ExpressionAttributeValues=GONE,
             ReturnValuesOnConditionCheckFailure="ALL_OLD",
         )
-    assert "Item" not in refusal.value.response
+    assert refusal.value.item == {}
 
 
 def test_a_transaction_is_done_wholly_or_not_at_all_and_says_why(client: Any) -> None:
@@ -57,12 +72,12 @@ def test_a_transaction_is_done_wholly_or_not_at_all_and_says_why(client: Any) ->
         "ConditionExpression": "attribute_exists(connectionId)",
         "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
     }
-    with pytest.raises(client.exceptions.TransactionCanceledException) as refusal:
-        client.transact_write_items(TransactItems=[{"Update": update}, {"Put": put}])
-    reasons = refusal.value.response["CancellationReasons"]
+    with pytest.raises(TransactionCancelled) as refusal:
+        client.transact_write_items([{"Update": update}, {"Put": put}])
+    reasons = refusal.value.reasons
     assert [reason["Code"] for reason in reasons] == ["None", "ConditionalCheckFailed"]
-    assert client.get_item(TableName=TABLE, Key=A)["Item"] == ITEM
-    assert "Item" not in client.get_item(TableName=TABLE, Key=B)
+    assert client.get_item(TableName=TABLE, Key=A) == ITEM
+    assert client.get_item(TableName=TABLE, Key=B) == {}
 
 
 def test_a_transaction_shows_each_item_that_stood_in_its_way(client: Any) -> None:
@@ -73,9 +88,9 @@ def test_a_transaction_shows_each_item_that_stood_in_its_way(client: Any) -> Non
         "ExpressionAttributeValues": GONE,
         "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
     }
-    with pytest.raises(ClientError) as refusal:
-        client.transact_write_items(TransactItems=[{"Delete": delete}])
-    (reason,) = refusal.value.response["CancellationReasons"]
+    with pytest.raises(TransactionCancelled) as refusal:
+        client.transact_write_items([{"Delete": delete}])
+    (reason,) = refusal.value.reasons
     assert reason["Item"] == ITEM
 
 
@@ -87,10 +102,10 @@ def test_what_was_there_comes_back_with_an_update_and_a_deletion(client: Any) ->
         ExpressionAttributeValues=GONE,
         ReturnValues="ALL_OLD",
     )
-    assert old["Attributes"] == ITEM
+    assert old == ITEM
     deleted = client.delete_item(TableName=TABLE, Key=A, ReturnValues="ALL_OLD")
-    assert deleted["Attributes"]["targetLanguage"] == {"S": "~"}
-    assert "Attributes" not in client.delete_item(TableName=TABLE, Key=A, ReturnValues="ALL_OLD")
+    assert deleted["targetLanguage"] == {"S": "~"}
+    assert client.delete_item(TableName=TABLE, Key=A, ReturnValues="ALL_OLD") == {}
 
 
 def test_the_index_lists_in_the_order_of_languages(client: Any) -> None:
@@ -101,5 +116,5 @@ def test_the_index_lists_in_the_order_of_languages(client: Any) -> None:
         "KeyConditionExpression": "sessionId = :session AND targetLanguage < :gone",
         "ExpressionAttributeValues": {":session": {"S": "s"}, **GONE},
     }
-    (item,) = client.query(**request)["Items"]
+    (item,) = client.query(**request)
     assert item["connectionId"] == A["connectionId"]

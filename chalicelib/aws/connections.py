@@ -1,7 +1,4 @@
-"""Posts to connections and closes them, through @connections, many side by side.
-
-Who is told what is decided in sessions. A gone receiver is `Gone`, never an error of HTTP's.
-"""
+"""Posts to WebSocket connections and closes them, through @connections, many side by side."""
 
 import heapq
 import random
@@ -13,7 +10,9 @@ from math import inf
 from typing import Final, Literal
 from urllib.parse import quote
 
-from chalicelib.signed_http import Answer, SideBySide, SignedClient, Unreachable
+from chalicelib.aws.http import SignedClient
+from chalicelib.aws.side_by_side import SideBySide
+from chalicelib.aws.wire import Answer, Unreachable
 
 AT_ONCE: Final = 64
 """Requests under way at once, each on a connection of its own.
@@ -91,7 +90,7 @@ class FanOut:
     duration_ms: float = field(default=0.0, compare=False)
 
 
-class Gateway:
+class Connections:
     """Asks the @connections API of one stage. Threads may share it.
 
     Retries, within the time limit: 429 until the limit, after waits that grow; 5xx and no answer

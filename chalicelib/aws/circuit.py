@@ -7,19 +7,10 @@ from collections.abc import Callable
 from typing import Final
 
 from chalicelib import telemetry
-from chalicelib.errors import ServiceUnavailable
-
-RETRY_AFTER_SECONDS: Final = 2
+from chalicelib.errors import unavailable
 
 FAILURES_TO_OPEN: Final = 3
 OPEN_SECONDS: Final = 5.0
-
-
-def unavailable(retry_after_seconds: float = RETRY_AFTER_SECONDS) -> ServiceUnavailable:
-    return ServiceUnavailable(
-        "The service is busy, please try again.",
-        retry_after_seconds=max(1, math.ceil(retry_after_seconds)),
-    )
 
 
 class CircuitBreaker:

@@ -1,0 +1,390 @@
+"""The client of DynamoDB: which answers mean what, and what is sent again, beside botocore's."""
+
+import json
+import socket
+import struct
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import boto3
+import pytest
+from botocore.parsers import create_parser
+
+from chalicelib.aws.circuit import FAILURES_TO_OPEN
+from chalicelib.aws.dynamodb import ConditionFailed, DynamoDB, Refused, TransactionCancelled
+from chalicelib.aws.http import MAX_IDLE_SECONDS, SignedClient
+from chalicelib.aws.retries import ATTEMPTS, Retries
+from chalicelib.aws.signing import Credentials
+from chalicelib.aws.wire import Answer, Unreachable
+from chalicelib.errors import ServiceUnavailable
+from chalicelib.rate_limits import RateLimits
+from chalicelib.store import Store
+from tests.unit.fakes import ADDRESS, Clock, PlayedTransport, refused, scan
+from tests.unit.test_rate_limits import CALLER, SETTINGS
+
+WAIT_SECONDS = 10
+THREADS = 8
+ROUNDS = 15
+
+
+class Table(ThreadingHTTPServer):
+    """Counts requests, and resets a connection that was idle, as a NAT gateway does."""
+
+    daemon_threads = True
+
+    def __init__(self, clock: Clock) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.clock = clock
+        self.lock = threading.Lock()
+        self.count = self.connections = self.resets = 0
+        self.failure: tuple[int, str, bytes] | None = None
+        self.asked: list[tuple[dict[str, str], Any]] = []
+
+    def answer(self) -> tuple[int, str, bytes]:
+        with self.lock:
+            self.count += 1
+            counted = {"Attributes": {"count": {"N": str(self.count)}}}
+        return self.failure or (200, "application/x-amz-json-1.0", json.dumps(counted).encode())
+
+
+class Handler(BaseHTTPRequestHandler):
+    server: Table
+    protocol_version = "HTTP/1.1"
+    wbufsize = -1
+
+    def setup(self) -> None:
+        super().setup()
+        self.used_at = self.server.clock()
+        with self.server.lock:
+            self.server.connections += 1
+
+    def do_POST(self) -> None:
+        if self.server.clock() - self.used_at >= MAX_IDLE_SECONDS:
+            with self.server.lock:
+                self.server.resets += 1
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            self.close_connection = True
+            return
+        self.server.asked.append(
+            (
+                {name.lower(): value for name, value in self.headers.items()},
+                json.loads(self.rfile.read(int(self.headers["Content-Length"]))),
+            )
+        )
+        status, media_type, body = self.server.answer()
+        self.used_at = self.server.clock()
+        self.send_response(status)
+        self.send_header("Content-Type", media_type)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def table(clock: Clock) -> Iterator[Table]:
+    with Table(clock) as table:
+        thread = threading.Thread(target=table.serve_forever, args=(0.01,))
+        thread.start()
+        yield table
+        table.shutdown()
+        thread.join(WAIT_SECONDS)
+
+
+Increment = Callable[[], int]
+
+
+@pytest.fixture
+def client(table: Table, clock: Clock) -> Iterator[SignedClient]:
+    client = SignedClient(
+        f"http://127.0.0.1:{table.server_port}",
+        "dynamodb",
+        "eu-west-1",
+        lambda: Credentials("AKIDEXAMPLE", "secret", "session-token"),
+        connect_timeout_seconds=WAIT_SECONDS,
+        read_timeout_seconds=WAIT_SECONDS,
+        clock=clock,
+    )
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def increment(client: SignedClient) -> Increment:
+    """A write that is never sent twice, and what it has counted."""
+    dynamodb, key = DynamoDB(client, Retries("store")), {"sessionId": {"S": "x"}}
+
+    def write() -> int:
+        attributes = dynamodb.update_item(TableName="sessions", Key=key, is_repeatable=False)
+        return int(attributes["count"]["N"])
+
+    return write
+
+
+def test_the_request_is_dynamodbs_own_and_signed(table: Table, client: SignedClient) -> None:
+    request = {"TableName": "limits", "Key": {"identifier": {"S": "x"}}}
+    assert DynamoDB(client, Retries("x")).update_item(**request) == {"count": {"N": "1"}}
+    ((headers, asked),) = table.asked
+    assert asked == request
+    assert headers["x-amz-target"] == "DynamoDB_20120810.UpdateItem"
+    assert headers["content-type"] == "application/x-amz-json-1.0"
+    assert headers["x-amz-security-token"] == "session-token"
+    assert "/eu-west-1/dynamodb/aws4_request" in headers["authorization"]
+
+
+def test_a_write_is_not_sent_over_a_connection_that_was_idle_for_twenty_seconds(
+    table: Table, increment: Increment, clock: Clock
+) -> None:
+    for number in range(1, 6):
+        assert increment() == number
+        clock.now += MAX_IDLE_SECONDS
+    assert (table.count, table.connections, table.resets) == (5, 5, 0)
+
+
+def test_a_connection_that_was_idle_for_less_is_reused(
+    table: Table, increment: Increment, clock: Clock
+) -> None:
+    for number in range(1, 6):
+        assert increment() == number
+        clock.now += MAX_IDLE_SECONDS - 0.1
+    assert (table.count, table.connections) == (5, 1)
+
+
+def test_connections_of_several_threads_are_reused_within_twenty_seconds(
+    table: Table, increment: Increment, clock: Clock
+) -> None:
+    for _ in range(5):
+        assert len(run_at_once(increment, THREADS)) == THREADS
+        clock.now += (MAX_IDLE_SECONDS - 1) / 5
+    assert table.connections <= THREADS
+
+
+def run_at_once(increment: Increment, threads: int) -> list[int]:
+    are_ready = threading.Barrier(threads, timeout=WAIT_SECONDS)
+    counts: list[int] = []
+
+    def write() -> None:
+        are_ready.wait()
+        counts.append(increment())
+
+    started = [threading.Thread(target=write) for _ in range(threads)]
+    for thread in started:
+        thread.start()
+    for thread in started:
+        thread.join(WAIT_SECONDS)
+    return counts
+
+
+def test_of_many_connections_those_that_were_idle_are_dropped_while_one_is_busy(
+    table: Table, increment: Increment, clock: Clock
+) -> None:
+    assert len(run_at_once(increment, THREADS)) == THREADS
+    for _ in range(3):
+        clock.now += MAX_IDLE_SECONDS / 2
+        increment()
+    assert len(run_at_once(increment, THREADS)) == THREADS
+    assert table.resets == 0
+
+
+def test_threads_that_share_a_client_lose_no_write_and_make_none_twice(
+    table: Table, increment: Increment, clock: Clock
+) -> None:
+    counts: list[int] = []
+    for _ in range(ROUNDS):
+        counts += run_at_once(increment, THREADS)
+        clock.now += MAX_IDLE_SECONDS
+    assert sorted(counts) == list(range(1, THREADS * ROUNDS + 1))
+    assert (table.count, table.resets) == (THREADS * ROUNDS, 0)
+
+
+HTML = b"<!DOCTYPE html><html><body>Bad Connections</body></html>"
+BODIES = [
+    b"<html><body><b>Http/1.1 Service Unavailable</b></body></html>",
+    HTML,
+    b"\xff\xfe",
+    b"",
+    b"{}",
+    b'{"message": null}',
+    b'{"__type": 7}',
+    b'{"__type": "ThrottlingException"}',
+    b'{"__type": "ConditionalCheckFailedException"}',
+    b"[]",
+    b"null",
+]
+
+
+def naps(clock: Clock) -> Retries:
+    """Return retries whose waits turn the clock, as long as they may be."""
+
+    def sleep(seconds: float) -> None:
+        clock.now += seconds
+
+    return Retries("store", clock, sleep, uniform=lambda _low, high: high)
+
+
+def ask(transport: PlayedTransport, clock: Clock, **rest: Any) -> Any:
+    return DynamoDB(transport, naps(clock)).update_item(TableName="sessions", **rest)
+
+
+@pytest.mark.parametrize("status", [500, 501, 502, 503, 504, 599])
+@pytest.mark.parametrize("body", BODIES)
+def test_an_answer_of_500_or_above_is_unavailable_and_opens_the_circuit(
+    clock: Clock, status: int, body: bytes
+) -> None:
+    transport = PlayedTransport(Answer(status, body, {}))
+    dynamodb = DynamoDB(transport, naps(clock))
+    for _ in range(FAILURES_TO_OPEN + 1):
+        with pytest.raises(ServiceUnavailable):
+            dynamodb.get_item(TableName="sessions", Key={})
+    assert len(transport.asked) == FAILURES_TO_OPEN * ATTEMPTS
+
+
+@pytest.mark.parametrize("body", [b"", HTML, b"[]", b"null", b'{"Attributes": ', b"[" * 100_000])
+def test_a_success_that_is_no_answer_of_dynamodbs_is_unavailable(clock: Clock, body: bytes) -> None:
+    with pytest.raises(ServiceUnavailable):
+        ask(PlayedTransport(Answer(200, body, {})), clock)
+
+
+FAILED = [
+    *(refused(code) for code in ("ServiceUnavailable", "ServiceUnavailableException")),
+    Answer(500, b"", {}),
+    Unreachable("reset", was_sent=True),
+    Unreachable("late", was_sent=True, is_timeout=True),
+]
+
+
+@pytest.mark.parametrize("end", FAILED, ids=repr)
+def test_a_failure_is_sent_again_once_unless_it_may_have_counted(
+    clock: Clock, end: Answer | Unreachable
+) -> None:
+    transport = PlayedTransport(end, Answer(200, b'{"Attributes": {}}', {}))
+    assert ask(transport, clock) == {}
+    assert len(transport.asked) == ATTEMPTS
+    transport = PlayedTransport(end, Answer(200, b"{}", {}))
+    with pytest.raises(ServiceUnavailable):
+        ask(transport, clock, is_repeatable=False)
+    assert len(transport.asked) == 1
+
+
+def test_what_was_certainly_not_sent_is_sent_again_in_any_case(clock: Clock) -> None:
+    end = Unreachable("refused", was_sent=False)
+    transport = PlayedTransport(end, Answer(200, b"{}", {}))
+    assert ask(transport, clock, is_repeatable=False) == {}
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        *(
+            refused(code)
+            for code in (
+                "ProvisionedThroughputExceededException",
+                "RequestLimitExceeded",
+                "ThrottlingException",
+                "TransactionConflictException",
+                "TransactionInProgressException",
+            )
+        ),
+        *(
+            refused("TransactionCanceledException", CancellationReasons=[{"Code": code}, other])
+            for code in ("TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded")
+            for other in ({"Code": "None"}, {})
+        ),
+    ],
+    ids=lambda end: end.body.decode(),
+)
+def test_what_is_refused_for_load_is_sent_again_even_if_it_counts(
+    clock: Clock, end: Answer
+) -> None:
+    transport = PlayedTransport(end, end, end, Answer(200, b"{}", {}))
+    assert ask(transport, clock, is_repeatable=False) == {}
+    assert len(transport.asked) == 4
+
+
+@pytest.mark.parametrize("other", ["TransactionConflict", "ThrottlingError", "None"])
+def test_a_transaction_whose_condition_failed_is_not_sent_again(clock: Clock, other: str) -> None:
+    item = {"connectionId": {"S": "a="}}
+    reasons = [{"Code": other}, {"Code": "ConditionalCheckFailed", "Item": item}]
+    end = refused("TransactionCanceledException", CancellationReasons=reasons)
+    transport = PlayedTransport(end)
+    with pytest.raises(TransactionCancelled) as cancelled:
+        DynamoDB(transport, naps(clock)).transact_write_items([])
+    assert cancelled.value.reasons == reasons
+    assert len(transport.asked) == 1
+
+
+def test_a_transaction_that_is_sent_again_has_the_same_token(clock: Clock) -> None:
+    transport = PlayedTransport(Answer(500, b"", {}), Answer(200, b"{}", {}))
+    dynamodb = DynamoDB(transport, naps(clock))
+    dynamodb.transact_write_items([])
+    dynamodb.transact_write_items([])
+    first, again, other = (request["ClientRequestToken"] for _, request in transport.asked)
+    assert first == again != other
+
+
+def test_a_failed_condition_shows_the_item_that_is_there(clock: Clock) -> None:
+    item = {"sessionId": {"S": "golden-eagle-427"}}
+    for shown in ({"Item": item}, {}):
+        with pytest.raises(ConditionFailed) as failed:
+            ask(PlayedTransport(refused("ConditionalCheckFailedException", **shown)), clock)
+        assert failed.value.item == shown.get("Item", {})
+
+
+MODEL = boto3.client("dynamodb", region_name="us-east-1").meta.service_model
+
+
+@pytest.mark.parametrize("code", sorted(shape.name for shape in MODEL.error_shapes))
+def test_every_error_of_the_model_is_known_by_botocores_code(clock: Clock, code: str) -> None:
+    answer = refused(code)
+    parsed = create_parser("json").parse(
+        {"status_code": 400, "headers": {}, "body": answer.body},
+        MODEL.operation_model("UpdateItem").output_shape,
+    )
+    with pytest.raises((Refused, ServiceUnavailable)) as error:
+        ask(PlayedTransport(answer), clock)
+    if isinstance(error.value, Refused):
+        assert error.value.code == parsed["Error"]["Code"] == code
+
+
+@pytest.mark.parametrize(
+    ("answer", "code"),
+    [
+        (Answer(403, b"<html></html>", {}), "status 403"),
+        (Answer(400, b'{"__type": "com.amazon.coral.service#AccessDeniedException"}', {}), None),
+        (Answer(400, b'{"__type": "AccessDeniedException"}', {}), None),
+    ],
+)
+def test_any_other_refusal_comes_through_by_its_code(
+    clock: Clock, answer: Answer, code: str | None
+) -> None:
+    with pytest.raises(Refused) as refusal:
+        ask(PlayedTransport(answer), clock)
+    assert refusal.value.code == (code or "AccessDeniedException")
+    assert refusal.value.operation == "UpdateItem"
+
+
+def test_a_count_whose_answer_was_lost_is_not_sent_again(
+    dynamodb: Any, clock: Clock, session_id: str
+) -> None:
+    def lose(_operation: str, _answer: dict[str, Any]) -> None:
+        raise Unreachable("late", was_sent=True)
+
+    dynamodb.transport.on_answer.append(lose)
+    with pytest.raises(ServiceUnavailable):
+        Store(dynamodb, "sessions", "connections", clock).count_in(session_id, "es", None, 3)
+    dynamodb.transport.on_answer.clear()
+    (session,) = scan(dynamodb, "sessions")
+    assert session["listenerCount"] == {"N": "1"}
+
+
+def test_what_cannot_be_counted_passes_while_dynamodb_answers_503(clock: Clock) -> None:
+    transport = PlayedTransport(Answer(503, HTML, {}))
+    limits = RateLimits(DynamoDB(transport, naps(clock)).update_item, SETTINGS, clock)
+    for _ in range(FAILURES_TO_OPEN + 1):
+        limits.count_connection(CALLER)
+    limits.count_refused_token(ADDRESS)
+    assert len(transport.asked) == FAILURES_TO_OPEN * ATTEMPTS
