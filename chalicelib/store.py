@@ -559,8 +559,8 @@ class Store:
     ) -> Session | None:
         """End a session: by its current speaker, or because it has expired.
 
-        Returned to one caller only, however many try, and to him also where botocore has sent the
-        claim again. From now on nobody comes in.
+        Returned to one caller only, however many try, also if its claim is sent again. From now on
+        nobody comes in.
         """
         values: Item = {":reason": {"S": reason}}
         if speaker_connection_id is None:
@@ -899,7 +899,7 @@ class Store:
     def claim_event(self, event_id: str) -> bool:
         """Claim an asynchronous event, which Lambda may deliver more than once.
 
-        Returns whether this is the first claim, also if botocore has sent it again. The claim has
+        Returns whether this is the first claim, also if it is sent again. The claim has
         an item of its own, because a participant's record can be replaced or deleted.
         """
         claim = _token()
