@@ -124,10 +124,10 @@ def test_an_outcome_of_a_speaker_that_was_superseded_is_a_refusal(
     assert [message["code"] for message in phones.inbox["first="]] == ["SESSION_NOT_FOUND"]
 
 
-def test_an_outcome_whose_claim_botocore_sent_again_arrives(
+def test_an_outcome_whose_claim_is_sent_again_arrives(
     sessions: Sessions, event: dict[str, Any], phones: FakeConnections, dynamodb: Any
 ) -> None:
-    update = sessions.store._client.update_item
+    update = dynamodb.update_item
 
     def send_twice(**request: Any) -> Any:
         update(**request)
