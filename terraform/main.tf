@@ -12,8 +12,7 @@ provider "aws" {
 }
 
 locals {
-  prefix    = "broadcast-sessions-${var.stage}"
-  functions = ["authorizer", "connect", "message", "disconnect", "outcome", "sweep"]
+  prefix = "broadcast-sessions-${var.stage}"
 
   # The sweep looks at every session for up to 40 s, then waits for graces that end within 60 s.
   memory_mb = merge({ sweep = 512 }, var.memory_mb)

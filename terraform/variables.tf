@@ -41,6 +41,8 @@ locals {
 }
 
 locals {
+  functions = ["authorizer", "connect", "message", "disconnect", "outcome", "sweep"]
+
   whole_settings = {
     HEARTBEAT_INTERVAL_SECONDS             = "seconds between heartbeats of speakers, and of listeners in their first five minutes"
     HEARTBEAT_SETTLED_SECONDS              = "seconds between heartbeats of listeners after their first five minutes"

@@ -1,6 +1,8 @@
-# What variables.tf refuses, value by value, and what it lets pass. In the workspace dev:
+# What variables.tf refuses, value by value. In the workspace dev:
 #
 #   TF_WORKSPACE=dev terraform test -filter=tests/validations.tftest.hcl
+#
+# tests/terraform/test_plans.py runs it beside variables.tf alone: 5 s instead of 5 minutes.
 
 mock_provider "aws" {
   source          = "./tests/aws"
@@ -9,67 +11,6 @@ mock_provider "aws" {
 
 variables {
   stage = "dev"
-}
-
-run "the_outermost_values_pass" {
-  command = plan
-
-  variables {
-    region                  = "ap-southeast-2"
-    python_version          = "3.11"
-    memory_mb               = { authorizer = 128, connect = 10240 }
-    timeout_seconds         = { authorizer = 1, disconnect = 25, outcome = 29, sweep = 900 }
-    reserved_concurrency    = { message = 1 }
-    log_retention_days      = 3653
-    throttling              = { rate = 1, burst = 1 }
-    domain                  = { name = "live.example.com", certificate_arn = "arn:aws:acm:us-east-1:123456789012:certificate/a" }
-    existing_user_pool      = { user_pool_id = "eu-central-1_AbCdEfGhI", client_id = "a" }
-    mfa                     = "ON"
-    token_minutes           = 1440
-    refresh_token_days      = 3650
-    password_minimum_length = 99
-    alarm_emails            = ["first.last+alarms@mail.example.com"]
-    max_active_sessions     = 1
-
-    settings = {
-      LOG_LEVEL                              = "ERROR"
-      MAX_LISTENERS_PER_SESSION              = 1
-      SESSION_MAX_DURATION_HOURS             = "0.5"
-      HEARTBEAT_INTERVAL_SECONDS             = 60
-      HEARTBEAT_SETTLED_SECONDS              = 90
-      HEARTBEAT_TIMEOUT_SECONDS              = 180
-      MAX_REFUSED_COMMANDS                   = 1
-      CONNECTION_REFRESH_MINUTES             = 0.1
-      CONNECTION_WARNING_MINUTES             = 0.2
-      SPEAKER_GRACE_SECONDS                  = 1.5
-      SPEAKER_CLOSE_GRACE_SECONDS            = 0.5
-      RATE_LIMIT_SESSIONS_PER_HOUR           = 1
-      RATE_LIMIT_CONNECTION_ATTEMPTS_PER_MIN = 1
-      RATE_LIMIT_LISTENER_JOINS_PER_MIN      = 1
-      RATE_LIMIT_INVITED_JOINS_PER_MIN       = 1
-      RATE_LIMIT_CONNECTIONS_PER_MIN         = 1
-      RATE_LIMIT_HEARTBEATS_PER_MIN          = 1
-    }
-  }
-}
-
-run "the_outermost_sign_in_pages_pass" {
-  command = plan
-
-  variables {
-    sign_in_page = {
-      domain_prefix = "a23456789-123456789-123456789-123456789-123456789-123456789-123"
-      logout_urls   = []
-      callback_urls = [
-        "https://live.example.com",
-        "https://live.example.com:8443/signed-in?from=page",
-        "http://localhost/",
-        "http://127.0.0.1:8000/",
-        "http://[::1]:8000/",
-        "https://live.example.com/${join("", [for _ in range(999) : "a"])}",
-      ]
-    }
-  }
 }
 
 run "stage_of_another_workspace" {
@@ -140,14 +81,6 @@ run "region_of_eusc" {
   }
 
   expect_failures = [var.region]
-}
-
-run "region_of_govcloud_passes" {
-  command = plan
-
-  variables {
-    region = "us-gov-west-1"
-  }
 }
 
 run "setting_unknown" {
@@ -348,31 +281,6 @@ run "heartbeats_beyond_the_idle_time" {
   }
 
   expect_failures = [var.settings]
-}
-
-run "settings_at_their_bounds_pass" {
-  command = plan
-
-  variables {
-    settings = {
-      HEARTBEAT_INTERVAL_SECONDS  = 599
-      HEARTBEAT_SETTLED_SECONDS   = 599
-      HEARTBEAT_TIMEOUT_SECONDS   = 1797
-      CONNECTION_WARNING_MINUTES  = 119.9
-      CONNECTION_REFRESH_MINUTES  = 119.8
-      SPEAKER_GRACE_SECONDS       = 4
-      MAX_LISTENERS_PER_SESSION   = 1000000000
-      SPEAKER_CLOSE_GRACE_SECONDS = 4
-    }
-  }
-}
-
-run "short_grace_alone_passes" {
-  command = plan
-
-  variables {
-    settings = { SPEAKER_GRACE_SECONDS = 1 }
-  }
 }
 
 run "user_pool_of_china" {

@@ -1,5 +1,6 @@
 """Terraform, run on a copy of the configuration: no test leaves a trace in the work tree."""
 
+import shutil
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +12,9 @@ from tests.terraform.requirements import require_provider
 
 STAGES = sorted(path.stem for path in (ROOT / "terraform" / "environments").glob("*.tfvars"))
 
+OF_VARIABLES = ("validations", "stage_names")
+"""Terraform's test files that need only the variables."""
+
 
 @pytest.fixture(scope="session")
 def configuration(tmp_path_factory: pytest.TempPathFactory) -> Configuration:
@@ -20,6 +24,17 @@ def configuration(tmp_path_factory: pytest.TempPathFactory) -> Configuration:
     with require_provider():
         configuration.run("init", "-input=false", *terraform_cli.init_arguments())
     return configuration
+
+
+@pytest.fixture(scope="session")
+def variables(tmp_path_factory: pytest.TempPathFactory) -> Configuration:
+    """Make a configuration of variables.tf alone: it refuses values without planning a stack."""
+    folder, source = tmp_path_factory.mktemp("variables"), ROOT / "terraform"
+    for name in ("environments", "tests/aws"):
+        shutil.copytree(source / name, folder / name)
+    for name in ("variables.tf", *(f"tests/{name}.tftest.hcl" for name in OF_VARIABLES)):
+        shutil.copy(source / name, folder / name)
+    return Configuration(folder)
 
 
 @dataclass(frozen=True)
