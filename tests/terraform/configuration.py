@@ -1,7 +1,8 @@
 """What the configuration plans, without AWS: `terraform test` with a mocked provider, on a copy."""
 
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +14,21 @@ ROOT = Path(__file__).parents[2]
 
 @dataclass(frozen=True)
 class Configuration:
-    """An initialized copy of terraform/, with the package of one stage at a time."""
+    """An initialized copy of terraform/, with the package of one stage at a time.
+
+    Attributes:
+        folder: The copy's terraform/ folder.
+        variables: More environment variables for Terraform.
+    """
 
     folder: Path
+    variables: Mapping[str, str] = field(default_factory=dict)
 
     def run(self, *arguments: str, workspace: str = "default") -> str:
         """Run Terraform in a workspace, and return its output. Raises: TerraformError."""
         settings = {"TF_WORKSPACE": workspace, "CHECKPOINT_DISABLE": "1"}
-        return terraform_cli.run(
-            self.folder, {**terraform_cli.environment(), **settings}, *arguments
-        )
+        environment = {**terraform_cli.environment(), **settings, **self.variables}
+        return terraform_cli.run(self.folder, environment, *arguments)
 
     def package(self, stage: str) -> None:
         package(stage, self.folder / "modules" / "app")

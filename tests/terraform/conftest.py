@@ -1,14 +1,16 @@
 """Terraform, run on a copy of the configuration: no test leaves a trace in the work tree."""
 
 import shutil
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
 
 import pytest
 
 from scripts import terraform_cli
 from tests.terraform.configuration import ROOT, Configuration
-from tests.terraform.requirements import require_provider
+from tests.terraform.requirements import require_provider, running_provider
 
 STAGES = sorted(path.stem for path in (ROOT / "terraform" / "environments").glob("*.tfvars"))
 
@@ -17,13 +19,14 @@ OF_VARIABLES = ("validations", "stage_names")
 
 
 @pytest.fixture(scope="session")
-def configuration(tmp_path_factory: pytest.TempPathFactory) -> Configuration:
+def configuration(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Configuration]:
     folder = terraform_cli.copy_stack(ROOT, tmp_path_factory.mktemp("terraform"))
     configuration = Configuration(folder)
     configuration.package("dev")
     with require_provider():
         configuration.run("init", "-input=false", *terraform_cli.init_arguments())
-    return configuration
+    with running_provider(folder, terraform_cli.environment()) as variables:
+        yield replace(configuration, variables=variables)
 
 
 @pytest.fixture(scope="session")
@@ -46,12 +49,17 @@ class Plan:
 
 
 @pytest.fixture(scope="session")
-def whole(configuration: Configuration) -> Plan:
+def plan_of(configuration: Configuration) -> Callable[[str], Plan]:
+    """Plan each stage once, when it is asked for."""
+    return cache(lambda stage: Plan(stage, configuration.plan(stage)))
+
+
+@pytest.fixture(scope="session")
+def whole(plan_of: Callable[[str], Plan]) -> Plan:
     """Return what the file of prod plans, which asks for every alarm."""
-    return Plan("prod", configuration.plan("prod"))
+    return plan_of("prod")
 
 
 @pytest.fixture(scope="session", params=STAGES)
-def plan(configuration: Configuration, request: pytest.FixtureRequest) -> Plan:
-    stage = request.param
-    return Plan(stage, configuration.plan(stage))
+def plan(plan_of: Callable[[str], Plan], request: pytest.FixtureRequest) -> Plan:
+    return plan_of(request.param)

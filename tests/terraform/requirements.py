@@ -1,8 +1,11 @@
 """What the tests that run Terraform need, and what is said where it cannot be had."""
 
 import os
-from collections.abc import Iterator
+import re
+import subprocess
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import NoReturn
 
 import pytest
@@ -26,6 +29,32 @@ def require_provider() -> Iterator[None]:
         if "terraform init" not in str(error):
             raise
         lacks(f"the AWS provider, which TF_PROVIDER_MIRROR can name a mirror of: {error}")
+
+
+@contextmanager
+def running_provider(folder: Path, environment: Mapping[str, str]) -> Iterator[dict[str, str]]:
+    """Run the AWS provider of an initialized folder, and give the variable that names it.
+
+    With this variable, Terraform uses this process. Otherwise each command starts the provider once
+    for each module, and `terraform validate` alone takes 12 s instead of 4.
+    Source: "Debugger-Based Debugging", Terraform Plugin Development.
+    """
+    (command,) = folder.glob(".terraform/providers/*/*/aws/*/*/terraform-provider-aws_*")
+    with subprocess.Popen(
+        [command, "-debug"],
+        env=dict(environment),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    ) as process:
+        assert process.stdout
+        try:
+            lines = (re.search(r"(TF_REATTACH_PROVIDERS)='(.*)'", it) for it in process.stdout)
+            found = next((line for line in lines if line), None)
+            assert found, "the provider has ended"
+            yield {found[1]: found[2]}
+        finally:
+            process.terminate()
 
 
 def lacks(what: str) -> NoReturn:

@@ -6,7 +6,7 @@ All of it is read from what a stage's own file plans; the application is asked w
 import ast
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -16,7 +16,7 @@ from botocore import xform_name
 
 from chalicelib import errors, metrics
 from chalicelib.models import EndReason
-from tests.terraform.configuration import ROOT, Configuration
+from tests.terraform.configuration import ROOT
 from tests.terraform.conftest import Plan
 
 RUNBOOK: Final = "docs/operations.md"
@@ -92,9 +92,9 @@ def runbook() -> str:
 
 
 @pytest.fixture(scope="module")
-def essential(configuration: Configuration) -> set[str]:
+def essential(plan_of: Callable[[str], Plan]) -> set[str]:
     """Return the names of the alarms that a stage with the essential ones has."""
-    plan = Plan(ESSENTIAL, configuration.plan(ESSENTIAL))
+    plan = plan_of(ESSENTIAL)
     return {name_of(alarm, plan) for alarm in alarms(plan)}
 
 
