@@ -15,6 +15,7 @@ from tests.properties.world import (
     LONGEST_SILENCE_SECONDS,
     MARK,
     MAX_LISTENERS,
+    MAX_REFUSED_COMMANDS,
     TIMEOUT_OF_HEARTBEATS_SECONDS,
     Closing,
     Link,
@@ -211,14 +212,19 @@ class Broadcasts(RuleBasedStateMachine):
         language=languages,
         plan=plans,
         repeat=st.booleans(),
+        resumes=st.booleans(),
     )
-    def command(self, pick: int, action: str, language: str, plan: Plan, repeat: bool) -> None:
+    def command(
+        self, pick: int, action: str, language: str, plan: Plan, repeat: bool, resumes: bool
+    ) -> None:
         role = "listener" if action == "changeLanguage" else "speaker"
         if link := self._some_link(pick, role):
             fields = {"action": action}
             if action == "changeLanguage":
                 fields["targetLanguage"] = language
             self._frame(link, fields, plan, repeat)
+            if action == "pauseSession" and resumes and link.is_open:
+                self._frame(link, {"action": "resumeSession"}, SMOOTH, repeat)
 
     @rule(pick=picks, plan=plans, repeat=st.booleans())
     def end(self, pick: int, plan: Plan, repeat: bool) -> None:
@@ -235,6 +241,31 @@ class Broadcasts(RuleBasedStateMachine):
         self._begin_step()
         if link := self._some_link(pick // 2, "speaker" if pick % 2 else "listener"):
             self.world.close(link, code, disconnects)
+
+    @rule(pick=picks, plan=plans)
+    def insist(self, pick: int, plan: Plan) -> None:
+        """Join with a wrong code until the service closes the connection, then once more."""
+        session_id, address = self._some_session(pick), addresses[pick % 4]
+        fields = _join(session_id, "es", self._code(session_id, "wrong"))
+        link = self._bare(None, address)
+        for _ in range(MAX_REFUSED_COMMANDS):
+            if link.is_open:
+                self._frame(link, fields, SMOOTH, repeat=False)
+        while self.world.outcomes and link.is_open:
+            self._begin_step()
+            self.world.deliver(self.world.outcomes.pop())
+            self._check()
+        self._frame(self._bare(None, address), fields, plan, repeat=False)
+
+    @rule(pick=picks)
+    def lose_count(self, pick: int) -> None:
+        """Lose a listener, and break off its $disconnect before the listener is counted out."""
+        holders = [link for link in self._open_links() if link.has_place("listener")]
+        if holders:
+            self._begin_step()
+            self.world.close(choose(pick, holders), 1001, disconnects=1)
+            self._disconnect(self.world.closings.pop(), Plan(Fault.CRASH_AFTER))
+            self._check()
 
     def _close_superseded(self) -> None:
         """Close a superseded connection, as clients do; its $disconnect follows at once."""
@@ -373,9 +404,10 @@ class Broadcasts(RuleBasedStateMachine):
         seconds=st.sampled_from([1, 3, 10, 20, 34, 36, 60, 60, 120, 580, 600, 2400, 6000, 7200]),
         is_lively=st.sampled_from([True, True, False]),
         disconnects=st.integers(0, 2),
+        is_swept=st.booleans(),
     )
-    def pass_time(self, seconds: int, is_lively: bool, disconnects: int) -> None:
-        """Let time pass, with heartbeats or in silence."""
+    def pass_time(self, seconds: int, is_lively: bool, disconnects: int, is_swept: bool) -> None:
+        """Let time pass, with heartbeats or in silence, and perhaps sweep after it."""
         self._begin_step()
         while seconds > 0:
             some = min(seconds, BEAT_SECONDS) if is_lively else seconds
@@ -386,6 +418,9 @@ class Broadcasts(RuleBasedStateMachine):
                     self.world.send(link, {"action": "heartbeat"})
                 else:
                     link.active_at = self.clock()
+            self._check()
+        if is_swept:
+            self.world.sweep()
             self._check()
 
     @rule()

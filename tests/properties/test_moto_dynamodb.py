@@ -118,3 +118,47 @@ def test_the_index_lists_in_the_order_of_languages(client: Any) -> None:
     }
     (item,) = client.query(**request)
     assert item["connectionId"] == A["connectionId"]
+
+
+def test_the_same_update_expression_uses_the_names_and_values_of_each_request(client: Any) -> None:
+    """Moto parses the expression once (tests/moto_dynamodb.py)."""
+    for name, value in (("a", "1"), ("b", "2"), ("c", "3")):
+        updated = client.update_item(
+            TableName=TABLE,
+            Key=A,
+            UpdateExpression="SET #name = if_not_exists(b, :value)",
+            ExpressionAttributeNames={"#name": name},
+            ExpressionAttributeValues={":value": {"N": value}},
+            ReturnValues="ALL_NEW",
+        )["Attributes"]
+    assert updated == {**ITEM, "a": {"N": "1"}, "b": {"N": "2"}, "c": {"N": "2"}}
+
+
+@pytest.mark.parametrize(
+    "expression", ["SET a = :v SET b = :v", "SET a.b = :v, a.b.c = :v", "SET a = :v, a = :v"]
+)
+def test_an_update_expression_that_contradicts_itself_is_refused_each_time(
+    client: Any, expression: str
+) -> None:
+    for _ in range(2):
+        with pytest.raises(ClientError) as refusal:
+            client.update_item(
+                TableName=TABLE,
+                Key=A,
+                UpdateExpression=expression,
+                ExpressionAttributeValues={":v": {"S": "x"}},
+            )
+        assert refusal.value.response["Error"]["Code"] == "ValidationException"
+
+
+def test_the_same_condition_uses_the_names_and_values_of_each_request(client: Any) -> None:
+    for name, value in (("sessionId", "s"), ("targetLanguage", "es")):
+        request = {
+            "TableName": TABLE,
+            "Item": ITEM,
+            "ConditionExpression": "#name = :value",
+            "ExpressionAttributeNames": {"#name": name},
+        }
+        client.put_item(**request, ExpressionAttributeValues={":value": {"S": value}})
+        with pytest.raises(client.exceptions.ConditionalCheckFailedException):
+            client.put_item(**request, ExpressionAttributeValues={":value": {"S": "other"}})

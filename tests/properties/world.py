@@ -35,6 +35,7 @@ from tests.properties.faults import SMOOTH, Fault, FaultyTransport, IndexHistory
 from tests.unit.fakes import Clock
 
 MAX_LISTENERS = 3
+MAX_REFUSED_COMMANDS = 4
 GRACE_SECONDS = 60
 CLOSE_GRACE_SECONDS = 5
 HEARTBEAT_SECONDS = 100
@@ -228,7 +229,7 @@ class World:
                 session_max_duration_seconds=DURATION_SECONDS,
                 refresh_after_seconds=6000,
                 warn_after_seconds=6300,
-                max_refused_commands=4,
+                max_refused_commands=MAX_REFUSED_COMMANDS,
             ),
             clock=self.clock,
             new_session_id=self._new_session_id,
