@@ -11,6 +11,7 @@ OPTIONS ?=
 CONFIRM ?=
 # Not ?=: WSL sets NAME to the name of the machine.
 NAME =
+TESTS = tests
 
 define NEWLINE
 
@@ -21,8 +22,8 @@ HASH := \#
 # Refuse to run with values that the shell would interpret. USERNAME and EMAIL may hold them.
 INTERPRETED := ' " ` \ ; & | < > ( ) * ? $$ $(HASH)
 refuse = $(if $(findstring $(2),$(value $(1))),$(error $(1) can't contain $(or $(3),$(2))))
-$(foreach name,PORT STAGE SESSION OPTIONS CONFIRM NAME,$(foreach character,$(INTERPRETED),$(call refuse,$(name),$(character))))
-$(foreach name,PORT STAGE SESSION OPTIONS CONFIRM NAME USERNAME EMAIL,$(call refuse,$(name),$(NEWLINE),a line break))
+$(foreach name,PORT STAGE SESSION OPTIONS CONFIRM NAME TESTS,$(foreach character,$(INTERPRETED),$(call refuse,$(name),$(character))))
+$(foreach name,PORT STAGE SESSION OPTIONS CONFIRM NAME TESTS USERNAME EMAIL,$(call refuse,$(name),$(NEWLINE),a line break))
 $(foreach name,USERNAME EMAIL,$(call refuse,$(name),$$))
 quoted = '$(subst ','\'',$(value $(1)))'
 
@@ -83,6 +84,9 @@ SAFE := env -u AWS_PROFILE -u AWS_SESSION_TOKEN AWS_ACCESS_KEY_ID=none AWS_SECRE
 	AWS_DEFAULT_REGION=us-east-1 AWS_CONFIG_FILE=/dev/null AWS_SHARED_CREDENTIALS_FILE=/dev/null \
 	AWS_EC2_METADATA_DISABLED=true
 
+# Two workers, each of which runs a group of tests/conftest.py at a time, in the order of that file.
+IN_GROUPS := --numprocesses 2 --dist loadgroup --no-loadscope-reorder
+
 .DEFAULT_GOAL := help
 .PHONY: help install lock local emulate token demo test check scan lint format package bench clean \
 	plan apply deploy deploy-dev deploy-staging deploy-prod destroy output speaker sessions session-end \
@@ -114,8 +118,8 @@ token: $(INSTALLED) ## Print a speaker's token: local server [PORT=8000], emulat
 demo: $(INSTALLED) ## Play a session against the local server [PORT=8000] [OPTIONS=--fast]
 	@$(SAFE) $(RUN) examples.demo --port '$(PORT)' $(OPTIONS)
 
-test: $(INSTALLED) ## Run every test
-	$(SAFE) $(BIN)/python -m pytest
+test: $(INSTALLED) ## Run the tests, two at a time [TESTS=tests/unit]
+	$(SAFE) $(BIN)/python -m pytest $(IN_GROUPS) $(TESTS)
 
 check: lint scan $(INSTALLED) ## Lint, check formats and types, and scan the stack
 	$(BIN)/ruff format --check

@@ -11,7 +11,7 @@ import pytest
 from chalicelib.settings import check_names
 from tests.devserver.serving import ROOT, SECONDS
 
-PLAIN = ("PORT", "STAGE", "SESSION", "OPTIONS", "CONFIRM", "NAME")
+PLAIN = ("PORT", "STAGE", "SESSION", "OPTIONS", "CONFIRM", "NAME", "TESTS")
 INTERPRETED = list("'\"`\\;&|<>()*?$#\n")
 VERBS = [
     "local",
@@ -133,6 +133,17 @@ def test_ordinary_values_are_taken(python: Path) -> None:
     code, said, arguments = make(python, "session-end", "SESSION=golden-eagle-427", *values)
     assert (code, said) == (0, "")
     assert arguments[2:4] == ["end", "golden-eagle-427"]
+
+
+def test_the_tests_that_are_named_are_run(python: Path) -> None:
+    code, said, arguments = make(python, "test", "TESTS=tests/unit tests/races")
+    assert (code, said) == (0, "")
+    assert arguments[:2] == ["-m", "pytest"]
+    assert arguments[-2:] == ["tests/unit", "tests/races"]
+
+
+def test_all_tests_are_run_if_none_are_named(python: Path) -> None:
+    assert make(python, "test")[2][-1] == "tests"
 
 
 @pytest.mark.parametrize(

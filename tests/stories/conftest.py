@@ -45,7 +45,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def is_beyond_the_emulator(item: pytest.Item) -> bool:
     name = item.name.replace("[emulated-", "[").replace("[emulated]", "")
-    return name != item.name and name in BEYOND_THE_EMULATOR
+    is_emulated = name != item.name
+    return is_emulated and (
+        name in BEYOND_THE_EMULATOR or item.get_closest_marker("local_only") is not None
+    )
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""Each function may do what it does, and no more: the stories, told with IAM enforced."""
+"""Each function may do what it does, and no more: stories, told with IAM enforced."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -10,23 +10,7 @@ from websockets.exceptions import InvalidStatus
 from scripts.emulate import whereabouts
 from tests.stories.conftest import open_client  # noqa: F401
 from tests.stories.target import Client, Target, refused_with, until
-
-# The stories that are told here, against the target below.
-from tests.stories.test_a_session import (  # noqa: F401
-    count,
-    test_a_connection_serves_one_session_at_most,
-    test_a_listener_cannot_give_a_speakers_command,
-    test_a_speaker_and_a_listener_meet_by_connect_urls,
-    test_a_speaker_and_a_listener_meet_by_frames,
-    test_an_access_token_in_a_header_makes_a_speaker_too,
-    test_listeners_who_leave_are_counted_out,
-    test_nothing_of_one_session_reaches_another,
-    test_one_speaker_may_hold_two_sessions,
-)
-from tests.stories.test_bad_input import (  # noqa: F401
-    test_a_bad_connect_url_refuses_the_handshake,
-    test_a_wrong_invite_code_is_forbidden,
-)
+from tests.stories.test_a_session import count
 from tests.terraform import long_sessions
 from tests.terraform.enforced import SCHEDULED, Enforced, enforced_stack
 from tests.terraform.long_sessions import Message, Scene, is_gone, join
@@ -69,6 +53,8 @@ def scene(
 @pytest.mark.parametrize(
     "story",
     [
+        long_sessions.by_frames,
+        long_sessions.by_connect_urls,
         long_sessions.by_pauses,
         long_sessions.by_coming_back,
         long_sessions.by_coming_back_in_frames,
