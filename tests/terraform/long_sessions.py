@@ -217,6 +217,13 @@ def by_an_end_that_reaches_nobody_at_first(scene: Scene) -> None:
     assert listener.hear()["reason"] == "speakerEnded"
 
 
+def by_refused_handshakes(scene: Scene) -> None:
+    _, created = scene.create()
+    unknown = {**created, "sessionId": "golden-eagle-427"}
+    assert refused_with(scene.target, **join(unknown)) == scene.target.status(404)
+    assert refused_with(scene.target, **join(created, inviteCode="guess")) == 403
+
+
 def by_a_bad_token(scene: Scene) -> None:
     before = refusals(scene)
     assert refused_with(scene.target, token="no-token") in (401, 403)

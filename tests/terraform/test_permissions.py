@@ -55,6 +55,7 @@ def scene(
     [
         long_sessions.by_frames,
         long_sessions.by_connect_urls,
+        long_sessions.by_refused_handshakes,
         long_sessions.by_pauses,
         long_sessions.by_coming_back,
         long_sessions.by_coming_back_in_frames,
