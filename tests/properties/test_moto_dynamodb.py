@@ -138,11 +138,11 @@ def test_the_same_update_expression_uses_the_names_and_values_of_each_request(cl
     "expression", ["SET a = :v SET b = :v", "SET a.b = :v, a.b.c = :v", "SET a = :v, a = :v"]
 )
 def test_an_update_expression_that_contradicts_itself_is_refused_each_time(
-    client: Any, expression: str
+    dynamodb: DynamoDB, expression: str
 ) -> None:
     for _ in range(2):
         with pytest.raises(Refused) as refusal:
-            client.update_item(
+            dynamodb.update_item(
                 TableName=TABLE,
                 Key=A,
                 UpdateExpression=expression,

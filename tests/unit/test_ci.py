@@ -1,0 +1,34 @@
+"""The script that CI runs, with small scripts in place of make and the browser's installation."""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+RUN = Path(__file__).parents[2] / ".ci" / "run"
+
+
+@pytest.mark.parametrize(("failing", "code"), [("none", 0), ("check", 2), ("test", 2)])
+def test_it_fails_if_a_check_or_a_test_fails_and_always_shows_both(
+    tmp_path: Path, failing: str, code: int
+) -> None:
+    folder, programs = tmp_path / "project", tmp_path / "bin"
+    (folder / ".ci").mkdir(parents=True)
+    programs.mkdir()
+    shutil.copy(RUN, folder / ".ci")
+    for program, does in (
+        (folder / ".ci" / "browser", "true"),
+        (programs / "make", f'echo "made $1"; [ "$1" != {failing} ] || exit 2'),
+    ):
+        program.write_text(f"#!/bin/sh\n{does}\n")
+        program.chmod(0o755)
+    done = subprocess.run(
+        [folder / ".ci" / "run"],
+        env={"PATH": f"{programs}:/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == code
+    assert done.stdout.split("\n") == ["made install", "made test", "made check", ""]
