@@ -1,7 +1,7 @@
-"""How many examples a run has: 120, or 25,000 with `pytest tests/properties -n 0 \
---hypothesis-profile=long`, which takes some hours.
+"""How many examples a run has: 120, or 10,000 in the profile "long".
 
-The profile has to be named with this folder, because pytest then finds it in time.
+`pytest tests/properties --hypothesis-profile=long` takes about two hours. Name this folder with the
+profile: only then does pytest find it in time.
 """
 
 import os
@@ -28,7 +28,7 @@ settings.register_profile(
     **({"database": None, "derandomize": True} if os.environ.get("CI") else {}),
     suppress_health_check=CHECKS,
 )
-settings.register_profile("long", settings.get_profile("short"), max_examples=25_000)
+settings.register_profile("long", settings.get_profile("short"), max_examples=10_000)
 
 
 @pytest.fixture

@@ -10,22 +10,14 @@ from tests.stories.target import (
     Client,
     Target,
     client,
-    emulated_stack,
     local_server,
     until,
 )
-from tests.terraform.requirements import require_provider
 
 
 @pytest.fixture(scope="session")
 def served() -> Iterator[Target]:
     with local_server(**GENEROUS, SPEAKER_GRACE_SECONDS=str(GRACE_SECONDS)) as target:
-        yield target
-
-
-@pytest.fixture(scope="session")
-def emulated() -> Iterator[Target]:
-    with require_provider(), emulated_stack() as target:
         yield target
 
 

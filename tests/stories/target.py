@@ -17,7 +17,6 @@ from websockets.sync.client import ClientConnection, connect
 
 from devserver import aws
 from devserver.user_token import served_environment
-from scripts.emulate import emulate, whereabouts
 
 WAIT_SECONDS = 20
 """Before a message that does not come is given up."""
@@ -126,7 +125,7 @@ GENEROUS: Final = {
 }
 """For stories that are not about limits, all of which come from one address."""
 
-GRACE_SECONDS: Final = 10
+GRACE_SECONDS: Final = 8
 """Of a lost speaker in the stories: enough to come back, and not too much to wait for."""
 
 BEYOND_THE_EMULATOR: Final = {
@@ -141,20 +140,6 @@ BEYOND_THE_EMULATOR: Final = {
     ),
 }
 """The stories that are not told against ministack 1.5.33, and what it does instead."""
-
-
-@contextmanager
-def emulated_stack() -> Iterator[Target]:
-    """Apply the stack with Terraform to an emulator, with as many seats as that can serve.
-
-    A worker process runs each function that runs at once, so 500 at once are out of its reach.
-    """
-    seats = 20
-    # With 1005 for every close, a lost connection has the grace of one that was closed.
-    names = ("SPEAKER_GRACE_SECONDS", "SPEAKER_CLOSE_GRACE_SECONDS")
-    grace = dict.fromkeys(names, str(GRACE_SECONDS))
-    with emulate(MAX_LISTENERS_PER_SESSION=str(seats), **grace, **GENEROUS) as emulation:
-        yield Target(emulation.url, whereabouts(emulation), seats=seats, is_emulator=True)
 
 
 @contextmanager

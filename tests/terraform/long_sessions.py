@@ -14,7 +14,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 
 from devserver import aws
-from tests.stories.target import Client, Target, refused_with, until
+from tests.stories.target import GRACE_SECONDS, Client, Target, refused_with, until
 from tests.stories.test_a_session import (
     count,
     create,
@@ -28,7 +28,6 @@ OLD_SECONDS = 106 * 60
 
 CLEANLY = 1000
 NETWORK_LOSS = 1006
-CLOSE_GRACE_SECONDS = 5
 
 Message = dict[str, Any]
 
@@ -134,7 +133,7 @@ def by_closing_cleanly(scene: Scene) -> None:
     listener, _ = scene.join(created)
     scene.join_and_leave(speaker, created)
     close_cleanly(scene, created)
-    assert listener.hear()["graceSeconds"] == CLOSE_GRACE_SECONDS
+    assert listener.hear()["graceSeconds"] == GRACE_SECONDS
     assert listener.hear()["reason"] == "speakerEnded"
 
 

@@ -1,20 +1,18 @@
 """Each function may do what it does, and no more: stories, told with IAM enforced."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from fnmatch import fnmatchcase
 
 import pytest
 from websockets.exceptions import InvalidStatus
 
-from scripts.emulate import whereabouts
 from tests.stories.conftest import open_client  # noqa: F401
 from tests.stories.target import Client, Target, refused_with, until
 from tests.stories.test_a_session import count
 from tests.terraform import long_sessions
-from tests.terraform.enforced import SCHEDULED, Enforced, enforced_stack
+from tests.terraform.enforced import SCHEDULED, Enforced
 from tests.terraform.long_sessions import Message, Scene, is_gone, join
-from tests.terraform.requirements import require_provider
 
 pytestmark = pytest.mark.timeout(300)  # Applying the stack takes half a minute.
 
@@ -25,14 +23,8 @@ Story = Callable[[Scene], None]
 
 
 @pytest.fixture(scope="module")
-def enforced(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Enforced]:
-    with require_provider(), enforced_stack(tmp_path_factory.mktemp("enforced")) as enforced:
-        yield enforced
-
-
-@pytest.fixture(scope="module")
-def target(enforced: Enforced) -> Target:
-    return Target(enforced.stack.url, whereabouts(enforced.stack), is_emulator=True)
+def target(emulated: Target) -> Target:
+    return emulated
 
 
 @pytest.fixture(scope="module")
