@@ -8,6 +8,7 @@ import logging
 from collections.abc import Callable, Iterator
 from contextlib import redirect_stdout, suppress
 from dataclasses import replace
+from itertools import cycle
 from typing import Any
 
 import pytest
@@ -61,17 +62,17 @@ COMMANDS: dict[str, dict[str, Any]] = {
 
 
 class Raising:
-    """A dependency that says all that it knows when it fails."""
+    """A dependency that says all that it knows when it fails, each time by the next error."""
 
-    def __init__(self, error: Exception) -> None:
-        self._error = error
+    def __init__(self, *errors: Exception) -> None:
+        self._errors = cycle(errors)
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
 
         def fail(*_: object, **__: object) -> Any:
-            raise self._error
+            raise next(self._errors)
 
         return fail
 
@@ -203,8 +204,13 @@ def test_no_line_of_a_client_event_names_anybody(
     }
 
 
-@pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
-@pytest.mark.parametrize("what", ["sessions", "store", "rate limits", "phones", "outcomes"])
+@pytest.mark.parametrize(
+    ("what", "errors"),
+    [
+        *(pytest.param("sessions", [error], id=type(error).__name__) for error in ERRORS),
+        *((what, ERRORS) for what in ("store", "rate limits", "phones", "outcomes")),
+    ],
+)
 def test_no_line_of_what_fails_names_anybody(
     marked_sessions: Sessions,
     rate_limits: RateLimits,
@@ -212,12 +218,12 @@ def test_no_line_of_what_fails_names_anybody(
     clock: Clock,
     out: io.StringIO,
     what: str,
-    error: Exception,
+    errors: list[Exception],
 ) -> None:
     working = _dispatcher(marked_sessions, rate_limits, outcomes, clock)
     working.message(_frame("speaker", USER, action="createSession", sourceLanguage="en"))
     working.message(_frame("listener", None, action="joinSession", **COMMANDS["joinSession"]))
-    broken: Any = Raising(error)
+    broken: Any = Raising(*errors)
     lifecycle, sessions = marked_sessions.lifecycle, marked_sessions
     if what == "sessions":
         sessions = broken
