@@ -36,11 +36,13 @@ def emulated(enforced: Enforced) -> Target:
     return enforced.target
 
 
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Group the tests that share a stack or a configuration, and other tests by their file."""
+    item.add_marker(pytest.mark.xdist_group(group_of(item)))
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Group the tests that share a stack or a configuration, and other tests by their file."""
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(group_of(item)))
     items.sort(key=lambda item: order_of(group_of(item)))
 
 
