@@ -85,7 +85,7 @@ SAFE := env -u AWS_PROFILE -u AWS_SESSION_TOKEN AWS_ACCESS_KEY_ID=none AWS_SECRE
 	AWS_EC2_METADATA_DISABLED=true
 
 # Two workers, each of which runs a group of tests/conftest.py at a time, in the order of that file.
-IN_GROUPS := --numprocesses 2 --dist loadgroup --no-loadscope-reorder
+IN_GROUPS := --numprocesses 2 --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 .PHONY: help install lock local emulate token demo test check scan lint format package bench clean \
