@@ -34,10 +34,14 @@ class PseudoTerminal:
         size = struct.pack("HHHH", rows, columns, 0, 0)
         fcntl.ioctl(self._other_end, termios.TIOCSWINSZ, size)
         self._modes = termios.tcgetattr(self._other_end)
+        # A worker of pytest-xdist has the size of another terminal in these two.
+        inherited = {
+            name: it for name, it in os.environ.items() if name not in ("COLUMNS", "LINES")
+        }
         self.process = subprocess.Popen(
             command,
             cwd=ROOT,
-            env={**os.environ, "TERM": "xterm-256color", **environment},
+            env={**inherited, "TERM": "xterm-256color", **environment},
             stdin=self._other_end,
             stdout=self._other_end,
             stderr=self._other_end,
