@@ -1,6 +1,9 @@
-"""The emulated stack, and which tests one worker of pytest-xdist runs together and first."""
+"""The emulated stack, and which tests the workers of pytest-xdist run together, first and alone."""
 
-from collections.abc import Iterator
+import fcntl
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -31,6 +34,9 @@ FIRST = (
 
 A folder is in place of its files.
 """
+
+LAST = ("tests/stories/test_a_crowd.py", "tests/stories/test_limits.py")
+"""Groups with tests that run alone: the other worker waits least for them among short tests."""
 
 
 @pytest.fixture(scope="session")
@@ -75,4 +81,25 @@ def group_of(nodeid: str) -> str:
 
 
 def order_of(group: str) -> int:
+    if group in LAST:
+        return len(FIRST) + 1
     return next((n for n, it in enumerate(FIRST) if group.startswith(it)), len(FIRST))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    with turn(is_alone=item.get_closest_marker("alone") is not None):
+        return (yield)
+
+
+@contextmanager
+def turn(*, is_alone: bool) -> Iterator[None]:
+    """Wait until no worker runs a test alone and, for a test alone, until no other one runs.
+
+    The first lock lets a test alone have its turn: others wait behind it.
+    """
+    with Path(__file__).open() as queue, Path(__file__).with_name("__init__.py").open() as hall:
+        fcntl.flock(queue, fcntl.LOCK_EX)
+        fcntl.flock(hall, fcntl.LOCK_EX if is_alone else fcntl.LOCK_SH)
+        fcntl.flock(queue, fcntl.LOCK_UN)
+        yield

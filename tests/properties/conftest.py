@@ -1,4 +1,4 @@
-"""How many examples a run has: 120, or 10,000 in the profile "long".
+"""How many examples a run has: 90, or 10,000 in the profile "long".
 
 `pytest tests/properties --hypothesis-profile=long` takes about two hours. Name this folder with the
 profile: only then does pytest find it in time.
@@ -20,7 +20,7 @@ CHECKS = (HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_t
 
 settings.register_profile(
     "short",
-    max_examples=120,
+    max_examples=90,
     stateful_step_count=40,
     deadline=None,
     print_blob=True,

@@ -226,6 +226,13 @@ class Broadcasts(RuleBasedStateMachine):
             if action == "pauseSession" and resumes and link.is_open:
                 self._frame(link, {"action": "resumeSession"}, SMOOTH, repeat)
 
+    @rule(pick=picks, language=languages, plan=plans)
+    def change_language(self, pick: int, language: str, plan: Plan) -> None:
+        """Change the language of a listener that has a place."""
+        if holders := [link for link in self._open_links() if link.has_place("listener")]:
+            fields = {"action": "changeLanguage", "targetLanguage": language}
+            self._frame(choose(pick, holders), fields, plan, repeat=True)
+
     @rule(pick=picks, plan=plans, repeat=st.booleans())
     def end(self, pick: int, plan: Plan, repeat: bool) -> None:
         if link := self._some_link(pick, "speaker"):
@@ -257,8 +264,8 @@ class Broadcasts(RuleBasedStateMachine):
             self._check()
         self._frame(self._bare(None, address), fields, plan, repeat=False)
 
-    @rule(pick=picks)
-    def lose_count(self, pick: int) -> None:
+    @rule(pick=picks, settles=st.booleans())
+    def lose_count(self, pick: int, settles: bool) -> None:
         """Lose a listener, and break off its $disconnect before the listener is counted out."""
         holders = [link for link in self._open_links() if link.has_place("listener")]
         if holders:
@@ -266,6 +273,8 @@ class Broadcasts(RuleBasedStateMachine):
             self.world.close(choose(pick, holders), 1001, disconnects=1)
             self._disconnect(self.world.closings.pop(), Plan(Fault.CRASH_AFTER))
             self._check()
+            if settles:
+                self._settle(are_events_lost=True)
 
     def _close_superseded(self) -> None:
         """Close a superseded connection, as clients do; its $disconnect follows at once."""

@@ -5,6 +5,7 @@ import json
 from collections import Counter
 from typing import Any
 
+import pytest
 from websockets.asyncio.client import ClientConnection, connect
 
 from tests.stories.target import Target, client
@@ -58,6 +59,7 @@ async def fill_and_empty(url: str, token: str, seats: int) -> None:
         assert (status["listenerCount"], status["languages"]) == (0, {})
 
 
+@pytest.mark.alone
 def test_as_many_as_there_are_seats_join_at_once_and_20_more_are_refused_and_all_leave(
     target: Target, token: str
 ) -> None:

@@ -74,6 +74,7 @@ def test_a_hundred_a_minute_join_from_one_address_without_an_invite_code(
         assert refused_with(limited, {SOURCE: "203.0.113.10"}, **query) == 429
 
 
+@pytest.mark.alone
 def test_a_hall_of_500_with_the_code_gets_in_while_a_stranger_there_is_stopped(
     limited: Target, token: str
 ) -> None:
