@@ -88,7 +88,8 @@ def order_of(group: str) -> int:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
-    with turn(is_alone=item.get_closest_marker("alone") is not None):
+    is_crowd = item.get_closest_marker("alone") is not None
+    with turn(is_alone=is_crowd and group_of(item.nodeid) != EMULATED):
         return (yield)
 
 
