@@ -18,7 +18,7 @@ ENDINGS: dict[str, Callable[[Service], object]] = {
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
-@rounds(4)
+@rounds(3)
 def test_whoever_was_let_in_hears_of_the_end_once_and_nothing_is_left(
     new_service: NewService, ending: str
 ) -> None:
@@ -57,7 +57,7 @@ def test_whoever_was_let_in_hears_of_the_end_once_and_nothing_is_left(
     assert service.items("sessions") == service.present() == []
 
 
-@rounds(4)
+@rounds(3)
 def test_whoever_comes_into_an_empty_session_as_it_ends_hears_of_the_end_or_is_refused(
     new_service: NewService,
 ) -> None:
@@ -80,7 +80,7 @@ def test_whoever_comes_into_an_empty_session_as_it_ends_hears_of_the_end_or_is_r
     assert {service.books(each).present == set() for each in session_ids.values()} == {True}
 
 
-@rounds(4)
+@rounds(3)
 def test_a_clean_close_and_an_end_that_comes_twice_end_each_session_once(
     new_service: NewService,
 ) -> None:

@@ -8,7 +8,7 @@ from tests.races.service import told
 SEATS = 10
 
 
-@rounds(5)
+@rounds(3)
 def test_of_64_at_once_as_many_come_in_as_there_are_seats(new_service: NewService) -> None:
     service = new_service(SEATS)
     session_id = service.create()
@@ -24,7 +24,7 @@ def test_of_64_at_once_as_many_come_in_as_there_are_seats(new_service: NewServic
     assert service.books(session_id) == (SEATS, came_in)
 
 
-@rounds(5)
+@rounds(3)
 def test_who_leaves_twice_gives_up_one_seat(new_service: NewService) -> None:
     service = new_service(SEATS)
     before = {f"old-{n}" for n in range(SEATS)}
@@ -42,7 +42,7 @@ def test_who_leaves_twice_gives_up_one_seat(new_service: NewService) -> None:
     service.let_in(session_id, {f"late-{n}" for n in range(SEATS - len(came_in))})
 
 
-@rounds(5)
+@rounds(3)
 def test_who_leaves_while_he_comes_in_is_not_counted_after_two_sweeps(
     new_service: NewService,
 ) -> None:
@@ -60,7 +60,7 @@ def test_who_leaves_while_he_comes_in_is_not_counted_after_two_sweeps(
     assert service.books(session_id) == (0, set())
 
 
-@rounds(5)
+@rounds(3)
 def test_of_joins_at_once_on_one_connection_one_takes_one_seat(new_service: NewService) -> None:
     service = new_service(SEATS)
     session_id = service.create()

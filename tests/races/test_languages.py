@@ -6,7 +6,7 @@ from tests.races.conftest import NewService, rounds
 from tests.races.service import told
 
 
-@rounds(5)
+@rounds(3)
 def test_each_language_counts_its_listeners_whatever_happens_at_once(
     new_service: NewService,
 ) -> None:

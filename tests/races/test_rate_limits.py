@@ -81,7 +81,7 @@ def test_joins_that_a_limit_refuses_take_no_seat_from_the_invited(new_service: N
     assert service.books(session_id).listener_count == 470
 
 
-@rounds(4)
+@rounds(3)
 def test_of_64_heartbeats_on_one_connection_four_are_taken(new_service: NewService) -> None:
     service = new_service(1)
     service.create_full_of(["listener"])
@@ -95,7 +95,7 @@ def test_of_64_heartbeats_on_one_connection_four_are_taken(new_service: NewServi
         service.clock.turn(60)
 
 
-@rounds(4)
+@rounds(3)
 def test_of_64_without_an_invitation_40_come_in_and_no_other_by_a_refresh(
     new_service: NewService,
 ) -> None:

@@ -38,7 +38,7 @@ def test_a_full_session_keeps_its_listener_in_any_order(
     assert service.books(session_id) == (1, {"new"})
 
 
-@rounds(5)
+@rounds(3)
 def test_whoever_refreshes_as_his_connection_ends_is_in_once_or_lost_his_seat_to_another(
     new_service: NewService,
 ) -> None:
@@ -67,7 +67,7 @@ def test_whoever_refreshes_as_his_connection_ends_is_in_once_or_lost_his_seat_to
 
 
 @pytest.mark.parametrize("times", [1, 2])
-@rounds(5)
+@rounds(3)
 def test_nobody_is_refused_who_refreshes_as_his_connection_ends_and_no_other_comes(
     new_service: NewService, times: int
 ) -> None:
@@ -88,7 +88,7 @@ def test_nobody_is_refused_who_refreshes_as_his_connection_ends_and_no_other_com
     assert told(answers, "connectionRefreshComplete") == set(refreshes)
 
 
-@rounds(5)
+@rounds(3)
 def test_two_new_connections_for_one_old_have_one_place(new_service: NewService) -> None:
     service = new_service(AT_ONCE // 2)
     before = [f"old-{n}" for n in range(AT_ONCE // 2)]
@@ -108,7 +108,7 @@ def test_two_new_connections_for_one_old_have_one_place(new_service: NewService)
     assert service.books(session_id) == (len(before), present)
 
 
-@rounds(5)
+@rounds(3)
 def test_two_new_connections_for_one_that_ends_have_one_place_and_neither_is_refused(
     new_service: NewService,
 ) -> None:
@@ -130,7 +130,7 @@ def test_two_new_connections_for_one_that_ends_have_one_place_and_neither_is_ref
     assert told(answers, "connectionRefreshComplete") == set(refreshes)
 
 
-@rounds(4)
+@rounds(3)
 def test_returns_at_once_by_one_left_connection_take_one_seat(new_service: NewService) -> None:
     service = new_service(100)
     session_id = service.create_full_of([f"staying-{n}" for n in range(80)])
@@ -154,7 +154,7 @@ def test_returns_at_once_by_one_left_connection_take_one_seat(new_service: NewSe
     assert books.listener_count == len(books.present) == 96
 
 
-@rounds(5)
+@rounds(3)
 def test_a_chain_of_refreshes_at_once_is_one_place(new_service: NewService) -> None:
     """Each names the connection before it, as a client does whose connections break fast."""
     service = new_service(8)

@@ -13,7 +13,7 @@ SPEAKERS = [f"speaker-{n}" for n in range(16)]
 
 
 @pytest.mark.parametrize("code", [1000, 1001])
-@rounds(5)
+@rounds(3)
 def test_of_two_new_connections_one_is_current_whatever_becomes_of_the_old(
     new_service: NewService, code: int
 ) -> None:
@@ -45,7 +45,7 @@ def test_of_two_new_connections_one_is_current_whatever_becomes_of_the_old(
             assert "sessionInterrupted" in heard or "sessionResumed" not in heard
 
 
-@rounds(6)
+@rounds(3)
 def test_who_heard_of_an_interruption_hears_last_that_it_is_over(
     new_service: NewService,
 ) -> None:
@@ -83,7 +83,7 @@ def test_of_64_new_connections_one_is_current(new_service: NewService) -> None:
     _assert_one_is_current(service, session_ids, ["speaker"], names)
 
 
-@rounds(5)
+@rounds(3)
 def test_a_refresh_that_comes_twice_among_others_leaves_one_that_is_current_and_works(
     new_service: NewService,
 ) -> None:

@@ -83,7 +83,7 @@ def test_sweeps_side_by_side_set_everything_right_and_tell_nobody_twice(
     assert not left & set(ended.values())
 
 
-@rounds(4)
+@rounds(3)
 def test_counts_are_right_after_sweeps_among_joins_leaves_refreshes_and_ends(
     new_service: NewService,
 ) -> None:
