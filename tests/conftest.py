@@ -1,6 +1,7 @@
 """The emulated stack, and which tests the workers of pytest-xdist run together, first and alone."""
 
 import fcntl
+import os
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,9 +10,13 @@ from typing import Any
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
+from devserver.command import bypass_proxies
 from tests.stories.target import Target
 from tests.terraform.enforced import Enforced, enforced_stack
 from tests.terraform.requirements import require_provider
+
+# Tests reach their servers on this machine even where the environment names a proxy.
+bypass_proxies(os.environ)
 
 EMULATED = "stories on the emulator"
 PERMISSIONS = "tests/terraform/test_permissions.py"
