@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from chalicelib.aws.signing import Credentials
+
 CONNECTION_LIFETIME_MINUTES: Final = 120
 """Source: API Gateway's quotas for WebSocket APIs: a connection lives two hours."""
 
@@ -182,6 +184,51 @@ def read_stage(environment: Mapping[str, str]) -> str:
     return environment.get("STAGE") or "local"
 
 
+def read_hash_key(environment: Mapping[str, str]) -> bytes:
+    """Return the key of the hashes in the log and in the rate limits.
+
+    It is empty while `chalice package` imports the application. read_rate_limits requires it.
+    """
+    return environment.get("HASH_KEY", "").encode()
+
+
+def find_handler(environment: Mapping[str, str]) -> str | None:
+    """Return the name of the function's handler, or None outside Lambda.
+
+    Source: "Defined runtime environment variables" (`_HANDLER`), AWS Lambda Developer Guide.
+    """
+    return environment.get("_HANDLER") or None
+
+
+def is_local_server(environment: Mapping[str, str]) -> bool:
+    """Return whether the local server runs all functions in this process."""
+    return find_handler(environment) is None and LOCAL_CONNECTIONS_URL in environment
+
+
+def read_region(environment: Mapping[str, str]) -> str:
+    """Return the AWS Region.
+
+    Raises:
+        SettingError: Lambda has not set it.
+    """
+    return _text(environment, "AWS_REGION")
+
+
+def read_credentials(environment: Mapping[str, str]) -> Credentials:
+    """Return the credentials that Lambda puts into the environment.
+
+    Raises:
+        SettingError: One of them is missing.
+
+    Source: "Defined runtime environment variables", AWS Lambda Developer Guide.
+    """
+    return Credentials(
+        _text(environment, "AWS_ACCESS_KEY_ID"),
+        _text(environment, "AWS_SECRET_ACCESS_KEY"),
+        environment.get("AWS_SESSION_TOKEN"),
+    )
+
+
 def read_cognito_settings(environment: Mapping[str, str]) -> CognitoSettings:
     """Read the user pool and its app client.
 
@@ -210,7 +257,7 @@ def read_endpoint_url(environment: Mapping[str, str], service: str) -> str:
 
     Raises: SettingError.
     """
-    region = _text(environment, "AWS_REGION")
+    region = read_region(environment)
     return (
         _find_endpoint(environment, service.upper()) or f"https://{service}.{region}.amazonaws.com"
     )

@@ -15,15 +15,19 @@ from urllib.parse import urlsplit
 
 from chalicelib import telemetry
 from chalicelib.settings import (
-    LOCAL_CONNECTIONS_URL,
     SettingError,
     Settings,
     check_all,
     check_on_aws,
+    find_handler,
+    is_local_server,
     read_cognito_settings,
+    read_credentials,
     read_endpoint_url,
+    read_hash_key,
     read_log_level,
     read_rate_limits,
+    read_region,
     read_settings,
     read_stage,
 )
@@ -33,7 +37,6 @@ if TYPE_CHECKING:
     from chalicelib.aws.dynamodb import DynamoDB
     from chalicelib.aws.functions import Functions
     from chalicelib.aws.http import SignedClient
-    from chalicelib.aws.signing import Credentials
     from chalicelib.dispatch import Dispatcher
     from chalicelib.lifecycle import Lifecycle
     from chalicelib.rate_limits import RateLimits
@@ -76,12 +79,12 @@ def start() -> None:
     Source: "Lambda execution environment lifecycle" (Init phase) and "Defined runtime environment
     variables" (`_HANDLER`), AWS Lambda Developer Guide.
     """
-    # Without a key when `chalice package` imports this; whoever handles events has one.
-    hash_key = os.environ.get("HASH_KEY", "").encode()
-    handler = os.environ.get("_HANDLER")
-    if not handler and LOCAL_CONNECTIONS_URL in os.environ:
+    handler = find_handler(os.environ)
+    if is_local_server(os.environ):
         _check_all()
-    telemetry.configure(read_log_level(os.environ), read_stage(os.environ), hash_key)
+    telemetry.configure(
+        read_log_level(os.environ), read_stage(os.environ), read_hash_key(os.environ)
+    )
     if handler:
         check_on_aws(os.environ)
         telemetry.configure_libraries()
@@ -258,28 +261,11 @@ def _client(service: str, endpoint_url: str) -> "SignedClient":
     return SignedClient(
         endpoint_url,
         service,
-        os.environ["AWS_REGION"],
-        _credentials,
+        read_region(os.environ),
+        lambda: read_credentials(os.environ),
         connect_timeout_seconds=CONNECT_TIMEOUT_SECONDS,
         read_timeout_seconds=READ_TIMEOUT_SECONDS,
     )
-
-
-def _credentials() -> "Credentials":
-    """Return the credentials of the environment, where Lambda puts them.
-
-    Source: "Defined runtime environment variables", AWS Lambda Developer Guide.
-    """
-    from chalicelib.aws.signing import Credentials
-
-    try:
-        return Credentials(
-            os.environ["AWS_ACCESS_KEY_ID"],
-            os.environ["AWS_SECRET_ACCESS_KEY"],
-            os.environ.get("AWS_SESSION_TOKEN"),
-        )
-    except KeyError as missing:
-        raise SettingError(f"{missing.args[0]} is not set") from None
 
 
 @_once

@@ -4,15 +4,21 @@ import pytest
 
 from chalicelib import models
 from chalicelib import settings as settings_module
+from chalicelib.aws.signing import Credentials
 from chalicelib.settings import (
+    LOCAL_CONNECTIONS_URL,
     NUMBERS,
     SettingError,
     check_all,
     check_names,
     check_on_aws,
+    find_handler,
+    is_local_server,
     read_cognito_settings,
+    read_credentials,
     read_log_level,
     read_rate_limits,
+    read_region,
     read_settings,
 )
 
@@ -76,6 +82,42 @@ def test_a_rate_has_the_protocols_default_and_can_be_set(
 ) -> None:
     assert getattr(read_rate_limits(LIMITS), field) == default
     assert getattr(read_rate_limits({**LIMITS, name: "7"}), field) == 7
+
+
+@pytest.mark.parametrize(
+    ("environment", "handler", "is_local"),
+    [
+        ({}, None, False),
+        ({"_HANDLER": ""}, None, False),
+        ({LOCAL_CONNECTIONS_URL: "http://127.0.0.1:8000/local"}, None, True),
+        ({"_HANDLER": "app.sweep"}, "app.sweep", False),
+        ({"_HANDLER": "app.sweep", LOCAL_CONNECTIONS_URL: "http://127.0.0.1"}, "app.sweep", False),
+    ],
+)
+def test_the_process_is_the_local_server_only_without_a_handler(
+    environment: dict[str, str], handler: str | None, is_local: bool
+) -> None:
+    assert find_handler(environment) == handler
+    assert is_local_server(environment) is is_local
+
+
+def test_credentials_come_from_the_environment() -> None:
+    environment = {"AWS_ACCESS_KEY_ID": "id", "AWS_SECRET_ACCESS_KEY": "secret"}
+    assert read_credentials(environment) == Credentials("id", "secret", None)
+    environment["AWS_SESSION_TOKEN"] = "token"
+    assert read_credentials(environment) == Credentials("id", "secret", "token")
+
+
+@pytest.mark.parametrize("name", ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"])
+def test_a_missing_credential_is_named(name: str) -> None:
+    environment = {"AWS_ACCESS_KEY_ID": "id", "AWS_SECRET_ACCESS_KEY": "secret", name: ""}
+    with pytest.raises(SettingError, match=f"{name} is not set"):
+        read_credentials(environment)
+
+
+def test_a_missing_region_is_named() -> None:
+    with pytest.raises(SettingError, match="AWS_REGION is not set"):
+        read_region({})
 
 
 def test_the_hash_key_is_what_the_environment_says() -> None:
