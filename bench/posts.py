@@ -16,7 +16,7 @@ from botocore.config import Config
 from bench import report
 from bench.report import Row, Target
 from bench.servers import Server, connections_server
-from chalicelib.aws.connections import AT_ONCE, Connections, FanOut
+from chalicelib.aws.connections import AT_ONCE, FanOut, ManagementApi
 from chalicelib.aws.http import SignedClient
 from chalicelib.aws.signing import Credentials
 
@@ -47,7 +47,7 @@ class Posters:
 
     boto3: Any
     client: SignedClient
-    connections: Connections
+    connections: ManagementApi
     connection_ids: list[str]
 
     def post_by_boto3(self, connection_id: str) -> None:
@@ -90,7 +90,7 @@ def _posters(server: Server) -> Iterator[Posters]:
         read_timeout_seconds=TIMEOUT_SECONDS,
     )
     ids = [f"L0SM9cOFvH{number:05}=" for number in range(RECEIVERS)]
-    yield Posters(_boto3_client(server.url), client, Connections(client), ids)
+    yield Posters(_boto3_client(server.url), client, ManagementApi(client), ids)
     client.close()
 
 

@@ -190,12 +190,12 @@ def sessions(endpoint_url: str) -> "Sessions":
 
 @_once
 def _lifecycle(endpoint_url: str) -> "Lifecycle":
-    from chalicelib.aws.connections import Connections
+    from chalicelib.aws.connections import ManagementApi
     from chalicelib.lifecycle import Lifecycle
 
     return Lifecycle(
         store=_store(),
-        connections=Connections(_client("execute-api", endpoint_url)),
+        connections=ManagementApi(_client("execute-api", endpoint_url)),
         speaker_grace_seconds=_settings().speaker_grace_seconds,
         speaker_close_grace_seconds=_settings().speaker_close_grace_seconds,
         clock=time.time,

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from math import inf
-from typing import Final, Literal
+from typing import Final, Literal, Protocol
 from urllib.parse import quote
 
 from chalicelib.aws.http import SignedClient
@@ -90,7 +90,26 @@ class FanOut:
     duration_ms: float = field(default=0.0, compare=False)
 
 
-class Connections:
+class Connections(Protocol):
+    """The @connections API of one stage, as use cases depend on it.
+
+    ManagementApi is the implementation and describes the methods.
+    """
+
+    def post(self, connection_id: str, text: str) -> None: ...
+
+    def fan_out(
+        self,
+        connection_ids: Collection[str],
+        text: str,
+        time_limit_seconds: float = FAN_OUT_SECONDS,
+        /,
+    ) -> FanOut: ...
+
+    def close(self, connection_ids: Collection[str]) -> None: ...
+
+
+class ManagementApi:
     """Asks the @connections API of one stage. Threads may share it.
 
     Retries, within the time limit: 429 until the limit, after waits that grow; 5xx and no answer

@@ -12,9 +12,9 @@ import pytest
 from chalicelib.aws.connections import (
     AT_ONCE,
     LONGEST_RETRY_DELAY_SECONDS,
-    Connections,
     FanOut,
     Gone,
+    ManagementApi,
     PostFailed,
     _Queue,
 )
@@ -124,13 +124,13 @@ def client(url: str) -> Iterator[SignedClient]:
 
 
 @pytest.fixture
-def api(client: SignedClient) -> Connections:
-    return Connections(client, retry_delay_seconds=RETRY_DELAY_SECONDS, jitter=lambda: 0)
+def api(client: SignedClient) -> ManagementApi:
+    return ManagementApi(client, retry_delay_seconds=RETRY_DELAY_SECONDS, jitter=lambda: 0)
 
 
 @pytest.mark.parametrize("status", [410, 400])
 def test_a_closed_or_impossible_connection_is_gone(
-    api: Connections, connections: Phones, status: int
+    api: ManagementApi, connections: Phones, status: int
 ) -> None:
     connections.statuses["a="] = [status]
     with pytest.raises(Gone):
@@ -140,7 +140,7 @@ def test_a_closed_or_impossible_connection_is_gone(
 
 @pytest.mark.parametrize("status", [403, 413, 500])
 def test_a_post_that_is_refused_has_failed_and_is_not_repeated(
-    api: Connections, connections: Phones, status: int
+    api: ManagementApi, connections: Phones, status: int
 ) -> None:
     connections.statuses["a="] = [status]
     with pytest.raises(PostFailed) as caught:
@@ -152,7 +152,7 @@ def test_a_post_that_is_refused_has_failed_and_is_not_repeated(
 
 @pytest.mark.parametrize("status", [CLOSE, 504])
 def test_a_post_that_may_have_arrived_is_not_repeated(
-    api: Connections, connections: Phones, status: int
+    api: ManagementApi, connections: Phones, status: int
 ) -> None:
     connections.statuses["a="] = [status, 200]
     with pytest.raises(PostFailed) as caught:
@@ -162,7 +162,7 @@ def test_a_post_that_may_have_arrived_is_not_repeated(
 
 
 def test_a_throttled_post_is_tried_until_it_is_accepted(
-    api: Connections, connections: Phones
+    api: ManagementApi, connections: Phones
 ) -> None:
     connections.statuses["a="] = [*[429] * 9, 200]
     assert api.fan_out(["a="], "{}") == FanOut(1, frozenset(), 0)
@@ -170,7 +170,7 @@ def test_a_throttled_post_is_tried_until_it_is_accepted(
 
 
 def test_a_post_that_is_taken_in_the_end_has_not_failed(
-    api: Connections, connections: Phones
+    api: ManagementApi, connections: Phones
 ) -> None:
     connections.statuses["a="] = [429, 200]
     api.post("a=", "{}")
@@ -178,14 +178,14 @@ def test_a_post_that_is_taken_in_the_end_has_not_failed(
 
 
 def test_a_post_names_the_connection_whatever_is_in_its_id(
-    api: Connections, connections: Phones
+    api: ManagementApi, connections: Phones
 ) -> None:
     api.post("L0S/+_-ü=", '{"text": "Grüß Gott"}')
     assert connections.asked == [("POST", "L0S/+_-ü=", '{"text": "Grüß Gott"}'.encode())]
 
 
 def test_a_fan_out_reaches_the_rest_and_tells_who_was_gone_and_counts_the_others(
-    api: Connections, connections: Phones
+    api: ManagementApi, connections: Phones
 ) -> None:
     connections.statuses |= {
         "gone=": [410],
@@ -205,18 +205,18 @@ def test_a_fan_out_reaches_the_rest_and_tells_who_was_gone_and_counts_the_others
     )
 
 
-def test_a_fan_out_to_nobody_posts_nothing(api: Connections, connections: Phones) -> None:
+def test_a_fan_out_to_nobody_posts_nothing(api: ManagementApi, connections: Phones) -> None:
     assert api.fan_out([], "{}") == FanOut(0, frozenset(), 0)
     assert connections.asked == []
 
 
-def test_a_fan_out_posts_once_to_each(api: Connections, connections: Phones) -> None:
+def test_a_fan_out_posts_once_to_each(api: ManagementApi, connections: Phones) -> None:
     ids = [f"{n}=" for n in range(3 * AT_ONCE)]
     assert api.fan_out([*ids, *ids], "{}").reached == len(ids)
     assert Counter(connections.asked) == Counter(("POST", to, b"{}") for to in ids)
 
 
-def test_a_fan_out_posts_side_by_side(api: Connections, connections: Phones) -> None:
+def test_a_fan_out_posts_side_by_side(api: ManagementApi, connections: Phones) -> None:
     connections.before_answer = threading.Barrier(AT_ONCE, timeout=WAIT_SECONDS).wait
     assert api.fan_out([f"{n}=" for n in range(AT_ONCE)], "{}").reached == AT_ONCE
 
@@ -227,7 +227,7 @@ def test_who_hangs_holds_up_nobody_else_and_has_failed_at_the_time_limit(
     hanging = ["x=", "y=", "z="]
     connections.statuses |= {to: [HANG] for to in hanging}
     others = [f"{n}=" for n in range(12)]
-    fan_out = Connections(client, at_once=4).fan_out(
+    fan_out = ManagementApi(client, at_once=4).fan_out(
         [*hanging, *others], "{}", time_limit_seconds=0.3
     )
     # They may have received it, so none of them is unreached.
@@ -240,7 +240,7 @@ def test_nobody_is_asked_any_more_after_the_time_limit(
 ) -> None:
     ids = [f"{n}=" for n in range(12)]
     connections.statuses |= {to: [HANG] for to in ids}
-    api = Connections(client, at_once=4)
+    api = ManagementApi(client, at_once=4)
     fan_out = api.fan_out(ids, "{}", time_limit_seconds=0.1)
     assert (fan_out.failed, len(fan_out.unreached)) == (len(ids), len(ids) - 4)
     late = api.fan_out(["late="], "{}", time_limit_seconds=0)
@@ -254,7 +254,7 @@ def test_who_is_to_be_tried_again_waits_until_all_were_tried(
     throttled = ["x=", "y=", "z="]
     connections.statuses |= {to: [429, 200] for to in throttled}
     others = [f"{n}=" for n in range(27)]
-    api = Connections(client, at_once=4, retry_delay_seconds=0)
+    api = ManagementApi(client, at_once=4, retry_delay_seconds=0)
     assert api.fan_out([*throttled, *others], "{}").reached == 30
     asked = [asked for _, asked, _ in connections.asked]
     first_repeat = next(n for n, again in enumerate(asked) if again in asked[:n])
@@ -268,7 +268,7 @@ def test_waits_before_another_try_grow_and_end_with_the_time_limit(
     connections.statuses["full="] = [429]
     at: list[float] = []
     connections.before_answer = lambda: at.append(time.monotonic())
-    api = Connections(client, retry_delay_seconds=0.02, jitter=lambda: 0)
+    api = ManagementApi(client, retry_delay_seconds=0.02, jitter=lambda: 0)
     assert api.fan_out(["full="], "{}", time_limit_seconds=0.1).failed == 1
     waits = [after - before for before, after in pairwise(at)]
     assert len(waits) == 2
@@ -276,7 +276,7 @@ def test_waits_before_another_try_grow_and_end_with_the_time_limit(
     assert waits[1] >= 0.04
 
 
-def test_waits_before_another_try_grow_to_a_second(api: Connections) -> None:
+def test_waits_before_another_try_grow_to_a_second(api: ManagementApi) -> None:
     queue = _Queue(["full="], retry_delay_seconds=0.1, jitter=lambda: 0)
     waits = [queue._delay_seconds(tries) for tries in (1, 4, 5, 2000)]
     assert waits == pytest.approx([0.1, 0.8, *[LONGEST_RETRY_DELAY_SECONDS] * 2])
@@ -286,21 +286,21 @@ def test_waits_are_up_to_a_half_shorter_at_random(
     client: SignedClient, connections: Phones
 ) -> None:
     connections.statuses["a="] = [429, 200]
-    api = Connections(client, retry_delay_seconds=0.1, jitter=lambda: 1)
+    api = ManagementApi(client, retry_delay_seconds=0.1, jitter=lambda: 1)
     assert api.fan_out(["a="], "{}", time_limit_seconds=0.09).reached == 1
 
 
 def test_nobody_is_reached_where_nothing_listens(connections: Phones) -> None:
     with Server(connections) as server:
         url = f"http://127.0.0.1:{server.server_port}/local"
-    api = Connections(client_of(url), retry_delay_seconds=RETRY_DELAY_SECONDS)
+    api = ManagementApi(client_of(url), retry_delay_seconds=RETRY_DELAY_SECONDS)
     assert api.fan_out(["a=", "b="], "{}") == FanOut(
         0, frozenset(), failed=2, unreached=frozenset({"a=", "b="})
     )
 
 
 def test_connections_are_closed_side_by_side_and_those_that_cannot_be_are_skipped(
-    api: Connections, connections: Phones
+    api: ManagementApi, connections: Phones
 ) -> None:
     connections.statuses |= {
         "a=": [204],
