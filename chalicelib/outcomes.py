@@ -5,7 +5,7 @@ message's answer. So a function of its own sends them, invoked asynchronously.
 Source: "How do I troubleshoot 410 Gone errors", AWS Knowledge Center.
 """
 
-import uuid
+import secrets
 from collections.abc import Sequence
 
 from chalicelib import telemetry
@@ -37,7 +37,7 @@ class Outcomes:
     def _invoke(self, connection_id: str, endpoint_url: str, delay_ms: int, **what: object) -> None:
         event = {
             # Lambda may deliver an event more than once.
-            "id": uuid.uuid4().hex,
+            "id": secrets.token_hex(16),
             "connectionId": connection_id,
             "endpointUrl": endpoint_url,
             "delayMs": delay_ms,

@@ -5,7 +5,7 @@ Source: "DynamoDB low-level API", Amazon DynamoDB Developer Guide.
 """
 
 import json
-import uuid
+import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
@@ -132,7 +132,7 @@ class DynamoDB:
 
     def transact_write_items(self, writes: Sequence[Mapping[str, Any]]) -> None:
         """Do all of these writes or none. A repeated request is known by its token."""
-        request = {"TransactItems": writes, "ClientRequestToken": str(uuid.uuid4())}
+        request = {"TransactItems": writes, "ClientRequestToken": secrets.token_hex(16)}
         self._ask("TransactWriteItems", request)
 
     def _ask(
