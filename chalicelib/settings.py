@@ -56,6 +56,9 @@ _REQUIRED = (
     *("SESSIONS_TABLE", "CONNECTIONS_TABLE", "RATE_LIMITS_TABLE", "OUTCOME_FUNCTION", "HASH_KEY"),
     *("COGNITO_USER_POOL_ID", "COGNITO_CLIENT_ID"),
 )
+_TEXTS = frozenset({*_REQUIRED, "AWS_SESSION_TOKEN", "CONNECTIONS_URL"})
+"""Settings with a text value. Some share a word with a number, but none is a misspelt number."""
+
 _SECONDS_PER_HOUR = 3600
 _SECONDS_PER_MINUTE = 60
 _LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
@@ -151,8 +154,9 @@ def check_names(environment: Mapping[str, str]) -> None:
     Raises: SettingError.
     """
     for name in sorted(environment):
-        meant = _find_meant(name.upper()) if name not in NUMBERS and environment[name] else None
-        if meant is not None:
+        if name in NUMBERS or name in _TEXTS or not environment[name]:
+            continue
+        if (meant := _find_meant(name.upper())) is not None:
             raise SettingError(f"{name} is not a setting; did you mean {meant}?")
 
 
@@ -162,7 +166,7 @@ def _find_meant(name: str) -> str | None:
     candidates = [number for number in sorted(NUMBERS) if words.intersection(number.split("_"))]
     if not candidates:
         return None
-    from difflib import get_close_matches  # 2 ms that a cold start can do without.
+    from difflib import get_close_matches  # Its import would add 2 ms to each cold start.
 
     is_own = name.startswith(OWN_PREFIXES) or _begins_a_setting(name)
     return next(iter(get_close_matches(name, candidates, 1, 0 if is_own else SIMILARITY)), None)
