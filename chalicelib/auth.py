@@ -6,13 +6,17 @@ This is all that the authorizer runs, so nothing here, nor in what it imports, k
 import json
 import threading
 from collections.abc import Callable, Mapping
-from typing import Any, Final
-
-import jwt
+from typing import TYPE_CHECKING, Any, Final
 
 from chalicelib import telemetry
 from chalicelib.aws import http
 from chalicelib.errors import ServiceUnavailable
+
+if TYPE_CHECKING:
+    import jwt
+
+# The first token imports PyJWT, not the cold start. The import takes as long as the rest of the
+# start, and an audience starts hundreds of authorizers that never see a token.
 
 MAX_TOKEN_CHARACTERS: Final = 8192
 """Longer than any token that Cognito gives out; checked before any other work."""
@@ -73,7 +77,7 @@ class KeySet:
         self._is_down = False
         self._lock = threading.Lock()
 
-    def find(self, key_id: str) -> jwt.PyJWK | None:
+    def find(self, key_id: str) -> "jwt.PyJWK | None":
         """Return the key, or None if the pool has no such key.
 
         Raises: KeySetUnavailable, if the key isn't known and the last fetch has failed.
@@ -108,7 +112,7 @@ def fetch_key_set(url: str) -> Any:
     return json.loads(answer.body)
 
 
-def parse_key_set(key_set: Any) -> dict[str, jwt.PyJWK]:
+def parse_key_set(key_set: Any) -> "dict[str, jwt.PyJWK]":
     """Return the keys that can have signed a token, by their IDs, and skip all others.
 
     Raises: ValueError, if there is none.
@@ -135,7 +139,9 @@ def _is_signature_key(key: Any) -> bool:
     )
 
 
-def _parse_key(key: dict[str, Any]) -> jwt.PyJWK | None:
+def _parse_key(key: dict[str, Any]) -> "jwt.PyJWK | None":
+    import jwt
+
     try:
         # Only the public members: a key with private ones would be of another class.
         parsed = jwt.PyJWK({"kty": "RSA", "n": key.get("n"), "e": key.get("e")}, "RS256")
@@ -159,6 +165,8 @@ class TokenVerifier:
         """
         if len(token) > MAX_TOKEN_CHARACTERS:
             raise TokenRefused("too long")
+        import jwt
+
         header = _read(lambda: jwt.get_unverified_header(token))
         key_id = header.get("kid")
         # The algorithm is ours to say, never the token's: else `none`, or HS256 keyed with our
@@ -170,7 +178,9 @@ class TokenVerifier:
             raise TokenRefused("unknown key")
         return self._check(_read(lambda: self._decode(token, key)))
 
-    def _decode(self, token: str, key: jwt.PyJWK) -> dict[str, Any]:
+    def _decode(self, token: str, key: "jwt.PyJWK") -> dict[str, Any]:
+        import jwt
+
         return jwt.decode(
             token,
             key.key,
