@@ -10,7 +10,9 @@ from typing import Any
 
 import boto3
 import pytest
+from botocore import xform_name
 from botocore.parsers import create_parser
+from botocore.serialize import create_serializer
 
 from chalicelib.aws.circuit import FAILURES_TO_OPEN
 from chalicelib.aws.dynamodb import ConditionFailed, DynamoDB, Refused, TransactionCancelled
@@ -39,14 +41,14 @@ class Table(ThreadingHTTPServer):
         self.clock = clock
         self.lock = threading.Lock()
         self.count = self.connections = self.resets = 0
-        self.failure: tuple[int, str, bytes] | None = None
+        self.canned: tuple[int, str, bytes] | None = None
         self.asked: list[tuple[dict[str, str], Any]] = []
 
     def answer(self) -> tuple[int, str, bytes]:
         with self.lock:
             self.count += 1
             counted = {"Attributes": {"count": {"N": str(self.count)}}}
-        return self.failure or (200, "application/x-amz-json-1.0", json.dumps(counted).encode())
+        return self.canned or (200, "application/x-amz-json-1.0", json.dumps(counted).encode())
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -335,6 +337,67 @@ def test_a_failed_condition_shows_the_item_that_is_there(clock: Clock) -> None:
 
 
 MODEL = boto3.client("dynamodb", region_name="us-east-1").meta.service_model
+
+ITEM = {
+    "sessionId": {"S": 'golden "eagle" \\ ü€\U0001f600\x7f\n'},
+    "listenerCount": {"N": "-12345678901234567890.5"},
+    "isPaused": {"BOOL": False},
+    "speaker": {"NULL": True},
+    "languages": {"M": {"es": {"N": "0"}, "zh-TW": {"M": {}}}},
+    "times": {"L": [{"N": "1"}, {"S": ""}, {"L": []}]},
+    "tags": {"SS": ["b", "a"]},
+}
+"""An attribute of each type but binary, which the application does not store."""
+
+KEY = {"TableName": "sessions", "Key": {"sessionId": ITEM["sessionId"]}}
+QUERY = {
+    "TableName": "sessions",
+    "KeyConditionExpression": "sessionId = :s",
+    "ExpressionAttributeValues": {":s": ITEM["sessionId"]},
+    "ExclusiveStartKey": ITEM,
+}
+REQUESTS: list[tuple[str, dict[str, Any]]] = [
+    ("GetItem", {**KEY, "ConsistentRead": True}),
+    ("PutItem", {"TableName": "sessions", "Item": ITEM}),
+    ("UpdateItem", {**KEY, "ExpressionAttributeValues": {":all": {"M": ITEM}}}),
+    ("DeleteItem", {**KEY, "ReturnValues": "ALL_OLD"}),
+    ("Query", QUERY),
+    ("Scan", {"TableName": "sessions", "Limit": 25, "ExclusiveStartKey": ITEM}),
+    ("BatchGetItem", {"RequestItems": {"sessions": {"Keys": [KEY["Key"]]}}}),
+    ("TransactWriteItems", {"TransactItems": [{"Put": {"TableName": "sessions", "Item": ITEM}}]}),
+]
+
+
+@pytest.mark.parametrize(("operation", "parameters"), REQUESTS, ids=[name for name, _ in REQUESTS])
+def test_a_request_is_encoded_as_by_botocore(
+    table: Table, client: SignedClient, operation: str, parameters: dict[str, Any]
+) -> None:
+    table.canned = (200, "application/x-amz-json-1.0", b'{"Items": []}')
+    dynamodb = DynamoDB(client, Retries("x"))
+    if operation == "TransactWriteItems":
+        dynamodb.transact_write_items(parameters["TransactItems"])
+    else:
+        answer = getattr(dynamodb, xform_name(operation))(**parameters)
+        list(answer or [])
+    ((headers, sent),) = table.asked
+    if operation == "TransactWriteItems":
+        parameters = {**parameters, "ClientRequestToken": sent["ClientRequestToken"]}
+    theirs = create_serializer("json").serialize_to_request(
+        parameters, MODEL.operation_model(operation)
+    )
+    assert sent == json.loads(theirs["body"])
+    for name, value in theirs["headers"].items():
+        assert headers[name.lower()] == value
+
+
+def test_an_item_is_decoded_as_by_botocore(clock: Clock) -> None:
+    answer = Answer(200, json.dumps({"Item": ITEM}).encode(), {})
+    theirs = create_parser("json").parse(
+        {"status_code": 200, "headers": {}, "body": answer.body},
+        MODEL.operation_model("GetItem").output_shape,
+    )
+    item = DynamoDB(PlayedTransport(answer), naps(clock)).get_item(TableName="sessions", Key={})
+    assert item == theirs["Item"] == ITEM
 
 
 @pytest.mark.parametrize("code", sorted(shape.name for shape in MODEL.error_shapes))

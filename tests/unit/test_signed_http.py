@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from random import Random
 from urllib.parse import quote
 
 import pytest
@@ -41,38 +42,51 @@ DYNAMODB_HEADERS = {
 }
 
 
-@pytest.mark.parametrize("credentials", [KEY, KEY_WITH_TOKEN])
-@pytest.mark.parametrize(
-    ("service", "method", "url", "headers", "body"),
-    [
-        ("execute-api", "POST", "https://a1.example/prod/@connections/L0S_-fHcCIhw%3D", {}, b"{}"),
-        ("execute-api", "POST", "https://a1.example/@connections/%C3%BC%2F%2B~.%3D", {}, b""),
-        ("execute-api", "GET", "http://127.0.0.1:8000/local/@connections/L0S%3D", {}, b""),
-        ("execute-api", "DELETE", "https://a1.example:8443/prod/@connections/L0S%3D", {}, b""),
-        ("execute-api", "POST", "https://a1.example/prod/@connections/L0S%3D", {}, b"\xff" * 9999),
-        ("dynamodb", "POST", "https://dynamodb.eu-west-1.amazonaws.com/", DYNAMODB_HEADERS, b"{}"),
-    ],
-)
-def test_a_signature_is_that_of_botocore(
-    service: str,
-    method: str,
-    url: str,
-    headers: dict[str, str],
-    body: bytes,
-    credentials: Credentials,
-) -> None:
-    request = AWSRequest(method=method, url=url, data=body, headers=headers)
-    keys = BotoCredentials(credentials.access_key, credentials.secret_key, credentials.token)
-    SigV4Auth(keys, service, "eu-west-1").add_auth(request)
-    stamp = datetime.datetime.strptime(request.headers["X-Amz-Date"] + "+0000", "%Y%m%dT%H%M%SZ%z")
+@dataclass(frozen=True, slots=True)
+class GeneratedRequest:
+    service: str
+    method: str
+    host: str
+    path: str
+    headers: dict[str, str]
+    body: bytes
+    credentials: Credentials
 
-    host, _, path = url.partition("://")[2].partition("/")
-    signed = Signer(host, service, "eu-west-1").sign(
-        method, f"/{path}", headers, body, credentials, stamp.timestamp()
+
+def generate_request(random: Random) -> GeneratedRequest:
+    letters = "aZ09-_.~ =/+%&?#:@ü€\U0001f600"
+    segments = ["".join(random.choices(letters, k=random.randint(1, 20))) for _ in range(3)]
+    return GeneratedRequest(
+        service=random.choice(["dynamodb", "execute-api", "lambda"]),
+        method=random.choice(["DELETE", "GET", "POST"]),
+        host=random.choice(["a1.example", "a1.example:8443", "127.0.0.1:8000"]),
+        path="/" + "/".join(quote(each, safe="@") for each in segments[: random.randint(0, 3)]),
+        headers=random.choice([{}, DYNAMODB_HEADERS, {"X-Amz-Invocation-Type": "Event"}]),
+        body=random.choice([b"", b"{}", random.randbytes(random.randint(1, 9999))]),
+        credentials=random.choice([KEY, KEY_WITH_TOKEN]),
     )
 
-    theirs = {name.lower(): value for name, value in request.headers.items()}
-    assert signed == {**theirs, "host": host}
+
+@pytest.mark.parametrize("seed", range(100))
+def test_a_signature_equals_botocores(seed: int) -> None:
+    request = generate_request(Random(seed))
+    theirs = AWSRequest(
+        method=request.method,
+        url=f"https://{request.host}{request.path}",
+        data=request.body,
+        headers=request.headers,
+    )
+    keys = request.credentials
+    boto_credentials = BotoCredentials(keys.access_key, keys.secret_key, keys.token)
+    SigV4Auth(boto_credentials, request.service, "eu-west-1").add_auth(theirs)
+    stamp = datetime.datetime.strptime(theirs.headers["X-Amz-Date"] + "+0000", "%Y%m%dT%H%M%SZ%z")
+
+    signed = Signer(request.host, request.service, "eu-west-1").sign(
+        request.method, request.path, request.headers, request.body, keys, stamp.timestamp()
+    )
+
+    expected = {name.lower(): value for name, value in theirs.headers.items()}
+    assert signed == {**expected, "host": request.host}
 
 
 @dataclass
