@@ -1,1 +1,1 @@
-"""One light way to AWS: signed HTTP requests, retries, and the services that are asked."""
+"""A small client for the AWS services that the functions call."""

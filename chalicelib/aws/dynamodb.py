@@ -1,6 +1,6 @@
-"""DynamoDB's requests, as JSON over signed HTTP.
+"""DynamoDB requests as JSON over signed HTTP.
 
-Requests and answers have the form of DynamoDB's low-level API, so items need no encoding.
+Requests and answers use the JSON of DynamoDB's low-level API, so items need no encoding.
 Source: "DynamoDB low-level API", Amazon DynamoDB Developer Guide.
 """
 
@@ -13,7 +13,7 @@ from chalicelib.aws.retries import AttemptFailed, Overloaded, Retries
 from chalicelib.aws.wire import Answer, Transport, Unreachable
 
 Value = dict[str, Any]
-"""An attribute's value under the name of its type: `{"S": "golden-eagle-427"}`, `{"N": "3"}`."""
+"""An attribute's value under its type, such as `{"S": "golden-eagle-427"}` or `{"N": "3"}`."""
 
 Item = dict[str, Value]
 """An item, or some of its attributes, by name."""
@@ -21,8 +21,6 @@ Item = dict[str, Value]
 _TARGET: Final = "DynamoDB_20120810"
 _CONTENT_TYPE: Final = "application/x-amz-json-1.0"
 
-# Refused before anything was done.
-# Source: "Error handling with DynamoDB" and TransactWriteItems, Amazon DynamoDB.
 _OVERLOADED: Final = frozenset(
     {
         "ProvisionedThroughputExceededException",
@@ -32,9 +30,17 @@ _OVERLOADED: Final = frozenset(
         "TransactionInProgressException",
     }
 )
+"""Errors with which DynamoDB refuses a request for load, before it does anything.
+
+Source: "Error handling with DynamoDB", Amazon DynamoDB Developer Guide; TransactWriteItems, Amazon
+DynamoDB API Reference.
+"""
+
 _CANCELLED_BY_LOAD: Final = frozenset(
     {"TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"}
 )
+"""The same as reasons for which DynamoDB cancels a transaction."""
+
 _BROKEN: Final = frozenset(
     {
         "InternalFailure",
@@ -44,101 +50,129 @@ _BROKEN: Final = frozenset(
         "ServiceUnavailableException",
     }
 )
-"""Failures of the service by name; most have a status of 500 or above, too."""
+"""Failures of the service. Most of them also have a status of 500 or above."""
 
 
 class Refused(Exception):
-    """DynamoDB has refused a request; `code` is its name for the reason, for example
-    `ValidationException`, and `operation` the request's, for example `PutItem`.
+    """DynamoDB refused a request.
+
+    Attributes:
+        code: The error's code, for example `ValidationException`.
+        operation: The request's operation, for example `PutItem`.
     """
 
     def __init__(self, code: str, operation: str) -> None:
+        """Record the error's code and the request's operation."""
         super().__init__(f"{operation}: {code}")
         self.code = code
         self.operation = operation
 
 
 class ConditionFailed(Refused):
-    """The condition of a write failed; `item` is the present one, if there is one and the request
-    asked for it.
+    """The condition of a write failed.
+
+    Attributes:
+        item: The stored item. Empty if there is none, or if the request did not ask for it.
     """
 
     def __init__(self, operation: str, item: Item) -> None:
+        """Record the request's operation and the stored item."""
         super().__init__("ConditionalCheckFailedException", operation)
         self.item = item
 
 
 class TransactionCancelled(Refused):
-    """A condition of a transaction failed.
+    """A condition in a transaction failed.
 
-    `reasons` has one entry for each write: its `Code` ("None" if nothing was in the way of this
-    one), and its `Item` as in ConditionFailed.
+    Attributes:
+        reasons: One entry for each write. Its `Code` is "None" if that write had no problem. Its
+            `Item` is the stored item, as in ConditionFailed.
     """
 
     def __init__(self, operation: str, reasons: Sequence[Mapping[str, Any]]) -> None:
+        """Record the request's operation and the cancellation's reasons."""
         super().__init__("TransactionCanceledException", operation)
         self.reasons = reasons
 
 
 class DynamoDB:
-    """Makes requests with the names of DynamoDB's API. Threads may share it.
+    """Sends requests with the names and parameters of DynamoDB's API. Thread-safe.
 
-    Each method raises ServiceUnavailable if DynamoDB throttles for too long, fails, or can't be
-    reached; ConditionFailed and TransactionCancelled where a write has a condition; Refused for
-    everything else. A request that was lost is sent once more, except a write that isn't repeatable
-    (`is_repeatable=False`, for example a counter's) and may have been done.
+    A request that fails is retried, except a write with `is_repeatable=False` that DynamoDB may
+    have applied: a repeated counter update, for example, would count twice.
+
+    Each method raises:
+        ServiceUnavailable: DynamoDB is throttling, failing or unreachable.
+        ConditionFailed: The condition of a write failed.
+        TransactionCancelled: A condition in a transaction failed.
+        Refused: DynamoDB refused the request for any other reason.
+
     Source: "Atomic counters", Amazon DynamoDB Developer Guide.
     """
 
     def __init__(self, transport: Transport, retries: Retries) -> None:
+        """Send requests through this transport, with these retries."""
         self._transport = transport
         self._retries = retries
 
-    def get_item(self, **request: Any) -> Item:
-        """Return the item, or an empty one if there is none."""
-        item: Item = self._ask("GetItem", request).get("Item", {})
+    def get_item(self, **parameters: Any) -> Item:
+        """Return the item, or an empty one if it does not exist."""
+        item: Item = self._request("GetItem", parameters).get("Item", {})
         return item
 
-    def put_item(self, **request: Any) -> None:
-        self._ask("PutItem", request)
+    def put_item(self, **parameters: Any) -> None:
+        """Write an item."""
+        self._request("PutItem", parameters)
 
-    def update_item(self, *, is_repeatable: bool = True, **request: Any) -> Item:
-        """Return the attributes that `ReturnValues` asks for."""
-        answer = self._ask("UpdateItem", request, is_repeatable=is_repeatable)
+    def update_item(self, *, is_repeatable: bool = True, **parameters: Any) -> Item:
+        """Update an item.
+
+        Args:
+            is_repeatable: Whether applying the update twice is harmless.
+            **parameters: The parameters of UpdateItem.
+
+        Returns:
+            The attributes that `ReturnValues` asks for.
+        """
+        answer = self._request("UpdateItem", parameters, is_repeatable=is_repeatable)
         attributes: Item = answer.get("Attributes", {})
         return attributes
 
-    def delete_item(self, **request: Any) -> Item:
-        """Return the attributes that `ReturnValues` asks for."""
-        attributes: Item = self._ask("DeleteItem", request).get("Attributes", {})
+    def delete_item(self, **parameters: Any) -> Item:
+        """Delete an item, and return the attributes that `ReturnValues` asks for."""
+        attributes: Item = self._request("DeleteItem", parameters).get("Attributes", {})
         return attributes
 
-    def scan(self, **request: Any) -> Mapping[str, Any]:
-        """Return one page, with its `Items` and perhaps a `LastEvaluatedKey`."""
-        return self._ask("Scan", request)
+    def scan(self, **parameters: Any) -> Mapping[str, Any]:
+        """Return one page: its `Items`, and a `LastEvaluatedKey` unless it is the last."""
+        return self._request("Scan", parameters)
 
-    def query(self, **request: Any) -> Iterator[Item]:
+    def query(self, **parameters: Any) -> Iterator[Item]:
         """Return the items of all pages."""
         while True:
-            page = self._ask("Query", request)
+            page = self._request("Query", parameters)
             yield from page["Items"]
             if "LastEvaluatedKey" not in page:
                 return
-            request["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+            parameters["ExclusiveStartKey"] = page["LastEvaluatedKey"]
 
-    def batch_get_item(self, **request: Any) -> Mapping[str, Any]:
-        """Return the `Responses` by table, and perhaps `UnprocessedKeys`."""
-        return self._ask("BatchGetItem", request)
+    def batch_get_item(self, **parameters: Any) -> Mapping[str, Any]:
+        """Return the `Responses` by table, and any `UnprocessedKeys`."""
+        return self._request("BatchGetItem", parameters)
 
     def transact_write_items(self, writes: Sequence[Mapping[str, Any]]) -> None:
-        """Do all of these writes or none. A repeated request is known by its token."""
-        request = {"TransactItems": writes, "ClientRequestToken": secrets.token_hex(16)}
-        self._ask("TransactWriteItems", request)
+        """Apply all of these writes or none. A retry has the same token, so it applies them once.
 
-    def _ask(
-        self, operation: str, request: Mapping[str, Any], *, is_repeatable: bool = True
+        Args:
+            writes: The `TransactItems` of TransactWriteItems.
+        """
+        parameters = {"TransactItems": writes, "ClientRequestToken": secrets.token_hex(16)}
+        self._request("TransactWriteItems", parameters)
+
+    def _request(
+        self, operation: str, parameters: Mapping[str, Any], *, is_repeatable: bool = True
     ) -> Mapping[str, Any]:
-        body = json.dumps(request).encode()
+        body = json.dumps(parameters).encode()
         headers = {"content-type": _CONTENT_TYPE, "x-amz-target": f"{_TARGET}.{operation}"}
 
         def attempt() -> Mapping[str, Any]:
@@ -155,20 +189,24 @@ class DynamoDB:
 
 
 def _read(operation: str, answer: Answer, is_repeatable: bool) -> Mapping[str, Any]:
-    """Return what a success says.
+    """Return the body of a success, and map everything else to an error.
 
-    Raises: AttemptFailed for a failure of the service, in any form; Overloaded; Refused.
+    Raises:
+        AttemptFailed: The service failed, or sent a success that is not JSON.
+        Overloaded: The service refused the request for load.
+        Refused: The service refused the request for another reason.
     """
-    said = _parse(answer.body)
-    if answer.status == 200 and said is not None:
-        return said
-    code = str((said or {}).get("__type", "")).rpartition("#")[2]
+    parsed = _parse(answer.body)
+    if answer.status == 200 and parsed is not None:
+        return parsed
+    body = parsed or {}
+    code = str(body.get("__type", "")).rpartition("#")[2]
     if answer.status == 200 or answer.status >= 500 or code in _BROKEN:
         raise AttemptFailed(f"status {answer.status}", may_repeat=is_repeatable)
     if code == "ConditionalCheckFailedException":
-        raise ConditionFailed(operation, (said or {}).get("Item") or {})
+        raise ConditionFailed(operation, body.get("Item") or {})
     if code == "TransactionCanceledException":
-        raise _cancellation(operation, (said or {}).get("CancellationReasons") or [])
+        raise _cancellation(operation, body.get("CancellationReasons") or [])
     if code in _OVERLOADED:
         raise Overloaded(code)
     raise Refused(code or f"status {answer.status}", operation)
@@ -176,14 +214,14 @@ def _read(operation: str, answer: Answer, is_repeatable: bool) -> Mapping[str, A
 
 def _parse(body: bytes) -> Mapping[str, Any] | None:
     try:
-        said = json.loads(body)
+        parsed = json.loads(body)
     except (ValueError, RecursionError):
         return None
-    return said if isinstance(said, dict) else None
+    return parsed if isinstance(parsed, dict) else None
 
 
 def _cancellation(operation: str, reasons: Sequence[Mapping[str, Any]]) -> Exception:
-    codes = {each.get("Code", "None") for each in reasons}
+    codes = {reason.get("Code", "None") for reason in reasons}
     if "ConditionalCheckFailed" in codes:
         return TransactionCancelled(operation, reasons)
     if codes & _CANCELLED_BY_LOAD:

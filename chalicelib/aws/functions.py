@@ -1,4 +1,4 @@
-"""Lambda's Invoke, for asynchronous events."""
+"""Asynchronous invocations of Lambda functions."""
 
 import json
 from collections.abc import Mapping
@@ -8,7 +8,11 @@ from urllib.parse import quote
 from chalicelib.aws.wire import Transport, Unreachable
 
 ATTEMPTS: Final = 2
-"""Lambda may run an event twice anyway, so its receiver can take a repeated one."""
+"""Attempts for each invocation.
+
+A repeated invocation is safe: Lambda can deliver an asynchronous event twice in any case, and its
+function handles that.
+"""
 
 _ACCEPTED: Final = 202
 _THROTTLED: Final = 429
@@ -16,22 +20,24 @@ _HEADERS: Final = {"x-amz-invocation-type": "Event"}
 
 
 class InvocationFailed(Exception):
-    """Lambda has not accepted an event, or has not said so; the text is a status or `no answer`."""
+    """Lambda did not accept an event, or did not answer. The text is a status or `no answer`."""
 
 
 class Functions:
-    """Invokes Lambda functions asynchronously. Threads may share it.
+    """Invokes Lambda functions asynchronously. Thread-safe.
 
     Source: Invoke, AWS Lambda API Reference.
     """
 
     def __init__(self, transport: Transport) -> None:
+        """Send requests through this transport."""
         self._transport = transport
 
     def invoke_later(self, function_name: str, event: Mapping[str, Any]) -> None:
-        """Hand over an event. A 429, a 5xx or no answer is followed by one more try.
+        """Queue an event for a function. A 429, a 5xx or a missing answer is retried once.
 
-        Raises: InvocationFailed.
+        Raises:
+            InvocationFailed: Lambda has not accepted the event.
         """
         path = f"/2015-03-31/functions/{quote(function_name, safe='')}/invocations"
         body = json.dumps(event).encode()

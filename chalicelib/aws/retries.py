@@ -1,4 +1,4 @@
-"""Requests to a dependency that fail: which are sent again, and for how long."""
+"""Retries of requests to a dependency, within the time budget of the current event."""
 
 import math
 import random
@@ -12,19 +12,24 @@ from chalicelib.aws.circuit import CircuitBreaker
 from chalicelib.errors import unavailable
 
 EVENT_SECONDS: Final = 20
-"""In which an event may begin requests. One takes 8 s at worst (two attempts of 2 s to connect and
-2 s to answer), so that its answer still comes within the 29 s that API Gateway waits. Source:
-"WebSocket API quotas" (integration timeout).
+"""Time in which an event may start requests.
+
+A request takes at most 8 s: two attempts, each with 2 s to connect and 2 s to answer. The function
+therefore answers within the 29 s that API Gateway waits.
+Source: "WebSocket API quotas" (integration timeout).
 """
 
 ATTEMPTS: Final = 2
-"""Of a request that fails, if sending it again does no harm."""
+"""Attempts for a failing request that is safe to repeat."""
 
 RETRY_SECONDS: Final = 3.0
-"""How long one request is tried again while it is throttled."""
+"""Time for which a throttled request is retried."""
 
 FIRST_DELAY_SECONDS: Final = 0.05
+"""Longest wait before the first retry. It doubles with each further retry."""
+
 LONGEST_DELAY_SECONDS: Final = 1.0
+"""Longest wait before any retry."""
 
 _Result = TypeVar("_Result")
 _deadline: ContextVar[float] = ContextVar("deadline", default=math.inf)
@@ -32,13 +37,21 @@ _budget_clock: ContextVar[Callable[[], float]] = ContextVar("budget_clock", defa
 
 
 class Overloaded(Exception):
-    """An attempt was refused for load. Nothing was done, so that even a counter may be repeated."""
+    """The dependency rejected an attempt because of load.
+
+    It did nothing, which makes a retry safe even for a request that is not idempotent.
+    """
 
 
 class AttemptFailed(Exception):
-    """The dependency has failed, or gave no answer; `may_repeat` if another attempt is harmless."""
+    """The dependency failed or did not answer.
+
+    Attributes:
+        may_repeat: Whether another attempt is safe.
+    """
 
     def __init__(self, reason: str, *, may_repeat: bool) -> None:
+        """Record the reason, a constant text or a status."""
         super().__init__(reason)
         self.may_repeat = may_repeat
 
@@ -47,7 +60,7 @@ class AttemptFailed(Exception):
 def event_budget(
     seconds: float = EVENT_SECONDS, clock: Callable[[], float] = time.monotonic
 ) -> Iterator[None]:
-    """Let no request begin after so many seconds: it answers ServiceUnavailable."""
+    """Refuse requests with ServiceUnavailable once this time has passed."""
     token, clock_token = _deadline.set(clock() + seconds), _budget_clock.set(clock)
     try:
         yield
@@ -57,12 +70,12 @@ def event_budget(
 
 
 def seconds_left() -> float:
-    """Return how long the event may still begin requests; without a budget, infinity."""
+    """Return how long the event may still start requests, or infinity without a budget."""
     return _deadline.get() - _budget_clock.get()()
 
 
 class Retries:
-    """Runs the requests to one dependency, behind its circuit breaker. Threads may share it."""
+    """Runs the requests to one dependency behind its circuit breaker. Thread-safe."""
 
     def __init__(
         self,
@@ -72,17 +85,36 @@ class Retries:
         uniform: Callable[[float, float], float] = random.uniform,
         breaker: CircuitBreaker | None = None,
     ) -> None:
+        """Create the retries of one dependency.
+
+        Args:
+            name: The dependency's name in the log.
+            clock: A monotonic clock in seconds.
+            sleep: Waits for a number of seconds.
+            uniform: Returns a random number between two bounds.
+            breaker: The dependency's circuit breaker. The default is a new one.
+        """
         self._breaker = breaker or CircuitBreaker(name)
         self._clock = clock
         self._sleep = sleep
         self._uniform = uniform
 
     def run(self, attempt: Callable[[], _Result]) -> _Result:
-        """Run a request, again while it is overloaded or, once, if it fails and may be repeated.
+        """Run a request, and retry it where that is safe.
 
-        `attempt` makes one, and raises Overloaded or AttemptFailed. The waits have full jitter.
+        A request that is refused for load is retried for up to RETRY_SECONDS. A request that
+        fails is retried once, if that is safe. Waits have full jitter.
 
-        Raises: ServiceUnavailable; any other error of an attempt, which counts as an answer.
+        Args:
+            attempt: Makes one attempt. It raises Overloaded or AttemptFailed, or any other error
+                if the dependency answered.
+
+        Returns:
+            The result of the attempt that succeeded.
+
+        Raises:
+            ServiceUnavailable: The circuit is open, the event's budget is used up, or the last
+                attempt failed.
         """
         give_up_at = self._clock() + min(RETRY_SECONDS, seconds_left())
         delay_seconds = FIRST_DELAY_SECONDS

@@ -1,7 +1,4 @@
-"""Signature Version 4, without botocore. Pure: credentials and time come in.
-
-Checked against botocore's own in the tests.
-"""
+"""AWS Signature Version 4 for HTTP requests."""
 
 import hashlib
 import hmac
@@ -14,18 +11,27 @@ from urllib.parse import quote
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
+    """An access key, with the session token of temporary credentials."""
+
     access_key: str
     secret_key: str
     token: str | None = None
 
 
 class Signer:
-    """Signature Version 4, for all services but S3, which canonicalizes paths in its own way.
+    """Signs requests to one service, which can be any but S3: S3 encodes paths differently.
 
     Source: "Create a signed AWS API request", IAM User Guide; botocore.auth.SigV4Auth.
     """
 
     def __init__(self, host: str, service: str, region: str) -> None:
+        """Create a signer.
+
+        Args:
+            host: The value of the `host` header.
+            service: The service's signing name, for example `dynamodb`.
+            region: The AWS Region.
+        """
         self._host = host
         self._service = service
         self._region = region
@@ -39,10 +45,15 @@ class Signer:
         credentials: Credentials,
         at: float,
     ) -> dict[str, str]:
-        """Return the headers to send: those given, in lower case, and those that sign them.
+        """Return the headers to send: the given ones in lower case, and the signature's.
 
-        `path` is quoted, as it goes over the wire, and the signature quotes it once more. Values
-        have no space at their ends, and no two in a row.
+        Args:
+            method: The HTTP method.
+            path: The percent-encoded path. The signature encodes it a second time.
+            headers: Headers to sign. Values have no leading, trailing or repeated spaces.
+            body: The request's body.
+            credentials: The credentials to sign with.
+            at: The Unix time of the request, in seconds.
         """
         stamp = _timestamp(int(at))
         signed = {name.lower(): value for name, value in headers.items()}
@@ -74,7 +85,7 @@ def _hmac(key: bytes, text: str) -> bytes:
 
 @lru_cache(maxsize=8)
 def _signing_key(secret_key: str, date: str, region: str, service: str) -> bytes:
-    """Derive the key of a day, which all its requests share."""
+    """Derive a day's key, which all requests of that day share."""
     key = _hmac(f"AWS4{secret_key}".encode(), date)
     return _hmac(_hmac(_hmac(key, region), service), "aws4_request")
 
@@ -86,5 +97,8 @@ def _timestamp(second: int) -> str:
 
 @lru_cache(maxsize=2)
 def _hash(body: bytes) -> str:
-    """Hash a body once for all receivers of a fan-out: a bytes object remembers its own hash()."""
+    """Hash a body once for all receivers of a fan-out.
+
+    The cache is fast for the same bytes object, which stores its own hash().
+    """
     return hashlib.sha256(body).hexdigest()
