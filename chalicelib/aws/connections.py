@@ -1,4 +1,4 @@
-"""Posts to WebSocket connections and closes them, through @connections, many side by side."""
+"""The @connections API, which posts to WebSocket connections or closes them."""
 
 import heapq
 import random
@@ -15,72 +15,86 @@ from chalicelib.aws.side_by_side import SideBySide
 from chalicelib.aws.wire import Answer, Unreachable
 
 AT_ONCE: Final = 64
-"""Requests under way at once, each on a connection of its own.
+"""Requests in flight at the same time, each on its own connection.
 
-Measured with 500 posts, each answered after 15 ms, over TLS: with connections that were kept, 32 at
-once took 275 ms, 64 took 145 and 128 took 83. With new ones it was 296, 208 and 224, since each
-handshake costs some 0.5 ms of the processor's time, as much as a dozen posts.
+Measured with 500 posts over TLS that take 15 ms each. On kept connections, 32 requests at once took
+275 ms in total, 64 took 145 ms and 128 took 83 ms. On new connections they took 296, 208 and 224
+ms, because each handshake costs about 0.5 ms of CPU, as much as a dozen posts.
 """
 
 FAN_OUT_SECONDS: Final = 10
-"""For all posts of a fan-out together; well within the integration's 29 s."""
+"""Time limit for all posts of a fan-out, well within the integration's 29 s."""
 
 POST_SECONDS: Final = 10
-"""For one post with its retries."""
+"""Time limit for one post with its retries."""
 
 RETRY_DELAY_SECONDS: Final = 0.1
-"""Before the second try; doubled before each further one, and up to a half less at random."""
+"""Wait before the first retry. It doubles with each further retry, minus a jitter of up to half."""
 
 LONGEST_RETRY_DELAY_SECONDS: Final = 1.0
-"""A connection that answers 429 is tried at least this often until the time limit.
+"""Longest wait before a retry of a connection that answers 429.
 
-Its buffer is full, or the account's quota is used up: both can pass within seconds.
+Its buffer is full, or the account's quota is used up. Both can pass within seconds.
 Source: apigatewaymanagementapi's model (LimitExceededException).
 """
 
 BROKEN_TRIES: Final = 2
-"""For 5xx, and for no answer where another try does no harm."""
+"""Attempts after a 5xx or a missing answer, where a retry is safe."""
 
 _NOT_SENT: Final = 0
-"""In place of a status: API Gateway has certainly not received the request."""
+"""Stands for a status if API Gateway has certainly not received the request."""
 
 _UNANSWERED: Final = -1
-"""In place of a status: the request was sent, at least in part, and no answer came."""
+"""Stands for a status if at least a part of the request was sent and no answer came."""
 
 _OK: Final = frozenset({200, 204})
 _THROTTLED: Final = 429
 
 _UNKNOWN: Final = frozenset({_UNANSWERED, 504})
-"""Ends of a post after which nothing says whether the message arrived."""
+"""Statuses after which the message may or may not have arrived."""
 
-# A malformed id was never a connection; that error is not in the service's model.
-# Source: apigatewaymanagementapi's model (GoneException); seen on AWS (BadRequestException).
 _GONE: Final = frozenset({410, 400})
+"""Statuses for a connection that does not exist. A malformed connection ID gives 400.
+
+Source: apigatewaymanagementapi's model (GoneException). BadRequestException was seen on AWS and is
+not in the model.
+"""
 
 Method = Literal["DELETE", "POST"]
 
 
 class Gone(Exception):
-    """The connection is closed, was never there, or has not opened yet."""
+    """The connection is closed, has never existed, or is not open yet."""
 
 
 class PostFailed(Exception):
-    """A post was not accepted, or no answer says so; `status` is then 0 or less."""
+    """API Gateway did not accept a post, or did not answer.
+
+    Attributes:
+        status: The HTTP status, or 0 or less if there was no answer.
+    """
 
     def __init__(self, status: int) -> None:
+        """Record the status."""
         super().__init__(f"status {status}" if status > 0 else "no answer")
         self.status = status
 
     @property
     def may_have_arrived(self) -> bool:
+        """Return whether the message may have been delivered all the same."""
         return self.status in _UNKNOWN
 
 
 @dataclass(frozen=True, slots=True)
 class FanOut:
-    """How many receivers a fan-out reached, which were gone, and how many posts failed.
+    """The result of a fan-out.
 
-    `unreached` are those of the failed ones that have certainly not received the message.
+    Attributes:
+        reached: How many connections' posts API Gateway accepted.
+        gone: The connections that do not exist.
+        failed: How many other posts failed.
+        unreached: Those of the failed connections that certainly did not get the message.
+        duration_ms: The duration of the fan-out.
     """
 
     reached: int
@@ -91,12 +105,15 @@ class FanOut:
 
 
 class Connections(Protocol):
-    """The @connections API of one stage, as use cases depend on it.
+    """The @connections API of one stage, as use cases depend on it."""
 
-    ManagementApi is the implementation and describes the methods.
-    """
+    def post(self, connection_id: str, text: str) -> None:
+        """Post one message. Success means that API Gateway accepted it, not that it was read.
 
-    def post(self, connection_id: str, text: str) -> None: ...
+        Raises:
+            Gone: The connection does not exist.
+            PostFailed: API Gateway did not accept the message.
+        """
 
     def fan_out(
         self,
@@ -104,16 +121,25 @@ class Connections(Protocol):
         text: str,
         time_limit_seconds: float = FAN_OUT_SECONDS,
         /,
-    ) -> FanOut: ...
+    ) -> FanOut:
+        """Post one message to many connections at the same time, once to each.
 
-    def close(self, connection_ids: Collection[str]) -> None: ...
+        The order is undefined. A connection that is gone is reported and skipped. A connection
+        whose buffer is full (429) is retried after all others were tried, until the time limit.
+        One that is slow or unreachable occupies one of AT_ONCE requests and does not delay the
+        rest. A connection that has not answered at the time limit counts as failed, although it
+        may get the message.
+        """
+
+    def close(self, connection_ids: Collection[str]) -> None:
+        """Close connections at the same time. Those that are gone or fail are skipped."""
 
 
 class ManagementApi:
-    """Asks the @connections API of one stage. Threads may share it.
+    """Calls the @connections API over HTTP, as Connections describes. Thread-safe.
 
-    Retries, within the time limit: 429 until the limit, after waits that grow; 5xx and no answer
-    once, but a post only if API Gateway has certainly not received it. So no message comes twice.
+    Within the time limit, a 429 is retried with growing waits. A 5xx or a missing answer is retried
+    once, but a post only if API Gateway has certainly not received it. No message arrives twice.
     """
 
     def __init__(
@@ -124,18 +150,22 @@ class ManagementApi:
         retry_delay_seconds: float = RETRY_DELAY_SECONDS,
         jitter: Callable[[], float] = random.random,
     ) -> None:
-        """`jitter` gives a number from 0 up to 1."""
+        """Create a client of one stage.
+
+        Args:
+            client: Sends signed requests to the stage.
+            at_once: Requests in flight at the same time.
+            retry_delay_seconds: The wait before the first retry.
+            jitter: Returns a random number from 0 to below 1.
+        """
         self._client = client
         self._at_once = at_once
         self._retry_delay_seconds = retry_delay_seconds
         self._jitter = jitter
 
     def post(self, connection_id: str, text: str) -> None:
-        """Post one message. It was then taken by API Gateway, not yet read by the client.
-
-        Raises: Gone, PostFailed.
-        """
-        status = self._ask("POST", [connection_id], text.encode(), POST_SECONDS)[connection_id]
+        """Post one message, within POST_SECONDS."""
+        status = self._request("POST", [connection_id], text.encode(), POST_SECONDS)[connection_id]
         if status in _GONE:
             raise Gone
         if status not in _OK:
@@ -147,19 +177,11 @@ class ManagementApi:
         text: str,
         time_limit_seconds: float = FAN_OUT_SECONDS,
     ) -> FanOut:
-        """Post one message to many connections, side by side, and once to each.
-
-        Order: none. Back-pressure: a receiver whose buffer is full (429) is tried again when all
-        the others have been tried, and again until the time limit. A gone receiver is reported
-        and skipped. One that cannot be reached, or takes long, counts as failed and holds up one
-        of AT_ONCE connections; neither keeps the message from the rest. At the time limit this
-        returns, and who has not answered by then has failed, though the message may have reached
-        it.
-        """
+        """Post one message to many connections."""
         started_at = time.monotonic()
-        statuses = self._ask("POST", connection_ids, text.encode(), time_limit_seconds)
+        statuses = self._request("POST", connection_ids, text.encode(), time_limit_seconds)
         gone = frozenset(to for to, status in statuses.items() if status in _GONE)
-        failed = {to: it for to, it in statuses.items() if it not in _OK and it not in _GONE}
+        failed = {to: status for to, status in statuses.items() if status not in _OK | _GONE}
         return FanOut(
             reached=len(statuses) - len(gone) - len(failed),
             gone=gone,
@@ -171,34 +193,34 @@ class ManagementApi:
     def close(
         self, connection_ids: Collection[str], time_limit_seconds: float = FAN_OUT_SECONDS
     ) -> None:
-        """Close connections, side by side. One that is gone or can't be closed is skipped."""
-        self._ask("DELETE", connection_ids, b"", time_limit_seconds)
+        """Close connections within the time limit."""
+        self._request("DELETE", connection_ids, b"", time_limit_seconds)
 
-    def _ask(
+    def _request(
         self, method: Method, connection_ids: Collection[str], body: bytes, limit_seconds: float
     ) -> dict[str, int]:
-        """Return each connection's last status."""
+        """Send one request for each connection, and return each one's last status."""
         ends_at = time.monotonic() + limit_seconds
         queue = _Queue(connection_ids, self._retry_delay_seconds, self._jitter)
-        under_way: SideBySide[_Try] = SideBySide()
+        in_flight: SideBySide[_Try] = SideBySide()
         try:
             while (now := time.monotonic()) < ends_at:
-                while len(under_way) < self._at_once and (due := queue.pop(now)):
+                while len(in_flight) < self._at_once and (due := queue.pop(now)):
                     path = f"/@connections/{quote(due.connection_id, safe='')}"
                     queue.statuses[due.connection_id] = _UNANSWERED
-                    under_way.start(due, self._client.steps(method, path, body))
-                if not under_way and queue.is_empty:
+                    in_flight.start(due, self._client.steps(method, path, body))
+                if not in_flight and queue.is_empty:
                     break
-                wake_at = queue.next_at if len(under_way) < self._at_once else ends_at
-                for asked, end in under_way.wait(min(wake_at, ends_at)):
-                    queue.settle(asked, *_judge(method, end))
+                wake_at = queue.next_at if len(in_flight) < self._at_once else ends_at
+                for tried, end in in_flight.wait(min(wake_at, ends_at)):
+                    queue.settle(tried, *_judge(method, end))
         finally:
-            under_way.close()
+            in_flight.close()
         return queue.statuses
 
 
 def _judge(method: Method, end: Answer | Unreachable) -> tuple[int, bool]:
-    """Return the status, and whether the same may be asked again."""
+    """Return the status, and whether a retry is safe."""
     is_idempotent = method == "DELETE"
     if isinstance(end, Unreachable):
         status = _UNANSWERED if end.was_sent else _NOT_SENT
@@ -209,7 +231,7 @@ def _judge(method: Method, end: Answer | Unreachable) -> tuple[int, bool]:
 
 @dataclass(order=True, slots=True)
 class _Try:
-    """One connection that is to be asked, and how often it was before."""
+    """The next request to one connection, and how many came before it."""
 
     not_before: float
     connection_id: str
@@ -217,9 +239,9 @@ class _Try:
 
 
 class _Queue:
-    """Who is to be asked next, and what the others answered.
+    """The connections that still need a request, and the last status of each connection.
 
-    First come those who were never asked, then those to be asked again, when it is their time.
+    Connections that were not tried yet come first, then those whose retry is due.
     """
 
     def __init__(
@@ -229,32 +251,32 @@ class _Queue:
         jitter: Callable[[], float],
     ) -> None:
         self.statuses = dict.fromkeys(connection_ids, _NOT_SENT)
-        self._first = deque(self.statuses)
-        self._again: list[_Try] = []
+        self._untried = deque(self.statuses)
+        self._retries: list[_Try] = []
         self._retry_delay_seconds = retry_delay_seconds
         self._jitter = jitter
 
     @property
     def is_empty(self) -> bool:
-        return not self._first and not self._again
+        return not self._untried and not self._retries
 
     @property
     def next_at(self) -> float:
-        """When the first of those who wait may be asked again."""
-        return self._again[0].not_before if self._again else inf
+        """Return when the first retry is due."""
+        return self._retries[0].not_before if self._retries else inf
 
     def pop(self, now: float) -> _Try | None:
-        if self._first:
-            return _Try(now, self._first.popleft())
-        return heapq.heappop(self._again) if self.next_at <= now else None
+        if self._untried:
+            return _Try(now, self._untried.popleft())
+        return heapq.heappop(self._retries) if self.next_at <= now else None
 
-    def settle(self, asked: _Try, status: int, may_repeat: bool) -> None:
-        """Note an answer, and put the connection back if it is worth another try."""
-        self.statuses[asked.connection_id] = status
-        tries = asked.tries + 1
+    def settle(self, tried: _Try, status: int, may_repeat: bool) -> None:
+        """Record a status, and queue a retry if it is useful."""
+        self.statuses[tried.connection_id] = status
+        tries = tried.tries + 1
         if may_repeat and (status == _THROTTLED or tries < BROKEN_TRIES):
             not_before = time.monotonic() + self._delay_seconds(tries)
-            heapq.heappush(self._again, _Try(not_before, asked.connection_id, tries))
+            heapq.heappush(self._retries, _Try(not_before, tried.connection_id, tries))
 
     def _delay_seconds(self, tries: int) -> float:
         longest_seconds: float = self._retry_delay_seconds * 2.0 ** min(tries - 1, 20)

@@ -1,8 +1,7 @@
-"""Signed requests to AWS over kept connections, at a twentieth of what boto3 costs for each.
+"""HTTP requests to AWS services, over connections that are kept open.
 
-Nothing here knows a service: the callers know the meaning of a status, and decide about another
-try. No proxies, redirects or queries. `get` requests a public resource, without a signature and
-without a kept connection.
+A request takes a twentieth of boto3's CPU time. Callers interpret the status and decide on
+retries. Proxies, redirects and query strings are not supported.
 """
 
 import ssl
@@ -17,19 +16,21 @@ from chalicelib.aws.signing import Credentials, Signer
 from chalicelib.aws.wire import Answer, Connection, Host, Steps, Unreachable, run, unreachable
 
 MAX_IDLE_SECONDS: Final = 20
-"""A connection kept for longer is not used again.
+"""Idle time after which a kept connection is not used again.
 
-Lambda freezes the process between events, and the end of a connection may come to light only when
-a request has been sent into it: then nobody knows whether it was taken. Source: "Best practices for
-working with AWS Lambda functions" (keep-alive); aws-sdk-js-v3 issue 1196.
+Lambda freezes the process between events. The connection may be closed in that time, and the
+process notices only after it has sent a request, so it cannot know whether the request arrived.
+Source: "Best practices for working with AWS Lambda functions" (keep-alive); aws-sdk-js-v3 issue
+1196.
 """
 
 MAX_KEPT_CONNECTIONS: Final = 128
-"""Two fan-outs' worth; what comes back beyond it is closed."""
+"""Connections kept open, enough for two fan-outs. Further ones are closed after use."""
 
 USER_AGENT: Final = "broadcast-sessions"
-"""Firewalls refuse requests that have none. Source: "AWS Managed Rules for AWS WAF", core rule set
-(NoUserAgent_HEADER).
+"""The `user-agent` of unsigned requests. Firewalls refuse requests without one.
+
+Source: "AWS Managed Rules for AWS WAF", core rule set (NoUserAgent_HEADER).
 """
 
 _IDEMPOTENT_METHODS: Final = frozenset({"GET", "HEAD", "PUT", "DELETE"})
@@ -37,10 +38,10 @@ _IDEMPOTENT_METHODS: Final = frozenset({"GET", "HEAD", "PUT", "DELETE"})
 
 
 class SignedClient:
-    """Makes signed requests to one endpoint; all threads may share it.
+    """Sends signed requests to one endpoint. Thread-safe.
 
-    Each request under way has a connection to itself. It goes back to the pool once its answer
-    has been read, and whoever comes next gets the one that was used last.
+    Each request has its own connection. When the answer has been read, the connection returns to
+    the pool. The next request takes the most recently used one.
     """
 
     def __init__(
@@ -53,13 +54,20 @@ class SignedClient:
         connect_timeout_seconds: float,
         read_timeout_seconds: float,
         clock: Callable[[], float] = time.time,
-        tls_context: "Callable[[], ssl.SSLContext] | None" = None,
+        tls_context: Callable[[], ssl.SSLContext] | None = None,
     ) -> None:
-        """Open nothing yet.
+        """Create a client without opening a connection.
 
-        `credentials` is asked for each request, so it had better be quick; what it raises comes
-        out of the request. `clock` is the wall's: it dates signatures, and goes on while Lambda
-        freezes the process. `tls_context` is asked when an https connection is opened.
+        Args:
+            endpoint_url: The service's URL. Its path precedes the path of each request.
+            service: The service's signing name.
+            region: The AWS Region.
+            credentials: Returns the current credentials. Called for each request.
+            connect_timeout_seconds: Time to connect. The DNS lookup is not included.
+            read_timeout_seconds: Time for the request and its whole answer.
+            clock: A wall clock in seconds. It dates signatures, and continues while Lambda
+                freezes the process.
+            tls_context: Returns the context for https connections. The default is shared.
         """
         url = urlsplit(endpoint_url)
         self._host = Host(url, tls_context or shared_tls_context, clock)
@@ -80,17 +88,21 @@ class SignedClient:
         *,
         is_idempotent: bool | None = None,
     ) -> Answer:
-        """Send a request and return its answer, whatever its status.
+        """Send a request, and return the answer with any status.
 
-        `path` is quoted already, and goes below that of the endpoint's URL. A kept connection
-        that turns out to be closed is replaced by a new one, once, and only if the request was
-        not taken for certain, or if doing it twice does no harm (`is_idempotent`; by default as
-        HTTP has it for the method). There is no other retry.
+        If a kept connection turns out to be closed, the request is sent again once, on a new
+        connection. This happens only if the server has certainly not received the request, or if
+        the request is idempotent. There is no other retry.
 
-        Connecting has a time-out, and the whole answer another; only looking up the host's name
-        has none.
+        Args:
+            method: The HTTP method.
+            path: The percent-encoded path, relative to the endpoint's.
+            body: The request's body.
+            headers: The request's headers.
+            is_idempotent: Whether the request is safe to repeat. The default depends on the method.
 
-        Raises: Unreachable.
+        Raises:
+            Unreachable: There was no complete answer in time.
         """
         return run(self.steps(method, path, body, headers, is_idempotent=is_idempotent))
 
@@ -103,7 +115,7 @@ class SignedClient:
         *,
         is_idempotent: bool | None = None,
     ) -> Steps[Answer]:
-        """Do as `request` does, but yield where that would wait."""
+        """Run `request` as a generator that yields where it must wait."""
         message = self._encode(method, self._base_path + path, body, headers or {})
         if kept := self._find_kept():
             try:
@@ -117,7 +129,7 @@ class SignedClient:
         return (yield from self._exchange(connection, method, message))
 
     def close(self) -> None:
-        """Close the connections that are kept. The client can be used again."""
+        """Close the kept connections. The client remains usable."""
         while self._kept:
             self._kept.pop().close()
 
@@ -128,7 +140,7 @@ class SignedClient:
             lines += f"content-length: {len(body)}\r\n"
         return f"{method} {path} HTTP/1.1\r\n{lines}\r\n".encode("latin-1") + body
 
-    def _find_kept(self) -> "Connection | None":
+    def _find_kept(self) -> Connection | None:
         oldest_at = self._clock() - MAX_IDLE_SECONDS
         while True:
             try:
@@ -139,8 +151,12 @@ class SignedClient:
                 return kept
             kept.close()
 
-    def _exchange(self, connection: "Connection", method: str, message: bytes) -> Steps[Answer]:
-        """Raises: Unreachable; the connection is then closed, and so it is when nobody goes on."""
+    def _exchange(self, connection: Connection, method: str, message: bytes) -> Steps[Answer]:
+        """Exchange a request for its answer. The connection is closed on an error or a cancel.
+
+        Raises:
+            Unreachable: There was no complete answer in time.
+        """
         ends_at = time.monotonic() + self._read_timeout_seconds
         try:
             answer = yield from connection.exchange(method, message, ends_at)
@@ -159,12 +175,15 @@ class SignedClient:
 
 
 def get(url: str, seconds: float) -> Answer:
-    """Get a public resource, unsigned and over a connection of its own.
+    """Get a public resource without a signature, on a new connection.
 
-    All of it has to be done within `seconds`, but for the look-up of the host's name, which the
-    system's resolver limits.
+    Args:
+        url: The resource's URL.
+        seconds: Time limit for the whole exchange. The DNS lookup is not included; the system's
+            resolver limits it.
 
-    Raises: Unreachable.
+    Raises:
+        Unreachable: There was no complete answer in time.
     """
     return run(_get(urlsplit(url), time.monotonic() + seconds))
 
@@ -187,7 +206,10 @@ _tls_lock = threading.Lock()
 
 
 def shared_tls_context() -> ssl.SSLContext:
-    """Return the one that all connections share: it takes some 20 ms to read the authorities."""
+    """Return the TLS context that all connections share.
+
+    It is created once, because reading the certificate authorities takes about 20 ms.
+    """
     with _tls_lock:
         return _make_tls_context()
 
