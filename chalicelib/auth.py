@@ -1,6 +1,6 @@
-"""A Cognito token to a principal, and the policy that API Gateway takes for it.
+"""The Lambda authorizer, which verifies Cognito tokens.
 
-This is all that the authorizer runs, so nothing here, nor in what it imports, knows boto3.
+This is the only code that the authorizer runs. Neither it nor its imports use boto3.
 """
 
 import json
@@ -19,56 +19,65 @@ if TYPE_CHECKING:
 # start, and an audience starts hundreds of authorizers that never see a token.
 
 MAX_TOKEN_CHARACTERS: Final = 8192
-"""Longer than any token that Cognito gives out; checked before any other work."""
+"""Longest accepted token, longer than any that Cognito issues. Checked first."""
 
 CLOCK_TOLERANCE_SECONDS: Final = 5
-"""The difference that is tolerated between Cognito's clock and this one."""
+"""Accepted difference between Cognito's clock and this one."""
 
 LAST_SECOND: Final = 253402300799
-"""The end of the year 9999, in Unix time. A later time is an error of the issuer's."""
+"""Latest accepted time of a claim in Unix seconds, the end of the year 9999."""
 
 KEY_SET_SECONDS: Final = 2.0
-"""Longest time to fetch the key set, from connecting to the last byte."""
+"""Time limit for fetching the key set, from connecting to the last byte."""
 
 REFETCH_SECONDS: Final = 60
-"""Time between two fetches of the key set, because anyone can send an unknown key ID."""
+"""Shortest time between two fetches, because any client can send an unknown key ID."""
 
 RETRY_SECONDS: Final = 5
-"""The same after a failed fetch."""
+"""Shortest time between two fetches after a failed one."""
 
 MIN_KEY_BITS: Final = 2048
-"""Source: RFC 7518, section 3.3."""
+"""Shortest accepted RSA key. Source: RFC 7518, section 3.3."""
 
 ANONYMOUS: Final = "anonymous"
+"""The principal of a client without a valid token."""
 
 Event = Mapping[str, Any]
+"""A REQUEST authorizer's event."""
+
 Policy = dict[str, Any]
+"""A REQUEST authorizer's response."""
 
 
 class TokenRefused(Exception):
-    """Why a token is not taken. The text is constant and holds nothing of the token."""
+    """A token is invalid. The text is constant and contains no part of the token."""
 
 
 class KeySetUnavailable(ServiceUnavailable):
-    """No known key matches a token, and the key set can't be fetched: an outage."""
+    """No known key matches a token, and the key set can't be fetched."""
 
     def __init__(self) -> None:
+        """Set the time after which the key set is fetched again."""
         super().__init__("The key set is unavailable.", retry_after_seconds=RETRY_SECONDS)
 
 
 class KeySet:
-    """The user pool's public keys by key ID, cached for the life of the process. Thread-safe.
+    """The user pool's public keys by key ID. Thread-safe.
 
-    `fetch` returns a JSON Web Key Set. An unknown key ID asks for it again, at most once in
-    REFETCH_SECONDS. A failed fetch keeps the keys that are known.
+    Keys are cached for the life of the process. An unknown key ID causes a new fetch, at most once
+    in REFETCH_SECONDS. If a fetch fails, the known keys stay valid.
     Source: "Verifying a JSON web token", Amazon Cognito Developer Guide (rotation, caching).
     """
 
     def __init__(self, fetch: Callable[[], Any], clock: Callable[[], float]) -> None:
-        """Fetch nothing yet.
+        """Create a key set without fetching it.
 
-        `clock` is the wall's: the monotonic clock can stand still while Lambda freezes the
-        process. Source: hashicorp/vault-lambda-extension, pull request 150.
+        Args:
+            fetch: Returns a JSON Web Key Set.
+            clock: A wall clock in seconds. The monotonic clock can stop while Lambda freezes the
+                process.
+
+        Source: hashicorp/vault-lambda-extension, pull request 150.
         """
         self._fetch = fetch
         self._clock = clock
@@ -78,9 +87,10 @@ class KeySet:
         self._lock = threading.Lock()
 
     def find(self, key_id: str) -> "jwt.PyJWK | None":
-        """Return the key, or None if the pool has no such key.
+        """Return a key, or None if the pool doesn't have it.
 
-        Raises: KeySetUnavailable, if the key isn't known and the last fetch has failed.
+        Raises:
+            KeySetUnavailable: The key is unknown and the last fetch failed.
         """
         if key := self._keys.get(key_id):
             return key
@@ -93,19 +103,26 @@ class KeySet:
 
     def _refetch_unless_recent(self) -> None:
         pause_seconds = RETRY_SECONDS if self._is_down else REFETCH_SECONDS
-        if 0 <= self._clock() - self._fetched_at < pause_seconds:  # Less than 0: it was set back.
+        # A negative time means that the clock was set back.
+        if 0 <= self._clock() - self._fetched_at < pause_seconds:
             return
         self._is_down = True
         try:
             self._keys = parse_key_set(self._fetch())
             self._is_down = False
-        except Exception as error:  # Whatever is wrong with the answer is an outage.
+        except Exception as error:  # Any invalid answer is an outage.
             telemetry.log_warning("key set not fetched", cause=type(error).__name__)
         self._fetched_at = self._clock()
 
 
 def fetch_key_set(url: str) -> Any:
-    """Fetch a JSON document. Raises: Unreachable, ValueError, RecursionError."""
+    """Fetch a JSON document.
+
+    Raises:
+        Unreachable: There was no complete answer within KEY_SET_SECONDS.
+        ValueError: The answer is not a success or not JSON.
+        RecursionError: The JSON is nested too deeply.
+    """
     answer = http.get(url, KEY_SET_SECONDS)
     if answer.status != 200:
         raise ValueError("not a success")
@@ -113,9 +130,11 @@ def fetch_key_set(url: str) -> Any:
 
 
 def parse_key_set(key_set: Any) -> "dict[str, jwt.PyJWK]":
-    """Return the keys that can have signed a token, by their IDs, and skip all others.
+    """Return the RSA signature keys of a key set by their IDs, and skip other keys.
 
-    Raises: ValueError, if there is none.
+    Raises:
+        ValueError: The key set has no such key.
+
     Source: RFC 7517, section 5 (ignore keys that aren't understood).
     """
     listed = key_set.get("keys") if isinstance(key_set, dict) else None
@@ -125,7 +144,7 @@ def parse_key_set(key_set: Any) -> "dict[str, jwt.PyJWK]":
         if _is_signature_key(key) and (parsed := _parse_key(key))
     }
     if not keys:
-        raise ValueError("no key for signatures")
+        raise ValueError("no signature key")
     return keys
 
 
@@ -143,25 +162,34 @@ def _parse_key(key: dict[str, Any]) -> "jwt.PyJWK | None":
     import jwt
 
     try:
-        # Only the public members: a key with private ones would be of another class.
+        # With only the public members, the result is always a public key.
         parsed = jwt.PyJWK({"kty": "RSA", "n": key.get("n"), "e": key.get("e")}, "RS256")
-    except Exception:  # PyJWT documents no list of what odd values raise.
+    except Exception:  # PyJWT does not document which errors invalid values raise.
         return None
     return parsed if parsed.key.key_size >= MIN_KEY_BITS else None
 
 
 class TokenVerifier:
-    """Takes RS256 ID and access tokens of one app client of one user pool."""
+    """Verifies RS256 ID and access tokens of one app client of one user pool."""
 
     def __init__(self, keys: KeySet, issuer: str, client_id: str) -> None:
+        """Create a verifier.
+
+        Args:
+            keys: The user pool's keys.
+            issuer: The `iss` claim of the pool's tokens.
+            client_id: The app client's ID.
+        """
         self._keys = keys
         self._issuer = issuer
         self._client_id = client_id
 
     def verify(self, token: str) -> str:
-        """Return the user's ID, Cognito's `sub`.
+        """Verify a token, and return its user's ID (the `sub` claim).
 
-        Raises: TokenRefused, KeySetUnavailable.
+        Raises:
+            TokenRefused: The token is invalid.
+            KeySetUnavailable: The token's key is unknown, and the key set can't be fetched.
         """
         if len(token) > MAX_TOKEN_CHARACTERS:
             raise TokenRefused("too long")
@@ -169,8 +197,8 @@ class TokenVerifier:
 
         header = _read(lambda: jwt.get_unverified_header(token))
         key_id = header.get("kid")
-        # The algorithm is ours to say, never the token's: else `none`, or HS256 keyed with our
-        # own public key, would pass.
+        # The token must not choose the algorithm. Otherwise `none` would pass, and so would HS256
+        # with the public key as its secret.
         if header.get("alg") != "RS256" or not isinstance(key_id, str):
             raise TokenRefused("algorithm or key id")
         key = self._keys.find(key_id)
@@ -192,10 +220,10 @@ class TokenVerifier:
 
     def _check(self, claims: dict[str, Any]) -> str:
         """Check what PyJWT doesn't, and return the user's ID."""
-        # PyJWT takes a time as text.
+        # PyJWT accepts a time as text.
         if not all(_is_time(claims[name]) for name in ("exp", "iat", "nbf") if name in claims):
             raise TokenRefused("time")
-        # An access token has no `aud`: its client stands in `client_id`.
+        # An access token has no `aud`. Its client is in `client_id`.
         # Source: "Understanding the access token", Amazon Cognito Developer Guide.
         client_claims = {"id": "aud", "access": "client_id"}
         use, user_id = claims["token_use"], claims["sub"]
@@ -209,7 +237,11 @@ class TokenVerifier:
 
 
 def _read(decode: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    """Raises: TokenRefused, for whatever PyJWT raises: the token is its sender's own work."""
+    """Convert any error of PyJWT, since the token can contain anything.
+
+    Raises:
+        TokenRefused: PyJWT raised an error.
+    """
     try:
         return decode()
     except Exception as error:
@@ -217,27 +249,37 @@ def _read(decode: Callable[[], dict[str, Any]]) -> dict[str, Any]:
 
 
 def _is_time(value: object) -> bool:
-    """Say whether a claim is a NumericDate. Source: RFC 7519, section 2."""
+    """Return whether a claim is a NumericDate. Source: RFC 7519, section 2."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return False
     return 0 <= value <= LAST_SECOND
 
 
 class Authorizer:
-    """The REQUEST authorizer of $connect: a token gives a speaker, none at all a listener."""
+    """The REQUEST authorizer of $connect.
+
+    A valid token makes the client a speaker. A client without a token is a listener.
+    """
 
     def __init__(self, verifier: TokenVerifier, count_refusal: Callable[[str], object]) -> None:
-        """`count_refusal` is told the address from which a bad token came."""
+        """Create an authorizer.
+
+        Args:
+            verifier: Verifies tokens.
+            count_refusal: Counts an invalid token from an address.
+        """
         self._verifier = verifier
         self._count_refusal = count_refusal
 
     def authorize(self, event: Event) -> Policy:
-        """Return the policy for a connect request. A bad token is denied: a handshake with 403.
+        """Return the policy for a connect request.
 
-        Denied rather than raised as `Unauthorized` (401): raising counts as an error of the
-        function, and strangers could set off the operator's alarms.
+        An invalid token is denied, and the handshake fails with 403. Raising `Unauthorized` (401)
+        would count as an error of the function, and clients could trigger the operator's alarms.
 
-        Raises: KeySetUnavailable, which API Gateway answers with 500; InternalError.
+        Raises:
+            KeySetUnavailable: The key set can't be fetched. API Gateway answers with 500.
+            InternalError: An unexpected error occurred.
         """
         context = event["requestContext"]
         with telemetry.handled(
@@ -257,7 +299,7 @@ class Authorizer:
                 raise TokenRefused("more than one")
             user_id = self._verifier.verify(tokens[0])
         except KeySetUnavailable as outage:
-            # The connect function, which counts what clients get, doesn't run.
+            # The connect function, which counts the errors that clients get, doesn't run.
             telemetry.put_metrics(outage.code, ConnectionErrors=1)
             raise
         except TokenRefused as refusal:
@@ -272,18 +314,18 @@ class Authorizer:
         try:
             identity = event["requestContext"].get("identity") or {}
             self._count_refusal(identity.get("sourceIp") or "")
-        except Exception:  # The refusal is the answer, whether or not it is counted.
+        except Exception:  # The token is refused even if it can't be counted.
             telemetry.log_failure()
 
 
 def presented_tokens(event: Event) -> list[str]:
-    """List the tokens of a request. An empty one is a bad token, not a missing one."""
+    """List the tokens of a request. An empty token is invalid, not missing."""
     query = event.get("multiValueQueryStringParameters") or {}
     headers = event.get("multiValueHeaders") or {}
     authorizations = [
         value.partition(" ")
         for name, values in headers.items()
-        # API Gateway keeps the client's spelling of a header's name.
+        # API Gateway keeps the case of the client's header names.
         if name.lower() == "authorization"
         for value in values or []
     ]
@@ -295,7 +337,7 @@ def presented_tokens(event: Event) -> list[str]:
 
 
 def _policy(event: Event, effect: str, principal_id: str) -> Policy:
-    # Chalice's AuthResponse builds an ARN with an HTTP verb, which never matches a WebSocket's.
+    # Chalice's AuthResponse builds an ARN with an HTTP verb, which never matches a WebSocket API's.
     return {
         "principalId": principal_id,
         "policyDocument": {

@@ -1,9 +1,9 @@
-"""Log lines and metrics, one JSON object a line, on standard output.
+"""Structured logging, with one JSON object per line on standard output.
 
-No line holds a token, an e-mail or IP address, a connection id or what a client wrote: texts are
-constant, whoever has to be followed is named by a keyed hash, and of an exception stands here what
-it is and where it was raised, never what it says. Nothing here raises, and no line is longer than
-LINE_CHARACTERS: a request is not harmed by what is told of it.
+No line contains a token, an e-mail or IP address, a connection ID or text from a client. Messages
+are constant, clients appear as keyed hashes, and an exception is logged with its type and stack but
+without its message. Logging never raises an error and never writes more than LINE_CHARACTERS, which
+protects requests against errors in their own logging.
 """
 
 import json
@@ -22,11 +22,16 @@ from chalicelib import metrics
 from chalicelib.errors import InternalError, ServiceError
 
 LINE_CHARACTERS: Final = 8192
+"""Longest line. A longer one loses all its fields."""
+
 TEXT_CHARACTERS: Final = 256
+"""Longest text of a field. A longer one is cut."""
+
 STACK_CHARACTERS: Final = 4096
-"""Of a stack trace, whose end is kept: it says where the exception was raised."""
+"""Longest stack trace. A longer one keeps its end, which shows where the exception was raised."""
 
 HASH_BYTES: Final = 8
+"""Length of the hash that stands for a client or connection."""
 
 _log = logging.getLogger("broadcast_sessions")
 _metrics = logging.getLogger("broadcast_sessions.metrics")
@@ -44,10 +49,15 @@ _context = _Context()
 
 @dataclass(slots=True)
 class Record:
-    """An event that is being handled: what each of its lines says.
+    """The event that is being handled, and the fields of its log lines.
 
-    `operation` is the action asked for, once it is known; `code` what became of it. `waited_ms` is
-    the part of its duration that is no latency.
+    Attributes:
+        event: The kind of event.
+        operation: The requested action, once it is known. Until then, the kind of event.
+        fields: Further fields of each line.
+        code: The resulting error code, or "OK".
+        is_clients: Whether a client caused the event, so that it counts in the metrics.
+        waited_ms: Deliberate waits, which don't count as latency, in milliseconds.
     """
 
     event: str
@@ -58,22 +68,24 @@ class Record:
     waited_ms: float = 0.0
 
     def refused(self, error: ServiceError) -> ServiceError:
-        """Note what the client is told, and log why."""
+        """Record the error that the client receives, log its cause, and return it."""
         self.code = error.code
         if error.code != "INTERNAL_ERROR":
             log_warning("refused", code=error.code, cause=error.message, field=error.field)
         return error
 
     def failed(self) -> None:
-        """Note that nobody foresaw what has happened, and log where it did."""
+        """Record an unexpected error, and log the exception that is being handled."""
         self.code = "INTERNAL_ERROR"
         log_failure()
 
     def to_fields(self) -> dict[str, Any]:
+        """Return the fields that each line of this event has."""
         return {"event": self.event, "operation": self.operation, **self.fields}
 
 
 TRAIL: Final = ("requestId", "sessionId", "correlation")
+"""The fields by which the log links an event with those that it causes."""
 
 _current: ContextVar[Record | None] = ContextVar("record", default=None)
 
@@ -87,10 +99,19 @@ def handled(
     request_id: str | None = None,
     is_clients: bool = True,
 ) -> Iterator[Record]:
-    """Log one line for an event at INFO, and count it where it is a client's.
+    """Log one line when an event ends, and count it in the metrics if a client caused it.
 
-    Raises: InternalError for what nobody foresaw, once it is logged: Lambda, too, logs what an
-        exception says; whatever else the event's handling raises.
+    Args:
+        event: The kind of event.
+        connection_id: The client's connection, which is logged as a hash.
+        user_id: The client's user, which is logged as a hash.
+        request_id: The ID of the request.
+        is_clients: Whether a client caused the event.
+
+    Raises:
+        InternalError: The block raised an unexpected error. The error is already logged and is not
+            chained, because Lambda logs the messages of exceptions.
+        ServiceError: The block raised it.
     """
     record = Record(event, event, is_clients=is_clients)
     with suppress(Exception):
@@ -104,7 +125,7 @@ def handled(
         raise
     except Exception:
         record.failed()
-        raise InternalError("What nobody foresaw is in the log.") from None
+        raise InternalError("An unexpected error is in the log.") from None
     finally:
         with suppress(Exception):
             _finish(record, (time.perf_counter() - started) * 1000)
@@ -112,9 +133,12 @@ def handled(
 
 
 def follow(session_id: str, correlation: str) -> None:
-    """Say whose event is being handled, once that is known.
+    """Add the session and the client to the log lines of the current event.
 
-    `correlation` is what stays the same through a client's refreshes; its hash is logged.
+    Args:
+        session_id: The session's ID.
+        correlation: An ID that stays the same when the client refreshes its connection. It is
+            logged as a hash.
     """
     record = _current.get()
     if record is not None:
@@ -124,7 +148,7 @@ def follow(session_id: str, correlation: str) -> None:
 
 @contextmanager
 def waiting() -> Iterator[None]:
-    """Leave a deliberate wait out of the latency of the event that is being handled."""
+    """Exclude a deliberate wait from the latency of the current event."""
     started = time.perf_counter()
     try:
         yield
@@ -135,31 +159,31 @@ def waiting() -> Iterator[None]:
 
 
 def find_trail() -> dict[str, str | None]:
-    """Return the fields by which the log links this event with an event that it causes."""
+    """Return the current event's fields of TRAIL, to pass to an event that it causes."""
     record = _current.get()
     fields = {} if record is None else record.fields
     return {name: fields.get(name) for name in TRAIL}
 
 
 def hash_of(text: str) -> str:
-    """Return what stands for a name in the log: nobody gets it back without the key."""
+    """Return the keyed hash that stands for an ID in the log."""
     return blake2b(
         text.encode(errors="replace"), key=_context.hash_key, digest_size=HASH_BYTES
     ).hexdigest()
 
 
 def log_done(message: str, **counts: Any) -> None:
-    """Log how much of what was done or found; `message` is a constant text."""
+    """Log at INFO the counts of a completed task. The message is a constant text."""
     _write(logging.INFO, message, counts)
 
 
 def log_warning(message: str, **fields: Any) -> None:
-    """Log why something was refused or did not work; all texts are constant."""
+    """Log at WARNING why a request was refused or a task failed. All texts are constant."""
     _write(logging.WARNING, message, fields)
 
 
 def log_failure(**fields: Any) -> None:
-    """Log the exception that is being handled, which nobody foresaw, with its stack."""
+    """Log at ERROR the exception that is being handled, with its stack."""
     error = sys.exc_info()[1]
     with suppress(Exception):
         fields["error"] = _describe_stack(error) if error is not None else "none"
@@ -167,7 +191,12 @@ def log_failure(**fields: Any) -> None:
 
 
 def put_metrics(split_by: str = "", **values: float) -> None:
-    """Write metrics of chalicelib.metrics by their names, whatever the log's level is."""
+    """Write metrics, independently of the log level.
+
+    Args:
+        split_by: The value of the second dimension of metrics that have one.
+        **values: Values by the names of metrics.METRICS.
+    """
     with suppress(Exception):
         timestamp_ms = int(time.time() * 1000)
         written = metrics.document(values, _context.stage, timestamp_ms, split_by)
@@ -175,9 +204,12 @@ def put_metrics(split_by: str = "", **values: float) -> None:
 
 
 def configure(level: str, stage: str = "local", hash_key: bytes = b"") -> None:
-    """Write to standard output, from where Lambda takes the lines to CloudWatch.
+    """Log to standard output, which Lambda copies to CloudWatch.
 
-    `hash_key` is hashed itself where it is longer than the hash takes.
+    Args:
+        level: The log level's name.
+        stage: The stage's name, a dimension of all metrics.
+        hash_key: The key of the hashes of IDs. A key of more than 64 bytes is hashed first.
     """
     _context.stage = stage
     _context.hash_key = hash_key if len(hash_key) <= 64 else blake2b(hash_key).digest()
@@ -191,7 +223,7 @@ def configure(level: str, stage: str = "local", hash_key: bytes = b"") -> None:
 
 
 def configure_libraries() -> None:
-    """Say of what libraries log only that they did: they may name a URL, and with it somebody."""
+    """Log only that a library logged, because its message may contain a client's data."""
     handler = _Handler(sys.stdout)
     handler.setFormatter(_LibraryFormatter())
     logging.getLogger().handlers = [handler]
@@ -228,12 +260,12 @@ def _write(level: int, message: str, fields: Mapping[str, Any]) -> None:
             return
         record = _current.get()
         known = record.to_fields() if record is not None else {}
-        written = {name: it for name, it in fields.items() if it is not None}
-        _emit(_log, level, message, {**known, **written})
+        given = {name: value for name, value in fields.items() if value is not None}
+        _emit(_log, level, message, {**known, **given})
 
 
 def _emit(logger: logging.Logger, level: int, message: str, fields: dict[str, Any]) -> None:
-    """Log as `logger.log` does, but without finding out who calls: no line says it."""
+    """Log like `logger.log`, but without looking up the caller, which no line contains."""
     if logger.isEnabledFor(level):
         record = logging.LogRecord(logger.name, level, "", 0, message, (), None)
         record.fields = fields
@@ -241,9 +273,9 @@ def _emit(logger: logging.Logger, level: int, message: str, fields: dict[str, An
 
 
 def _describe_stack(error: BaseException) -> str:
-    """Say where an exception and those before it were raised, the last of them at the end.
+    """Describe where an exception and its causes were raised, with the exception itself at the end.
 
-    What they say is left out, for it may name somebody; but a code of AWS's does not.
+    Messages are left out because they may contain a client's data. AWS error codes are kept.
     """
     chain: list[BaseException] = []
     seen: BaseException | None = error
@@ -266,7 +298,7 @@ def _code(error: BaseException) -> str:
 
 class _Handler(logging.StreamHandler[Any]):
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
-        """Do without the line: logging would print what it was about."""
+        """Drop the line, because logging would print its content to standard error."""
 
 
 class _LineFormatter(logging.Formatter):
@@ -294,8 +326,8 @@ class _MetricsFormatter(logging.Formatter):
 
 class _LibraryFormatter(_LineFormatter):
     def format(self, record: logging.LogRecord) -> str:
-        said = {**vars(record), "msg": "a library has logged", "fields": {"library": record.name}}
-        return super().format(logging.makeLogRecord(said))
+        safe = {**vars(record), "msg": "a library has logged", "fields": {"library": record.name}}
+        return super().format(logging.makeLogRecord(safe))
 
 
 def _bounded(fields: Mapping[str, Any]) -> dict[str, Any]:
@@ -306,5 +338,5 @@ def _bounded(fields: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _name_type(value: object) -> str:
-    """Stand in for what is no JSON: what it would say of itself may be anything."""
+    """Return the type's name for a value that is not JSON, whose text could contain anything."""
     return type(value).__name__
