@@ -1,7 +1,7 @@
-"""What can go wrong, in the words of the protocol: a code, an HTTP status, whether to retry.
+"""The protocol's errors, each with a code, an HTTP status and whether a retry can help.
 
-One family, one member per code. Errors are raised where they are known and mapped once, in
-dispatch, to a handshake's status or to an `error` message. Nothing here knows of AWS.
+Code that detects an error raises it. Only dispatch maps it, to the status of a handshake or to an
+`error` message.
 
 Source: the protocol's table of error codes, docs/protocol.md.
 """
@@ -11,26 +11,32 @@ from collections.abc import Collection, Mapping
 from typing import ClassVar, Final
 
 RETRY_AFTER_SECONDS: Final = 2
-"""When a client may try again if nothing else says so."""
+"""Default time after which a client may retry."""
 
 
 class ServiceError(Exception):
-    """A refusal that the client is told about.
+    """An error that the client receives.
 
-    `message` is one sentence for a person; it never holds a token, an address or another
-    party's identifier. `field` names the offending parameter, `retry_after_seconds` (whole
-    seconds) says when the same command may succeed.
+    Attributes:
+        code: The protocol's code.
+        status: The HTTP status of a handshake that fails with this error.
+        temporary: Whether the same command may succeed later.
+        is_attempt: Whether the error counts as a refused attempt of its user or address.
+        message: One sentence for people. It never contains a token, an address or another
+            client's identifier.
+        field: The name of the invalid parameter, if there is one.
+        retry_after_seconds: When the same command may succeed, in whole seconds, if known.
     """
 
     code: ClassVar[str]
     status: ClassVar[int]
     temporary: ClassVar[bool] = False
     is_attempt: ClassVar[bool] = False
-    """Whether it counts as a refused attempt of its user or address."""
 
     def __init__(
         self, message: str, *, field: str | None = None, retry_after_seconds: int | None = None
     ) -> None:
+        """Record the error's attributes."""
         super().__init__(message)
         self.message = message
         self.field = field
@@ -38,73 +44,95 @@ class ServiceError(Exception):
 
     @property
     def details(self) -> Mapping[str, object]:
-        """Return what a program can act on, by the names of the protocol."""
+        """Return further fields of the `error` message."""
         return {} if self.field is None else {"field": self.field}
 
 
 class Unauthorized(ServiceError):
+    """The command needs a valid token."""
+
     code, status, is_attempt = "UNAUTHORIZED", 401, True
 
 
 class Forbidden(ServiceError):
+    """The caller may not use this session or command."""
+
     code, status, is_attempt = "FORBIDDEN", 403, True
 
 
 class SessionNotFound(ServiceError):
-    """There is no such session, or no more: what guessing ids meets."""
+    """No session has this ID. A client that guesses IDs gets this error."""
 
     code, status, is_attempt = "SESSION_NOT_FOUND", 404, True
 
 
 class NoSession(SessionNotFound):
-    """The connection has no session, or no more. Nothing was guessed."""
+    """The connection has no session. Not an attempt, because the client named no session ID."""
 
     is_attempt = False
 
 
 class InvalidAction(ServiceError):
+    """The action is missing or unknown."""
+
     code, status = "INVALID_ACTION", 400
 
 
 class InvalidParameters(ServiceError):
+    """A parameter is missing, unknown or invalid."""
+
     code, status = "INVALID_PARAMETERS", 400
 
 
 class InvalidSessionId(ServiceError):
+    """The text cannot be a session ID."""
+
     code, status = "INVALID_SESSION_ID", 400
 
 
 class UnsupportedLanguage(ServiceError):
-    """A tag that names no language of the table; `supported` lists the codes that it accepts."""
+    """The tag matches no supported language.
+
+    Attributes:
+        supported: The accepted language codes.
+    """
 
     code, status = "UNSUPPORTED_LANGUAGE", 400
 
     def __init__(self, *, field: str, supported: Collection[str]) -> None:
+        """Name the parameter and the accepted codes."""
         super().__init__("This language is not supported.", field=field)
         self.supported = supported
 
     @property
     def details(self) -> Mapping[str, object]:
+        """Return the parameter's name and the accepted codes."""
         return {**super().details, "supported": sorted(self.supported)}
 
 
 class Conflict(ServiceError):
+    """The state of the connection or the session does not allow the command."""
+
     code, status = "CONFLICT", 409
 
 
 class MessageTooLarge(ServiceError):
+    """The message exceeds the protocol's size limit."""
+
     code, status = "MESSAGE_TOO_LARGE", 413
 
 
 class RateLimitExceeded(ServiceError):
-    """A limit refuses the command. Which limit, and why, is not said: the text is always the same.
+    """A rate limit refuses the command.
 
-    Always carries `retry_after_seconds`, rounded up to whole seconds.
+    The message is always the same and does not reveal which limit. `retry_after_seconds` is always
+    set.
     """
 
     code, status, temporary = "RATE_LIMIT_EXCEEDED", 429, True
 
     def __init__(self, retry_after_seconds: float) -> None:
+        """Round the time up to whole seconds, at least 1."""
         super().__init__(
             "Too many requests, please try again later.",
             retry_after_seconds=max(1, int(retry_after_seconds + 0.999)),
@@ -112,16 +140,19 @@ class RateLimitExceeded(ServiceError):
 
 
 class SessionFull(ServiceError):
+    """The session has no free seat."""
+
     code, status, temporary = "SESSION_FULL", 503, True
 
 
 class ServiceUnavailable(ServiceError):
-    """A dependency throttles, fails or cannot be reached; always carries `retry_after_seconds`."""
+    """A dependency is throttling, failing or unreachable. `retry_after_seconds` is always set."""
 
     code, status, temporary = "SERVICE_UNAVAILABLE", 503, True
 
 
 def unavailable(retry_after_seconds: float = RETRY_AFTER_SECONDS) -> ServiceUnavailable:
+    """Return the error for an unavailable dependency, with its time rounded up to seconds."""
     return ServiceUnavailable(
         "The service is busy, please try again.",
         retry_after_seconds=max(1, math.ceil(retry_after_seconds)),
@@ -129,6 +160,6 @@ def unavailable(retry_after_seconds: float = RETRY_AFTER_SECONDS) -> ServiceUnav
 
 
 class InternalError(ServiceError):
-    """What nobody foresaw."""
+    """An unexpected error on the server."""
 
     code, status, temporary = "INTERNAL_ERROR", 500, True

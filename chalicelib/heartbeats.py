@@ -1,4 +1,4 @@
-"""The limit of heartbeats on one connection: of the times of the last ones. Pure."""
+"""The rate limit for the heartbeats of one connection, as pure functions of their times."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -6,32 +6,43 @@ from typing import Final
 from chalicelib.errors import RateLimitExceeded
 
 MINUTE_MS: Final = 60_000
+"""The window of the limit."""
 
 MAX_TIMES_KEPT: Final = 110
-"""Times that a participant's record keeps: each takes some 34 characters of the update.
+"""Most heartbeat times that a participant's item stores.
 
-Source: "Quotas in Amazon DynamoDB" (an expression has 4 KB at most).
+Each takes about 34 characters of the update expression, which is limited to 4 KB.
+Source: "Quotas in Amazon DynamoDB" (expression string).
 """
 
 
 def times_to_keep(per_minute: int) -> int:
-    """Return how many heartbeats before the present one decide about it; 0 means no limit.
+    """Return how many earlier heartbeats decide whether the current one is allowed.
 
-    With 2 a minute allowed, the fifth within any minute is refused. Twice the number, since
-    heartbeats that were sent on time may arrive in a bunch: of those sent every 30 s, never more
-    than four arrive within a minute. A limit that would take more times than a record can keep is
-    none.
+    The limit allows twice the configured number within any minute, because heartbeats that are
+    sent on time can arrive in a burst. Of heartbeats sent every 30 s, never more than four arrive
+    within a minute. With 2 per minute, the limit therefore refuses the fifth.
+
+    Args:
+        per_minute: The configured number of heartbeats per minute.
+
+    Returns:
+        The number of times to keep, or 0 for no limit. A number above MAX_TIMES_KEPT means no
+        limit.
     """
     allowed = 2 * per_minute
     return allowed if allowed <= MAX_TIMES_KEPT else 0
 
 
 def check_limit(times_ms: Sequence[int]) -> None:
-    """Refuse a heartbeat that comes within a minute of the oldest one kept.
+    """Check that a heartbeat comes at least a minute after the oldest one that was kept.
 
-    `times_ms` begins with this heartbeat, which counts although it is refused; 0 is for none.
+    Args:
+        times_ms: Times of heartbeats in Unix milliseconds, newest first, with this heartbeat at
+            index 0. A refused heartbeat counts, too. A time of 0 means that there was none.
 
-    Raises: RateLimitExceeded.
+    Raises:
+        RateLimitExceeded: The heartbeat comes too early.
     """
     if len(times_ms) < 2 or times_ms[0] - times_ms[-1] >= MINUTE_MS:
         return

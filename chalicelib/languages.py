@@ -1,7 +1,7 @@
-"""The languages that speakers can speak and listeners can hear, and how a client's tag finds one.
+"""The languages that the service supports, by Amazon Translate's codes.
 
-The table is part of the code: no request asks a service for it. Amazon Translate's `auto` is not
-in it, because a session names its source language.
+The table is part of the code, so no request depends on a service. Amazon Translate's `auto` is
+missing because a session must name its source language.
 
 Source: Amazon Translate Developer Guide, "Supported languages and language codes" (75 codes);
 Amazon Polly Developer Guide, "Available voices" (column "Neural voice"). Table of 2026-11-21.
@@ -11,9 +11,9 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-# zh-TW: Polly documents its Mandarin voice (Zhiyu) for UTF-8 text and says nothing of traditional
-# characters; nothing contradicts them either, and applications in use send them to it.
-# yue-CN stands nowhere: Translate writes Mandarin, and a Cantonese voice is not what was asked for.
+# zh-TW: Polly documents its Mandarin voice (Zhiyu) for UTF-8 text and does not mention traditional
+# characters. Applications in production send them to it.
+# yue-CN is missing: Translate writes Mandarin, which a Cantonese voice would read wrongly.
 NEURAL_VOICES: Final[Mapping[str, tuple[str, ...]]] = {
     "af": (),  # Afrikaans
     "sq": (),  # Albanian
@@ -100,17 +100,20 @@ NEURAL_VOICES: Final[Mapping[str, tuple[str, ...]]] = {
     "vi": (),  # Vietnamese
     "cy": (),  # Welsh; cy-GB has standard voices only
 }
-"""By Translate code, the Polly language codes that have a neural voice. Empty: none, text only."""
+"""For each Translate code, the Polly language codes with a neural voice. Empty means text only."""
 
 SOURCE_LANGUAGES: Final[frozenset[str]] = frozenset(NEURAL_VOICES)
+"""Codes that a speaker can speak."""
+
 TARGET_LANGUAGES: Final[frozenset[str]] = frozenset(
     code for code, voices in NEURAL_VOICES.items() if voices
 )
+"""Codes that a listener can hear."""
 
 _BY_LOWER_CASE: Final[Mapping[str, str]] = {code.lower(): code for code in NEURAL_VOICES}
 
 _TAG: Final = re.compile("[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*")
-"""A language tag, loosely. Source: RFC 5646, section 2.1."""
+"""The approximate syntax of a language tag. Source: RFC 5646, section 2.1."""
 
 _SAME_LANGUAGE: Final[Mapping[str, str]] = {
     "arb": "ar",
@@ -128,25 +131,26 @@ _SAME_LANGUAGE: Final[Mapping[str, str]] = {
     "zh-hk": "zh-TW",
     "zh-mo": "zh-TW",
 }
-"""Tags that name a language of the table in other words, in lower case.
+"""Other tags for languages of the table, in lower case.
 
+`nb` and `nn` map to `no`, the closest code.
 Source: IANA Language Subtag Registry (macrolanguages, deprecated subtags); Unicode CLDR, "Likely
-Subtags" (scripts of Hong Kong and Macao). `nn` is the closest to `no`, as `nb` is.
+Subtags" (scripts of Hong Kong and Macao).
 """
 
 
 def find_source(tag: str) -> str | None:
-    """Find the code of the source language that a BCP 47 tag asks for; None if there is none."""
+    """Return the source language's code for a BCP 47 tag, or None if it is not supported."""
     return _find(tag, SOURCE_LANGUAGES)
 
 
 def find_target(tag: str) -> str | None:
-    """Find the code of the target language that a BCP 47 tag asks for; None if there is none."""
+    """Return the target language's code for a BCP 47 tag, or None if it is not supported."""
     return _find(tag, TARGET_LANGUAGES)
 
 
 def _find(tag: str, codes: frozenset[str]) -> str | None:
-    """Shorten a tag from its end until it names one of the codes.
+    """Remove subtags from the end of a tag until it matches one of the codes.
 
     Source: RFC 4647, section 3.4 (Lookup).
     """
@@ -160,5 +164,5 @@ def _find(tag: str, codes: frozenset[str]) -> str | None:
             return code
         subtags.pop()
         if subtags and len(subtags[-1]) == 1:
-            subtags.pop()  # "x" or "u" alone introduces what has just been cut off
+            subtags.pop()  # A single letter such as "x" only introduces the removed subtag.
     return None

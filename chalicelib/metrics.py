@@ -1,8 +1,8 @@
-"""Metrics: their names and units, and how they are written for CloudWatch. Pure.
+"""The metrics that the service writes, in CloudWatch's embedded metric format.
 
-CloudWatch reads them from the log, where they cost a function no request of its own. Each is kept
-for the stage as a whole and, where METRICS says so, also by one word from a short list: CloudWatch
-takes every combination of dimensions for a metric of its own, and has it paid for.
+CloudWatch extracts metrics from the log, so a function needs no request to write them. Each metric
+has the stage as a dimension. Some also have a second dimension with a short list of values, because
+CloudWatch charges for each combination of values as a separate metric.
 
 Source: "Specification: Embedded metric format", Amazon CloudWatch User Guide.
 """
@@ -13,13 +13,17 @@ from math import isfinite
 from typing import Any, Final
 
 NAMESPACE: Final = "BroadcastSessions"
+"""The namespace of all metrics."""
 
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """A metric's unit in CloudWatch's words, and by what it is split, if it is.
+    """A metric's definition.
 
-    A gauge has no unit: what was counted at one time is not to be added to what was at another.
+    Attributes:
+        unit: CloudWatch's name of the unit. A gauge has the unit "None", because adding up values
+            of different times makes no sense.
+        by: The second dimension, if there is one.
     """
 
     unit: str
@@ -47,6 +51,7 @@ METRICS: Final[Mapping[str, Metric]] = {
     "SweepRepairs": Metric("Count"),
     "ParticipantsLost": Metric("Count"),
 }
+"""All metrics by name."""
 
 LATENCIES: Final = {
     "createSession": "SessionCreationLatency",
@@ -54,14 +59,26 @@ LATENCIES: Final = {
     "heartbeat": "HeartbeatLatency",
     "disconnect": "DisconnectLatency",
 }
-"""The metric of an operation's latency, without deliberate waits, where the operation succeeds."""
+"""The latency metric of each measured operation.
+
+Only successful operations count. Deliberate waits are left out.
+"""
 
 OUR_FAILURES: Final = frozenset({"SERVICE_UNAVAILABLE", "INTERNAL_ERROR"})
-"""Codes by which a refresh has failed through no fault of the client's."""
+"""Error codes that mean that the service failed, not the client."""
 
 
 def of_event(operation: str, code: str, latency_ms: float) -> Iterator[tuple[str, float, str]]:
-    """Say what an event of a client's counts for: metric, value, and what it is split by."""
+    """Return the metrics for an event of a client.
+
+    Args:
+        operation: The action, or the event's name if there is no valid action.
+        code: The error's code, or "OK".
+        latency_ms: The duration without deliberate waits, in milliseconds.
+
+    Yields:
+        The name and value of each metric, and the value of its second dimension.
+    """
     is_done = code == "OK"
     if is_done and operation in LATENCIES:
         yield LATENCIES[operation], latency_ms, ""
@@ -78,9 +95,13 @@ def of_event(operation: str, code: str, latency_ms: float) -> Iterator[tuple[str
 def document(
     values: Mapping[str, float], stage: str, timestamp_ms: int, split_by: str = ""
 ) -> dict[str, Any]:
-    """Write metrics of one moment; what is no finite number is left out.
+    """Return the log document for metrics of one moment.
 
-    `split_by` is the word by which those are split that METRICS has split.
+    Args:
+        values: Values by the names of METRICS. Values that are not finite are left out.
+        stage: The stage's name.
+        timestamp_ms: The time in Unix milliseconds.
+        split_by: The value of the second dimension of metrics that have one.
     """
     numbers = {name: value for name, value in values.items() if isfinite(value)}
     written: dict[str, Any] = {"Stage": stage, **numbers}

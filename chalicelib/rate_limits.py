@@ -1,11 +1,11 @@
-"""Limits, and the RateLimits table: requests over a limit are refused with a `Retry-After`.
+"""Rate limits per address and user, counted in the RateLimits table.
 
-A limit is decided before a session is looked up, and each refusal reads the same, so it does not
-reveal whether the session exists. Each event is one unconditional write. The keys are keyed
-hashes: the table names neither an address nor a user nor a connection.
+A limit is checked before the session is looked up, and each refusal has the same text. A refusal
+therefore doesn't reveal whether a session exists. Each count is one unconditional write. The keys
+are keyed hashes, so the table contains no address, user or connection.
 
-What happens when the table fails is decided here, too: a session cannot be created without it,
-and everything else goes on uncounted, since a broadcast that is on the air matters more.
+If the table is unavailable, no session can be created. Other commands continue without limits,
+because a running broadcast matters more.
 """
 
 import hashlib
@@ -20,64 +20,85 @@ from chalicelib.models import INVITED_WINDOW_SECONDS, Caller, Invitation
 from chalicelib.settings import RateLimitSettings
 
 MINUTE: Final = 60
+"""Seconds in the window of most limits."""
+
 HOUR: Final = 3600
+"""Seconds in the window of the limit of sessions."""
 
 HOST_BITS: Final = 64
-"""Of an IPv6 address: one subscriber has all the addresses with the same first 64 bits."""
+"""Bits of an IPv6 address that are ignored, because one subscriber has all addresses of a /64."""
 
 KEPT_SECONDS: Final = 120
-"""How long a counter outlives its window, for clocks that differ and for DynamoDB's expiry."""
+"""Time for which a counter stays after its window, because clocks differ."""
 
 UpdateItem = Callable[..., Mapping[str, Any]]
-"""As aws.dynamodb.DynamoDB.update_item. Raises: ServiceUnavailable."""
+"""The signature of aws.dynamodb.DynamoDB.update_item, which may raise ServiceUnavailable."""
 
 
 class RateLimits:
+    """Counts requests, and refuses those over a limit."""
+
     def __init__(
         self,
         update_item: UpdateItem,
         settings: RateLimitSettings,
         clock: Callable[[], float],
     ) -> None:
+        """Create the limits.
+
+        Args:
+            update_item: Updates an item in DynamoDB.
+            settings: The table, the key of the hashes and the limits.
+            clock: A wall clock in seconds.
+        """
         self._update_item = update_item
         self._limits = settings
         self._clock = clock
 
     def count_connection(self, caller: Caller) -> None:
-        """Count a connection from an address. One with a valid token is not counted.
+        """Count a connection from an address, unless it has a valid token.
 
-        Raises: RateLimitExceeded.
+        Raises:
+            RateLimitExceeded: The address is over its limit.
         """
         if caller.user_id is None:
             self._count_in_minute(["connections"], _address(caller.address))
 
     def count_join(self, caller: Caller, *, with_connection: bool = False) -> None:
-        """Count a join without an invite code, and in the same write its connection.
+        """Count a join without an invite code.
 
-        Raises: RateLimitExceeded, also if the caller has used up its refused attempts.
+        Args:
+            caller: The client.
+            with_connection: Whether the same write counts the client's connection.
+
+        Raises:
+            RateLimitExceeded: The caller is over a limit or has no refused attempts left.
         """
         names = _with_connection("joins", caller, with_connection)
         self._check_refused(self._count_in_minute(names, _subject(caller)))
 
     def check_refused(self, caller: Caller) -> None:
-        """Check whether the caller has used up its refused attempts. Counts nothing.
+        """Check that the caller has refused attempts left, without counting anything.
 
-        Raises: RateLimitExceeded.
+        Raises:
+            RateLimitExceeded: The caller has none left.
         """
         self._check_refused(self._count_if_possible({"refused": 0}, _subject(caller), MINUTE))
 
     def invitation(self, code: str) -> Invitation:
-        """Return an invitation by that code now, with the limit of joins that applies to it.
+        """Return the invitation for an invite code, with the current window and limit of joins.
 
-        The session itself counts these joins, in the write that counts the listener.
+        The session counts these joins, in the write that counts the listener.
         """
         window = int(self._clock()) // INVITED_WINDOW_SECONDS
         return Invitation(code, window, self._limits.invited_joins_per_minute)
 
     def count_session(self, user_id: str) -> None:
-        """Count a session that a user is about to create.
+        """Count a session before a user creates it.
 
-        Raises: RateLimitExceeded; ServiceUnavailable, for nothing is created uncounted.
+        Raises:
+            RateLimitExceeded: The user is over the limit.
+            ServiceUnavailable: The table is unavailable. No session is created without a count.
         """
         counts = self._count({"sessions": 1}, f"user#{user_id}", HOUR)
         if counts.get("sessions", 0) > self._limits.sessions_per_hour:
@@ -86,18 +107,20 @@ class RateLimits:
     def count_refusal(
         self, caller: Caller, *, with_connection: bool = False
     ) -> RateLimitExceeded | None:
-        """Count a refused attempt of a caller, and in the same write its connection.
+        """Count a refused attempt. Never raises, because the caller gets its refusal in any case.
 
-        Never fails: the caller's refusal is the answer in any case.
+        Args:
+            caller: The client.
+            with_connection: Whether the same write counts the client's connection.
 
         Returns:
-            The refusal to answer instead, if the caller has used up its refused attempts.
+            The error to answer instead, if the caller has no refused attempts left.
         """
         names = _with_connection("refused", caller, with_connection)
         return self._count_refusal(names, _subject(caller))
 
     def count_refused_token(self, address: str) -> None:
-        """Count a refused token as a refused attempt from an address. Never fails."""
+        """Count an invalid token as a refused attempt from an address. Never raises."""
         self._count_refusal(["refused"], _address(address))
 
     def _count_refusal(self, names: Sequence[str], subject: str) -> RateLimitExceeded | None:
@@ -110,9 +133,10 @@ class RateLimits:
         return None
 
     def _count_in_minute(self, names: Sequence[str], subject: str) -> dict[str, int]:
-        """Count what these names stand for, and return all of the subject's counters.
+        """Add 1 to these counters, and return all counters of the subject.
 
-        Raises: RateLimitExceeded if one of these is over its limit.
+        Raises:
+            RateLimitExceeded: One of these counters is over its limit.
         """
         counts = self._count_if_possible(dict.fromkeys(names, 1), subject, MINUTE)
         allowed = {
@@ -140,7 +164,7 @@ class RateLimits:
     def _count(
         self, counted: Mapping[str, int], subject: str, window_seconds: int
     ) -> dict[str, int]:
-        """Add to a subject's counters in this window, and return all its counters there."""
+        """Add to a subject's counters, and return all its counters in the current window."""
         window = int(self._clock()) // window_seconds
         attributes = self._update_item(
             TableName=self._limits.table,
@@ -165,12 +189,15 @@ class RateLimits:
 
 
 def _subject(caller: Caller) -> str:
-    """Return whose joins and refused attempts these are: the user's, else the address's."""
+    """Return the subject that a caller's joins and refused attempts count for.
+
+    It is the user, or the address of a caller without a token.
+    """
     return _address(caller.address) if caller.user_id is None else f"user#{caller.user_id}"
 
 
 def _address(address: str) -> str:
-    """Return the subject for an address. An IPv6 address stands for its /64.
+    """Return the subject for an address, or for the /64 of an IPv6 address.
 
     Source: RFC 6177, section 2 (a site has at least a /64).
     """

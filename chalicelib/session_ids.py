@@ -1,7 +1,7 @@
-"""Words to ids, spoken ids to ids: `golden-eagle-427`, from the lists in words/.
+"""Session IDs such as `golden-eagle-427`, built from the word lists in words/.
 
-Pure but for reading those lists, once each and never at import. What an id opens is not known
-here, and an id is no secret: rate limits and invite codes stand between a guess and a session.
+The lists are read on first use. An ID is not a secret: rate limits and invite codes protect a
+session against guessing.
 """
 
 import re
@@ -12,16 +12,19 @@ from random import Random
 from typing import Final
 
 LOWEST_NUMBER: Final = 100
-HIGHEST_NUMBER: Final = 999
-"""Three digits and no leading zero, which would get lost when a number is spoken.
+"""Numbers have no leading zero, which is easily lost when a number is spoken."""
 
-With 171 adjectives and 174 nouns there are 26.8 million ids, 26.3 million of them not blocked.
-"""
+HIGHEST_NUMBER: Final = 999
+"""171 adjectives, 174 nouns and 900 numbers make 26.8 million IDs. 26.3 million are not blocked."""
 
 MAX_ID_CHARACTERS: Final = 64
+"""Longest accepted ID."""
 
 MAX_DRAWS: Final = 100
-"""Two ids in a hundred are blocked: so many in a row are broken lists, not bad luck."""
+"""Draws before generate() gives up.
+
+Two in a hundred IDs are blocked, so a hundred in a row mean that a word list is broken.
+"""
 
 _ID: Final = re.compile(r"[a-z]+-[a-z]+-[0-9]{3}")
 _SEPARATORS: Final = re.compile(r"[ _-]+")
@@ -30,11 +33,16 @@ _SYSTEM_RANDOM: Final = secrets.SystemRandom()
 
 
 def generate(random: Random = _SYSTEM_RANDOM) -> str:
-    """Make an id, each that is not blocked as likely as any other.
+    """Generate an ID. All IDs that are not blocked are equally likely.
 
-    It may be in use already: whoever stores it finds out and asks for another.
+    The ID may already be in use. The caller detects that when it stores the ID, and generates
+    another.
 
-    Raises: RuntimeError if the lists leave hardly any id that is not blocked.
+    Args:
+        random: The source of randomness.
+
+    Raises:
+        RuntimeError: The word lists block nearly all IDs.
     """
     for _ in range(MAX_DRAWS):
         adjective = random.choice(read_words("adjectives"))
@@ -42,17 +50,23 @@ def generate(random: Random = _SYSTEM_RANDOM) -> str:
         session_id = f"{adjective}-{noun}-{random.randint(LOWEST_NUMBER, HIGHEST_NUMBER)}"
         if not is_blocked(session_id):
             return session_id
-    raise RuntimeError(f"{MAX_DRAWS} session ids in a row were blocked; see {_WORDS}")
+    raise RuntimeError(f"{MAX_DRAWS} session IDs in a row are blocked; check {_WORDS}")
 
 
 def parse(text: str) -> str | None:
-    """Bring an id as it was heard or typed, `Golden Eagle 427`, into its one spelling.
+    """Convert an ID that was heard or typed, such as `Golden Eagle 427`, to its canonical form.
 
-    None if it cannot be one. Words outside the lists are let through: such an id is merely one
-    that no session has, and lists may change while sessions last.
+    The words need not be in the lists. The lists may change while sessions exist, and no session
+    has an ID with unknown words.
+
+    Args:
+        text: The ID in any case, with spaces, hyphens or underscores.
+
+    Returns:
+        The canonical ID, or None if the text cannot be one.
     """
     text = text.strip()
-    if not text.isascii():  # before lower(), which turns the Kelvin sign into an ASCII k
+    if not text.isascii():  # Before lower(), which turns the Kelvin sign into an ASCII k.
         return None
     session_id = _SEPARATORS.sub("-", text).lower()
     if len(session_id) > MAX_ID_CHARACTERS or not _ID.fullmatch(session_id):
@@ -61,13 +75,13 @@ def parse(text: str) -> str | None:
 
 
 def is_blocked(session_id: str) -> bool:
-    """Whether the id holds a blocked text, read with its hyphens or without."""
+    """Return whether the ID contains a blocked text, with or without its hyphens."""
     readings = (session_id, session_id.replace("-", ""))
     return any(text in reading for text in read_words("blocklist") for reading in readings)
 
 
 @cache
 def read_words(list_name: str) -> tuple[str, ...]:
-    """Read words/{list_name}.txt: a word a line, `#` begins a comment."""
+    """Read words/{list_name}.txt, which has one word per line and `#` comments."""
     lines = (_WORDS / f"{list_name}.txt").read_text(encoding="ascii").splitlines()
     return tuple(word for line in lines if (word := line.partition("#")[0].strip()))

@@ -156,7 +156,7 @@ def test_an_ordinary_id_is_not_blocked() -> None:
 
 
 def test_generating_gives_up_when_every_draw_is_blocked() -> None:
-    with pytest.raises(RuntimeError, match="100 session ids in a row were blocked"):
+    with pytest.raises(RuntimeError, match="100 session IDs in a row are blocked"):
         session_ids.generate(AlwaysTheSameNumber(666))
 
 
