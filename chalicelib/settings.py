@@ -1,6 +1,6 @@
-"""The only reader of the environment: names, units, defaults, and values that make sense.
+"""The settings, which only this module reads from the environment.
 
-Nothing here opens a client or remembers a value; wiring asks once per process.
+Each function takes the environment as an argument, and reads and checks a part of it.
 """
 
 from collections.abc import Mapping
@@ -10,16 +10,16 @@ from typing import Final
 from chalicelib.aws.signing import Credentials
 
 CONNECTION_LIFETIME_MINUTES: Final = 120
-"""Source: API Gateway's quotas for WebSocket APIs: a connection lives two hours."""
+"""Time after which API Gateway closes a connection. Source: "WebSocket API quotas"."""
 
 IDLE_TIMEOUT_SECONDS: Final = 600
-"""Source: API Gateway's quotas for WebSocket APIs: ten minutes without a message."""
+"""Time after which API Gateway closes an idle connection. Source: "WebSocket API quotas"."""
 
 MISSED_HEARTBEATS: Final = 3
-"""In a row, after which a participant can be lost. models has the same number."""
+"""Missed heartbeats in a row after which a participant can be lost. models has the same number."""
 
 MAX_NUMBER: Final = 1_000_000_000
-"""More than any limit can mean, and few enough digits for DynamoDB."""
+"""Highest accepted number, which is within DynamoDB's precision."""
 
 NUMBERS: Final = frozenset(
     {
@@ -41,23 +41,26 @@ NUMBERS: Final = frozenset(
         "SPEAKER_GRACE_SECONDS",
     }
 )
-"""The settings with which misspelt names are compared."""
+"""The numeric settings. Unknown names are compared with them to find misspelled ones."""
 
 OWN_PREFIXES: Final = ("HEARTBEAT_", "RATE_LIMIT_", "SPEAKER_")
-"""Beginnings of names that other programs don't use."""
+"""Prefixes that other programs don't use."""
 
 SIMILARITY: Final = 0.8
-"""By difflib's ratio. CONNECTION_REFRESH has 0.82, CONNECTION_STRING 0.70, SESSION_MANAGER 0.59."""
+"""Lowest difflib ratio of a misspelled name without a prefix of this service.
+
+CONNECTION_REFRESH has 0.82, CONNECTION_STRING 0.70 and SESSION_MANAGER 0.59.
+"""
 
 LOCAL_CONNECTIONS_URL: Final = "AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI"
-"""boto3's name for the endpoint of @connections. The local server sets it for all functions."""
+"""boto3's variable for the URL of the @connections API, which the local server sets."""
 
 _REQUIRED = (
     *("SESSIONS_TABLE", "CONNECTIONS_TABLE", "RATE_LIMITS_TABLE", "OUTCOME_FUNCTION", "HASH_KEY"),
     *("COGNITO_USER_POOL_ID", "COGNITO_CLIENT_ID"),
 )
 _TEXTS = frozenset({*_REQUIRED, "AWS_SESSION_TOKEN", "CONNECTIONS_URL"})
-"""Settings with a text value. Some share a word with a number, but none is a misspelt number."""
+"""Settings with a text value. They are not compared, although some share a word with a number."""
 
 _SECONDS_PER_HOUR = 3600
 _SECONDS_PER_MINUTE = 60
@@ -65,12 +68,18 @@ _LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 
 
 class SettingError(Exception):
-    """A setting that is missing or makes no sense; the message names it."""
+    """A setting is missing or invalid. The message names it."""
 
 
 @dataclass(frozen=True, slots=True)
 class CognitoSettings:
-    """Whose tokens are taken. All that the authorizer needs."""
+    """The app client whose tokens are accepted.
+
+    Attributes:
+        issuer: The `iss` claim of the tokens.
+        key_set_url: The URL of the user pool's public keys.
+        client_id: The app client's ID.
+    """
 
     issuer: str
     key_set_url: str
@@ -79,7 +88,7 @@ class CognitoSettings:
 
 @dataclass(frozen=True, slots=True)
 class RateLimitSettings:
-    """What counting takes: where, with which key the subjects are hashed, and how often each."""
+    """The rate limits, their table, and the key with which subjects are hashed."""
 
     table: str
     hash_key: bytes
@@ -92,10 +101,12 @@ class RateLimitSettings:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What all functions but the authorizer need.
+    """The settings of all functions except the authorizer.
 
-    `connections_url` is where @connections are, unless an event says it; `api_url` where they are
-    on AWS, which is known to the stack.
+    Attributes:
+        connections_url: The URL of the @connections API, or None if each event determines it.
+        api_url: The stack's own URL of the @connections API, if it is set.
+        emulator_url: The URL of an AWS emulator, if there is one.
     """
 
     sessions_table: str
@@ -118,7 +129,11 @@ class Settings:
 
 
 def check_all(environment: Mapping[str, str]) -> None:
-    """Check every setting, for a process that runs all functions. Raises: SettingError."""
+    """Check every setting, for a process that runs all functions.
+
+    Raises:
+        SettingError: A setting is missing or invalid.
+    """
     check_names(environment)
     read_log_level(environment)
     missing = [name for name in _REQUIRED if not environment.get(name)]
@@ -130,11 +145,13 @@ def check_all(environment: Mapping[str, str]) -> None:
 
 
 def check_on_aws(environment: Mapping[str, str]) -> None:
-    """Check what doesn't depend on the function: names, and heartbeats beside API Gateway's limit.
+    """Check the settings that all functions share on AWS.
 
-    The local server has an option for that limit.
+    These are the names of variables and the heartbeats' intervals, which API Gateway limits. The
+    local server has an option for that limit.
 
-    Raises: SettingError.
+    Raises:
+        SettingError: A variable is misspelled, or an interval is too long.
     """
     check_names(environment)
     for name, default in (("HEARTBEAT_INTERVAL_SECONDS", 30), ("HEARTBEAT_SETTLED_SECONDS", 90)):
@@ -147,11 +164,12 @@ def check_on_aws(environment: Mapping[str, str]) -> None:
 
 
 def check_names(environment: Mapping[str, str]) -> None:
-    """Refuse a variable that is no setting, but has a name like a setting's.
+    """Refuse variables whose names look like misspelled settings.
 
-    Variables without a value count as not set, like settings without one.
+    Variables with an empty value count as not set.
 
-    Raises: SettingError.
+    Raises:
+        SettingError: A name looks like a setting's but is none.
     """
     for name in sorted(environment):
         if name in NUMBERS or name in _TEXTS or not environment[name]:
@@ -161,7 +179,7 @@ def check_names(environment: Mapping[str, str]) -> None:
 
 
 def _find_meant(name: str) -> str | None:
-    """Return the setting that a name is taken for, or None if it is like no setting's."""
+    """Return the setting that a misspelled name resembles most, or None."""
     words = set(name.split("_"))
     candidates = [number for number in sorted(NUMBERS) if words.intersection(number.split("_"))]
     if not candidates:
@@ -177,7 +195,11 @@ def _begins_a_setting(name: str) -> bool:
 
 
 def read_log_level(environment: Mapping[str, str]) -> str:
-    """Raises: SettingError."""
+    """Return the name of the log level.
+
+    Raises:
+        SettingError: The level is unknown.
+    """
     level = environment.get("LOG_LEVEL") or "INFO"
     if level not in _LOG_LEVELS:
         raise SettingError(f"LOG_LEVEL must be one of {', '.join(_LOG_LEVELS)}, not {level!r}")
@@ -185,13 +207,15 @@ def read_log_level(environment: Mapping[str, str]) -> str:
 
 
 def read_stage(environment: Mapping[str, str]) -> str:
+    """Return the stage's name."""
     return environment.get("STAGE") or "local"
 
 
 def read_hash_key(environment: Mapping[str, str]) -> bytes:
-    """Return the key of the hashes in the log and in the rate limits.
+    """Return the key with which the log hashes IDs, or an empty one.
 
-    It is empty while `chalice package` imports the application. read_rate_limits requires it.
+    It is empty when `chalice package` imports the application. read_rate_limits requires the same
+    key.
     """
     return environment.get("HASH_KEY", "").encode()
 
@@ -213,16 +237,16 @@ def read_region(environment: Mapping[str, str]) -> str:
     """Return the AWS Region.
 
     Raises:
-        SettingError: Lambda has not set it.
+        SettingError: It is not set.
     """
     return _text(environment, "AWS_REGION")
 
 
 def read_credentials(environment: Mapping[str, str]) -> Credentials:
-    """Return the credentials that Lambda puts into the environment.
+    """Return the credentials that Lambda sets for each environment.
 
     Raises:
-        SettingError: One of them is missing.
+        SettingError: The access key or the secret key is not set.
 
     Source: "Defined runtime environment variables", AWS Lambda Developer Guide.
     """
@@ -236,10 +260,12 @@ def read_credentials(environment: Mapping[str, str]) -> Credentials:
 def read_cognito_settings(environment: Mapping[str, str]) -> CognitoSettings:
     """Read the user pool and its app client.
 
-    The key set is fetched from where boto3 would look for Cognito: the endpoint of that one
-    service, else the endpoint of all, else AWS.
+    The key set's URL follows boto3's rules for endpoints: the endpoint of Cognito, else the
+    endpoint of all services, else AWS.
 
-    Raises: SettingError.
+    Raises:
+        SettingError: A setting is missing.
+
     Source: "Verifying a JSON web token", Amazon Cognito Developer Guide (issuer and key set).
     """
     pool_id = _text(environment, "COGNITO_USER_POOL_ID")
@@ -255,11 +281,14 @@ def read_cognito_settings(environment: Mapping[str, str]) -> CognitoSettings:
 
 
 def read_endpoint_url(environment: Mapping[str, str], service: str) -> str:
-    """Return where a service of AWS is: in the region, or where the environment says.
+    """Return the URL of an AWS service, from the environment or in the Region.
 
-    `service` is the first label of its host name, for example `dynamodb`.
+    Args:
+        environment: The environment.
+        service: The first label of the service's host name, for example `dynamodb`.
 
-    Raises: SettingError.
+    Raises:
+        SettingError: The Region is not set.
     """
     region = read_region(environment)
     return (
@@ -268,7 +297,7 @@ def read_endpoint_url(environment: Mapping[str, str], service: str) -> str:
 
 
 def _find_endpoint(environment: Mapping[str, str], name: str) -> str:
-    """Return the URL that the environment gives a service, or an empty one.
+    """Return the environment's URL for a service, or an empty text.
 
     Source: "Service-specific endpoints", AWS SDKs and Tools Reference Guide.
     """
@@ -277,11 +306,12 @@ def _find_endpoint(environment: Mapping[str, str], name: str) -> str:
 
 
 def read_settings(environment: Mapping[str, str]) -> Settings:
-    """Read what is about sessions.
+    """Read the settings for sessions and connections.
 
     The default of SPEAKER_CLOSE_GRACE_SECONDS is never longer than SPEAKER_GRACE_SECONDS.
 
-    Raises: SettingError, also if settings contradict each other.
+    Raises:
+        SettingError: A setting is missing, invalid, or contradicts another.
     """
     emulator_url = environment.get("AWS_ENDPOINT_URL", "").rstrip("/") or None
     api_url = environment.get("CONNECTIONS_URL")
@@ -293,8 +323,8 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         sessions_table=_text(environment, "SESSIONS_TABLE"),
         connections_table=_text(environment, "CONNECTIONS_TABLE"),
         outcome_function=_text(environment, "OUTCOME_FUNCTION"),
-        # On AWS the stack sets the second: a domain of one's own has no stage in its path, so it
-        # cannot be built from an event.
+        # On AWS, the stack sets CONNECTIONS_URL. An event is not enough to build the URL, because
+        # the path of a custom domain does not contain the stage.
         connections_url=environment.get(LOCAL_CONNECTIONS_URL)
         or (None if emulator_url else api_url),
         api_url=api_url,
@@ -320,7 +350,11 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
 
 
 def read_rate_limits(environment: Mapping[str, str]) -> RateLimitSettings:
-    """Raises: SettingError."""
+    """Read the rate limits.
+
+    Raises:
+        SettingError: A setting is missing or invalid.
+    """
     return RateLimitSettings(
         table=_text(environment, "RATE_LIMITS_TABLE"),
         hash_key=_text(environment, "HASH_KEY").encode(),
@@ -347,7 +381,7 @@ def _check_contradictions(settings: Settings) -> None:
     heartbeats = settings.heartbeats_per_minute
     close_grace_seconds = settings.speaker_close_grace_seconds
     grace_seconds = settings.speaker_grace_seconds
-    for is_right, rule in (
+    for is_met, rule in (
         (
             refresh_minutes < warning_minutes,
             f"CONNECTION_REFRESH_MINUTES ({refresh_minutes:g}) must be less than "
@@ -380,7 +414,7 @@ def _check_contradictions(settings: Settings) -> None:
             f"SPEAKER_GRACE_SECONDS ({grace_seconds:g})",
         ),
     ):
-        if not is_right:
+        if not is_met:
             raise SettingError(rule)
 
 
