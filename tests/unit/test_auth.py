@@ -1,4 +1,4 @@
-"""Tokens, from a key pair of the tests' own: the refusals first."""
+"""The authorizer, with tokens that are signed with the tests' own keys."""
 
 import base64
 import hashlib
@@ -58,7 +58,7 @@ def token(*, key: Any = KEY, algorithm: str = "RS256", key_id: Any = "key-1", **
         "token_use": "id",
         "aud": "client-1",
         "iat": now - 10,
-        # Made when the tests are collected, and used when their turn comes.
+        # Created at collection, and used much later.
         "exp": now + 24 * 3600,
         **claims,
     }
@@ -68,7 +68,7 @@ def token(*, key: Any = KEY, algorithm: str = "RS256", key_id: Any = "key-1", **
 
 
 def signed(header: Any, body: Any) -> str:
-    """A token with a right signature, whatever it says: PyJWT refuses to sign most of these."""
+    """Sign any header and claims. PyJWT refuses to sign most of the invalid ones."""
     parts = [part if isinstance(part, str) else json.dumps(part) for part in (header, body)]
     text = ".".join(encoded(part.encode()) for part in parts)
     return f"{text}.{encoded(KEY.sign(text.encode(), padding.PKCS1v15(), hashes.SHA256()))}"
@@ -95,7 +95,7 @@ def access_token(**claims: Any) -> str:
 
 
 def signed_with_the_public_key() -> str:
-    """HS256 keyed with our own public key, by hand: PyJWT refuses to sign so."""
+    """Sign with HS256 and the public key as the secret, which PyJWT refuses."""
     public = KEY.public_key().public_bytes(
         serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
     )
@@ -143,7 +143,7 @@ REFUSED: dict[str, Callable[[], str]] = {
 
 
 @pytest.mark.parametrize("make", REFUSED.values(), ids=REFUSED)
-def test_a_bad_token_is_refused(verifier: TokenVerifier, make: Callable[[], str]) -> None:
+def test_an_invalid_token_is_refused(verifier: TokenVerifier, make: Callable[[], str]) -> None:
     with pytest.raises(TokenRefused):
         verifier.verify(make())
 
@@ -154,7 +154,7 @@ ODD: list[Any] = [
     *([], ["id"], ["client-1"], ["client-1", "client-2"], [None], [[[[["id"]]]]]),
     *({}, {"id": 1}, {"client-1": "client-1"}, {"$ne": ""}, {"a": {"b": [{"c": None}]}}),
 ]
-"""Values of every type of JSON, and of each what is odd."""
+"""Valid and invalid values of every JSON type."""
 
 USED: list[tuple[dict[str, Any], str, list[Any]]] = [
     *((CLAIMS, name, [0, 1, 1.5]) for name in ("iat", "nbf")),
@@ -166,10 +166,10 @@ USED: list[tuple[dict[str, Any], str, list[Any]]] = [
     (ACCESS_CLAIMS, "token_use", ["access"]),
     (ACCESS_CLAIMS, "client_id", ["client-1"]),
 ]
-"""Each claim that is used, and which of the odd values are right for it."""
+"""For each claim that is used, whether a value is valid."""
 
 
-def test_a_use_that_is_neither_id_nor_access_names_no_client(
+def test_a_token_use_other_than_id_or_access_is_refused(
     verifier: TokenVerifier,
 ) -> None:
     with pytest.raises(TokenRefused):
@@ -181,7 +181,7 @@ def test_a_use_that_is_neither_id_nor_access_names_no_client(
     USED,
     ids=[f"{claims['token_use']}-{name}" for claims, name, _ in USED],
 )
-def test_of_all_values_of_a_claim_only_the_right_ones_pass(
+def test_only_valid_values_of_a_claim_are_accepted(
     verifier: TokenVerifier, claims: dict[str, Any], name: str, right: list[Any]
 ) -> None:
     passed = []
@@ -190,13 +190,11 @@ def test_of_all_values_of_a_claim_only_the_right_ones_pass(
             user_id = verifier.verify(signed(HEADER, {**claims, name: value}))
             assert user_id == (value if name == "sub" else "user-1")
             passed.append(value)
-    assert json.dumps(passed) == json.dumps(right)  # 1 is not True.
+    assert json.dumps(passed) == json.dumps(right)  # In JSON, 1 differs from true.
 
 
 @pytest.mark.parametrize("name", ["alg", "kid", "crit", "b64", "typ", "jwk", "jku", "x5c", "zip"])
-def test_no_value_of_a_header_raises_anything_but_a_refusal(
-    verifier: TokenVerifier, name: str
-) -> None:
+def test_any_header_value_causes_only_a_refusal(verifier: TokenVerifier, name: str) -> None:
     for value in ODD:
         with suppress(TokenRefused):
             assert verifier.verify(signed({**HEADER, name: value}, CLAIMS)) == "user-1"
@@ -207,9 +205,7 @@ DEEP = "[" * 2500
 
 
 @pytest.mark.parametrize("text", [*map(json.dumps, ODD), "", "{", DEEP, f'{{"a": {DEEP}', "\xff"])
-def test_a_header_or_a_body_that_is_not_what_it_should_be_is_refused(
-    verifier: TokenVerifier, text: str
-) -> None:
+def test_an_invalid_header_or_body_is_refused(verifier: TokenVerifier, text: str) -> None:
     for bad in (signed(HEADER, text), signed(text, CLAIMS)):
         with pytest.raises(TokenRefused):
             verifier.verify(bad)
@@ -235,7 +231,7 @@ def test_id_and_access_tokens_give_their_user(
 
 
 class Issuer:
-    """A pool's key set, and how often it was asked for."""
+    """A pool's key set, which counts its fetches."""
 
     def __init__(self) -> None:
         self.keys = {"key-1": KEY}
@@ -257,7 +253,7 @@ def test_known_keys_are_not_fetched_again() -> None:
     assert issuer.fetches == 1
 
 
-def test_unknown_key_ids_fetch_once_in_a_minute() -> None:
+def test_unknown_key_ids_cause_one_fetch_per_minute() -> None:
     issuer, clock = Issuer(), Clock()
     keys = KeySet(issuer, clock)
     keys.find("key-1")
@@ -271,7 +267,7 @@ def test_unknown_key_ids_fetch_once_in_a_minute() -> None:
     assert issuer.fetches == 2
 
 
-def test_a_new_key_is_found_and_a_withdrawn_one_forgotten() -> None:
+def test_a_fetch_adds_new_keys_and_removes_withdrawn_ones() -> None:
     issuer, clock = Issuer(), Clock()
     keys = KeySet(issuer, clock)
     keys.find("key-1")
@@ -281,7 +277,7 @@ def test_a_new_key_is_found_and_a_withdrawn_one_forgotten() -> None:
     assert keys.find("key-1") is None
 
 
-def test_an_unknown_key_in_an_outage_is_no_bad_token_and_known_keys_keep_working() -> None:
+def test_during_an_outage_known_keys_work_and_unknown_keys_are_unavailable() -> None:
     issuer, clock = Issuer(), Clock()
     keys = KeySet(issuer, clock)
     keys.find("key-1")
@@ -292,7 +288,7 @@ def test_an_unknown_key_in_an_outage_is_no_bad_token_and_known_keys_keep_working
     assert keys.find("key-1")
 
 
-def test_an_outage_ends_with_the_first_fetch_that_works_every_five_seconds_one() -> None:
+def test_during_an_outage_the_key_set_is_fetched_every_five_seconds() -> None:
     issuer, clock = Issuer(), Clock()
     issuer.is_down = True
     keys = KeySet(issuer, clock)
@@ -308,7 +304,7 @@ def test_an_outage_ends_with_the_first_fetch_that_works_every_five_seconds_one()
     assert issuer.fetches == 3
 
 
-def test_a_clock_that_was_set_back_holds_no_fetch_up() -> None:
+def test_a_clock_that_was_set_back_does_not_delay_a_fetch() -> None:
     issuer, clock = Issuer(), Clock()
     issuer.is_down = True
     keys = KeySet(issuer, clock)
@@ -319,7 +315,7 @@ def test_a_clock_that_was_set_back_holds_no_fetch_up() -> None:
     assert keys.find("key-1")
 
 
-def test_threads_that_wait_for_a_fetch_share_it() -> None:
+def test_threads_share_a_fetch() -> None:
     issuer = Issuer()
     threads_ready = threading.Barrier(8, timeout=WAIT_SECONDS)
 
@@ -364,7 +360,7 @@ EC_JWK = jwt.algorithms.ECAlgorithm.to_jwk(EC_KEY.public_key(), as_dict=True)
         *({**RSA_JWK, name: it} for name in ("e", "kid") for it in ODD if not isinstance(it, str)),
     ],
 )
-def test_a_key_of_another_kind_is_skipped_and_the_others_are_used(other: Any) -> None:
+def test_an_unsuitable_key_is_skipped(other: Any) -> None:
     issued = key_set(**{"key-1": KEY})["keys"]
     for listed in ([other, *issued], [*issued, other]):
         keys = KeySet(lambda listed=listed: {"keys": listed}, Clock())
@@ -372,7 +368,7 @@ def test_a_key_of_another_kind_is_skipped_and_the_others_are_used(other: Any) ->
         assert keys.find("other") is None
 
 
-def test_a_key_needs_neither_a_use_nor_an_algorithm() -> None:
+def test_a_key_without_use_and_algorithm_is_accepted() -> None:
     plain = {name: value for name, value in RSA_JWK.items() if name not in ("alg", "use")}
     assert KeySet(lambda: {"keys": [plain]}, Clock()).find("other")
 
@@ -380,7 +376,7 @@ def test_a_key_needs_neither_a_use_nor_an_algorithm() -> None:
 @pytest.mark.parametrize(
     "answer", [*ODD, *({"keys": value} for value in ODD), {"keys": [{"kid": "a", "kty": "oct"}]}]
 )
-def test_a_key_set_without_a_key_for_signatures_is_a_failed_fetch(answer: Any) -> None:
+def test_a_key_set_without_a_signature_key_is_a_failed_fetch(answer: Any) -> None:
     with pytest.raises(KeySetUnavailable):
         KeySet(lambda: answer, Clock()).find("a")
 
@@ -395,9 +391,9 @@ def test_a_key_set_is_fetched() -> None:
         assert KeySet(lambda: fetch_key_set(server.url), Clock()).find("key-1")
 
 
-def test_a_key_set_that_drips_is_given_up_after_two_seconds() -> None:
+def test_a_slow_key_set_times_out_after_two_seconds() -> None:
     body = itertools.chain([HEAD + b"Content-Length: 1000\r\n\r\n"], itertools.repeat(b" "))
-    with OddServer(body, is_dripping=True) as server:
+    with OddServer(body, is_slow=True) as server:
         started = time.monotonic()
         with pytest.raises(KeySetUnavailable):
             KeySet(lambda: fetch_key_set(server.url), Clock()).find("key-1")
@@ -423,12 +419,12 @@ BROKEN: dict[str, Callable[[], Iterator[bytes]]] = {
 
 
 @pytest.mark.parametrize("pieces", BROKEN.values(), ids=BROKEN)
-def test_a_key_set_that_is_broken_is_an_outage(pieces: Callable[[], Iterator[bytes]]) -> None:
+def test_an_invalid_key_set_is_an_outage(pieces: Callable[[], Iterator[bytes]]) -> None:
     with OddServer(pieces()) as server, pytest.raises(KeySetUnavailable):
         KeySet(lambda: fetch_key_set(server.url), Clock()).find("key-1")
 
 
-def test_an_issuer_that_cannot_be_reached_is_an_outage() -> None:
+def test_an_unreachable_issuer_is_an_outage() -> None:
     with socket.create_server(("127.0.0.1", 0)) as closed:
         port = closed.getsockname()[1]
     for host in (f"127.0.0.1:{port}", "no-such-host.invalid", "a" * 64 + ".invalid"):
@@ -446,7 +442,7 @@ def authorizer(verifier: TokenVerifier) -> Authorizer:
     ("tokens", "counted"),
     [(["nonsense"], [ADDRESS]), (["", ""], [ADDRESS]), (None, []), ([token()], [])],
 )
-def test_a_bad_token_counts_once_against_the_address_that_it_came_from(
+def test_an_invalid_token_counts_once_for_its_address(
     verifier: TokenVerifier, tokens: list[str] | None, counted: list[str]
 ) -> None:
     refused: list[str] = []
@@ -454,7 +450,7 @@ def test_a_bad_token_counts_once_against_the_address_that_it_came_from(
     assert refused == counted
 
 
-def test_a_bad_token_whose_counting_fails_is_refused_all_the_same(
+def test_an_invalid_token_is_refused_even_if_counting_fails(
     verifier: TokenVerifier,
 ) -> None:
     def fail(_address: str) -> None:
@@ -497,7 +493,7 @@ def effect(policy: dict[str, Any]) -> str:
         connect_event([signed(HEADER, {**CLAIMS, "token_use": ["id"]})]),
     ],
 )
-def test_a_bad_token_never_falls_back_to_anonymous(
+def test_a_client_with_an_invalid_token_never_becomes_anonymous(
     authorizer: Authorizer, event: dict[str, Any]
 ) -> None:
     policy = authorizer.authorize(event)
@@ -505,7 +501,7 @@ def test_a_bad_token_never_falls_back_to_anonymous(
     assert "context" not in policy
 
 
-def test_what_aws_leaves_out_of_a_connect_request_may_be_null(verifier: TokenVerifier) -> None:
+def test_missing_parts_of_a_connect_request_may_be_null(verifier: TokenVerifier) -> None:
     refused: list[str] = []
     nulls: dict[str, Any] = {
         "methodArn": METHOD_ARN,
@@ -535,7 +531,7 @@ def test_what_aws_leaves_out_of_a_connect_request_may_be_null(verifier: TokenVer
         connect_event(Authorization=["BearerX y"]),
     ],
 )
-def test_no_token_at_all_makes_an_anonymous_principal(
+def test_a_request_without_a_token_gets_the_anonymous_principal(
     authorizer: Authorizer, event: dict[str, Any]
 ) -> None:
     policy = authorizer.authorize(event)
@@ -557,7 +553,9 @@ def test_no_token_at_all_makes_an_anonymous_principal(
         connect_event([token()], Authorization=["Basic dXNlcjpwYXNz"]),
     ],
 )
-def test_a_good_token_makes_a_speaker(authorizer: Authorizer, event: dict[str, Any]) -> None:
+def test_a_valid_token_gets_its_user_as_principal(
+    authorizer: Authorizer, event: dict[str, Any]
+) -> None:
     policy = authorizer.authorize(event)
     assert effect(policy) == "Allow"
     assert policy["principalId"] == "user-1"
@@ -578,7 +576,7 @@ def test_a_refusal_is_logged_without_the_token(
     assert "someone@example.com" not in out
 
 
-def test_an_outage_of_the_key_set_is_no_refused_attempt(
+def test_an_outage_of_the_key_set_is_not_a_refused_attempt(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     issuer, refused = Issuer(), list[str]()

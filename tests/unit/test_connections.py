@@ -1,3 +1,5 @@
+"""The client of the @connections API, against an HTTP server."""
+
 import threading
 import time
 from collections import Counter
@@ -30,20 +32,21 @@ HANG = -1
 
 @dataclass
 class Phones:
-    """What @connections answers: each connection its statuses one by one, and the last for ever.
+    """The statuses with which @connections answers, in order for each connection.
 
-    CLOSE takes the request and closes; HANG answers nothing until the test is over.
+    The last status repeats. CLOSE reads the request and closes the connection. HANG does not
+    answer until the test ends.
     """
 
     statuses: dict[str, list[int]] = field(default_factory=dict)
-    asked: list[tuple[str, str, bytes]] = field(default_factory=list)
+    requests: list[tuple[str, str, bytes]] = field(default_factory=list)
     before_answer: Callable[[], object] = lambda: None
     is_over: threading.Event = field(default_factory=threading.Event)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def ask(self, method: str, connection_id: str, body: bytes) -> int:
+    def answer(self, method: str, connection_id: str, body: bytes) -> int:
         with self.lock:
-            self.asked.append((method, connection_id, body))
+            self.requests.append((method, connection_id, body))
             statuses = self.statuses.get(connection_id, [200])
             status = statuses.pop(0) if len(statuses) > 1 else statuses[0]
         self.before_answer()
@@ -52,7 +55,7 @@ class Phones:
         return status
 
     def tries(self, connection_id: str) -> int:
-        return Counter(asked for _, asked, _ in self.asked)[connection_id]
+        return Counter(receiver for _, receiver, _ in self.requests)[connection_id]
 
 
 class Server(ThreadingHTTPServer):
@@ -64,7 +67,7 @@ class Server(ThreadingHTTPServer):
         self.connections = connections
 
     def handle_error(self, *_: object) -> None:
-        """A client that had enough may leave."""
+        """Ignore a client that closes the connection early."""
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -76,7 +79,7 @@ class Handler(BaseHTTPRequestHandler):
         stage, _, quoted_id = self.path.partition("/@connections/")
         assert stage == "/local"
         assert "/" not in quoted_id
-        status = self.server.connections.ask(self.command, unquote(quoted_id), body)
+        status = self.server.connections.answer(self.command, unquote(quoted_id), body)
         if status in (CLOSE, HANG):
             self.close_connection = True
             return
@@ -129,7 +132,7 @@ def api(client: SignedClient) -> ManagementApi:
 
 
 @pytest.mark.parametrize("status", [410, 400])
-def test_a_closed_or_impossible_connection_is_gone(
+def test_a_closed_or_malformed_connection_is_gone(
     api: ManagementApi, connections: Phones, status: int
 ) -> None:
     connections.statuses["a="] = [status]
@@ -139,7 +142,7 @@ def test_a_closed_or_impossible_connection_is_gone(
 
 
 @pytest.mark.parametrize("status", [403, 413, 500])
-def test_a_post_that_is_refused_has_failed_and_is_not_repeated(
+def test_a_refused_post_fails_without_a_retry(
     api: ManagementApi, connections: Phones, status: int
 ) -> None:
     connections.statuses["a="] = [status]
@@ -151,7 +154,7 @@ def test_a_post_that_is_refused_has_failed_and_is_not_repeated(
 
 
 @pytest.mark.parametrize("status", [CLOSE, 504])
-def test_a_post_that_may_have_arrived_is_not_repeated(
+def test_a_post_that_may_have_arrived_is_not_retried(
     api: ManagementApi, connections: Phones, status: int
 ) -> None:
     connections.statuses["a="] = [status, 200]
@@ -161,7 +164,7 @@ def test_a_post_that_may_have_arrived_is_not_repeated(
     assert connections.tries("a=") == 1
 
 
-def test_a_throttled_post_is_tried_until_it_is_accepted(
+def test_a_throttled_post_is_retried_until_it_is_accepted(
     api: ManagementApi, connections: Phones
 ) -> None:
     connections.statuses["a="] = [*[429] * 9, 200]
@@ -169,7 +172,7 @@ def test_a_throttled_post_is_tried_until_it_is_accepted(
     assert connections.tries("a=") == 10
 
 
-def test_a_post_that_is_taken_in_the_end_has_not_failed(
+def test_a_post_that_succeeds_on_a_retry_does_not_fail(
     api: ManagementApi, connections: Phones
 ) -> None:
     connections.statuses["a="] = [429, 200]
@@ -177,14 +180,12 @@ def test_a_post_that_is_taken_in_the_end_has_not_failed(
     assert connections.tries("a=") == 2
 
 
-def test_a_post_names_the_connection_whatever_is_in_its_id(
-    api: ManagementApi, connections: Phones
-) -> None:
+def test_a_connection_id_may_contain_any_character(api: ManagementApi, connections: Phones) -> None:
     api.post("L0S/+_-ü=", '{"text": "Grüß Gott"}')
-    assert connections.asked == [("POST", "L0S/+_-ü=", '{"text": "Grüß Gott"}'.encode())]
+    assert connections.requests == [("POST", "L0S/+_-ü=", '{"text": "Grüß Gott"}'.encode())]
 
 
-def test_a_fan_out_reaches_the_rest_and_tells_who_was_gone_and_counts_the_others(
+def test_a_fan_out_reports_gone_and_failed_connections(
     api: ManagementApi, connections: Phones
 ) -> None:
     connections.statuses |= {
@@ -205,23 +206,23 @@ def test_a_fan_out_reaches_the_rest_and_tells_who_was_gone_and_counts_the_others
     )
 
 
-def test_a_fan_out_to_nobody_posts_nothing(api: ManagementApi, connections: Phones) -> None:
+def test_a_fan_out_to_no_connection_posts_nothing(api: ManagementApi, connections: Phones) -> None:
     assert api.fan_out([], "{}") == FanOut(0, frozenset(), 0)
-    assert connections.asked == []
+    assert connections.requests == []
 
 
-def test_a_fan_out_posts_once_to_each(api: ManagementApi, connections: Phones) -> None:
+def test_a_fan_out_posts_once_to_each_connection(api: ManagementApi, connections: Phones) -> None:
     ids = [f"{n}=" for n in range(3 * AT_ONCE)]
     assert api.fan_out([*ids, *ids], "{}").reached == len(ids)
-    assert Counter(connections.asked) == Counter(("POST", to, b"{}") for to in ids)
+    assert Counter(connections.requests) == Counter(("POST", to, b"{}") for to in ids)
 
 
-def test_a_fan_out_posts_side_by_side(api: ManagementApi, connections: Phones) -> None:
+def test_a_fan_out_posts_at_the_same_time(api: ManagementApi, connections: Phones) -> None:
     connections.before_answer = threading.Barrier(AT_ONCE, timeout=WAIT_SECONDS).wait
     assert api.fan_out([f"{n}=" for n in range(AT_ONCE)], "{}").reached == AT_ONCE
 
 
-def test_who_hangs_holds_up_nobody_else_and_has_failed_at_the_time_limit(
+def test_a_connection_that_hangs_fails_and_does_not_delay_others(
     client: SignedClient, connections: Phones
 ) -> None:
     hanging = ["x=", "y=", "z="]
@@ -230,14 +231,12 @@ def test_who_hangs_holds_up_nobody_else_and_has_failed_at_the_time_limit(
     fan_out = ManagementApi(client, at_once=4).fan_out(
         [*hanging, *others], "{}", time_limit_seconds=0.3
     )
-    # They may have received it, so none of them is unreached.
+    # The hanging connections may have received the message, so they are not in `unreached`.
     assert fan_out == FanOut(reached=len(others), gone=frozenset(), failed=len(hanging))
     assert fan_out.duration_ms >= 300
 
 
-def test_nobody_is_asked_any_more_after_the_time_limit(
-    client: SignedClient, connections: Phones
-) -> None:
+def test_no_post_starts_after_the_time_limit(client: SignedClient, connections: Phones) -> None:
     ids = [f"{n}=" for n in range(12)]
     connections.statuses |= {to: [HANG] for to in ids}
     api = ManagementApi(client, at_once=4)
@@ -245,24 +244,22 @@ def test_nobody_is_asked_any_more_after_the_time_limit(
     assert (fan_out.failed, len(fan_out.unreached)) == (len(ids), len(ids) - 4)
     late = api.fan_out(["late="], "{}", time_limit_seconds=0)
     assert late == FanOut(0, frozenset(), 1, unreached=frozenset({"late="}))
-    assert len(connections.asked) <= 4
+    assert len(connections.requests) <= 4
 
 
-def test_who_is_to_be_tried_again_waits_until_all_were_tried(
-    client: SignedClient, connections: Phones
-) -> None:
+def test_retries_come_after_all_first_attempts(client: SignedClient, connections: Phones) -> None:
     throttled = ["x=", "y=", "z="]
     connections.statuses |= {to: [429, 200] for to in throttled}
     others = [f"{n}=" for n in range(27)]
     api = ManagementApi(client, at_once=4, retry_delay_seconds=0)
     assert api.fan_out([*throttled, *others], "{}").reached == 30
-    asked = [asked for _, asked, _ in connections.asked]
-    first_repeat = next(n for n, again in enumerate(asked) if again in asked[:n])
-    # A first try that is under way may be heard of after a second one.
+    receivers = [receiver for _, receiver, _ in connections.requests]
+    first_repeat = next(n for n, again in enumerate(receivers) if again in receivers[:n])
+    # A retry may end before a first attempt that is still in flight.
     assert first_repeat > 30 - 4
 
 
-def test_waits_before_another_try_grow_and_end_with_the_time_limit(
+def test_waits_before_retries_grow_until_the_time_limit(
     client: SignedClient, connections: Phones
 ) -> None:
     connections.statuses["full="] = [429]
@@ -276,21 +273,19 @@ def test_waits_before_another_try_grow_and_end_with_the_time_limit(
     assert waits[1] >= 0.04
 
 
-def test_waits_before_another_try_grow_to_a_second(api: ManagementApi) -> None:
+def test_waits_before_retries_grow_to_one_second(api: ManagementApi) -> None:
     queue = _Queue(["full="], retry_delay_seconds=0.1, jitter=lambda: 0)
     waits = [queue._delay_seconds(tries) for tries in (1, 4, 5, 2000)]
     assert waits == pytest.approx([0.1, 0.8, *[LONGEST_RETRY_DELAY_SECONDS] * 2])
 
 
-def test_waits_are_up_to_a_half_shorter_at_random(
-    client: SignedClient, connections: Phones
-) -> None:
+def test_jitter_shortens_waits_by_up_to_half(client: SignedClient, connections: Phones) -> None:
     connections.statuses["a="] = [429, 200]
     api = ManagementApi(client, retry_delay_seconds=0.1, jitter=lambda: 1)
     assert api.fan_out(["a="], "{}", time_limit_seconds=0.09).reached == 1
 
 
-def test_nobody_is_reached_where_nothing_listens(connections: Phones) -> None:
+def test_no_connection_is_reached_without_a_server(connections: Phones) -> None:
     with Server(connections) as server:
         url = f"http://127.0.0.1:{server.server_port}/local"
     api = ManagementApi(client_of(url), retry_delay_seconds=RETRY_DELAY_SECONDS)
@@ -299,7 +294,7 @@ def test_nobody_is_reached_where_nothing_listens(connections: Phones) -> None:
     )
 
 
-def test_connections_are_closed_side_by_side_and_those_that_cannot_be_are_skipped(
+def test_connections_are_closed_and_failures_are_skipped(
     api: ManagementApi, connections: Phones
 ) -> None:
     connections.statuses |= {
@@ -311,7 +306,7 @@ def test_connections_are_closed_side_by_side_and_those_that_cannot_be_are_skippe
         "hanging=": [HANG],
     }
     api.close(connections.statuses, time_limit_seconds=0.3)
-    assert {(method, body) for method, _, body in connections.asked} == {("DELETE", b"")}
+    assert {(method, body) for method, _, body in connections.requests} == {("DELETE", b"")}
     tries = {"a=": 1, "gone=": 1, "never=": 1, "broken=": 2, "busy=": 2, "hanging=": 1}
     assert {to: connections.tries(to) for to in connections.statuses} == tries
     api.close([])

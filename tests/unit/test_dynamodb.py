@@ -1,4 +1,4 @@
-"""The client of DynamoDB: which answers mean what, and what is sent again, beside botocore's."""
+"""The DynamoDB client: requests, answers and retries, compared with botocore."""
 
 import json
 import socket
@@ -32,7 +32,7 @@ ROUNDS = 15
 
 
 class Table(ThreadingHTTPServer):
-    """Counts requests, and resets a connection that was idle, as a NAT gateway does."""
+    """A server that counts requests, and resets idle connections as a NAT gateway does."""
 
     daemon_threads = True
 
@@ -42,7 +42,7 @@ class Table(ThreadingHTTPServer):
         self.lock = threading.Lock()
         self.count = self.connections = self.resets = 0
         self.canned: tuple[int, str, bytes] | None = None
-        self.asked: list[tuple[dict[str, str], Any]] = []
+        self.requests: list[tuple[dict[str, str], Any]] = []
 
     def answer(self) -> tuple[int, str, bytes]:
         with self.lock:
@@ -69,7 +69,7 @@ class Handler(BaseHTTPRequestHandler):
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             self.close_connection = True
             return
-        self.server.asked.append(
+        self.server.requests.append(
             (
                 {name.lower(): value for name, value in self.headers.items()},
                 json.loads(self.rfile.read(int(self.headers["Content-Length"]))),
@@ -117,7 +117,7 @@ def client(table: Table, clock: Clock) -> Iterator[SignedClient]:
 
 @pytest.fixture
 def increment(client: SignedClient) -> Increment:
-    """A write that is never sent twice, and what it has counted."""
+    """Return a counter update that is not repeatable, and that returns the new count."""
     dynamodb, key = DynamoDB(client, Retries("store")), {"sessionId": {"S": "x"}}
 
     def write() -> int:
@@ -127,18 +127,18 @@ def increment(client: SignedClient) -> Increment:
     return write
 
 
-def test_the_request_is_dynamodbs_own_and_signed(table: Table, client: SignedClient) -> None:
+def test_a_request_has_dynamodbs_format_and_a_signature(table: Table, client: SignedClient) -> None:
     request = {"TableName": "limits", "Key": {"identifier": {"S": "x"}}}
     assert DynamoDB(client, Retries("x")).update_item(**request) == {"count": {"N": "1"}}
-    ((headers, asked),) = table.asked
-    assert asked == request
+    ((headers, sent),) = table.requests
+    assert sent == request
     assert headers["x-amz-target"] == "DynamoDB_20120810.UpdateItem"
     assert headers["content-type"] == "application/x-amz-json-1.0"
     assert headers["x-amz-security-token"] == "session-token"
     assert "/eu-west-1/dynamodb/aws4_request" in headers["authorization"]
 
 
-def test_a_write_is_not_sent_over_a_connection_that_was_idle_for_twenty_seconds(
+def test_a_write_does_not_use_a_connection_idle_for_twenty_seconds(
     table: Table, increment: Increment, clock: Clock
 ) -> None:
     for number in range(1, 6):
@@ -181,7 +181,7 @@ def run_at_once(increment: Increment, threads: int) -> list[int]:
     return counts
 
 
-def test_of_many_connections_those_that_were_idle_are_dropped_while_one_is_busy(
+def test_idle_connections_are_closed_while_another_is_in_use(
     table: Table, increment: Increment, clock: Clock
 ) -> None:
     assert len(run_at_once(increment, THREADS)) == THREADS
@@ -192,7 +192,7 @@ def test_of_many_connections_those_that_were_idle_are_dropped_while_one_is_busy(
     assert table.resets == 0
 
 
-def test_threads_that_share_a_client_lose_no_write_and_make_none_twice(
+def test_threads_that_share_a_client_write_exactly_once(
     table: Table, increment: Increment, clock: Clock
 ) -> None:
     counts: list[int] = []
@@ -219,8 +219,8 @@ BODIES = [
 ]
 
 
-def naps(clock: Clock) -> Retries:
-    """Return retries whose waits turn the clock, as long as they may be."""
+def patient_retries(clock: Clock) -> Retries:
+    """Return retries whose waits are as long as possible and advance the clock."""
 
     def sleep(seconds: float) -> None:
         clock.now += seconds
@@ -228,17 +228,15 @@ def naps(clock: Clock) -> Retries:
     return Retries("store", clock, sleep, uniform=lambda _low, high: high)
 
 
-def ask(transport: PlayedTransport, clock: Clock, **rest: Any) -> Any:
-    return DynamoDB(transport, naps(clock)).update_item(TableName="sessions", **rest)
+def update(transport: PlayedTransport, clock: Clock, **rest: Any) -> Any:
+    return DynamoDB(transport, patient_retries(clock)).update_item(TableName="sessions", **rest)
 
 
 @pytest.mark.parametrize("status", [500, 501, 502, 503, 504, 599])
 @pytest.mark.parametrize("body", BODIES)
-def test_an_answer_of_500_or_above_is_unavailable_and_opens_the_circuit(
-    clock: Clock, status: int, body: bytes
-) -> None:
+def test_a_5xx_is_unavailable_and_opens_the_circuit(clock: Clock, status: int, body: bytes) -> None:
     transport = PlayedTransport(Answer(status, body, {}))
-    dynamodb = DynamoDB(transport, naps(clock))
+    dynamodb = DynamoDB(transport, patient_retries(clock))
     for _ in range(FAILURES_TO_OPEN + 1):
         with pytest.raises(ServiceUnavailable):
             dynamodb.get_item(TableName="sessions", Key={})
@@ -246,9 +244,9 @@ def test_an_answer_of_500_or_above_is_unavailable_and_opens_the_circuit(
 
 
 @pytest.mark.parametrize("body", [b"", HTML, b"[]", b"null", b'{"Attributes": ', b"[" * 100_000])
-def test_a_success_that_is_no_answer_of_dynamodbs_is_unavailable(clock: Clock, body: bytes) -> None:
+def test_an_invalid_success_is_unavailable(clock: Clock, body: bytes) -> None:
     with pytest.raises(ServiceUnavailable):
-        ask(PlayedTransport(Answer(200, body, {})), clock)
+        update(PlayedTransport(Answer(200, body, {})), clock)
 
 
 FAILED = [
@@ -260,22 +258,22 @@ FAILED = [
 
 
 @pytest.mark.parametrize("end", FAILED, ids=repr)
-def test_a_failure_is_sent_again_once_unless_it_may_have_counted(
+def test_a_failed_request_is_retried_once_only_if_it_is_repeatable(
     clock: Clock, end: Answer | Unreachable
 ) -> None:
     transport = PlayedTransport(end, Answer(200, b'{"Attributes": {}}', {}))
-    assert ask(transport, clock) == {}
+    assert update(transport, clock) == {}
     assert len(transport.asked) == ATTEMPTS
     transport = PlayedTransport(end, Answer(200, b"{}", {}))
     with pytest.raises(ServiceUnavailable):
-        ask(transport, clock, is_repeatable=False)
+        update(transport, clock, is_repeatable=False)
     assert len(transport.asked) == 1
 
 
-def test_what_was_certainly_not_sent_is_sent_again_in_any_case(clock: Clock) -> None:
+def test_an_unsent_request_is_always_retried(clock: Clock) -> None:
     end = Unreachable("refused", was_sent=False)
     transport = PlayedTransport(end, Answer(200, b"{}", {}))
-    assert ask(transport, clock, is_repeatable=False) == {}
+    assert update(transport, clock, is_repeatable=False) == {}
 
 
 @pytest.mark.parametrize(
@@ -299,40 +297,40 @@ def test_what_was_certainly_not_sent_is_sent_again_in_any_case(clock: Clock) -> 
     ],
     ids=lambda end: end.body.decode(),
 )
-def test_what_is_refused_for_load_is_sent_again_even_if_it_counts(
+def test_a_throttled_request_is_retried_even_if_it_is_not_repeatable(
     clock: Clock, end: Answer
 ) -> None:
     transport = PlayedTransport(end, end, end, Answer(200, b"{}", {}))
-    assert ask(transport, clock, is_repeatable=False) == {}
+    assert update(transport, clock, is_repeatable=False) == {}
     assert len(transport.asked) == 4
 
 
 @pytest.mark.parametrize("other", ["TransactionConflict", "ThrottlingError", "None"])
-def test_a_transaction_whose_condition_failed_is_not_sent_again(clock: Clock, other: str) -> None:
+def test_a_transaction_whose_condition_failed_is_not_retried(clock: Clock, other: str) -> None:
     item = {"connectionId": {"S": "a="}}
     reasons = [{"Code": other}, {"Code": "ConditionalCheckFailed", "Item": item}]
     end = refused("TransactionCanceledException", CancellationReasons=reasons)
     transport = PlayedTransport(end)
     with pytest.raises(TransactionCancelled) as cancelled:
-        DynamoDB(transport, naps(clock)).transact_write_items([])
+        DynamoDB(transport, patient_retries(clock)).transact_write_items([])
     assert cancelled.value.reasons == reasons
     assert len(transport.asked) == 1
 
 
-def test_a_transaction_that_is_sent_again_has_the_same_token(clock: Clock) -> None:
+def test_a_retried_transaction_has_the_same_token(clock: Clock) -> None:
     transport = PlayedTransport(Answer(500, b"", {}), Answer(200, b"{}", {}))
-    dynamodb = DynamoDB(transport, naps(clock))
+    dynamodb = DynamoDB(transport, patient_retries(clock))
     dynamodb.transact_write_items([])
     dynamodb.transact_write_items([])
     first, again, other = (request["ClientRequestToken"] for _, request in transport.asked)
     assert first == again != other
 
 
-def test_a_failed_condition_shows_the_item_that_is_there(clock: Clock) -> None:
+def test_a_failed_condition_returns_the_stored_item(clock: Clock) -> None:
     item = {"sessionId": {"S": "golden-eagle-427"}}
     for shown in ({"Item": item}, {}):
         with pytest.raises(ConditionFailed) as failed:
-            ask(PlayedTransport(refused("ConditionalCheckFailedException", **shown)), clock)
+            update(PlayedTransport(refused("ConditionalCheckFailedException", **shown)), clock)
         assert failed.value.item == shown.get("Item", {})
 
 
@@ -347,7 +345,7 @@ ITEM = {
     "times": {"L": [{"N": "1"}, {"S": ""}, {"L": []}]},
     "tags": {"SS": ["b", "a"]},
 }
-"""An attribute of each type but binary, which the application does not store."""
+"""An item with each type except binary, which the application does not store."""
 
 KEY = {"TableName": "sessions", "Key": {"sessionId": ITEM["sessionId"]}}
 QUERY = {
@@ -379,7 +377,7 @@ def test_a_request_is_encoded_as_by_botocore(
     else:
         answer = getattr(dynamodb, xform_name(operation))(**parameters)
         list(answer or [])
-    ((headers, sent),) = table.asked
+    ((headers, sent),) = table.requests
     if operation == "TransactWriteItems":
         parameters = {**parameters, "ClientRequestToken": sent["ClientRequestToken"]}
     theirs = create_serializer("json").serialize_to_request(
@@ -396,19 +394,21 @@ def test_an_item_is_decoded_as_by_botocore(clock: Clock) -> None:
         {"status_code": 200, "headers": {}, "body": answer.body},
         MODEL.operation_model("GetItem").output_shape,
     )
-    item = DynamoDB(PlayedTransport(answer), naps(clock)).get_item(TableName="sessions", Key={})
+    item = DynamoDB(PlayedTransport(answer), patient_retries(clock)).get_item(
+        TableName="sessions", Key={}
+    )
     assert item == theirs["Item"] == ITEM
 
 
 @pytest.mark.parametrize("code", sorted(shape.name for shape in MODEL.error_shapes))
-def test_every_error_of_the_model_is_known_by_botocores_code(clock: Clock, code: str) -> None:
+def test_every_error_of_the_model_has_botocores_code(clock: Clock, code: str) -> None:
     answer = refused(code)
     parsed = create_parser("json").parse(
         {"status_code": 400, "headers": {}, "body": answer.body},
         MODEL.operation_model("UpdateItem").output_shape,
     )
     with pytest.raises((Refused, ServiceUnavailable)) as error:
-        ask(PlayedTransport(answer), clock)
+        update(PlayedTransport(answer), clock)
     if isinstance(error.value, Refused):
         assert error.value.code == parsed["Error"]["Code"] == code
 
@@ -421,16 +421,14 @@ def test_every_error_of_the_model_is_known_by_botocores_code(clock: Clock, code:
         (Answer(400, b'{"__type": "AccessDeniedException"}', {}), None),
     ],
 )
-def test_any_other_refusal_comes_through_by_its_code(
-    clock: Clock, answer: Answer, code: str | None
-) -> None:
+def test_any_other_refusal_has_its_code(clock: Clock, answer: Answer, code: str | None) -> None:
     with pytest.raises(Refused) as refusal:
-        ask(PlayedTransport(answer), clock)
+        update(PlayedTransport(answer), clock)
     assert refusal.value.code == (code or "AccessDeniedException")
     assert refusal.value.operation == "UpdateItem"
 
 
-def test_a_count_whose_answer_was_lost_is_not_sent_again(
+def test_a_counter_update_without_an_answer_is_not_retried(
     dynamodb: Any, clock: Clock, session_id: str
 ) -> None:
     def lose(_operation: str, _answer: dict[str, Any]) -> None:
@@ -444,9 +442,9 @@ def test_a_count_whose_answer_was_lost_is_not_sent_again(
     assert session["listenerCount"] == {"N": "1"}
 
 
-def test_what_cannot_be_counted_passes_while_dynamodb_answers_503(clock: Clock) -> None:
+def test_requests_pass_uncounted_while_dynamodb_answers_503(clock: Clock) -> None:
     transport = PlayedTransport(Answer(503, HTML, {}))
-    limits = RateLimits(DynamoDB(transport, naps(clock)).update_item, SETTINGS, clock)
+    limits = RateLimits(DynamoDB(transport, patient_retries(clock)).update_item, SETTINGS, clock)
     for _ in range(FAILURES_TO_OPEN + 1):
         limits.count_connection(CALLER)
     limits.count_refused_token(ADDRESS)

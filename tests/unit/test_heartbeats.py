@@ -1,4 +1,4 @@
-"""Heartbeats: their limit, how often they are asked for, and what they are answered."""
+"""Heartbeats: their rate limit, their interval and their answer."""
 
 import random
 from collections.abc import Callable
@@ -41,7 +41,7 @@ def retry_after_seconds(beat: Callable[[], object]) -> int:
 
 
 def test_a_fifth_heartbeat_within_any_minute_is_refused(beat: Beat, clock: Clock) -> None:
-    clock.now += 50  # so that a minute of the clock begins between them
+    clock.now += 50  # A minute of the clock starts between them.
     for _ in range(4):
         beat(1)
         clock.now += 14.9
@@ -50,13 +50,13 @@ def test_a_fifth_heartbeat_within_any_minute_is_refused(beat: Beat, clock: Clock
     beat(2)
 
 
-def test_five_heartbeats_in_a_minute_and_a_moment_are_fine(beat: Beat, clock: Clock) -> None:
+def test_five_heartbeats_in_more_than_a_minute_are_accepted(beat: Beat, clock: Clock) -> None:
     for _ in range(20):
         beat(1)
         clock.now += 15
 
 
-def test_a_heartbeat_that_is_refused_counts_as_well(beat: Beat, clock: Clock) -> None:
+def test_a_refused_heartbeat_counts(beat: Beat, clock: Clock) -> None:
     for _ in range(4):
         beat(1)
     for _ in range(10):
@@ -66,7 +66,7 @@ def test_a_heartbeat_that_is_refused_counts_as_well(beat: Beat, clock: Clock) ->
 
 
 @pytest.mark.parametrize("pause_seconds", [0, 0.3, 10])
-def test_a_client_that_waits_as_long_as_it_is_told_is_not_refused_again(
+def test_a_client_that_waits_for_retry_after_is_accepted(
     beat: Beat, clock: Clock, pause_seconds: float
 ) -> None:
     for _ in range(4):
@@ -77,7 +77,7 @@ def test_a_client_that_waits_as_long_as_it_is_told_is_not_refused_again(
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_a_heartbeat_every_30_seconds_is_never_refused_whatever_the_jitter(
+def test_a_heartbeat_every_30_seconds_is_accepted_with_any_jitter(
     beat: Beat, clock: Clock, seed: int
 ) -> None:
     choose = random.Random(seed)
@@ -86,9 +86,7 @@ def test_a_heartbeat_every_30_seconds_is_never_refused_whatever_the_jitter(
         beat(1)
 
 
-def test_a_refused_heartbeat_is_answered_by_an_error(
-    dispatcher: Dispatcher, session_id: str
-) -> None:
+def test_a_refused_heartbeat_gets_an_error(dispatcher: Dispatcher, session_id: str) -> None:
     heartbeat = frame("speaker=", "user-1", action="heartbeat")
     for _ in range(4):
         assert reply(dispatcher.message(heartbeat))["type"] == "heartbeatAck"
@@ -96,7 +94,7 @@ def test_a_refused_heartbeat_is_answered_by_an_error(
     assert (refusal["code"], refusal["retryAfter"]) == ("RATE_LIMIT_EXCEEDED", 60)
 
 
-def test_a_connection_without_a_session_is_acknowledged_and_not_counted(
+def test_a_heartbeat_without_a_session_is_acknowledged_and_not_counted(
     sessions: Sessions, dynamodb: Any
 ) -> None:
     for _ in range(20):
@@ -105,7 +103,7 @@ def test_a_connection_without_a_session_is_acknowledged_and_not_counted(
     assert scan(dynamodb, "connections") == []
 
 
-def test_a_heartbeat_ends_a_row_of_refused_commands(
+def test_a_heartbeat_resets_the_count_of_refused_commands(
     beat: Beat, sessions: Sessions, dynamodb: Any
 ) -> None:
     for connection_id in ("listener-1=", "bare="):
@@ -122,7 +120,7 @@ def test_a_heartbeat_ends_a_row_of_refused_commands(
     assert "refusals" not in items["listener-1="]
 
 
-def test_a_limit_that_takes_more_times_than_a_record_can_keep_is_none(
+def test_a_limit_with_more_times_than_an_item_can_store_is_disabled(
     sessions: Sessions, beat: Beat
 ) -> None:
     most = heartbeats.MAX_TIMES_KEPT // 2
@@ -133,7 +131,7 @@ def test_a_limit_that_takes_more_times_than_a_record_can_keep_is_none(
         replace(sessions, limits=limits).heartbeat(listener(1))
 
 
-def test_as_many_times_are_kept_as_fit_into_one_update(
+def test_the_stored_times_fit_into_one_update(
     beat: Beat, sessions: Sessions, dynamodb: Any
 ) -> None:
     limits = replace(sessions.limits, heartbeats_per_minute=heartbeats.MAX_TIMES_KEPT // 2)
@@ -145,7 +143,7 @@ def test_as_many_times_are_kept_as_fit_into_one_update(
 # The answer
 
 
-def test_a_heartbeat_names_the_session_and_tells_the_speaker_how_it_stands(
+def test_a_heartbeat_returns_the_session_and_its_state_for_the_speaker(
     sessions: Sessions, session_id: str, speaker: Caller, beat: Beat, clock: Clock
 ) -> None:
     clock.now += 90.5
@@ -161,28 +159,30 @@ def test_a_heartbeat_names_the_session_and_tells_the_speaker_how_it_stands(
     assert sessions.heartbeat(speaker) == ({**ack, **in_session}, [])
 
 
-@pytest.mark.parametrize(("after_seconds", "asked"), [(0, 30), (299.9, 30), (300, 90), (9999, 90)])
+@pytest.mark.parametrize(
+    ("after_seconds", "interval_seconds"), [(0, 30), (299.9, 30), (300, 90), (9999, 90)]
+)
 def test_a_listener_is_asked_for_fewer_heartbeats_after_five_minutes(
-    beat: Beat, clock: Clock, after_seconds: float, asked: int
+    beat: Beat, clock: Clock, after_seconds: float, interval_seconds: int
 ) -> None:
-    # As a participant, not as a connection: the connection may have been open for long.
+    # The participant's age counts, not the connection's, which may be older.
     clock.now += 1
     taken_at = clock.now - 1
     clock.now = taken_at + min(after_seconds, 7000)
-    assert beat(1)["heartbeatSeconds"] == asked
+    assert beat(1)["heartbeatSeconds"] == interval_seconds
 
 
-def test_a_speaker_is_asked_for_a_heartbeat_every_30_seconds_all_the_time(
+def test_a_speaker_is_always_asked_for_a_heartbeat_every_30_seconds(
     sessions: Sessions, session_id: str, speaker: Caller, clock: Clock
 ) -> None:
     clock.now += 3600
     assert sessions.heartbeat(speaker)[0]["heartbeatSeconds"] == 30
 
 
-# When a participant is lost
+# Lost participants
 
 
-def test_a_participant_is_lost_after_three_heartbeats_of_the_interval_last_asked_for(
+def test_a_participant_is_lost_after_three_missed_heartbeats(
     beat: Beat, sessions: Sessions, session_id: str, speaker: Caller, clock: Clock, store: Store
 ) -> None:
     def silence_until_lost(connection_id: str) -> float:
@@ -200,7 +200,7 @@ def test_a_participant_is_lost_after_three_heartbeats_of_the_interval_last_asked
     sessions.heartbeat(speaker)
     assert silence_until_lost("listener-1=") == 270
     assert silence_until_lost("speaker=") == 90
-    # The other was asked for its next heartbeat in 30 s: having settled since changes nothing.
+    # The other participant was last asked for a heartbeat in 30 s, before it was settled.
     assert silence_until_lost("listener-2=") == 60
 
 
@@ -218,7 +218,7 @@ def test_no_participant_is_lost_before_the_timeout(
         quick.heartbeat(listener(1))
 
 
-def test_other_commands_do_not_move_the_loss(
+def test_other_commands_do_not_count_as_heartbeats(
     dispatcher: Dispatcher, beat: Beat, clock: Clock, store: Store
 ) -> None:
     clock.now += 60

@@ -1,3 +1,5 @@
+"""Language tags, and the table of supported languages."""
+
 import botocore.session
 import pytest
 from botocore.model import StringShape
@@ -12,25 +14,25 @@ LEFT_OUT = {"yue-CN"}
     "tag",
     ["", "auto", "xx", "x-en", "i-enochian", " en", "en\n", "english", "es_MX", "en-", "-en", "én"],
 )
-def test_a_tag_of_no_language_in_the_table_finds_nothing(tag: str) -> None:
+def test_an_unsupported_tag_finds_nothing(tag: str) -> None:
     assert languages.find_source(tag) is None
     assert languages.find_target(tag) is None
 
 
 @pytest.mark.parametrize("tag", ["he", "iw-IL", "sw", "uk-UA", "vi", "fa-AF", "prs", "fil-PH"])
-def test_a_language_without_a_voice_can_be_spoken_but_not_listened_to(tag: str) -> None:
+def test_a_language_without_a_voice_is_only_a_source(tag: str) -> None:
     assert languages.find_source(tag) is not None
     assert languages.find_target(tag) is None
 
 
 @pytest.mark.parametrize("tag", ["cy", "is", "ro-RO", "ru"])
-def test_a_language_with_a_standard_voice_only_cannot_be_listened_to(tag: str) -> None:
+def test_a_language_with_only_a_standard_voice_is_only_a_source(tag: str) -> None:
     assert languages.find_source(tag) is not None
     assert languages.find_target(tag) is None
 
 
 @pytest.mark.parametrize("code", sorted(languages.TARGET_LANGUAGES))
-def test_each_code_of_the_table_finds_itself_in_any_case(code: str) -> None:
+def test_each_code_finds_itself_in_any_case(code: str) -> None:
     for tag in (code, code.lower(), code.upper()):
         assert languages.find_source(tag) == code
         assert languages.find_target(tag) == code
@@ -69,11 +71,11 @@ def test_a_browsers_tag_finds_the_closest_code(tag: str, code: str) -> None:
 
 
 @pytest.mark.parametrize(("tag", "code"), [("iw", "he"), ("in-ID", "id"), ("fil", "tl")])
-def test_an_older_name_of_a_language_finds_it(tag: str, code: str) -> None:
+def test_an_older_tag_finds_its_language(tag: str, code: str) -> None:
     assert languages.find_source(tag) == code
 
 
-def test_every_target_can_be_a_source() -> None:
+def test_every_target_is_a_source() -> None:
     assert languages.TARGET_LANGUAGES < languages.SOURCE_LANGUAGES
 
 
@@ -82,8 +84,8 @@ def test_the_table_has_the_75_languages_of_translate_and_24_with_a_voice() -> No
     assert len(languages.TARGET_LANGUAGES) == 24
 
 
-def test_the_table_names_every_language_of_polly_with_a_neural_voice() -> None:
-    # botocore is pinned: a language that Polly adds shows here when the pin moves.
+def test_the_table_has_every_language_with_a_neural_voice() -> None:
+    # botocore is pinned, so a language that Polly adds fails this test when botocore is updated.
     model = botocore.session.get_session().get_service_model("polly")
     shape = model.shape_for("LanguageCode")
     assert isinstance(shape, StringShape)

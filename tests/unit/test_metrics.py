@@ -1,4 +1,4 @@
-"""Metrics as CloudWatch reads them out of the log."""
+"""Metrics in the format that CloudWatch extracts from the log."""
 
 import math
 
@@ -9,11 +9,11 @@ from chalicelib.metrics import LATENCIES, METRICS, NAMESPACE, OUR_FAILURES, docu
 from chalicelib.protocol import find_action
 
 UNITS = {"Milliseconds", "Count", "None"}
-"""Of those that CloudWatch knows. Source: MetricDatum, Amazon CloudWatch API Reference."""
+"""Units from CloudWatch. Source: MetricDatum, Amazon CloudWatch API Reference."""
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
-def test_what_is_no_finite_number_is_left_out(value: float) -> None:
+def test_a_value_that_is_not_finite_is_left_out(value: float) -> None:
     written = document({"FanoutGone": value, "FanoutFailed": 2}, "dev", 1)
     assert "FanoutGone" not in written
     assert [
@@ -23,12 +23,12 @@ def test_what_is_no_finite_number_is_left_out(value: float) -> None:
     ] == ["FanoutFailed"]
 
 
-def test_a_metric_of_no_such_name_is_refused() -> None:
+def test_an_unknown_metric_is_refused() -> None:
     with pytest.raises(KeyError):
         document({"Unheard": 1}, "dev", 1)
 
 
-def test_a_metric_is_kept_for_the_stage() -> None:
+def test_a_metric_has_the_stage_as_dimension() -> None:
     assert document({"HeartbeatLatency": 1.5}, "dev", 1_800_000_000_000) == {
         "_aws": {
             "Timestamp": 1_800_000_000_000,
@@ -45,7 +45,7 @@ def test_a_metric_is_kept_for_the_stage() -> None:
     }
 
 
-def test_a_metric_that_is_split_is_kept_for_the_stage_and_by_its_word() -> None:
+def test_a_split_metric_has_a_second_dimension() -> None:
     written = document({"ConnectionErrors": 1}, "dev", 1, "CONFLICT")
     (directive,) = written["_aws"]["CloudWatchMetrics"]
     assert directive["Dimensions"] == [["Stage"], ["Stage", "Code"]]
@@ -53,8 +53,8 @@ def test_a_metric_that_is_split_is_kept_for_the_stage_and_by_its_word() -> None:
 
 
 @pytest.mark.parametrize("name", METRICS)
-def test_each_dimension_of_a_metric_is_a_text_of_its_document(name: str) -> None:
-    """Else CloudWatch drops the metric without a word."""
+def test_each_dimension_is_a_text_field_of_the_document(name: str) -> None:
+    """Otherwise CloudWatch drops the metric without an error."""
     written = document({name: 1}, "dev", 1, "word")
     (directive,) = written["_aws"]["CloudWatchMetrics"]
     for dimensions in directive["Dimensions"]:
@@ -63,14 +63,12 @@ def test_each_dimension_of_a_metric_is_a_text_of_its_document(name: str) -> None
 
 
 @pytest.mark.parametrize(("operation", "latency"), LATENCIES.items())
-def test_what_is_done_is_measured_and_what_is_refused_is_counted(
-    operation: str, latency: str
-) -> None:
+def test_a_success_is_measured_and_a_refusal_is_counted(operation: str, latency: str) -> None:
     assert list(of_event(operation, "OK", 12.5)) == [(latency, 12.5, "")]
     assert list(of_event(operation, "CONFLICT", 12.5)) == [("ConnectionErrors", 1, "CONFLICT")]
 
 
-def test_who_comes_too_often_is_counted_by_what_he_asked_for() -> None:
+def test_an_exceeded_rate_limit_is_counted_by_operation() -> None:
     assert list(of_event("joinSession", "RATE_LIMIT_EXCEEDED", 1)) == [
         ("ConnectionErrors", 1, "RATE_LIMIT_EXCEEDED"),
         ("RateLimitExceeded", 1, "joinSession"),
@@ -78,16 +76,16 @@ def test_who_comes_too_often_is_counted_by_what_he_asked_for() -> None:
 
 
 @pytest.mark.parametrize("code", [error.code for error in ServiceError.__subclasses__()])
-def test_a_refresh_fails_by_our_own_fault_alone(code: str) -> None:
+def test_only_server_errors_count_as_failed_refreshes(code: str) -> None:
     counted = {name for name, _, _ in of_event("refreshConnection", code, 1)}
     assert ("RefreshesFailed" in counted) == (code in OUR_FAILURES)
     assert "RefreshesCompleted" not in counted
 
 
-def test_a_refresh_that_is_done_is_counted() -> None:
+def test_a_completed_refresh_is_counted() -> None:
     assert list(of_event("refreshConnection", "OK", 1)) == [("RefreshesCompleted", 1, "")]
 
 
-def test_the_failures_of_ours_are_codes_that_there_are() -> None:
+def test_the_server_error_codes_exist() -> None:
     assert {error.code for error in ServiceError.__subclasses__()} >= OUR_FAILURES
     assert all(find_action({"action": name}) or name == "disconnect" for name in LATENCIES)

@@ -1,4 +1,4 @@
-"""Requests over a limit are refused alike; and what happens when the counters are out of reach."""
+"""Rate limits, and commands while the table of counters is unavailable."""
 
 import json
 from collections.abc import Callable
@@ -57,7 +57,7 @@ def out_of_reach(**_: Any) -> dict[str, Any]:
 
 @pytest.fixture
 def failing(clock: Clock) -> RateLimits:
-    """Limits whose table is out of reach."""
+    """Return rate limits whose table is unavailable."""
     return RateLimits(out_of_reach, SETTINGS, clock)
 
 
@@ -72,7 +72,7 @@ def joining(session_id: str, **fields: str) -> dict[str, str]:
     return {"action": "joinSession", "sessionId": session_id, "targetLanguage": "es", **fields}
 
 
-# The protocol's table, line by line: a number small enough to be counted here, and the window.
+# The rows of the protocol's table: a number small enough to count in a test, and the window.
 
 TABLE: dict[str, tuple[str, Count, int]] = {
     "sessions created by one user": (
@@ -104,12 +104,12 @@ TABLE: dict[str, tuple[str, Count, int]] = {
 
 
 @pytest.mark.parametrize(("setting", "count", "window_seconds"), TABLE.values(), ids=TABLE)
-def test_one_more_than_the_limit_is_refused_until_the_window_is_over(
+def test_a_request_over_the_limit_is_refused_until_the_window_ends(
     dynamodb: Any, clock: Clock, setting: str, count: Count, window_seconds: int
 ) -> None:
     few: Any = {setting: 5}
     limits = RateLimits(dynamodb.update_item, replace(SETTINGS, **few), clock)
-    clock.now += 12.5  # 1,800,000,000 is the beginning of an hour
+    clock.now += 12.5  # 1,800,000,000 is the start of an hour.
     for _ in range(5):
         count(limits)
     assert retry_after_seconds(lambda: count(limits)) == window_seconds - 12
@@ -144,7 +144,7 @@ OTHERS: dict[str, tuple[Count, Count]] = {
 
 
 @pytest.mark.parametrize(("count", "count_other"), OTHERS.values(), ids=OTHERS)
-def test_what_one_has_used_up_is_there_for_another(
+def test_each_subject_has_its_own_limit(
     dynamodb: Any, clock: Clock, count: Count, count_other: Count
 ) -> None:
     one = replace(
@@ -160,10 +160,10 @@ def test_what_one_has_used_up_is_there_for_another(
     count_other(limits)
 
 
-def test_the_protocols_numbers_are_what_is_allowed(
+def test_the_default_limits_are_the_protocols(
     dispatcher: Dispatcher, rate_limits: RateLimits, session_id: str, clock: Clock
 ) -> None:
-    # One of 50 sessions is the fixture's.
+    # The fixture has created one of the 50 sessions.
     for _ in range(49):
         rate_limits.count_session("user-1")
     refusal = reply(dispatcher.message(frame("new=", "user-1", **CREATE)))
@@ -175,7 +175,7 @@ def test_the_protocols_numbers_are_what_is_allowed(
 
 @pytest.fixture
 def crowded(dispatcher: Dispatcher, dynamodb: Any, clock: Clock, session_id: str) -> Dispatcher:
-    """A service that has taken all the connections from one address that it takes in a minute."""
+    """Return a dispatcher that has accepted an address's connections for this minute."""
     few = replace(SETTINGS, connections_per_minute=2)
     limits = RateLimits(dynamodb.update_item, few, clock)
     for _ in range(2):
@@ -206,7 +206,7 @@ WITHOUT_PASS: dict[str, dict[str, str]] = {
 
 
 @pytest.mark.parametrize("query", WITHOUT_PASS.values(), ids=WITHOUT_PASS)
-def test_a_connection_too_many_from_one_address_is_refused_with_429(
+def test_a_connection_over_the_limit_of_its_address_is_refused_with_429(
     crowded: Dispatcher, dynamodb: Any, query: dict[str, str]
 ) -> None:
     assert crowded.connect(connecting("a=", **query)) == {"statusCode": 429}
@@ -226,7 +226,7 @@ def test_a_valid_token_or_invite_code_passes_the_limit_of_connections(
     assert crowded.connect(connecting("new=", "user-1", **refresh)) == {"statusCode": 200}
 
 
-def test_a_connection_without_a_command_passes_with_a_sessions_invite_code(
+def test_a_connection_with_only_an_invite_code_passes_the_limit(
     crowded: Dispatcher, session_id: str
 ) -> None:
     invited = {"sessionId": session_id.title(), "inviteCode": "code-of-the-hall"}
@@ -242,7 +242,7 @@ def test_a_connection_without_a_command_passes_with_a_sessions_invite_code(
         {"sessionId": "no session ID"},
     ],
 )
-def test_another_invite_code_passes_no_limit(
+def test_a_wrong_invite_code_does_not_pass_the_limit(
     crowded: Dispatcher, session_id: str, other: dict[str, str]
 ) -> None:
     query = {"sessionId": session_id, "inviteCode": "code-of-the-hall", **other}
@@ -267,13 +267,13 @@ def test_addresses_of_one_subscriber_count_together(
 
 
 @pytest.mark.parametrize("other", ["2001:db8:1:3::3", "203.0.113.7", "unknown"])
-def test_the_next_64_and_other_addresses_count_apart(rate_limits: RateLimits, other: str) -> None:
+def test_other_networks_and_addresses_count_separately(rate_limits: RateLimits, other: str) -> None:
     for _ in range(20):
         rate_limits.count_refused_token("2001:db8:1:2::3")
     rate_limits.count_join(replace(CALLER, address=other))
 
 
-def test_a_join_that_is_refused_leaves_nothing_behind(
+def test_a_refused_join_leaves_no_state(
     wire: Wire, session_id: str, rate_limits: RateLimits, dynamodb: Any
 ) -> None:
     for _ in range(JOINS_A_MINUTE):
@@ -284,7 +284,7 @@ def test_a_join_that_is_refused_leaves_nothing_behind(
     assert [item["connectionId"]["S"] for item in participants(dynamodb)] == ["speaker="]
 
 
-def test_a_join_that_was_refused_may_be_tried_again_on_the_same_connection(
+def test_a_refused_join_can_be_retried_on_the_same_connection(
     dispatcher: Dispatcher, session_id: str, rate_limits: RateLimits, clock: Clock
 ) -> None:
     for _ in range(JOINS_A_MINUTE):
@@ -295,7 +295,7 @@ def test_a_join_that_was_refused_may_be_tried_again_on_the_same_connection(
     assert reply(dispatcher.message(frame("b=", **joining(session_id))))["type"] == "sessionJoined"
 
 
-def test_a_join_that_was_refused_is_no_way_round_the_limit_by_a_refresh(
+def test_a_refresh_after_a_refused_join_does_not_bypass_the_limit(
     wire: Wire, session_id: str, rate_limits: RateLimits, dispatcher: Dispatcher
 ) -> None:
     for _ in range(JOINS_A_MINUTE):
@@ -305,7 +305,7 @@ def test_a_join_that_was_refused_is_no_way_round_the_limit_by_a_refresh(
     assert wire.refuses("RATE_LIMIT_EXCEEDED", "c=", **refresh, connectionId="b=")
 
 
-def test_a_hall_comes_in_with_its_code_through_one_address(
+def test_an_audience_joins_with_an_invite_code_from_one_address(
     sessions: Sessions, rate_limits: RateLimits, outcomes: FakeOutcomes, clock: Clock
 ) -> None:
     wide = replace(sessions, limits=replace(sessions.limits, max_listeners=500))
@@ -333,7 +333,7 @@ ATTEMPTS: dict[str, dict[str, str]] = {
 
 
 @pytest.mark.parametrize("attempt", ATTEMPTS.values(), ids=ATTEMPTS)
-def test_the_twenty_first_refused_attempt_within_a_minute_is_told_so(
+def test_the_twenty_first_refused_attempt_within_a_minute_exceeds_the_limit(
     wire: Wire, attempt: dict[str, str], clock: Clock
 ) -> None:
     for number in range(20):
@@ -366,7 +366,7 @@ def test_wrong_codes_and_missing_rights_count_as_refused_attempts(
         {"action": "changeLanguage", "targetLanguage": "es"},
     ],
 )
-def test_an_honest_mistake_is_no_attempt(
+def test_an_ordinary_mistake_is_not_a_refused_attempt(
     dispatcher: Dispatcher, dynamodb: Any, mistake: dict[str, str]
 ) -> None:
     assert reply(dispatcher.message(frame("a=", **mistake)))["type"] == "error"
@@ -379,7 +379,7 @@ def suspect(limits: RateLimits, caller: Caller = CALLER, attempts: int = 21) -> 
         limits.count_refusal(caller)
 
 
-def test_after_twenty_refused_attempts_nobody_comes_in_from_there_without_token_or_code(
+def test_twenty_refused_attempts_block_joins_without_token_or_code(
     wire: Wire, session_id: str, rate_limits: RateLimits
 ) -> None:
     suspect(rate_limits, attempts=20)
@@ -387,14 +387,14 @@ def test_after_twenty_refused_attempts_nobody_comes_in_from_there_without_token_
 
 
 @pytest.mark.parametrize("rest", [{"inviteCode": "code-of-the-hall"}, {"user_id": "user-2"}])
-def test_who_has_a_code_or_a_token_comes_in_from_there_all_the_same(
+def test_a_blocked_address_can_join_with_an_invite_code_or_token(
     wire: Wire, session_id: str, rate_limits: RateLimits, rest: dict[str, str]
 ) -> None:
     suspect(rate_limits)
     assert wire.give("b=", **rest, **joining(session_id))["type"] == "sessionJoined"
 
 
-def test_a_speaker_there_can_still_create_and_has_attempts_of_its_own(
+def test_a_speaker_at_a_blocked_address_can_create_and_has_its_own_attempts(
     wire: Wire, rate_limits: RateLimits
 ) -> None:
     suspect(rate_limits)
@@ -403,7 +403,7 @@ def test_a_speaker_there_can_still_create_and_has_attempts_of_its_own(
 
 
 @pytest.mark.parametrize("is_lost", [False, True])
-def test_a_listener_there_may_still_refresh(
+def test_a_listener_at_a_blocked_address_can_refresh(
     wire: Wire, session_id: str, rate_limits: RateLimits, dispatcher: Dispatcher, is_lost: bool
 ) -> None:
     dispatcher.message(frame("old=", **joining(session_id)))
@@ -415,7 +415,7 @@ def test_a_listener_there_may_still_refresh(
     assert refreshed["type"] == "connectionRefreshComplete"
 
 
-def test_a_wrong_code_from_there_says_nothing_of_the_code(
+def test_a_wrong_code_from_a_blocked_address_gets_the_same_error(
     wire: Wire, session_id: str, rate_limits: RateLimits
 ) -> None:
     suspect(rate_limits)
@@ -423,7 +423,7 @@ def test_a_wrong_code_from_there_says_nothing_of_the_code(
     assert wire.refuses("RATE_LIMIT_EXCEEDED", "b=", **wrong)
 
 
-def test_other_addresses_do_not_pay_for_it(
+def test_other_addresses_are_not_blocked(
     dispatcher: Dispatcher, session_id: str, rate_limits: RateLimits
 ) -> None:
     suspect(rate_limits)
@@ -448,11 +448,11 @@ COUNTED: list[Count] = [*HELD_BY.values(), lambda limits: limits.count_session("
 
 
 @pytest.mark.parametrize("count", HELD_BY.values(), ids=HELD_BY)
-def test_what_cannot_be_counted_goes_on(failing: RateLimits, count: Count) -> None:
+def test_a_failing_table_does_not_stop_other_commands(failing: RateLimits, count: Count) -> None:
     count(failing)
 
 
-def test_what_cannot_be_counted_is_in_the_log_without_a_name(
+def test_a_failing_table_is_logged_without_the_subject(
     failing: RateLimits, capsys: pytest.CaptureFixture[str]
 ) -> None:
     telemetry.configure("INFO")
@@ -462,7 +462,7 @@ def test_what_cannot_be_counted_is_in_the_log_without_a_name(
     assert "marked" not in line
 
 
-def test_no_session_is_created_uncounted(
+def test_no_session_is_created_while_the_table_fails(
     sessions: Sessions, failing: RateLimits, outcomes: FakeOutcomes, clock: Clock, dynamodb: Any
 ) -> None:
     blind = replace(sessions, rate_limits=failing)
@@ -473,7 +473,7 @@ def test_no_session_is_created_uncounted(
     assert scan(dynamodb, "sessions") == scan(dynamodb, "connections") == []
 
 
-def test_everything_else_goes_on_uncounted(
+def test_other_commands_work_while_the_table_fails(
     sessions: Sessions,
     session_id: str,
     failing: RateLimits,
@@ -492,10 +492,10 @@ def test_everything_else_goes_on_uncounted(
     assert wire.refuses("SESSION_NOT_FOUND", "d=", **UNKNOWN)
 
 
-# What is kept
+# Stored items
 
 
-def test_the_table_names_nobody(
+def test_the_table_contains_no_identifier_in_plain_text(
     dispatcher: Dispatcher, session_id: str, dynamodb: Any, rate_limits: RateLimits
 ) -> None:
     dispatcher.connect(connecting("marked-b=", **joining(session_id)))
@@ -511,25 +511,23 @@ def test_the_table_names_nobody(
     assert all(len(item["identifier"]["S"]) == 64 for item in items)
 
 
-def test_the_same_subject_has_another_key_under_another_hash_key(
-    dynamodb: Any, clock: Clock
-) -> None:
+def test_another_hash_key_gives_another_item_key(dynamodb: Any, clock: Clock) -> None:
     for hash_key in (b"key", b"other key"):
         limits = RateLimits(dynamodb.update_item, replace(SETTINGS, hash_key=hash_key), clock)
         limits.count_connection(CALLER)
     assert len(scan(dynamodb, "rate_limits")) == 2
 
 
-def test_every_counter_goes_some_minutes_after_its_window(
+def test_every_counter_expires_minutes_after_its_window(
     rate_limits: RateLimits, dynamodb: Any, clock: Clock
 ) -> None:
     clock.now += 10
     rate_limits.count_connection(CALLER)
     rate_limits.count_session("user-1")
-    ends = sorted(
+    delays = sorted(
         int(item["expiresAt"]["N"]) - 1_800_000_000 for item in scan(dynamodb, "rate_limits")
     )
-    assert ends == [60 + 120, 3600 + 120]
+    assert delays == [60 + 120, 3600 + 120]
 
 
 def test_each_count_is_one_unconditional_write(clock: Clock, dynamodb: Any) -> None:

@@ -1,4 +1,4 @@
-"""Requests that fail: what is tried again and for how long, and when nothing is tried."""
+"""Retries, the circuit breaker and the budget of an event."""
 
 import json
 import threading
@@ -28,26 +28,26 @@ UNSENT = AttemptFailed("no answer", may_repeat=True)
 BUSY = Overloaded()
 
 
-class Said(Exception):
-    """An answer that is no failure of the service."""
+class Refusal(Exception):
+    """An error that is an answer, not a failure of the service."""
 
 
 class Dependency:
-    """Answers with each of its ends in turn, and with the last for ever; counts how often."""
+    """Returns or raises its results in order, and repeats the last."""
 
-    def __init__(self, *ends: Exception | str) -> None:
-        self.ends = list(ends)
-        self.asked = 0
+    def __init__(self, *results: Exception | str) -> None:
+        self.results = list(results)
+        self.calls = 0
 
     def __call__(self) -> str:
-        self.asked += 1
-        end = self.ends.pop(0) if len(self.ends) > 1 else self.ends[0]
-        if isinstance(end, Exception):
-            raise end
-        return end
+        self.calls += 1
+        result = self.results.pop(0) if len(self.results) > 1 else self.results[0]
+        if isinstance(result, Exception):
+            raise result
+        return result
 
 
-class Naps:
+class Sleep:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self.seconds: list[float] = []
@@ -58,17 +58,17 @@ class Naps:
 
 
 @pytest.fixture
-def naps(clock: Clock) -> Naps:
-    return Naps(clock)
+def sleep(clock: Clock) -> Sleep:
+    return Sleep(clock)
 
 
 @pytest.fixture
-def retries(clock: Clock, naps: Naps) -> Retries:
-    """Return retries whose waits are as long as they may be."""
+def retries(clock: Clock, sleep: Sleep) -> Retries:
+    """Return retries whose waits are as long as possible."""
     return Retries(
         "store",
         clock,
-        naps,
+        sleep,
         uniform=lambda _low, high: high,
         breaker=CircuitBreaker("store", clock),
     )
@@ -81,69 +81,71 @@ def refusal(run: Callable[[], object]) -> ServiceUnavailable:
     return caught.value
 
 
-# What is tried again
+# Retries
 
 
-def test_what_is_refused_for_load_all_the_time_is_given_up_within_three_seconds(
-    retries: Retries, clock: Clock, naps: Naps
+def test_a_request_that_stays_throttled_fails_within_three_seconds(
+    retries: Retries, clock: Clock, sleep: Sleep
 ) -> None:
     dependency = Dependency(BUSY)
     began_at = clock()
     assert refusal(lambda: retries.run(dependency)).retry_after_seconds == 2
     assert clock() - began_at <= RETRY_SECONDS
-    assert naps.seconds == [0.05, 0.1, 0.2, 0.4, 0.8, LONGEST_DELAY_SECONDS]
-    assert dependency.asked == len(naps.seconds) + 1
+    assert sleep.seconds == [0.05, 0.1, 0.2, 0.4, 0.8, LONGEST_DELAY_SECONDS]
+    assert dependency.calls == len(sleep.seconds) + 1
 
 
-def test_what_is_refused_for_load_for_a_moment_is_answered_in_the_end(retries: Retries) -> None:
+def test_a_briefly_throttled_request_succeeds(retries: Retries) -> None:
     dependency = Dependency(BUSY, BUSY, "done")
     assert retries.run(dependency) == "done"
-    assert dependency.asked == 3
+    assert dependency.calls == 3
 
 
-def test_waits_have_full_jitter(clock: Clock, naps: Naps) -> None:
-    asked: list[tuple[float, float]] = []
+def test_waits_have_full_jitter(clock: Clock, sleep: Sleep) -> None:
+    ranges: list[tuple[float, float]] = []
 
     def uniform(low: float, high: float) -> float:
-        asked.append((low, high))
+        ranges.append((low, high))
         return low
 
-    Retries("store", clock, naps, uniform).run(Dependency(BUSY, BUSY, BUSY, "done"))
-    assert asked == [(0, 0.05), (0, 0.1), (0, 0.2)]
-    assert naps.seconds == [0, 0, 0]
+    Retries("store", clock, sleep, uniform).run(Dependency(BUSY, BUSY, BUSY, "done"))
+    assert ranges == [(0, 0.05), (0, 0.1), (0, 0.2)]
+    assert sleep.seconds == [0, 0, 0]
 
 
-def test_a_failure_is_repeated_once_if_that_does_no_harm(retries: Retries, naps: Naps) -> None:
+def test_a_failed_request_is_retried_once_if_it_is_repeatable(
+    retries: Retries, sleep: Sleep
+) -> None:
     dependency = Dependency(UNSENT, "done")
     assert retries.run(dependency) == "done"
-    assert naps.seconds == [0.05]
+    assert sleep.seconds == [0.05]
     dependency = Dependency(UNSENT, UNSENT, "done")
     assert refusal(lambda: retries.run(dependency)).retry_after_seconds == 2
-    assert dependency.asked == ATTEMPTS
+    assert dependency.calls == ATTEMPTS
 
 
-def test_what_may_have_been_done_is_not_repeated(retries: Retries) -> None:
+def test_a_request_that_is_not_repeatable_is_not_retried(retries: Retries) -> None:
     dependency = Dependency(LOST, "done")
     assert refusal(lambda: retries.run(dependency)).retry_after_seconds == 2
-    assert dependency.asked == 1
+    assert dependency.calls == 1
 
 
-@pytest.mark.parametrize(("end", "asked"), [(LOST, 1), (UNSENT, ATTEMPTS)])
-def test_a_request_that_fails_counts_once_for_the_circuit(
-    retries: Retries, end: Exception, asked: int
+@pytest.mark.parametrize(("failure", "attempts"), [(LOST, 1), (UNSENT, ATTEMPTS)])
+def test_a_failed_request_counts_once_for_the_circuit(
+    retries: Retries, failure: Exception, attempts: int
 ) -> None:
-    dependency = Dependency(end)
+    dependency = Dependency(failure)
     for _ in range(FAILURES_TO_OPEN + 1):
         refusal(lambda: retries.run(dependency))
-    assert dependency.asked == FAILURES_TO_OPEN * asked
+    assert dependency.calls == FAILURES_TO_OPEN * attempts
 
 
-def test_an_answer_that_is_no_failure_of_the_service_comes_through(retries: Retries) -> None:
-    dependency = Dependency(Said())
+def test_an_error_that_is_an_answer_is_raised(retries: Retries) -> None:
+    dependency = Dependency(Refusal())
     for _ in range(2 * FAILURES_TO_OPEN):
-        with pytest.raises(Said):
+        with pytest.raises(Refusal):
             retries.run(dependency)
-    assert dependency.asked == 2 * FAILURES_TO_OPEN
+    assert dependency.calls == 2 * FAILURES_TO_OPEN
 
 
 # The circuit
@@ -154,43 +156,43 @@ def trip(retries: Retries) -> None:
         refusal(lambda: retries.run(Dependency(LOST)))
 
 
-def test_after_three_failures_nothing_is_asked_and_the_answer_is_at_once(
-    retries: Retries, clock: Clock, naps: Naps
+def test_after_three_failures_requests_fail_at_once(
+    retries: Retries, clock: Clock, sleep: Sleep
 ) -> None:
     trip(retries)
     clock.now += 1.5
     dependency = Dependency("done")
-    assert refusal(lambda: retries.run(dependency)).retry_after_seconds == 4  # 3.5, rounded up
-    assert dependency.asked == 0
-    assert naps.seconds == []
+    assert refusal(lambda: retries.run(dependency)).retry_after_seconds == 4  # 3.5, rounded up.
+    assert dependency.calls == 0
+    assert sleep.seconds == []
 
 
-def test_two_failures_do_not_open_the_circuit_and_a_success_forgets_them(retries: Retries) -> None:
+def test_a_success_after_two_failures_resets_the_circuit(retries: Retries) -> None:
     for _ in range(3):
         for _ in range(FAILURES_TO_OPEN - 1):
             refusal(lambda: retries.run(Dependency(LOST)))
         assert retries.run(Dependency("done")) == "done"
 
 
-def test_throttling_opens_no_circuit(retries: Retries) -> None:
+def test_throttling_does_not_open_the_circuit(retries: Retries) -> None:
     for _ in range(2 * FAILURES_TO_OPEN):
         refusal(lambda: retries.run(Dependency(BUSY)))
     assert retries.run(Dependency("done")) == "done"
 
 
-def test_the_trial_that_fails_opens_the_circuit_again(retries: Retries, clock: Clock) -> None:
+def test_a_failed_trial_opens_the_circuit_again(retries: Retries, clock: Clock) -> None:
     trip(retries)
     clock.now += OPEN_SECONDS
     trial, next_one = Dependency(LOST), Dependency("done")
     refusal(lambda: retries.run(trial))
     clock.now += OPEN_SECONDS - 0.1
     refusal(lambda: retries.run(next_one))
-    assert (trial.asked, next_one.asked) == (1, 0)
+    assert (trial.calls, next_one.calls) == (1, 0)
     clock.now += 0.1
     assert retries.run(next_one) == "done"
 
 
-def test_the_trial_is_one_callers_alone(retries: Retries, clock: Clock) -> None:
+def test_only_one_caller_makes_the_trial(retries: Retries, clock: Clock) -> None:
     trip(retries)
     clock.now += OPEN_SECONDS
     other = Dependency("done")
@@ -200,11 +202,11 @@ def test_the_trial_is_one_callers_alone(retries: Retries, clock: Clock) -> None:
         return "done"
 
     assert retries.run(trial) == "done"
-    assert other.asked == 0
+    assert other.calls == 0
     assert retries.run(other) == "done"
 
 
-def test_a_trial_that_never_ends_lets_another_try_later(clock: Clock) -> None:
+def test_another_caller_makes_a_trial_if_the_first_never_ends(clock: Clock) -> None:
     breaker = CircuitBreaker("store", clock)
     for _ in range(FAILURES_TO_OPEN):
         breaker.failed()
@@ -215,7 +217,7 @@ def test_a_trial_that_never_ends_lets_another_try_later(clock: Clock) -> None:
     breaker.check()
 
 
-def test_a_clock_that_was_set_back_holds_no_trial_up(clock: Clock) -> None:
+def test_a_clock_that_was_set_back_does_not_delay_the_trial(clock: Clock) -> None:
     breaker = CircuitBreaker("store", clock)
     for _ in range(FAILURES_TO_OPEN):
         breaker.failed()
@@ -224,17 +226,15 @@ def test_a_clock_that_was_set_back_holds_no_trial_up(clock: Clock) -> None:
     refusal(breaker.check)
 
 
-def test_a_refusal_closes_the_circuit_since_the_service_answers(
-    retries: Retries, clock: Clock
-) -> None:
+def test_a_refusal_closes_the_circuit(retries: Retries, clock: Clock) -> None:
     trip(retries)
     clock.now += OPEN_SECONDS
-    with pytest.raises(Said):
-        retries.run(Dependency(Said()))
+    with pytest.raises(Refusal):
+        retries.run(Dependency(Refusal()))
     assert retries.run(Dependency("done")) == "done"
 
 
-def test_of_many_threads_one_makes_the_trial(clock: Clock) -> None:
+def test_one_of_many_threads_makes_the_trial(clock: Clock) -> None:
     breaker = CircuitBreaker("store", clock)
     threads_ready = threading.Barrier(16, timeout=WAIT_SECONDS)
     passed: list[int] = []
@@ -280,14 +280,14 @@ def test_an_opened_circuit_is_logged_once(
 # The budget of an event
 
 
-def test_no_request_begins_after_the_budget_of_its_event(retries: Retries, clock: Clock) -> None:
+def test_no_request_starts_after_the_events_budget(retries: Retries, clock: Clock) -> None:
     dependency = Dependency("done")
     with event_budget(20, clock):
         clock.now += 19.9
         assert retries.run(dependency) == "done"
         clock.now += 0.1
         refusal(lambda: retries.run(dependency))
-    assert dependency.asked == 1
+    assert dependency.calls == 1
     assert retries.run(dependency) == "done"
 
 
@@ -297,4 +297,4 @@ def test_retries_end_with_the_budget(retries: Retries, clock: Clock) -> None:
     with event_budget(0.5, clock):
         refusal(lambda: retries.run(dependency))
     assert clock() - began_at <= 0.5
-    assert dependency.asked == 4
+    assert dependency.calls == 4

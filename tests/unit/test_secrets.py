@@ -1,5 +1,6 @@
-"""No line names anybody: marked secrets stand in every input, and every handler is driven through
-its successes and its failures.
+"""Log lines never contain secrets, whatever a handler's input or failure.
+
+Each input contains marked secrets, and each handler runs through its successes and failures.
 """
 
 import io
@@ -62,7 +63,7 @@ COMMANDS: dict[str, dict[str, Any]] = {
 
 
 class Raising:
-    """A dependency that says all that it knows when it fails, each time by the next error."""
+    """A dependency whose calls raise its errors in turn, with secrets in their messages."""
 
     def __init__(self, *errors: Exception) -> None:
         self._errors = cycle(errors)
@@ -88,7 +89,7 @@ ERRORS = [
 
 @pytest.fixture
 def out() -> Iterator[io.StringIO]:
-    """All that is written; checked when the test is over."""
+    """Collect all output, and check it when the test ends."""
     written = io.StringIO()
     with redirect_stdout(written):
         telemetry.configure("DEBUG", "dev", b"key")
@@ -147,7 +148,7 @@ def _commands() -> Iterator[tuple[str | None, dict[str, Any]]]:
 
 
 def _calling(handler: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """Let what nobody foresaw end the function, and no more."""
+    """Answer an unexpected error as API Gateway does when a function fails."""
 
     def call(event: Any) -> Any:
         try:
@@ -159,7 +160,10 @@ def _calling(handler: Callable[[Any], Any]) -> Callable[[Any], Any]:
 
 
 def _drive(dispatcher: Dispatcher) -> set[str]:
-    """Give each command by both ways, with and without a token; return what was answered."""
+    """Send each command by URL and by frame, with and without a token.
+
+    Return the answers' codes.
+    """
     answered = set()
     connect, message, disconnect = map(
         _calling, (dispatcher.connect, dispatcher.message, dispatcher.disconnect)
@@ -186,7 +190,7 @@ def _drive(dispatcher: Dispatcher) -> set[str]:
     return answered
 
 
-def test_no_line_of_a_client_event_names_anybody(
+def test_no_line_of_a_client_event_contains_a_secret(
     marked_dispatcher: Dispatcher, clock: Clock, out: io.StringIO
 ) -> None:
     speak = {"action": "createSession", "sourceLanguage": "en"}
@@ -211,7 +215,7 @@ def test_no_line_of_a_client_event_names_anybody(
         *((what, ERRORS) for what in ("store", "rate limits", "phones", "outcomes")),
     ],
 )
-def test_no_line_of_what_fails_names_anybody(
+def test_no_line_of_a_failure_contains_a_secret(
     marked_sessions: Sessions,
     rate_limits: RateLimits,
     outcomes: FakeOutcomes,
@@ -254,7 +258,7 @@ def test_no_line_of_what_fails_names_anybody(
 
 
 @pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
-def test_no_line_of_a_sweep_names_anybody(
+def test_no_line_of_a_sweep_contains_a_secret(
     sweep: Sweep,
     marked_dispatcher: Dispatcher,
     phones: FakeConnections,
@@ -313,7 +317,7 @@ def _fail(*_: object) -> Any:
         [token(sub=USER), "marked"],
     ],
 )
-def test_no_line_of_the_authorizer_names_anybody(out: io.StringIO, tokens: list[str]) -> None:
+def test_no_line_of_the_authorizer_contains_a_secret(out: io.StringIO, tokens: list[str]) -> None:
     for authorizer in (
         _authorizer(lambda: key_set(**{"key-1": KEY}), lambda _: None),
         _authorizer(_fail, lambda _: None),
@@ -323,7 +327,7 @@ def test_no_line_of_the_authorizer_names_anybody(out: io.StringIO, tokens: list[
             authorizer.authorize(_authorizing(*tokens))
 
 
-def test_no_line_of_a_library_names_anybody(out: io.StringIO) -> None:
+def test_no_line_of_a_library_contains_a_secret(out: io.StringIO) -> None:
     logging.getLogger("botocore").warning("marked %s", "marked", extra={"marked": EMAIL})
     try:
         raise ValueError("marked")
@@ -331,7 +335,7 @@ def test_no_line_of_a_library_names_anybody(out: io.StringIO) -> None:
         logging.getLogger("urllib3").exception("marked")
 
 
-def test_a_store_that_is_down_is_foreseen(
+def test_an_unavailable_store_is_an_expected_error(
     rate_limits: RateLimits, outcomes: FakeOutcomes, sessions: Sessions, clock: Clock, out: Any
 ) -> None:
     down = PlayedTransport(Unreachable("https://marked", was_sent=False))

@@ -1,3 +1,5 @@
+"""Session IDs: generating, parsing and blocking."""
+
 import importlib
 import re
 from random import Random
@@ -52,7 +54,7 @@ def generated_ids(draw: st.DrawFn) -> str:
         "golden-eagle-427?inviteCode=1",
     ],
 )
-def test_what_is_no_id_is_not_parsed(text: str) -> None:
+def test_an_invalid_id_is_not_parsed(text: str) -> None:
     assert session_ids.parse(text) is None
 
 
@@ -60,12 +62,12 @@ def test_what_is_no_id_is_not_parsed(text: str) -> None:
     "text",
     [
         "g\u00f6lden-eagle-427",
-        "golden-eagle-\u0664\u0662\u0667",  # Arabic digits
-        "golden-eagle-\uff14\uff12\uff17",  # full-width digits
-        "golden\u2013eagle\u2013427",  # en dashes
-        "golden\u00a0eagle\u00a0427",  # no-break spaces
-        "silver-oa\u212a-427",  # the Kelvin sign, an ASCII k in lower case
-        "golden-eagle-427\u200b",  # a zero-width space
+        "golden-eagle-\u0664\u0662\u0667",  # Arabic digits.
+        "golden-eagle-\uff14\uff12\uff17",  # Full-width digits.
+        "golden\u2013eagle\u2013427",  # En dashes.
+        "golden\u00a0eagle\u00a0427",  # No-break spaces.
+        "silver-oa\u212a-427",  # The Kelvin sign, whose lower case is an ASCII k.
+        "golden-eagle-427\u200b",  # A zero-width space.
         "\U0001f985",
     ],
 )
@@ -97,7 +99,7 @@ def test_a_long_run_of_separators_counts_as_one() -> None:
         "golden _-eagle 427",
     ],
 )
-def test_spoken_and_typed_spellings_are_one_id(text: str) -> None:
+def test_spoken_and_typed_spellings_give_the_same_id(text: str) -> None:
     assert session_ids.parse(text) == "golden-eagle-427"
 
 
@@ -106,7 +108,7 @@ def test_a_well_formed_id_of_unknown_words_is_parsed() -> None:
 
 
 @given(text=st.text(max_size=128))
-def test_whatever_is_parsed_is_canonical_and_stays_as_it_is(text: str) -> None:
+def test_a_parsed_id_is_canonical(text: str) -> None:
     session_id = session_ids.parse(text)
 
     if session_id is not None:
@@ -115,7 +117,7 @@ def test_whatever_is_parsed_is_canonical_and_stays_as_it_is(text: str) -> None:
 
 
 @given(session_id=generated_ids())
-def test_a_generated_id_is_its_own_spelling(session_id: str) -> None:
+def test_a_generated_id_is_canonical(session_id: str) -> None:
     assert session_ids.parse(session_id) == session_id
 
 
@@ -142,12 +144,12 @@ def test_a_generated_id_survives_being_passed_on(
     [
         "golden-eagle-666",
         "golden-eagle-369",
-        "golden-temple-427",  # a pairing, with its hyphen
-        "alpine-grove-427",  # across the words
-        "damned-eagle-427",  # within a word
+        "golden-temple-427",  # A pair of words, with its hyphen.
+        "alpine-grove-427",  # Across the two words.
+        "damned-eagle-427",  # Within a word.
     ],
 )
-def test_an_id_that_holds_a_blocked_text_is_blocked(session_id: str) -> None:
+def test_an_id_that_contains_a_blocked_text_is_blocked(session_id: str) -> None:
     assert session_ids.is_blocked(session_id)
 
 
@@ -174,15 +176,15 @@ def test_generated_ids_use_every_word_and_number_and_nothing_blocked() -> None:
     assert set(numbers) == allowed
 
 
-def test_the_same_source_of_chance_gives_the_same_ids() -> None:
+def test_the_same_random_source_gives_the_same_ids() -> None:
     assert session_ids.generate(Random(7)) == session_ids.generate(Random(7))
 
 
-def test_ids_differ_when_left_to_the_system() -> None:
+def test_ids_differ_by_default() -> None:
     assert len({session_ids.generate() for _ in range(50)}) > 45
 
 
-def test_no_list_is_read_at_import_and_each_is_read_once() -> None:
+def test_each_list_is_read_once_and_not_at_import() -> None:
     importlib.reload(session_ids)
     assert session_ids.read_words.cache_info().misses == 0
 

@@ -1,3 +1,5 @@
+"""Settings: defaults, limits and errors that name the variable."""
+
 from collections.abc import Iterator, Mapping
 
 import pytest
@@ -40,7 +42,7 @@ def test_a_missing_pool_or_client_is_named(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", LIMITS)
-def test_what_counting_cannot_do_without_is_named(name: str) -> None:
+def test_a_missing_rate_limit_setting_is_named(name: str) -> None:
     with pytest.raises(SettingError, match=name):
         read_rate_limits({key: value for key, value in LIMITS.items() if key != name})
 
@@ -56,7 +58,7 @@ RATES = {
 
 @pytest.mark.parametrize("value", ["many", "0", "-1", "2.5", "nan", "1e300"])
 @pytest.mark.parametrize("name", RATES)
-def test_a_rate_that_makes_no_sense_is_named(name: str, value: str) -> None:
+def test_an_invalid_rate_is_named(name: str, value: str) -> None:
     with pytest.raises(SettingError, match=name):
         read_rate_limits({**LIMITS, name: value})
 
@@ -71,7 +73,7 @@ def test_a_rate_that_makes_no_sense_is_named(name: str, value: str) -> None:
     ],
 )
 @pytest.mark.parametrize("value", ["soon", "0", "-0.5", "inf"])
-def test_a_time_that_makes_no_sense_is_named(name: str, value: str) -> None:
+def test_an_invalid_time_is_named(name: str, value: str) -> None:
     with pytest.raises(SettingError, match=name):
         read_settings({**TABLES, name: value})
 
@@ -120,13 +122,13 @@ def test_a_missing_region_is_named() -> None:
         read_region({})
 
 
-def test_the_hash_key_is_what_the_environment_says() -> None:
+def test_the_hash_key_comes_from_the_environment() -> None:
     limits = read_rate_limits(LIMITS)
     assert (limits.table, limits.hash_key) == ("r", b"secret")
 
 
 @pytest.mark.parametrize("value", ["many", "0", "-1", "2.5", "nan", "inf"])
-def test_a_number_that_makes_no_sense_is_named(value: str) -> None:
+def test_an_invalid_number_is_named(value: str) -> None:
     with pytest.raises(SettingError, match="MAX_LISTENERS_PER_SESSION"):
         read_settings({**TABLES, "MAX_LISTENERS_PER_SESSION": value})
 
@@ -171,31 +173,31 @@ def test_limits_can_be_set() -> None:
     assert settings.session_max_duration_seconds == 1800
 
 
-def test_the_key_set_is_cognitos_own_on_aws() -> None:
+def test_on_aws_the_key_set_comes_from_cognito() -> None:
     settings = read_cognito_settings(POOL)
     assert settings.issuer == "https://cognito-idp.eu-west-1.amazonaws.com/eu-west-1_Abc"
     assert settings.key_set_url == f"{settings.issuer}/.well-known/jwks.json"
 
 
-def test_the_key_set_is_fetched_from_the_endpoint_that_the_environment_names() -> None:
+def test_the_key_set_comes_from_the_environments_endpoint() -> None:
     settings = read_cognito_settings({**POOL, "AWS_ENDPOINT_URL": "http://127.0.0.1:4566/"})
     assert settings.issuer == "https://cognito-idp.eu-west-1.amazonaws.com/eu-west-1_Abc"
     assert settings.key_set_url == "http://127.0.0.1:4566/eu-west-1_Abc/.well-known/jwks.json"
 
 
-def test_connections_are_where_the_stack_says_on_aws() -> None:
+def test_on_aws_the_stack_sets_the_connections_url() -> None:
     settings = read_settings({**TABLES, "CONNECTIONS_URL": "https://api/dev"})
     assert (settings.connections_url, settings.emulator_url) == ("https://api/dev", None)
 
 
-def test_the_stacks_word_on_connections_does_not_lead_out_of_an_emulator() -> None:
+def test_an_emulator_ignores_the_stacks_connections_url() -> None:
     environment = {"CONNECTIONS_URL": "https://api/dev", "AWS_ENDPOINT_URL": "http://127.0.0.1:1"}
     settings = read_settings({**TABLES, **environment})
     assert (settings.connections_url, settings.emulator_url) == (None, "http://127.0.0.1:1")
     assert settings.api_url == "https://api/dev"
 
 
-def test_boto3s_own_name_for_the_connections_endpoint_comes_first() -> None:
+def test_boto3s_connections_endpoint_has_precedence() -> None:
     own = {"AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI": "http://127.0.0.1:2/local"}
     settings = read_settings({**TABLES, "AWS_ENDPOINT_URL": "http://127.0.0.1:1", **own})
     assert settings.connections_url == "http://127.0.0.1:2/local"
@@ -218,7 +220,7 @@ ALL = {**TABLES, **LIMITS, **POOL}
         ("RATE_LIMIT_LISTENERS", "RATE_LIMIT_LISTENER_JOINS_PER_MIN"),
     ],
 )
-def test_a_misspelt_name_is_named_with_the_setting_that_it_is_like(name: str, meant: str) -> None:
+def test_a_misspelled_name_is_named_with_the_likely_setting(name: str, meant: str) -> None:
     with pytest.raises(SettingError, match=rf"^{name} is not a setting; did you mean {meant}\?$"):
         check_names({name: "3"})
 
@@ -238,23 +240,23 @@ def test_a_misspelt_name_is_named_with_the_setting_that_it_is_like(name: str, me
         *("SESSIONS_TABLE", "CONNECTIONS_URL", "RATE_LIMITS_TABLE", "MAX", "SESSION"),
     ],
 )
-def test_other_programs_variables_are_none_of_ours(name: str) -> None:
+def test_variables_of_other_programs_are_ignored(name: str) -> None:
     check_names({name: "3"})
 
 
-def test_a_misspelt_name_without_a_value_is_as_good_as_none() -> None:
+def test_a_misspelled_name_without_a_value_is_ignored() -> None:
     check_names({"MAX_LISTENER_PER_SESSION": ""})
 
 
 class Recorder(Mapping[str, str]):
-    """An environment that knows which variables were asked for."""
+    """An environment that records which variables are read."""
 
     def __init__(self, held: dict[str, str]) -> None:
         self.held = held
-        self.asked: set[str] = set()
+        self.read_names: set[str] = set()
 
     def __getitem__(self, name: str) -> str:
-        self.asked.add(name)
+        self.read_names.add(name)
         return self.held[name]
 
     def __iter__(self) -> Iterator[str]:
@@ -264,12 +266,12 @@ class Recorder(Mapping[str, str]):
         return len(self.held)
 
 
-def test_every_number_that_is_read_is_a_name_that_misspelt_ones_are_compared_with() -> None:
+def test_every_numeric_setting_is_compared_with_unknown_names() -> None:
     environment = Recorder(ALL)
     check_all(environment)
     others = {*ALL, "LOG_LEVEL", "CONNECTIONS_URL"}
-    asked = {name for name in environment.asked - others if not name.startswith("AWS_")}
-    assert asked == NUMBERS
+    numbers = {name for name in environment.read_names - others if not name.startswith("AWS_")}
+    assert numbers == NUMBERS
 
 
 @pytest.mark.parametrize(
@@ -316,13 +318,13 @@ def test_every_number_that_is_read_is_a_name_that_misspelt_ones_are_compared_wit
         ),
     ],
 )
-def test_settings_that_contradict_each_other_are_named(settings: dict[str, str], rule: str) -> None:
+def test_contradicting_settings_are_named(settings: dict[str, str], rule: str) -> None:
     with pytest.raises(SettingError) as refused:
         read_settings({**TABLES, **settings})
     assert str(refused.value) == rule
 
 
-def test_the_limits_of_what_settings_may_be_to_each_other_are_allowed() -> None:
+def test_boundary_values_do_not_contradict() -> None:
     read_settings(
         {
             **TABLES,
@@ -339,22 +341,22 @@ def test_the_limits_of_what_settings_may_be_to_each_other_are_allowed() -> None:
 
 
 @pytest.mark.parametrize("name", ["HEARTBEAT_INTERVAL_SECONDS", "HEARTBEAT_SETTLED_SECONDS"])
-def test_heartbeats_on_aws_come_before_api_gateway_closes_an_idle_connection(name: str) -> None:
+def test_on_aws_heartbeat_intervals_are_below_the_idle_timeout(name: str) -> None:
     check_on_aws({name: "599"})
     with pytest.raises(SettingError, match=rf"{name} \(600\) must be less than 600, after which"):
         check_on_aws({name: "600"})
 
 
-def test_the_number_of_missed_heartbeats_is_that_of_the_sweep() -> None:
+def test_settings_and_the_sweep_agree_on_missed_heartbeats() -> None:
     assert settings_module.MISSED_HEARTBEATS == models.MISSED_HEARTBEATS
 
 
-def test_the_grace_after_a_close_is_by_default_no_longer_than_the_grace_after_a_drop() -> None:
+def test_the_default_close_grace_never_exceeds_the_grace() -> None:
     assert read_settings({**TABLES, "SPEAKER_GRACE_SECONDS": "2"}).speaker_close_grace_seconds == 2
     assert read_settings({**TABLES, "SPEAKER_GRACE_SECONDS": "9"}).speaker_close_grace_seconds == 5
 
 
-def test_all_that_is_missing_is_named_at_once() -> None:
+def test_all_missing_settings_are_named_together() -> None:
     with pytest.raises(SettingError) as refused:
         check_all({**ALL, "HASH_KEY": "", "OUTCOME_FUNCTION": ""})
     assert str(refused.value) == "not set: OUTCOME_FUNCTION, HASH_KEY"
@@ -363,7 +365,7 @@ def test_all_that_is_missing_is_named_at_once() -> None:
 @pytest.mark.parametrize(
     ("name", "value"), [("RATE_LIMIT_HEARTBEATS_PER_MIN", "0"), ("LOG_LEVEL", "LOUD")]
 )
-def test_all_settings_are_checked_together(name: str, value: str) -> None:
+def test_check_all_checks_every_setting(name: str, value: str) -> None:
     check_all(ALL)
     with pytest.raises(SettingError, match=name):
         check_all({**ALL, name: value})

@@ -1,3 +1,5 @@
+"""The signer and the HTTP client, against botocore and real sockets."""
+
 import datetime
 import ipaddress
 import itertools
@@ -91,10 +93,10 @@ def test_a_signature_equals_botocores(seed: int) -> None:
 
 @dataclass
 class PlayedServer:
-    """Plays its answers: for each connection a list, for each request one of them; then it closes.
+    """A server with a list of answers for each connection, one for each request.
 
-    An answer may come in pieces. HANG answers nothing until the test is over; CUT closes when the
-    request has begun.
+    After the last answer, it closes the connection. An answer can have several pieces. HANG does
+    not answer until the test ends. CUT closes the connection when the request has started.
     """
 
     scripts: list[Script]
@@ -124,7 +126,7 @@ class PlayedServer:
             try:
                 connected, _ = self._listener.accept()
             except OSError:
-                return  # The test is over.
+                return  # The test has ended.
             self.requests.append([])
             player = threading.Thread(
                 target=self._play, args=(connected, script, self.requests[-1])
@@ -133,7 +135,7 @@ class PlayedServer:
             player.start()
 
     def _play(self, connected: socket.socket, script: Script, requests: list[bytes]) -> None:
-        # A client that had enough may leave.
+        # The client may close the connection early.
         with suppress(OSError), self._secure(connected) as secured:
             secured.settimeout(WAIT_SECONDS)
             for answer in script:
@@ -161,11 +163,11 @@ class PlayedServer:
 
 
 class OddServer:
-    """Answers each request with `pieces`, one every 50 ms if it drips, then closes."""
+    """A server that sends `pieces`, one every 50 ms if it is slow, then closes."""
 
-    def __init__(self, pieces: Iterable[bytes], *, is_dripping: bool = False) -> None:
+    def __init__(self, pieces: Iterable[bytes], *, is_slow: bool = False) -> None:
         self._pieces = pieces
-        self._is_dripping = is_dripping
+        self._is_slow = is_slow
         self._is_over = threading.Event()
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._thread = threading.Thread(target=self._answer)
@@ -182,13 +184,13 @@ class OddServer:
         self._listener.close()
 
     def _answer(self) -> None:
-        with suppress(OSError):  # The client or the test may have had enough.
+        with suppress(OSError):  # The client or the test may have closed the connection.
             connected, _ = self._listener.accept()
             with connected:
                 connected.recv(4096)
                 for piece in self._pieces:
                     connected.sendall(piece)
-                    if self._is_over.is_set() or (self._is_dripping and self._is_over.wait(0.05)):
+                    if self._is_over.is_set() or (self._is_slow and self._is_over.wait(0.05)):
                         break
 
 
@@ -269,18 +271,18 @@ def closed_port_url() -> str:
         return f"http://127.0.0.1:{listener.getsockname()[1]}/local"
 
 
-def test_nobody_there_is_unreachable_and_nothing_was_sent(client_of: ClientOf) -> None:
+def test_a_refused_connection_is_unreachable_and_unsent(client_of: ClientOf) -> None:
     with pytest.raises(Unreachable) as caught:
         client_of(closed_port_url()).request("GET", "/x")
     assert not caught.value.was_sent
 
 
-def test_a_name_that_does_not_resolve_is_unreachable(client_of: ClientOf) -> None:
+def test_an_unknown_host_is_unreachable(client_of: ClientOf) -> None:
     with pytest.raises(Unreachable):
         client_of("http://no-such-host.invalid/local").request("GET", "/x")
 
 
-def test_no_answer_in_time_is_unreachable_though_the_request_may_have_been_taken(
+def test_a_missing_answer_is_unreachable_and_sent(
     client_of: ClientOf,
     play: Play,
 ) -> None:
@@ -290,9 +292,7 @@ def test_no_answer_in_time_is_unreachable_though_the_request_may_have_been_taken
     assert (caught.value.was_sent, caught.value.is_timeout) == (True, True)
 
 
-def test_an_answer_that_drips_in_has_no_more_time_than_others(
-    client_of: ClientOf, play: Play
-) -> None:
+def test_a_slow_answer_has_no_extra_time(client_of: ClientOf, play: Play) -> None:
     server = play([[b"H"] * 1000])
     started_at = time.monotonic()
     with pytest.raises(Unreachable):
@@ -314,7 +314,7 @@ def test_an_answer_that_drips_in_has_no_more_time_than_others(
     ],
     ids=lambda answer: answer[-40:].decode(),
 )
-def test_what_is_no_whole_answer_is_unreachable(
+def test_an_incomplete_or_invalid_answer_is_unreachable(
     client_of: ClientOf, play: Play, answer: bytes
 ) -> None:
     with pytest.raises(Unreachable) as caught:
@@ -333,7 +333,7 @@ def test_what_is_no_whole_answer_is_unreachable(
     ],
     ids=["head", "body", "chunk", "chunks"],
 )
-def test_an_answer_that_is_too_long_is_not_read_to_its_end(
+def test_an_oversized_answer_is_not_read_to_its_end(
     client_of: ClientOf, play: Play, answer: bytes
 ) -> None:
     with pytest.raises(Unreachable) as caught:
@@ -356,7 +356,7 @@ def test_an_answer_that_is_too_long_is_not_read_to_its_end(
         ),
     ],
 )
-def test_an_answer_is_read_whole_however_its_end_is_told_and_it_is_cut(
+def test_an_answer_is_complete_for_each_framing_and_fragmentation(
     client_of: ClientOf, play: Play, answer: bytes, body: bytes
 ) -> None:
     server = play([answer], [[bytes([byte]) for byte in answer]])
@@ -365,7 +365,7 @@ def test_an_answer_is_read_whole_however_its_end_is_told_and_it_is_cut(
         assert (got.status, got.body) == (200, body)
 
 
-def test_an_answer_without_content_has_none(client_of: ClientOf, play: Play) -> None:
+def test_an_answer_without_content_has_an_empty_body(client_of: ClientOf, play: Play) -> None:
     server = play([b"HTTP/1.1 204 No Content\r\n\r\n", OK])
     client = client_of(server.url)
     assert client.request("DELETE", "/x").body == b""
@@ -385,14 +385,14 @@ def test_a_request_carries_its_path_body_and_signature(client_of: ClientOf, play
     assert body == b"{}"
 
 
-def test_a_large_body_arrives_whole(client_of: ClientOf, play: Play) -> None:
+def test_a_large_body_arrives_completely(client_of: ClientOf, play: Play) -> None:
     server = play([OK])
     body = bytes(range(256)) * 16_000
     client_of(server.url).request("POST", "/x", body)
     assert server.requests[0][0].endswith(b"\r\n\r\n" + body)
 
 
-def test_a_connection_is_used_again(client_of: ClientOf, play: Play) -> None:
+def test_a_connection_is_reused(client_of: ClientOf, play: Play) -> None:
     server = play([OK, OK, OK])
     client = client_of(server.url)
     for _ in range(3):
@@ -405,10 +405,10 @@ def test_a_connection_is_used_again(client_of: ClientOf, play: Play) -> None:
     [
         b"HTTP/1.1 200 OK\r\nConnection: Close\r\nContent-Length: 0\r\n\r\n",
         b"HTTP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n",
-        OK + b"HTTP/1.1 500 an answer to nobody\r\n\r\n",
+        OK + b"HTTP/1.1 500 an answer out of turn\r\n\r\n",
     ],
 )
-def test_a_connection_that_will_not_last_or_is_out_of_step_is_not_used_again(
+def test_a_closing_or_out_of_step_connection_is_not_reused(
     client_of: ClientOf, play: Play, answer: bytes
 ) -> None:
     server = play([answer, HANG], [OK])
@@ -418,9 +418,7 @@ def test_a_connection_that_will_not_last_or_is_out_of_step_is_not_used_again(
     assert len(server.requests) == 2
 
 
-def test_a_connection_that_was_kept_for_long_is_not_used_again(
-    client_of: ClientOf, play: Play
-) -> None:
+def test_a_connection_that_was_idle_too_long_is_not_reused(client_of: ClientOf, play: Play) -> None:
     server, clock = play([OK], [OK]), Clock()
     client = client_of(server.url, clock=clock)
     client.request("POST", "/x")
@@ -429,7 +427,7 @@ def test_a_connection_that_was_kept_for_long_is_not_used_again(
     assert len(server.requests) == 2
 
 
-def test_a_kept_connection_that_was_closed_meanwhile_is_replaced_also_for_a_post(
+def test_a_closed_kept_connection_is_replaced_even_for_a_post(
     client_of: ClientOf,
     play: Play,
 ) -> None:
@@ -447,7 +445,7 @@ def wait_until(is_so: Callable[[], bool]) -> None:
         threading.Event().wait(0.001)
 
 
-def test_a_post_that_a_kept_connection_may_have_taken_is_not_repeated(
+def test_a_post_that_was_sent_on_a_kept_connection_is_not_repeated(
     client_of: ClientOf, play: Play
 ) -> None:
     server = play([OK, b""], [OK])
@@ -458,7 +456,7 @@ def test_a_post_that_a_kept_connection_may_have_taken_is_not_repeated(
     assert caught.value.was_sent
 
 
-def test_a_post_that_a_kept_connection_did_not_take_whole_is_repeated(
+def test_a_post_that_was_partly_sent_on_a_kept_connection_is_repeated(
     client_of: ClientOf, play: Play
 ) -> None:
     server = play([OK, CUT], [OK])
@@ -469,7 +467,7 @@ def test_a_post_that_a_kept_connection_did_not_take_whole_is_repeated(
 
 
 @pytest.mark.parametrize(("method", "is_idempotent"), [("GET", None), ("POST", True)])
-def test_what_does_no_harm_twice_is_repeated_once_on_a_new_connection(
+def test_an_idempotent_request_is_repeated_once_on_a_new_connection(
     client_of: ClientOf, play: Play, method: str, is_idempotent: bool | None
 ) -> None:
     server = play([OK, b""], [OK])
@@ -479,7 +477,9 @@ def test_what_does_no_harm_twice_is_repeated_once_on_a_new_connection(
     assert len(server.requests) == 2
 
 
-def test_what_hangs_on_a_kept_connection_is_not_repeated(client_of: ClientOf, play: Play) -> None:
+def test_a_request_that_hangs_on_a_kept_connection_is_not_repeated(
+    client_of: ClientOf, play: Play
+) -> None:
     server = play([OK, HANG], [OK])
     client = client_of(server.url, read_timeout_seconds=0.05)
     client.request("GET", "/x")
@@ -488,7 +488,7 @@ def test_what_hangs_on_a_kept_connection_is_not_repeated(client_of: ClientOf, pl
     assert len(server.requests) == 1
 
 
-def test_a_closed_client_starts_anew(client_of: ClientOf, play: Play) -> None:
+def test_a_closed_client_is_usable_again(client_of: ClientOf, play: Play) -> None:
     server = play([OK], [OK])
     client = client_of(server.url)
     client.request("POST", "/x")
@@ -507,30 +507,30 @@ def test_threads_share_a_client(client_of: ClientOf, play: Play) -> None:
     assert len(server.requests) == 1
 
 
-def test_requests_side_by_side_end_each_in_its_own_time(client_of: ClientOf, play: Play) -> None:
+def test_concurrent_requests_end_independently(client_of: ClientOf, play: Play) -> None:
     hanging, quick = play([HANG]), play([OK])
-    under_way: SideBySide[str] = SideBySide()
-    under_way.start("late", client_of(hanging.url, read_timeout_seconds=0.03).steps("GET", "/x"))
-    under_way.start("quick", client_of(quick.url).steps("GET", "/x"))
-    ends = [*under_way.wait(time.monotonic() + 5), *under_way.wait(time.monotonic() + 5)]
+    in_flight: SideBySide[str] = SideBySide()
+    in_flight.start("late", client_of(hanging.url, read_timeout_seconds=0.03).steps("GET", "/x"))
+    in_flight.start("quick", client_of(quick.url).steps("GET", "/x"))
+    ends = [*in_flight.wait(time.monotonic() + 5), *in_flight.wait(time.monotonic() + 5)]
     assert [(key, type(end).__name__) for key, end in ends] == [
         ("quick", "Answer"),
         ("late", "Unreachable"),
     ]
 
 
-def test_to_abandon_what_is_under_way_leaves_nothing(client_of: ClientOf, play: Play) -> None:
+def test_a_cancelled_request_leaves_no_connection(client_of: ClientOf, play: Play) -> None:
     server = play([HANG])
-    under_way: SideBySide[str] = SideBySide()
-    under_way.start("x", client_of(server.url).steps("GET", "/x"))
-    assert under_way.wait(time.monotonic() + 0.01) == []
-    under_way.close()
-    assert len(under_way) == 0
+    in_flight: SideBySide[str] = SideBySide()
+    in_flight.start("x", client_of(server.url).steps("GET", "/x"))
+    assert in_flight.wait(time.monotonic() + 0.01) == []
+    in_flight.close()
+    assert len(in_flight) == 0
 
 
 @pytest.fixture(scope="module")
 def certificate_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Make a key and a certificate for 127.0.0.1 that its own holder has signed."""
+    """Create a key and a self-signed certificate for 127.0.0.1."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test")])
     now = datetime.datetime.now(datetime.UTC)
@@ -561,7 +561,7 @@ def tls_context(certificate_file: Path) -> ssl.SSLContext:
     return context
 
 
-def test_a_client_speaks_tls_and_keeps_the_connection(
+def test_a_client_keeps_a_tls_connection(
     client_of: ClientOf, play: Play, certificate_file: Path
 ) -> None:
     body = bytes(range(256)) * 4000
@@ -577,7 +577,7 @@ def test_a_client_speaks_tls_and_keeps_the_connection(
     assert len(server.requests) == 1
 
 
-def test_a_server_that_nobody_vouches_for_is_unreachable(
+def test_a_server_with_an_untrusted_certificate_is_unreachable(
     client_of: ClientOf, play: Play, certificate_file: Path
 ) -> None:
     server = play([], tls_context=tls_context(certificate_file))
@@ -586,7 +586,7 @@ def test_a_server_that_nobody_vouches_for_is_unreachable(
     assert not caught.value.was_sent
 
 
-# A public resource
+# Public resources
 
 HEAD = b"HTTP/1.1 200 OK\r\n"
 CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
@@ -603,7 +603,7 @@ def test_a_public_resource_is_requested_without_a_signature(play: Play) -> None:
     assert headers == [f"host: {host}", "user-agent: broadcast-sessions", "connection: close"]
 
 
-def test_a_public_resource_over_tls_needs_a_known_authority(
+def test_a_public_resource_over_tls_needs_a_trusted_certificate(
     play: Play, certificate_file: Path
 ) -> None:
     server = play([], tls_context=tls_context(certificate_file))
@@ -624,9 +624,9 @@ def test_a_public_resource_over_tls_needs_a_known_authority(
     ],
     ids=["nothing", "head", "early heads", "body", "body without a length", "chunks", "trailers"],
 )
-def test_all_of_a_dripping_answer_has_one_time_limit(start: bytes, piece: bytes) -> None:
+def test_a_slow_public_resource_has_one_time_limit(start: bytes, piece: bytes) -> None:
     drops = itertools.chain([start], itertools.repeat(piece))
-    with OddServer(drops, is_dripping=True) as server:
+    with OddServer(drops, is_slow=True) as server:
         started = time.monotonic()
         with pytest.raises(Unreachable) as error:
             get(server.url, 0.3)
@@ -639,7 +639,7 @@ def test_all_of_a_dripping_answer_has_one_time_limit(start: bytes, piece: bytes)
     [(b"", EARLY_HINTS * 1000), (CHUNKED + b"0\r\n", b"a: b\r\n" * 1000)],
     ids=["early heads", "trailers"],
 )
-def test_an_answer_that_always_goes_on_ends_with_its_time(start: bytes, piece: bytes) -> None:
+def test_an_endless_public_resource_ends_at_the_time_limit(start: bytes, piece: bytes) -> None:
     with OddServer(itertools.chain([start], itertools.repeat(piece))) as server:
         started = time.monotonic()
         with pytest.raises(Unreachable) as error:

@@ -1,4 +1,4 @@
-"""Log lines: what they hold, and that nothing which goes wrong with them reaches a request."""
+"""Log lines, and the protection of requests against errors in logging."""
 
 import io
 import json
@@ -33,7 +33,7 @@ Lines = list[dict[str, Any]]
 
 @pytest.fixture
 def read() -> Callable[[], Lines]:
-    """Read what was logged since the last time, metrics and all."""
+    """Return a function that reads the lines logged since its last call."""
     out = io.StringIO()
     with redirect_stdout(out):
         telemetry.configure("INFO", "dev", b"key")
@@ -56,8 +56,8 @@ class BrokenStream(io.StringIO):
         raise OSError("no space left")
 
 
-class Nameless:
-    """What is no JSON, and would rather raise than say what it is."""
+class NoRepr:
+    """A value that is not JSON and has no repr()."""
 
     def __repr__(self) -> str:
         raise RuntimeError
@@ -65,7 +65,7 @@ class Nameless:
     __str__ = __repr__
 
 
-# Nothing that goes wrong here harms a request.
+# Errors in logging
 
 
 def fail(*_: object, **__: object) -> Any:
@@ -115,7 +115,7 @@ def break_identity(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 @pytest.mark.usefixtures("read")
-def test_a_logger_or_metric_that_raises_harms_no_request(
+def test_a_failing_logger_or_metric_does_not_affect_a_request(
     break_it: Callable[[pytest.MonkeyPatch], None],
     dispatcher: Dispatcher,
     sweep: Sweep,
@@ -133,8 +133,8 @@ def test_a_logger_or_metric_that_raises_harms_no_request(
     assert sweep.run().is_complete
 
 
-@pytest.mark.parametrize("value", [Nameless(), {1, 2}, b"bytes", float("nan"), object, {(): 1}])
-def test_a_value_that_is_no_json_costs_at_most_its_fields(
+@pytest.mark.parametrize("value", [NoRepr(), {1, 2}, b"bytes", float("nan"), object, {(): 1}])
+def test_a_value_that_is_not_json_removes_at_most_the_fields(
     read: Callable[[], Lines], value: object
 ) -> None:
     telemetry.log_done("done", value=value)
@@ -143,9 +143,7 @@ def test_a_value_that_is_no_json_costs_at_most_its_fields(
 
 
 @pytest.mark.parametrize("value", ["x" * 10_240, ["x" * 10_240], {"x" * 10_240: 1}])
-def test_a_line_is_bounded_whatever_is_in_it(
-    capsys: pytest.CaptureFixture[str], value: object
-) -> None:
+def test_a_line_never_exceeds_the_limit(capsys: pytest.CaptureFixture[str], value: object) -> None:
     telemetry.configure("INFO")
     telemetry.log_done("done", value=value)
     (line,) = capsys.readouterr().out.splitlines()
@@ -154,7 +152,7 @@ def test_a_line_is_bounded_whatever_is_in_it(
 
 
 @pytest.mark.parametrize("place", ["sessionId", "action", "requestId", "targetLanguage"])
-def test_ten_kilobytes_in_the_input_leave_the_lines_short(
+def test_ten_kilobytes_of_input_do_not_make_lines_long(
     dispatcher: Dispatcher, capsys: pytest.CaptureFixture[str], place: str
 ) -> None:
     telemetry.configure("INFO")
@@ -166,7 +164,7 @@ def test_ten_kilobytes_in_the_input_leave_the_lines_short(
     assert "xxx" not in "".join(lines)
 
 
-def test_a_deep_stack_is_cut_where_it_began(read: Callable[[], Lines]) -> None:
+def test_a_deep_stack_loses_its_beginning(read: Callable[[], Lines]) -> None:
     def fall(depth: int) -> None:
         if depth == 0:
             raise ValueError
@@ -179,7 +177,7 @@ def test_a_deep_stack_is_cut_where_it_began(read: Callable[[], Lines]) -> None:
     assert failure["error"].endswith("ValueError")
 
 
-def test_lines_of_threads_do_not_mix(read: Callable[[], Lines]) -> None:
+def test_lines_of_different_threads_do_not_mix(read: Callable[[], Lines]) -> None:
     def write() -> None:
         for _ in range(50):
             with telemetry.handled("message", connection_id="a="):
@@ -193,10 +191,10 @@ def test_lines_of_threads_do_not_mix(read: Callable[[], Lines]) -> None:
     assert len(read()) == 8 * 50 * 2
 
 
-# What a line says.
+# Lines
 
 
-def test_an_event_is_one_line_with_what_it_takes_to_follow_it(
+def test_an_event_is_one_line_with_the_fields_to_trace_it(
     dispatcher: Dispatcher, read: Callable[[], Lines]
 ) -> None:
     dispatcher.message(frame("speaker=", "user-1", **CREATE))
@@ -218,7 +216,7 @@ def test_an_event_is_one_line_with_what_it_takes_to_follow_it(
     }
 
 
-def test_a_refusal_says_its_cause_and_is_an_event_all_the_same(
+def test_a_refusal_is_logged_with_its_cause_and_as_an_event(
     dispatcher: Dispatcher, session_id: str, read: Callable[[], Lines]
 ) -> None:
     join = {"action": "joinSession", "sessionId": session_id, "targetLanguage": "es"}
@@ -242,7 +240,7 @@ def test_a_refusal_says_its_cause_and_is_an_event_all_the_same(
 
 
 @pytest.mark.parametrize("level", ["WARNING", "ERROR"])
-def test_metrics_are_written_whatever_the_level_is(
+def test_metrics_are_written_at_every_log_level(
     dispatcher: Dispatcher, capsys: pytest.CaptureFixture[str], level: str
 ) -> None:
     telemetry.configure(level, "dev")
@@ -251,7 +249,7 @@ def test_metrics_are_written_whatever_the_level_is(
     assert json.loads(line)["SessionCreationLatency"] > 0
 
 
-def test_the_correlation_follows_a_listener_through_his_refreshes(
+def test_a_listeners_correlation_stays_the_same_after_a_refresh(
     dispatcher: Dispatcher, session_id: str, clock: Clock, read: Callable[[], Lines]
 ) -> None:
     join = {"action": "joinSession", "sessionId": session_id, "targetLanguage": "es"}
@@ -275,7 +273,7 @@ def test_the_correlation_follows_a_listener_through_his_refreshes(
     assert {line["sessionId"] for line in lines} == {session_id}
 
 
-def test_the_correlation_follows_a_speaker_through_his_refreshes(
+def test_a_speakers_correlation_stays_the_same_after_a_refresh(
     dispatcher: Dispatcher, session_id: str, read: Callable[[], Lines]
 ) -> None:
     refresh = {"action": "refreshConnection", "role": "speaker", "sessionId": session_id}
@@ -292,7 +290,7 @@ def test_the_correlation_follows_a_speaker_through_his_refreshes(
     assert {line["correlation"] for line in lines} == {telemetry.hash_of(session_id)}
 
 
-def test_what_is_sent_after_an_answer_is_followed_like_it(
+def test_an_outcome_has_the_trail_of_its_command(
     sessions: Sessions,
     dispatcher: Dispatcher,
     session_id: str,
@@ -311,7 +309,7 @@ def test_what_is_sent_after_an_answer_is_followed_like_it(
     assert {name: line[name] for name in trail} == trail
 
 
-def test_a_name_is_hashed_with_the_key() -> None:
+def test_an_id_is_hashed_with_the_key() -> None:
     telemetry.configure("INFO", "dev", b"key")
     first = telemetry.hash_of("a=")
     telemetry.configure("INFO", "dev", b"other key")
@@ -320,12 +318,12 @@ def test_a_name_is_hashed_with_the_key() -> None:
 
 
 @pytest.mark.parametrize("key", [b"", b"k" * 64, b"k" * 65, b"k" * 1000])
-def test_a_key_of_any_length_does(key: bytes) -> None:
+def test_a_key_of_any_length_is_accepted(key: bytes) -> None:
     telemetry.configure("INFO", "dev", key)
     assert telemetry.hash_of("a=") == telemetry.hash_of("a=") != telemetry.hash_of("b=")
 
 
-def test_what_nobody_foresaw_is_raised_on_without_what_it_says(
+def test_an_unexpected_error_is_raised_without_its_message(
     read: Callable[[], Lines],
 ) -> None:
     with pytest.raises(InternalError) as raised, telemetry.handled("outcome", is_clients=False):
@@ -338,13 +336,13 @@ def test_what_nobody_foresaw_is_raised_on_without_what_it_says(
     assert "test_telemetry.py" in failure["error"]
 
 
-def test_what_was_foreseen_has_no_stack(read: Callable[[], Lines]) -> None:
+def test_an_expected_error_is_logged_without_a_stack(read: Callable[[], Lines]) -> None:
     with pytest.raises(SessionFull), telemetry.handled("outcome", is_clients=False):
         raise SessionFull("The session is full.")
     assert [line["level"] for line in read()] == ["WARNING", "INFO"]
 
 
-def test_a_stack_names_the_errors_that_led_to_it_and_a_code_of_aws(
+def test_a_stack_contains_the_causes_and_the_aws_error_code(
     read: Callable[[], Lines],
 ) -> None:
     with suppress(InternalError), telemetry.handled("sweep", is_clients=False):
@@ -358,7 +356,7 @@ def test_a_stack_names_the_errors_that_led_to_it_and_a_code_of_aws(
     assert "marked" not in failure["error"]
 
 
-def test_a_stack_of_an_error_with_another_kind_of_response_is_told_too(
+def test_an_error_with_an_unknown_response_is_logged(
     read: Callable[[], Lines],
 ) -> None:
     error = ValueError()
@@ -368,7 +366,7 @@ def test_a_stack_of_an_error_with_another_kind_of_response_is_told_too(
     assert read()[0]["error"].endswith("ValueError")
 
 
-def test_a_library_is_heard_without_its_words(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_librarys_message_is_not_logged(capsys: pytest.CaptureFixture[str]) -> None:
     telemetry.configure("INFO")
     telemetry.configure_libraries()
     logging.getLogger("urllib3.connectionpool").warning("gone: %s", "/@connections/marked=")
@@ -377,7 +375,7 @@ def test_a_library_is_heard_without_its_words(capsys: pytest.CaptureFixture[str]
     assert "marked" not in json.dumps(line)
 
 
-# What is measured and counted.
+# Metrics
 
 
 def measured(lines: Lines) -> dict[str, float]:
@@ -390,7 +388,7 @@ def measured(lines: Lines) -> dict[str, float]:
     }
 
 
-def test_the_wait_for_a_grace_is_no_latency_of_the_close(
+def test_the_grace_period_does_not_count_as_latency(
     dispatcher: Dispatcher,
     session_id: str,
     clock: Clock,
@@ -406,7 +404,7 @@ def test_the_wait_for_a_grace_is_no_latency_of_the_close(
     assert handled["durationMs"] == 5000
 
 
-def test_a_session_is_measured_from_its_creation_to_its_end(
+def test_a_session_emits_metrics_from_creation_to_end(
     dispatcher: Dispatcher,
     sweep: Sweep,
     phones: FakeConnections,
@@ -450,8 +448,8 @@ def test_a_session_is_measured_from_its_creation_to_its_end(
     assert [line["Reason"] for line in lines if "SessionsEnded" in line] == ["speakerEnded"]
 
 
-def test_every_metric_is_emitted_by_some_line_of_the_application() -> None:
-    """By name in the sources: that they come is shown by the tests of those who emit them."""
+def test_every_metric_is_emitted_somewhere() -> None:
+    """Search the sources for each name. Tests of the callers check that they emit it."""
     from pathlib import Path
 
     sources = "".join(path.read_text() for path in Path("chalicelib").rglob("*.py"))

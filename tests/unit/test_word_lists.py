@@ -1,4 +1,4 @@
-"""What the lists promise to a listener who hears an id once, over a loudspeaker."""
+"""Word lists whose IDs a listener can write down after hearing them once."""
 
 import re
 from collections.abc import Callable
@@ -18,7 +18,7 @@ MIN_NOUNS = 138
 MAX_BLOCKED_SHARE = 0.02
 
 
-def test_no_word_is_blocked_by_itself() -> None:
+def test_no_word_is_blocked() -> None:
     assert [word for word in ADJECTIVES + NOUNS if session_ids.is_blocked(word)] == []
 
 
@@ -33,7 +33,7 @@ def test_no_two_words_sound_alike(code: Callable[[str], str]) -> None:
     assert alike == []
 
 
-def test_no_two_words_are_one_slip_apart() -> None:
+def test_no_two_words_differ_by_one_letter() -> None:
     near = [
         (one, other)
         for one, other in combinations(ADJECTIVES + NOUNS, 2)
@@ -54,11 +54,11 @@ def test_no_word_begins_another() -> None:
 
 
 @pytest.mark.parametrize("words", [ADJECTIVES, NOUNS, BLOCKED_TEXTS])
-def test_each_list_is_sorted_and_holds_nothing_twice(words: tuple[str, ...]) -> None:
+def test_each_list_is_sorted_without_duplicates(words: tuple[str, ...]) -> None:
     assert list(words) == sorted(set(words))
 
 
-def test_words_are_three_to_ten_small_letters() -> None:
+def test_words_have_three_to_ten_lower_case_letters() -> None:
     assert [word for word in ADJECTIVES + NOUNS if not re.fullmatch("[a-z]{3,10}", word)] == []
 
 
@@ -68,11 +68,11 @@ def test_blocked_texts_can_occur_in_an_id() -> None:
     assert [text for text in BLOCKED_TEXTS if not possible.fullmatch(text)] == []
 
 
-def test_no_word_is_adjective_and_noun() -> None:
+def test_no_word_is_in_both_lists() -> None:
     assert not set(ADJECTIVES) & set(NOUNS)
 
 
-def test_there_are_words_enough() -> None:
+def test_there_are_enough_words() -> None:
     assert len(ADJECTIVES) >= MIN_ADJECTIVES
     assert len(NOUNS) >= MIN_NOUNS
 
@@ -89,7 +89,7 @@ def test_few_ids_are_blocked() -> None:
     assert free_pairs * free_numbers > 26_000_000
 
 
-def test_the_example_of_the_protocol_can_be_generated() -> None:
+def test_the_protocols_example_can_be_generated() -> None:
     assert "golden" in ADJECTIVES
     assert "eagle" in NOUNS
     assert session_ids.parse("Golden Eagle 427") == "golden-eagle-427"
