@@ -15,8 +15,9 @@ from chalicelib.errors import ServiceUnavailable
 if TYPE_CHECKING:
     import jwt
 
-# The first token imports PyJWT, not the cold start. The import takes as long as the rest of the
-# start, and an audience starts hundreds of authorizers that never see a token.
+# The functions that check a token import PyJWT. At module level, the import would double the CPU
+# time of a cold start, and most authorizers never see a token, because listeners have none. The
+# first token of a process waits for the import.
 
 MAX_TOKEN_CHARACTERS: Final = 8192
 """Longest accepted token, longer than any that Cognito issues. Checked first."""

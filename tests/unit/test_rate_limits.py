@@ -51,14 +51,14 @@ USER = replace(CALLER, user_id="user-1")
 Count = Callable[[RateLimits], object]
 
 
-def out_of_reach(**_: Any) -> dict[str, Any]:
+def fail_to_update(**_: Any) -> dict[str, Any]:
     raise ServiceUnavailable("busy", retry_after_seconds=2)
 
 
 @pytest.fixture
 def failing(clock: Clock) -> RateLimits:
     """Return rate limits whose table is unavailable."""
-    return RateLimits(out_of_reach, SETTINGS, clock)
+    return RateLimits(fail_to_update, SETTINGS, clock)
 
 
 def retry_after_seconds(count: Callable[[], object]) -> int:
@@ -373,7 +373,7 @@ def test_an_ordinary_mistake_is_not_a_refused_attempt(
     assert scan(dynamodb, "rate_limits") == []
 
 
-def suspect(limits: RateLimits, caller: Caller = CALLER, attempts: int = 21) -> None:
+def use_up_attempts(limits: RateLimits, caller: Caller = CALLER, attempts: int = 21) -> None:
     """Use up the refused attempts of an address or a user."""
     for _ in range(attempts):
         limits.count_refusal(caller)
@@ -382,7 +382,7 @@ def suspect(limits: RateLimits, caller: Caller = CALLER, attempts: int = 21) -> 
 def test_twenty_refused_attempts_block_joins_without_token_or_code(
     wire: Wire, session_id: str, rate_limits: RateLimits
 ) -> None:
-    suspect(rate_limits, attempts=20)
+    use_up_attempts(rate_limits, attempts=20)
     assert wire.refuses("RATE_LIMIT_EXCEEDED", "b=", **joining(session_id))
 
 
@@ -390,14 +390,14 @@ def test_twenty_refused_attempts_block_joins_without_token_or_code(
 def test_a_blocked_address_can_join_with_an_invite_code_or_token(
     wire: Wire, session_id: str, rate_limits: RateLimits, rest: dict[str, str]
 ) -> None:
-    suspect(rate_limits)
+    use_up_attempts(rate_limits)
     assert wire.give("b=", **rest, **joining(session_id))["type"] == "sessionJoined"
 
 
 def test_a_speaker_at_a_blocked_address_can_create_and_has_its_own_attempts(
     wire: Wire, rate_limits: RateLimits
 ) -> None:
-    suspect(rate_limits)
+    use_up_attempts(rate_limits)
     assert wire.give("a=", "user-1", **CREATE)["type"] == "sessionCreated"
     assert wire.refuses("SESSION_NOT_FOUND", "b=", "user-1", **UNKNOWN)
 
@@ -409,7 +409,7 @@ def test_a_listener_at_a_blocked_address_can_refresh(
     dispatcher.message(frame("old=", **joining(session_id)))
     if is_lost:
         dispatcher.disconnect(closing("old=", 1006))
-    suspect(rate_limits)
+    use_up_attempts(rate_limits)
     refresh = {**joining(session_id), "action": "refreshConnection", "role": "listener"}
     refreshed = wire.give("new=", **refresh, connectionId="old=")
     assert refreshed["type"] == "connectionRefreshComplete"
@@ -418,7 +418,7 @@ def test_a_listener_at_a_blocked_address_can_refresh(
 def test_a_wrong_code_from_a_blocked_address_gets_the_same_error(
     wire: Wire, session_id: str, rate_limits: RateLimits
 ) -> None:
-    suspect(rate_limits)
+    use_up_attempts(rate_limits)
     wrong = joining(session_id, inviteCode="wrong")
     assert wire.refuses("RATE_LIMIT_EXCEEDED", "b=", **wrong)
 
@@ -426,7 +426,7 @@ def test_a_wrong_code_from_a_blocked_address_gets_the_same_error(
 def test_other_addresses_are_not_blocked(
     dispatcher: Dispatcher, session_id: str, rate_limits: RateLimits
 ) -> None:
-    suspect(rate_limits)
+    use_up_attempts(rate_limits)
     elsewhere = event(
         "b=",
         body=json.dumps(joining(session_id)),

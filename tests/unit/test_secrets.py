@@ -1,4 +1,4 @@
-"""Log lines never contain secrets, whatever a handler's input or failure.
+"""Log lines without secrets, for any input or failure of a handler.
 
 Each input contains marked secrets, and each handler runs through its successes and failures.
 """
