@@ -68,7 +68,7 @@ needs = $(if $(strip $(value $(1))),,$(call missing,$(1),$(2)))
 GIVEN_STAGE = $(call needs,STAGE,dev)$(STAGE)
 
 # STAGE=local on the command line asks for the emulator's token, not the local server's.
-TOKEN = $(if $(filter command,$(origin STAGE)),scripts.stage_token '$(GIVEN_STAGE)',devserver.user_token --port '$(PORT)')
+TOKEN = $(if $(filter command,$(origin STAGE)),operations.stage_token '$(GIVEN_STAGE)',devserver.user_token --port '$(PORT)')
 
 # A session of the local server's, or of the stage that was named.
 PLACE = $(if $(filter command environment,$(origin STAGE)),--stage '$(GIVEN_STAGE)',--port '$(PORT)')
@@ -102,11 +102,11 @@ lock: $(INSTALLED) ## Write requirements*.txt from requirements*.in: exact versi
 	$(LOCK) --output-file requirements-scan.txt requirements-scan.in
 
 local: $(INSTALLED) ## Serve the application on ws://127.0.0.1:PORT/local [PORT=8000] [OPTIONS=--help]
-	@$(SAFE) $(RUN) devserver --port '$(PORT)' --panel scripts.live_panel:tables \
+	@$(SAFE) $(RUN) devserver --port '$(PORT)' --panel operations.live_panel:tables \
 		--hint 'make demo PORT={port}' --hint 'make -s token PORT={port}' $(OPTIONS)
 
 emulate: $(INSTALLED) ## Serve the stack that Terraform applies to an emulator of AWS [PORT=4566]
-	@$(SAFE) $(RUN) scripts.emulate $(if $(filter-out file,$(origin PORT)),--port '$(PORT)')
+	@$(SAFE) $(RUN) operations.emulate $(if $(filter-out file,$(origin PORT)),--port '$(PORT)')
 
 token: $(INSTALLED) ## Print a speaker's token: local server [PORT=8000], emulator STAGE=local [USERNAME=...]
 	@$(SAFE) $(RUN) $(TOKEN) --username $(call needs,USERNAME,speaker@example.com)$(call quoted,USERNAME)
@@ -135,39 +135,39 @@ format: $(INSTALLED) ## Format, and mend what the linter can
 	$(BIN)/ruff format
 
 package: $(INSTALLED) ## Package the Lambda functions for a stage into terraform/modules/app [STAGE=local]
-	@$(SAFE) $(RUN) scripts.package '$(GIVEN_STAGE)'
+	@$(SAFE) $(RUN) operations.package '$(GIVEN_STAGE)'
 
 plan: $(INSTALLED) ## Plan a stage's stack on AWS, and save the plan STAGE=dev
-	@$(RUN) scripts.stack plan '$(NAMED_STAGE)'
+	@$(RUN) operations.stack plan '$(NAMED_STAGE)'
 
 apply: $(INSTALLED) ## Apply just the saved plan STAGE=dev
-	@$(RUN) scripts.stack apply '$(NAMED_STAGE)'
+	@$(RUN) operations.stack apply '$(NAMED_STAGE)'
 
 named-stage:
 	@: '$(NAMED_STAGE)'
 
 deploy: named-stage package ## Package, plan and apply STAGE=dev; asks before it applies, unless CONFIRM=dev (also deploy-dev, ...)
-	@$(RUN) scripts.stack deploy '$(NAMED_STAGE)' $(CONFIRMED)
+	@$(RUN) operations.stack deploy '$(NAMED_STAGE)' $(CONFIRMED)
 
 deploy-dev deploy-staging deploy-prod: deploy-%:
 	@$(MAKE) --no-print-directory deploy STAGE=$*
 
 destroy: $(INSTALLED) ## Take a stage's stack down STAGE=dev; asks first, unless CONFIRM=dev
-	@$(RUN) scripts.stack destroy '$(NAMED_STAGE)' $(CONFIRMED)
+	@$(RUN) operations.stack destroy '$(NAMED_STAGE)' $(CONFIRMED)
 
 output: $(INSTALLED) ## Print a stage's outputs STAGE=dev [NAME=url]
-	@$(RUN) scripts.stack output '$(NAMED_STAGE)' $(NAME)
+	@$(RUN) operations.stack output '$(NAMED_STAGE)' $(NAME)
 
 # By the environment: an address may hold an apostrophe, which would end a quoted word.
 speaker: export EMAIL_OF_SPEAKER = $(EMAIL)
 speaker: $(INSTALLED) ## Create a speaker, and print how to sign in STAGE=dev EMAIL=speaker@example.com
-	@$(RUN) scripts.speaker '$(NAMED_STAGE)' --email $(call needs,EMAIL,speaker@example.com)"$$EMAIL_OF_SPEAKER"
+	@$(RUN) operations.speaker '$(NAMED_STAGE)' --email $(call needs,EMAIL,speaker@example.com)"$$EMAIL_OF_SPEAKER"
 
 sessions: $(INSTALLED) ## List the open sessions: local server [PORT=8000], a stage STAGE=dev [OPTIONS=--json]
-	@$(RUN) scripts.operate sessions $(PLACE) $(OPTIONS)
+	@$(RUN) operations.operate sessions $(PLACE) $(OPTIONS)
 
 session-end: $(INSTALLED) ## End a session SESSION=golden-eagle-427 [STAGE=dev]; asks first, unless CONFIRM=golden-eagle-427
-	@$(RUN) scripts.operate end '$(call needs,SESSION,golden-eagle-427)$(SESSION)' $(PLACE) $(CONFIRMED)
+	@$(RUN) operations.operate end '$(call needs,SESSION,golden-eagle-427)$(SESSION)' $(PLACE) $(CONFIRMED)
 
 bench: $(INSTALLED) ## Measure, each figure beside its yardstick
 	$(SAFE) $(BIN)/python -m bench

@@ -17,7 +17,7 @@ from websockets.sync.client import ClientConnection, connect
 
 from devserver import aws
 from devserver.user_token import served_environment
-from scripts.emulate import emulate, whereabouts
+from operations.emulate import emulate, whereabouts
 
 WAIT_SECONDS = 20
 """Before a message that does not come is given up."""

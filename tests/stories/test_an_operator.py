@@ -17,15 +17,15 @@ import pytest
 from chalicelib.models import Connection, QualityTier, Role, Session
 from chalicelib.store import Store
 from devserver import aws
-from scripts import running_emulation
-from scripts.running_emulation import RunningEmulation
+from operations import running_emulation
+from operations.running_emulation import RunningEmulation
 from tests import emulator
 from tests.stories.target import Client, Target
 
 COMMAND: Final = """
 import sys
 from pathlib import Path
-from scripts import operate, running_emulation
+from operations import operate, running_emulation
 running_emulation.FILE = Path(sys.argv.pop(1))
 sys.exit(operate.main())
 """
@@ -33,7 +33,7 @@ sys.exit(operate.main())
 
 COMMAND_ON_AWS: Final = """
 import json, sys
-from scripts import operate, stage_environment
+from operations import operate, stage_environment
 outputs = json.loads(sys.argv.pop(1))
 stage_environment.Stack.read_outputs = lambda stack: outputs
 sys.exit(operate.main())

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from scripts import terraform_cli
-from scripts.package import package
+from operations import terraform_cli
+from operations.package import package
 
 ROOT = Path(__file__).parents[2]
 

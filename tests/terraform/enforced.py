@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from devserver import aws
-from scripts.emulate import Emulation, apply, emulator_environment, prepare
+from operations.emulate import Emulation, apply, emulator_environment, prepare
 
 Call = tuple[str, str, str]
 """A function's name, an action, and the ARN of a resource; in a policy it may hold a *."""

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from scripts import package
-from scripts.package import PackageError
+from operations import package
+from operations.package import PackageError
 
 ROOT = Path(package.__file__).parents[1]
 STAGE = "dev"

@@ -7,7 +7,7 @@ from fnmatch import fnmatchcase
 import pytest
 from websockets.exceptions import InvalidStatus
 
-from scripts.emulate import whereabouts
+from operations.emulate import whereabouts
 from tests.stories.conftest import open_client  # noqa: F401
 from tests.stories.target import Client, Target, refused_with, until
 

@@ -15,10 +15,10 @@ from pathlib import Path
 import pytest
 
 from devserver.aws import client, ministack
-from scripts import stack
-from scripts.credentials import CredentialsError
-from scripts.running_emulation import EmulationError, RunningEmulation
-from scripts.stack import Stack, StackError
+from operations import stack
+from operations.credentials import CredentialsError
+from operations.running_emulation import EmulationError, RunningEmulation
+from operations.stack import Stack, StackError
 from tests.terraform.requirements import require_terraform
 
 CONFIGURATION = """
@@ -70,14 +70,14 @@ def check(region): pass
 """Takes any credentials for good, without asking AWS."""
 
 DEPLOYMENT = stack.ROOT / "docs" / "deployment.md"
-SCRIPTS = (
+OPERATIONS = (
     "devserver/arguments.py",
     "devserver/command.py",
-    "scripts/credentials.py",
-    "scripts/running_emulation.py",
-    "scripts/stack.py",
-    "scripts/terraform_cli.py",
-    "scripts/tfvars.py",
+    "operations/credentials.py",
+    "operations/running_emulation.py",
+    "operations/stack.py",
+    "operations/terraform_cli.py",
+    "operations/tfvars.py",
 )
 """The command and all that it imports of the project."""
 
@@ -134,8 +134,8 @@ def package(root: Path, stage: str, runtime: str = "python3.11") -> None:
     (module / "deployment.zip").write_bytes(b"zip")
 
 
-def copy_scripts(root: Path) -> Path:
-    for name in SCRIPTS:
+def copy_operations(root: Path) -> Path:
+    for name in OPERATIONS:
         (root / name).parent.mkdir(exist_ok=True)
         shutil.copy(Path(stack.__file__).parents[1] / name, root / name)
     return root
@@ -259,8 +259,8 @@ def test_credentials_are_checked_in_the_stages_region(
 def test_without_credentials_a_plan_is_one_sentence(make: Make) -> None:
     dev = make("dev")
     done = subprocess.run(
-        [sys.executable, "-m", "scripts.stack", "plan", "dev"],
-        cwd=copy_scripts(dev.root),
+        [sys.executable, "-m", "operations.stack", "plan", "dev"],
+        cwd=copy_operations(dev.root),
         env={
             "PATH": os.environ["PATH"],
             "HOME": str(dev.root),
@@ -792,10 +792,10 @@ def applying(make: Make, fake_terraform: Path) -> Iterator[subprocess.Popen[str]
     """Run `make apply`'s command in a process group of its own, up to Terraform's beginning."""
     dev = make("dev")
     stack.run(dev, "plan")
-    copy_scripts(dev.root)
-    (dev.root / "scripts" / "credentials.py").write_text(ANY_CREDENTIALS)
+    copy_operations(dev.root)
+    (dev.root / "operations" / "credentials.py").write_text(ANY_CREDENTIALS)
     with subprocess.Popen(
-        [sys.executable, "-m", "scripts.stack", "apply", "dev"],
+        [sys.executable, "-m", "operations.stack", "apply", "dev"],
         cwd=dev.root,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from scripts import terraform_cli
-from scripts.terraform_cli import TerraformError
+from operations import terraform_cli
+from operations.terraform_cli import TerraformError
 
 Run = Callable[..., str]
 

@@ -9,8 +9,8 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import pytest
 from botocore.config import Config
 
-from scripts import credentials
-from scripts.credentials import CredentialsError
+from operations import credentials
+from operations.credentials import CredentialsError
 
 REFUSAL = b"""<ErrorResponse><Error><Type>Sender</Type><Code>ExpiredToken</Code>
 <Message>The token of arn:aws:iam::123456789012:user/anna has expired</Message></Error>

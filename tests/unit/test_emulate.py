@@ -11,7 +11,7 @@ import pytest
 
 from devserver import aws, scratch
 from devserver.aws import EmbeddedAwsError
-from scripts import emulate, running_emulation
+from operations import emulate, running_emulation
 
 
 @pytest.fixture(autouse=True)
@@ -68,11 +68,11 @@ def test_the_next_commands_to_try_are_verbs_for_the_emulator(tmp_path: Path) -> 
         for command in commands
     ]
     assert ran == [
-        "scripts.stage_token local\n",
-        "scripts.stack output\n",
-        "scripts.operate sessions\n",
-        "scripts.operate end\n",
-        "scripts.speaker local\n",
+        "operations.stage_token local\n",
+        "operations.stack output\n",
+        "operations.operate sessions\n",
+        "operations.operate end\n",
+        "operations.speaker local\n",
     ]
     assert all("STAGE=local" in command for command in commands)
 

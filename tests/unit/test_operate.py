@@ -29,10 +29,10 @@ from chalicelib.models import EndReason
 from chalicelib.settings import SettingError
 from chalicelib.store import KEPT_AFTER_END_SECONDS, Store
 from chalicelib.sweep import Sweep
-from scripts import operate, running_emulation, stage_environment
-from scripts.operate import OperateError, end_session, list_sessions
-from scripts.stack import Stack, StackError
-from scripts.stage_environment import StageError
+from operations import operate, running_emulation, stage_environment
+from operations.operate import OperateError, end_session, list_sessions
+from operations.stack import Stack, StackError
+from operations.stage_environment import StageError
 from tests.terraform.requirements import require_terraform
 from tests.unit.fakes import (
     CREATE,
@@ -64,7 +64,7 @@ ON_AWS = {
 LISTING_MANY = """
 import sys
 from types import SimpleNamespace
-from scripts import operate
+from operations import operate
 operate._lifecycle = lambda options: SimpleNamespace(store=None)
 operate.list_sessions = lambda store, now: [{"sessionId": "golden-eagle-427"}] * 10_000
 sys.argv = ["operate", "sessions", "--json"]
@@ -582,7 +582,7 @@ def test_on_aws_the_credentials_are_the_operators(monkeypatch: pytest.MonkeyPatc
 
 def run(*arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
-        [sys.executable, "-m", "scripts.operate", *arguments],
+        [sys.executable, "-m", "operations.operate", *arguments],
         env={**os.environ, **environment},
         stdin=subprocess.DEVNULL,
         capture_output=True,
@@ -611,7 +611,7 @@ def test_a_failure_is_one_line_on_stderr(arguments: list[str], said: str) -> Non
 
 ON_A_STAGE = """
 import json, sys
-from scripts import operate, stage_environment
+from operations import operate, stage_environment
 outputs = json.loads(sys.argv.pop(1))
 stage_environment.Stack.read_outputs = lambda stack: outputs
 sys.exit(operate.main())

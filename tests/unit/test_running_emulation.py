@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from scripts import running_emulation
-from scripts.running_emulation import EmulationError, RunningEmulation
+from operations import running_emulation
+from operations.running_emulation import EmulationError, RunningEmulation
 
 HERE = "http://127.0.0.1:4566"
 RUNNING = RunningEmulation({"AWS_ENDPOINT_URL": HERE}, {"url": "ws://here"})

@@ -9,9 +9,9 @@ import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
 from devserver import aws
-from scripts import running_emulation, speaker
-from scripts.running_emulation import RunningEmulation
-from scripts.speaker import SpeakerError, UserPool
+from operations import running_emulation, speaker
+from operations.running_emulation import RunningEmulation
+from operations.speaker import SpeakerError, UserPool
 
 EMAIL = "o'brien@example.com"
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts import tfvars
+from operations import tfvars
 
 ROOT = Path(__file__).parents[2] / "terraform"
 

@@ -23,10 +23,10 @@ from typing import Any, Final, TypeVar
 
 from devserver.arguments import Parser
 from devserver.command import run_command
-from scripts import credentials, running_emulation, terraform_cli, tfvars
-from scripts.credentials import CredentialsError
-from scripts.running_emulation import EmulationError
-from scripts.terraform_cli import TerraformError
+from operations import credentials, running_emulation, terraform_cli, tfvars
+from operations.credentials import CredentialsError
+from operations.running_emulation import EmulationError
+from operations.terraform_cli import TerraformError
 
 ROOT: Final = Path(__file__).parent.parent
 GUARDED_STAGES: Final = ("prod",)
@@ -348,7 +348,7 @@ def main() -> int:
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup has it
             signal.signal(number, signal.default_int_handler)
-    parser = Parser(prog="python -m scripts.stack", description=__doc__)
+    parser = Parser(prog="python -m operations.stack", description=__doc__)
     parser.add_argument("verb", choices=["plan", "apply", "deploy", "destroy", "output"])
     parser.add_argument("stage")
     parser.add_argument("name", nargs="?", help="of one output, to be printed bare")

@@ -28,9 +28,9 @@ from chalicelib.settings import SettingError
 from chalicelib.store import Store
 from devserver import arguments
 from devserver.command import run_command
-from scripts import stack, stage_environment
-from scripts.stack import StackError
-from scripts.stage_environment import StageError
+from operations import stack, stage_environment
+from operations.stack import StackError
+from operations.stage_environment import StageError
 
 NOBODY: Final = "nobody="
 """No connection's id."""
@@ -320,7 +320,7 @@ def _lifecycle(options: argparse.Namespace) -> Lifecycle:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = arguments.Parser(prog="python -m scripts.operate", description=__doc__)
+    parser = arguments.Parser(prog="python -m operations.operate", description=__doc__)
     place = arguments.Parser(add_help=False)
     place.add_argument("--stage", help="a deployed one, or local for the emulator")
     place.add_argument(

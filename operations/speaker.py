@@ -17,8 +17,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 from devserver import aws
 from devserver.arguments import Parser
 from devserver.command import run_command
-from scripts.running_emulation import STAGE, EmulationError, find_unless_another_is_named
-from scripts.stack import Stack, StackError
+from operations.running_emulation import STAGE, EmulationError, find_unless_another_is_named
+from operations.stack import Stack, StackError
 
 _ADDRESS: Final = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 """As terraform/variables.tf has it for alarm_emails."""
@@ -69,7 +69,7 @@ class UserPool:
 
 
 def main() -> int:
-    parser = Parser(prog="python -m scripts.speaker", description=__doc__)
+    parser = Parser(prog="python -m operations.speaker", description=__doc__)
     parser.add_argument("stage")
     parser.add_argument("--email", required=True)
     options = parser.parse_args()

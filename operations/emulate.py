@@ -20,9 +20,9 @@ from typing import Any, Final
 from devserver import arguments, scratch
 from devserver.aws import REGION, EmbeddedAwsError, ministack
 from devserver.command import run_command
-from scripts import package, running_emulation, terraform_cli
-from scripts.running_emulation import STAGE, EmulationError, RunningEmulation
-from scripts.terraform_cli import TerraformError
+from operations import package, running_emulation, terraform_cli
+from operations.running_emulation import STAGE, EmulationError, RunningEmulation
+from operations.terraform_cli import TerraformError
 
 ROOT: Final = Path(__file__).parent.parent
 PORT: Final = 4566
@@ -61,7 +61,7 @@ class Emulation:
 def main() -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)
-    parser = arguments.Parser(prog="python -m scripts.emulate", description=__doc__)
+    parser = arguments.Parser(prog="python -m operations.emulate", description=__doc__)
     parser.add_argument(
         "--port", type=arguments.port, default=PORT, help=f"{PORT} by default; 0: any free port"
     )

@@ -5,8 +5,8 @@ import sys
 from devserver.arguments import Parser
 from devserver.aws import SignInRefused, sign_in
 from devserver.command import run_command
-from scripts import running_emulation
-from scripts.running_emulation import STAGE, EmulationError
+from operations import running_emulation
+from operations.running_emulation import STAGE, EmulationError
 
 
 def main() -> int:

@@ -12,10 +12,10 @@ from botocore.exceptions import NoCredentialsError
 
 from devserver import aws
 from devserver.user_token import served_environment
-from scripts import emulate, running_emulation
-from scripts.credentials import PARTITIONS
-from scripts.running_emulation import EmulationError, RunningEmulation
-from scripts.stack import Stack
+from operations import emulate, running_emulation
+from operations.credentials import PARTITIONS
+from operations.running_emulation import EmulationError, RunningEmulation
+from operations.stack import Stack
 
 OUTPUTS: Final = ("alarm_topic_arn", "api_id", "table_names")
 
