@@ -18,7 +18,9 @@ from devserver import aws
 from devserver.arguments import Parser
 from devserver.command import run_command
 from operations.running_emulation import STAGE, EmulationError, find_unless_another_is_named
-from operations.stack import Stack, StackError
+from operations.stage_checks import check_credentials, check_stage
+from operations.stage_outputs import get_outputs
+from operations.terraform_stack import Stack, StackError
 
 _ADDRESS: Final = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 """As terraform/variables.tf has it for alarm_emails."""
@@ -96,13 +98,13 @@ def find_user_pool(stage: str) -> UserPool:
     Raises: StackError, EmulationError.
     """
     stack = Stack(stage)
-    stack.check_stage()
+    check_stage(stack)
     running = find_unless_another_is_named() if stage == STAGE else None
     if running:
         cognito = aws.client("cognito-idp", running.environment["AWS_ENDPOINT_URL"])
         return UserPool.of(stage, running.outputs, cognito)
-    stack.check_credentials()
-    outputs = stack.find_outputs()
+    check_credentials(stack)
+    outputs = get_outputs(stack)
     region = outputs["user_pool_id"].partition("_")[0]
     return UserPool.of(stage, outputs, boto3.client("cognito-idp", region_name=region))
 

@@ -15,7 +15,8 @@ from devserver.user_token import served_environment
 from operations import emulate, running_emulation
 from operations.credentials import PARTITIONS
 from operations.running_emulation import EmulationError, RunningEmulation
-from operations.stack import Stack
+from operations.stage_outputs import read_outputs
+from operations.terraform_stack import Stack
 
 OUTPUTS: Final = ("alarm_topic_arn", "api_id", "table_names")
 
@@ -77,7 +78,7 @@ def on_aws(stack: Stack) -> dict[str, str]:
 
     Raises: StageError, StackError.
     """
-    outputs = stack.read_outputs()
+    outputs = read_outputs(stack)
     missing = [name for name in OUTPUTS if name not in outputs]
     if missing:
         raise StageError(
