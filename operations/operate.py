@@ -133,7 +133,7 @@ def _place(options: argparse.Namespace) -> str:
 def _lifecycle(options: argparse.Namespace) -> Lifecycle:
     """Wire the application's own objects to the stage or the local server."""
     if options.stage:
-        stage_environment.enter(stage_environment.find(options.stage))
+        stage_environment.enter(stage_environment.get_environment(options.stage))
         stage_environment.enter_credentials()
     else:
         stage_environment.enter(stage_environment.on_local_server(options.port))

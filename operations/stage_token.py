@@ -1,4 +1,4 @@
-"""Prints a speaker's token of a running `make emulate`, and nothing else."""
+"""Prints only a token, for a speaker of a running `make emulate`."""
 
 import sys
 
@@ -10,12 +10,13 @@ from operations.running_emulation import STAGE, EmulationError
 
 
 def main() -> int:
+    """Print the token; return the exit code."""
     parser = Parser(description=__doc__)
     parser.add_argument("stage", choices=[STAGE])
     parser.add_argument("--username", default="speaker@example.com")
     username = parser.parse_args().username
     try:
-        running = running_emulation.find().environment
+        running = running_emulation.get().environment
         tokens = sign_in(
             running["AWS_ENDPOINT_URL"],
             running["COGNITO_USER_POOL_ID"],

@@ -240,7 +240,7 @@ class Stack:
     def _terraform(self, run: Callable[..., Result], folder: Path, *arguments: str) -> Result:
         """Run Terraform to its end, even if a signal arrives."""
         try:
-            with terraform_cli.patience():
+            with terraform_cli.postponed_signals():
                 return run(folder, self._environment(folder), *arguments)
         except TerraformError as error:
             raise StackError(str(error)) from None

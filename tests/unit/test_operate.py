@@ -550,7 +550,7 @@ def test_the_stack_declares_the_outputs_that_an_operator_needs() -> None:
 
 def test_a_stage_without_a_file_is_refused() -> None:
     with pytest.raises(StackError, match="there is no stage 'nowhere'"):
-        stage_environment.find("nowhere")
+        stage_environment.get_environment("nowhere")
 
 
 def test_the_stage_local_is_refused_without_a_running_emulator(
@@ -559,7 +559,7 @@ def test_the_stage_local_is_refused_without_a_running_emulator(
     monkeypatch.setattr(running_emulation, "FILE", tmp_path / "emulate.json")
     monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
     with pytest.raises(StageError, match="make emulate"):
-        stage_environment.find("local")
+        stage_environment.get_environment("local")
 
 
 def test_a_local_server_that_does_not_answer_is_an_error() -> None:

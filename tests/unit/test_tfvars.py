@@ -1,4 +1,4 @@
-"""What is read of a stage's variables file before Terraform reads it."""
+"""The values of a variables file that are checked before Terraform runs."""
 
 from pathlib import Path
 
@@ -27,13 +27,13 @@ compared    = 1 == 2
 """
 
 
-def test_a_misspelt_variable_is_named_with_the_one_that_is_meant(tmp_path: Path) -> None:
+def test_a_misspelt_variable_is_named_with_the_similar_one(tmp_path: Path) -> None:
     (tmp_path / "variables.tf").write_text('variable "alarm_emails" {}\nvariable "mfa" {\n}\n')
     unknown = tfvars.find_unknown('mfa = "ON"\nalarm_mails = []\n', tmp_path)
     assert unknown == "alarm_mails, which the stack doesn't declare; did you mean alarm_emails?"
 
 
-def test_a_variable_like_no_other_is_named_alone(tmp_path: Path) -> None:
+def test_an_unknown_variable_without_a_similar_one_is_named_alone(tmp_path: Path) -> None:
     unknown = tfvars.find_unknown("zzz = 1", tmp_path)
     assert unknown == "zzz, which the stack doesn't declare"
 
@@ -47,7 +47,7 @@ def test_only_assignments_of_the_top_level_are_variables() -> None:
 @pytest.mark.parametrize(
     "file", sorted((ROOT / "environments").glob("*.tfvars")), ids=lambda it: it.stem
 )
-def test_the_stages_own_files_set_only_what_is_declared(file: Path) -> None:
+def test_the_files_of_the_stages_set_only_declared_variables(file: Path) -> None:
     text = file.read_text()
     assert "stage" in tfvars.assigned_names(text)
     assert tfvars.find_unknown(text, ROOT) is None
