@@ -46,7 +46,7 @@ def test_an_unsupported_python_is_refused_and_leaves_the_environment(
     assert install(folder, "PYTHON=./python3.11").returncode == 0
     refused = install(folder, f"PYTHON=./python{version}")
     assert refused.returncode != 0
-    assert f"./python{version} is {version}; name one of them" in refused.stderr
+    assert f"./python{version} is {version}; use one of them" in refused.stderr
     assert is_made_by(folder, "3.11")
 
 
