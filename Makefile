@@ -1,15 +1,15 @@
-# Verbs for developers; `make help` lists them. Whatever needs a loop is a script.
+# Commands for developers. `make help` lists them. Longer ones are modules in operations/.
 
 PYTHON ?= python3
 PORT ?= 8000
 STAGE ?= local
-# Not ?=: some desktops set USERNAME to the name of whoever sits there, and SESSION to his desktop.
+# Not ?=, because some desktops set USERNAME and SESSION in the environment.
 USERNAME = speaker@example.com
 EMAIL =
 SESSION =
 OPTIONS ?=
 CONFIRM ?=
-# Not ?=: WSL sets NAME to the name of the machine.
+# Not ?=, because WSL sets NAME to the name of the machine.
 NAME =
 TESTS = tests
 
@@ -19,7 +19,7 @@ define NEWLINE
 endef
 HASH := \#
 
-# Refuse to run with values that the shell would interpret. USERNAME and EMAIL may hold them.
+# Refuse values that the shell would interpret. USERNAME and EMAIL may contain them.
 INTERPRETED := ' " ` \ ; & | < > ( ) * ? $$ $(HASH)
 refuse = $(if $(findstring $(2),$(value $(1))),$(error $(1) can't contain $(or $(3),$(2))))
 $(foreach name,PORT STAGE SESSION OPTIONS CONFIRM NAME TESTS,$(foreach character,$(INTERPRETED),$(call refuse,$(name),$(character))))
@@ -30,56 +30,56 @@ quoted = '$(subst ','\'',$(value $(1)))'
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
-# The scanner pins an older boto3 than the emulator, so it has an environment of its own.
+# The scanner pins an older boto3 than the emulator, so it needs its own environment.
 SCAN_VENV := .venv-scan
 SCANNER := $(SCAN_VENV)/.installed
 
 VERSION := import sys; print("%d.%d" % sys.version_info[:2])
 SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13) and \
-	"install: this needs Python 3.11, 3.12 or 3.13, and $(PYTHON) is %d.%d; name one of them: \
+	"install: this needs Python 3.11, 3.12 or 3.13, but $(PYTHON) is %d.%d; use one of them: \
 	make PYTHON=python3.13" % sys.version_info[:2])
 
 LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--custom-compile-command 'make lock' $(OPTIONS)
 
-# Makes a virtual environment in the target's folder from the target's first prerequisite.
+# Creates a virtual environment in the target's folder from the target's first prerequisite.
 define INSTALL
 @$(PYTHON) -c '$(SUPPORTED)'
 @echo "Creating $(@D) with $(PYTHON)" >&2
 @$(PYTHON) -m venv --clear $(@D)
-@echo "Installing $< with pip: one to two minutes, only this time" >&2
+@echo "Installing $< with pip (once, takes one to two minutes)" >&2
 @$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement $<
 @echo "$(@D) is ready" >&2
 @touch $@
 endef
 
-# If you name a Python of another version than the environment's, it makes the environment again.
+# A PYTHON of another version than the environment's recreates the environment.
 ifneq (,$(filter command environment,$(origin PYTHON)))
 ifneq ($(shell $(PYTHON) -c '$(VERSION)'),$(shell $(BIN)/python -c '$(VERSION)' 2>/dev/null))
 .PHONY: $(INSTALLED)
 endif
 endif
 
-# Runs a module that says in its errors which verb you typed.
+# Runs a module that names, in its errors, the command that you typed.
 RUN = CALLED_AS='make $@' $(BIN)/python -m
 
-# Refuse to run a verb without a value that it needs; the second argument is an example.
+# Refuse a command without a value that it needs. The second argument is an example.
 missing = $(error $(1) is missing; add it: $(1)=$(2))
 needs = $(if $(strip $(value $(1))),,$(call missing,$(1),$(2)))
 GIVEN_STAGE = $(call needs,STAGE,dev)$(STAGE)
 
-# STAGE=local on the command line asks for the emulator's token, not the local server's.
-TOKEN = $(if $(filter command,$(origin STAGE)),scripts.stage_token '$(GIVEN_STAGE)',devserver.user_token --port '$(PORT)')
+# With STAGE=local on the command line, the token is the emulator's, not the local server's.
+TOKEN = $(if $(filter command,$(origin STAGE)),operations.stage_token '$(GIVEN_STAGE)',devserver.user_token --port '$(PORT)')
 
-# A session of the local server's, or of the stage that was named.
+# Operate the local server, unless you name a stage.
 PLACE = $(if $(filter command environment,$(origin STAGE)),--stage '$(GIVEN_STAGE)',--port '$(PORT)')
 
-# A stage that you must name, because a real account is changed: the default doesn't count.
+# You must name a stage for a command that changes a real account. The default doesn't count.
 NAMED_STAGE = $(if $(filter command environment,$(origin STAGE)),,$(call missing,STAGE,dev))$(GIVEN_STAGE)
 
 CONFIRMED = $(if $(CONFIRM),--confirm '$(CONFIRM)')
 
-# No verb may reach a real account, but for those that plan, apply, operate and destroy a stage.
+# Keeps a command away from real accounts. Only those that change or operate a stage run without.
 SAFE := env -u AWS_PROFILE -u AWS_SESSION_TOKEN AWS_ACCESS_KEY_ID=none AWS_SECRET_ACCESS_KEY=none \
 	AWS_DEFAULT_REGION=us-east-1 AWS_CONFIG_FILE=/dev/null AWS_SHARED_CREDENTIALS_FILE=/dev/null \
 	AWS_EC2_METADATA_DISABLED=true
@@ -92,27 +92,27 @@ IN_GROUPS := --numprocesses 2 --no-loadscope-reorder
 	plan apply deploy deploy-dev deploy-staging deploy-prod destroy output speaker sessions session-end \
 	named-stage
 
-help: ## List the verbs
+help: ## List the commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
-install: $(INSTALLED) ## Make the virtual environment, if it is not there
+install: $(INSTALLED) ## Create the virtual environment, if it is missing
 
 $(INSTALLED): requirements-dev.txt
 	$(INSTALL)
 
-lock: $(INSTALLED) ## Write requirements*.txt from requirements*.in: exact versions and hashes [OPTIONS=--upgrade]
+lock: $(INSTALLED) ## Write requirements*.txt with versions and hashes from requirements*.in [OPTIONS=--upgrade]
 	$(LOCK) --output-file requirements.txt requirements.in
 	$(LOCK) --output-file requirements-dev.txt requirements-dev.in
 	$(LOCK) --output-file requirements-scan.txt requirements-scan.in
 
 local: $(INSTALLED) ## Serve the application on ws://127.0.0.1:PORT/local [PORT=8000] [OPTIONS=--help]
-	@$(SAFE) $(RUN) devserver --port '$(PORT)' --panel scripts.live_panel:tables \
+	@$(SAFE) $(RUN) devserver --port '$(PORT)' --panel operations.live_panel:tables \
 		--hint 'make demo PORT={port}' --hint 'make -s token PORT={port}' $(OPTIONS)
 
-emulate: $(INSTALLED) ## Serve the stack that Terraform applies to an emulator of AWS [PORT=4566]
-	@$(SAFE) $(RUN) scripts.emulate $(if $(filter-out file,$(origin PORT)),--port '$(PORT)')
+emulate: $(INSTALLED) ## Apply the stack to an emulator of AWS, and serve it [PORT=4566]
+	@$(SAFE) $(RUN) operations.emulate $(if $(filter-out file,$(origin PORT)),--port '$(PORT)')
 
-token: $(INSTALLED) ## Print a speaker's token: local server [PORT=8000], emulator STAGE=local [USERNAME=...]
+token: $(INSTALLED) ## Print a speaker's token for the local server [PORT=8000] or the emulator [STAGE=local] [USERNAME=...]
 	@$(SAFE) $(RUN) $(TOKEN) --username $(call needs,USERNAME,speaker@example.com)$(call quoted,USERNAME)
 
 demo: $(INSTALLED) ## Play a session against the local server [PORT=8000] [OPTIONS=--fast]
@@ -121,11 +121,11 @@ demo: $(INSTALLED) ## Play a session against the local server [PORT=8000] [OPTIO
 test: $(INSTALLED) ## Run the tests, two at a time [TESTS=tests/unit]
 	$(SAFE) $(BIN)/python -m pytest $(IN_GROUPS) $(TESTS)
 
-check: lint scan $(INSTALLED) ## Lint, check formats and types, and scan the stack
+check: lint scan $(INSTALLED) ## Lint, check the format and types, and scan the stack
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 
-scan: $(SCANNER) ## Scan the stack for what is not safe, with checkov
+scan: $(SCANNER) ## Scan the stack for security problems with checkov
 	$(SCAN_VENV)/bin/checkov
 
 $(SCANNER): requirements-scan.txt
@@ -134,48 +134,48 @@ $(SCANNER): requirements-scan.txt
 lint: $(INSTALLED) ## Lint
 	$(BIN)/ruff check
 
-format: $(INSTALLED) ## Format, and mend what the linter can
+format: $(INSTALLED) ## Format the code, and fix what the linter can
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
 package: $(INSTALLED) ## Package the Lambda functions for a stage into terraform/modules/app [STAGE=local]
-	@$(SAFE) $(RUN) scripts.package '$(GIVEN_STAGE)'
+	@$(SAFE) $(RUN) operations.package '$(GIVEN_STAGE)'
 
-plan: $(INSTALLED) ## Plan a stage's stack on AWS, and save the plan STAGE=dev
-	@$(RUN) scripts.stack plan '$(NAMED_STAGE)'
+plan: $(INSTALLED) ## Plan a stage on AWS, and save the plan STAGE=dev
+	@$(RUN) operations.stack plan '$(NAMED_STAGE)'
 
-apply: $(INSTALLED) ## Apply just the saved plan STAGE=dev
-	@$(RUN) scripts.stack apply '$(NAMED_STAGE)'
+apply: $(INSTALLED) ## Apply the saved plan STAGE=dev
+	@$(RUN) operations.stack apply '$(NAMED_STAGE)'
 
 named-stage:
 	@: '$(NAMED_STAGE)'
 
-deploy: named-stage package ## Package, plan and apply STAGE=dev; asks before it applies, unless CONFIRM=dev (also deploy-dev, ...)
-	@$(RUN) scripts.stack deploy '$(NAMED_STAGE)' $(CONFIRMED)
+deploy: named-stage package ## Package, plan and apply a stage STAGE=dev; asks before it applies, unless CONFIRM=dev (also deploy-dev, ...)
+	@$(RUN) operations.stack deploy '$(NAMED_STAGE)' $(CONFIRMED)
 
 deploy-dev deploy-staging deploy-prod: deploy-%:
 	@$(MAKE) --no-print-directory deploy STAGE=$*
 
-destroy: $(INSTALLED) ## Take a stage's stack down STAGE=dev; asks first, unless CONFIRM=dev
-	@$(RUN) scripts.stack destroy '$(NAMED_STAGE)' $(CONFIRMED)
+destroy: $(INSTALLED) ## Destroy a stage STAGE=dev; asks first, unless CONFIRM=dev
+	@$(RUN) operations.stack destroy '$(NAMED_STAGE)' $(CONFIRMED)
 
-output: $(INSTALLED) ## Print a stage's outputs STAGE=dev [NAME=url]
-	@$(RUN) scripts.stack output '$(NAMED_STAGE)' $(NAME)
+output: $(INSTALLED) ## Print the outputs of a stage STAGE=dev [NAME=url]
+	@$(RUN) operations.stack output '$(NAMED_STAGE)' $(NAME)
 
-# By the environment: an address may hold an apostrophe, which would end a quoted word.
+# Passed in the environment, because an apostrophe in an address would end a quoted word.
 speaker: export EMAIL_OF_SPEAKER = $(EMAIL)
 speaker: $(INSTALLED) ## Create a speaker, and print how to sign in STAGE=dev EMAIL=speaker@example.com
-	@$(RUN) scripts.speaker '$(NAMED_STAGE)' --email $(call needs,EMAIL,speaker@example.com)"$$EMAIL_OF_SPEAKER"
+	@$(RUN) operations.speaker '$(NAMED_STAGE)' --email $(call needs,EMAIL,speaker@example.com)"$$EMAIL_OF_SPEAKER"
 
-sessions: $(INSTALLED) ## List the open sessions: local server [PORT=8000], a stage STAGE=dev [OPTIONS=--json]
-	@$(RUN) scripts.operate sessions $(PLACE) $(OPTIONS)
+sessions: $(INSTALLED) ## List the open sessions of the local server [PORT=8000] or a stage [STAGE=dev] [OPTIONS=--json]
+	@$(RUN) operations.operate sessions $(PLACE) $(OPTIONS)
 
 session-end: $(INSTALLED) ## End a session SESSION=golden-eagle-427 [STAGE=dev]; asks first, unless CONFIRM=golden-eagle-427
-	@$(RUN) scripts.operate end '$(call needs,SESSION,golden-eagle-427)$(SESSION)' $(PLACE) $(CONFIRMED)
+	@$(RUN) operations.operate end '$(call needs,SESSION,golden-eagle-427)$(SESSION)' $(PLACE) $(CONFIRMED)
 
-bench: $(INSTALLED) ## Measure, each figure beside its yardstick
+bench: $(INSTALLED) ## Run the benchmarks, each beside a yardstick
 	$(SAFE) $(BIN)/python -m bench
 
-clean: ## Remove all that the other verbs made
+clean: ## Remove all files that the other commands created
 	rm -rf $(VENV) $(SCAN_VENV) build tests/browser/node_modules .pytest_cache terraform/modules/app/chalice.tf.json terraform/modules/app/deployment.zip .mypy_cache .ruff_cache .hypothesis .chalice/deployments
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,4 +1,4 @@
-"""The Lambda functions: each hands its event on. No boto3 and no rules stand here."""
+"""The Lambda functions. Each passes its event on to `chalicelib`."""
 
 from typing import Any
 
@@ -12,31 +12,37 @@ app.experimental_feature_flags.update(["WEBSOCKETS"])
 
 @app.lambda_function()
 def authorizer(event: dict[str, Any], _context: object) -> dict[str, Any]:
+    """Allow or deny a connection."""
     return wiring.authorizer().authorize(event)
 
 
 @app.on_ws_connect()
 def connect(event: WebsocketEvent) -> dict[str, Any]:
+    """Handle a new connection, which may bring a command in its URL."""
     return wiring.dispatcher(event.to_dict()).connect(event.to_dict())
 
 
 @app.on_ws_message()
 def message(event: WebsocketEvent) -> dict[str, Any]:
+    """Handle a command in a frame, and answer it."""
     return wiring.dispatcher(event.to_dict()).message(event.to_dict())
 
 
 @app.on_ws_disconnect()
 def disconnect(event: WebsocketEvent) -> dict[str, Any]:
+    """Handle a closed connection."""
     return wiring.dispatcher(event.to_dict()).disconnect(event.to_dict())
 
 
 @app.lambda_function()
 def outcome(event: dict[str, Any], _context: object) -> None:
+    """Send the outcome of a command in a connect URL, once the connection is open."""
     wiring.sessions(event["endpointUrl"]).deliver(event)
 
 
 @app.schedule(Rate(1, unit=Rate.MINUTES))
 def sweep(event: CloudWatchEvent) -> None:
+    """Repair, once a minute, state that no event has cleaned up."""
     wiring.sweep().run(event.context.aws_request_id)
 
 

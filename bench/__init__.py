@@ -1,4 +1,4 @@
-"""The stopwatch: each figure beside its yardstick, in the same run and interleaved with it.
+"""Benchmarks, each interleaved with a yardstick in the same run.
 
-Not packaged with the Lambda functions. Linux only: memory is read from /proc.
+They aren't packaged with the Lambda functions. They need Linux, because they read /proc.
 """

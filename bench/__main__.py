@@ -1,4 +1,4 @@
-"""The command: `python -m bench` measures all, `python -m bench posts cold` those parts."""
+"""Runs all benchmarks, or the parts that you name: `python -m bench posts cold`."""
 
 import argparse
 import signal
@@ -9,11 +9,11 @@ from bench.report import Row
 from devserver.command import run_command
 
 INTERRUPTED = 130
-"""Source: what shells make of SIGINT, 128 + 2."""
+"""The exit code that shells report for SIGINT: 128 + 2."""
 
 
 def main() -> int:
-    """Measure; return 1 if a target was missed, or anything failed or was lost."""
+    """Measure; return 1 if a target was missed, a request failed or an answer was lost."""
     parser = argparse.ArgumentParser(prog="bench", description=__doc__)
     parser.add_argument("parts", nargs="*", choices=[*_PARTS, "all"], default="all")
     named = parser.parse_args().parts
@@ -72,7 +72,7 @@ _PARTS: dict[str, Callable[[], list[Row]]] = {
 
 
 def _interrupt(*_args: object) -> None:
-    """End as Ctrl-C does, so that the children end too."""
+    """End like Ctrl-C, which also ends the child processes."""
     raise KeyboardInterrupt
 
 

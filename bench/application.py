@@ -1,4 +1,4 @@
-"""The whole application on the local server, beside the DynamoDB requests that it consists of."""
+"""The whole application on the local server, compared with its DynamoDB requests alone."""
 
 import asyncio
 import json
@@ -30,19 +30,23 @@ HEARTBEAT_ROUNDS = 10
 HEARTBEATS_PER_ROUND = 30
 
 ANSWER_SECONDS = 20
-"""After which an outcome that has not come counts as lost."""
+"""An outcome that takes longer counts as lost."""
 
 UNLIMITED = {
     "RATE_LIMIT_CONNECTIONS_PER_MIN": "1000000",
     "RATE_LIMIT_HEARTBEATS_PER_MIN": "1000000",
 }
-"""Everything here comes from one address, and heartbeats one after another. All is counted."""
+"""All requests come from one address, and heartbeats follow each other without a pause."""
 
 HEARTBEAT = json.dumps({"action": "heartbeat"})
 
 
 def measure() -> list[Row]:
-    """Measure and print. Raises: servers.NotStarted."""
+    """Measure and print.
+
+    Raises:
+        NotStarted: The local server didn't start.
+    """
     report.print_section("The whole application on the local server, with its embedded AWS")
     with local_server(ROOT, LOG_LEVEL="ERROR", **UNLIMITED) as server:
         environment = served_environment(server.port)
@@ -84,7 +88,7 @@ def _time_requests(scratch: Scratch) -> float:
 
 
 async def _add_joins_by_frame(row: Row, hall: "Hall") -> None:
-    """Measure from the first command sent until the last outcome."""
+    """Measure from the first command to the last outcome."""
     async with hall.session() as session:
         command = wire.encode_message(json.dumps({"action": "joinSession", **session.join}))
         phones = [await hall.open_phone() for _ in range(LISTENERS)]
@@ -96,7 +100,7 @@ async def _add_joins_by_frame(row: Row, hall: "Hall") -> None:
 
 
 async def _add_joins_by_url(row: Row, hall: "Hall") -> None:
-    """Measure from the first connect until the last outcome: it comes without being asked for."""
+    """Measure from the first connect to the last outcome, which the service sends unasked."""
     phones: list[wire.WebSocket] = []
 
     async def join(query: str) -> bytes:
@@ -167,19 +171,24 @@ def _median_read_ms(scratch: Scratch) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Hall:
-    """The served application, and who may speak there."""
+    """The served application, with a speaker's token."""
 
     server: Server
     token: str
 
     async def open_phone(self, query: str = "") -> wire.WebSocket:
-        """Raises: wire.Refused, OSError."""
+        """Open a listener's connection.
+
+        Raises:
+            Refused: The server refused the handshake.
+            OSError: The server can't be reached.
+        """
         path = f"{self.server.path}?{query}" if query else self.server.path
         return await wire.open_websocket(self.server.host, self.server.port, path)
 
     @asynccontextmanager
     async def session(self) -> "AsyncIterator[Session]":
-        """Create a session; its speaker ends it with his connection."""
+        """Create a session. It loses its speaker at the end of the context."""
         async with open_client(f"{self.server.url}?token={self.token}") as speaker:
             created = await _ask(speaker, action="createSession", sourceLanguage="en")
             join = {
@@ -192,20 +201,21 @@ class Hall:
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A session, by its speaker's connection and what a listener must say to join it."""
+    """A session: its speaker's connection, and the parameters of a listener's join."""
 
     speaker: ClientConnection
     join: dict[str, str]
 
     async def listener_count(self) -> int:
+        """Ask for the session's listener count."""
         status = await _ask(self.speaker, action="getSessionStatus")
         count: int = status["listenerCount"]
         return count
 
     async def empty(self, phones: list[wire.WebSocket]) -> int:
-        """Close, wait until all are counted out, and return how many never were.
+        """Close connections, and return how many are still counted at the end of the wait.
 
-        So the next round has the machine to itself.
+        The wait keeps the work of this round out of the next.
         """
         for phone in phones:
             phone.close()

@@ -1,8 +1,8 @@
-"""The yardstick server: `websockets` with nothing round it, in a process of its own.
+"""The yardstick server: `websockets` alone, in a process of its own.
 
-`python -m bench.bare` says `ready: ws://127.0.0.1:PORT/local` as the local server does, and then
-echoes. On connections to POSTS_PATH a message names a receiver by id, and what follows the first
-space is forwarded to that connection; the sender hears "ok" then.
+`python -m bench.bare` prints `ready: ws://127.0.0.1:PORT/local`, like the local server, and then
+echoes messages. On connections to POSTS_PATH, a message consists of a connection ID, a space and a
+text. The server forwards the text to that connection and answers "ok".
 """
 
 import asyncio
@@ -11,11 +11,11 @@ import signal
 from websockets.asyncio.server import ServerConnection, serve
 
 WHO_AM_I = "who am I?"
-"""A client that sends this hears its connection's id."""
+"""The message that the server answers with the client's connection ID."""
 
 POSTS_PATH = "/posts"
 BACKLOG = 4096
-"""As the local server's: a burst of connects waits in the backlog of either."""
+"""The same as the local server's: in both, a burst of connects waits in the backlog."""
 
 _connections: dict[str, ServerConnection] = {}
 

@@ -1,7 +1,7 @@
-"""The CPU that a cold start takes: each Lambda function's, beside two Chalice applications.
+"""The CPU time of each Lambda function's cold start, compared with two Chalice applications.
 
-Each start is an interpreter of its own that imports app.py with the environment that Lambda gives
-the function, which builds what the handler needs. The bytecode is warm, as in the packaged zip.
+Each start is a new interpreter that imports app.py in the environment of the function. The import
+builds the objects of the handler. The bytecode is already compiled, as in the packaged zip.
 """
 
 import subprocess
@@ -19,9 +19,10 @@ FUNCTIONS = ("authorizer", "connect", "message", "disconnect", "outcome", "sweep
 BOTO3_CLIENTS = Path(__file__).parent / "boto3_clients"
 START_SECONDS = 60
 
-# Prints: the CPU milliseconds of the interpreter's own start, those of the import, the peak of
-# memory in KiB, and how many of boto3's and botocore's modules were imported. Nothing is imported
-# here that app.py would then get for nothing. Not ru_maxrss: it has the parent's peak in it.
+# Prints the CPU milliseconds of the interpreter's start, those of the import, the peak of memory in
+# KiB, and the number of imported modules of boto3 and botocore. It imports only `resource` and
+# `sys`, because further imports would hide a part of app.py's cost. It doesn't use ru_maxrss, which
+# includes the peak of the parent.
 _CHILD = """
 import resource, sys
 def cpu_ms():
@@ -37,12 +38,12 @@ print(started, ended - started, peak, len(names))
 
 
 class NotImported(Exception):
-    """The child failed; holds the end of what it said."""
+    """The child process failed. The message is the end of its stderr."""
 
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """What one cold start took."""
+    """The figures of one cold start."""
 
     interpreter_ms: float
     import_ms: float
@@ -51,7 +52,12 @@ class Start:
 
 
 def measure() -> list[Row]:
-    """Measure and print. Raises: EmbeddedAwsError, NotImported."""
+    """Measure and print.
+
+    Raises:
+        EmbeddedAwsError: The embedded AWS didn't start.
+        NotImported: A function can't be imported.
+    """
     report.print_section("Cold starts")
     with embedded_aws(ROOT, "bench", "cold") as aws:
         environment = {
@@ -65,9 +71,9 @@ def measure() -> list[Row]:
 
 
 def _measure(environment: dict[str, str]) -> list[Row]:
-    interpreter = Row("the interpreter's own start, in none of those below")
+    interpreter = Row("the interpreter's own start, not included below")
     nothing = Row("a Chalice application that does nothing")
-    clients = Row("one that makes both boto3 clients", yardstick=nothing)
+    clients = Row("one that creates both boto3 clients", yardstick=nothing)
     functions = {name: Row(name, yardstick=nothing) for name in FUNCTIONS}
     for name, function in functions.items():
         function.target = Target("ratio", "at most", 3 if name == "authorizer" else 4)
@@ -80,7 +86,7 @@ def _measure(environment: dict[str, str]) -> list[Row]:
             **{name: _start(ROOT, environment, f"app.{name}") for name in FUNCTIONS},
         }
         if number < 0:
-            continue  # The warm-up writes the bytecode.
+            continue  # The warm-up compiles the bytecode.
         interpreter.figures.append(start.interpreter_ms)
         modules.figures.append(sum(started[name].boto3_modules for name in FUNCTIONS))
         for row in (nothing, clients, *functions.values()):
@@ -93,8 +99,7 @@ def _measure(environment: dict[str, str]) -> list[Row]:
 
 
 def _start(project: Path, environment: dict[str, str], handler: str | None = None) -> Start:
-    """Raises: NotImported."""
-    # Nothing of this process's environment, above all not PYTHONDONTWRITEBYTECODE.
+    # This process's environment is left out, because it may set PYTHONDONTWRITEBYTECODE.
     run = subprocess.run(
         [sys.executable, "-c", _CHILD],
         cwd=project,

@@ -1,7 +1,7 @@
-"""A stand-in for @connections that takes every post after some time, in a process of its own.
+"""A stand-in for @connections with a fixed latency, in a process of its own.
 
-`python -m bench.connections MILLISECONDS` says `ready: http://127.0.0.1:PORT/local`, and answers
-each request with 200, that long after it came. It looks at nothing, so as to have done at once.
+`python -m bench.connections MILLISECONDS` prints `ready: http://127.0.0.1:PORT/local`, and answers
+each request with 200 after that time. To cost little CPU, it ignores the content of requests.
 """
 
 import asyncio
@@ -10,7 +10,7 @@ import sys
 
 BACKLOG = 4096
 
-# With headers such as API Gateway sends, for the clients to read.
+# The headers are those of API Gateway, because clients spend time on reading them.
 _ANSWER = (
     b"HTTP/1.1 200 OK\r\nDate: Sat, 21 Nov 2026 12:00:00 GMT\r\nContent-Type: application/json\r\n"
     b"Content-Length: 0\r\nConnection: keep-alive\r\n"
@@ -36,18 +36,21 @@ async def main(latency_seconds: float) -> None:
 
 
 class Answerer(asyncio.Protocol):
-    """One connection, whose client waits for each answer before it asks again."""
+    """One connection of a client that waits for each answer before the next request."""
 
     def __init__(self, latency_seconds: float) -> None:
+        """Answer each request after a time."""
         self._latency_seconds = latency_seconds
         self._received = b""
         self._transport: asyncio.Transport
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep the transport."""
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
 
     def data_received(self, data: bytes) -> None:
+        """Answer when a request is complete."""
         self._received += data
         head, end, body = self._received.partition(_HEAD_END)
         if not end or len(body) < _body_bytes(head.lower()):

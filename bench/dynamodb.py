@@ -1,6 +1,6 @@
-"""The yardstick of the application: its DynamoDB requests, made by plain boto3 and nothing else.
+"""The yardstick of the application: its DynamoDB requests, made by boto3 alone.
 
-On tables of its own beside the application's, of the same schema and in the same ministack.
+The tables have the same schema as the application's, and are in the same ministack.
 """
 
 import json
@@ -20,7 +20,7 @@ SESSION_ID = "golden-eagle-427"
 
 @dataclass(frozen=True, slots=True)
 class Scratch:
-    """The tables, and a client that any thread may use."""
+    """The yardstick's tables, with a client for all threads."""
 
     client: Any
     sessions_table: str
@@ -29,6 +29,7 @@ class Scratch:
 
     @classmethod
     def create(cls, endpoint_url: str, threads: int) -> "Scratch":
+        """Create the tables, and a client with a connection for each thread."""
         schema = json.loads((ROOT / "chalicelib" / "tables.json").read_text())
         names = aws.create_tables(endpoint_url, schema, "bench-scratch")
         client = boto3.client(
@@ -47,7 +48,7 @@ class Scratch:
         )
 
     def put_session(self) -> None:
-        """Put a session without listeners; one that is there is replaced."""
+        """Put a session without listeners. It replaces the last one."""
         item = {
             "sessionId": {"S": SESSION_ID},
             "status": {"S": "active"},
@@ -58,7 +59,7 @@ class Scratch:
         self.client.put_item(TableName=self.sessions_table, Item=item)
 
     def get_session(self) -> None:
-        """Read as the application does when it looks again."""
+        """Read the session with the application's consistent read."""
         self.client.get_item(
             TableName=self.sessions_table,
             Key={"sessionId": {"S": SESSION_ID}},
@@ -66,7 +67,7 @@ class Scratch:
         )
 
     def join(self, _number: int = 0) -> None:
-        """Make a join's four requests, one after the other."""
+        """Make the four requests of a join, one after the other."""
         now = int(time.time())
         self.client.update_item(
             TableName=self.sessions_table,

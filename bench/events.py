@@ -1,7 +1,7 @@
-"""What an event costs in the processor's time, and how much of that the log and the metrics are.
+"""The CPU time of an event, and the share of its log line and metrics.
 
-DynamoDB is answered without a socket: so the handler looks cheaper than it is, and
-the log's share larger.
+DynamoDB's answers come without a socket. The handler is therefore cheaper than in Lambda, and the
+share of the log larger.
 """
 
 import json
@@ -57,11 +57,11 @@ ANSWERS = {
 
 def measure() -> list[Row]:
     """Measure and print."""
-    report.print_section("A listener's heartbeat in the handler: CPU, and the log's share of it")
+    report.print_section("A listener's heartbeat in the handler: its CPU, and the share of the log")
     dispatcher = _dispatcher()
-    whole = Row("the whole, with its log line and its metric")
+    whole = Row("the whole event, with its log line and metric")
     logged = Row(
-        "its log line and its metric alone",
+        "its log line and metric alone",
         yardstick=whole,
         target=Target("ratio", "at most", 0.5),
     )
@@ -73,12 +73,12 @@ def measure() -> list[Row]:
             logged.figures.append(_cpu_ms(EVENTS, _log))
             many.figures.append(_cpu_ms(MANY_EVENTS, _log) * MANY_EVENTS / 1000)
     report.print_table(f"CPU per event, ms ({ROUNDS} rounds of {EVENTS})", [whole, logged])
-    report.print_table(f"CPU of many, s ({ROUNDS} rounds)", [many])
+    report.print_table(f"CPU of many events, s ({ROUNDS} rounds)", [many])
     return [whole, logged, many]
 
 
 def _log() -> None:
-    """Write what a listener's heartbeat writes."""
+    """Write the log line and metric of a listener's heartbeat."""
     with telemetry.handled(
         "message", connection_id="L0SM9cOFvHcCIhw=", request_id="L0SM9ekRvHcF6jA="
     ) as record:
@@ -100,7 +100,7 @@ def _cpu_ms(times: int, work: Callable[[], object]) -> float:
 
 @contextmanager
 def _written_to_a_pipe() -> Iterator[None]:
-    """Let the lines go to another process, as on Lambda."""
+    """Send the lines to another process, as Lambda does."""
     with (
         Popen(["cat"], stdin=PIPE, stdout=DEVNULL, text=True) as cat,
         redirect_stdout(cat.stdin),
@@ -133,7 +133,7 @@ def _dispatcher() -> Dispatcher:
 
 
 class AnsweringTransport:
-    """Answers each request at once."""
+    """Returns a fixed answer to each request."""
 
     def request(
         self,
@@ -144,5 +144,6 @@ class AnsweringTransport:
         *,
         is_idempotent: bool | None = None,  # noqa: ARG002
     ) -> Answer:
+        """Return the answer to the operation in the headers."""
         operation = (headers or {})["x-amz-target"].partition(".")[2]
         return Answer(200, json.dumps(ANSWERS[operation]).encode(), {})

@@ -1,4 +1,4 @@
-"""The local server alone: with the trivial application, beside the bare server."""
+"""The local server with a trivial application, compared with the bare server."""
 
 import asyncio
 import time
@@ -25,17 +25,21 @@ RECEIVERS = 500
 POSTERS = 32
 
 ANSWER_SECONDS = 10
-"""After which what has not come counts as failed, or lost."""
+"""An answer that takes longer counts as failed or lost."""
 
 SETTLE_SECONDS = 0.1
-"""Between batches: what one server has still to do (its $disconnect) must not slow the other."""
+"""The pause between batches. The $disconnect events of one server must not slow the other."""
 
 BARE, OURS = "bare websockets server", "local server"
 CLIENT = "this client's CPU, %"
 
 
 def measure() -> list[Row]:
-    """Measure and print. Raises: servers.NotStarted."""
+    """Measure and print.
+
+    Raises:
+        NotStarted: A server didn't start.
+    """
     report.print_section("The local server alone, with a trivial application")
     with bare_server() as bare, local_server(TRIVIAL, "--no-aws") as ours:
         rows = asyncio.run(_round_trips(bare, ours))
@@ -61,12 +65,12 @@ async def _round_trips(bare: Server, ours: Server) -> list[Row]:
 
 
 async def _connects(bare: Server, ours: Server) -> list[Row]:
-    """Measure from before the first connect until the last 101 is there.
+    """Measure from the first connect to the last 101.
 
-    The client is this process, so it has the one core and the server the other. What it does for
-    a connect is asyncio's own connect, one write and one search for the head's end; how much of
-    the time its processor is busy stands beside the figure. Near 100 % it is the client that is
-    measured, and the server is faster than shown.
+    This process is the client, on one core, and the server has the other. For each connect the
+    client does little: asyncio's connect, one write, and one search for the end of the head. The
+    table shows how busy it is. Near 100 %, the figure measures the client, and the server is faster
+    than it.
     """
     bare_client, our_client = Row(f"{CLIENT}, {BARE}"), Row(f"{CLIENT}, {OURS}")
     yardstick = Row(BARE)
@@ -99,10 +103,10 @@ async def _add_connects(row: Row, client_row: Row, server: Server) -> None:
 
 
 async def _posts_and_memory(bare: Server, ours: Server) -> list[Row]:
-    """Measure from before the first post until the last receiver has read, or is given up.
+    """Measure from the first post until every receiver has read the message or counts as lost.
 
-    The same client code and nearly as many bytes on either side; what differs is what the server
-    has to do. The bare one has no HTTP, so its posters speak WebSocket.
+    Both sides use the same client code and nearly as many bytes, so only the work of the servers
+    differs. The bare server has no HTTP, so its posters use WebSockets.
     """
     bare_client, our_client = Row(f"{CLIENT}, {BARE}"), Row(f"{CLIENT}, {OURS}")
     yardstick, bare_memory = Row(BARE), Row(BARE)
@@ -117,7 +121,7 @@ async def _posts_and_memory(bare: Server, ours: Server) -> list[Row]:
         for audience, posters in ((at_bare, bare_posters), (at_ours, our_posters)):
             await _add_posts(Row("warm-up"), Row("warm-up"), audience, posters, "warm-up")
         for number in range(FANOUT_ROUNDS):
-            text = f"message {number:3} to everybody who listens"
+            text = f"message {number:3} to every one of the listeners"
             await _add_posts(yardstick, bare_client, at_bare, bare_posters, text)
             await _add_posts(row, our_client, at_ours, our_posters, text)
             bare_memory.figures.append(resident_mib(bare.process_id))
@@ -161,7 +165,7 @@ async def _add_posts(
 
 @dataclass(frozen=True, slots=True)
 class Receiver:
-    """A connection that is posted to."""
+    """A connection that receives posts."""
 
     connection_id: str
     socket: wire.WebSocket
@@ -169,18 +173,18 @@ class Receiver:
 
 @dataclass(frozen=True, slots=True)
 class Poster:
-    """A connection that posts, one message after the other.
+    """A connection that sends posts, one after the other.
 
-    Requests are encoded before the clock starts: HTTP's cost the client more than frames do.
+    Requests are encoded before the measurement, because HTTP requests cost more than frames.
     """
 
     wire: wire.Wire
     encode: Callable[[str, str], bytes]
-    taken: bytes
+    accepted: bytes
 
     async def post_all(self, requests: list[bytes]) -> int:
-        """Return how many were not taken."""
-        return sum([not (await self.wire.ask(it)).startswith(self.taken) for it in requests])
+        """Send the requests; return how many were refused."""
+        return sum([not (await self.wire.ask(it)).startswith(self.accepted) for it in requests])
 
 
 @asynccontextmanager
@@ -225,7 +229,7 @@ async def _open(server: Server) -> wire.WebSocket:
 
 
 async def _close(sockets: list[wire.WebSocket]) -> None:
-    """Close, and leave the server the time to be done with it."""
+    """Close connections, and give the server time to handle that."""
     for socket in sockets:
         socket.close()
     async with asyncio.timeout(ANSWER_SECONDS):

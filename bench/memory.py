@@ -1,4 +1,4 @@
-"""A process's memory, as Linux counts it."""
+"""The memory of a process, from /proc."""
 
 from pathlib import Path
 
@@ -6,12 +6,12 @@ _KIB_PER_MIB = 1024
 
 
 def resident_mib(process_id: int) -> float:
-    """Return what is in memory now (VmRSS)."""
+    """Return the resident memory (VmRSS)."""
     return _field_mib(process_id, "VmRSS:")
 
 
 def peak_mib(process_id: int) -> float:
-    """Return the most that was ever in memory (VmHWM)."""
+    """Return the largest resident memory until now (VmHWM)."""
     return _field_mib(process_id, "VmHWM:")
 
 

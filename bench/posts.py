@@ -1,6 +1,6 @@
-"""Posts to @connections: what they cost this process, and how long five hundred take.
+"""The CPU time and duration of posts to @connections.
 
-The server is another process, whose time is not counted.
+The server is another process, whose CPU time doesn't count.
 """
 
 import time
@@ -26,15 +26,19 @@ RECEIVERS = 500
 LATENCY_MS = 15
 
 ACCESS_KEY, SECRET_KEY, TOKEN = "AKIDEXAMPLE", "k" * 40, "t" * 400
-"""As long as those of a Lambda function's role."""
+"""Their lengths are those of a Lambda function's credentials."""
 
 TEXT = '{"type": "speakerChanged", "sessionId": "golden-eagle-427", "sentAt": "2026-11-21T12:00Z"}'
 TIMEOUT_SECONDS = 5
 
 
 def measure() -> list[Row]:
-    """Measure and print. Raises: servers.NotStarted."""
-    report.print_section("Posts to @connections, beside boto3's")
+    """Measure and print.
+
+    Raises:
+        NotStarted: The server didn't start.
+    """
+    report.print_section("Posts to @connections, compared with boto3's")
     with connections_server(0) as server, _posters(server) as posters:
         rows = _processor_time(posters)
     with connections_server(LATENCY_MS) as server, _posters(server) as posters:
@@ -43,7 +47,7 @@ def measure() -> list[Row]:
 
 @dataclass(frozen=True, slots=True)
 class Posters:
-    """Both clients of one server, and who they post to."""
+    """Both clients of one server, and the connections that they post to."""
 
     boto3: Any
     client: SignedClient
@@ -51,29 +55,34 @@ class Posters:
     connection_ids: list[str]
 
     def post_by_boto3(self, connection_id: str) -> None:
+        """Post to one connection."""
         self.boto3.post_to_connection(ConnectionId=connection_id, Data=TEXT.encode())
 
     def post_all_by_boto3(self) -> int:
-        """Return how many were not reached; boto3 raises instead."""
+        """Post one after another; return 0, because boto3 raises if a post fails."""
         for connection_id in self.connection_ids:
             self.post_by_boto3(connection_id)
         return 0
 
     def post_side_by_side_by_boto3(self) -> int:
+        """Post with threads; return 0, because boto3 raises if a post fails."""
         with ThreadPoolExecutor(AT_ONCE) as threads:
             list(threads.map(self.post_by_boto3, self.connection_ids))
         return 0
 
     def post_all(self) -> int:
+        """Post one after another; return 0, because a failed post raises."""
         for connection_id in self.connection_ids:
             self.connections.post(connection_id, TEXT)
         return 0
 
     def fan_out(self) -> int:
+        """Post side by side; return how many posts were not delivered."""
         fan_out: FanOut = self.connections.fan_out(self.connection_ids, TEXT)
         return RECEIVERS - fan_out.reached
 
     def fan_out_on_new_connections(self) -> int:
+        """Post side by side on new TCP connections; return how many were not delivered."""
         self.client.close()
         return self.fan_out()
 
@@ -107,7 +116,7 @@ def _boto3_client(url: str) -> Any:
 
 
 def _processor_time(posters: Posters) -> list[Row]:
-    """Measure this process's CPU, user and system, all threads."""
+    """Measure the user and system CPU time of this process, over all threads."""
     yardstick = Row("boto3's post_to_connection, one after another")
     target = Target("ratio", "at most", 0.33)
     one_by_one = Row("Connections.post, one after another", yardstick=yardstick, target=target)
@@ -147,7 +156,7 @@ Kinds = list[tuple[Row, Callable[[], int]]]
 def _add_rounds(
     kinds: Kinds, rounds: int, clock: Callable[[], float], *, per_second: float
 ) -> None:
-    """Add each kind's figures, in turn; the first round of all is a warm-up."""
+    """Add figures to the rows, in turn. The first round is a warm-up."""
     for number in range(-1, rounds):
         for row, post_all in kinds:
             started = clock()

@@ -1,4 +1,4 @@
-"""A message's round trip, by the client library that users have."""
+"""The round trip of a message, measured with the `websockets` client."""
 
 import asyncio
 import math
@@ -11,11 +11,11 @@ from websockets.asyncio.client import ClientConnection, connect
 from bench.report import Row
 
 ROUND_SECONDS = 20
-"""After which the answers of a round that are missing count as lost."""
+"""Answers that are missing after this time count as lost."""
 
 
 def open_client(url: str) -> connect:
-    """Return a context manager; neither compression nor pings get in the way."""
+    """Return a context manager for a client without compression and pings."""
     return connect(url, compression=None, ping_interval=None, open_timeout=ROUND_SECONDS)
 
 
@@ -26,9 +26,17 @@ async def add_round(
     is_answer: Callable[[str | bytes], bool],
     count: int,
 ) -> None:
-    """Send a message `count` times, each when the last was answered; add the median in ms.
+    """Send a message several times, each after the last answer, and add the median in ms.
 
-    An answer that `is_answer` does not take counts as failed. Raises: ConnectionClosed.
+    Args:
+        row: The row for the figure.
+        client: The connection.
+        message: The message to send.
+        is_answer: Whether an answer is correct. Another one counts as failed.
+        count: The number of messages.
+
+    Raises:
+        ConnectionClosed: The server closed the connection.
     """
     spent: list[float] = []
     try:

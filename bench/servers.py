@@ -1,4 +1,4 @@
-"""The servers that are measured, each in a child process that ends with its context."""
+"""The measured servers, each in a child process that ends with its context."""
 
 import os
 import subprocess
@@ -13,11 +13,11 @@ ROOT = Path(__file__).parents[1]
 TRIVIAL = Path(__file__).parent / "trivial"
 
 STOP_SECONDS = 15
-"""The local server gives its last handlers 5 s, and its embedded AWS 5 s more."""
+"""The local server waits 5 s for its last handlers, and then 5 s for its embedded AWS."""
 
 
 class NotStarted(Exception):
-    """A server ended before it was ready; what it said stands on stderr."""
+    """A server ended before it was ready. Its stderr shows why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,33 +29,37 @@ class Server:
 
     @property
     def host(self) -> str:
+        """The host in the URL."""
         return urlsplit(self.url).hostname or ""
 
     @property
     def port(self) -> int:
+        """The port in the URL."""
         return urlsplit(self.url).port or 0
 
     @property
     def path(self) -> str:
+        """The path in the URL."""
         return urlsplit(self.url).path
 
 
 @contextmanager
 def bare_server() -> Iterator[Server]:
+    """Serve `bench.bare`."""
     with _running("bench.bare") as server:
         yield server
 
 
 @contextmanager
 def connections_server(latency_ms: int) -> Iterator[Server]:
-    """Serve a stand-in for @connections that answers each post after so long."""
+    """Serve a stand-in for @connections that answers each post after a latency."""
     with _running("bench.connections", str(latency_ms)) as server:
         yield server
 
 
 @contextmanager
 def local_server(project: Path, *options: str, **settings: str) -> Iterator[Server]:
-    """Serve a Chalice project as `make local` does, but without log lines and reloading."""
+    """Serve a Chalice project like `make local`, without log lines and reloading."""
     with _running(
         *("devserver", "--port", "0", "--no-reload", "--quiet", "--project", str(project)),
         *options,
@@ -66,7 +70,7 @@ def local_server(project: Path, *options: str, **settings: str) -> Iterator[Serv
 
 @contextmanager
 def _running(module: str, *options: str, **settings: str) -> Iterator[Server]:
-    """Run a module that says `ready: URL`. Raises: NotStarted."""
+    """Run a module that prints `ready: URL`."""
     with subprocess.Popen(
         [sys.executable, "-m", module, *options],
         cwd=ROOT,
@@ -76,10 +80,10 @@ def _running(module: str, *options: str, **settings: str) -> Iterator[Server]:
     ) as process:
         assert process.stdout
         try:
-            said = process.stdout.readline()
-            if not said.startswith("ready: "):
-                raise NotStarted(f"{module}: {said}")
-            yield Server(said.removeprefix("ready: ").strip(), process.pid)
+            line = process.stdout.readline()
+            if not line.startswith("ready: "):
+                raise NotStarted(f"{module}: {line}")
+            yield Server(line.removeprefix("ready: ").strip(), process.pid)
         finally:
             _stop(process)
 

@@ -1,7 +1,7 @@
-"""Clients that do as little as they can, so that what is measured is the server.
+"""Minimal clients that cost little CPU beside the measured server.
 
-Raw bytes on an asyncio transport: what a client library does on top costs about as much as the
-server itself, and would bring every ratio nearer to 1.
+They write and read bytes on an asyncio transport. A client library costs about as much as the
+server, and would bring every ratio closer to 1.
 """
 
 import asyncio
@@ -18,30 +18,31 @@ _HEAD_END = b"\r\n\r\n"
 _TEXT = 0x81
 _MASKED = 0x80
 _MASK = bytes(4)
-"""Zeros leave the payload as it is; the server unmasks it all the same."""
+"""A mask of zeros, which leaves the payload unchanged. The server unmasks it anyway."""
 
 _CLOSE_NORMALLY = bytes([0x88, _MASKED | 2]) + _MASK + (1000).to_bytes(2)
 
 _TWO_MORE_BYTES, _EIGHT_MORE_BYTES = 126, 127
-"""Lengths that announce a longer length field. Source: RFC 6455, section 5.2."""
+"""Lengths that stand for a longer length field. Source: RFC 6455, section 5.2."""
 
 
 class Refused(Exception):
-    """The handshake was not answered with 101."""
+    """The server did not answer the handshake with 101."""
 
 
 _received_bytes = memoryview(bytearray(64 * 1024))
-"""Where every connection's bytes come in, one read at a time.
+"""The buffer of all connections, for one read at a time.
 
-asyncio.Protocol would be given a new buffer of 256 KiB for each read, which glibc, depending on
-what the process did before, maps and unmaps each time: 30 microseconds, or none.
+asyncio.Protocol gets a new buffer of 256 KiB for each read. Depending on the process's history,
+glibc maps and unmaps it each time, which takes 30 microseconds or none.
 """
 
 
 class Wire(asyncio.BufferedProtocol):
-    """One TCP connection and what has come in on it."""
+    """A TCP connection with the messages that it has received."""
 
     def __init__(self) -> None:
+        """Start without a transport, which asyncio adds."""
         self.transport: asyncio.Transport
         self.is_lost = False
         self._buffer = bytearray()
@@ -49,12 +50,20 @@ class Wire(asyncio.BufferedProtocol):
         self._waiter: asyncio.Future[None] | None = None
 
     async def ask(self, request: bytes) -> bytes:
-        """Send what is encoded, and wait for the next whole thing. Raises: ConnectionError."""
+        """Send an encoded request, and wait for the next message.
+
+        Raises:
+            ConnectionError: The connection is closed.
+        """
         self.transport.write(request)
         return await self.receive()
 
     async def receive(self) -> bytes:
-        """Wait for the next whole thing; only one may wait. Raises: ConnectionError."""
+        """Wait for the next message. Only one task may wait at a time.
+
+        Raises:
+            ConnectionError: The connection is closed.
+        """
         while not self._received:
             if self.is_lost:
                 raise ConnectionError
@@ -63,31 +72,35 @@ class Wire(asyncio.BufferedProtocol):
         return self._received.popleft()
 
     async def wait_closed(self) -> None:
-        """Wait until the server has hung up; what comes meanwhile is dropped."""
+        """Wait until the server closes the connection, and discard messages until then."""
         while not self.is_lost:
             self._received.clear()
             with suppress(ConnectionError):
                 await self.receive()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep the transport."""
         assert isinstance(transport, asyncio.Transport)
         self.transport = transport
 
     def get_buffer(self, _size_hint: int) -> memoryview:
+        """Return the buffer that all connections share."""
         return _received_bytes
 
     def buffer_updated(self, count: int) -> None:
+        """Parse the bytes that asyncio has read, and wake the waiting task."""
         self._buffer += _received_bytes[:count]
         self._parse()
         if self._received:
             self._wake()
 
     def connection_lost(self, _error: Exception | None) -> None:
+        """Wake the waiting task."""
         self.is_lost = True
         self._wake()
 
     def _parse(self) -> None:
-        """Move what is whole from the buffer to what is received."""
+        """Move complete messages from the buffer to the received ones."""
         raise NotImplementedError
 
     def _wake(self) -> None:
@@ -95,7 +108,7 @@ class Wire(asyncio.BufferedProtocol):
             self._waiter.set_result(None)
 
     def _take_head(self) -> bytes | None:
-        """Take an HTTP head off the buffer when it is whole."""
+        """Remove a complete HTTP head from the buffer and return it."""
         end = self._buffer.find(_HEAD_END)
         if end < 0:
             return None
@@ -105,14 +118,15 @@ class Wire(asyncio.BufferedProtocol):
 
 
 class WebSocket(Wire):
-    """An open WebSocket; what it receives is messages."""
+    """A WebSocket. It receives the handshake's head, then the text of messages."""
 
     def __init__(self) -> None:
+        """Start before the handshake."""
         super().__init__()
         self._is_open = False
 
     def close(self) -> None:
-        """Begin to close with 1000; the server hangs up."""
+        """Start to close with 1000. The server closes the connection."""
         if not self.is_lost:
             self.transport.write(_CLOSE_NORMALLY)
 
@@ -127,7 +141,7 @@ class WebSocket(Wire):
             self._received.append(frame)
 
     def _take_frame(self) -> bytes | None:
-        """Take a frame's payload off the buffer; a close frame's is nobody's message."""
+        """Remove a complete frame from the buffer, and return its text unless it closes."""
         buffer = self._buffer
         if len(buffer) < 2:
             return None
@@ -144,7 +158,7 @@ class WebSocket(Wire):
 
 
 class HttpClient(Wire):
-    """A kept-alive HTTP connection; what it receives is the heads of answers without a body."""
+    """A persistent HTTP connection. It receives the heads of responses without a body."""
 
     def _parse(self) -> None:
         while (head := self._take_head()) is not None:
@@ -169,7 +183,12 @@ def encode_post(path: str, body: str) -> bytes:
 
 
 async def open_websocket(host: str, port: int, path: str) -> WebSocket:
-    """Connect and shake hands. Raises: Refused, OSError."""
+    """Connect, and complete the handshake.
+
+    Raises:
+        Refused: The server refused the handshake.
+        OSError: The server can't be reached.
+    """
     _, wire = await asyncio.get_running_loop().create_connection(WebSocket, host, port)
     wire.transport.write(_HANDSHAKE.format(path=path).encode())
     head = await wire.receive()
@@ -180,6 +199,10 @@ async def open_websocket(host: str, port: int, path: str) -> WebSocket:
 
 
 async def open_http(host: str, port: int) -> HttpClient:
-    """Raises: OSError."""
+    """Connect.
+
+    Raises:
+        OSError: The server can't be reached.
+    """
     _, client = await asyncio.get_running_loop().create_connection(HttpClient, host, port)
     return client

@@ -1,8 +1,7 @@
 """Plays a session against the running local server, at a pace that you can follow.
 
-A speaker, five listeners in three languages, heartbeats, a change of language, the counts, a pause,
-a listener's refresh, a speaker whose network fails and comes back, the end. Every line is a message
-as it went over the wire, shortened.
+A speaker and five listeners show joins, heartbeats, a change of language, counts, a pause, a
+refresh, an interruption and the end. Each line is a shortened message of the protocol.
 """
 
 import asyncio
@@ -24,37 +23,39 @@ WAIT_SECONDS: Final = 10
 PAUSE_SECONDS: Final = 0.6
 
 MAX_CLOCK_RATE: Final = 60
-"""A client is lost after 1.5 s of silence then, and a speaker has a second to come back. Less than
-that is too little on a busy machine.
+"""At this rate, a client counts as gone after 1.5 s without a heartbeat, and a speaker can return
+within 1 s. Shorter times fail on a busy machine.
 """
 
 LANGUAGES: Final = ("es", "es", "fr", "fr", "de")
 BEAT: Final = "beat"
-"""The request ID of heartbeats that only keep a connection alive, and aren't shown."""
+"""The request ID of the regular heartbeats, which aren't printed."""
 
 Message = dict[str, Any]
 
 
 class DemoError(Exception):
-    """The demo can't continue; the message says why."""
+    """The demo can't continue."""
 
 
 class Pace:
-    """How fast the demo plays, beside a server whose clock may run faster than the real one."""
+    """The pace of the demo, for a server whose clock may be faster than the real one."""
 
     def __init__(self, clock_rate: float, *, is_fast: bool) -> None:
+        """Play without pauses if `is_fast`."""
         self.clock_rate = clock_rate
         self._seconds = 0 if is_fast else PAUSE_SECONDS
 
     async def pause(self) -> None:
-        """Give the reader time."""
+        """Give the reader time to follow."""
         await asyncio.sleep(self._seconds)
 
 
 class Actor:
-    """A client on one connection. It prints every message but its own regular heartbeats."""
+    """A client on one connection. It prints all messages except its regular heartbeats."""
 
     def __init__(self, name: str, connection: ClientConnection, pace: Pace) -> None:
+        """Start with an open connection."""
         self.name = name
         self.connection = connection
         self.connection_id = ""
@@ -67,7 +68,11 @@ class Actor:
         self._asked = 0
 
     async def ask(self, **command: str) -> Message:
-        """Send a command, and wait for its outcome. Raises: DemoError."""
+        """Send a command, and wait for its outcome.
+
+        Raises:
+            DemoError: The outcome is an error, or it doesn't arrive.
+        """
         self._asked += 1
         request_id = str(self._asked)
         self._print("→", command)
@@ -78,11 +83,15 @@ class Actor:
         return outcome
 
     async def hear(self, *types: str) -> Message:
-        """Wait for a message of one of these types. Raises: DemoError."""
+        """Wait for a message of one of these types.
+
+        Raises:
+            DemoError: It doesn't arrive.
+        """
         return await self._take(lambda message: message["type"] in types)
 
     async def read(self) -> None:
-        """Read until the connection closes."""
+        """Read messages until the connection closes."""
         try:
             async for text in self.connection:
                 await self._receive(json.loads(text))
@@ -128,7 +137,7 @@ class Actor:
             async with asyncio.timeout(WAIT_SECONDS), self._changed:
                 await self._changed.wait_for(lambda: find() or self._closed)
         except TimeoutError:
-            raise DemoError(f"{self.name} has waited {WAIT_SECONDS} s for an answer") from None
+            raise DemoError(f"{self.name} got no answer within {WAIT_SECONDS} s") from None
         found = find()
         if found is None:
             raise DemoError(str(self._closed))
@@ -144,7 +153,7 @@ class Actor:
 
 @asynccontextmanager
 async def on_stage(name: str, url: str, pace: Pace, **query: str) -> AsyncIterator[Actor]:
-    """Connect, and read and send heartbeats until the end."""
+    """Connect a client that reads and sends heartbeats until the context ends."""
     async with connect(f"{url}?{urlencode(query)}" if query else url, proxy=None) as connection:
         actor = Actor(name, connection, pace)
         tasks = [asyncio.create_task(run) for run in (actor.read(), actor.beat())]
@@ -156,7 +165,13 @@ async def on_stage(name: str, url: str, pace: Pace, **query: str) -> AsyncIterat
 
 
 async def play(url: str, speakers_token: str, pace: Pace) -> None:
-    """Play the whole session. Raises: DemoError, OSError, WebSocketException."""
+    """Play the whole session.
+
+    Raises:
+        DemoError: A command failed, or a message didn't arrive.
+        OSError: The server can't be reached.
+        WebSocketException: A connection failed.
+    """
     async with AsyncExitStack() as stage:
 
         async def enter(name: str, **query: str) -> Actor:
@@ -197,8 +212,8 @@ async def play(url: str, speakers_token: str, pace: Pace) -> None:
         old = listeners[0]
         listeners[0] = await enter("listener 1")
         refresh = {"action": "refreshConnection", "sessionId": session_id}
-        place = {"role": "listener", "targetLanguage": "it", "connectionId": old.connection_id}
-        await listeners[0].ask(**refresh, **place)
+        listener = {"role": "listener", "targetLanguage": "it", "connectionId": old.connection_id}
+        await listeners[0].ask(**refresh, **listener)
         await old.connection.close()
 
         lost, speaker = speaker, await enter("speaker", token=speakers_token)
@@ -216,17 +231,20 @@ async def play(url: str, speakers_token: str, pace: Pace) -> None:
 
 
 async def scene(pace: Pace, title: str) -> None:
+    """Print the title of the next scene."""
     await pace.pause()
     print(f"\n    {title}\n", flush=True)
     await pace.pause()
 
 
 async def hear_all(listeners: Iterable[Actor], type_: str) -> None:
+    """Wait until every listener has received a message of a type."""
     for listener in listeners:
         await listener.hear(type_)
 
 
 def main() -> int:
+    """Play the demo; return the exit code."""
     parser = arguments.Parser(prog="python -m examples.demo", description=__doc__)
     parser.add_argument("--port", type=arguments.port, default=8000)
     parser.add_argument("--fast", action="store_true", help="play without pauses")
@@ -246,7 +264,7 @@ def main() -> int:
         return 1
     except (DemoError, OSError, WebSocketException) as error:
         if not is_reader_gone():
-            print(f"the demo cannot continue: {error}", file=sys.stderr)
+            print(f"the demo can't continue: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130

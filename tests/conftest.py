@@ -18,6 +18,10 @@ from tests.terraform.requirements import require_provider
 # Tests reach their servers on this machine even where the environment names a proxy.
 bypass_proxies(os.environ)
 
+# `make test` passes its own options and level on to each make that a test runs.
+for name in ("MAKEFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "MFLAGS"):
+    os.environ.pop(name, None)
+
 EMULATED = "stories on the emulator"
 PERMISSIONS = "tests/terraform/test_permissions.py"
 PLANNED = tuple(

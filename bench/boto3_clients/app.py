@@ -1,4 +1,4 @@
-"""A yardstick of a cold start: a Chalice application that makes the two boto3 clients."""
+"""A yardstick for cold starts: a Chalice application that creates two boto3 clients."""
 
 import boto3
 from chalice.app import Chalice

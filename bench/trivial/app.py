@@ -1,4 +1,4 @@
-"""The least that a WebSocket application can be: what is measured is what serves it."""
+"""A minimal WebSocket application, with which the server's own cost is measured."""
 
 # mypy: allow-untyped-decorators
 
@@ -12,6 +12,7 @@ app.experimental_feature_flags.update(["WEBSOCKETS"])
 
 @app.lambda_function()
 def authorizer(event: dict[str, Any], _context: object) -> dict[str, Any]:
+    """Allow every connection."""
     statement = {
         "Action": "execute-api:Invoke",
         "Effect": "Allow",
@@ -25,16 +26,18 @@ def authorizer(event: dict[str, Any], _context: object) -> dict[str, Any]:
 
 @app.on_ws_connect()
 def connect(_event: WebsocketEvent) -> dict[str, Any]:
+    """Accept the connection."""
     return {"statusCode": 200}
 
 
 @app.on_ws_message()
 def message(event: WebsocketEvent) -> dict[str, Any]:
-    """Echo; a client that asks for its connection id is told it, as bench.bare does."""
+    """Echo the message, or answer with the connection ID, like `bench.bare`."""
     is_question = event.body == "who am I?"
     return {"statusCode": 200, "body": event.connection_id if is_question else event.body}
 
 
 @app.on_ws_disconnect()
 def disconnect(_event: WebsocketEvent) -> dict[str, Any]:
+    """Do nothing."""
     return {"statusCode": 200}

@@ -1,15 +1,14 @@
-"""Values of make's variables: each reaches its command as it is, or is refused with a sentence."""
+"""The values of make's variables: passed on unchanged, or refused with one sentence."""
 
-import os
 import re
-import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from chalicelib.settings import check_names
-from tests.devserver.serving import ROOT, SECONDS
+from tests.make import ROOT, make, put_python, python_in
 
 PLAIN = ("PORT", "STAGE", "SESSION", "OPTIONS", "CONFIRM", "NAME", "TESTS")
 INTERPRETED = list("'\"`\\;&|<>()*?$#\n")
@@ -28,30 +27,22 @@ VERBS = [
 ]
 
 
+Run = Callable[..., tuple[int, str, list[str]]]
+"""Runs make; returns its exit code, its stderr, and the arguments that Python gets."""
+
+
 @pytest.fixture
-def python(tmp_path: Path) -> Path:
-    """Put a `python` that notes its arguments in the place of the environment's."""
-    stand_in = tmp_path / "python"
-    stand_in.write_text(f"#!/bin/sh\nprintf '%s\\n' \"$@\" >> {tmp_path}/arguments\n")
-    stand_in.chmod(0o755)
-    return stand_in
+def run(tmp_path: Path) -> Run:
+    """Run make with a `python` that only writes down its arguments."""
+    written = tmp_path / "arguments"
+    python = put_python(tmp_path, f"printf '%s\\n' \"$@\" >> {written}")
 
+    def run_make(*arguments: str) -> tuple[int, str, list[str]]:
+        done = make(*python, *arguments)
+        passed = written.read_text().splitlines() if written.exists() else []
+        return done.returncode, done.stderr, passed
 
-def make(python: Path, *arguments: str) -> tuple[int, str, list[str]]:
-    """Run make; return its code, what it says on standard error, and the arguments of commands."""
-    unmade = ["--old-file", ".venv/.installed", f"BIN={python.parent}"]
-    # These tests may run in `make test`, whose own variables and level are not theirs.
-    outer = ("MAKEFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "MFLAGS")
-    run = subprocess.run(
-        ["make", "--silent", *unmade, *arguments],
-        cwd=ROOT,
-        env={name: value for name, value in os.environ.items() if name not in outer},
-        capture_output=True,
-        text=True,
-        timeout=SECONDS,
-    )
-    noted = python.parent / "arguments"
-    return run.returncode, run.stderr, noted.read_text().splitlines() if noted.exists() else []
+    return run_make
 
 
 @pytest.mark.parametrize(
@@ -59,24 +50,24 @@ def make(python: Path, *arguments: str) -> tuple[int, str, list[str]]:
     ["o'brien@example.com", 'a"b`c\\d;e&f|g<h>i(j)k*l?m#n o@example.com', "'; exit 1; '"],
 )
 @pytest.mark.parametrize("stage", [[], ["STAGE=local"]])
-def test_a_username_reaches_the_command_as_it_is(
-    python: Path, username: str, stage: list[str]
+def test_a_username_reaches_the_command_unchanged(
+    run: Run, username: str, stage: list[str]
 ) -> None:
-    code, said, arguments = make(python, "token", f"USERNAME={username}", *stage)
+    code, said, arguments = run("token", f"USERNAME={username}", *stage)
     assert (code, said) == (0, "")
     assert arguments[-2:] == ["--username", username]
 
 
 @pytest.mark.parametrize("username", ["a$(shell touch evil)", "a$b", "a\nb"])
-def test_a_username_that_make_would_interpret_is_refused(python: Path, username: str) -> None:
-    code, said, arguments = make(python, "token", f"USERNAME={username}")
+def test_a_username_that_make_would_interpret_is_refused(run: Run, username: str) -> None:
+    code, said, arguments = run("token", f"USERNAME={username}")
     assert (code, arguments) == (2, [])
     assert "USERNAME can't contain" in said
     assert not (ROOT / "evil").exists()
 
 
-def test_an_email_address_that_make_would_interpret_is_refused(python: Path) -> None:
-    code, said, arguments = make(python, "speaker", "STAGE=dev", "EMAIL=a$(shell touch evil)")
+def test_an_email_address_that_make_would_interpret_is_refused(run: Run) -> None:
+    code, said, arguments = run("speaker", "STAGE=dev", "EMAIL=a$(shell touch evil)")
     assert (code, arguments) == (2, [])
     assert "EMAIL can't contain $" in said
     assert not (ROOT / "evil").exists()
@@ -85,16 +76,16 @@ def test_an_email_address_that_make_would_interpret_is_refused(python: Path) -> 
 @pytest.mark.parametrize("name", PLAIN)
 @pytest.mark.parametrize("character", INTERPRETED)
 def test_a_value_that_the_shell_would_interpret_is_refused(
-    python: Path, name: str, character: str
+    run: Run, name: str, character: str
 ) -> None:
-    code, said, arguments = make(python, "help", f"{name}=a{character}b")
+    code, said, arguments = run("help", f"{name}=a{character}b")
     assert (code, arguments) == (2, [])
     assert f"{name} can't contain {'a line break' if character == chr(10) else character}" in said
 
 
 @pytest.mark.parametrize("verb", VERBS)
-def test_every_verb_refuses_it(python: Path, verb: str) -> None:
-    code, said, arguments = make(python, verb, "STAGE=x'; touch evil; '")
+def test_every_verb_refuses_values_for_the_shell(run: Run, verb: str) -> None:
+    code, said, arguments = run(verb, "STAGE=x'; touch evil; '")
     assert (code, arguments) == (2, [])
     assert "STAGE can't contain '" in said
     assert not (ROOT / "evil").exists()
@@ -120,17 +111,17 @@ def test_every_verb_refuses_it(python: Path, verb: str) -> None:
         ("output", [], "STAGE=dev"),
     ],
 )
-def test_a_value_that_a_verb_needs_is_asked_for(
-    python: Path, verb: str, given: list[str], example: str
+def test_a_missing_value_is_an_error_with_an_example(
+    run: Run, verb: str, given: list[str], example: str
 ) -> None:
-    code, said, arguments = make(python, verb, *given)
+    code, said, arguments = run(verb, *given)
     assert (code, arguments) == (2, [])
     assert f"{example.partition('=')[0]} is missing; add it: {example}." in said
 
 
-def test_ordinary_values_are_taken(python: Path) -> None:
+def test_ordinary_values_are_accepted(run: Run) -> None:
     values = ["STAGE=dev", "PORT=8001", "OPTIONS=--json --fault a=0.5", "CONFIRM=golden-eagle-427"]
-    code, said, arguments = make(python, "session-end", "SESSION=golden-eagle-427", *values)
+    code, said, arguments = run("session-end", "SESSION=golden-eagle-427", *values)
     assert (code, said) == (0, "")
     assert arguments[2:4] == ["end", "golden-eagle-427"]
 
@@ -163,21 +154,21 @@ def test_all_tests_are_run_if_none_are_named(python: Path) -> None:
     ],
 )
 def test_a_bad_argument_is_one_line_that_names_the_verb(verb: str, given: str, said: str) -> None:
-    code, error, _ = make(Path(sys.executable), verb, *given.split())
-    assert code == 2
-    line, end = error.splitlines()
+    done = make(*python_in(Path(sys.executable).parent), verb, *given.split())
+    assert done.returncode == 2
+    line, end = done.stderr.splitlines()
     assert line.startswith(f"make {verb}: {said}")
     assert end.startswith("make: ***")
 
 
-def test_the_name_of_the_machine_is_not_the_name_of_an_output(
-    python: Path, monkeypatch: pytest.MonkeyPatch
+def test_the_environment_variable_name_is_not_used_as_an_output(
+    run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("NAME", "my-desktop")
-    assert make(python, "output", "STAGE=dev")[2][-1] == "dev"
+    assert run("output", "STAGE=dev")[2][-1] == "dev"
 
 
-def test_no_exported_variable_is_taken_for_a_misspelt_setting() -> None:
+def test_an_exported_variable_is_not_treated_as_a_misspelt_setting() -> None:
     exported = re.findall(
         r"(?:\bexport|^RUN =) (\w+)", (ROOT / "Makefile").read_text(), re.MULTILINE
     )
@@ -185,13 +176,7 @@ def test_no_exported_variable_is_taken_for_a_misspelt_setting() -> None:
     check_names(dict.fromkeys(exported, "a value"))
 
 
-def test_clean_removes_the_packages_of_the_tests_in_a_browser() -> None:
-    run = subprocess.run(
-        ["make", "--dry-run", "clean"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=SECONDS,
-        check=True,
-    )
-    assert "tests/browser/node_modules" in run.stdout.split()
+def test_clean_removes_the_packages_of_the_browser_tests() -> None:
+    done = make("--dry-run", "clean")
+    assert done.returncode == 0
+    assert "tests/browser/node_modules" in done.stdout.split()

@@ -58,7 +58,7 @@ def command(module: str, *arguments: str, **options: object) -> "subprocess.Pope
     [
         ("devserver.user_token",),
         ("examples.demo", "--fast"),
-        ("scripts.operate", "sessions"),
+        ("operations.operate", "sessions"),
     ],
 )
 def test_commands_reach_the_local_server_behind_a_proxy(

@@ -11,7 +11,7 @@ from tests.stories.target import Client, Target, client
 
 
 def test_whoever_runs_the_server_sees_sessions_listeners_and_refusals() -> None:
-    panel = ("--panel", "scripts.live_panel:tables")
+    panel = ("--panel", "operations.live_panel:tables")
     with (
         devserver_in_terminal("--no-reload", *panel, columns=140) as terminal,
         ExitStack() as stack,

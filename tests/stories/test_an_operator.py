@@ -17,15 +17,15 @@ import pytest
 from chalicelib.models import Connection, QualityTier, Role, Session
 from chalicelib.store import Store
 from devserver import aws
-from scripts import running_emulation
-from scripts.running_emulation import RunningEmulation
+from operations import running_emulation
+from operations.running_emulation import RunningEmulation
 from tests import emulator
 from tests.stories.target import Client, Target
 
 COMMAND: Final = """
 import sys
 from pathlib import Path
-from scripts import operate, running_emulation
+from operations import operate, running_emulation
 running_emulation.FILE = Path(sys.argv.pop(1))
 sys.exit(operate.main())
 """
@@ -33,9 +33,9 @@ sys.exit(operate.main())
 
 COMMAND_ON_AWS: Final = """
 import json, sys
-from scripts import operate, stage_environment
+from operations import operate, stage_environment
 outputs = json.loads(sys.argv.pop(1))
-stage_environment.Stack.read_outputs = lambda stack: outputs
+stage_environment.read_outputs = lambda stack: outputs
 sys.exit(operate.main())
 """
 """Takes a stage's outputs as they are given, without Terraform."""
@@ -105,7 +105,7 @@ def test_an_operator_ends_a_session_and_everyone_hears_it(
 
     done = operate("end", session_id.replace("-", " ").title(), "--confirm", session_id)
     assert done.stderr == ""
-    assert done.stdout == f"{session_id} has ended: 2 told, 0 gone, 0 failed\n"
+    assert done.stdout == f"{session_id} has ended: 2 notified, 0 gone, 0 failed\n"
     for client in (speaker, listener):
         heard = client.hear()
         assert (heard["type"], heard["reason"]) == ("sessionEnded", "expired")
@@ -253,7 +253,7 @@ def test_an_operator_needs_just_what_is_documented(account: Account) -> None:
     assert "calm-fox-100  active" in account.operate("sessions", "--stage", "dev").stdout
     done = account.end("calm-fox-100")
     assert done.stderr == ""
-    assert done.stdout == "calm-fox-100 has ended: 0 told, 2 gone, 0 failed\n"
+    assert done.stdout == "calm-fox-100 has ended: 0 notified, 2 gone, 0 failed\n"
 
 
 def test_credentials_that_aws_does_not_take_are_said_in_a_line(account: Account) -> None:
@@ -265,5 +265,5 @@ def test_credentials_that_aws_does_not_take_are_said_in_a_line(account: Account)
         AWS_SECRET_ACCESS_KEY="x",
     )
     assert failed.returncode == 1
-    assert "operate: the AWS credentials are not valid, or have expired" in failed.stderr
+    assert "operate: the AWS credentials are invalid or have expired" in failed.stderr
     assert failed.stderr.count("\n") == 1

@@ -86,7 +86,7 @@ def test_the_demo_says_when_the_clock_is_too_fast_for_it() -> None:
         run = play_demo(hurried)
     assert (run.returncode, run.stdout) == (1, "")
     assert run.stderr == (
-        "the demo cannot continue: the server's clock runs 1200 times faster; "
+        "the demo can't continue: the server's clock runs 1200 times faster; "
         "start it with a --clock-rate of at most 60\n"
     )
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from scripts import terraform_cli
-from scripts.package import package
+from operations import terraform_cli
+from operations.package import package
 
 ROOT = Path(__file__).parents[2]
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from scripts import terraform_cli
+from operations import terraform_cli
 from tests.terraform.configuration import ROOT, Configuration
 from tests.terraform.requirements import require_provider, running_provider
 

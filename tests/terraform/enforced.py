@@ -14,7 +14,7 @@ from typing import Any, Final
 import pytest
 
 from devserver import aws
-from scripts.emulate import Emulation, emulate, whereabouts
+from operations.emulate import Emulation, emulate, whereabouts
 from tests.stories.target import GENEROUS, GRACE_SECONDS, Target
 
 Call = tuple[str, str, str]

@@ -10,8 +10,8 @@ from typing import NoReturn
 
 import pytest
 
-from scripts import terraform_cli
-from scripts.terraform_cli import TerraformError
+from operations import terraform_cli
+from operations.terraform_cli import TerraformError
 
 
 def require_terraform() -> None:

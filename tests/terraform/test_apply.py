@@ -9,16 +9,16 @@ from typing import Any
 import pytest
 
 from devserver import aws
-from scripts import speaker
-from scripts.emulate import (
+from operations import speaker
+from operations.emulate import (
     Emulation,
     apply,
     emulator_environment,
     prepare,
     whereabouts,
 )
-from scripts.speaker import UserPool
-from scripts.terraform_cli import TerraformError, run
+from operations.speaker import UserPool
+from operations.terraform_cli import TerraformError, run
 from tests.devserver.plain_http import request
 from tests.stories.target import Target, client, until
 from tests.terraform.requirements import require_provider

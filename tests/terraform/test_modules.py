@@ -11,8 +11,8 @@ from pytest_terraform import terraform
 from pytest_terraform.tf import LazyModuleDir, TerraformTestApi
 
 from devserver import aws
-from scripts import terraform_cli
-from scripts.emulate import ROOT, emulator_environment
+from operations import terraform_cli
+from operations.emulate import ROOT, emulator_environment
 from tests.terraform.requirements import require_provider
 
 ROOTS = Path(__file__).parent / "roots"

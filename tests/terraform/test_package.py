@@ -1,4 +1,4 @@
-"""What `make package` writes."""
+"""The output of `make package`."""
 
 import hashlib
 import importlib.util
@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from scripts import package
-from scripts.package import PackageError
+from operations import package
+from operations.package import PackageError
 
 ROOT = Path(package.__file__).parents[1]
 STAGE = "dev"
@@ -73,7 +73,7 @@ def names(module: Path) -> set[str]:
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Work in a copy of the application. Its requirements come from its own folder alone."""
+    """Work in a copy of the application, with its requirements in a folder of its own."""
     folder = tmp_path / "project"
     for name in ("chalicelib", ".chalice"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("deployments"))
@@ -103,7 +103,7 @@ def make_wheel(folder: Path, platform: str) -> Path:
 
 
 def make_sdist(folder: Path, build: str) -> Path:
-    """Make a source distribution with a build backend of its own, which `build` is the core of."""
+    """Make a source distribution whose own build backend runs `build`."""
     source = folder / "example-1"
     source.mkdir()
     (source / "PKG-INFO").write_text(METADATA)
@@ -150,7 +150,7 @@ def test_a_wheel_for_another_platform_than_lambda_fails_the_package(
     assert "example.py" in names(tmp_path)
 
 
-def test_wheels_are_of_the_architecture_that_the_stage_has(project: Path, tmp_path: Path) -> None:
+def test_wheels_match_the_architecture_of_the_stage(project: Path, tmp_path: Path) -> None:
     file = project / ".chalice" / "config.json"
     configuration = json.loads(file.read_text())
     configuration["stages"][STAGE] = {"lambda_architecture": "arm64"}
@@ -181,7 +181,7 @@ def test_a_requirement_without_a_hash_fails_the_package(project: Path, tmp_path:
 @pytest.mark.parametrize("version", [(3, 10), (3, 14)])
 def test_a_python_that_lambda_or_the_provider_lacks_is_refused(version: tuple[int, int]) -> None:
     with pytest.raises(PackageError, match=r"3\.11, 3\.12, 3\.13.*make PYTHON=python3\.13"):
-        package.find_glibc(version)
+        package.get_glibc(version)
 
 
 def test_a_source_that_does_not_compile_fails_the_package(tmp_path: Path) -> None:
@@ -196,7 +196,7 @@ def test_the_same_sources_give_the_same_bytes(module: Path, tmp_path: Path) -> N
         assert (tmp_path / name).read_bytes() == (module / name).read_bytes()
 
 
-def test_the_zip_holds_the_application_and_its_requirements_and_nothing_else(module: Path) -> None:
+def test_the_zip_contains_only_the_application_and_its_requirements(module: Path) -> None:
     ours = {"__pycache__", "app.py", "chalicelib"}
     chalices = {"chalice"}
     required = {"cryptography", "jwt", "cffi", "pycparser"}
@@ -208,7 +208,7 @@ def test_the_zip_holds_the_application_and_its_requirements_and_nothing_else(mod
     assert "chalicelib/words/nouns.txt" in names(module)
 
 
-def test_every_source_has_its_compiled_code_beside_it(module: Path) -> None:
+def test_every_source_is_compiled(module: Path) -> None:
     packed = names(module)
     sources = {name for name in packed if name.endswith(".py")}
     tag = f"cpython-{sys.version_info.major}{sys.version_info.minor}"
@@ -219,7 +219,7 @@ def test_every_source_has_its_compiled_code_beside_it(module: Path) -> None:
     assert len([name for name in packed if name.endswith(".pyc")]) == len(sources)
 
 
-def test_compiled_code_is_taken_without_a_look_at_the_source(module: Path) -> None:
+def test_compiled_code_is_loaded_without_a_check_of_the_source(module: Path) -> None:
     with zipfile.ZipFile(module / "deployment.zip") as packed:
         tag = f"cpython-{sys.version_info.major}{sys.version_info.minor}"
         header = packed.read(f"__pycache__/app.{tag}.pyc")[:8]
@@ -227,7 +227,7 @@ def test_compiled_code_is_taken_without_a_look_at_the_source(module: Path) -> No
     assert int.from_bytes(header[4:], "little") == 0b01  # hash-based, unchecked (PEP 552)
 
 
-def test_the_configuration_needs_the_aws_provider_alone_and_names_its_stage(module: Path) -> None:
+def test_the_configuration_needs_only_the_aws_provider_and_names_its_stage(module: Path) -> None:
     configuration = json.loads((module / "chalice.tf.json").read_text())
     assert list(configuration["terraform"]["required_providers"]) == ["aws"]
     assert "null_data_source" not in configuration["data"]

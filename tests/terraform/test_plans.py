@@ -6,7 +6,7 @@ import re
 import pytest
 from chalice.config import Config
 
-from scripts.terraform_cli import TerraformError
+from operations.terraform_cli import TerraformError
 from tests.terraform.configuration import ROOT, Configuration
 from tests.terraform.conftest import OF_VARIABLES, Plan
 

@@ -1,4 +1,4 @@
-"""The verbs for a stage, on a configuration that needs no provider: what they refuse first."""
+"""The commands for a stage, with a configuration that needs no provider."""
 
 import io
 import json
@@ -15,10 +15,11 @@ from pathlib import Path
 import pytest
 
 from devserver.aws import client, ministack
-from scripts import stack
-from scripts.credentials import CredentialsError
-from scripts.running_emulation import EmulationError, RunningEmulation
-from scripts.stack import Stack, StackError
+from operations import credentials, running_emulation, stack, terraform_cli, terraform_stack, tfvars
+from operations.consent import ConsentError
+from operations.credentials import CredentialsError
+from operations.running_emulation import EmulationError, RunningEmulation
+from operations.terraform_stack import Stack, StackError
 from tests.terraform.requirements import require_terraform
 
 CONFIGURATION = """
@@ -61,31 +62,35 @@ elif command == "apply":
     print("applying", flush=True)
     wait_for("applied")
 """
-"""Applies until it is told of the end at its input; an interrupt makes it stop, as gracefully."""
+"""Applies until a line arrives on its input. After an interrupt it stops on that line instead."""
 
 ANY_CREDENTIALS = """
 class CredentialsError(Exception): pass
 def check(region): pass
 """
-"""Takes any credentials for good, without asking AWS."""
+"""Accepts all credentials without a call to AWS."""
 
-DEPLOYMENT = stack.ROOT / "docs" / "deployment.md"
-SCRIPTS = (
+DEPLOYMENT = terraform_stack.ROOT / "docs" / "deployment.md"
+OPERATIONS = (
     "devserver/arguments.py",
     "devserver/command.py",
-    "scripts/credentials.py",
-    "scripts/running_emulation.py",
-    "scripts/stack.py",
-    "scripts/terraform_cli.py",
-    "scripts/tfvars.py",
+    "operations/consent.py",
+    "operations/credentials.py",
+    "operations/running_emulation.py",
+    "operations/stack.py",
+    "operations/stage_checks.py",
+    "operations/stage_outputs.py",
+    "operations/terraform_cli.py",
+    "operations/terraform_stack.py",
+    "operations/tfvars.py",
 )
-"""The command and all that it imports of the project."""
+"""The command and the project's modules that it imports."""
 
 Make = Callable[[str], Stack]
 
 
 class Terminal(io.StringIO):
-    """Where somebody sits who types this, or does something else when he is asked."""
+    """A terminal with typed input. It can also act when the input is read."""
 
     def __init__(self, typed: str = "", act: Callable[[], object] = lambda: None) -> None:
         super().__init__(typed)
@@ -107,9 +112,9 @@ def press_control_c() -> None:
 def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
     require_terraform()
     monkeypatch.setattr(sys, "stdin", io.StringIO())
-    monkeypatch.setattr(stack.terraform_cli, "init_arguments", list)
-    monkeypatch.setattr(stack.credentials, "check", lambda region: None)
-    monkeypatch.setattr(stack.running_emulation, "FILE", tmp_path / "build" / "emulate.json")
+    monkeypatch.setattr(terraform_cli, "init_arguments", list)
+    monkeypatch.setattr(credentials, "check", lambda region: None)
+    monkeypatch.setattr(running_emulation, "FILE", tmp_path / "build" / "emulate.json")
     environments = tmp_path / "terraform" / "environments"
     environments.mkdir(parents=True)
     (tmp_path / "terraform" / "main.tf").write_text(CONFIGURATION)
@@ -134,8 +139,8 @@ def package(root: Path, stage: str, runtime: str = "python3.11") -> None:
     (module / "deployment.zip").write_bytes(b"zip")
 
 
-def copy_scripts(root: Path) -> Path:
-    for name in SCRIPTS:
+def copy_operations(root: Path) -> Path:
+    for name in OPERATIONS:
         (root / name).parent.mkdir(exist_ok=True)
         shutil.copy(Path(stack.__file__).parents[1] / name, root / name)
     return root
@@ -179,13 +184,13 @@ def test_a_package_of_another_python_is_refused(make: Make, verb: str) -> None:
     stack.run(dev, verb)
 
 
-def test_a_stage_that_sets_no_python_takes_a_package_of_any(make: Make) -> None:
+def test_a_stage_without_a_python_version_accepts_any_package(make: Make) -> None:
     dev = make("dev")
     variables(dev, '# python_version = "3.13"')
     stack.run(dev, "plan")
 
 
-def test_a_package_of_another_python_stops_no_destroy(make: Make) -> None:
+def test_a_package_of_another_python_does_not_prevent_a_destroy(make: Make) -> None:
     dev = make("dev")
     stack.run(dev, "deploy")
     variables(dev, 'python_version = "3.13"')
@@ -193,7 +198,7 @@ def test_a_package_of_another_python_stops_no_destroy(make: Make) -> None:
     assert resource_count(dev) == 0
 
 
-def test_no_package_is_refused(make: Make) -> None:
+def test_a_missing_package_is_refused(make: Make) -> None:
     dev = make("dev")
     (dev.terraform_folder / "modules" / "app" / "chalice.tf.json").unlink()
     with pytest.raises(StackError, match="make package STAGE=dev"):
@@ -215,16 +220,16 @@ def test_a_misspelt_variable_is_refused_before_anything_is_planned(
 def test_a_misspelt_variable_that_only_terraform_notices_leaves_no_plan(
     make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stack.tfvars, "find_unknown", lambda *_: None)
+    monkeypatch.setattr(tfvars, "find_unknown", lambda *_: None)
     dev = make("dev")
     variables(dev, 'comand = "true"')
-    with pytest.raises(StackError, match="a variable that there is not"):
+    with pytest.raises(StackError, match="a variable that the stack doesn't declare"):
         stack.run(dev, "plan")
     assert not dev.plan_file.exists()
 
 
 @pytest.mark.parametrize("verb", ["plan", "deploy", "destroy", "apply"])
-def test_credentials_are_checked_before_terraform_is_asked(
+def test_credentials_are_checked_before_terraform_runs(
     make: Make, monkeypatch: pytest.MonkeyPatch, verb: str
 ) -> None:
     dev = make("dev")
@@ -235,8 +240,8 @@ def test_credentials_are_checked_before_terraform_is_asked(
         asked.append(region)
         raise CredentialsError("there are no AWS credentials")
 
-    monkeypatch.setattr(stack.credentials, "check", refuse)
-    monkeypatch.setattr(Stack, "_terraform", lambda *_: pytest.fail("Terraform is asked"))
+    monkeypatch.setattr(credentials, "check", refuse)
+    monkeypatch.setattr(Stack, "_terraform", lambda *_: pytest.fail("Terraform runs"))
     with pytest.raises(StackError, match="no AWS credentials"):
         stack.run(dev, verb, confirmed="dev")
     assert asked == ["us-east-1"]
@@ -247,7 +252,7 @@ def test_credentials_are_checked_in_the_stages_region(
     make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[str] = []
-    monkeypatch.setattr(stack.credentials, "check", asked.append)
+    monkeypatch.setattr(credentials, "check", asked.append)
     dev = make("dev")
     with (dev.terraform_folder / "main.tf").open("a") as file:
         file.write('variable "region" {}\n')
@@ -256,11 +261,11 @@ def test_credentials_are_checked_in_the_stages_region(
     assert asked == ["eu-central-1"]
 
 
-def test_without_credentials_a_plan_is_one_sentence(make: Make) -> None:
+def test_without_credentials_a_plan_fails_with_one_line(make: Make) -> None:
     dev = make("dev")
     done = subprocess.run(
-        [sys.executable, "-m", "scripts.stack", "plan", "dev"],
-        cwd=copy_scripts(dev.root),
+        [sys.executable, "-m", "operations.stack", "plan", "dev"],
+        cwd=copy_operations(dev.root),
         env={
             "PATH": os.environ["PATH"],
             "HOME": str(dev.root),
@@ -317,7 +322,7 @@ def test_outputs_in_a_bucket_need_credentials(make: Make, monkeypatch: pytest.Mo
     def refuse(region: str) -> None:
         raise CredentialsError("there are no AWS credentials")
 
-    monkeypatch.setattr(stack.credentials, "check", refuse)
+    monkeypatch.setattr(credentials, "check", refuse)
     dev = make("dev")
     keep_state_in_bucket(dev)
     with pytest.raises(StackError, match="no AWS credentials"):
@@ -332,8 +337,8 @@ def test_outputs_of_a_running_emulation_are_printed(
     with pytest.raises(EmulationError, match="make emulate"):
         stack.run(local, "output")
     running = RunningEmulation({"AWS_ENDPOINT_URL": "http://127.0.0.1:1"}, {"url": "ws://here"})
-    with stack.running_emulation.claim() as claimed:
-        stack.running_emulation.announce(claimed, running)
+    with running_emulation.claim() as claimed:
+        running_emulation.announce(claimed, running)
         stack.run(local, "output", "url")
     assert capfd.readouterr().out == "ws://here\n"
 
@@ -344,10 +349,10 @@ def test_nothing_is_applied_without_a_plan(make: Make) -> None:
 
 
 @pytest.mark.parametrize("stage", ["dev", "prod"])
-def test_nothing_is_destroyed_where_nobody_can_be_asked(make: Make, stage: str) -> None:
+def test_without_a_terminal_a_destroy_needs_confirm(make: Make, stage: str) -> None:
     of = make(stage)
     stack.run(of, "deploy", confirmed=stage)
-    with pytest.raises(StackError, match=f"make destroy STAGE={stage} CONFIRM={stage}"):
+    with pytest.raises(ConsentError, match=f"make destroy STAGE={stage} CONFIRM={stage}"):
         stack.run(of, "destroy")
     assert resource_count(of) == 2
     stack.run(of, "destroy", confirmed=stage)
@@ -356,29 +361,29 @@ def test_nothing_is_destroyed_where_nobody_can_be_asked(make: Make, stage: str) 
 
 @pytest.mark.parametrize("verb", ["deploy", "destroy"])
 def test_the_confirmation_of_another_stage_is_refused(make: Make, verb: str) -> None:
-    with pytest.raises(StackError, match="--confirm prod"):
+    with pytest.raises(ConsentError, match="--confirm prod"):
         stack.run(make("prod"), verb, confirmed="dev")
 
 
-def test_prod_is_not_deployed_where_nobody_can_be_asked(make: Make) -> None:
-    with pytest.raises(StackError, match="make deploy STAGE=prod CONFIRM=prod"):
+def test_without_a_terminal_a_deploy_of_prod_needs_confirm(make: Make) -> None:
+    with pytest.raises(ConsentError, match="make deploy STAGE=prod CONFIRM=prod"):
         stack.run(make("prod"), "deploy")
 
 
-def test_with_its_input_closed_nothing_is_destroyed(
+def test_with_a_closed_input_a_destroy_needs_confirm(
     make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     dev = make("dev")
     sys.stdin.close()
-    with pytest.raises(StackError, match="--confirm dev"):
+    with pytest.raises(ConsentError, match="--confirm dev"):
         stack.run(dev, "destroy")
     monkeypatch.setattr(sys, "stdin", None)
-    with pytest.raises(StackError, match="--confirm dev"):
+    with pytest.raises(ConsentError, match="--confirm dev"):
         stack.run(dev, "destroy")
 
 
 @pytest.mark.parametrize("stage", ["dev", "prod"])
-def test_a_yes_destroys_what_is_not_guarded(
+def test_a_yes_destroys_only_an_unguarded_stage(
     make: Make, monkeypatch: pytest.MonkeyPatch, stage: str
 ) -> None:
     of = make(stage)
@@ -386,7 +391,7 @@ def test_a_yes_destroys_what_is_not_guarded(
     monkeypatch.setattr(sys, "stdin", Terminal("yes\n"))
     try:
         stack.run(of, "destroy")
-    except StackError:
+    except ConsentError:
         assert stage == "prod"
     assert resource_count(of) == (2 if stage == "prod" else 0)
 
@@ -395,13 +400,13 @@ def test_a_yes_destroys_what_is_not_guarded(
 @pytest.mark.parametrize(
     ("terminal", "ending"),
     [
-        (Terminal("no\n"), StackError),
-        (Terminal(""), StackError),
+        (Terminal("no\n"), ConsentError),
+        (Terminal(""), ConsentError),
         (Terminal(act=press_control_c), KeyboardInterrupt),
     ],
     ids=["a no", "end of input", "Ctrl-C"],
 )
-def test_what_is_not_agreed_to_leaves_no_plan(
+def test_an_unconfirmed_change_leaves_no_plan(
     make: Make,
     monkeypatch: pytest.MonkeyPatch,
     verb: str,
@@ -418,7 +423,7 @@ def test_what_is_not_agreed_to_leaves_no_plan(
         stack.run(dev, "apply")
 
 
-def test_apply_does_not_take_the_plan_of_a_destroy_that_was_killed(
+def test_apply_ignores_the_plan_of_a_killed_destroy(
     make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     dev = make("dev")
@@ -426,7 +431,7 @@ def test_apply_does_not_take_the_plan_of_a_destroy_that_was_killed(
     left = dev.root / "left"
     keep = Terminal("no\n", act=lambda: shutil.copy(dev.unconfirmed_plan_file, left))
     monkeypatch.setattr(sys, "stdin", keep)
-    with pytest.raises(StackError, match="nothing was changed"):
+    with pytest.raises(ConsentError, match="nothing was changed"):
         stack.run(dev, "destroy")
     shutil.copy(left, dev.unconfirmed_plan_file)
     with pytest.raises(StackError, match="there is no plan"):
@@ -445,7 +450,7 @@ def test_apply_does_not_take_the_plan_of_a_destroy_that_was_killed(
         "chalicelib/tables.json",
     ],
 )
-def test_a_plan_of_what_has_changed_since_is_not_applied(make: Make, path: str) -> None:
+def test_a_plan_is_not_applied_after_a_change_of_the_files(make: Make, path: str) -> None:
     dev = make("dev")
     stack.run(dev, "plan")
     with (dev.root / path).open("a") as file:
@@ -455,14 +460,14 @@ def test_a_plan_of_what_has_changed_since_is_not_applied(make: Make, path: str) 
     assert not local_state(dev).exists()
 
 
-def test_a_package_of_the_same_bytes_is_the_one_that_was_planned(make: Make) -> None:
+def test_a_plan_is_applied_after_packaging_the_same_bytes_again(make: Make) -> None:
     dev = make("dev")
     stack.run(dev, "plan")
     package(dev.root, "dev")
     stack.run(dev, "apply")
 
 
-def test_what_is_edited_while_a_deploy_asks_is_not_applied(
+def test_an_edit_during_the_question_of_a_deploy_is_not_applied(
     make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     dev = make("dev")
@@ -475,7 +480,7 @@ def test_what_is_edited_while_a_deploy_asks_is_not_applied(
 
 
 @pytest.mark.parametrize("verb", ["plan", "apply", "deploy", "destroy"])
-def test_the_emulators_stage_is_kept_out_of_a_real_account(
+def test_the_stage_local_is_refused_without_an_emulator(
     make: Make, monkeypatch: pytest.MonkeyPatch, verb: str
 ) -> None:
     monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
@@ -483,7 +488,7 @@ def test_the_emulators_stage_is_kept_out_of_a_real_account(
         stack.run(make("local"), verb, confirmed="local")
 
 
-def test_the_emulators_stage_is_planned_on_an_emulator(
+def test_the_stage_local_is_planned_on_an_emulator(
     make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
@@ -493,7 +498,7 @@ def test_the_emulators_stage_is_planned_on_an_emulator(
         stack.run(make("local"), "plan")
 
 
-def test_the_environment_turns_nothing_to_another_stage(
+def test_terraforms_own_environment_variables_are_ignored(
     make: Make, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("TF_WORKSPACE", "prod")
@@ -505,7 +510,7 @@ def test_the_environment_turns_nothing_to_another_stage(
     assert capsys.readouterr().err.count("TF_CLI_ARGS_plan, TF_VAR_command, TF_WORKSPACE") == 1
 
 
-def test_a_name_that_no_verb_takes_is_refused(
+def test_a_second_name_is_refused(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(sys, "argv", ["stack", "destroy", "dev", "prod"])
@@ -527,7 +532,7 @@ def test_a_plan_is_applied_once_and_the_next_is_empty(
     assert "No changes" in capfd.readouterr().out
 
 
-def test_an_apply_that_failed_half_way_is_run_again(make: Make) -> None:
+def test_a_deploy_can_be_repeated_after_a_failed_apply(make: Make) -> None:
     dev = make("dev")
     variables(dev, 'command = "false"')
     with pytest.raises(StackError, match="terraform apply has failed"):
@@ -536,9 +541,7 @@ def test_an_apply_that_failed_half_way_is_run_again(make: Make) -> None:
     stack.run(dev, "deploy")
 
 
-def test_two_stages_side_by_side_have_their_own_state(
-    make: Make, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_each_stage_has_its_own_state(make: Make, capfd: pytest.CaptureFixture[str]) -> None:
     for stage in ("dev", "staging"):
         stack.run(make(stage), "deploy")
     root = make("dev").root
@@ -548,10 +551,10 @@ def test_two_stages_side_by_side_have_their_own_state(
     assert capfd.readouterr().out == "staging\n"
 
 
-def test_a_second_apply_at_the_same_time_is_shown_the_lock(
+def test_a_concurrent_plan_prints_the_lock_of_the_state(
     make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(stack, "LOCK_TIMEOUT", "0s")
+    monkeypatch.setattr(terraform_stack, "LOCK_TIMEOUT", "0s")
     dev = make("dev")
     begun, go = tmp_path / "begun", tmp_path / "go"
     wait = f"touch {begun}; for i in $(seq 400); do test -e {go} && exit; sleep 0.05; done; exit 1"
@@ -562,25 +565,25 @@ def test_a_second_apply_at_the_same_time_is_shown_the_lock(
         while not begun.exists():
             assert first.is_alive()
         with pytest.raises(StackError, match="terraform plan has failed"):
-            dev.plan()
+            stack.plan(dev)
         assert "Error acquiring the state lock" in capfd.readouterr().out
     finally:
         go.touch()
         first.join()
 
 
-def test_a_second_command_in_the_stages_folder_is_refused(make: Make) -> None:
+def test_a_concurrent_command_for_the_same_stage_is_refused(make: Make) -> None:
     dev, staging = make("dev"), make("staging")
     with dev.lock():
         stack.run(staging, "plan")
         for verb in ("plan", "apply", "deploy", "output"):
-            with pytest.raises(StackError, match="somebody is at work on dev"):
+            with pytest.raises(StackError, match="another command for dev is running"):
                 stack.run(Stack("dev", dev.root), verb)
     package(dev.root, "dev")
     stack.run(dev, "plan")
 
 
-def test_a_state_that_terraform_itself_has_made_is_found(
+def test_a_state_written_by_terraform_alone_is_used(
     make: Make, capfd: pytest.CaptureFixture[str]
 ) -> None:
     dev = make("dev")
@@ -590,7 +593,7 @@ def test_a_state_that_terraform_itself_has_made_is_found(
     assert "No changes" in capfd.readouterr().out
 
 
-def test_terraforms_folder_gets_nothing_but_the_state(make: Make) -> None:
+def test_a_deploy_adds_only_the_state_to_the_terraform_folder(make: Make) -> None:
     dev = make("dev")
     before = {path.name for path in dev.terraform_folder.iterdir()}
     stack.run(dev, "deploy")
@@ -598,7 +601,7 @@ def test_terraforms_folder_gets_nothing_but_the_state(make: Make) -> None:
     assert after - before == {"terraform.tfstate.d", ".terraform"}
 
 
-def test_what_was_taken_out_of_the_configuration_leaves_the_copy_too(make: Make) -> None:
+def test_a_removed_file_is_removed_from_the_copy(make: Make) -> None:
     dev = make("dev")
     (dev.terraform_folder / "old.auto.tfvars").write_text('command = "false"')
     stack.run(dev, "plan")
@@ -608,7 +611,7 @@ def test_what_was_taken_out_of_the_configuration_leaves_the_copy_too(make: Make)
 
 def test_the_documented_commands_rotate_the_hash_key(make: Make) -> None:
     dev = make("dev")
-    application = (stack.ROOT / "terraform" / "modules" / "app" / "main.tf").read_text()
+    application = (terraform_stack.ROOT / "terraform" / "modules" / "app" / "main.tf").read_text()
     block = re.search(r'^resource "terraform_data" "hash_key".*?^}', application, re.M | re.S)
     taint = re.search(r"^TF_DATA_DIR=.*\n.* taint .*", DEPLOYMENT.read_text(), re.M)
     assert block
@@ -651,7 +654,7 @@ def keep_state_in_bucket(of: Stack, key: str = "stack.tfstate") -> None:
     )
 
 
-def test_a_backend_file_puts_the_state_where_it_says(make: Make, bucket: str) -> None:
+def test_the_backend_file_decides_where_the_state_is(make: Make, bucket: str) -> None:
     dev, staging = make("dev"), make("staging")
     keep_state_in_bucket(dev)
     for of in (staging, dev, staging):
@@ -683,7 +686,7 @@ MOVES = pytest.mark.parametrize(
 
 
 @MOVES
-def test_a_backend_file_that_has_changed_is_refused(
+def test_a_changed_backend_is_refused(
     make: Make, bucket: str, before: Callable[[Stack], None], after: Callable[[Stack], None]
 ) -> None:
     dev = make("dev")
@@ -735,7 +738,7 @@ def shell(commands: str, of: Stack) -> None:
     subprocess.run(["bash", "-ec", commands], cwd=of.root, check=True)
 
 
-def test_a_backend_file_that_names_the_same_place_is_no_other(make: Make, bucket: str) -> None:
+def test_a_backend_file_with_a_new_comment_is_accepted(make: Make, bucket: str) -> None:
     dev = make("dev")
     keep_state_in_bucket(dev)
     stack.run(dev, "deploy")
@@ -745,7 +748,7 @@ def test_a_backend_file_that_names_the_same_place_is_no_other(make: Make, bucket
 
 @pytest.fixture
 def fake_terraform(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Put a fake first on the path; return its folder, where it says how it ended."""
+    """Put a fake Terraform first on the path; return its folder, where it writes how it ended."""
     folder = tmp_path / "bin"
     folder.mkdir()
     (folder / "terraform").write_text(FAKE_TERRAFORM)
@@ -754,9 +757,7 @@ def fake_terraform(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def test_a_state_that_could_not_be_saved_is_kept_until_it_is_removed(
-    make: Make, fake_terraform: Path
-) -> None:
+def test_an_unsaved_state_is_kept_and_blocks_plans(make: Make, fake_terraform: Path) -> None:
     dev = make("dev")
     (fake_terraform / "unsaved").write_text("{}")
     with pytest.raises(StackError, match="terraform apply has failed"):
@@ -770,7 +771,7 @@ def test_a_state_that_could_not_be_saved_is_kept_until_it_is_removed(
     stack.run(dev, "plan")
 
 
-def test_the_documented_commands_push_a_state_that_could_not_be_saved(
+def test_the_documented_commands_push_an_unsaved_state(
     make: Make, bucket: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
     dev = make("dev")
@@ -789,13 +790,13 @@ def test_the_documented_commands_push_a_state_that_could_not_be_saved(
 
 @pytest.fixture
 def applying(make: Make, fake_terraform: Path) -> Iterator[subprocess.Popen[str]]:
-    """Run `make apply`'s command in a process group of its own, up to Terraform's beginning."""
+    """Start the command of `make apply` in its own process group, and wait for Terraform."""
     dev = make("dev")
     stack.run(dev, "plan")
-    copy_scripts(dev.root)
-    (dev.root / "scripts" / "credentials.py").write_text(ANY_CREDENTIALS)
+    copy_operations(dev.root)
+    (dev.root / "operations" / "credentials.py").write_text(ANY_CREDENTIALS)
     with subprocess.Popen(
-        [sys.executable, "-m", "scripts.stack", "apply", "dev"],
+        [sys.executable, "-m", "operations.stack", "apply", "dev"],
         cwd=dev.root,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -808,7 +809,7 @@ def applying(make: Make, fake_terraform: Path) -> Iterator[subprocess.Popen[str]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupted_apply_ends_when_terraform_has(
+def test_an_interrupted_apply_waits_for_terraform_to_stop(
     applying: subprocess.Popen[str], fake_terraform: Path, number: signal.Signals
 ) -> None:
     assert applying.stdout
@@ -822,7 +823,7 @@ def test_an_interrupted_apply_ends_when_terraform_has(
     assert list(fake_terraform.parent.rglob("*.tfplan")) == []
 
 
-def test_an_apply_goes_on_when_its_terminal_is_closed(
+def test_an_apply_continues_after_its_terminal_closes(
     applying: subprocess.Popen[str], fake_terraform: Path
 ) -> None:
     os.killpg(applying.pid, signal.SIGHUP)
@@ -830,7 +831,7 @@ def test_an_apply_goes_on_when_its_terminal_is_closed(
     assert (fake_terraform / "end").read_text() == "applied"
 
 
-def test_an_apply_goes_on_when_nobody_reads_what_it_says(
+def test_an_apply_continues_after_its_output_closes(
     applying: subprocess.Popen[str], fake_terraform: Path
 ) -> None:
     assert applying.stdin

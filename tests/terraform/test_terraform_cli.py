@@ -1,4 +1,4 @@
-"""Where Terraform's provider is looked for, and what of the machine Terraform is given."""
+"""How Terraform is run: its provider, its environment and its files."""
 
 import os
 from collections.abc import Callable
@@ -6,15 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from scripts import terraform_cli
-from scripts.terraform_cli import TerraformError
+from operations import terraform_cli
+from operations.terraform_cli import TerraformError
 
 Run = Callable[..., str]
 
 
 @pytest.fixture(autouse=True)
 def bare_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Have a home and data folders in which nothing is, and name no mirror."""
+    """Make empty home and data folders, and name no mirror."""
     monkeypatch.delenv("TF_PROVIDER_MIRROR", raising=False)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
@@ -25,7 +25,7 @@ def put_provider(folder: Path) -> None:
     (folder / terraform_cli.PROVIDER).mkdir(parents=True)
 
 
-def test_a_mirror_that_is_named_is_taken_before_all_others(
+def test_a_named_mirror_precedes_all_others(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     put_provider(tmp_path / "home" / ".terraform.d" / "plugins")
@@ -45,19 +45,17 @@ def test_a_named_mirror_does_not_depend_on_the_folder_terraform_runs_in(
     "place",
     ["home/.terraform.d/plugins", "data/terraform/plugins", "share/terraform/plugins"],
 )
-def test_terraforms_own_places_are_searched(tmp_path: Path, place: str) -> None:
+def test_terraforms_own_folders_are_searched(tmp_path: Path, place: str) -> None:
     put_provider(tmp_path / place)
     assert terraform_cli.find_mirror() == tmp_path / place
 
 
-def test_without_a_mirror_the_registry_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(terraform_cli, "usual_places", lambda: iter([Path("/nowhere")]))
+def test_without_a_mirror_the_registry_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(terraform_cli, "mirror_folders", lambda: iter([Path("/nowhere")]))
     assert terraform_cli.init_arguments() == ["-lockfile=readonly"]
 
 
-def test_a_folder_that_may_not_be_read_is_passed_over(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_an_unreadable_folder_is_skipped(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     def refuse(path: Path) -> bool:
         raise PermissionError(path)
 
@@ -65,14 +63,14 @@ def test_a_folder_that_may_not_be_read_is_passed_over(
     assert not terraform_cli.has_provider(tmp_path)
 
 
-def test_a_configuration_file_that_is_not_there_is_named_no_more(
+def test_a_missing_configuration_file_is_left_out(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("TF_CLI_CONFIG_FILE", str(tmp_path / "none"))
     assert "TF_CLI_CONFIG_FILE" not in terraform_cli.environment()
 
 
-def test_a_configuration_file_that_is_there_is_kept(
+def test_an_existing_configuration_file_is_kept(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     file = tmp_path / "terraformrc"
@@ -85,7 +83,7 @@ def test_a_configuration_file_that_is_there_is_kept(
     "name",
     ["TF_WORKSPACE", "TF_VAR_stage", "TF_CLI_ARGS", "TF_CLI_ARGS_plan", "TF_DATA_DIR"],
 )
-def test_what_would_turn_a_command_elsewhere_is_left_out_and_named(
+def test_variables_that_redirect_a_command_are_ignored_and_reported(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str
 ) -> None:
     monkeypatch.setenv(name, "a secret")
@@ -97,7 +95,7 @@ def test_what_would_turn_a_command_elsewhere_is_left_out_and_named(
     assert "a secret" not in said
 
 
-def test_nothing_is_said_of_an_environment_that_is_taken_as_it_is(
+def test_an_unchanged_environment_is_not_reported(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for name in [name for name in os.environ if name.startswith(terraform_cli.IGNORED)]:
@@ -106,7 +104,7 @@ def test_nothing_is_said_of_an_environment_that_is_taken_as_it_is(
     assert capsys.readouterr().err == ""
 
 
-def test_a_copy_of_the_stack_has_what_terraform_reads_and_not_what_it_has_made(
+def test_a_copy_of_the_stack_contains_no_files_that_terraform_has_written(
     tmp_path: Path,
 ) -> None:
     read = {

@@ -1,4 +1,4 @@
-"""What is said of AWS credentials before Terraform is asked."""
+"""The check of AWS credentials before Terraform runs."""
 
 import os
 import socket
@@ -9,8 +9,8 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import pytest
 from botocore.config import Config
 
-from scripts import credentials
-from scripts.credentials import CredentialsError
+from operations import credentials
+from operations.credentials import CredentialsError
 
 REFUSAL = b"""<ErrorResponse><Error><Type>Sender</Type><Code>ExpiredToken</Code>
 <Message>The token of arn:aws:iam::123456789012:user/anna has expired</Message></Error>
@@ -60,19 +60,19 @@ def sts(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iter
         thread.join()
 
 
-def test_no_credentials_are_refused() -> None:
+def test_missing_credentials_are_an_error() -> None:
     with pytest.raises(CredentialsError, match="there are no AWS credentials; sign in"):
         credentials.check("us-east-1")
 
 
-def test_a_profile_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unknown_profile_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_PROFILE", "ops")
     with pytest.raises(CredentialsError, match=r"config profile \(ops\) could not be found$"):
         credentials.check("us-east-1")
 
 
 @pytest.mark.usefixtures("some_credentials")
-def test_credentials_that_aws_refuses_are_refused_by_their_code_alone(sts: int) -> None:
+def test_refused_credentials_are_reported_by_the_error_code(sts: int) -> None:
     if sts == 200:
         credentials.check("us-east-1")
         return
@@ -82,7 +82,7 @@ def test_credentials_that_aws_refuses_are_refused_by_their_code_alone(sts: int) 
 
 
 @pytest.mark.usefixtures("some_credentials")
-def test_an_aws_that_does_not_answer_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unreachable_aws_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     quick = Config(connect_timeout=0.1, read_timeout=0.1, retries={"total_max_attempts": 1})
     monkeypatch.setattr(credentials, "_QUICK", quick)
     with socket.create_server(("127.0.0.1", 0)) as silent:
@@ -109,6 +109,6 @@ def test_a_region_of_another_partition_is_refused(region: str, partition: str) -
 
 
 @pytest.mark.parametrize("region", ["us-gov-west-1", "eu-central-1", "Frankfurt"])
-def test_other_regions_are_left_to_terraform(region: str) -> None:
+def test_other_regions_are_accepted_and_left_to_terraform(region: str) -> None:
     with pytest.raises(CredentialsError, match="there are no AWS credentials"):
         credentials.check(region)

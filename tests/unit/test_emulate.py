@@ -1,8 +1,7 @@
-"""What `make emulate` refuses before anything is started, and the port that it keeps."""
+"""The start of `make emulate`, up to a ready emulator."""
 
 import shlex
 import socket
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +10,8 @@ import pytest
 
 from devserver import aws, scratch
 from devserver.aws import EmbeddedAwsError
-from scripts import emulate, running_emulation
+from operations import emulate, running_emulation
+from tests.make import make, put_python
 
 
 @pytest.fixture(autouse=True)
@@ -27,7 +27,7 @@ def taken_port() -> Iterator[int]:
 
 
 @pytest.mark.parametrize("port", ["70000", "-1", "http"])
-def test_what_is_no_port_is_refused(
+def test_an_invalid_port_is_refused(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], port: str
 ) -> None:
     monkeypatch.setattr(sys, "argv", ["emulate", f"--port={port}"])
@@ -36,7 +36,7 @@ def test_what_is_no_port_is_refused(
     assert f"must be a number from 0 to 65535, not '{port}'" in capsys.readouterr().err
 
 
-def test_a_port_that_is_taken_is_said_and_leaves_nothing(
+def test_a_port_in_use_is_an_error_and_leaves_no_files(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     folder: Path,
@@ -51,33 +51,22 @@ def test_a_port_that_is_taken_is_said_and_leaves_nothing(
     assert list(folder.iterdir()) == []
 
 
-def test_the_next_commands_to_try_are_verbs_for_the_emulator(tmp_path: Path) -> None:
-    python = tmp_path / "python"
-    python.write_text('#!/bin/sh\necho "$2 $3"\n')
-    python.chmod(0o755)
-    unmade = ["--silent", "--old-file", ".venv/.installed", f"BIN={tmp_path}"]
+def test_the_suggested_commands_run_against_the_emulator(tmp_path: Path) -> None:
+    python = put_python(tmp_path, 'echo "$2 $3"')
     commands = [line.strip() for line in emulate.READY.splitlines() if line.startswith("  make ")]
-    ran = [
-        subprocess.run(
-            [*shlex.split(command, comments=True), *unmade],
-            cwd=emulate.ROOT,
-            capture_output=True,
-            text=True,
-            check=True,
-        ).stdout
-        for command in commands
-    ]
+    arguments = [shlex.split(command, comments=True)[1:] for command in commands]
+    ran = [make(*python, *given).stdout for given in arguments]
     assert ran == [
-        "scripts.stage_token local\n",
-        "scripts.stack output\n",
-        "scripts.operate sessions\n",
-        "scripts.operate end\n",
-        "scripts.speaker local\n",
+        "operations.stage_token local\n",
+        "operations.stack output\n",
+        "operations.operate sessions\n",
+        "operations.operate end\n",
+        "operations.speaker local\n",
     ]
     assert all("STAGE=local" in command for command in commands)
 
 
-def test_the_emulator_keeps_a_port() -> None:
+def test_the_emulator_listens_on_the_given_port() -> None:
     with aws.ministack() as free:
         port = int(free.rpartition(":")[2])
     with aws.ministack(port=port) as kept:
@@ -86,7 +75,7 @@ def test_the_emulator_keeps_a_port() -> None:
             pytest.fail("two emulators have one port")
 
 
-def test_the_folder_of_a_start_that_was_killed_is_removed_by_the_next(
+def test_a_start_removes_the_folder_of_a_killed_one(
     monkeypatch: pytest.MonkeyPatch, folder: Path, taken_port: int
 ) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(folder))

@@ -1,4 +1,4 @@
-"""The virtual environments of the Makefile, with small scripts in place of Python."""
+"""The virtual environments of the Makefile, with shell scripts in place of Python."""
 
 import shutil
 import subprocess
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.make import ROOT, make
 
 PYTHON = f"""#!/bin/sh
 case "$1 $2" in
@@ -16,7 +16,7 @@ case "$1 $2" in
 *) exec {sys.executable} -c "import sys; sys.version_info = (VERSION, 0); $2" ;;
 esac
 """
-"""Makes an environment of itself, writes down pip's arguments, and says that it is a VERSION."""
+"""Copies itself into an environment, writes down pip's arguments, and reports a VERSION."""
 
 
 @pytest.fixture
@@ -31,9 +31,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def install(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        ["make", *arguments, "install"], cwd=folder, capture_output=True, text=True, check=False
-    )
+    return make(*arguments, "install", folder=folder)
 
 
 def is_made_by(folder: Path, version: str) -> bool:
@@ -42,29 +40,33 @@ def is_made_by(folder: Path, version: str) -> bool:
 
 
 @pytest.mark.parametrize("version", ["3.10", "3.14"])
-def test_another_python_is_refused_and_leaves_the_environment(folder: Path, version: str) -> None:
+def test_an_unsupported_python_is_refused_and_leaves_the_environment(
+    folder: Path, version: str
+) -> None:
     assert install(folder, "PYTHON=./python3.11").returncode == 0
     refused = install(folder, f"PYTHON=./python{version}")
     assert refused.returncode != 0
-    assert f"./python{version} is {version}; name one of them" in refused.stderr
+    assert f"./python{version} is {version}; use one of them" in refused.stderr
     assert is_made_by(folder, "3.11")
 
 
 @pytest.mark.parametrize("version", ["3.11", "3.12", "3.13"])
-def test_every_file_that_is_installed_needs_its_hash(folder: Path, version: str) -> None:
+def test_every_installed_file_needs_its_hash(folder: Path, version: str) -> None:
     assert install(folder, f"PYTHON=./python{version}").returncode == 0
     assert is_made_by(folder, version)
     assert "--require-hashes --requirement requirements-dev.txt" in (folder / "pip").read_text()
 
 
-def test_a_python_of_another_version_makes_the_environment_again(folder: Path) -> None:
+def test_a_python_of_another_version_recreates_the_environment(folder: Path) -> None:
     install(folder, "PYTHON=./python3.11")
     assert install(folder, "PYTHON=./python3.12").returncode == 0
     assert is_made_by(folder, "3.12")
 
 
 @pytest.mark.parametrize("arguments", [["PYTHON=./python3.12"], []], ids=["the same", "none named"])
-def test_the_environment_is_kept(folder: Path, arguments: list[str]) -> None:
+def test_a_python_of_the_same_version_keeps_the_environment(
+    folder: Path, arguments: list[str]
+) -> None:
     install(folder, "PYTHON=./python3.12")
     (folder / "pip").unlink()
     assert install(folder, *arguments).returncode == 0
@@ -74,7 +76,8 @@ def test_the_environment_is_kept(folder: Path, arguments: list[str]) -> None:
 @pytest.mark.parametrize("name", [".venv", ".venv-scan"])
 def test_git_ignores_an_environment_that_is_a_link(tmp_path: Path, name: str) -> None:
     shutil.copy(ROOT / ".gitignore", tmp_path)
-    (tmp_path / name).symlink_to(sys.prefix)
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / name).symlink_to(tmp_path / "elsewhere")
     subprocess.run(["git", "init", "--quiet"], cwd=tmp_path, check=True)
     listed = subprocess.run(
         ["git", "ls-files", "--others", "--exclude-standard"],

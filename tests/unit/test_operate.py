@@ -1,4 +1,4 @@
-"""What an operator sees and does with a stage's sessions, and what he is told where he cannot."""
+"""The commands that list the sessions of a stage and end one."""
 
 import io
 import json
@@ -29,10 +29,13 @@ from chalicelib.models import EndReason
 from chalicelib.settings import SettingError
 from chalicelib.store import KEPT_AFTER_END_SECONDS, Store
 from chalicelib.sweep import Sweep
-from scripts import operate, running_emulation, stage_environment
-from scripts.operate import OperateError, end_session, list_sessions
-from scripts.stack import Stack, StackError
-from scripts.stage_environment import StageError
+from operations import operate, running_emulation, session_end, session_list, stage_environment
+from operations.consent import ConsentError
+from operations.session_end import EndError, end_session
+from operations.session_list import list_sessions
+from operations.stage_environment import StageError
+from operations.stage_outputs import read_outputs
+from operations.terraform_stack import Stack, StackError
 from tests.terraform.requirements import require_terraform
 from tests.unit.fakes import (
     CREATE,
@@ -64,7 +67,7 @@ ON_AWS = {
 LISTING_MANY = """
 import sys
 from types import SimpleNamespace
-from scripts import operate
+from operations import operate
 operate._lifecycle = lambda options: SimpleNamespace(store=None)
 operate.list_sessions = lambda store, now: [{"sessionId": "golden-eagle-427"}] * 10_000
 sys.argv = ["operate", "sessions", "--json"]
@@ -101,7 +104,7 @@ class Terminal(io.StringIO):
 
 @dataclass
 class ShutConnections(FakeConnections):
-    """Takes no post, and says so by a status; 0 is no answer."""
+    """Refuses every post with a status; 0 stands for no answer."""
 
     status: int = 403
 
@@ -110,42 +113,42 @@ class ShutConnections(FakeConnections):
 
 
 @dataclass
-class WaveringConnections(FakeConnections):
-    """Nobody is told who `cannot` be."""
+class UnreliableConnections(FakeConnections):
+    """Can't deliver posts to some connections."""
 
-    cannot: set[str] = field(default_factory=set)
+    unreachable: set[str] = field(default_factory=set)
 
     def post(self, connection_id: str, text: str) -> None:
-        if connection_id == operate.NOBODY:
+        if connection_id == session_end.NO_CONNECTION:
             raise Gone
-        if connection_id in self.cannot:
+        if connection_id in self.unreachable:
             raise PostFailed(500)
         super().post(connection_id, text)
 
 
 @pytest.fixture
-def phones() -> WaveringConnections:
-    return WaveringConnections()
+def phones() -> UnreliableConnections:
+    return UnreliableConnections()
 
 
 @pytest.mark.parametrize("text", ["", " ", "golden-eagle", "golden-eagle-42x", "../golden-eagle-1"])
-def test_what_is_no_session_id_is_refused_before_anything_is_looked_for(text: str) -> None:
-    with pytest.raises(OperateError, match="is no session id; one looks like golden-eagle-427"):
+def test_a_malformed_session_id_is_refused_before_the_stage_is_looked_up(text: str) -> None:
+    with pytest.raises(EndError, match="is not a session ID; one looks like golden-eagle-427"):
         operate.run_end(Namespace(session=text, confirm=None, stage="nowhere"))
 
 
 @pytest.mark.parametrize("closed", [False, True])
-def test_nothing_ends_where_nobody_can_be_asked(
+def test_without_a_terminal_an_end_needs_confirm(
     monkeypatch: pytest.MonkeyPatch, closed: bool
 ) -> None:
     monkeypatch.setattr(sys, "stdin", None if closed else io.StringIO("yes\n"))
-    with pytest.raises(OperateError, match="--confirm golden-eagle-427"):
+    with pytest.raises(ConsentError, match="--confirm golden-eagle-427"):
         operate.run_end(Namespace(session="Golden Eagle 427", confirm=None, stage="nowhere"))
 
 
 @pytest.mark.parametrize("confirmed", ["golden-eagle-428", "yes", ""])
 def test_the_confirmation_of_another_session_is_refused(confirmed: str) -> None:
-    with pytest.raises(OperateError, match="was confirmed, and not golden-eagle-427"):
+    with pytest.raises(ConsentError, match="was confirmed, not golden-eagle-427"):
         operate.run_end(Namespace(session="golden-eagle-427", confirm=confirmed, stage="nowhere"))
 
 
@@ -160,7 +163,7 @@ def test_the_confirmation_of_another_session_is_refused(confirmed: str) -> None:
         (None, "yes\n", True),
     ],
 )
-def test_whoever_sits_there_is_asked(
+def test_an_end_asks_at_the_terminal(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     store: Store,
@@ -176,25 +179,25 @@ def test_whoever_sits_there_is_asked(
     if is_agreed:
         operate.ask(session, options)
     else:
-        with pytest.raises(StackError, match="nothing was changed"):
+        with pytest.raises(ConsentError, match="nothing was changed"):
             operate.ask(session, options)
     assert "End golden-eagle-100 " in capsys.readouterr().out
 
 
-def test_a_session_that_is_not_there_is_not_ended(lifecycle: Lifecycle) -> None:
-    with pytest.raises(OperateError, match="there is no open session golden-eagle-427"):
+def test_an_unknown_session_is_not_ended(lifecycle: Lifecycle) -> None:
+    with pytest.raises(EndError, match="there is no open session golden-eagle-427"):
         end_session(lifecycle, "golden-eagle-427", agree)
 
 
-def test_what_is_not_agreed_to_changes_nothing(
+def test_an_unconfirmed_end_changes_nothing(
     lifecycle: Lifecycle, dynamodb: Any, session_id: str
 ) -> None:
     before = scan(dynamodb, "sessions")
 
     def refuse(_: object) -> None:
-        raise StackError("nothing was changed")
+        raise ConsentError("nothing was changed")
 
-    with pytest.raises(StackError):
+    with pytest.raises(ConsentError):
         end_session(lifecycle, session_id, refuse)
     assert scan(dynamodb, "sessions") == before
 
@@ -203,24 +206,24 @@ def test_what_is_not_agreed_to_changes_nothing(
     ("status", "reason"),
     [
         (403, "lack execute-api:ManageConnections"),
-        (500, "@connections gave status 500"),
-        (0, "@connections gave no answer"),
+        (500, "@connections returned status 500"),
+        (0, "@connections returned no answer"),
     ],
 )
-def test_a_session_does_not_end_if_nobody_could_be_told(
+def test_a_session_does_not_end_if_connections_refuses_posts(
     lifecycle: Lifecycle, dynamodb: Any, session_id: str, status: int, reason: str
 ) -> None:
     before = scan(dynamodb, "sessions")
     shut: Any = ShutConnections(status=status)
-    with pytest.raises(OperateError, match=reason):
+    with pytest.raises(EndError, match=reason):
         end_session(replace(lifecycle, connections=shut), session_id, agree)
     assert scan(dynamodb, "sessions") == before
 
 
 @pytest.mark.parametrize("is_paused", [False, True])
-def test_everyone_hears_that_the_session_has_expired(
+def test_an_end_notifies_every_participant_of_an_expiry(
     lifecycle: Lifecycle,
-    phones: WaveringConnections,
+    phones: UnreliableConnections,
     dispatcher: Dispatcher,
     dynamodb: Any,
     session_id: str,
@@ -230,7 +233,7 @@ def test_everyone_hears_that_the_session_has_expired(
     if is_paused:
         dispatcher.message(frame("speaker=", "user-1", action="pauseSession"))
     told = end_session(lifecycle, session_id, agree)
-    assert (told.told, told.gone, told.failed) == (2, 0, 0)
+    assert (told.notified, told.gone, told.failed) == (2, 0, 0)
     for receiver in ("speaker=", "listener-1="):
         heard = phones.inbox[receiver][-1]
         assert (heard["type"], heard["sessionId"], heard["reason"]) == (
@@ -241,56 +244,56 @@ def test_everyone_hears_that_the_session_has_expired(
     assert scan(dynamodb, "connections") == []
 
 
-def test_an_end_counts_who_was_gone_and_who_could_not_be_told(
-    lifecycle: Lifecycle, phones: WaveringConnections, dispatcher: Dispatcher, session_id: str
+def test_an_end_counts_gone_connections_and_failed_posts(
+    lifecycle: Lifecycle, phones: UnreliableConnections, dispatcher: Dispatcher, session_id: str
 ) -> None:
     for number in (1, 2, 3):
         join(dispatcher, number, session_id, "es")
     phones.closed = {"speaker=", "listener-1="}
-    phones.cannot = {"listener-2="}
+    phones.unreachable = {"listener-2="}
     told = end_session(lifecycle, session_id, agree)
-    assert (told.told, told.gone, told.failed) == (1, 2, 1)
+    assert (told.notified, told.gone, told.failed) == (1, 2, 1)
 
 
-def test_a_speaker_who_cannot_be_told_holds_nothing_up(
-    lifecycle: Lifecycle, phones: WaveringConnections, dispatcher: Dispatcher, session_id: str
+def test_an_end_continues_if_the_speaker_cannot_be_notified(
+    lifecycle: Lifecycle, phones: UnreliableConnections, dispatcher: Dispatcher, session_id: str
 ) -> None:
     join(dispatcher, 1, session_id, "es")
-    phones.cannot = {"speaker="}
+    phones.unreachable = {"speaker="}
     told = end_session(lifecycle, session_id, agree)
-    assert (told.told, told.gone, told.failed) == (1, 0, 1)
+    assert (told.notified, told.gone, told.failed) == (1, 0, 1)
 
 
-def test_a_session_whose_speaker_is_lost_can_be_ended_too(
-    lifecycle: Lifecycle, phones: WaveringConnections, dispatcher: Dispatcher, session_id: str
+def test_an_interrupted_session_can_be_ended(
+    lifecycle: Lifecycle, phones: UnreliableConnections, dispatcher: Dispatcher, session_id: str
 ) -> None:
     join(dispatcher, 1, session_id, "es")
     lifecycle.leave("speaker=")
     told = end_session(lifecycle, session_id, agree)
-    assert told.told == 1
+    assert told.notified == 1
     assert phones.inbox["listener-1="][-1]["reason"] == "expired"
 
 
 def test_a_session_ends_once(lifecycle: Lifecycle, session_id: str) -> None:
     end_session(lifecycle, session_id, agree)
-    with pytest.raises(OperateError, match="there is no open session"):
+    with pytest.raises(EndError, match="there is no open session"):
         end_session(lifecycle, session_id, agree)
 
 
-def test_a_session_that_ends_while_somebody_is_asked_is_not_ended_again(
-    lifecycle: Lifecycle, phones: WaveringConnections, session_id: str
+def test_a_session_that_its_speaker_ends_during_the_question_is_not_ended_again(
+    lifecycle: Lifecycle, phones: UnreliableConnections, session_id: str
 ) -> None:
-    def end_by_himself(_: object) -> None:
+    def end_by_speaker(_: object) -> None:
         lifecycle.end_by_speaker(session_id, "speaker=")
 
-    with pytest.raises(OperateError, match="has ended meanwhile"):
-        end_session(lifecycle, session_id, end_by_himself)
+    with pytest.raises(EndError, match="has already been ended"):
+        end_session(lifecycle, session_id, end_by_speaker)
     assert phones.inbox == {}
 
 
-def test_what_breaks_off_the_sweep_finishes(
+def test_the_sweep_completes_an_interrupted_end(
     store: Store,
-    phones: WaveringConnections,
+    phones: UnreliableConnections,
     dispatcher: Dispatcher,
     sweep: Sweep,
     dynamodb: Any,
@@ -304,7 +307,7 @@ def test_what_breaks_off_the_sweep_finishes(
     assert scan(dynamodb, "connections") == []
 
 
-def test_an_unknown_session_does_not_come_to_be_by_expiring_it(store: Store, dynamodb: Any) -> None:
+def test_expiring_an_unknown_session_creates_none(store: Store, dynamodb: Any) -> None:
     assert store.expire_session("golden-eagle-427") is None
     assert scan(dynamodb, "sessions") == []
 
@@ -316,7 +319,7 @@ def test_an_ended_session_does_not_expire(store: Store, dynamodb: Any, session_i
     assert scan(dynamodb, "sessions") == before
 
 
-def test_a_session_that_was_made_to_expire_is_kept_for_the_sweep_and_not_kept_alive(
+def test_an_expired_session_is_kept_for_the_sweep_and_cannot_be_extended(
     store: Store, dynamodb: Any, clock: Clock, session_id: str
 ) -> None:
     expired = store.expire_session(session_id)
@@ -330,11 +333,11 @@ def test_a_session_that_was_made_to_expire_is_kept_for_the_sweep_and_not_kept_al
         store.count_in(session_id, "es", None, 500)
 
 
-def test_no_sessions_are_an_empty_list(store: Store, clock: Clock) -> None:
+def test_without_open_sessions_the_list_is_empty(store: Store, clock: Clock) -> None:
     assert list_sessions(store, clock()) == []
 
 
-def test_a_session_is_described_in_the_protocols_words(
+def test_a_description_has_the_fields_of_session_status(
     store: Store, dispatcher: Dispatcher, clock: Clock, session_id: str
 ) -> None:
     for number, language in enumerate(("fr", "es", "es")):
@@ -355,19 +358,19 @@ def test_a_session_is_described_in_the_protocols_words(
     ]
 
 
-def test_nothing_that_is_shown_names_anybody_or_lets_him_in(
+def test_a_description_contains_no_ids_of_participants_and_no_invite_code(
     store: Store, dispatcher: Dispatcher, dynamodb: Any, clock: Clock, session_id: str
 ) -> None:
     join(dispatcher, 1, session_id, "es")
     found = list_sessions(store, clock())
-    shown = json.dumps(found) + operate.table(found)
+    shown = json.dumps(found) + session_list.table(found)
     (session,) = scan(dynamodb, "sessions")
     for name in ("speakerUserId", "speakerConnectionId", "inviteCode"):
         assert session[name]["S"] not in shown
     assert "listener-1" not in shown
 
 
-def test_paused_and_interrupted_sessions_are_shown_as_such_and_those_that_are_over_not(
+def test_paused_and_interrupted_sessions_are_listed_but_not_ended_ones(
     store: Store, lifecycle: Lifecycle, dispatcher: Dispatcher, clock: Clock
 ) -> None:
     ids = {
@@ -384,7 +387,7 @@ def test_paused_and_interrupted_sessions_are_shown_as_such_and_those_that_are_ov
     assert shown == {ids["paused"]: "paused", ids["interrupted"]: "interrupted"}
 
 
-def test_any_number_of_sessions_is_listed_most_listeners_first(
+def test_all_pages_of_sessions_are_listed_by_their_listener_count(
     monkeypatch: pytest.MonkeyPatch, store: Store, dispatcher: Dispatcher, clock: Clock
 ) -> None:
     monkeypatch.setattr("chalicelib.store.PAGE_SESSIONS", 3)
@@ -399,14 +402,14 @@ def test_any_number_of_sessions_is_listed_most_listeners_first(
     assert found == [ids[7], ids[4], *sorted({*ids} - {ids[4], ids[7]})]
 
 
-def test_the_sweeps_cursor_is_no_session(store: Store, clock: Clock) -> None:
+def test_the_sweeps_cursor_is_not_listed(store: Store, clock: Clock) -> None:
     from chalicelib.store import SweepCursor
 
     store.put_sweep_cursor(SweepCursor(after_session_id="golden-eagle-427"))
     assert list_sessions(store, clock()) == []
 
 
-def test_a_table_is_for_people() -> None:
+def test_a_table_shows_counts_ages_and_times_in_readable_units() -> None:
     found = {
         "sessionId": "golden-eagle-427",
         "status": "active",
@@ -419,8 +422,8 @@ def test_a_table_is_for_people() -> None:
         "qualityTier": "premium",
     }
     empty = {**found, "sessionId": "calm-fox-100", "listenerCount": 0, "languages": {}}
-    first, second, third = operate.table([found, empty]).splitlines()
-    assert first.split() == list(operate.COLUMNS)
+    first, second, third = session_list.table([found, empty]).splitlines()
+    assert first.split() == list(session_list.COLUMNS)
     assert re.split(r"  +", second) == [
         *("golden-eagle-427", "active", "243", "es 200, fr 31, de 12"),
         *("1 h 12 min", "2027-01-15 10:00 UTC", "en", "premium"),
@@ -431,29 +434,29 @@ def test_a_table_is_for_people() -> None:
 @pytest.mark.parametrize(
     ("error", "said"),
     [
-        (OperateError("no"), "no"),
+        (EndError("no"), "no"),
         (StageError("not deployed"), "not deployed"),
         (SettingError("there are no AWS credentials"), "there are no AWS credentials"),
         (NoCredentialsError(), "Unable to locate credentials"),
         (ProfileNotFound(profile="ops"), "The config profile (ops) could not be found"),
-        (busy(AttemptFailed("no answer", may_repeat=True)), "cannot be reached"),
+        (busy(AttemptFailed("no answer", may_repeat=True)), "can't be reached"),
         (busy(Overloaded()), "DynamoDB is busy"),
         (Refused("AccessDeniedException", "Scan"), "lack dynamodb:Scan"),
         (Refused("AccessDeniedException", "TransactWriteItems"), "lack dynamodb:DeleteItem"),
         (refusal("AccessDenied", "AssumeRole"), "lack sts:AssumeRole"),
-        (Refused("ExpiredTokenException", "Scan"), "not valid, or have expired"),
-        (Refused("UnrecognizedClientException", "Scan"), "not valid, or have expired"),
+        (Refused("ExpiredTokenException", "Scan"), "invalid or have expired"),
+        (Refused("UnrecognizedClientException", "Scan"), "invalid or have expired"),
         (Refused("ResourceNotFoundException", "Scan"), "credentials of its account"),
         (Refused("ValidationException", "Scan"), "refused Scan: ValidationException"),
         (
             StackError("terraform init has failed\nx\n│ Error: No valid credential sources\n│ y"),
             "terraform init has failed: No valid credential sources",
         ),
-        (StackError("somebody is at work"), "somebody is at work"),
+        (StackError("another command is running"), "another command is running"),
     ],
     ids=str,
 )
-def test_what_goes_wrong_is_said_in_a_line_that_names_nobody(error: Exception, said: str) -> None:
+def test_an_error_is_explained_in_one_line_without_aws_message(error: Exception, said: str) -> None:
     explanation = operate.explain(error)
     assert explanation is not None
     assert said in explanation
@@ -461,41 +464,37 @@ def test_what_goes_wrong_is_said_in_a_line_that_names_nobody(error: Exception, s
     assert "anna" not in explanation
 
 
-def test_a_fault_of_the_programs_own_is_not_explained_away() -> None:
+def test_an_unexpected_error_is_not_explained() -> None:
     assert operate.explain(KeyError("sessionId")) is None
 
 
-class Outputs(Stack):
-    """A stack with these outputs."""
-
-    def __init__(self, stage: str, outputs: Mapping[str, Any]) -> None:
-        super().__init__(stage)
-        object.__setattr__(self, "outputs", outputs)
-
-    def read_outputs(self) -> dict[str, Any]:
-        return dict(self.outputs)  # type: ignore[attr-defined]
+def on_aws(monkeypatch: pytest.MonkeyPatch, outputs: Mapping[str, Any]) -> dict[str, str]:
+    monkeypatch.setattr(stage_environment, "read_outputs", lambda stack: dict(outputs))
+    return stage_environment.on_aws(Stack("dev"))
 
 
-def test_a_stage_that_is_not_deployed_is_told_from_its_outputs() -> None:
+def test_a_stage_without_the_outputs_is_not_deployed(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(StageError, match=r"dev is not deployed.* make deploy STAGE=dev"):
-        stage_environment.on_aws(Outputs("dev", {}))
+        on_aws(monkeypatch, {})
     half = {name: OUTPUTS[name] for name in ("api_id", "alarm_topic_arn")}
     with pytest.raises(StageError, match="no output table_names"):
-        stage_environment.on_aws(Outputs("dev", half))
+        on_aws(monkeypatch, half)
 
 
-def test_a_stage_in_another_partition_is_refused() -> None:
+def test_a_stage_in_another_partition_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     arn = OUTPUTS["alarm_topic_arn"].replace("arn:aws:", "arn:aws-cn:")  # type: ignore[attr-defined]
     with pytest.raises(StageError, match="dev is in the partition aws-cn"):
-        stage_environment.on_aws(Outputs("dev", {**OUTPUTS, "alarm_topic_arn": arn}))
+        on_aws(monkeypatch, {**OUTPUTS, "alarm_topic_arn": arn})
 
 
-def test_a_stage_on_aws_is_where_its_outputs_say_also_with_a_domain_of_its_own() -> None:
-    assert stage_environment.on_aws(Outputs("dev", OUTPUTS)) == ON_AWS
+def test_the_environment_of_a_stage_comes_from_its_outputs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert on_aws(monkeypatch, OUTPUTS) == ON_AWS
 
 
 def deployed(root: Path, outputs: Mapping[str, Any]) -> Stack:
-    """Lay down a project with the stage dev, and the state of what was applied."""
+    """Make a project with the stage dev and the state of its last apply."""
     stack = Stack("dev", root)
     stack.environments.mkdir(parents=True)
     (stack.environments / "dev.tfvars").touch()
@@ -521,16 +520,16 @@ def deployed(root: Path, outputs: Mapping[str, Any]) -> Stack:
 @pytest.mark.parametrize("outputs", [{}, OUTPUTS], ids=["not deployed", "deployed"])
 def test_outputs_are_read_from_the_state(tmp_path: Path, outputs: dict[str, Any]) -> None:
     require_terraform()
-    assert deployed(tmp_path, outputs).read_outputs() == outputs
+    assert read_outputs(deployed(tmp_path, outputs)) == outputs
 
 
-def test_outputs_are_not_read_while_somebody_is_at_work_on_the_stage(tmp_path: Path) -> None:
+def test_outputs_are_not_read_while_another_command_runs_for_the_stage(tmp_path: Path) -> None:
     stack = deployed(tmp_path, {})
-    with stack.lock(), pytest.raises(StackError, match="somebody is at work on dev"):
-        stack.read_outputs()
+    with stack.lock(), pytest.raises(StackError, match="another command for dev is running"):
+        read_outputs(stack)
 
 
-def test_a_reader_who_has_seen_enough_is_no_failure() -> None:
+def test_a_closed_output_pipe_is_no_failure() -> None:
     reading, writing = os.pipe()
     os.close(reading)
     done = subprocess.run(
@@ -544,37 +543,37 @@ def test_a_reader_who_has_seen_enough_is_no_failure() -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_the_outputs_that_are_asked_for_are_there() -> None:
+def test_the_stack_declares_the_outputs_that_an_operator_needs() -> None:
     declared = re.findall(r'output "(\w+)"', Path("terraform/outputs.tf").read_text())
     assert set(stage_environment.OUTPUTS) <= set(declared)
 
 
 def test_a_stage_without_a_file_is_refused() -> None:
     with pytest.raises(StackError, match="there is no stage 'nowhere'"):
-        stage_environment.find("nowhere")
+        stage_environment.get_environment("nowhere")
 
 
-def test_the_emulators_stage_is_refused_where_none_runs(
+def test_the_stage_local_is_refused_without_a_running_emulator(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(running_emulation, "FILE", tmp_path / "emulate.json")
     monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
     with pytest.raises(StageError, match="make emulate"):
-        stage_environment.find("local")
+        stage_environment.get_environment("local")
 
 
-def test_a_local_server_that_does_not_answer_is_said() -> None:
+def test_a_local_server_that_does_not_answer_is_an_error() -> None:
     with pytest.raises(StageError, match="no local server answers on port 9"):
         stage_environment.on_local_server(9)
 
 
-def test_an_emulators_credentials_are_the_only_ones_left(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_emulators_credentials_replace_all_others(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "environ", {"AWS_PROFILE": "prod", "AWS_SESSION_TOKEN": "x"})
     stage_environment.enter({"AWS_ACCESS_KEY_ID": "local"})
     assert os.environ == {"AWS_ACCESS_KEY_ID": "local"}
 
 
-def test_on_aws_the_credentials_are_the_operators(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stage_on_aws_uses_the_operators_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "environ", {"AWS_PROFILE": "ops", "AWS_DEFAULT_REGION": "us-east-1"})
     stage_environment.enter(ON_AWS)
     assert os.environ == {**ON_AWS, "AWS_PROFILE": "ops"}
@@ -582,7 +581,7 @@ def test_on_aws_the_credentials_are_the_operators(monkeypatch: pytest.MonkeyPatc
 
 def run(*arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
-        [sys.executable, "-m", "scripts.operate", *arguments],
+        [sys.executable, "-m", "operations.operate", *arguments],
         env={**os.environ, **environment},
         stdin=subprocess.DEVNULL,
         capture_output=True,
@@ -596,7 +595,7 @@ def run(*arguments: str, **environment: str) -> "subprocess.CompletedProcess[str
     [
         (["sessions", "--stage", "nowhere"], "there is no stage 'nowhere'"),
         (["sessions", "--port", "9"], "no local server answers on port 9"),
-        (["end", "golden-eagle", "--port", "9"], "'golden-eagle' is no session id"),
+        (["end", "golden-eagle", "--port", "9"], "'golden-eagle' is not a session ID"),
         (["end", "golden-eagle-427", "--port", "9"], "--confirm golden-eagle-427"),
     ],
 )
@@ -611,12 +610,12 @@ def test_a_failure_is_one_line_on_stderr(arguments: list[str], said: str) -> Non
 
 ON_A_STAGE = """
 import json, sys
-from scripts import operate, stage_environment
+from operations import operate, stage_environment
 outputs = json.loads(sys.argv.pop(1))
-stage_environment.Stack.read_outputs = lambda stack: outputs
+stage_environment.read_outputs = lambda stack: outputs
 sys.exit(operate.main())
 """
-"""Takes a stage's outputs as they are given, without Terraform."""
+"""Runs the command with outputs from an argument, without Terraform."""
 
 NO_CREDENTIALS = {
     "AWS_CONFIG_FILE": os.devnull,
@@ -635,13 +634,13 @@ OUT_OF_REACH = {"AWS_ENDPOINT_URL": "http://127.0.0.1:9"}
 @pytest.mark.parametrize(
     ("environment", "said"),
     [
-        ({}, "AWS cannot be asked: Unable to locate credentials"),
+        ({}, "AWS can't be called: Unable to locate credentials"),
         ({"AWS_PROFILE": "ops"}, "The config profile (ops) could not be found"),
-        (SOME_CREDENTIALS, "AWS cannot be reached: no answer"),
+        (SOME_CREDENTIALS, "AWS can't be reached: no answer"),
     ],
     ids=["no credentials", "no such profile", "no network"],
 )
-def test_what_keeps_an_operator_from_aws_is_one_line_on_stderr(
+def test_missing_access_to_aws_is_one_line_on_stderr(
     arguments: list[str], environment: dict[str, str], said: str
 ) -> None:
     ours = {name: it for name, it in os.environ.items() if not name.startswith("AWS_")}

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from scripts.package import GLIBC_OF_RUNTIME
+from operations.package import GLIBC_OF_RUNTIME
 
 ROOT = Path(__file__).parents[2]
 CHECKS = ROOT / ".github" / "workflows" / "checks.yml"

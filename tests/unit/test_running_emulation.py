@@ -1,11 +1,11 @@
-"""How the verbs for STAGE=local find a running emulation, and know a dead one."""
+"""The file of a running emulation, which commands for STAGE=local read."""
 
 from pathlib import Path
 
 import pytest
 
-from scripts import running_emulation
-from scripts.running_emulation import EmulationError, RunningEmulation
+from operations import running_emulation
+from operations.running_emulation import EmulationError, RunningEmulation
 
 HERE = "http://127.0.0.1:4566"
 RUNNING = RunningEmulation({"AWS_ENDPOINT_URL": HERE}, {"url": "ws://here"})
@@ -18,38 +18,38 @@ def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return running_emulation.FILE
 
 
-def test_none_is_found_where_none_runs() -> None:
+def test_without_a_file_no_emulation_is_running() -> None:
     with pytest.raises(EmulationError, match="no emulation is running; start one: make emulate"):
-        running_emulation.find()
+        running_emulation.get()
 
 
-def test_one_that_was_killed_is_not_found(file: Path) -> None:
+def test_a_killed_emulation_is_not_running(file: Path) -> None:
     with running_emulation.claim() as claimed:
         running_emulation.announce(claimed, RUNNING)
         left_behind = file.read_text()
     file.write_text(left_behind)
     with pytest.raises(EmulationError, match="no emulation is running"):
-        running_emulation.find()
+        running_emulation.get()
     with running_emulation.claim(), pytest.raises(EmulationError, match="still starting"):
-        running_emulation.find()
+        running_emulation.get()
 
 
-def test_a_second_one_in_the_folder_is_refused() -> None:
+def test_a_second_emulation_in_the_folder_is_refused() -> None:
     with running_emulation.claim() as claimed:
         running_emulation.announce(claimed, RUNNING)
         with pytest.raises(EmulationError, match="already running"), running_emulation.claim():
             pytest.fail("it is claimed twice")
-        assert running_emulation.find() == RUNNING
+        assert running_emulation.get() == RUNNING
 
 
-def test_its_file_goes_with_it(file: Path) -> None:
+def test_the_file_is_removed_when_the_emulation_ends(file: Path) -> None:
     with running_emulation.claim():
         assert file.exists()
     assert not file.exists()
 
 
 @pytest.mark.parametrize("named", ["", HERE, "http://127.0.0.1:1"])
-def test_another_emulator_that_the_environment_names_goes_first(
+def test_an_emulator_in_the_environment_precedes_the_one_in_the_folder(
     monkeypatch: pytest.MonkeyPatch, named: str
 ) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", named)
@@ -59,6 +59,8 @@ def test_another_emulator_that_the_environment_names_goes_first(
     assert found == (None if named == "http://127.0.0.1:1" else RUNNING)
 
 
-def test_another_emulator_needs_none_here(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_emulator_in_the_environment_needs_none_in_the_folder(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
     assert running_emulation.find_unless_another_is_named() is None

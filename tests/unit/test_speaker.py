@@ -1,4 +1,4 @@
-"""How a speaker is created in the user pool of a stage."""
+"""The creation of a speaker in the user pool of a stage."""
 
 import sys
 from collections.abc import Iterator
@@ -9,9 +9,9 @@ import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
 from devserver import aws
-from scripts import running_emulation, speaker
-from scripts.running_emulation import RunningEmulation
-from scripts.speaker import SpeakerError, UserPool
+from operations import running_emulation, speaker
+from operations.running_emulation import RunningEmulation
+from operations.speaker import SpeakerError, UserPool
 
 EMAIL = "o'brien@example.com"
 
@@ -24,7 +24,7 @@ def endpoint_url() -> Iterator[str]:
 
 @pytest.fixture
 def pool(endpoint_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[UserPool]:
-    """Give the pool of an emulation that runs in this folder."""
+    """Return the user pool of an emulation that runs in this folder."""
     monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
     monkeypatch.setattr(running_emulation, "FILE", tmp_path / "emulate.json")
     cognito = aws.client("cognito-idp", endpoint_url)
@@ -54,15 +54,15 @@ def run(monkeypatch: pytest.MonkeyPatch, email: str, stage: str = "local") -> in
 @pytest.mark.parametrize(
     ("email", "said"),
     [
-        ("", "'' is no e-mail address; one looks like speaker@example.com"),
-        ("speaker", "'speaker' is no e-mail address"),
-        ("a speaker@example.com", "is no e-mail address"),
-        ("speaker@example", "is no e-mail address"),
-        ("speaker@example.com\n", "is no e-mail address"),
-        ("s" * 128 + "@example.com", "is no e-mail address"),
+        ("", "'' is not an email address; one looks like speaker@example.com"),
+        ("speaker", "'speaker' is not an email address"),
+        ("a speaker@example.com", "is not an email address"),
+        ("speaker@example", "is not an email address"),
+        ("speaker@example.com\n", "is not an email address"),
+        ("s" * 128 + "@example.com", "is not an email address"),
     ],
 )
-def test_what_is_no_address_is_refused_before_a_stage_is_looked_for(
+def test_a_malformed_address_is_refused_before_the_stage_is_looked_up(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], email: str, said: str
 ) -> None:
     assert run(monkeypatch, email, "nowhere") == 1
@@ -79,7 +79,7 @@ def test_an_unknown_stage_is_refused(
     assert "there is no stage 'nowhere'" in capsys.readouterr().err
 
 
-def test_no_emulation_is_said(
+def test_a_missing_emulation_is_an_error(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
@@ -131,15 +131,15 @@ def test_a_second_speaker_of_the_same_address_is_refused(
     ],
     ids=["denied", "refused", "out of reach"],
 )
-def test_what_cognito_refuses_is_a_sentence(error: Exception, said: str) -> None:
+def test_a_refusal_by_cognito_is_one_sentence(error: Exception, said: str) -> None:
     pool = UserPool("dev", "eu-central-1_pool", "a-client", Refusing(error))
     with pytest.raises(SpeakerError, match=said):
         speaker.create(pool, EMAIL)
 
 
-def test_on_aws_the_password_is_mailed_and_the_commands_name_the_region_and_the_pool() -> None:
+def test_the_instructions_on_aws_name_the_region_and_the_pool() -> None:
     pool = UserPool("dev", "eu-central-1_pool", "a-client", None)
     said = speaker.instructions(pool, "anna@example.com")
-    assert "Cognito has mailed a temporary password" in said
+    assert "Cognito has emailed a temporary password" in said
     assert said.count("--region eu-central-1 --user-pool-id eu-central-1_pool") == 2
     assert "--client-id a-client" in said

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts import tfvars
+from operations import tfvars
 
 ROOT = Path(__file__).parents[2] / "terraform"
 
@@ -30,12 +30,12 @@ compared    = 1 == 2
 def test_a_misspelled_variable_is_named_with_the_likely_one(tmp_path: Path) -> None:
     (tmp_path / "variables.tf").write_text('variable "alarm_emails" {}\nvariable "mfa" {\n}\n')
     unknown = tfvars.find_unknown('mfa = "ON"\nalarm_mails = []\n', tmp_path)
-    assert unknown == "alarm_mails, a variable that there is not; did you mean alarm_emails?"
+    assert unknown == "alarm_mails, which the stack doesn't declare; did you mean alarm_emails?"
 
 
 def test_an_unknown_variable_is_named(tmp_path: Path) -> None:
     unknown = tfvars.find_unknown("zzz = 1", tmp_path)
-    assert unknown == "zzz, a variable that there is not"
+    assert unknown == "zzz, which the stack doesn't declare"
 
 
 def test_only_top_level_assignments_are_variables() -> None:

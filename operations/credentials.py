@@ -1,4 +1,4 @@
-"""Checks the AWS credentials of the environment, before Terraform meets them."""
+"""Checks the AWS credentials of the environment before Terraform uses them."""
 
 from typing import Any, Final
 
@@ -12,7 +12,7 @@ from botocore.exceptions import (
 )
 
 PARTITIONS: Final = ("aws", "aws-us-gov")
-"""Those whose endpoints are in amazonaws.com."""
+"""The partitions with endpoints in amazonaws.com."""
 
 ANY_REGION: Final = "us-east-1"
 
@@ -20,17 +20,19 @@ _QUICK: Final = Config(connect_timeout=3, read_timeout=5, retries={"total_max_at
 
 
 class CredentialsError(Exception):
-    """The credentials can't be used, or not for the region; the message says why."""
+    """The credentials can't be used, or not in the region."""
 
 
 def check(region: str) -> None:
-    """Ask AWS whose the credentials are, in a region.
+    """Call GetCallerIdentity with the credentials in a region.
 
-    Takes a few seconds at most, and needs no permission. A region that botocore doesn't know is
-    left to Terraform, which refuses it with a reason.
-
-    Raises: CredentialsError.
+    The call takes a few seconds at most and needs no permission. If botocore doesn't know the
+    region, only the credentials are checked, and Terraform refuses the region with a reason.
     Source: GetCallerIdentity, AWS Security Token Service API Reference.
+
+    Raises:
+        CredentialsError: There are no credentials, AWS refuses them or can't be reached, or the
+            region's partition isn't supported.
     """
     session = botocore.session.get_session()
     try:

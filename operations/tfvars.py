@@ -1,4 +1,4 @@
-"""Reads as much of a Terraform variables file as the verbs need before Terraform reads it."""
+"""Reads the few values of a Terraform variables file that are checked before Terraform runs."""
 
 import re
 from difflib import get_close_matches
@@ -13,7 +13,7 @@ _DECLARATION: Final = re.compile(r'^\s*variable\s+"([^"]+)"', re.MULTILINE)
 
 
 def assigned_names(text: str) -> list[str]:
-    """List the variables that a file sets, without what is nested in their values."""
+    """List the variables that a file sets, without the names nested in their values."""
     text = _HEREDOC.sub('""', text)
     text = _STRING_OR_COMMENT.sub(lambda found: '""' if found[0][0] == '"' else "", text)
     while _NESTED.search(text):
@@ -28,18 +28,25 @@ def declared_names(folder: Path) -> set[str]:
 
 
 def find_string(text: str, name: str) -> str | None:
-    """Return the string that a file sets a variable to, or None if it sets none."""
+    """Return the string that a file sets a variable to, or None if it doesn't set it."""
     found = re.search(rf'^\s*{name}\s*=\s*"([^"]*)"', text, re.MULTILINE)
     return found[1] if found else None
 
 
 def find_unknown(text: str, folder: Path) -> str | None:
-    """Say in a few words which variable a file sets that is not declared, or None if none is."""
+    """Describe the first variable that a file sets but the stack doesn't declare.
+
+    Args:
+        text: The text of the variables file.
+        folder: The folder of the configuration.
+
+    Returns:
+        The variable's name with a hint, or None if all variables are declared.
+    """
     declared = declared_names(folder)
     for name in assigned_names(text):
         if name not in declared:
-            meant = get_close_matches(name, declared, 1)
-            return f"{name}, a variable that there is not" + (
-                f"; did you mean {meant[0]}?" if meant else ""
-            )
+            similar = get_close_matches(name, declared, 1)
+            hint = f"; did you mean {similar[0]}?" if similar else ""
+            return f"{name}, which the stack doesn't declare{hint}"
     return None

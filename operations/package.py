@@ -1,12 +1,12 @@
-"""Packages the application for a stage: what Chalice writes, made fit for today's Terraform.
+"""Packages the application for a stage with Chalice.
 
-Chalice downloads the requirements with pip, and this module sets pip's options: every file must be
-a wheel that Lambda can load and that requirements.txt has the hash of. Nothing is built here: a
-build runs code that no hash covers and links to this machine's libraries.
+Chalice downloads the requirements with pip, and this module sets pip's options: each file must be a
+wheel that Lambda can load, with a hash in requirements.txt. Nothing is built here, because a build
+runs code without a hash and links to this machine's libraries.
 
-Writes chalice.tf.json and deployment.zip into terraform/modules/app, beside the override file that
-replaces what Chalice pins or leaves out. Two things no override can do are done here: what is not
-available is taken out, and the zip is written again, reproducibly and with compiled code.
+The output is chalice.tf.json and deployment.zip in terraform/modules/app. An override file there
+replaces most of what doesn't fit in Chalice's configuration. This module does the rest: it removes
+the null provider, and it writes the zip again, reproducibly and with compiled code.
 """
 
 import compileall
@@ -31,37 +31,38 @@ from devserver.command import run_command
 
 MODULE: Final = Path("terraform/modules/app")
 LAMBDA_ROOT: Final = "/var/task"
-"""Where Lambda unpacks a function's code, for the file names in tracebacks."""
+"""The folder of a function's code in Lambda, for the file names in tracebacks."""
 
 TIMESTAMP: Final = (1980, 1, 1, 0, 0, 0)
-"""Of every entry of the zip, so that the same sources give the same bytes; zip's earliest."""
+"""The time of every entry of the zip, for reproducible bytes. It is the earliest that zip has."""
 
 MISSING_WHEELS: Final = re.compile(
     r"Could not (?:satisfy the requirement: |install dependencies:\n)((?:\S+\n)+)"
 )
-"""At the second, Chalice exits with 0. Source: chalice.deploy.packager, chalice.constants."""
+"""Chalice exits with 0 after the second message. Source: chalice.deploy.packager, constants."""
 
 TRACEBACK: Final = re.compile(r"^Traceback .*\n(?:  .*\n)+", re.MULTILINE)
 
 CHALICE_CACHE: Final = Path(".chalice/deployments")
-"""Zips that Chalice reuses, even one that lacks a requirement."""
+"""The zips that Chalice reuses, even those without all requirements."""
 
 GLIBC_OF_RUNTIME: Final = {(3, 11): 26, (3, 12): 34, (3, 13): 34}
-"""Minor version of glibc 2 in Lambda's runtime for each Python: Amazon Linux 2, then 2023.
+"""The minor version of glibc 2 in Lambda's runtime for each Python.
 
-AWS provider 5.100 refuses newer runtimes. Source: "Lambda runtimes", AWS Lambda Developer Guide;
-chalice.deploy.packager.
+Python 3.11 runs on Amazon Linux 2, later versions on Amazon Linux 2023. AWS provider 5.100 refuses
+newer runtimes. Source: "Lambda runtimes", AWS Lambda Developer Guide; chalice.deploy.packager.
 """
 
 OLDEST_GLIBC: Final = 17
-"""Of wheels; the tag manylinux2014 stands for it and what is older. Source: PEP 600."""
+"""The oldest minor version of glibc in a wheel's tag. manylinux2014 covers it. Source: PEP 600."""
 
 
 class PackageError(Exception):
-    """The package cannot be made; the message says why."""
+    """The application can't be packaged."""
 
 
 def main() -> int:
+    """Package the stage that the argument names; return the exit code."""
     parser = Parser(description=__doc__)
     parser.add_argument("stage")
     stage = parser.parse_args().stage
@@ -76,7 +77,11 @@ def main() -> int:
 
 
 def package(stage: str, module: Path) -> None:
-    """Raises: PackageError."""
+    """Package the application for a stage into a Terraform module.
+
+    Raises:
+        PackageError: Chalice or pip has failed.
+    """
     with tempfile.TemporaryDirectory() as scratch:
         written, unpacked = Path(scratch, "written"), Path(scratch, "unpacked")
         with empty_cache_after_failure():
@@ -101,49 +106,57 @@ def empty_cache_after_failure() -> Iterator[None]:
 
 
 def run_chalice(stage: str, out: Path) -> None:
-    """Raises: PackageError, also where a requirement has no wheel for Lambda."""
-    pip_options = find_pip_options(find_glibc(sys.version_info[:2]), find_machine(stage))
+    """Run `chalice package` for a stage.
+
+    Raises:
+        PackageError: Chalice has failed, or a requirement has no wheel for Lambda.
+    """
+    pip_options = make_pip_options(get_glibc(sys.version_info[:2]), get_machine(stage))
     chalice = [sys.executable, "-c", "from chalice.cli import main; main()"]
     run = subprocess.run(  # noqa: S603
         [*chalice, "package", "--pkg-format", "terraform", "--stage", stage, str(out)],
         capture_output=True,
         text=True,
         check=False,
-        # Chalice wants a region, though nothing that it writes depends on it.
+        # Chalice needs a region, but its output doesn't depend on it.
         env={**os.environ, **pip_options, "AWS_DEFAULT_REGION": "us-east-1"},
     )
-    said = run.stdout + run.stderr
-    if missing := MISSING_WHEELS.search(said):
+    output = run.stdout + run.stderr
+    if missing := MISSING_WHEELS.search(output):
         names = ", ".join(missing[1].split())
-        raise PackageError(f"pip found no wheel of {names} that Lambda can load, and builds none")
+        raise PackageError(f"pip found no wheel of {names} that Lambda can load")
     if run.returncode or not (out / "chalice.tf.json").exists():
-        raise PackageError(TRACEBACK.sub("", said).strip())
+        raise PackageError(TRACEBACK.sub("", output).strip())
 
 
-def find_glibc(version: tuple[int, int]) -> int:
-    """Find the minor version of glibc in a Python's runtime. Raises: PackageError."""
+def get_glibc(version: tuple[int, int]) -> int:
+    """Return the minor version of glibc in Lambda's runtime for a Python.
+
+    Raises:
+        PackageError: Lambda has no runtime for that Python, or the provider refuses it.
+    """
     if version not in GLIBC_OF_RUNTIME:
         known = ", ".join(f"{major}.{minor}" for major, minor in GLIBC_OF_RUNTIME)
         raise PackageError(
-            f"the functions run on Python {known}, and this is {version[0]}.{version[1]}; "
-            "name one of them: make PYTHON=python3.13 package"
+            f"the functions run on Python {known}, but this is {version[0]}.{version[1]}; "
+            "use one of them: make PYTHON=python3.13 package"
         )
     return GLIBC_OF_RUNTIME[version]
 
 
-def find_machine(stage: str) -> str:
-    """Find the machine in the names of wheels for a stage's functions."""
-    held = json.loads(Path(".chalice/config.json").read_text())
-    architecture = Config(chalice_stage=stage, config_from_disk=held).lambda_architecture
+def get_machine(stage: str) -> str:
+    """Return the machine in the tags of wheels for a stage's functions."""
+    config = json.loads(Path(".chalice/config.json").read_text())
+    architecture = Config(chalice_stage=stage, config_from_disk=config).lambda_architecture
     return "aarch64" if architecture == "arm64" else str(architecture)
 
 
-def find_pip_options(glibc: int, machine: str) -> dict[str, str]:
+def make_pip_options(glibc: int, machine: str) -> dict[str, str]:
     """Return variables that make pip accept only hashed wheels for Lambda, on any machine.
 
-    Without them, Chalice also packages a wheel for linux_x86_64, built on this machine, and checks
-    no hash of a file that it downloads in place of an unsuitable one. Source: "Configuration" and
-    "Secure installs", pip documentation.
+    Without them, Chalice would package wheels for linux_x86_64 that it builds on this machine, and
+    it would replace an unsuitable file by one without checking its hash. Source: "Configuration"
+    and "Secure installs", pip documentation.
     """
     platforms = [f"manylinux_2_{minor}_{machine}" for minor in range(glibc, OLDEST_GLIBC - 1, -1)]
     return {
@@ -154,17 +167,17 @@ def find_pip_options(glibc: int, machine: str) -> dict[str, str]:
 
 
 def drop_null_provider(configuration: dict[str, Any]) -> None:
-    """Take out the null provider and what needs it, which an override file cannot.
+    """Remove the null provider and its data source, which an override file can't do.
 
-    It only keeps the stage's name, and is not to be had where a mirror holds the AWS provider
-    alone. Can go when Chalice drops it (aws/chalice issue 1874).
+    They only store the stage's name, and a mirror may contain only the AWS provider. This can go
+    when Chalice no longer writes them (aws/chalice issue 1874).
     """
     del configuration["data"]["null_data_source"]
     del configuration["terraform"]["required_providers"]["null"]
 
 
 def unpack(archive: Path, folder: Path) -> None:
-    """Unpack without the compiled code that happened to lie beside the sources."""
+    """Unpack a zip without the compiled code in it."""
     with zipfile.ZipFile(archive) as packed:
         packed.extractall(folder)
     for cache in folder.rglob("__pycache__"):
@@ -172,10 +185,13 @@ def unpack(archive: Path, folder: Path) -> None:
 
 
 def compile_sources(folder: Path) -> None:
-    """Compile beside the sources: Lambda's code folder is read-only, so it could never cache.
+    """Compile the sources in a folder, because Lambda's code folder is read-only.
 
-    Unchecked hashes, since a zip's timestamps would not match. By the Python that runs this,
-    which is the runtime that Chalice has written into the configuration.
+    The compiled files aren't checked by timestamp, because the zip's timestamps don't match. Their
+    version is right: Chalice has set the functions' runtime to the Python that runs this.
+
+    Raises:
+        PackageError: A source doesn't compile.
     """
     compiled = compileall.compile_dir(
         folder,
@@ -186,11 +202,11 @@ def compile_sources(folder: Path) -> None:
         invalidation_mode=PycInvalidationMode.UNCHECKED_HASH,
     )
     if not compiled:
-        raise PackageError("a source does not compile")
+        raise PackageError("a source doesn't compile")
 
 
 def pack(folder: Path, archive: Path) -> None:
-    """Write a zip whose bytes depend on the files' names and contents alone."""
+    """Write a zip whose bytes depend only on the names and contents of the files."""
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as packed:
         for path in sorted(path for path in folder.rglob("*") if path.is_file()):
             entry = zipfile.ZipInfo(path.relative_to(folder).as_posix(), TIMESTAMP)

@@ -1,7 +1,7 @@
 """Creates a speaker in the user pool of a stage, and prints how to sign in.
 
-Cognito chooses a temporary password and mails it to the speaker. It is never shown here. In an
-emulator there is no mail, and `make token` signs in any user of its pool.
+Cognito chooses a temporary password and emails it to the speaker. This command never shows it. An
+emulator sends no email, and `make token` signs in any user of its pool.
 """
 
 import re
@@ -17,18 +17,20 @@ from botocore.exceptions import BotoCoreError, ClientError
 from devserver import aws
 from devserver.arguments import Parser
 from devserver.command import run_command
-from scripts.running_emulation import STAGE, EmulationError, find_unless_another_is_named
-from scripts.stack import Stack, StackError
+from operations.running_emulation import STAGE, EmulationError, find_unless_another_is_named
+from operations.stage_checks import check_credentials, check_stage
+from operations.stage_outputs import get_outputs
+from operations.terraform_stack import Stack, StackError
 
 _ADDRESS: Final = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
-"""As terraform/variables.tf has it for alarm_emails."""
+"""The pattern of alarm_emails in terraform/variables.tf."""
 
 MAX_ADDRESS_CHARACTERS: Final = 128
-"""Of a user name. Source: AdminCreateUser, Amazon Cognito User Pools API Reference."""
+"""The longest user name. Source: AdminCreateUser, Amazon Cognito User Pools API Reference."""
 
 ON_AWS: Final = """\
-{email} is a speaker of {stage}. Cognito has mailed a temporary password to that address. A page
-that signs speakers in asks for a password of their own when they first sign in.
+{email} is a speaker of {stage}. Cognito has emailed a temporary password to that address. The
+sign-in page asks for a new password at the first sign-in.
 
 To sign in from a command line instead, set a password and ask for a token:
 
@@ -41,13 +43,13 @@ To sign in from a command line instead, set a password and ask for a token:
     --query AuthenticationResult.IdToken --output text"""
 
 IN_EMULATOR: Final = """\
-{email} is a speaker of {stage}. An emulator sends no mail, so no password is needed:
+{email} is a speaker of {stage}. An emulator sends no email and needs no password:
 
   make -s token STAGE={stage} USERNAME={quoted}"""
 
 
 class SpeakerError(Exception):
-    """No speaker was created; the message says why."""
+    """No speaker was created."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,21 +63,24 @@ class UserPool:
 
     @classmethod
     def of(cls, stage: str, outputs: Mapping[str, Any], cognito: Any) -> "UserPool":
+        """Return the pool that a stage's outputs name."""
         return cls(stage, outputs["user_pool_id"], outputs["client_id"], cognito)
 
     @property
     def region(self) -> str:
+        """The region, which is a part of the pool's ID."""
         return self.pool_id.partition("_")[0]
 
 
 def main() -> int:
-    parser = Parser(prog="python -m scripts.speaker", description=__doc__)
+    """Create the speaker that the arguments name; return the exit code."""
+    parser = Parser(prog="python -m operations.speaker", description=__doc__)
     parser.add_argument("stage")
     parser.add_argument("--email", required=True)
     options = parser.parse_args()
     try:
         check_address(options.email)
-        pool = find_user_pool(options.stage)
+        pool = get_user_pool(options.stage)
         create(pool, options.email)
     except (SpeakerError, StackError, EmulationError) as error:
         print(f"speaker: {error}", file=sys.stderr)
@@ -85,34 +90,42 @@ def main() -> int:
 
 
 def check_address(email: str) -> None:
-    """Raises: SpeakerError unless this looks like an e-mail address."""
+    """Check that a text looks like an email address.
+
+    Raises:
+        SpeakerError: It doesn't, or it is too long for Cognito.
+    """
     if not _ADDRESS.fullmatch(email) or len(email) > MAX_ADDRESS_CHARACTERS:
-        raise SpeakerError(f"{email!r} is no e-mail address; one looks like speaker@example.com")
+        raise SpeakerError(f"{email!r} is not an email address; one looks like speaker@example.com")
 
 
-def find_user_pool(stage: str) -> UserPool:
-    """Find the user pool of a stage: on AWS, or in an emulation that runs in this folder.
+def get_user_pool(stage: str) -> UserPool:
+    """Return the user pool of a stage, on AWS or in the emulation that runs in this folder.
 
-    Raises: StackError, EmulationError.
+    Raises:
+        EmulationError: The stage is `local`, and no emulation is running.
+        StackError: The stage doesn't exist or isn't deployed, or AWS refuses the credentials.
     """
     stack = Stack(stage)
-    stack.check_stage()
+    check_stage(stack)
     running = find_unless_another_is_named() if stage == STAGE else None
     if running:
         cognito = aws.client("cognito-idp", running.environment["AWS_ENDPOINT_URL"])
         return UserPool.of(stage, running.outputs, cognito)
-    stack.check_credentials()
-    outputs = stack.find_outputs()
+    check_credentials(stack)
+    outputs = get_outputs(stack)
     region = outputs["user_pool_id"].partition("_")[0]
     return UserPool.of(stage, outputs, boto3.client("cognito-idp", region_name=region))
 
 
 def create(pool: UserPool, email: str) -> None:
-    """Create a user whose address counts as verified, so that the password can be reset.
+    """Create a user with a verified address, which a password reset needs.
 
-    Raises: SpeakerError.
-    Source: AdminCreateUser, Amazon Cognito User Pools API Reference (by default the temporary
-    password goes out by SMS).
+    By default Cognito would send the temporary password by SMS. Source: AdminCreateUser, Amazon
+    Cognito User Pools API Reference.
+
+    Raises:
+        SpeakerError: Cognito refuses the user, or can't be reached.
     """
     try:
         pool.cognito.admin_create_user(
@@ -131,7 +144,7 @@ def create(pool: UserPool, email: str) -> None:
 
 
 def instructions(pool: UserPool, email: str) -> str:
-    """Say how the speaker signs in."""
+    """Return the instructions for signing in."""
     return (IN_EMULATOR if pool.stage == STAGE else ON_AWS).format(
         email=email,
         quoted=shlex.quote(email),

@@ -1,6 +1,6 @@
-"""What the environment has to say for wiring to reach a stage: on AWS, in an emulator, or here.
+"""The environment variables with which the application's own code reaches a stage.
 
-A stage on AWS is where its Terraform outputs say. Nothing here changes a stage.
+A stage is on AWS, in an emulator, or on the local server. Nothing here changes a stage.
 """
 
 import os
@@ -12,25 +12,27 @@ from botocore.exceptions import NoCredentialsError
 
 from devserver import aws
 from devserver.user_token import served_environment
-from scripts import emulate, running_emulation
-from scripts.credentials import PARTITIONS
-from scripts.running_emulation import EmulationError, RunningEmulation
-from scripts.stack import Stack
+from operations import emulate, running_emulation
+from operations.credentials import PARTITIONS
+from operations.running_emulation import EmulationError, RunningEmulation
+from operations.stage_outputs import read_outputs
+from operations.terraform_stack import Stack
 
 OUTPUTS: Final = ("alarm_topic_arn", "api_id", "table_names")
+"""The Terraform outputs that locate a stage on AWS."""
 
 _NOT_CALLED: Final = {"OUTCOME_FUNCTION": "none"}
-"""What the settings ask for, and only functions need."""
+"""Required settings that only the functions use."""
 
 _OTHER_CREDENTIALS: Final = ("AWS_PROFILE", "AWS_SESSION_TOKEN")
 
 
 class StageError(Exception):
-    """The stage cannot be found; the message says why."""
+    """The stage can't be found."""
 
 
 def enter(environment: Mapping[str, str]) -> None:
-    """Make it this process's own. Where it brings credentials, no others are left."""
+    """Add an environment to this process's own. Its credentials replace all others."""
     os.environ.update(environment)
     if "AWS_ACCESS_KEY_ID" in environment:
         for name in _OTHER_CREDENTIALS:
@@ -38,11 +40,13 @@ def enter(environment: Mapping[str, str]) -> None:
 
 
 def enter_credentials() -> None:
-    """Put the credentials that boto3 finds where the application looks for them.
+    """Copy the credentials that boto3 finds into the variables that the application reads.
 
-    Frozen: a command takes less time than they last.
+    They aren't refreshed, because a command ends long before they expire.
 
-    Raises: BotoCoreError, also if there are none; ClientError.
+    Raises:
+        BotoCoreError: There are no credentials, or they can't be loaded.
+        ClientError: AWS refuses the role to assume.
     """
     found = boto3.Session().get_credentials()
     if found is None:
@@ -54,10 +58,14 @@ def enter_credentials() -> None:
         os.environ["AWS_SESSION_TOKEN"] = frozen.token
 
 
-def find(stage: str) -> dict[str, str]:
-    """Find a stage: `local` in the running emulation, unless AWS_ENDPOINT_URL names another.
+def get_environment(stage: str) -> dict[str, str]:
+    """Return the environment of a deployed stage.
 
-    Raises: StageError, StackError.
+    The stage `local` is in the running emulation, unless AWS_ENDPOINT_URL names another one.
+
+    Raises:
+        StageError: No emulation is running, or as `on_aws`.
+        StackError: As `on_aws`.
     """
     if stage == running_emulation.STAGE:
         try:
@@ -70,23 +78,25 @@ def find(stage: str) -> dict[str, str]:
 
 
 def on_aws(stack: Stack) -> dict[str, str]:
-    """Return where a stage's outputs say that it is; the credentials are whoever's runs this.
+    """Return the environment of a stage on AWS, without credentials.
 
-    The URL of @connections is execute-api's own, also where the stage has a domain of its own.
-    An ARN is the one output that always names the region.
+    The URL of @connections is execute-api's own, because a custom domain doesn't serve it. The
+    region comes from an ARN, because no other output always contains it.
 
-    Raises: StageError, StackError.
+    Raises:
+        StageError: The stage isn't deployed, or its partition isn't supported.
+        StackError: The outputs can't be read.
     """
-    outputs = stack.read_outputs()
+    outputs = read_outputs(stack)
     missing = [name for name in OUTPUTS if name not in outputs]
     if missing:
         raise StageError(
-            f"{stack.stage} is not deployed, for it has no output {missing[0]}: "
+            f"{stack.stage} is not deployed, because it has no output {missing[0]}; deploy it: "
             f"make deploy STAGE={stack.stage}"
         )
     partition, _, region = outputs["alarm_topic_arn"].split(":")[1:4]
     if partition not in PARTITIONS:
-        raise StageError(f"{stack.stage} is in the partition {partition}, which is not supported")
+        raise StageError(f"{stack.stage} is in the partition {partition}, which isn't supported")
     return {
         **_NOT_CALLED,
         "AWS_DEFAULT_REGION": region,
@@ -98,10 +108,7 @@ def on_aws(stack: Stack) -> dict[str, str]:
 
 
 def in_emulation(running: RunningEmulation) -> dict[str, str]:
-    """Return where the stack of a running `make emulate` is, as it has said itself.
-
-    The credentials are the emulator's own.
-    """
+    """Return the environment of a running `make emulate`, with the emulator's credentials."""
     return {
         **_NOT_CALLED,
         **emulate.emulator_environment(running.environment["AWS_ENDPOINT_URL"]),
@@ -114,7 +121,11 @@ def in_emulation(running: RunningEmulation) -> dict[str, str]:
 
 
 def on_local_server(port: int) -> dict[str, str]:
-    """Return where the AWS of a running `make local` is. Raises: StageError."""
+    """Return the environment of a running `make local`.
+
+    Raises:
+        StageError: No local server answers on the port.
+    """
     try:
         environment = served_environment(port)
     except (OSError, ValueError, KeyError):

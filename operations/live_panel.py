@@ -1,7 +1,6 @@
-"""What the local server's view shows of the application: its sessions, and who listens.
+"""Tables of sessions and listeners for the local server's view.
 
-Reads the tables as they are: what goes by AWS_ENDPOINT_URL is struck by none of the faults that
-are set for the application.
+They are read through AWS_ENDPOINT_URL, where the faults for the application don't apply.
 """
 
 import time
@@ -21,16 +20,17 @@ from devserver import aws
 
 TIMEOUT_SECONDS: Final = 2
 MAX_SCANNED: Final = 1000
-"""Records of sessions that are looked at."""
+"""The largest number of session items that one view reads."""
 
 MAX_SESSIONS: Final = 12
-"""The latest, which are shown; the listeners per language are theirs."""
+"""The number of latest sessions that are shown. Listeners are counted for these only."""
 
 Table = tuple[str, tuple[str, ...], list[tuple[Any, ...]]]
+"""A title, the names of the columns, and the rows."""
 
 
 def tables(environment: Mapping[str, str]) -> list[Table]:
-    """Make the tables: title, columns, rows. Raises whatever reading the store raises."""
+    """Return the tables. It may raise any error of the store."""
     store = _store(
         environment["AWS_ENDPOINT_URL"],
         environment["SESSIONS_TABLE"],

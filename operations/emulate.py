@@ -1,9 +1,9 @@
-"""Local AWS, the real way: the whole stack, applied by Terraform to an emulator of AWS.
+"""Applies the stack to an emulator of AWS with Terraform, and keeps the emulator running.
 
 `make emulate` starts ministack, packages the application, applies the stack in the workspace
-`local`, prints the WebSocket URL and stays until Ctrl-C. It says on stderr what it does. Everything
-is done in a folder of its own, so no state is left and no other stage's package is touched. If the
-process is killed, the next start removes the folder.
+`local`, prints the WebSocket URL and runs until Ctrl-C. Progress goes to stderr. It works in a
+temporary folder, so it leaves no state and doesn't change another stage's package. If the process
+is killed, the next start removes the folder.
 """
 
 import json
@@ -20,13 +20,13 @@ from typing import Any, Final
 from devserver import arguments, scratch
 from devserver.aws import REGION, EmbeddedAwsError, ministack
 from devserver.command import run_command
-from scripts import package, running_emulation, terraform_cli
-from scripts.running_emulation import STAGE, EmulationError, RunningEmulation
-from scripts.terraform_cli import TerraformError
+from operations import package, running_emulation, terraform_cli
+from operations.running_emulation import STAGE, EmulationError, RunningEmulation
+from operations.terraform_cli import TerraformError
 
 ROOT: Final = Path(__file__).parent.parent
 PORT: Final = 4566
-"""The port on which emulators of AWS listen by convention."""
+"""The port that emulators of AWS use by convention."""
 
 READY: Final = """\
 Ready. Ctrl-C stops it. Try next, in another terminal:
@@ -40,7 +40,7 @@ Ready. Ctrl-C stops it. Try next, in another terminal:
 
 @dataclass(frozen=True, slots=True)
 class Emulation:
-    """A stage's stack on an emulator: its outputs, and where the emulator is."""
+    """A stage's stack on an emulator."""
 
     stage: str
     outputs: Mapping[str, Any]
@@ -49,21 +49,23 @@ class Emulation:
 
     @property
     def endpoint_url(self) -> str:
+        """The URL of the emulator's AWS APIs."""
         return self.environment["AWS_ENDPOINT_URL"]
 
     @property
     def url(self) -> str:
-        """The WebSocket URL. Source: ministack, "API Gateway"; its path for WebSocket APIs."""
+        """The WebSocket URL, by the emulator's path. Source: ministack, "API Gateway"."""
         host = self.endpoint_url.removeprefix("http://")
         return f"ws://{host}/_aws/execute-api/{self.outputs['api_id']}/{self.stage}"
 
 
 def main() -> int:
+    """Emulate until a signal arrives; return the exit code."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)
-    parser = arguments.Parser(prog="python -m scripts.emulate", description=__doc__)
+    parser = arguments.Parser(prog="python -m operations.emulate", description=__doc__)
     parser.add_argument(
-        "--port", type=arguments.port, default=PORT, help=f"{PORT} by default; 0: any free port"
+        "--port", type=arguments.port, default=PORT, help=f"default {PORT}; 0 for any free port"
     )
     port = parser.parse_args().port
     try:
@@ -84,11 +86,16 @@ def main() -> int:
 
 @contextmanager
 def emulate(port: int = 0, **settings: str) -> Iterator[Emulation]:
-    """Apply the stack to a fresh emulator, with settings of the application.
+    """Start an emulator, and package and apply the stack in it.
 
-    Says on stderr what it does. Port 0 is any free one.
+    Args:
+        port: The emulator's port; 0 for any free port.
+        settings: Settings of the application, by their environment variables.
 
-    Raises: TerraformError, EmbeddedAwsError, PackageError.
+    Raises:
+        EmbeddedAwsError: The emulator didn't start.
+        PackageError: The application can't be packaged.
+        TerraformError: Terraform has failed.
     """
     with scratch.folder("emulate-") as home:
         _say("starting an emulator of AWS")
@@ -101,9 +108,19 @@ def emulate(port: int = 0, **settings: str) -> Iterator[Emulation]:
 
 
 def prepare(home: Path, environment: Mapping[str, str], stage: str = STAGE) -> Path:
-    """Make a copy of the stack ready for its first apply, packaged and in its stage's workspace.
+    """Copy the stack, package the application into the copy, and initialize Terraform there.
 
-    Raises: TerraformError, PackageError.
+    Args:
+        home: The folder for the copy.
+        environment: The environment for Terraform.
+        stage: The stage, whose workspace is selected.
+
+    Returns:
+        The copy's Terraform folder.
+
+    Raises:
+        PackageError: The application can't be packaged.
+        TerraformError: Terraform has failed.
     """
     folder = terraform_cli.copy_stack(ROOT, home)
     package.package(stage, folder / "modules" / "app")
@@ -118,14 +135,18 @@ def apply(
     stage: str = STAGE,
     settings: Mapping[str, str] | None = None,
 ) -> Emulation:
-    """Apply a prepared copy, with settings of the application. Raises: TerraformError."""
+    """Apply a prepared copy with settings of the application.
+
+    Raises:
+        TerraformError: Terraform has failed.
+    """
     terraform_cli.run(folder, environment, *apply_arguments(stage, settings or {}))
     outputs = terraform_cli.read_outputs(folder, environment)
     return Emulation(stage, outputs, folder, environment)
 
 
 def emulator_environment(endpoint_url: str) -> dict[str, str]:
-    """All that differs from AWS, but for credentials: the endpoint."""
+    """Return the environment in which Terraform and boto3 use an emulator, not AWS."""
     return {
         **terraform_cli.environment(),
         "AWS_ENDPOINT_URL": endpoint_url,
@@ -139,12 +160,13 @@ def emulator_environment(endpoint_url: str) -> dict[str, str]:
 
 
 def apply_arguments(stage: str, settings: Mapping[str, str]) -> list[str]:
+    """Return the arguments with which Terraform applies a stage without asking."""
     arguments = ["apply", "-auto-approve", "-input=false", f"-var-file=environments/{stage}.tfvars"]
     return [*arguments, f"-var=settings={json.dumps(settings)}"] if settings else arguments
 
 
 def whereabouts(emulation: Emulation) -> dict[str, str]:
-    """Say where an emulation is, in the words of the local server's environment."""
+    """Return the environment variables with which the application reaches an emulation."""
     tables = emulation.outputs["table_names"]
     return {
         "AWS_ENDPOINT_URL": emulation.endpoint_url,

@@ -1,11 +1,9 @@
-"""Runs Terraform with its provider, its environment and the files that it reads.
+"""Runs the terraform command, on a copy of the files that it reads.
 
-The terraform command comes from the path. The provider comes from the registry, unless a mirror
-has it: a folder that contains {a registry's host}/hashicorp/aws, as `terraform providers mirror`
-creates it.
+The command comes from PATH. The AWS provider comes from a mirror, or else from the registry. A
+mirror is a folder with HOST/hashicorp/aws in it, as `terraform providers mirror` creates it.
 """
 
-import hashlib
 import json
 import os
 import shutil
@@ -20,30 +18,34 @@ from pathlib import Path
 from typing import Any, Final
 
 PROVIDER: Final = "*/hashicorp/aws"
-"""Where a mirror holds the AWS provider. Source: "Provider Installation", Terraform CLI."""
+"""The AWS provider's folder in a mirror. Source: "Provider Installation", Terraform CLI."""
 
 IGNORED: Final = ("TF_CLI_ARGS", "TF_DATA_DIR", "TF_VAR_", "TF_WORKSPACE")
-"""How variables begin that would turn a command to another stage, or change its values, unseen.
+"""Prefixes of environment variables that could silently change a command's stage or values.
 
 Source: "Environment Variables", Terraform CLI.
 """
 
-MADE: Final = (".terraform", "*.tfstate", "*.tfstate.*", "*.tfplan", "backend_override.tf")
-"""What Terraform and the verbs make among the files of the stack."""
+WRITTEN: Final = (".terraform", "*.tfstate", "*.tfstate.*", "*.tfplan", "backend_override.tf")
+"""Patterns of files that Terraform and the commands write beside the configuration."""
 
 OUTPUT_CHARACTERS: Final = 6000
-"""The end of a failed command's output that an error shows."""
+"""The length of a failed command's output in an error. Its end is kept."""
 
 _WITHOUT_COLOUR: Final = ("output", "workspace", "state")
-"""Terraform's commands that have no -no-color option, or print no colour."""
+"""Terraform's commands that don't need, or don't have, the option -no-color."""
 
 
 class TerraformError(Exception):
-    """Terraform is missing, or a command has failed; the message has the end of its output."""
+    """Terraform is missing, or a command has failed. The message ends with the command's output."""
 
 
 def run(folder: Path, environment: Mapping[str, str], *arguments: str) -> str:
-    """Run Terraform in a folder, and return its output. Raises: TerraformError."""
+    """Run Terraform in a folder, and return its output.
+
+    Raises:
+        TerraformError: Terraform is missing, or the command has failed.
+    """
     done = subprocess.run(  # noqa: S603
         _command(folder, *arguments),
         env=dict(environment),
@@ -58,7 +60,11 @@ def run(folder: Path, environment: Mapping[str, str], *arguments: str) -> str:
 
 
 def read_outputs(folder: Path, environment: Mapping[str, str]) -> dict[str, Any]:
-    """Return the outputs of the stack in a folder by their names. Raises: TerraformError."""
+    """Return the outputs of the stack in a folder by their names.
+
+    Raises:
+        TerraformError: Terraform is missing, or the command has failed.
+    """
     outputs = json.loads(run(folder, environment, "output", "-json"))
     return {name: output["value"] for name, output in outputs.items()}
 
@@ -66,7 +72,8 @@ def read_outputs(folder: Path, environment: Mapping[str, str]) -> dict[str, Any]
 def show(folder: Path, environment: Mapping[str, str], *arguments: str) -> str:
     """Run Terraform in a folder, print its output line by line, and return it.
 
-    Raises: TerraformError.
+    Raises:
+        TerraformError: Terraform is missing, or the command has failed.
     """
     printed = []
     with subprocess.Popen(  # noqa: S603
@@ -94,9 +101,9 @@ def _command(folder: Path, command: str, *arguments: str, has_colour: bool = Fal
 
 
 def _print_while_read(line: str) -> None:
-    """Print a line. If the reader of the output is gone, discard this line and all later ones.
+    """Print a line. If the output is closed, discard this line and all later ones.
 
-    If the output stayed closed, Terraform would die of SIGPIPE in the middle of an apply.
+    Otherwise this process would stop, and SIGPIPE would end Terraform in the middle of an apply.
     """
     try:
         print(line, end="", flush=True)
@@ -111,19 +118,19 @@ def find_terraform() -> Path | None:
 
 
 def find_mirror() -> Path | None:
-    """Find a folder that holds the AWS provider; without one it has to come from the registry.
+    """Find a folder that contains the AWS provider.
 
-    The folder that TF_PROVIDER_MIRROR names is taken as it is: if the provider is not in it,
-    Terraform says so, which is better than another one found in silence.
+    The folder in TF_PROVIDER_MIRROR is used without a check: if the provider is missing there,
+    Terraform reports it, and no other mirror is used silently.
     """
     named = os.environ.get("TF_PROVIDER_MIRROR")
     if named:
         return Path(named).absolute()
-    return next((folder for folder in usual_places() if has_provider(folder)), None)
+    return next((folder for folder in mirror_folders() if has_provider(folder)), None)
 
 
-def usual_places() -> Iterator[Path]:
-    """Yield where mirrors are put: Terraform's own places first, then up to two levels in /opt.
+def mirror_folders() -> Iterator[Path]:
+    """Yield the folders that may be mirrors: Terraform's own first, then two levels of /opt.
 
     Source: "Implied Local Mirror Directories", Terraform CLI.
     """
@@ -139,7 +146,7 @@ def usual_places() -> Iterator[Path]:
 
 
 def has_provider(folder: Path) -> bool:
-    """Say whether a folder holds the AWS provider, of whatever version."""
+    """Return whether a folder contains any version of the AWS provider."""
     try:
         return any(path.is_dir() for path in folder.glob(PROVIDER))
     except PermissionError:
@@ -147,38 +154,37 @@ def has_provider(folder: Path) -> bool:
 
 
 def init_arguments() -> list[str]:
-    """Return what `terraform init` needs to install just the provider that the lock file names.
+    """Return the arguments of `terraform init` to install the provider of the lock file.
 
-    From the mirror, if there is one.
+    It comes from a mirror, if there is one.
     """
     mirror = find_mirror()
     return ["-lockfile=readonly", *([f"-plugin-dir={mirror}"] if mirror else [])]
 
 
 def environment() -> dict[str, str]:
-    """Return this process's environment, fit for Terraform; name on stderr what is left out of it.
+    """Return this process's environment for Terraform, and report ignored variables on stderr.
 
-    A configuration file that is named but not there makes each command begin with a warning, so
-    it is named no more.
+    A TF_CLI_CONFIG_FILE that doesn't exist is left out: with it, each command prints a warning.
     """
     variables = dict(os.environ)
     if not Path(variables.get("TF_CLI_CONFIG_FILE", os.devnull)).exists():
         del variables["TF_CLI_CONFIG_FILE"]
     ignored = sorted(name for name in variables if name.startswith(IGNORED))
     if ignored:
-        print(f"ignored, though set in the environment: {', '.join(ignored)}", file=sys.stderr)
+        print(f"ignored environment variables: {', '.join(ignored)}", file=sys.stderr)
     return {name: value for name, value in variables.items() if name not in ignored}
 
 
 def stack_files(root: Path) -> list[Path]:
-    """List the files of a project that Terraform reads, by their paths in it."""
+    """List the relative paths of the files in a project that Terraform reads."""
     found = [*(root / "terraform").rglob("*"), root / "chalicelib" / "tables.json"]
     files = (path.relative_to(root) for path in found if path.is_file())
-    return sorted(file for file in files if not _is_made(file))
+    return sorted(file for file in files if not _is_written(file))
 
 
 def copy_stack(root: Path, scratch: Path) -> Path:
-    """Copy the files of a project that Terraform reads. Return the copy of its terraform folder."""
+    """Copy the files of a project that Terraform reads; return the copied terraform folder."""
     for file in stack_files(root):
         (scratch / file).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(root / file, scratch / file)
@@ -186,29 +192,30 @@ def copy_stack(root: Path, scratch: Path) -> Path:
 
 
 def find_changes(root: Path, copy: Path) -> list[Path]:
-    """Find the files that are not byte for byte the same in a project and in a copy of it."""
-    ours, theirs = _digests(root), _digests(copy)
+    """List the files whose bytes differ between a project and its copy."""
+    ours, theirs = _contents(root), _contents(copy)
     return sorted({file for file, _ in ours.items() ^ theirs.items()})
 
 
 @contextmanager
-def patience() -> Iterator[None]:
-    """Hear Terraform out, whatever signal comes meanwhile, and raise KeyboardInterrupt after that.
+def postponed_signals() -> Iterator[None]:
+    """Postpone signals until Terraform has ended, and raise KeyboardInterrupt then.
 
-    A terminal sends its Ctrl-C to Terraform too, which then finishes what it is at, saves the
-    state and gives its lock back. Nothing is passed on to it: a second signal would make it drop
-    everything. Of SIGHUP, when the terminal is closed, it would die at once; it inherits that this
-    is ignored. Source: terraform's signal_unix.go and makeShutdownCh.
+    A terminal sends Ctrl-C to Terraform as well. Terraform then completes its current operation,
+    saves the state and releases the lock. This process sends it no second signal, because
+    Terraform would stop at once. SIGHUP, from a closed terminal, would also stop it at once:
+    Terraform inherits that this process ignores SIGHUP. Source: terraform's signal_unix.go and
+    makeShutdownCh.
 
-    Outside the main thread, which alone has signals, it does nothing.
+    Outside the main thread, which alone receives signals, it does nothing.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    came: list[int] = []
+    received: list[int] = []
     before = {
-        signal.SIGINT: signal.signal(signal.SIGINT, lambda number, _: came.append(number)),
-        signal.SIGTERM: signal.signal(signal.SIGTERM, lambda number, _: came.append(number)),
+        signal.SIGINT: signal.signal(signal.SIGINT, lambda number, _: received.append(number)),
+        signal.SIGTERM: signal.signal(signal.SIGTERM, lambda number, _: received.append(number)),
         signal.SIGHUP: signal.signal(signal.SIGHUP, signal.SIG_IGN),
     }
     try:
@@ -216,14 +223,14 @@ def patience() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-        if came:
+        if received:
             raise KeyboardInterrupt
 
 
-def _is_made(file: Path) -> bool:
-    return any(fnmatch(part, pattern) for part in file.parts for pattern in MADE)
+def _is_written(file: Path) -> bool:
+    return any(fnmatch(part, pattern) for part in file.parts for pattern in WRITTEN)
 
 
-def _digests(root: Path) -> dict[Path, str]:
+def _contents(root: Path) -> dict[Path, bytes]:
     files = stack_files(root)
-    return {file: hashlib.sha256((root / file).read_bytes()).hexdigest() for file in files}
+    return {file: (root / file).read_bytes() for file in files}

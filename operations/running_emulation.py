@@ -1,7 +1,7 @@
-"""Where a running `make emulate` is, for the verbs that take STAGE=local.
+"""The file in which a running `make emulate` publishes its addresses, for STAGE=local.
 
-The process that runs the emulation keeps its file locked, so a file that a killed process has left
-behind is not taken for a running emulation.
+The process that runs the emulation keeps its file locked, so the file of a killed process doesn't
+count as a running emulation.
 """
 
 import fcntl
@@ -14,18 +14,18 @@ from pathlib import Path
 from typing import IO, Any, Final
 
 STAGE: Final = "local"
-"""The stage of an emulation. It is never deployed to a real account."""
+"""The stage of an emulation. It can't be deployed to a real account."""
 
 FILE: Final = Path(__file__).parent.parent / "build" / "emulate.json"
 
 
 class EmulationError(Exception):
-    """No emulation is running, or another one is; the message says which."""
+    """No emulation is running in this folder, or one already is."""
 
 
 @dataclass(frozen=True, slots=True)
 class RunningEmulation:
-    """The environment with which to reach an emulation, and the outputs of its stack."""
+    """The environment variables that reach an emulation, and the outputs of its stack."""
 
     environment: Mapping[str, str]
     outputs: Mapping[str, Any]
@@ -33,9 +33,10 @@ class RunningEmulation:
 
 @contextmanager
 def claim() -> Iterator[IO[str]]:
-    """Keep the file for an emulation of this process, and remove it at the end.
+    """Lock the file for an emulation of this process, and remove it at the end.
 
-    Raises: EmulationError if another process runs an emulation in this folder.
+    Raises:
+        EmulationError: Another process runs an emulation in this folder.
     """
     FILE.parent.mkdir(exist_ok=True)
     with FILE.open("a") as claimed:
@@ -51,13 +52,17 @@ def claim() -> Iterator[IO[str]]:
 
 
 def announce(claimed: IO[str], running: RunningEmulation) -> None:
-    """Write where the emulation is, once it can be used."""
+    """Write the addresses of an emulation that is ready."""
     claimed.write(json.dumps(asdict(running)))
     claimed.flush()
 
 
-def find() -> RunningEmulation:
-    """Find the emulation that runs in this folder. Raises: EmulationError."""
+def get() -> RunningEmulation:
+    """Return the emulation that runs in this folder.
+
+    Raises:
+        EmulationError: None is running, or it isn't ready.
+    """
     if not FILE.exists():
         raise EmulationError("no emulation is running; start one: make emulate")
     with FILE.open() as found:
@@ -73,13 +78,14 @@ def find() -> RunningEmulation:
 
 
 def find_unless_another_is_named() -> RunningEmulation | None:
-    """Find the emulation of this folder, or None if AWS_ENDPOINT_URL names another emulator.
+    """Return the emulation of this folder, or None if AWS_ENDPOINT_URL names another emulator.
 
-    Raises: EmulationError if none runs, and AWS_ENDPOINT_URL names none.
+    Raises:
+        EmulationError: None is running, and AWS_ENDPOINT_URL names no other.
     """
     named = os.environ.get("AWS_ENDPOINT_URL")
     try:
-        running = find()
+        running = get()
     except EmulationError:
         if named:
             return None

@@ -1,21 +1,22 @@
-"""Prints a speaker's token of a running `make emulate`, and nothing else."""
+"""Prints only a token, for a speaker of a running `make emulate`."""
 
 import sys
 
 from devserver.arguments import Parser
 from devserver.aws import SignInRefused, sign_in
 from devserver.command import run_command
-from scripts import running_emulation
-from scripts.running_emulation import STAGE, EmulationError
+from operations import running_emulation
+from operations.running_emulation import STAGE, EmulationError
 
 
 def main() -> int:
+    """Print the token; return the exit code."""
     parser = Parser(description=__doc__)
     parser.add_argument("stage", choices=[STAGE])
     parser.add_argument("--username", default="speaker@example.com")
     username = parser.parse_args().username
     try:
-        running = running_emulation.find().environment
+        running = running_emulation.get().environment
         tokens = sign_in(
             running["AWS_ENDPOINT_URL"],
             running["COGNITO_USER_POOL_ID"],
