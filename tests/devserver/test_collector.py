@@ -52,14 +52,14 @@ def only(collected: Collector) -> Reading:
     ],
 )
 def test_a_line_that_cannot_be_taken_leaves_nothing(collected: Collector, line: str) -> None:
-    assert not collected.take_line(line)
+    assert not collected.add_line(line)
     assert collected.read() == []
 
 
 def test_two_metrics_cannot_go_by_one_name(collected: Collector) -> None:
-    assert collected.take_line(emf({"JoinTime": 1}, "Milliseconds"))
-    assert not collected.take_line(emf({"Join-Time": 1}, "Milliseconds"))
-    assert not collected.take_line(emf({"JoinTimeMillisecondsSum": 1}, "None"))
+    assert collected.add_line(emf({"JoinTime": 1}, "Milliseconds"))
+    assert not collected.add_line(emf({"Join-Time": 1}, "Milliseconds"))
+    assert not collected.add_line(emf({"JoinTimeMillisecondsSum": 1}, "None"))
     assert [family.metric.name for family in collected.read()] == ["JoinTime"]
 
 
@@ -67,10 +67,10 @@ def test_beyond_the_bound_no_series_is_made_and_those_there_are_go_on(
     collected: Collector,
 ) -> None:
     for number in range(collector.MAX_SERIES):
-        assert collected.take_line(emf({"Hits": 1}, "Count", [["User"]], User=str(number)))
-    assert not collected.take_line(emf({"Hits": 1}, "Count", [["User"]], User="one too many"))
+        assert collected.add_line(emf({"Hits": 1}, "Count", [["User"]], User=str(number)))
+    assert not collected.add_line(emf({"Hits": 1}, "Count", [["User"]], User="one too many"))
     collected.count(HITS, (("User", "one too many"),))
-    assert collected.take_line(emf({"Hits": 1}, "Count", [["User"]], User="0"))
+    assert collected.add_line(emf({"Hits": 1}, "Count", [["User"]], User="0"))
     (family,) = collected.read()
     assert len(family.readings) == collector.MAX_SERIES
     assert sum(reading.value for reading in family.readings) == collector.MAX_SERIES + 1
@@ -78,7 +78,7 @@ def test_beyond_the_bound_no_series_is_made_and_those_there_are_go_on(
 
 def test_samples_are_bounded_and_the_sum_is_of_all(collected: Collector) -> None:
     for number in range(5 * collector.MAX_SAMPLES):
-        assert collected.take_line(emf({"Wait": number}, "Milliseconds"))
+        assert collected.add_line(emf({"Wait": number}, "Milliseconds"))
     reading = only(collected)
     assert reading.count == 5 * collector.MAX_SAMPLES
     assert reading.value == sum(range(5 * collector.MAX_SAMPLES))
@@ -86,17 +86,17 @@ def test_samples_are_bounded_and_the_sum_is_of_all(collected: Collector) -> None
 
 
 def test_quantiles_forget_what_is_old_but_counts_do_not(collected: Collector, clock: Clock) -> None:
-    collected.take_line(emf({"Wait": 1000}, "Milliseconds"))
+    collected.add_line(emf({"Wait": 1000}, "Milliseconds"))
     clock.now += collector.SAMPLE_SECONDS + 1
     reading = only(collected)
     assert (reading.count, reading.value) == (1, 1000)
     assert str(reading.quantiles) == "(nan, nan, nan)"
-    collected.take_line(emf({"Wait": list(range(1, 101))}, "Milliseconds"))
+    collected.add_line(emf({"Wait": list(range(1, 101))}, "Milliseconds"))
     assert only(collected).quantiles == (50, 95, 99)
 
 
 def test_a_rate_is_of_the_full_seconds_before(collected: Collector, clock: Clock) -> None:
-    collected.take_line(emf({"Hits": 30}))
+    collected.add_line(emf({"Hits": 30}))
     assert only(collected).rates == (0, 0)
     clock.now += 1
     assert only(collected).rates == (3, 0.5)
@@ -109,14 +109,14 @@ def test_a_rate_is_of_the_full_seconds_before(collected: Collector, clock: Clock
 
 def test_a_gauge_is_what_it_was_last(collected: Collector) -> None:
     for value in (3, -1, 2):
-        assert collected.take_line(emf({"Load": value}, "None"))
+        assert collected.add_line(emf({"Load": value}, "None"))
     assert only(collected).value == 2
 
 
 def test_series_are_in_the_order_of_their_names(collected: Collector) -> None:
     for code in ("B", "A"):
-        collected.take_line(emf({"Errors": 1}, "Count", [["Code"]], Code=code))
-    collected.take_line(emf({"Calls": 1}))
+        collected.add_line(emf({"Errors": 1}, "Count", [["Code"]], Code=code))
+    collected.add_line(emf({"Calls": 1}))
     families = collected.read()
     assert [family.metric.name for family in families] == ["Calls", "Errors"]
     assert [reading.labels[0][1] for reading in families[1].readings] == ["A", "B"]
@@ -127,7 +127,7 @@ def test_series_are_in_the_order_of_their_names(collected: Collector) -> None:
 def test_threads_lose_nothing_while_others_read(collected: Collector) -> None:
     line = emf({"Hits": 1})
     threads = [
-        threading.Thread(target=lambda: [collected.take_line(line) for _ in range(2000)])
+        threading.Thread(target=lambda: [collected.add_line(line) for _ in range(2000)])
         for _ in range(8)
     ]
     for thread in threads:

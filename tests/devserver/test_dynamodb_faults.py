@@ -214,7 +214,7 @@ def test_a_table_that_is_not_there_ends_the_start(project: Path) -> None:
     server = Server(project, *arguments, has_aws=True)
     assert server.process.wait(SECONDS) == 1
     server.out.join()
-    assert "there is no 'nobody'" in server.err.join()
+    assert "'nobody' doesn't exist" in server.err.join()
 
 
 def test_every_fault_of_dynamodb_is_known_to_the_wrapper() -> None:

@@ -80,8 +80,8 @@ def test_a_server_whose_aws_is_killed_says_so_and_ends(server: Server, scratch: 
         os.kill(child_of(server), signal.SIGKILL)
         assert server.process.wait(SECONDS) == 1
     assert server.err.join() == (
-        "devserver: the embedded AWS has ended (SIGKILL), and its tables and users are gone; "
-        "start the server again\n"
+        "devserver: the embedded AWS exited (SIGKILL) and its tables and users are lost; "
+        "restart the server\n"
     )
     assert list(scratch.iterdir()) == []
 
@@ -128,7 +128,7 @@ def test_a_token_from_a_server_whose_aws_does_not_answer_is_refused_in_a_line() 
     assert (failed.returncode, failed.stdout) == (1, "")
     assert failed.stderr == (
         f"the embedded AWS of the local server on port {port} can't be reached; "
-        f"start the server again: make local PORT={port}\n"
+        f"restart the server: make local PORT={port}\n"
     )
 
 
@@ -137,5 +137,5 @@ def test_a_token_from_a_server_without_aws_is_refused_in_a_line() -> None:
         failed = sign_in(bare.address[1])
     assert (failed.returncode, failed.stdout) == (1, "")
     assert failed.stderr == (
-        f"the local server on port {bare.address[1]} has no embedded AWS, and so no users\n"
+        f"the local server on port {bare.address[1]} has no embedded AWS and therefore no users\n"
     )

@@ -5,7 +5,14 @@ from typing import Any
 
 import pytest
 
-from devserver.faults import Dice, FaultInjected, Faults, InvalidFault, check_targets, parse_fault
+from devserver.faults import (
+    FaultInjected,
+    FaultInjector,
+    Faults,
+    InvalidFault,
+    check_targets,
+    parse_fault,
+)
 from devserver.functions import Function
 
 
@@ -68,38 +75,39 @@ def test_faults_of_dynamodb_without_the_embedded_aws_are_refused() -> None:
 
 
 def test_shares_strike_as_often_as_they_say() -> None:
-    dice = Dice(seed=1)
-    assert not any(dice.strikes(0) for _ in range(1000))
-    assert all(dice.strikes(1) for _ in range(1000))
-    assert sum(dice.strikes(0.3) for _ in range(10_000)) == pytest.approx(3000, rel=0.1)
+    injector = FaultInjector(seed=1)
+    assert not any(injector.selects(0) for _ in range(1000))
+    assert all(injector.selects(1) for _ in range(1000))
+    assert sum(injector.selects(0.3) for _ in range(10_000)) == pytest.approx(3000, rel=0.1)
 
 
 def test_the_same_seed_strikes_the_same_and_another_does_not() -> None:
     first, same, another = (
-        [dice.strikes(0.5) for _ in range(100)] for dice in (Dice(1), Dice(1), Dice(2))
+        [injector.selects(0.5) for _ in range(100)]
+        for injector in (FaultInjector(1), FaultInjector(1), FaultInjector(2))
     )
     assert first == same
     assert first != another
 
 
 def test_a_handler_that_is_struck_raises_before_its_code_runs() -> None:
-    dice = Dice(seed=1)
-    dice.faults = Faults(handler_raises_share=1)
+    injector = FaultInjector(seed=1)
+    injector.faults = Faults(handler_raises_share=1)
     with pytest.raises(FaultInjected):
-        dice.handler(function_of("sweep"))({})
+        injector.wrap(function_of("sweep"))({})
 
 
 def test_a_handler_that_is_not_meant_is_itself() -> None:
-    dice = Dice(seed=1)
-    dice.faults = Faults(handler_raises_share=1, handler_only="sweep")
+    injector = FaultInjector(seed=1)
+    injector.faults = Faults(handler_raises_share=1, handler_only="sweep")
     function = function_of("$default")
-    assert dice.handler(function) is function
+    assert injector.wrap(function) is function
 
 
 def test_a_time_without_a_share_is_for_everybody_and_a_share_without_a_time_for_nobody() -> None:
-    dice = Dice(seed=1)
+    injector = FaultInjector(seed=1)
     function = function_of("sweep")
-    dice.faults = Faults(handler_slow_ms=1)
-    assert dice.handler(function) is not function
-    dice.faults = Faults(handler_slow_share=1)
-    assert dice.handler(function) is function
+    injector.faults = Faults(handler_slow_ms=1)
+    assert injector.wrap(function) is not function
+    injector.faults = Faults(handler_slow_share=1)
+    assert injector.wrap(function) is function

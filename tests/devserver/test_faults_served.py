@@ -102,11 +102,11 @@ def test_faults_can_be_given_at_the_start() -> None:
 @pytest.mark.parametrize(
     ("fault", "expected"),
     [
-        ("nonsense=1", "there is no fault 'nonsense'"),
-        ("post_gone_share", "'post_gone_share' is not name=value"),
+        ("nonsense=1", "unknown fault 'nonsense'"),
+        ("post_gone_share", "'post_gone_share' must be name=value"),
         ("post_gone_share=2", "post_gone_share must be a number from 0 to 1"),
-        ("handler_only=nobody", "handler_only: there is no 'nobody'"),
-        ("dynamodb_slow_ms=1", "dynamodb faults need the embedded AWS"),
+        ("handler_only=nobody", "handler_only: 'nobody' doesn't exist"),
+        ("dynamodb_slow_ms=1", "DynamoDB faults need the embedded AWS"),
     ],
 )
 def test_a_fault_that_cannot_be_ends_the_start(fault: str, expected: str) -> None:

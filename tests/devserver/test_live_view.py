@@ -78,7 +78,7 @@ def test_a_pipe_has_no_view() -> None:
 @pytest.mark.parametrize("name", ["", "module", "module:", ":function", "a-b:c", "a..b:c"])
 def test_a_panel_that_is_no_name_of_a_function_is_refused(name: str) -> None:
     with devserver_in_terminal(*PRINTER, "--panel", name) as terminal:
-        terminal.wait_for("a panel is MODULE:FUNCTION")
+        terminal.wait_for("must be MODULE:FUNCTION")
         assert terminal.process.wait(10) == 2
 
 

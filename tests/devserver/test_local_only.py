@@ -26,7 +26,7 @@ def test_a_page_whose_name_leads_here_is_forbidden(
     server: Server, method: str, path: str, host: str
 ) -> None:
     status, answer = server.request(method, path, {}, Host=host)
-    assert (status, answer["message"]) == (403, "this server's HTTP endpoints go by no such Host")
+    assert (status, answer["message"]) == (403, "the Host isn't one of this server's host names")
 
 
 @endpoints
@@ -37,7 +37,7 @@ def test_a_page_is_forbidden_whatever_its_origin(
     status, answer = server.request(method, path, {}, Origin=origin)
     assert (status, answer["message"]) == (
         403,
-        "this server's HTTP endpoints are not for web pages",
+        "web pages can't use this server's HTTP endpoints",
     )
 
 

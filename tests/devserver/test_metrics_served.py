@@ -34,7 +34,7 @@ def tell(server: Server, *commands: str) -> None:
 def test_metrics_can_be_got_alone(server: Server, method: str) -> None:
     status, _, body = server.text(method, "/local/metrics")
     assert status == 405
-    assert ("metrics can be got alone" in body) == (method != "HEAD")
+    assert ("metrics accepts GET only" in body) == (method != "HEAD")
 
 
 @pytest.mark.parametrize("path", ["/metrics", "/other/metrics", "/local/metrics/", "/local/metric"])

@@ -13,7 +13,7 @@ from urllib.parse import urlencode, urlsplit
 import pytest
 
 from devserver import aws
-from devserver.page_guard import ORIGINS_VARIABLE, PageGuard, find_objection
+from devserver.page_guard import ORIGINS_VARIABLE, PageGuard, find_refusal_reason
 from tests.devserver.plain_http import request
 from tests.devserver.serving import until
 
@@ -134,8 +134,8 @@ def test_an_own_page_may_ask_cognito_by_fetch(endpoint_url: str) -> None:
 def test_a_browser_may_be_sent_to_the_sign_in_page(destination: str, is_shown: bool) -> None:
     headers = [("host", "localhost"), ("sec-fetch-site", "cross-site")]
     headers.append(("sec-fetch-dest", destination))
-    assert (find_objection(headers, is_sign_in=True) is None) == is_shown
-    assert find_objection(headers) is not None
+    assert (find_refusal_reason(headers, is_sign_in=True) is None) == is_shown
+    assert find_refusal_reason(headers) is not None
 
 
 RUNTIME = """#!/usr/bin/env python3

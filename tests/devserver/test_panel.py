@@ -88,10 +88,10 @@ def test_a_function_that_fails_is_named_with_the_type_of_its_error(
 def test_a_function_that_does_not_answer_is_said_to(
     run: Callable[..., Panel], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(panel, "PATIENCE_SECONDS", 0.05)
+    monkeypatch.setattr(panel, "SLOW_SECONDS", 0.05)
     running = run(f"{HERE}:hangs")
     until(lambda: bool(running.tables()))
-    assert running.tables()[0].rows == (("does not answer",),)
+    assert running.tables()[0].rows == (("doesn't respond",),)
     RELEASED.set()
     until(lambda: running.tables() == [])
 

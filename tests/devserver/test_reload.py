@@ -77,7 +77,8 @@ def test_a_module_that_does_not_compile_is_named_in_one_line_though_it_is_import
         (project / "chalicelib" / "lazy.py").write_text("WHEN = 'then'\ndef broken(:\n")
         line = server.err.wait_for("not reloaded")
         assert line.split(" ", 1)[1] == (
-            "not reloaded, the old code stays: chalicelib/lazy.py:2: SyntaxError: invalid syntax\n"
+            "not reloaded, the old code stays in use: "
+            "chalicelib/lazy.py:2: SyntaxError: invalid syntax\n"
         )
         assert ask(client, "when?") == "now"
         assert ask(client) == "hello world"
@@ -97,7 +98,7 @@ def test_a_late_module_that_does_not_import_is_found_if_the_old_code_has_used_it
         assert ask(client, "when?") == "now"
         (project / "chalicelib" / "lazy.py").write_text("import nowhere_to_be_found")
         line = server.err.wait_for("not reloaded")
-        assert "chalicelib.lazy does not import: ModuleNotFoundError: No module named" in line
+        assert "can't import chalicelib.lazy: ModuleNotFoundError: No module named" in line
         assert ask(client, "when?") == "now"
 
 
@@ -112,7 +113,9 @@ def test_an_application_that_refuses_a_setting_says_so_in_one_line_and_the_old_c
     variables = '{"environment_variables": {"GREETING": "salve"}, '
     (project / ".chalice" / "config.json").write_text(variables + CONFIG[1:])
     line = server.err.wait_for("GREETING")
-    assert line.split(" ", 1)[1] == "not reloaded, the old code stays: GREETING is no greeting\n"
+    assert line.split(" ", 1)[1] == (
+        "not reloaded, the old code stays in use: GREETING is no greeting\n"
+    )
     with server.connect() as client:
         assert ask(client) == "hello world"
     server.stop()

@@ -54,7 +54,7 @@ def test_what_eventbridge_or_this_server_does_not_take_is_refused(text: str) -> 
 
 
 def test_a_refusal_names_the_field_and_what_it_takes() -> None:
-    with pytest.raises(InvalidExpression, match=r"'FOO' is no month \(1 to 12; no L, W or #"):
+    with pytest.raises(InvalidExpression, match=r"'FOO' isn't a valid month \(1 to 12; L, W and #"):
         parse_expression("cron(0 12 * FOO ? *)")
 
 

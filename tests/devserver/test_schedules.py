@@ -119,8 +119,8 @@ def test_an_expression_that_is_not_understood_ends_the_start(tmp_path: Path) -> 
     assert server.process.wait(SECONDS) == 1
     server.out.join()
     assert server.err.join() == (
-        "devserver: the schedule of sweep: 'rate(1 minutes)': "
-        "EventBridge wants 1 minute, and minutes for all else\n"
+        "devserver: invalid schedule of sweep: 'rate(1 minutes)': "
+        "EventBridge requires the singular minute with 1, and minutes otherwise\n"
     )
 
 

@@ -9,7 +9,7 @@ from io import StringIO
 import pytest
 
 from devserver import standard_output
-from devserver.standard_output import MetricsStream, without_metrics
+from devserver.standard_output import MetricsStream, extract_metrics
 from tests.devserver.emf_lines import emf
 
 LINE = emf({"Hits": 1}) + "\n"
@@ -129,10 +129,10 @@ def test_a_flush_shows_what_has_begun(stream: MetricsStream, out: StringIO, take
 
 def test_a_line_without_an_end_is_not_kept_for_ever(stream: MetricsStream, out: StringIO) -> None:
     part = "{" + "x" * 999
-    for _ in range(standard_output.MAX_HELD_CHARACTERS // 1000 + 1):
+    for _ in range(standard_output.MAX_BUFFERED_CHARACTERS // 1000 + 1):
         stream.write(part)
-    assert len(out.getvalue()) > standard_output.MAX_HELD_CHARACTERS
-    stream.write("{" + "x" * standard_output.MAX_HELD_CHARACTERS)
+    assert len(out.getvalue()) > standard_output.MAX_BUFFERED_CHARACTERS
+    stream.write("{" + "x" * standard_output.MAX_BUFFERED_CHARACTERS)
     assert out.getvalue().endswith("x")
 
 
@@ -183,7 +183,7 @@ def test_it_is_otherwise_the_stream_below(out: StringIO, taken: Taken) -> None:
 
 def test_standard_output_is_put_back_and_nothing_is_lost(out: StringIO, taken: Taken) -> None:
     def crash() -> None:
-        with without_metrics(taken):
+        with extract_metrics(taken):
             print(LINE, end="")
             print("{begun", end="")
             raise RuntimeError("crash")

@@ -8,9 +8,9 @@ from io import BytesIO, StringIO, TextIOWrapper
 import pytest
 
 from devserver import terminal
-from devserver.live_view import drawn
+from devserver.live_view import draw
 from devserver.panel import Table
-from devserver.terminal import Terminal, TerminalStream, can_be_drawn_on, shared_terminal
+from devserver.terminal import Terminal, TerminalStream, shared_terminal, supports_view
 from devserver.view import View
 from tests.devserver.serving import until
 
@@ -41,9 +41,9 @@ def view() -> View:
 
 @pytest.mark.parametrize("name", ["dumb", "unknown", "", None])
 def test_a_terminal_that_cannot_move_its_cursor_is_not_drawn_on(name: str | None) -> None:
-    assert not can_be_drawn_on(Tty(), {} if name is None else {"TERM": name})
-    assert not can_be_drawn_on(StringIO(), {"TERM": "xterm"})
-    assert can_be_drawn_on(Tty(), {"TERM": "xterm"})
+    assert not supports_view(Tty(), {} if name is None else {"TERM": name})
+    assert not supports_view(StringIO(), {"TERM": "xterm"})
+    assert supports_view(Tty(), {"TERM": "xterm"})
 
 
 def test_a_view_that_fails_ends_and_no_line_is_lost(tty: Tty) -> None:
@@ -52,16 +52,16 @@ def test_a_view_that_fails_ends_and_no_line_is_lost(tty: Tty) -> None:
         raise ZeroDivisionError("secret")
 
     with sharing(tty) as shared:
-        with drawn(shared, fail):
+        with draw(shared, fail):
             pass
         print("after")
-    assert tty.getvalue().endswith("before\nthe view has ended: ZeroDivisionError\nafter\n")
-    assert not shared.is_drawn_on
+    assert tty.getvalue().endswith("before\nthe live view failed: ZeroDivisionError\nafter\n")
+    assert not shared.has_view
 
 
 def test_a_server_that_crashes_leaves_the_terminal_as_it_was(tty: Tty) -> None:
     def crash() -> None:
-        with shared_terminal() as shared, drawn(shared, view):
+        with shared_terminal() as shared, draw(shared, view):
             print("a line")
             print("the begin of one", end="")
             print("an error", file=sys.stderr)
@@ -77,7 +77,7 @@ def test_a_server_that_crashes_leaves_the_terminal_as_it_was(tty: Tty) -> None:
 
 
 def test_labels_cannot_steer_the_terminal(tty: Tty) -> None:
-    with sharing(tty) as shared, drawn(shared, view):
+    with sharing(tty) as shared, draw(shared, view):
         until(lambda: "red" in tty.getvalue())
     assert "?[31mred?" in tty.getvalue()
 
@@ -85,10 +85,10 @@ def test_labels_cannot_steer_the_terminal(tty: Tty) -> None:
 def test_what_the_encoding_has_not_is_replaced() -> None:
     held = BytesIO()
     shared = Terminal(TextIOWrapper(held, encoding="ascii", write_through=True))
-    shared.begin()
+    shared.start_view()
     stream = TerminalStream(shared, shared.out)
     assert stream.write("é \udc80\n") == 4
-    shared.end()
+    shared.end_view()
     assert held.getvalue() == b"? ?\n"
 
 
@@ -98,25 +98,25 @@ def test_a_terminal_that_takes_nothing_in_is_not_waited_for(
     monkeypatch.setattr(terminal, "MAX_WAITING_WRITES", 3)
     shared = Terminal(tty)
     stream = TerminalStream(shared, tty)
-    shared.begin()
+    shared.start_view()
     for number in range(5):
         stream.write(f"{number}\n")
         stream.flush()
     assert tty.getvalue() == ""
-    shared.end()
-    assert tty.getvalue() == "... 2 lines left out\n2\n3\n4\n"
+    shared.end_view()
+    assert tty.getvalue() == "... 2 lines dropped\n2\n3\n4\n"
 
 
 def test_a_line_is_shown_once_it_has_ended(tty: Tty) -> None:
     shared = Terminal(tty)
     one, other = TerminalStream(shared, tty), TerminalStream(shared, tty)
-    shared.begin()
+    shared.start_view()
     one.write("a")
     other.write("b\nc")
     one.write("d\n")
-    assert shared.take() == "b\nad\n"
-    assert shared.take() == ""
-    shared.end()
+    assert shared.take_lines() == "b\nad\n"
+    assert shared.take_lines() == ""
+    shared.end_view()
     other.flush()
     assert tty.getvalue() == "c"
 

@@ -57,7 +57,7 @@ def test_each_kind_has_its_table_and_the_stage_goes_without_saying() -> None:
 
 def test_what_a_collector_holds_can_be_shown() -> None:
     collected = Collector()
-    collected.take_line(emf({"Errors": 1}, "Count", [["Stage"], ["Stage", "Code"]], Code="A"))
-    collected.take_line(emf({"Wait": 3}, "Milliseconds"))
+    collected.add_line(emf({"Errors": 1}, "Count", [["Stage"], ["Stage", "Code"]], Code="A"))
+    collected.add_line(emf({"Wait": 3}, "Milliseconds"))
     titles = [table.title for table in tables_of(collected.read(), "local")]
     assert titles == ["last 5 min", "counters"]
