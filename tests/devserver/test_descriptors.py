@@ -1,4 +1,4 @@
-"""More clients than the process may have file descriptors."""
+"""Behavior with more clients than file descriptors."""
 
 import asyncio
 import resource
@@ -31,7 +31,7 @@ def test_a_low_soft_limit_is_raised() -> None:
     assert soft == min(hard, 65_536)
 
 
-def test_clients_beyond_the_limit_wait_until_others_leave() -> None:
+def test_clients_beyond_the_limit_wait_until_others_disconnect() -> None:
     async def connect_all(server: Server) -> None:
         async def stay() -> None:
             async with connect(server.url, open_timeout=60):

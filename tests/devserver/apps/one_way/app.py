@@ -1,4 +1,4 @@
-"""An application with no authorizer, whose routes have no responses."""
+"""An application without an authorizer and without route responses."""
 
 from chalice import Chalice
 
