@@ -128,7 +128,7 @@ class Connection:
     def _check_age(self) -> None:
         """Close the connection if it is idle or too old; otherwise schedule the next check.
 
-        One timer is enough: activity doesn't move it, the check reads the time of last activity.
+        One timer is enough. Activity doesn't move it, as the check reads the last activity's time.
         """
         timeouts = self._gateway.timeouts
         due_at = min(

@@ -11,7 +11,7 @@ FALLBACK_DESCRIPTORS = 10_240
 
 
 def raise_limit() -> None:
-    """Raise the soft limit to WANTED_DESCRIPTORS, or as far as the system allows."""
+    """Raise the soft limit to WANTED_DESCRIPTORS or as far as the system allows."""
     for wanted in (WANTED_DESCRIPTORS, FALLBACK_DESCRIPTORS):
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         target = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)

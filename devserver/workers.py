@@ -13,7 +13,7 @@ from queue import SimpleQueue
 from typing import Any
 
 MAX_THREADS = 1000
-"""Source: Lambda's default quota of concurrent executions per account and region."""
+"""Maximum number of threads. Source: Lambda's default quota of concurrent executions."""
 
 READY_THREADS = 8
 """Number of threads that start without delay. A burst of short calls needs no more."""

@@ -124,8 +124,8 @@ def test_a_metric_appears_once_with_all_of_its_labels(server: Server) -> None:
     by_code = [["Stage"], ["Stage", "Code"]]
     for code, value in (("A", 1), ("B", 2), ('"\\\n', 4)):
         send_commands(server, "log " + emf({"Errors": value}, "Count", by_code, Code=code))
-    told = {name: it for name, it in server.metrics().items() if "errors" in name}
-    assert told == {
+    errors = {name: it for name, it in server.metrics().items() if "errors" in name}
+    assert errors == {
         'test_app_errors_total{code="A",stage="local"}': 1,
         'test_app_errors_total{code="B",stage="local"}': 2,
         'test_app_errors_total{code=""\\\n",stage="local"}': 4,

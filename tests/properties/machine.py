@@ -292,11 +292,11 @@ class Broadcasts(RuleBasedStateMachine):
         first=st.sampled_from(RACERS),
         second=st.sampled_from([*RACERS, "loss of the same"]),
         at=st.integers(0, 6),
-        meanwhile=plans,
-        then=plans,
+        second_plan=plans,
+        first_plan=plans,
     )
     def race(
-        self, pick: int, first: str, second: str, at: int, meanwhile: Plan, then: Plan
+        self, pick: int, first: str, second: str, at: int, second_plan: Plan, first_plan: Plan
     ) -> None:
         """Run a second event for a session between two requests of a first one."""
         self._begin_step()
@@ -308,20 +308,20 @@ class Broadcasts(RuleBasedStateMachine):
         if second == "loss of the same":
             self._lose_newest()
         else:
-            self._perform(second, session_id, pick + 1, meanwhile)
+            self._perform(second, session_id, pick + 1, second_plan)
         self._check()
         self.world.kill_late()
         if slow.is_running:
-            self.world.resume(slow, then)
+            self.world.resume(slow, first_plan)
             self._check()
 
     @rule(
         pick=picks,
-        what=st.sampled_from(RACERS),
+        event=st.sampled_from(RACERS),
         command=st.sampled_from(["join", "refresh listener", "refresh speaker"]),
         plan=plans,
     )
-    def connect_slowly(self, pick: int, what: str, command: str, plan: Plan) -> None:
+    def connect_slowly(self, pick: int, event: str, command: str, plan: Plan) -> None:
         """Run an event for a session before or while one of its connections opens."""
         self._begin_step()
         world, session_id = self.world, self._some_session(pick)
@@ -338,7 +338,7 @@ class Broadcasts(RuleBasedStateMachine):
             fields = _refresh_speaker(session_id)
         link, _ = world.connect(user_id, addresses[pick % 4], fields, opens="late")
         self._check()
-        self._perform(what, session_id, pick, plan)
+        self._perform(event, session_id, pick, plan)
         self._check()
         if link.state is State.OPENING:
             world.open(link)
@@ -478,31 +478,31 @@ class Broadcasts(RuleBasedStateMachine):
         at_work = any(each.name == "connect" for each in self.world.operations)
         return [] if at_work else opening
 
-    def _perform(self, what: str, session_id: str, pick: int, plan: Plan) -> Operation | None:
+    def _perform(self, event: str, session_id: str, pick: int, plan: Plan) -> Operation | None:
         """Run one of RACERS for a session. Returns None if it isn't possible."""
         world = self.world
-        if what == "sweep":
+        if event == "sweep":
             return world.sweep(plan)
-        if what == "join":
+        if event == "join":
             code = self._code(session_id, "right")
             link = self._connect(None, addresses[pick % 4])
             return self._send(link, _join(session_id, "es", code), plan)
-        if what == "refresh speaker":
+        if event == "refresh speaker":
             owner = world.sessions().get(session_id, {}).get("speakerUserId", users[0])
             link = self._connect(owner, addresses[0])
             return self._send(link, _refresh_speaker(session_id), plan)
-        role = "listener" if "listener" in what else "speaker"
+        role = "listener" if "listener" in event else "speaker"
         holders = [link for link in self._open_links() if link.is_participant(role, session_id)]
         if not holders:
             return None
         holder = choose(pick, holders)
-        if what == "refresh listener":
+        if event == "refresh listener":
             link = self._connect(None, addresses[pick % 4])
             fields = _refresh_listener(session_id, "fr", holder.connection_id)
             return self._send(link, fields, plan)
-        if what in ("end by speaker", "pause by speaker"):
-            return self._send(holder, {"action": what.partition(" ")[0] + "Session"}, plan)
-        world.close(holder, 1000 if what == "clean close by speaker" else 1001, 1)
+        if event in ("end by speaker", "pause by speaker"):
+            return self._send(holder, {"action": event.partition(" ")[0] + "Session"}, plan)
+        world.close(holder, 1000 if event == "clean close by speaker" else 1001, 1)
         closing = world.closings.pop()
         return world.disconnect(closing, plan)
 

@@ -440,8 +440,8 @@ class World:
                 seen["a sweep failed"] += 1
                 return
             assert self.had_fault or not report.mended, "a count was off, and nothing had failed"
-            for what in ("ended", "removed", "mended", "failed"):
-                seen[f"swept: {what}"] += getattr(report, what)
+            for field_name in ("ended", "removed", "mended", "failed"):
+                seen[f"swept: {field_name}"] += getattr(report, field_name)
 
         return self.begin("sweep", work, plan)
 

@@ -17,7 +17,7 @@ def message(event):
     EVENTS.append(event.to_dict())
     if event.body == "raise":
         raise RuntimeError
-    return {"statusCode": 200, "body": "nobody gets to see this"}
+    return {"statusCode": 200, "body": "clients don't receive this"}
 
 
 @app.lambda_function()
