@@ -1,4 +1,4 @@
 """A local API Gateway for a Chalice application's WebSocket handlers.
 
-Knows Chalice and API Gateway, and nothing of the application it serves.
+The package depends on Chalice and API Gateway only, never on the application that it serves.
 """

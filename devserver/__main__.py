@@ -1,4 +1,4 @@
-"""The command: `python -m devserver` serves the Chalice project in the current folder."""
+"""The command `python -m devserver`, which serves the Chalice project in the current folder."""
 
 import argparse
 import asyncio
@@ -20,60 +20,67 @@ from devserver.faults import Faults, InvalidFault, check_targets, parse_fault
 from devserver.gateway import Gateway, Timeouts
 from devserver.panel import Panel
 from devserver.reload import Watcher
-from devserver.standard_output import without_metrics
-from devserver.terminal import Terminal, can_be_drawn_on, shared_terminal
+from devserver.standard_output import extract_metrics
+from devserver.terminal import Terminal, shared_terminal, supports_view
 
 SWITCH_INTERVAL_SECONDS = 0.0005
-"""How long a handler that computes may keep the interpreter from the event loop, which needs it
-several times per message. With Python's own 5 ms, four such handlers made a message of somebody
-else's take 58 ms; with this, 9 ms.
+"""Time that a CPU-bound handler keeps the interpreter before the event loop gets a turn.
+
+The event loop needs several turns per message. Measured with four CPU-bound handlers, another
+connection's message took 58 ms with Python's default of 5 ms, and 9 ms with this value.
 """
 
 _Draw = Callable[[Gateway], AbstractContextManager[None]]
 
 
 def main() -> int:
-    """Serve until interrupted; return the exit code."""
+    """Serve until interrupted.
+
+    Returns:
+        The exit code.
+    """
     sys.setswitchinterval(SWITCH_INTERVAL_SECONDS)
     signal.signal(signal.SIGTERM, _interrupt)
     descriptors.raise_limit()
     options = _parse_arguments()
-    aws_end = AwsEnd()
+    aws_exit = AwsExit()
     try:
-        _serve(options, aws_end)
+        _serve(options, aws_exit)
     except KeyboardInterrupt:
         pass
     except (InvalidFault, server.CannotListen) as error:
         return _fail(str(error))
     except ApplicationError as error:
         return _fail(error.describe())
-    if aws_end.cause is not None:
+    if aws_exit.cause is not None:
         return _fail(
-            f"the embedded AWS has ended ({aws_end.cause}), and its tables and users are gone; "
-            "start the server again"
+            f"the embedded AWS exited ({aws_exit.cause}) and its tables and users are lost; "
+            "restart the server"
         )
     return 0
 
 
-class AwsEnd:
-    """Stops the server, in whatever phase it is, if the embedded AWS ends before it."""
+class AwsExit:
+    """Stops the server, in any phase, if the embedded AWS exits first."""
 
     cause: str | None = None
 
-    def take(self, cause: str) -> None:
-        """Remember the cause, and interrupt the main thread; from any thread."""
+    def stop_server(self, cause: str) -> None:
+        """Store the cause and interrupt the main thread. Thread-safe."""
         self.cause = cause
         os.kill(os.getpid(), signal.SIGTERM)
 
 
-def _serve(options: argparse.Namespace, aws_end: AwsEnd) -> None:
+def _serve(options: argparse.Namespace, aws_exit: AwsExit) -> None:
     project = Project(Path(options.project).resolve(), options.stage)
     faults = Faults().changed(dict(map(parse_fault, options.fault)))
     listener = server.bind(options.host, options.port)
     with listener, ExitStack() as stack:
         pages = server.page_origins(listener)
         aws = (
-            {} if options.no_aws else _start_aws(stack, project, options.fault_seed, aws_end, pages)
+            {}
+            if options.no_aws
+            else _start_aws(stack, project, options.fault_seed, aws_exit, pages)
         )
         os.environ.update({**aws, **_own_endpoints(listener, options.stage, aws)})
         os.environ.setdefault("AWS_REGION", os.environ.get("AWS_DEFAULT_REGION", DEFAULT_REGION))
@@ -81,9 +88,9 @@ def _serve(options: argparse.Namespace, aws_end: AwsEnd) -> None:
         stack.enter_context(clock.running_at(options.clock_rate))
         terminal = _share_terminal(stack, options)
         collector = Collector()
-        stack.enter_context(without_metrics(collector.take_line))
+        stack.enter_context(extract_metrics(collector.add_line))
         application = project.load()
-        _put_faults(faults, application, aws)
+        _apply_faults(faults, application, aws)
         serve = partial(
             server.serve,
             application,
@@ -93,12 +100,12 @@ def _serve(options: argparse.Namespace, aws_end: AwsEnd) -> None:
             collector=collector,
         )
         hints = _hints(options.hint, listener)
-        draw = _drawer(options.panel, terminal, aws)
-        asyncio.run(_run(serve, watcher, draw, hints, aws_end))
+        draw = _view_drawer(options.panel, terminal, aws)
+        asyncio.run(_run(serve, watcher, draw, hints, aws_exit))
 
 
 def _hints(commands: list[str], listener: socket.socket) -> list[str]:
-    """Return what the server says below the line that it is ready: nothing without a hint."""
+    """Return the lines to print below the "ready" line. Empty without `--hint`."""
     if not commands:
         return []
     port = str(listener.getsockname()[1])
@@ -110,28 +117,26 @@ def _hints(commands: list[str], listener: socket.socket) -> list[str]:
 
 
 def _share_terminal(stack: ExitStack, options: argparse.Namespace) -> Terminal | None:
-    """Make room for the view; None if none is drawn, and then nothing is different."""
-    if options.quiet or options.no_live or not can_be_drawn_on(sys.stdout, os.environ):
+    """Redirect the output for the live view. None if there is no view."""
+    if options.quiet or options.no_live or not supports_view(sys.stdout, os.environ):
         return None
     return stack.enter_context(shared_terminal())
 
 
-def _drawer(panel: str | None, terminal: Terminal | None, aws: dict[str, str]) -> _Draw:
-    """Return what draws the view of a gateway.
-
-    Imported only here: whoever has no view need not wait for rich.
-    """
+def _view_drawer(panel: str | None, terminal: Terminal | None, aws: dict[str, str]) -> _Draw:
+    """Return the function that draws the live view of a gateway."""
     if terminal is None:
         return lambda _gateway: nullcontext()
-    from devserver.live_view import drawn_of
+    # Imported here because importing rich is slow, and a server without a view doesn't need it.
+    from devserver.live_view import draw_gateway
 
-    return partial(drawn_of, terminal, None if panel is None else Panel(panel, aws))
+    return partial(draw_gateway, terminal, None if panel is None else Panel(panel, aws))
 
 
-def _put_faults(faults: Faults, application: Application, aws: dict[str, str]) -> None:
+def _apply_faults(faults: Faults, application: Application, aws: dict[str, str]) -> None:
     check_targets(faults, application.labels, dynamodb_faults.table_names(aws))
-    if faults.afflicts_dynamodb:
-        dynamodb_faults.put(faults, aws)
+    if faults.affects_dynamodb:
+        dynamodb_faults.apply_faults(faults, aws)
 
 
 def _server_options(options: argparse.Namespace, faults: Faults) -> server.Options:
@@ -152,25 +157,24 @@ async def _run(
     watcher: Watcher | None,
     draw: _Draw,
     hints: list[str],
-    aws_end: AwsEnd,
+    aws_exit: AwsExit,
 ) -> None:
-    """Serve until a signal comes; a second one cuts the wait for running handlers short.
+    """Serve until the first signal, then wait for running handlers.
 
-    Without its AWS the server waits for no handlers.
-
-    The view ends with the first: what happens while the server stops stays to be read.
+    A second signal ends the wait. If the embedded AWS has exited, there is no wait. The live view
+    closes at the first signal, which leaves the log lines of the shutdown on the terminal.
     """
-    is_interrupted, is_hurried = asyncio.Event(), asyncio.Event()
+    is_interrupted, skip_drain = asyncio.Event(), asyncio.Event()
 
     def interrupt() -> None:
-        if is_interrupted.is_set() or aws_end.cause is not None:
-            is_hurried.set()
+        if is_interrupted.is_set() or aws_exit.cause is not None:
+            skip_drain.set()
         is_interrupted.set()
 
     watch_output(asyncio.get_running_loop(), interrupt)
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, interrupt)
-    async with serve(is_hurried=is_hurried) as gateway:
+    async with serve(skip_drain=skip_drain) as gateway:
         with ExitStack() as stack:
             if watcher is not None:
                 stack.callback(watcher.start(gateway))
@@ -182,19 +186,17 @@ async def _run(
 
 
 def _start_aws(
-    stack: ExitStack, project: Project, fault_seed: int, aws_end: AwsEnd, pages: Collection[str]
+    stack: ExitStack, project: Project, fault_seed: int, aws_exit: AwsExit, pages: Collection[str]
 ) -> dict[str, str]:
-    """Start the embedded AWS, and return the variables that lead to it.
-
-    Imported only here: whoever serves without it needs none of its requirements.
-    """
+    """Start the embedded AWS, and return the environment variables to reach it."""
+    # Imported here because `--no-aws` works without the packages that this module requires.
     from devserver.aws import EmbeddedAwsError, embedded_aws
 
     app_name = project.read_config().app_name
     try:
         return stack.enter_context(
             embedded_aws(
-                project.directory, app_name, project.stage, fault_seed, aws_end.take, pages
+                project.directory, app_name, project.stage, fault_seed, aws_exit.stop_server, pages
             )
         )
     except EmbeddedAwsError as error:
@@ -202,7 +204,7 @@ def _start_aws(
 
 
 def _own_endpoints(listener: socket.socket, stage: str, aws: dict[str, str]) -> dict[str, str]:
-    """Lead the application's boto3 clients to this server, and to a DynamoDB that has faults."""
+    """Return the endpoint URLs for the application: this server, and DynamoDB with faults."""
     endpoints = {
         "AWS_ENDPOINT_URL_LAMBDA": server.endpoint(listener, "http", None),
         "AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI": server.endpoint(listener, "http", stage),
@@ -216,7 +218,7 @@ def _parse_arguments() -> argparse.Namespace:
     parser = arguments.Parser(prog="devserver", description=__doc__)
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument(
-        "--port", type=arguments.port, default=8000, help="0 takes any that is free"
+        "--port", type=arguments.port, default=8000, help="the port; 0 for any free port"
     )
     parser.add_argument("--project", default=".", help="the Chalice project's folder")
     parser.add_argument("--stage", default="local")
@@ -232,37 +234,43 @@ def _parse_arguments() -> argparse.Namespace:
         "--clock-rate",
         type=_clock_rate,
         default=1,
-        help="how many times faster the application's clock runs",
+        help="speed of the application's clock, as a multiple of real time",
     )
     parser.add_argument(
         "--fault",
         action="append",
         default=[],
         metavar="NAME=VALUE",
-        help="let something go wrong, such as handler_raises_share=0.1; can be repeated",
+        help="inject a fault, such as handler_raises_share=0.1; can be repeated",
     )
-    parser.add_argument("--fault-seed", type=int, default=0, help="chance's, to repeat a run")
+    parser.add_argument(
+        "--fault-seed", type=int, default=0, help="random seed of the faults, to repeat a run"
+    )
     parser.add_argument(
         "--source-ip-header",
         metavar="NAME",
-        help="the header of a handshake that says where it comes from",
+        help="the handshake header that contains the client's IP address",
     )
     parser.add_argument(
         "--hint",
         action="append",
         default=[],
         metavar="COMMAND",
-        help="a command to try next, shown when the server is ready; {port} is its port",
+        help="a command to suggest when the server is ready; {port} is replaced by its port",
     )
-    parser.add_argument("--no-reload", action="store_true", help="ignore changes of the sources")
-    parser.add_argument("--no-aws", action="store_true", help="start no embedded AWS")
-    parser.add_argument("--quiet", action="store_true", help="log no events, draw no view")
-    parser.add_argument("--no-live", action="store_true", help="draw no view in the terminal")
+    parser.add_argument(
+        "--no-reload", action="store_true", help="don't reload when a source file changes"
+    )
+    parser.add_argument("--no-aws", action="store_true", help="don't start the embedded AWS")
+    parser.add_argument(
+        "--quiet", action="store_true", help="don't log events or show the live view"
+    )
+    parser.add_argument("--no-live", action="store_true", help="don't show the live view")
     parser.add_argument(
         "--panel",
         type=_panel,
         metavar="MODULE:FUNCTION",
-        help="what returns tables of the project's own for the view",
+        help="a function that returns the project's own tables for the live view",
     )
     return parser.parse_args()
 
@@ -277,7 +285,7 @@ def _clock_rate(text: str) -> float:
 def _panel(text: str) -> str:
     module, _, function = text.partition(":")
     if not function.isidentifier() or not all(map(str.isidentifier, module.split("."))):
-        raise argparse.ArgumentTypeError("a panel is MODULE:FUNCTION")
+        raise argparse.ArgumentTypeError("must be MODULE:FUNCTION")
     return text
 
 

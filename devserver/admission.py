@@ -1,4 +1,4 @@
-"""From an upgrade request to a connection or a refusal: the authorizer, then $connect."""
+"""Admission of an upgrade request, by the authorizer and then by $connect."""
 
 from http import HTTPStatus
 from typing import Any, Protocol
@@ -16,27 +16,28 @@ _MESSAGES = {
 
 
 class Upgrade(Protocol):
-    """A client that waits for the answer to its upgrade request."""
+    """A client that is waiting for the response to its upgrade request."""
 
     client: Client
     handshake: Handshake
     is_gone: bool
 
     def accept(self, connection: Connection, subprotocol: str | None) -> None:
-        """Answer 101 and hand the socket to the connection."""
+        """Respond with status 101 and hand the socket over to the connection."""
 
     def refuse(self, status: int, body: bytes) -> None:
-        """Answer with the status and a JSON body, and hang up."""
+        """Respond with the status and a JSON body, and close the socket."""
 
 
 class Malformed(Exception):
-    """$connect answered what no proxy integration may."""
+    """The $connect handler returned a result that isn't valid for a proxy integration."""
 
 
 class Admission:
-    """One upgrade request on its way. Each step is a callback of the one before."""
+    """The admission of one upgrade request. Each step is a callback of the previous one."""
 
     def __init__(self, gateway: Gateway, upgrade: Upgrade) -> None:
+        """Assign the connection's number; `start` begins."""
         self._gateway = gateway
         self._upgrade = upgrade
         self._ordinal = gateway.next_ordinal()
@@ -44,7 +45,7 @@ class Admission:
         gateway.unfinished.add(self)
 
     def start(self) -> None:
-        """Run the authorizer if there is one, then $connect if there is one."""
+        """Invoke the authorizer and then $connect, each if the application has one."""
         gateway = self._gateway
         function = gateway.application.authorizer
         if function is None:
@@ -55,7 +56,10 @@ class Admission:
         gateway.invoke(function, event, self._authorized)
 
     def _authorized(self, result: Any, error: BaseException | None) -> None:
-        """Map the authorizer's outcome: deny 403, "Unauthorized" 401, all else 500."""
+        """Continue if the authorizer allows it.
+
+        Otherwise refuse with status 403 (Deny), 401 (the error "Unauthorized") or 500.
+        """
         if error is not None:
             is_unauthorized = str(error) == "Unauthorized"
             if not is_unauthorized:
@@ -64,7 +68,7 @@ class Admission:
             return
         try:
             is_allowed = policy.is_allowed(result, self._gateway.api.connect_arn)
-            self._upgrade.client.authorizer = policy.authorizer_context(result, self._spent_ms())
+            self._upgrade.client.authorizer = policy.authorizer_context(result, self._elapsed_ms())
         except policy.InvalidResult as invalid:
             self._gateway.log.error(f"#{self._ordinal} authorizer: {invalid}")
             self._refuse("authorizer", 500)
@@ -86,7 +90,10 @@ class Admission:
         gateway.invoke(function, event, self._connected)
 
     def _connected(self, result: Any, error: BaseException | None) -> None:
-        """Map $connect's outcome: 2xx opens, other statuses pass, a failure is 502."""
+        """Open the connection if $connect returns status 2xx.
+
+        Otherwise refuse with that status, or with 502 if $connect failed.
+        """
         if error is not None:
             self._gateway.log.error(f"#{self._ordinal} $connect failed", error)
             self._refuse("$connect", 502)
@@ -103,7 +110,7 @@ class Admission:
             self._refuse("$connect", status)
 
     def _admit(self, subprotocol: str | None) -> None:
-        """Open the connection; one whose client has left meanwhile ends at once."""
+        """Open the connection. If the client has already disconnected, close it immediately."""
         self._log("$connect", 200)
         connection = Connection(self._gateway, self._upgrade.client, self._ordinal)
         self._gateway.unfinished.discard(self)
@@ -113,22 +120,22 @@ class Admission:
             self._upgrade.accept(connection, subprotocol)
 
     def _refuse(self, route: str, status: int) -> None:
-        """Answer with API Gateway's own body; the integration's is not forwarded."""
+        """Respond with API Gateway's own body. API Gateway doesn't forward the integration's."""
         self._log(route, str(status))
         self._gateway.unfinished.discard(self)
         self._upgrade.refuse(status, refusal_body(status, self._upgrade.client.connection_id))
 
-    def _spent_ms(self) -> int:
+    def _elapsed_ms(self) -> int:
         return int((self._gateway.loop.time() - self._started) * 1000)
 
     def _log(self, route: str, outcome: str | int) -> None:
         action = actions.in_query(self._upgrade.handshake.query) if route == "$connect" else None
-        shown = None if action is None else f"{route} {action} {outcome}"
-        self._gateway.log.event(self._ordinal, route, outcome, self._started, shown)
+        text = None if action is None else f"{route} {action} {outcome}"
+        self._gateway.log.event(self._ordinal, route, outcome, self._started, text)
 
 
 def refusal_body(status: int, connection_id: str) -> bytes:
-    """Encode the body of a refusal with this status."""
+    """Encode the response body for a refusal with this status."""
     try:
         known = HTTPStatus(status)
         message = _MESSAGES.get(known, known.phrase)
@@ -145,18 +152,18 @@ def _status(result: Any) -> int:
 
 
 def _subprotocol(result: dict[str, Any]) -> str | None:
-    """Return the only header of $connect's that a client gets to see."""
-    for held in (result.get("headers") or {}, result.get("multiValueHeaders") or {}):
-        if not isinstance(held, dict):
+    """Return the subprotocol, which is the only header of $connect's that reaches the client."""
+    for headers in (result.get("headers") or {}, result.get("multiValueHeaders") or {}):
+        if not isinstance(headers, dict):
             raise Malformed("$connect must return its headers as an object")
-        for name, values in held.items():
+        for name, values in headers.items():
             if name.lower() == "sec-websocket-protocol":
-                return _one_text(values)
+                return _single_value(values)
     return None
 
 
-def _one_text(values: Any) -> str:
+def _single_value(values: Any) -> str:
     value = values[0] if isinstance(values, list) and values else values
     if not isinstance(value, str) or not (value.isascii() and value.isprintable()):
-        raise Malformed("Sec-WebSocket-Protocol must be one printable text")
+        raise Malformed("Sec-WebSocket-Protocol must be one string of printable ASCII characters")
     return value

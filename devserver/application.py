@@ -1,7 +1,7 @@
 """A Chalice project, loaded from its folder as `chalice local` does.
 
-Not through chalice.cli.factory: that module imports botocore, 30 MiB that the server has no use
-for. Its settings are read by Chalice's own Config all the same.
+The module doesn't use chalice.cli.factory, because that imports botocore, 30 MiB that the server
+doesn't need. Chalice's own Config still reads the settings.
 """
 
 import importlib
@@ -24,20 +24,20 @@ from devserver.schedule_expression import Cron, InvalidExpression, Rate, parse_e
 from devserver.sources import InvalidSource, Sources, compile_sources, installed
 
 LAMBDA_TIMEOUT_SECONDS = 60
-"""Source: chalice.constants.DEFAULT_LAMBDA_TIMEOUT, for a project that sets none."""
+"""Default timeout of a function. Source: chalice.constants.DEFAULT_LAMBDA_TIMEOUT."""
 
 LAMBDA_MEMORY_MB = 128
-"""Source: chalice.constants.DEFAULT_LAMBDA_MEMORY_SIZE."""
+"""Default memory size of a function. Source: chalice.constants.DEFAULT_LAMBDA_MEMORY_SIZE."""
 
 TRACEBACK_LINES = 12
-"""How much of a traceback is shown when the application does not import: its end."""
+"""Number of lines to show from the end of a traceback when the application can't be imported."""
 
 
 class ApplicationError(Exception):
-    """The project cannot be loaded; the message says why, for the developer to read."""
+    """The project can't be loaded. The message explains why."""
 
     def describe(self) -> str:
-        """Return the message, and the end of the traceback if the project's code has failed."""
+        """Return the message, with the end of the traceback if the project's code raised it."""
         if self.__cause__ is None or isinstance(
             self.__cause__, OSError | ValueError | RecursionError
         ):
@@ -48,20 +48,20 @@ class ApplicationError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """A function, when it is due, and the EventBridge rule that says so."""
+    """A scheduled function with its schedule expression."""
 
     function: Function
     expression: Rate | Cron
 
     @property
     def rule_name(self) -> str:
-        """Return the name that Chalice gives the rule. Source: chalice.deploy.appgraph."""
+        """The name that Chalice gives the EventBridge rule. Source: chalice.deploy.appgraph."""
         return f"{self.function.name}-event"
 
 
 @dataclass(frozen=True, slots=True)
 class Application:
-    """What is served: a route or an authorizer that is missing is none, as on AWS."""
+    """The application's functions. Routes and the authorizer are optional, as on AWS."""
 
     routes: Mapping[str, Function]
     functions: Mapping[str, Function]
@@ -71,14 +71,14 @@ class Application:
 
     @property
     def labels(self) -> frozenset[str]:
-        """What its functions are known by."""
-        held = [*self.routes.values(), *self.functions.values()]
-        return frozenset(function.label for function in held)
+        """The labels of all functions."""
+        functions = [*self.routes.values(), *self.functions.values()]
+        return frozenset(function.label for function in functions)
 
 
 @dataclass(slots=True)
 class Project:
-    """A Chalice project's folder and the stage of it that is served."""
+    """A Chalice project's folder, with the stage to serve."""
 
     directory: Path
     stage: str
@@ -86,30 +86,35 @@ class Project:
     _set_by_us: set[str] = field(default_factory=set)
 
     def read_config(self) -> Config:
-        """Read .chalice/config.json; raises ApplicationError when there is none, or no JSON."""
+        """Read .chalice/config.json.
+
+        Raises:
+            ApplicationError: The file is missing or isn't valid.
+        """
         path = self.directory / ".chalice" / "config.json"
         try:
-            held = json.loads(path.read_text())
+            settings = json.loads(path.read_text())
         except OSError as error:
-            raise ApplicationError(f"no Chalice project: {path}: {error.strerror}") from error
+            raise ApplicationError(f"not a Chalice project: {path}: {error.strerror}") from error
         except (ValueError, RecursionError) as error:
             raise ApplicationError(f"{path}: {error}") from error
-        if not isinstance(held, dict) or not held.get("app_name"):
+        if not isinstance(settings, dict) or not settings.get("app_name"):
             raise ApplicationError(f"{path}: app_name is missing")
-        return Config(chalice_stage=self.stage, config_from_disk=held)
+        return Config(chalice_stage=self.stage, config_from_disk=settings)
 
     def load(self) -> Application:
-        """Import the application afresh; another import of it that was there before is dropped.
+        """Import the application, replacing any earlier import of it.
 
-        Variables that are in the process's environment win over the stage's, so that settings can
-        be given on the command line. All functions share one process, so variables that
-        config.json gives to a single function are not set.
+        Variables of the process's environment override the stage's variables, which lets you set
+        them on the command line. All functions share one process, so variables that config.json
+        sets for a single function are ignored.
 
-        Modules that the application before had imported, if only when it needed them, are
-        imported again at once.
+        All project modules that the earlier import had loaded, including those that it loaded
+        lazily, are imported again immediately.
 
-        Raises: ApplicationError if it can't be imported. The application before, and the
-        environment's variables, then stay as they were.
+        Raises:
+            ApplicationError: The application can't be imported. The earlier import and the
+                environment are left unchanged.
         """
         config = self.read_config()
         try:
@@ -121,7 +126,7 @@ class Project:
             return _application(app, config)
 
     def is_source(self, path: Path) -> bool:
-        """Say whether the file belongs to what Chalice packages, or to its configuration."""
+        """Return whether the file is a source that Chalice packages, or the configuration."""
         return (
             path in (self.directory / "app.py", self.directory / ".chalice" / "config.json")
             or self.directory / "chalicelib" in path.parents
@@ -129,7 +134,7 @@ class Project:
 
     @contextmanager
     def _stage_environment(self, variables: Mapping[str, str]) -> Iterator[None]:
-        """Set the stage's variables; put the ones before back if the application fails."""
+        """Set the stage's variables; restore the previous ones if the import fails."""
         before, set_before = dict(self.environment), self._set_by_us
         for name in self._set_by_us:
             self.environment.pop(name, None)
@@ -146,26 +151,27 @@ class Project:
 
     @contextmanager
     def _fresh_modules(self, sources: Sources) -> Iterator[None]:
-        """Take the project's own modules out of sys.modules; put them back if it fails."""
-        held = self._own_modules()
-        before = installed()
-        for name in held:
+        """Remove the project's modules from sys.modules; restore them if the import fails."""
+        old_modules = self._own_modules()
+        old_sources = installed()
+        for name in old_modules:
             del sys.modules[name]
         sources.install()
         try:
             yield
-            _import_modules(name for name in held if name in sources)
+            _import_modules(name for name in old_modules if name in sources)
         except BaseException:
             for name in self._own_modules():
                 del sys.modules[name]
-            sys.modules.update(held)
-            if before is not None:
-                before.install()
+            sys.modules.update(old_modules)
+            if old_sources is not None:
+                old_sources.install()
             raise
 
     def _own_modules(self) -> dict[str, ModuleType]:
-        """Return the project's imported modules by name. Handlers can import more meanwhile."""
-        imported = sys.modules.copy()  # in one step, unlike an iteration
+        """Return the project's imported modules by name."""
+        # The copy is atomic, unlike iterating: handlers in other threads can import modules.
+        imported = sys.modules.copy()
         return {name: module for name, module in imported.items() if self._is_own(module)}
 
     def _is_own(self, module: ModuleType) -> bool:
@@ -182,27 +188,27 @@ def _import_app(directory: Path) -> Any:
         app = sys.modules["app"].app
     except AttributeError:
         raise ApplicationError("app.py has no attribute 'app'") from None
-    unasked = app._features_used - app.experimental_feature_flags
-    if unasked:
-        raise ApplicationError(f"app.experimental_feature_flags lacks {sorted(unasked)}")
+    missing = app._features_used - app.experimental_feature_flags
+    if missing:
+        raise ApplicationError(f"app.experimental_feature_flags lacks {sorted(missing)}")
     return app
 
 
 def _import_modules(names: Iterable[str]) -> None:
-    """Import modules. One that refuses to start, by `sys.exit("why")`, has its say alone."""
+    """Import modules. If a module calls `sys.exit("reason")`, the reason is the whole message."""
     for name in names:
         try:
             importlib.import_module(name)
         except SystemExit as error:
             if isinstance(error.code, str):
                 raise ApplicationError(error.code) from None
-            raise ApplicationError(f"{_shown(name)} does not import: {error!r}") from None
+            raise ApplicationError(f"can't import {_display_name(name)}: {error!r}") from None
         except Exception as error:
             summary = traceback.format_exception_only(error)[-1].strip()
-            raise ApplicationError(f"{_shown(name)} does not import: {summary}") from error
+            raise ApplicationError(f"can't import {_display_name(name)}: {summary}") from error
 
 
-def _shown(module_name: str) -> str:
+def _display_name(module_name: str) -> str:
     return "app.py" if module_name == "app" else module_name
 
 
@@ -231,12 +237,13 @@ def _application(app: Any, config: Config) -> Application:
 
 
 def _expression(entry: Any) -> Rate | Cron:
-    held = entry.schedule_expression
-    text = held.to_string() if isinstance(held, ScheduleExpression) else str(held)
+    expression = entry.schedule_expression
+    is_object = isinstance(expression, ScheduleExpression)
+    text = expression.to_string() if is_object else str(expression)
     try:
         return parse_expression(text)
     except InvalidExpression as invalid:
-        raise ApplicationError(f"the schedule of {entry.name}: {invalid}") from None
+        raise ApplicationError(f"invalid schedule of {entry.name}: {invalid}") from None
 
 
 _ROUTE_FUNCTIONS = {
@@ -244,7 +251,7 @@ _ROUTE_FUNCTIONS = {
     "$default": "websocket_message",
     "$disconnect": "websocket_disconnect",
 }
-"""The names that Chalice deploys them by. Source: chalice.deploy.appgraph."""
+"""The names under which Chalice deploys the routes' functions. Source: chalice.deploy.appgraph."""
 
 
 def _function_maker(app: Any, config: Config) -> Callable[[str, str, str], Function]:

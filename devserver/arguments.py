@@ -1,4 +1,4 @@
-"""Command-line arguments: their types, and a parser that refuses a bad one in one line."""
+"""Parsing of command-line arguments, with error messages of one line."""
 
 import argparse
 import math
@@ -8,26 +8,34 @@ from typing import Final, NoReturn
 MAX_PORT: Final = 65_535
 
 CALLED_AS: Final = "CALLED_AS"
-"""The environment variable with the command that you typed, where that isn't this program."""
+"""The environment variable with the command that the user typed, if it isn't this program."""
 
 
 class Parser(argparse.ArgumentParser):
-    """An argument parser whose errors are one line; `--help` shows the usage."""
+    """An argument parser whose error messages have one line. `--help` shows the usage."""
 
     def error(self, message: str) -> NoReturn:
-        """Exit with status 2, as argparse does. The line begins with the command that you typed."""
+        """Print the message after the command that the user typed, and exit with status 2."""
         self.exit(2, f"{os.environ.get(CALLED_AS) or self.prog}: {message}\n")
 
 
 def port(text: str) -> int:
-    """Return a TCP port. Raises: ArgumentTypeError."""
+    """Parse a TCP port.
+
+    Raises:
+        ArgumentTypeError: The text isn't a number from 0 to MAX_PORT.
+    """
     if not (text.isascii() and text.isdigit()) or int(text) > MAX_PORT:
         raise argparse.ArgumentTypeError(f"must be a number from 0 to {MAX_PORT}, not {text!r}")
     return int(text)
 
 
 def seconds(text: str) -> float:
-    """Return a duration. Raises: ArgumentTypeError."""
+    """Parse a duration in seconds.
+
+    Raises:
+        ArgumentTypeError: The text isn't a number greater than 0.
+    """
     try:
         value = float(text)
     except ValueError:

@@ -1,6 +1,7 @@
-"""The AWS under the local server: ministack in a child process, with tables and a user pool.
+"""The embedded AWS: ministack in a child process, with the tables and user pool of a project.
 
-Knows how to start it and what a Chalice project needs of it; nothing of what the tables hold.
+The module starts ministack and creates the resources of a Chalice project. It doesn't depend on
+the contents of the tables.
 """
 
 import json
@@ -29,17 +30,17 @@ REGION: Final = "us-east-1"
 START_SECONDS: Final = 30
 STOP_SECONDS: Final = 5
 PORT_ATTEMPTS: Final = 3
-"""A port that was free a moment ago may be taken by the time that ministack binds it."""
+"""Attempts to start on a free port. Another process can take the port before ministack binds it."""
 
 USER_PASSWORD: Final = "User-1-of-the-local-pool"  # noqa: S105
-"""Of every user of the embedded pool, which lives and dies with the local server."""
+"""The password of every user of the embedded pool, which exists only while the server runs."""
 
 AUTH_FLOWS: Final = ("ALLOW_ADMIN_USER_PASSWORD_AUTH", "ALLOW_REFRESH_TOKEN_AUTH")
-"""Of app clients without settings of their own."""
+"""The default authentication flows of an app client."""
 
 _OTHER_CREDENTIALS: Final = ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_ROLE_ARN")
 
-# The child ends with its parent, however that ends: its standard input closes then.
+# The child exits when its standard input closes, which happens however the parent exits.
 _CHILD: Final = """
 import os, sys, threading
 threading.Thread(target=lambda: (sys.stdin.read(), os._exit(0)), daemon=True).start()
@@ -47,21 +48,21 @@ _, package_folder, fault_seed = sys.argv
 sys.path.append(package_folder)
 from devserver.dynamodb_faults import FaultyDynamoDb
 from devserver import cognito_ids
-from devserver.page_guard import guarded
-cognito_ids.fix_if_asked()
+from devserver.page_guard import guard
+cognito_ids.fix_ids_if_requested()
 from ministack import app as ministack
-ministack.app = guarded(FaultyDynamoDb(ministack.app, int(fault_seed)))
+ministack.app = guard(FaultyDynamoDb(ministack.app, int(fault_seed)))
 sys.argv = ["ministack"]
 ministack.main()
 """
 
 
-OnEnd = Callable[[str], None]
-"""Called from a thread with how ministack has ended, if it has ended by itself."""
+OnExit = Callable[[str], None]
+"""Receives the cause if ministack exits on its own. Called from a thread."""
 
 
 class EmbeddedAwsError(Exception):
-    """ministack did not start; the message holds the end of what it said."""
+    """ministack didn't start. The message contains the end of its log."""
 
 
 @contextmanager
@@ -70,17 +71,27 @@ def embedded_aws(
     app_name: str,
     stage: str,
     fault_seed: int = 0,
-    on_end: OnEnd | None = None,
+    on_exit: OnExit | None = None,
     page_origins: Collection[str] = (),
 ) -> Iterator[dict[str, str]]:
-    """Run a fresh AWS for a Chalice project, and give the environment with which to find it.
+    """Run a new embedded AWS for a Chalice project.
 
-    The environment names the endpoint, credentials that open nothing else, each table of
-    `chalicelib/tables.json` as NAME_TABLE, and the user pool and its app client. What this
-    process's own environment says of other credentials is removed from it. Web pages of the given
-    origins may use it, and no others.
+    Variables for other AWS credentials are removed from this process's environment.
 
-    Raises: EmbeddedAwsError.
+    Args:
+        project_dir: The project's folder. `chalicelib/tables.json` in it describes the tables.
+        app_name: The first part of the resources' names.
+        stage: The second part of the resources' names.
+        fault_seed: Random seed of the faults.
+        on_exit: Receives the cause if ministack exits on its own.
+        page_origins: Origins of the web pages that can send requests. Others are refused.
+
+    Yields:
+        The environment variables to reach it: the endpoint, credentials that are valid nowhere
+        else, the table names as NAME_TABLE, the user pool and its app client.
+
+    Raises:
+        EmbeddedAwsError: ministack didn't start.
     """
     for name in _OTHER_CREDENTIALS:
         os.environ.pop(name, None)
@@ -88,7 +99,7 @@ def embedded_aws(
         page_guard.ORIGINS_VARIABLE: ",".join(page_origins),
         cognito_ids.FIXED_VARIABLE: "1",
     }
-    with ministack(fault_seed, on_end, port=0, **settings) as endpoint_url:
+    with ministack(fault_seed, on_exit, port=0, **settings) as endpoint_url:
         environment = {
             "AWS_ENDPOINT_URL": endpoint_url,
             "AWS_ACCESS_KEY_ID": "local",
@@ -109,18 +120,27 @@ def embedded_aws(
 
 @contextmanager
 def ministack(
-    fault_seed: int = 0, on_end: OnEnd | None = None, /, *, port: int = 0, **settings: str
+    fault_seed: int = 0, on_exit: OnExit | None = None, /, *, port: int = 0, **settings: str
 ) -> Iterator[str]:
-    """Run ministack on a port of this machine alone, and give its URL. 0 is any free port.
+    """Run ministack on a loopback port.
 
-    Settings are its own, by the names of the environment variables that its documentation lists.
-    The seed is for the faults of its DynamoDB, of which it has none until it is told of one.
+    Args:
+        fault_seed: Random seed of DynamoDB's faults. No fault is set at the start.
+        on_exit: Receives the cause if ministack exits on its own.
+        port: The port; 0 for any free port.
+        **settings: Environment variables of ministack, as its documentation lists them.
+
+    Yields:
+        The endpoint URL.
+
+    Raises:
+        EmbeddedAwsError: ministack didn't start.
     """
     with scratch.folder("ministack-") as folder:
         process, endpoint_url = _start(folder, settings, fault_seed, port)
         is_stopping = threading.Event()
-        if on_end is not None:
-            arguments = (process, is_stopping, on_end)
+        if on_exit is not None:
+            arguments = (process, is_stopping, on_exit)
             threading.Thread(target=_watch, args=arguments, daemon=True).start()
         try:
             yield endpoint_url
@@ -137,7 +157,7 @@ def ministack(
 
 
 def client(service: str, endpoint_url: str) -> Any:
-    """Return a boto3 client that reaches the embedded AWS and nothing else."""
+    """Return a boto3 client whose credentials are valid for the embedded AWS only."""
     import boto3
 
     return boto3.client(
@@ -150,7 +170,11 @@ def client(service: str, endpoint_url: str) -> Any:
 
 
 def create_tables(endpoint_url: str, schema: Mapping[str, Any], prefix: str) -> dict[str, str]:
-    """Create the tables of a schema, and return the environment that names them."""
+    """Create the tables of a schema.
+
+    Returns:
+        The table names, by environment variable.
+    """
     dynamodb = client("dynamodb", endpoint_url)
     environment = {}
     for name, table in schema.items():
@@ -165,7 +189,7 @@ def create_tables(endpoint_url: str, schema: Mapping[str, Any], prefix: str) -> 
 
 
 def table_request(table_name: str, table: Mapping[str, Any]) -> "CreateTableInputTypeDef":
-    """Turn a table of the schema file into a request for CreateTable."""
+    """Build a CreateTable request from a table of the schema file."""
     keys = [table, *table["indexes"]]
     attributes = {
         key["name"]: key["type"]
@@ -196,10 +220,13 @@ def table_request(table_name: str, table: Mapping[str, Any]) -> "CreateTableInpu
 def create_user_pool(
     endpoint_url: str, name: str, app_client: Mapping[str, Any] | None = None
 ) -> dict[str, str]:
-    """Create a user pool with an app client, and return the environment that names them.
+    """Create a user pool with an app client.
 
-    Like the deployed pool, it knows users by their email addresses. Unlike that, ministack 1.5
-    distinguishes upper and lower case in them.
+    As in the deployed pool, usernames are email addresses. Unlike in the deployed pool, they are
+    case-sensitive (ministack 1.5).
+
+    Returns:
+        The IDs of the pool and the client, by environment variable.
     """
     cognito = client("cognito-idp", endpoint_url)
     pool = cognito.create_user_pool(PoolName=name, UsernameAttributes=["email"])
@@ -213,9 +240,17 @@ def create_user_pool(
 def create_app_client(
     endpoint_url: str, pool_id: str, name: str, settings: Mapping[str, Any] | None = None
 ) -> str:
-    """Create an app client with settings of CreateUserPoolClient, and return its ID.
+    """Create an app client.
 
-    Without settings, only `sign_in` works with it.
+    Args:
+        endpoint_url: The embedded AWS.
+        pool_id: The user pool.
+        name: The client's name.
+        settings: Parameters of CreateUserPoolClient. Without them, the client only works with
+            `sign_in`.
+
+    Returns:
+        The client's ID.
     """
     created = client("cognito-idp", endpoint_url).create_user_pool_client(
         UserPoolId=pool_id, ClientName=name, **{"ExplicitAuthFlows": AUTH_FLOWS, **(settings or {})}
@@ -225,9 +260,10 @@ def create_app_client(
 
 
 def _deployed_app_client(project_dir: Path, page_origins: Collection[str]) -> dict[str, Any]:
-    """Read the settings that Terraform gives the deployed app client; none if there is no such.
+    """Return the deployed app client's settings; empty if the project has none.
 
-    Pages of the given origins may sign in on Cognito's own page.
+    The given origins replace the deployed callback URLs, which allows local pages to use Cognito's
+    hosted sign-in page.
     """
     path = project_dir / "terraform" / "modules" / "cognito" / "app_client.json"
     if not path.exists():
@@ -246,15 +282,17 @@ def _deployed_app_client(project_dir: Path, page_origins: Collection[str]) -> di
 
 
 class SignInRefused(Exception):
-    """Cognito doesn't take the username. The message says why."""
+    """Cognito refuses the username. The message explains why."""
 
 
 def sign_in(endpoint_url: str, pool_id: str, client_id: str, username: str) -> dict[str, str]:
-    """Sign a user in, whom this creates if need be, and return his tokens.
+    """Sign a user in. Creates the user if it doesn't exist.
 
-    Returns: Cognito's AuthenticationResult: IdToken, AccessToken, RefreshToken and more.
+    Returns:
+        Cognito's AuthenticationResult: IdToken, AccessToken, RefreshToken and more.
 
-    Raises: SignInRefused.
+    Raises:
+        SignInRefused: Cognito refuses the username.
     """
     if not username:
         raise SignInRefused("the username is empty")
@@ -313,16 +351,18 @@ def _spawn(
             stdin=subprocess.PIPE,
             stdout=output,
             stderr=output,
-            # Ctrl-C is for the server: AWS has to outlive its last events.
+            # In its own session, Ctrl-C doesn't reach it. The server's last events still need it.
             start_new_session=True,
             env=environment,
         )
 
 
-def _watch(process: "subprocess.Popen[bytes]", is_stopping: threading.Event, on_end: OnEnd) -> None:
+def _watch(
+    process: "subprocess.Popen[bytes]", is_stopping: threading.Event, on_exit: OnExit
+) -> None:
     code = process.wait()
     if not is_stopping.is_set():
-        on_end(signal.Signals(-code).name if code < 0 else f"exit status {code}")
+        on_exit(signal.Signals(-code).name if code < 0 else f"exit status {code}")
 
 
 def _wait_until_ready(process: "subprocess.Popen[bytes]", endpoint_url: str) -> bool:
@@ -339,7 +379,7 @@ def _wait_until_ready(process: "subprocess.Popen[bytes]", endpoint_url: str) -> 
 
 def _free_port(wanted_port: int = 0) -> int:
     with socket.socket() as probe:
-        # Servers set this too: without it, connections that ended a moment ago keep the port.
+        # As servers do: without this option, recently closed connections block the port.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("127.0.0.1", wanted_port))

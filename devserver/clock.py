@@ -1,6 +1,6 @@
-"""The application's clock, which is `time.time`, and may run faster than the real one.
+"""The application's clock, `time.time`, which can run faster than real time.
 
-Whatever the server tells the application of a time is read here, so the two cannot differ.
+Every time that the server passes to the application comes from this module, so both always agree.
 """
 
 import time
@@ -8,28 +8,33 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 MAX_RATE = 100_000
-"""A schedule of a minute comes every 0.6 ms then; above that the server could not keep up."""
+"""At this rate a one-minute schedule is due every 0.6 ms, which the server can just handle."""
 
 
 def now() -> float:
-    """Read the application's clock: seconds since 1970."""
+    """Return the time of the application's clock in seconds since 1970."""
     return time.time()
 
 
 def parse_rate(text: str) -> float:
-    """Return a rate from 1 to MAX_RATE; raises ValueError for all else."""
+    """Parse a clock rate.
+
+    Raises:
+        ValueError: The text isn't a number from 1 to MAX_RATE.
+    """
     rate = float(text)
     if not 1 <= rate <= MAX_RATE:
-        raise ValueError(f"a clock's rate is from 1 to {MAX_RATE}")
+        raise ValueError(f"a clock rate must be from 1 to {MAX_RATE}")
     return rate
 
 
 @contextmanager
 def running_at(rate: float) -> Iterator[None]:
-    """Let `time.time`, and nothing else, run so many times faster from now on.
+    """Make `time.time` run at a multiple of real time until the context ends.
 
-    Who has taken the function out of its module before (`from time import time`) keeps the real
-    one, so this begins before the application is imported. At a rate of 1 nothing is replaced.
+    Enter the context before the application is imported. Modules that have already executed
+    `from time import time` keep the real clock. Other clocks don't change. A rate of 1 replaces
+    nothing.
     """
     if rate == 1:
         yield

@@ -1,7 +1,8 @@
-"""Gives the local user pool and its app client the same IDs at every start.
+"""Fixed IDs for the local user pool and its app client.
 
-Pages and clients that are set up with them keep working. ministack makes random IDs and has no
-setting for others, so this replaces the functions that make them, in ministack's process.
+With the same IDs at every start, pages and clients that are configured with them keep working.
+ministack generates random IDs and has no setting for fixed ones, so this module replaces its
+generator functions, inside ministack's process.
 """
 
 import os
@@ -9,14 +10,14 @@ from collections.abc import Callable
 from typing import Final
 
 FIXED_VARIABLE: Final = "DEVSERVER_FIXED_COGNITO_IDS"
-"""Set in ministack's environment, it asks for the fixed IDs."""
+"""The environment variable that requests the fixed IDs in ministack's process."""
 
 USER_POOL_ID: Final = "us-east-1_LocalPool"
 CLIENT_ID: Final = "1localappclient1localappcl"
 
 
-def fix_if_asked() -> None:
-    """Give the first pool and the first client that are created the fixed IDs."""
+def fix_ids_if_requested() -> None:
+    """Give the fixed IDs to the first pool and the first client that are created."""
     if os.environ.get(FIXED_VARIABLE):
         from ministack.services import cognito  # type: ignore[import-untyped]
 

@@ -1,7 +1,8 @@
-"""What has been measured while the server runs: the application's metrics, and its own.
+"""The metrics of the application and of the server since the server started.
 
-In memory alone, and bounded: MAX_SERIES series, and of each what lies within the windows below.
-Windows are of real time, also where the application's clock runs faster. A reload changes nothing.
+Metrics are kept in memory only, and a reload doesn't reset them. Memory is bounded: there are at
+most MAX_SERIES series, and each keeps the values within the windows below. Windows are measured in
+real time, even if the application's clock runs faster.
 """
 
 import math
@@ -24,22 +25,22 @@ from devserver.prometheus import (
 )
 
 MAX_SERIES: Final = 500
-"""Combinations of a metric and its labels; lines that would make more are not taken."""
+"""Maximum number of series (a metric with its labels). Lines that would exceed it are refused."""
 
 SAMPLE_SECONDS: Final = 300
-"""The window of quantiles."""
+"""The window for quantiles."""
 
 MAX_SAMPLES: Final = 1000
-"""How many of a series' latest values that window holds at most: 0.1 MB."""
+"""Maximum number of values in a series' quantile window: 0.1 MB."""
 
 RATE_SECONDS: Final = (10, 60)
-"""The windows of rates: full seconds, without the one that is not over."""
+"""The windows for rates, in full seconds. The current second is excluded."""
 
 _Key = tuple[Metric, Labels]
 
 
 class _Series:
-    """Values of one metric with the same labels. Not thread-safe."""
+    """The values of one metric with one set of labels. Not thread-safe."""
 
     __slots__ = ("_added", "_count", "_kind", "_samples", "_value")
 
@@ -79,49 +80,56 @@ class _Series:
 
 
 def _quantile(values: list[float], share: float) -> float:
-    """Return the least of the sorted values that so large a share of them does not exceed."""
+    """Return the nearest-rank quantile of sorted values."""
     return values[max(0, math.ceil(share * len(values)) - 1)] if values else math.nan
 
 
 class Collector:
-    """Takes in metrics, from any thread. What is not a metric is no business of its."""
+    """Collects metrics. Thread-safe."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        """Start without metrics.
+
+        Args:
+            clock: Returns the real time in seconds.
+        """
         self._clock = clock
         self._lock = threading.Lock()
         self._owners: dict[str, Metric] = {}
         self._series: dict[_Key, _Series] = {}
 
-    def take_line(self, line: str) -> bool:
-        """Take a line's metrics: all, or none if it is not as specified, or there is no room.
+    def add_line(self, line: str) -> bool:
+        """Add all metrics of a log line, or none of them.
 
-        A Count below 0 is not as specified here: what only grows is what rates are made of.
+        Returns:
+            False if the line isn't valid EMF, contains a negative Count, or would exceed
+            MAX_SERIES. Rates require counts that only grow.
         """
         try:
             points = emf.parse(line)
         except InvalidEmf:
             return False
-        return not any(map(_shrinks, points)) and self._take(points)
+        return not any(map(_is_negative_count, points)) and self._add(points)
 
     def count(self, metric: Metric, labels: Labels) -> None:
-        """Count one more of a metric whose unit is Count, if there is room."""
-        self._take([Point(metric, labels, (1.0,))])
+        """Increment a metric whose unit is Count, unless that would exceed MAX_SERIES."""
+        self._add([Point(metric, labels, (1.0,))])
 
     def read(self) -> list[Family]:
-        """Return what was measured so far, in the order of names."""
+        """Return all metrics, sorted by name."""
         by_metric: dict[Metric, list[Reading]] = {}
         now = self._clock()
         with self._lock:
-            held = sorted(self._series.items(), key=_order)
-        for (metric, labels), series in held:
+            sorted_series = sorted(self._series.items(), key=_order)
+        for (metric, labels), series in sorted_series:
             with self._lock:
                 reading = series.read(labels, now)
             by_metric.setdefault(metric, []).append(reading)
         return [Family(metric, kind_of(metric), readings) for metric, readings in by_metric.items()]
 
-    def _take(self, points: list[Point]) -> bool:
+    def _add(self, points: list[Point]) -> bool:
         with self._lock:
-            if not self._make_series((point.metric, point.labels) for point in points):
+            if not self._create_series((point.metric, point.labels) for point in points):
                 return False
             now = self._clock()
             for point in points:
@@ -130,8 +138,8 @@ class Collector:
                     series.add(value, now)
             return True
 
-    def _make_series(self, keys: Iterable[_Key]) -> bool:
-        """Make the series that are missing; False, and none, if that cannot be."""
+    def _create_series(self, keys: Iterable[_Key]) -> bool:
+        """Create the missing series. If one can't be created, create none and return False."""
         missing = {key for key in keys if key not in self._series}
         if not missing:
             return True
@@ -140,7 +148,7 @@ class Collector:
             for name in sample_names(metric):
                 owner = owners.setdefault(name, self._owners.get(name, metric))
                 if owner != metric:
-                    return False  # Another metric goes by this name in Prometheus.
+                    return False  # Another metric has the same name in Prometheus.
             if len({label_name(name) for name, _ in labels}) < len(labels):
                 return False
         if len(self._series) + len(missing) > MAX_SERIES:
@@ -154,5 +162,5 @@ def _order(item: tuple[_Key, _Series]) -> _Key:
     return item[0]
 
 
-def _shrinks(point: Point) -> bool:
+def _is_negative_count(point: Point) -> bool:
     return kind_of(point.metric) is Kind.COUNTER and min(point.values) < 0

@@ -1,4 +1,4 @@
-"""Runs a command of this project: behind a proxy, and into a pipe that closes early."""
+"""The entry point of commands, which handles proxies and closed output pipes."""
 
 import asyncio
 import os
@@ -13,14 +13,14 @@ from typing import Final, NoReturn
 LOOPBACK_NAMES: Final = ("127.0.0.1", "localhost", "::1")
 
 CLOSED_PIPE_EXIT_CODE: Final = 128 + signal.SIGPIPE
-"""The exit code that shells report for a program that SIGPIPE has ended."""
+"""The exit code that shells report for a program that SIGPIPE terminated."""
 
 
 def run_command(main: Callable[[], int | None]) -> NoReturn:
-    """Run a command and exit with its code.
+    """Run a command and exit with its exit code.
 
-    Requests to this machine go to no proxy, from this process or its children. If the reader of
-    the command's output leaves, the command ends without a traceback.
+    Requests from this process and its children to this machine bypass any proxy. If the reader of
+    the command's output closes the pipe, the command exits without a traceback.
     """
     bypass_proxies(os.environ)
     try:
@@ -37,9 +37,10 @@ def run_command(main: Callable[[], int | None]) -> NoReturn:
 
 
 def bypass_proxies(environment: MutableMapping[str, str]) -> None:
-    """Except this machine from the proxies that an environment names.
+    """Add this machine to the environment's proxy exceptions.
 
-    The lower-case name wins in Python, the upper-case one in other programs, so both are set.
+    Sets both `no_proxy` and `NO_PROXY`, because Python prefers the first and other programs prefer
+    the second.
     """
     named = environment.get("no_proxy") or environment.get("NO_PROXY") or ""
     names = [name.strip() for name in named.split(",") if name.strip()]
@@ -49,17 +50,17 @@ def bypass_proxies(environment: MutableMapping[str, str]) -> None:
 
 
 def output_pipes() -> list[int]:
-    """List which of standard output and standard error are pipes, by their descriptors."""
+    """List the file descriptors among standard output and standard error that are pipes."""
     pipes = []
     for number in (1, 2):
-        with suppress(OSError):  # It is closed.
+        with suppress(OSError):  # The descriptor is closed.
             if stat.S_ISFIFO(os.fstat(number).st_mode):
                 pipes.append(number)
     return pipes
 
 
 def is_reader_gone() -> bool:
-    """Say whether a pipe that takes this process's output has lost its reader."""
+    """Return whether the reader of an output pipe has closed it."""
     poll = select.poll()
     for number in output_pipes():
         poll.register(number, 0)
@@ -67,7 +68,7 @@ def is_reader_gone() -> bool:
 
 
 def watch_output(loop: asyncio.AbstractEventLoop, reader_gone: Callable[[], None]) -> None:
-    """Call back once if a reader of this process's output leaves; further output goes nowhere."""
+    """Call `reader_gone` once if the reader closes an output pipe. Later output is discarded."""
     pipes = output_pipes()
 
     def stop_watching() -> None:
@@ -77,13 +78,13 @@ def watch_output(loop: asyncio.AbstractEventLoop, reader_gone: Callable[[], None
         reader_gone()
 
     for number in pipes:
-        # A pipe's end for writing becomes readable when the other end closes.
+        # The write end of a pipe becomes readable when the read end closes.
         loop.add_reader(number, stop_watching)
 
 
 def discard_output() -> None:
-    """Send what goes into pipes nowhere from now on, buffered output included."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
+    """Redirect output pipes to the null device. Buffered output is discarded, too."""
+    null_device = os.open(os.devnull, os.O_WRONLY)
     for number in output_pipes():
-        os.dup2(nowhere, number)
-    os.close(nowhere)
+        os.dup2(null_device, number)
+    os.close(null_device)

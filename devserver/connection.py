@@ -1,4 +1,4 @@
-"""An open connection: its messages, one at a time and in order, its age, and its end."""
+"""The life of a WebSocket connection after $connect accepted it."""
 
 from asyncio import TimerHandle
 from collections import deque
@@ -11,19 +11,19 @@ from devserver.functions import Function
 from devserver.gateway import GOING_AWAY, Gateway, failure_body
 
 MAX_PENDING_MESSAGES = 100
-"""Messages that may wait for their turn before no more is read from the client."""
+"""Number of waiting messages at which the server stops reading from the client."""
 
 MAX_MESSAGE_BYTES = 128 * 1024
 """Source: developer guide, limits of WebSocket APIs."""
 
 MAX_UNSENT_BYTES = 1024 * 1024
-"""What may wait for a client that does not read. AWS names no figure."""
+"""Maximum size of the output buffer of a client that doesn't read. AWS documents no limit."""
 
 NORMAL_CLOSURE = (1000, "Connection Closed Normally")
-"""How a DELETE ends a connection."""
+"""The code and reason with which a DELETE request closes a connection."""
 
 NETWORK_LOSS = (1006, "Connection lost")
-"""Source: RFC 6455, 7.1.5 for the code; the reason is ours."""
+"""The code is from RFC 6455, 7.1.5. The reason is this server's choice."""
 
 
 class Socket(Protocol):
@@ -31,33 +31,40 @@ class Socket(Protocol):
 
     @property
     def unsent_bytes(self) -> int:
-        """Count what waits for the client to read."""
+        """The number of bytes that the client hasn't read yet."""
 
     def send_text(self, text: bytes) -> None:
-        """Send a text message; nothing happens when the connection is closing."""
+        """Send a text message. Does nothing if the connection is closing."""
 
     def close(self, code: int, reason: str) -> None:
-        """Begin the closing handshake."""
+        """Start the closing handshake."""
 
     def pause_reading(self) -> None:
-        """Read no more from the client."""
+        """Stop reading from the client."""
 
     def resume_reading(self) -> None:
-        """Read on."""
+        """Continue reading from the client."""
 
 
 class BufferFull(Exception):
-    """The client does not read what it was sent."""
+    """The client's output buffer is full because the client doesn't read."""
 
 
 class Connection:
-    """A client's connection from the moment that $connect accepted it.
+    """A client's connection, from its acceptance by $connect to the end of $disconnect.
 
-    Its events run one at a time, in the order of their arrival; AWS promises neither,
-    but an application that needs them otherwise would be hard to follow on a developer's machine.
+    Events run one at a time, in the order of their arrival. AWS guarantees neither, but it makes
+    an application easier to debug.
     """
 
     def __init__(self, gateway: Gateway, client: Client, ordinal: int) -> None:
+        """Register the connection as unfinished; `open` makes it reachable.
+
+        Args:
+            gateway: The gateway that the connection belongs to.
+            client: The client as events describe it.
+            ordinal: The connection's number in the log.
+        """
         self.client = client
         self.ordinal = ordinal
         self.last_active_at = gateway.loop.time()
@@ -74,7 +81,7 @@ class Connection:
         gateway.unfinished.add(self)
 
     def open(self, socket: Socket) -> None:
-        """Begin: from now on the connection can be posted to, grows old, and may be closed."""
+        """Attach the socket. From now on the connection accepts posts, and its timeouts run."""
         self._socket = socket
         self._gateway.open_connections[self.client.connection_id] = self
         self._check_age()
@@ -82,16 +89,20 @@ class Connection:
             self.close(*GOING_AWAY)
 
     def receive(self, body: str) -> None:
-        """Take a message from the client."""
+        """Handle a message from the client, or queue it while another event is being handled."""
         self.last_active_at = self._gateway.loop.time()
         self._pending.append(body)
         if self._event is None:
-            self._next()
+            self._handle_next()
         elif len(self._pending) >= MAX_PENDING_MESSAGES and not self._is_paused:
             self._pause()
 
     def post(self, text: bytes) -> None:
-        """Send the client a message; raises BufferFull when too much waits for it already."""
+        """Send a message to the client.
+
+        Raises:
+            BufferFull: The client's output buffer exceeds MAX_UNSENT_BYTES.
+        """
         assert self._socket is not None
         if self._socket.unsent_bytes > MAX_UNSENT_BYTES:
             raise BufferFull
@@ -99,23 +110,26 @@ class Connection:
         self._socket.send_text(text)
 
     def close(self, code: int, reason: str) -> None:
-        """Begin to close. Nothing can be posted any more; $disconnect follows the socket's end."""
+        """Start to close. Posts fail from now on. $disconnect follows when the socket is closed."""
         self._gateway.open_connections.pop(self.client.connection_id, None)
         if self._socket is not None:
             self._socket.close(code, reason)
 
     def closed(self, code: int, reason: str) -> None:
-        """Take note that the socket has ended; $disconnect follows what is still pending."""
+        """Handle a closed socket. $disconnect follows the messages that are still pending."""
         self._gateway.open_connections.pop(self.client.connection_id, None)
         self._socket = None
         self._end = (code, reason)
         if self._age_timer is not None:
             self._age_timer.cancel()
         if self._event is None:
-            self._next()
+            self._handle_next()
 
     def _check_age(self) -> None:
-        """Close what is idle or old, else look again when it may be; one timer, never moved."""
+        """Close the connection if it is idle or too old; otherwise schedule the next check.
+
+        One timer is enough. Activity doesn't move it, as the check reads the last activity's time.
+        """
         timeouts = self._gateway.timeouts
         due_at = min(
             self.last_active_at + timeouts.idle_seconds,
@@ -131,7 +145,7 @@ class Connection:
             self._is_paused = True
             self._socket.pause_reading()
 
-    def _next(self) -> None:
+    def _handle_next(self) -> None:
         while self._pending and self._event is None:
             self._handle(self._pending.popleft())
         if self._is_paused and len(self._pending) < MAX_PENDING_MESSAGES // 2:
@@ -160,10 +174,10 @@ class Connection:
         else:
             self._gateway.log.error(f"#{self.ordinal} $default failed", error)
             self._fail("Internal server error", event)
-        self._next()
+        self._handle_next()
 
     def _reply(self, result: Any, event: Event) -> None:
-        """Send a reply's body where the route has a response; the client never sees its status."""
+        """Send the result's body if the route has a route response. The status isn't sent."""
         body = result.get("body") if isinstance(result, dict) else None
         status = result.get("statusCode") if isinstance(result, dict) else None
         if body and "$default" in self._gateway.application.route_responses:
@@ -173,13 +187,13 @@ class Connection:
             self._log_message(event, "ok", status)
 
     def _fail(self, message: str, event: Event) -> None:
-        """Tell the client what API Gateway tells it; the connection stays open."""
+        """Send API Gateway's own error message. The connection stays open."""
         request_id = event["requestContext"]["requestId"]
         self._send(failure_body(message, self.client.connection_id, request_id))
         self._log_message(event, message)
 
     def _log_message(self, event: Event, outcome: str, status: object = None) -> None:
-        """Log a message by its action, if that can be shown, and by the function's status."""
+        """Log a message with its action, if it is loggable, and the function's status."""
         log = self._gateway.log
         action = None if log.is_quiet else actions.in_message(event["body"])
         if action is not None:
@@ -192,18 +206,18 @@ class Connection:
             self._socket.send_text(text)
 
     def _disconnect(self, code: int, reason: str) -> None:
-        """Deliver $disconnect; faults may have it lost, or late, or delivered twice."""
+        """Deliver $disconnect, which faults can drop, delay or duplicate."""
         self._end = None
-        gateway, dice = self._gateway, self._gateway.dice
-        faults = dice.faults
+        gateway, injector = self._gateway, self._gateway.fault_injector
+        faults = injector.faults
         self._event = events.disconnect_event(gateway.api, self.client, code, reason, now())
-        if dice.strikes(faults.disconnect_lost_share):
+        if injector.selects(faults.disconnect_lost_share):
             self._started = gateway.loop.time()
             self._log("$disconnect", f"{code} lost by a fault")
             gateway.unfinished.discard(self)
             return
-        self._deliveries = 2 if dice.strikes(faults.disconnect_twice_share) else 1
-        late_seconds = dice.amount(faults.disconnect_late_share, faults.disconnect_late_seconds)
+        self._deliveries = 2 if injector.selects(faults.disconnect_twice_share) else 1
+        late_seconds = injector.delay(faults.disconnect_late_share, faults.disconnect_late_seconds)
         if late_seconds:
             gateway.call_late(late_seconds, self._deliver)
         else:
@@ -236,11 +250,14 @@ class Connection:
 
 
 def _is_reply(result: Any) -> bool:
-    """Say whether a proxy integration may answer so: a text no longer than a message, or none."""
+    """Return whether the result is valid for a proxy integration.
+
+    A body is optional. If present, it must be a string within the message limit.
+    """
     body = result.get("body") if isinstance(result, dict) else None
     return body is None or (isinstance(body, str) and len(_encode(body)) <= MAX_MESSAGE_BYTES)
 
 
 def _encode(body: str) -> bytes:
-    """Encode a reply; half a surrogate pair, which JSON can hold, is replaced."""
+    """Encode a body as UTF-8. Lone surrogates, which JSON allows, are replaced."""
     return body.encode(errors="replace")

@@ -1,7 +1,6 @@
-"""The @connections management API: post to a connection, look at it, close it.
+"""The @connections management API, which posts to, describes and closes connections.
 
-Source: botocore's service model of apigatewaymanagementapi. Signatures are not
-checked.
+Signatures aren't checked. Source: botocore's service model of apigatewaymanagementapi.
 """
 
 import re
@@ -18,13 +17,20 @@ _CONNECTION_ID = re.compile(r"[A-Za-z0-9_-]{15}=")
 
 
 def respond(gateway: Gateway, request: Request, quoted_id: str, reply: Reply) -> None:
-    """Answer a request for the connection whose id, url-encoded, stands in the path.
+    """Respond to a request, immediately or, if a fault makes a post slow, later.
 
-    At once, but for a post that a fault makes slow; it holds up no other.
+    A slow post doesn't block other requests.
+
+    Args:
+        gateway: The gateway.
+        request: The request.
+        quoted_id: The URL-encoded connection ID from the path.
+        reply: Receives the response.
     """
-    started, dice = gateway.loop.time(), gateway.dice
-    if dice.afflicts_posts and request.method == "POST":
-        wait_ms = dice.amount(dice.faults.post_slow_share, dice.faults.post_slow_ms)
+    started, injector = gateway.loop.time(), gateway.fault_injector
+    if injector.affects_posts and request.method == "POST":
+        faults = injector.faults
+        wait_ms = injector.delay(faults.post_slow_share, faults.post_slow_ms)
         answer_later = partial(_answer, gateway, request, quoted_id, started, reply)
         gateway.loop.call_later(wait_ms / 1000, answer_later)
     else:
@@ -44,7 +50,7 @@ def _answer(
 
 @lru_cache(maxsize=1024)
 def _find_id(quoted_id: str) -> str | None:
-    """Unquote a connection's id; None if it cannot be one. A fan-out asks for the same again."""
+    """Decode a connection ID; None if it isn't valid. Cached because fan-outs repeat IDs."""
     connection_id = unquote(quoted_id)
     return connection_id if _CONNECTION_ID.fullmatch(connection_id) else None
 
@@ -69,7 +75,7 @@ def _respond(
 
 
 def _post(connection: Connection, body: bytes) -> Response:
-    """Send a text message; what is no UTF-8 is replaced."""
+    """Send a text message. Invalid UTF-8 is replaced."""
     try:
         connection.post(body.decode(errors="replace").encode())
     except BufferFull:
@@ -78,13 +84,13 @@ def _post(connection: Connection, body: bytes) -> Response:
 
 
 def _find_post_fault(gateway: Gateway) -> Response | None:
-    """Return the error that a fault answers in the stead of a post, if one strikes it."""
-    dice = gateway.dice
-    if not dice.afflicts_posts:
+    """Return the error response that a fault injects; None if no fault applies to this post."""
+    injector = gateway.fault_injector
+    if not injector.affects_posts:
         return None
-    if dice.strikes(dice.faults.post_gone_share):
+    if injector.selects(injector.faults.post_gone_share):
         return error_response(410, "GoneException", "")
-    if dice.strikes(dice.faults.post_throttled_share):
+    if injector.selects(injector.faults.post_throttled_share):
         return error_response(429, "LimitExceededException", "Rate exceeded")
     return None
 

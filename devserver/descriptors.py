@@ -4,14 +4,14 @@ import resource
 from contextlib import suppress
 
 WANTED_DESCRIPTORS = 65_536
-"""Enough for every connection that one machine can serve. Linux allows as many by default."""
+"""Enough for all connections that one machine can serve. Linux allows this many by default."""
 
 FALLBACK_DESCRIPTORS = 10_240
-"""The most that macOS accepts, where the hard limit claims to be infinite. Source: OPEN_MAX."""
+"""The maximum on macOS, although its hard limit is reported as infinite. Source: OPEN_MAX."""
 
 
 def raise_limit() -> None:
-    """Raise the soft limit as far as the hard limit, or the system, allows; never lower it."""
+    """Raise the soft limit to WANTED_DESCRIPTORS or as far as the system allows."""
     for wanted in (WANTED_DESCRIPTORS, FALLBACK_DESCRIPTORS):
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         target = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
@@ -21,6 +21,6 @@ def raise_limit() -> None:
 
 
 def limit() -> int | None:
-    """Return the soft limit; None if there is none."""
+    """Return the soft limit; None if it is infinite."""
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return None if soft == resource.RLIM_INFINITY else soft

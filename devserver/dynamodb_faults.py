@@ -1,7 +1,7 @@
-"""DynamoDB's faults: a wrapper round the embedded AWS, within its process, and how to reach it.
+"""Faults of the embedded DynamoDB, injected by ASGI middleware inside ministack's process.
 
-The application reaches DynamoDB below a path of its own (PREFIX) and everybody else at the root,
-so that tests and tools are not struck. No proxy stands between: every request would pay for it.
+The application sends its DynamoDB requests to a path of its own (PREFIX). Tests and tools use the
+root path, which has no faults. A separate proxy would slow every request down.
 """
 
 import asyncio
@@ -13,15 +13,15 @@ from dataclasses import replace
 from http import HTTPStatus
 from typing import Any, Final
 
-from devserver.faults import Dice, Faults, InvalidFault
+from devserver.faults import FaultInjector, Faults, InvalidFault
 
 PREFIX: Final = "/_devserver/dynamodb"
 _FAULTS_PATH: Final = "/_devserver/dynamodb-faults"
 
-PUT_SECONDS: Final = 5
+APPLY_TIMEOUT_SECONDS: Final = 5
 
-PUTTING: Final = threading.Lock()
-"""Held by who tells the embedded AWS of its faults."""
+APPLY_LOCK: Final = threading.Lock()
+"""Serializes updates of the embedded AWS's faults."""
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -30,73 +30,84 @@ AsgiApp = Callable[[Message, Receive, Send], Awaitable[None]]
 
 
 def table_names(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return the embedded AWS's tables: full names, by themselves and by those in tables.json."""
-    held = {
+    """Map each table's name in tables.json, and its full name, to its full name."""
+    full_names = {
         key.removesuffix("_TABLE").lower(): name
         for key, name in environment.items()
         if key.endswith("_TABLE")
     }
-    return {**held, **{name: name for name in held.values()}}
+    return {**full_names, **{name: name for name in full_names.values()}}
 
 
-def put(faults: Faults, environment: Mapping[str, str]) -> None:
-    """Tell the embedded AWS of its faults, and wait until they are in force; raises OSError."""
-    import urllib.request  # Not at the top: 3 MiB that a server without faults need not hold.
+def apply_faults(faults: Faults, environment: Mapping[str, str]) -> None:
+    """Send the faults to the embedded AWS, and return when they are in effect.
+
+    Raises:
+        OSError: The embedded AWS doesn't accept the faults or can't be reached.
+    """
+    # Imported here because it takes 3 MiB, and a server without faults doesn't need it.
+    import urllib.request
 
     table = faults.dynamodb_only_table
     names = table_names(environment)
-    told = replace(faults, handler_only=None, dynamodb_only_table=table and names[table])
+    sent = replace(faults, handler_only=None, dynamodb_only_table=table and names[table])
     request = urllib.request.Request(  # noqa: S310
         environment["AWS_ENDPOINT_URL"] + _FAULTS_PATH,
-        data=json.dumps(told.to_dict()).encode(),
+        data=json.dumps(sent.to_dict()).encode(),
         method="PUT",
     )
-    urllib.request.urlopen(request, timeout=PUT_SECONDS).close()  # noqa: S310
+    urllib.request.urlopen(request, timeout=APPLY_TIMEOUT_SECONDS).close()  # noqa: S310
 
 
 class FaultyDynamoDb:
-    """An ASGI application in front of another; without a fault it costs microseconds."""
+    """ASGI middleware that injects faults. Without a fault it takes microseconds per request."""
 
     def __init__(self, app: AsgiApp, seed: int) -> None:
+        """Wrap an ASGI application.
+
+        Args:
+            app: The application that responds to requests without a fault.
+            seed: Random seed of the faults.
+        """
         self._app = app
-        self._dice = Dice(seed)
+        self._injector = FaultInjector(seed)
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
-        """Answer a request, or let the other application answer it."""
+        """Respond to a request, or pass it on to the wrapped application."""
         path = scope.get("path", "")
         if path == _FAULTS_PATH:
-            await self._take_faults(scope, receive, send)
+            await self._update_faults(scope, receive, send)
         elif path.startswith(PREFIX):
-            await self._answer({**scope, "path": "/", "raw_path": b"/"}, receive, send)
+            await self._respond({**scope, "path": "/", "raw_path": b"/"}, receive, send)
         else:
             await self._app(scope, receive, send)
 
-    async def _take_faults(self, scope: Message, receive: Receive, send: Send) -> None:
-        """Take faults from this server. PageGuard refuses web pages."""
+    async def _update_faults(self, scope: Message, receive: Receive, send: Send) -> None:
+        """Replace the faults with those that the local server sends."""
         if scope["method"] != "PUT":
             await _send(send, HTTPStatus.FORBIDDEN, {})
             return
         try:
-            self._dice.faults = Faults().changed(json.loads(await _read(receive)))
+            self._injector.faults = Faults().changed(json.loads(await _read(receive)))
         except (ValueError, RecursionError, InvalidFault) as error:
             await _send(send, HTTPStatus.BAD_REQUEST, {"message": str(error)})
         else:
             await _send(send, HTTPStatus.OK, {})
 
-    async def _answer(self, scope: Message, receive: Receive, send: Send) -> None:
-        faults, dice = self._dice.faults, self._dice
-        if faults.afflicts_dynamodb:
+    async def _respond(self, scope: Message, receive: Receive, send: Send) -> None:
+        faults, injector = self._injector.faults, self._injector
+        if faults.affects_dynamodb:
             body = await _read(receive)
             if faults.dynamodb_only_table in (None, *_tables_of(body)):
                 slow_seconds = faults.dynamodb_slow_ms / 1000
-                await asyncio.sleep(dice.amount(faults.dynamodb_slow_share, slow_seconds))
-                if dice.strikes(faults.dynamodb_down_share):
+                await asyncio.sleep(injector.delay(faults.dynamodb_slow_share, slow_seconds))
+                if injector.selects(faults.dynamodb_down_share):
                     await _send(send, HTTPStatus.INTERNAL_SERVER_ERROR, _DOWN)
                     return
-                if dice.strikes(faults.dynamodb_throttled_share):
+                if injector.selects(faults.dynamodb_throttled_share):
                     await _send(send, HTTPStatus.BAD_REQUEST, _THROTTLED)
                     return
-            receive = _received_again(body, receive)
+            receive = _replay(body, receive)
         await self._app(scope, receive, send)
 
 
@@ -112,7 +123,7 @@ _THROTTLED: Final = {
 
 
 def _tables_of(body: bytes) -> Iterator[str]:
-    """Find the tables that a request names, by their names or ARNs."""
+    """Yield the names of the tables that a request refers to by name or ARN."""
     try:
         request = json.loads(body)
     except (ValueError, RecursionError):
@@ -120,7 +131,7 @@ def _tables_of(body: bytes) -> Iterator[str]:
     if not isinstance(request, dict):
         return
     actions = [action for item in request.get("TransactItems") or [] for action in item.values()]
-    named = [held.get("TableName") for held in (request, *actions)]
+    named = [parameters.get("TableName") for parameters in (request, *actions)]
     for name in (*named, *(request.get("RequestItems") or {})):
         if isinstance(name, str):
             yield name.rpartition("table/")[2]
@@ -136,11 +147,11 @@ async def _read(receive: Receive) -> bytes:
             return body
 
 
-def _received_again(body: bytes, receive: Receive) -> Receive:
-    held: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+def _replay(body: bytes, receive: Receive) -> Receive:
+    messages: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
 
     async def receive_again() -> Message:
-        return held.pop() if held else await receive()
+        return messages.pop() if messages else await receive()
 
     return receive_again
 

@@ -1,4 +1,4 @@
-"""CloudWatch's embedded metric format: metrics as they stand in a line of a log. Pure.
+"""A parser for CloudWatch's embedded metric format (EMF), which carries metrics in log lines.
 
 Source: "Specification: Embedded metric format" and MetricDatum, Amazon CloudWatch.
 """
@@ -9,13 +9,13 @@ from math import isfinite
 from typing import Any, Final, NamedTuple, NoReturn
 
 MARK: Final = '"_aws"'
-"""What stands in every line that holds metrics."""
+"""A substring of every line that contains metrics."""
 
 MAX_NAME_CHARACTERS: Final = 1024
-"""Of a namespace, a metric or a dimension's value; the shorter bounds of some are not checked."""
+"""Maximum length of a namespace, a name or a dimension's value. Stricter limits aren't checked."""
 
 MAX_VALUES: Final = 100
-"""Of one metric in one line."""
+"""Maximum number of values of one metric in one line."""
 
 _PREFIXES: Final = ("Kilo", "Mega", "Giga", "Tera")
 _SIZES: Final = (
@@ -29,15 +29,15 @@ UNITS: Final = frozenset(
 )
 
 Labels = tuple[tuple[str, str], ...]
-"""Dimensions by name and value, in the order in which the line has them."""
+"""Pairs of a dimension's name and value, in the order of the line."""
 
 
 class InvalidEmf(Exception):
-    """The line holds no metrics, or CloudWatch would not take them; the message says why."""
+    """The line contains no metrics, or CloudWatch would reject them. The message explains why."""
 
 
 class Metric(NamedTuple):
-    """What values are of. CloudWatch has it for each combination of dimensions."""
+    """A metric's identity, without its dimensions."""
 
     namespace: str
     name: str
@@ -47,8 +47,8 @@ class Metric(NamedTuple):
 class Point(NamedTuple):
     """A metric's values in one line, with all of its dimensions.
 
-    That of several sets of dimensions (by stage; by stage and code) all are taken together keeps
-    sums right: whoever wants them by stage alone adds up.
+    If the line has several sets of dimensions (by stage, by stage and code), the labels contain
+    all of them. Each value is then counted once, and totals by stage are sums over the codes.
     """
 
     metric: Metric
@@ -57,12 +57,16 @@ class Point(NamedTuple):
 
 
 def parse(line: str) -> list[Point]:
-    """Read all metrics of a line. Raises: InvalidEmf, if one of them is not as specified."""
+    """Parse all metrics of a line.
+
+    Raises:
+        InvalidEmf: The line isn't valid EMF.
+    """
     try:
         root = _decode(line)
         return list(_points(root, root["_aws"]))
     except (KeyError, TypeError) as error:
-        raise InvalidEmf(f"a member is missing or of a wrong type: {error}") from None
+        raise InvalidEmf(f"a member is missing or has the wrong type: {error}") from None
     except (ValueError, OverflowError, RecursionError) as error:
         raise InvalidEmf(str(error)) from None
 
@@ -75,7 +79,7 @@ def _points(root: dict[str, Any], metadata: dict[str, Any]) -> Iterator[Point]:
         for definition in directive["Metrics"]:
             metric = Metric(namespace, _name(definition["Name"]), definition.get("Unit", "None"))
             if metric.unit not in UNITS:
-                raise InvalidEmf(f"{metric.name} is of no unit of CloudWatch's")
+                raise InvalidEmf(f"the unit of {metric.name} isn't a CloudWatch unit")
             yield Point(metric, labels, _values(root[metric.name]))
 
 
@@ -84,30 +88,32 @@ def _labels(root: dict[str, Any], sets: list[list[str]]) -> Labels:
     return tuple((name, _name(root[name])) for name in names)
 
 
-def _values(held: Any) -> tuple[float, ...]:
-    values = tuple(map(_number, held)) if isinstance(held, list) else (_number(held),)
+def _values(member: Any) -> tuple[float, ...]:
+    values = tuple(map(_number, member)) if isinstance(member, list) else (_number(member),)
     if not 0 < len(values) <= MAX_VALUES:
-        raise InvalidEmf(f"a metric has 1 to {MAX_VALUES} values")
+        raise InvalidEmf(f"a metric must have 1 to {MAX_VALUES} values")
     return values
 
 
-def _number(held: Any) -> float:
-    if isinstance(held, bool) or not isinstance(held, int | float):
-        raise InvalidEmf("a value is no number")
-    number = float(held)
+def _number(member: Any) -> float:
+    if isinstance(member, bool) or not isinstance(member, int | float):
+        raise InvalidEmf("a value isn't a number")
+    number = float(member)
     if not isfinite(number):
-        raise InvalidEmf("a value is out of bounds")
+        raise InvalidEmf("a value is too large")
     return number
 
 
-def _name(held: Any) -> str:
-    if not isinstance(held, str) or not 0 < len(held) <= MAX_NAME_CHARACTERS:
-        raise InvalidEmf(f"a name or a dimension's value has 1 to {MAX_NAME_CHARACTERS} characters")
-    return held
+def _name(member: Any) -> str:
+    if not isinstance(member, str) or not 0 < len(member) <= MAX_NAME_CHARACTERS:
+        raise InvalidEmf(
+            f"a name and a dimension's value must have 1 to {MAX_NAME_CHARACTERS} characters"
+        )
+    return member
 
 
-def _refuse(constant: str) -> NoReturn:
-    raise InvalidEmf(f"{constant} is no JSON")
+def _reject_constant(constant: str) -> NoReturn:
+    raise InvalidEmf(f"{constant} isn't valid JSON")
 
 
-_decode: Final = json.JSONDecoder(parse_constant=_refuse).decode
+_decode: Final = json.JSONDecoder(parse_constant=_reject_constant).decode

@@ -1,8 +1,6 @@
-"""The events that API Gateway and EventBridge give to functions, to the field.
+"""The events that API Gateway and EventBridge pass to functions, complete to every field.
 
-Pure: time and ids come in.
-
-Source: dumps of real events, and for the authorizer's the developer guide,
+Source: dumps of real events. The authorizer's event is from the developer guide,
 "apigateway-websocket-api-lambda-auth".
 """
 
@@ -21,14 +19,14 @@ Pairs = list[tuple[str, str]]
 DEFAULT_REGION = "us-east-1"
 
 ID_BYTES = 11
-"""15 characters of base64url and one "=", as in `L0SM9cOFvHcCIhw=`."""
+"""Size of an ID. Encoded it has 15 base64url characters and one "=", as in `L0SM9cOFvHcCIhw=`."""
 
 _HOP_BY_HOP = frozenset({"connection", "upgrade"})
 
 
 @dataclass(frozen=True, slots=True)
 class Api:
-    """The API that the events say they come from."""
+    """The API that is the source of events."""
 
     stage: str
     api_id: str = "devserver0"
@@ -37,7 +35,7 @@ class Api:
 
     @property
     def connect_arn(self) -> str:
-        """Name the $connect route as authorizers see it; no HTTP verb."""
+        """The ARN of the $connect route in authorizer events. It has no HTTP verb."""
         return (
             f"arn:aws:execute-api:{self.region}:{self.account_id}"
             f":{self.api_id}/{self.stage}/$connect"
@@ -46,7 +44,10 @@ class Api:
 
 @dataclass(slots=True)
 class Client:
-    """What API Gateway remembers of a connection; `authorizer` is None without an authorizer."""
+    """The client's attributes that API Gateway repeats in each of a connection's events.
+
+    `authorizer` is None if the API has no authorizer.
+    """
 
     connection_id: str
     connected_at_ms: int
@@ -58,19 +59,19 @@ class Client:
 
 @dataclass(frozen=True, slots=True)
 class Handshake:
-    """The upgrade request: headers in the client's casing, and the decoded query string."""
+    """The upgrade request, with headers in the client's casing and the decoded query string."""
 
     headers: Pairs
     query: Pairs
 
 
 def make_id() -> str:
-    """Make a connection's, request's or message's id; unguessable."""
+    """Generate a random ID for a connection, request or message."""
     return base64.urlsafe_b64encode(os.urandom(ID_BYTES)).decode()
 
 
 def forwarded_headers(headers: Pairs, source_ip: str, port: int, now: float) -> Pairs:
-    """Return the headers that API Gateway adds; a client's own X-Forwarded-For comes first."""
+    """Return the headers that API Gateway adds, appending to the client's own X-Forwarded-For."""
     chain = [value for name, value in headers if name.lower() == "x-forwarded-for"]
     return [
         ("X-Amzn-Trace-Id", f"Root=1-{int(now):08x}-{os.urandom(12).hex()}"),
@@ -81,7 +82,7 @@ def forwarded_headers(headers: Pairs, source_ip: str, port: int, now: float) -> 
 
 
 def authorizer_event(api: Api, client: Client, handshake: Handshake, now: float) -> Event:
-    """Build a REQUEST authorizer's event; the query string is there even when it is empty."""
+    """Build a REQUEST authorizer's event, which contains the query string even if it is empty."""
     return {
         "type": "REQUEST",
         "methodArn": api.connect_arn,
@@ -95,7 +96,10 @@ def authorizer_event(api: Api, client: Client, handshake: Handshake, now: float)
 
 
 def connect_event(api: Api, client: Client, handshake: Handshake, now: float) -> Event:
-    """Build $connect's event: no hop-by-hop headers, and no query string keys when it is empty."""
+    """Build a $connect event.
+
+    It contains no hop-by-hop headers, and no query string keys if the query string is empty.
+    """
     headers = [pair for pair in handshake.headers if pair[0].lower() not in _HOP_BY_HOP]
     event: Event = _single_and_multi("headers", "multiValueHeaders", headers)
     if handshake.query:
@@ -108,14 +112,14 @@ def connect_event(api: Api, client: Client, handshake: Handshake, now: float) ->
 
 
 def message_event(api: Api, client: Client, body: str, now: float) -> Event:
-    """Build a message's event: no headers and no query string."""
+    """Build a message event, which contains no headers and no query string."""
     context = _request_context(api, client, "$default", "MESSAGE", now)
     context["messageId"] = make_id()
     return {"requestContext": context, "body": body, "isBase64Encoded": False}
 
 
 def disconnect_event(api: Api, client: Client, code: int, reason: str, now: float) -> Event:
-    """Build $disconnect's event: four headers, three of them empty, and no query string."""
+    """Build a $disconnect event, which contains four headers and no query string."""
     headers = [
         ("Host", client.domain_name),
         ("x-api-key", ""),
@@ -133,7 +137,7 @@ def disconnect_event(api: Api, client: Client, code: int, reason: str, now: floa
 
 
 def scheduled_event(api: Api, rule_name: str, due_at: float) -> Event:
-    """Build EventBridge's event for a rule that is due.
+    """Build EventBridge's event for a scheduled rule.
 
     Source: EventBridge user guide, "eb-run-lambda-schedule".
     """
@@ -176,11 +180,11 @@ def _request_context(api: Api, client: Client, route: str, event_type: str, now:
 
 
 def _single_and_multi(single: str, multi: str, pairs: Iterable[tuple[str, str]]) -> Event:
-    """Hold pairs as AWS does, twice; of a repeated name the single-value map has the last."""
+    """Return pairs in AWS's two forms. The single-value form has the last value of each name."""
     values: dict[str, list[str]] = {}
     for name, value in pairs:
         values.setdefault(name, []).append(value)
-    return {single: {name: held[-1] for name, held in values.items()}, multi: values}
+    return {single: {name: every[-1] for name, every in values.items()}, multi: values}
 
 
 @lru_cache(maxsize=2)

@@ -1,4 +1,4 @@
-"""What is made to go wrong, for whom, and how often. No I/O."""
+"""Fault injection, which lets requests, handlers and events fail or slow down on purpose."""
 
 import random
 import time
@@ -11,22 +11,22 @@ from typing import Any
 from devserver.functions import Function
 
 MAX_WAIT_SECONDS = 24 * 3600
-"""No fault makes anything wait longer."""
+"""Longest delay that a fault can have."""
 
 
 class InvalidFault(Exception):
-    """There is no such fault, or it cannot have this value; the message says what it can."""
+    """The fault doesn't exist or the value isn't valid. The message explains which values are."""
 
 
 class FaultInjected(Exception):
-    """What a handler raises that was made to fail."""
+    """The error that a handler raises because of a fault."""
 
 
 @dataclass(frozen=True, slots=True)
 class Faults:
-    """The faults by their names. A share is from 0 (nobody) to 1 (everybody).
+    """The settings of all faults.
 
-    Something is slow or late when it is given a time, and everybody is, unless a share is given.
+    Shares range from 0 (never) to 1 (always). A delay applies always, unless its share is lower.
     """
 
     disconnect_lost_share: float = 0
@@ -48,28 +48,32 @@ class Faults:
     dynamodb_only_table: str | None = None
 
     def changed(self, values: Mapping[str, Any]) -> "Faults":
-        """Return these faults with some changed; raises InvalidFault."""
+        """Return a copy with some settings changed.
+
+        Raises:
+            InvalidFault: A name or value isn't valid.
+        """
         for name, value in values.items():
             _check(name, value)
         return replace(self, **values)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return every fault by its name."""
+        """Return all settings by name."""
         return asdict(self)
 
     @property
-    def afflicts_posts(self) -> bool:
-        """Whether any post to a connection may be struck."""
+    def affects_posts(self) -> bool:
+        """Whether a fault can apply to posts to connections."""
         return bool(self.post_gone_share or self.post_throttled_share or self.post_slow_ms)
 
     @property
-    def afflicts_handlers(self) -> bool:
-        """Whether any function may be struck."""
+    def affects_handlers(self) -> bool:
+        """Whether a fault can apply to functions."""
         return bool(self.handler_raises_share or self.handler_slow_ms)
 
     @property
-    def afflicts_dynamodb(self) -> bool:
-        """Whether any request to DynamoDB may be struck."""
+    def affects_dynamodb(self) -> bool:
+        """Whether a fault can apply to DynamoDB requests."""
         shares = self.dynamodb_throttled_share or self.dynamodb_down_share
         return bool(shares or self.dynamodb_slow_ms)
 
@@ -78,10 +82,14 @@ _NAMES = tuple(field.name for field in fields(Faults))
 
 
 def parse_fault(text: str) -> tuple[str, Any]:
-    """Parse `name=value`, as the command takes it; neither is checked. Raises InvalidFault."""
+    """Split a command-line argument `name=value`. Doesn't check that the fault exists.
+
+    Raises:
+        InvalidFault: The argument contains no "=".
+    """
     name, equals, value = text.partition("=")
     if not equals:
-        raise InvalidFault(f"{text!r} is not name=value")
+        raise InvalidFault(f"{text!r} must be name=value")
     if "_only" not in name:
         with suppress(ValueError):
             return name, float(value)
@@ -90,10 +98,10 @@ def parse_fault(text: str) -> tuple[str, Any]:
 
 def _check(name: str, value: Any) -> None:
     if name not in _NAMES:
-        raise InvalidFault(f"there is no fault {name!r}; there are {', '.join(_NAMES)}")
+        raise InvalidFault(f"unknown fault {name!r}; the faults are {', '.join(_NAMES)}")
     if "_only" in name:
         if value is not None and not isinstance(value, str):
-            raise InvalidFault(f"{name} must be a text, or null for all")
+            raise InvalidFault(f"{name} must be a string, or null for all")
     elif name.endswith("_share"):
         _check_number(name, value, 1)
     else:
@@ -107,60 +115,77 @@ def _check_number(name: str, value: Any, maximum: float) -> None:
 
 
 def check_targets(faults: Faults, labels: Collection[str], tables: Collection[str]) -> None:
-    """Check that whom the faults are limited to is there; raises InvalidFault.
+    """Check that the function and the table that faults are limited to exist.
 
-    `tables` is empty when the application's DynamoDB is not this server's.
+    Args:
+        faults: The faults.
+        labels: The labels of the application's functions.
+        tables: The tables' names. Empty if there is no embedded AWS.
+
+    Raises:
+        InvalidFault: One of them doesn't exist.
     """
-    if faults.afflicts_dynamodb and not tables:
-        raise InvalidFault("dynamodb faults need the embedded AWS, and --no-aws was given")
+    if faults.affects_dynamodb and not tables:
+        raise InvalidFault(
+            "DynamoDB faults need the embedded AWS; start the server without --no-aws"
+        )
     _check_target("handler_only", faults.handler_only, labels)
     _check_target("dynamodb_only_table", faults.dynamodb_only_table, tables)
 
 
 def _check_target(name: str, target: str | None, known: Collection[str]) -> None:
     if target is not None and target not in known:
-        raise InvalidFault(f"{name}: there is no {target!r}; there are {', '.join(sorted(known))}")
+        names = ", ".join(sorted(known))
+        raise InvalidFault(f"{name}: {target!r} doesn't exist; choose one of: {names}")
 
 
-class Dice:
-    """The faults that are on, and the one source of chance for whom they strike."""
+class FaultInjector:
+    """Decides at random, by the current settings, where faults apply."""
 
     def __init__(self, seed: int) -> None:
+        """Start without faults.
+
+        Args:
+            seed: Random seed. The same seed selects the same requests.
+        """
         self._random = random.Random(seed)  # noqa: S311
         self.faults = Faults()
 
     @property
     def faults(self) -> Faults:
-        """The faults that are on."""
+        """The current settings."""
         return self._faults
 
     @faults.setter
     def faults(self, faults: Faults) -> None:
         self._faults = faults
-        self.afflicts_posts = faults.afflicts_posts
-        self.afflicts_handlers = faults.afflicts_handlers
+        self.affects_posts = faults.affects_posts
+        self.affects_handlers = faults.affects_handlers
 
-    def strikes(self, share: float) -> bool:
-        """Say whether one more is among the share; a share of 0 costs no throw."""
+    def selects(self, share: float) -> bool:
+        """Return, at random, whether a fault with this share applies now.
+
+        A share of 0 doesn't use up a random number.
+        """
         return share > 0 and self._random.random() < share
 
-    def amount(self, share: float, amount: float) -> float:
-        """Return how long one more has to wait: the amount if it is among the share, else 0."""
-        return amount if amount and self.strikes(share) else 0.0
+    def delay(self, share: float, delay: float) -> float:
+        """Return the delay if a fault with this share applies now, otherwise 0."""
+        return delay if delay and self.selects(share) else 0.0
 
-    def handler(self, function: Function) -> Callable[[Any], Any]:
-        """Return what is run when the function is: itself, unless a fault strikes it."""
+    def wrap(self, function: Function) -> Callable[[Any], Any]:
+        """Return the function, wrapped if faults apply to its next invocation."""
         faults = self._faults
         if faults.handler_only not in (None, function.label):
             return function
-        wait_seconds = self.amount(faults.handler_slow_share, faults.handler_slow_ms / 1000)
-        raises = self.strikes(faults.handler_raises_share)
-        if not wait_seconds and not raises:
+        delay_seconds = self.delay(faults.handler_slow_share, faults.handler_slow_ms / 1000)
+        raises = self.selects(faults.handler_raises_share)
+        if not delay_seconds and not raises:
             return function
-        return partial(_run_struck, function, wait_seconds, raises)
+        return partial(_run_with_faults, function, delay_seconds, raises)
 
 
-def _run_struck(function: Function, wait_seconds: float, raises: bool, event: Any) -> Any:
+def _run_with_faults(function: Function, wait_seconds: float, raises: bool, event: Any) -> Any:
     time.sleep(wait_seconds)
     if raises:
         raise FaultInjected("handler_raises_share")

@@ -1,6 +1,6 @@
-"""The server's own API for its faults: look, put, change, take away, while it runs.
+"""The HTTP API that reads and changes the faults of a running server.
 
-Every answer but an error holds all faults with their values.
+Every successful response contains all faults with their values.
 """
 
 import json
@@ -15,25 +15,29 @@ from devserver.http_messages import Reply, Request, error_response, json_respons
 PATH = "/_devserver/faults"
 
 DYNAMODB_SECONDS = 10
-"""How long the embedded AWS may take to hear of its faults."""
+"""Timeout for an update of the embedded AWS's faults."""
 
 
 def respond(gateway: Gateway, request: Request, reply: Reply) -> None:
-    """Answer at once, or when DynamoDB has heard of it: what is answered is in force."""
+    """Respond when the faults in the response are in effect, in DynamoDB as well."""
     if request.method == "GET":
-        reply(json_response(200, gateway.dice.faults.to_dict()))
+        reply(json_response(200, gateway.fault_injector.faults.to_dict()))
         return
     try:
-        faults = _faults_after(gateway.dice.faults, request)
+        faults = _faults_after(gateway.fault_injector.faults, request)
         check_faults(gateway, faults)
     except InvalidFault as invalid:
         reply(error_response(400, "BadRequestException", str(invalid)))
     else:
-        _put(gateway, faults, reply)
+        _apply(gateway, faults, reply)
 
 
 def check_faults(gateway: Gateway, faults: Faults) -> None:
-    """Check that whom the faults are limited to is there; raises InvalidFault."""
+    """Check that the function and the table that faults are limited to exist.
+
+    Raises:
+        InvalidFault: One of them doesn't exist.
+    """
     tables = dynamodb_faults.table_names(gateway.environment)
     check_targets(faults, gateway.application.labels, tables)
 
@@ -45,39 +49,39 @@ def _faults_after(faults: Faults, request: Request) -> Faults:
         return faults.changed(_parse_body(request.body))
     if request.method == "DELETE":
         return Faults()
-    raise InvalidFault(f"{PATH} knows GET, PUT, PATCH and DELETE, not {request.method}")
+    raise InvalidFault(f"{PATH} accepts GET, PUT, PATCH and DELETE, not {request.method}")
 
 
 def _parse_body(body: bytes) -> dict[str, Any]:
     try:
-        held = json.loads(body)
+        settings = json.loads(body)
     except (ValueError, RecursionError) as error:
-        raise InvalidFault(f"the body is no JSON: {error}") from None
-    if not isinstance(held, dict):
-        raise InvalidFault("the body must be an object of faults by their names")
-    return held
+        raise InvalidFault(f"the body isn't valid JSON: {error}") from None
+    if not isinstance(settings, dict):
+        raise InvalidFault("the body must be an object that maps names of faults to values")
+    return settings
 
 
-def _put(gateway: Gateway, faults: Faults, reply: Reply) -> None:
-    gateway.dice.faults = faults
+def _apply(gateway: Gateway, faults: Faults, reply: Reply) -> None:
+    gateway.fault_injector.faults = faults
     if dynamodb_faults.table_names(gateway.environment):
-        done = partial(_put_done, gateway, reply)
-        gateway.workers.run(_put_to_dynamodb, gateway, DYNAMODB_SECONDS, done)
+        done = partial(_applied, gateway, reply)
+        gateway.workers.run(_apply_to_dynamodb, gateway, DYNAMODB_SECONDS, done)
     else:
         reply(json_response(200, faults.to_dict()))
 
 
-def _put_to_dynamodb(gateway: Gateway) -> dict[str, Any]:
-    """Put what is in force by now: of two requests at once, the last is told last."""
-    with dynamodb_faults.PUTTING:
-        faults = gateway.dice.faults
-        dynamodb_faults.put(faults, gateway.environment)
+def _apply_to_dynamodb(gateway: Gateway) -> dict[str, Any]:
+    """Apply the faults that are current under the lock, which a concurrent request may have set."""
+    with dynamodb_faults.APPLY_LOCK:
+        faults = gateway.fault_injector.faults
+        dynamodb_faults.apply_faults(faults, gateway.environment)
     return faults.to_dict()
 
 
-def _put_done(gateway: Gateway, reply: Reply, held: Any, error: BaseException | None) -> None:
+def _applied(gateway: Gateway, reply: Reply, faults: Any, error: BaseException | None) -> None:
     if error is None:
-        reply(json_response(200, held))
+        reply(json_response(200, faults))
     else:
-        gateway.log.error("the embedded AWS did not hear of its faults", error)
+        gateway.log.error("can't apply the faults to the embedded AWS", error)
         reply(error_response(500, "InternalServerError", f"the embedded AWS: {error}"))

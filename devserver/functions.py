@@ -1,4 +1,4 @@
-"""A Lambda function as its caller sees it: an event and a context in, JSON out."""
+"""A Lambda function, which receives an event and a context and returns JSON."""
 
 import json
 import time
@@ -9,9 +9,9 @@ from typing import Any
 
 
 class LambdaContext:
-    """What Lambda tells a function of its invocation.
+    """The context of an invocation.
 
-    Not chalice.local's: its module brings an HTTP server and 7 MiB along.
+    The module doesn't use chalice.local's class, because that imports an HTTP server and 7 MiB.
     """
 
     identity = None
@@ -19,6 +19,7 @@ class LambdaContext:
     function_version = "$LATEST"
 
     def __init__(self, function: "Function") -> None:
+        """Start the function's timeout."""
         self.function_name = function.name
         self.memory_limit_in_mb = function.memory_mb
         self.invoked_function_arn = (
@@ -30,19 +31,24 @@ class LambdaContext:
         self._deadline = time.monotonic() + function.timeout_seconds
 
     def get_remaining_time_in_millis(self) -> int:
-        """Return what is left of the function's timeout, never less than 0."""
+        """Return the rest of the function's timeout in milliseconds, at least 0."""
         return max(0, int((self._deadline - time.monotonic()) * 1000))
 
 
 class MarshalError(Exception):
-    """The handler returned what JSON cannot hold; Lambda calls it Runtime.MarshalError."""
+    """The handler's result can't be encoded as JSON. Lambda's name is Runtime.MarshalError."""
 
 
 @dataclass(frozen=True, slots=True)
 class Function:
-    """One Lambda function, by its deployed name.
+    """One Lambda function.
 
-    `label` is what the application's developer knows it by: a route, or its name in app.py.
+    Attributes:
+        name: The deployed name.
+        label: The name in app.py, or the route.
+        handler: The function in app.py.
+        timeout_seconds: The timeout of an invocation.
+        memory_mb: The memory size that the context reports.
     """
 
     name: str
@@ -52,9 +58,12 @@ class Function:
     memory_mb: int
 
     def __call__(self, event: Any) -> Any:
-        """Run the handler and return what JSON keeps of its result.
+        """Run the handler, and return its result after a round trip through JSON.
 
-        Raises what the handler raises, and MarshalError.
+        The handler's exceptions pass through.
+
+        Raises:
+            MarshalError: The result can't be encoded as JSON.
         """
         result = self.handler(event, LambdaContext(self))
         try:

@@ -1,4 +1,4 @@
-"""What all connections share: the application, its limits, the threads, who is connected."""
+"""The state that all connections of the local API Gateway share."""
 
 import asyncio
 import json
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from devserver.application import Application
 from devserver.collector import Collector
 from devserver.events import Api, Event
-from devserver.faults import Dice
+from devserver.faults import FaultInjector
 from devserver.functions import Function
 from devserver.local_only import LOOPBACK_HOSTS
 from devserver.log import Log
@@ -26,22 +26,21 @@ INTEGRATION_TIMEOUT_SECONDS = 29
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """How long a connection may live. Source: 10 minutes and 2 hours on AWS, fixed."""
+    """The timeouts of a connection. On AWS they are fixed: 10 minutes idle, 2 hours in total."""
 
     idle_seconds: float = 600
     lifetime_seconds: float = 7200
 
     def at_rate(self, clock_rate: float) -> "Timeouts":
-        """Return what the real clock shows when these have gone by on a faster one."""
+        """Return the timeouts in real time if the application's clock runs at this rate."""
         return Timeouts(self.idle_seconds / clock_rate, self.lifetime_seconds / clock_rate)
 
 
 class Gateway:
-    """The API's state. All of it belongs to the event loop, but `application`, which may be
-    replaced at any time: each event is handled by the one that is there when it begins.
+    """The API's state.
 
-    `timeouts` are the application's, and `clock_rate` is how much faster than the loop's its
-    clock runs.
+    All attributes belong to the event loop, except `application`, which another thread can replace
+    at any time. Each event runs in the application that is current when the event starts.
     """
 
     def __init__(
@@ -51,16 +50,28 @@ class Gateway:
         timeouts: Timeouts,
         workers: Workers,
         log: Log,
-        dice: Dice,
+        fault_injector: FaultInjector,
         collector: Collector,
         clock_rate: float = 1,
     ) -> None:
+        """Start without connections.
+
+        Args:
+            api: The API's identity in events.
+            application: The application.
+            timeouts: The connections' timeouts, in the application's time.
+            workers: The threads that run handlers.
+            log: The server's log.
+            fault_injector: The current faults.
+            collector: The metrics.
+            clock_rate: Speed of the application's clock, as a multiple of real time.
+        """
         self.api = api
         self.application = application
         self.timeouts = timeouts.at_rate(clock_rate)
         self.workers = workers
         self.log = log
-        self.dice = dice
+        self.fault_injector = fault_injector
         self.clock_rate = clock_rate
         self.collector = collector
         self.loop = asyncio.get_running_loop()
@@ -76,22 +87,23 @@ class Gateway:
         self._late: dict[Callable[[], None], asyncio.TimerHandle] = {}
 
     def next_ordinal(self) -> int:
-        """Number a connection; the log knows it by this."""
+        """Return the next connection's number for the log."""
         return next(self._ordinals)
 
     def replace_application(self, application: Application) -> None:
-        """Serve this one from now on; from any thread."""
+        """Replace the application. Thread-safe."""
         self.application = application
         with suppress(RuntimeError):  # The loop has closed.
             self.loop.call_soon_threadsafe(self.on_application_replaced)
 
     def run(self, function: Function, event: Event, timeout_seconds: float, done: Done) -> None:
-        """Run a function in a thread; `done(result, error)` follows on the loop."""
-        call = self.dice.handler(function) if self.dice.afflicts_handlers else function
+        """Run a function in a thread, then call `done(result, error)` on the event loop."""
+        injector = self.fault_injector
+        call = injector.wrap(function) if injector.affects_handlers else function
         self.workers.run(call, event, timeout_seconds, done)
 
     def call_late(self, seconds: float, callback: Callable[[], None]) -> None:
-        """Call back when so many of the clock's seconds have gone by, or the server stops."""
+        """Call back after a time of the application's clock, or when the server stops."""
         if self.is_stopping:
             callback()
         else:
@@ -104,22 +116,26 @@ class Gateway:
         callback()
 
     def invoke(self, function: Function, event: Event, done: Done) -> None:
-        """Run a function for the gateway; `done(result, error)` follows on the loop.
+        """Run a route's function, then call `done(result, error)` on the event loop.
 
-        The error is TimedOut after the function's own timeout or the integration's.
+        The error is TimedOut after the function's timeout or the integration's, whichever is
+        shorter.
         """
         timeout_seconds = min(function.timeout_seconds, INTEGRATION_TIMEOUT_SECONDS)
         self.run(function, event, timeout_seconds, done)
 
     def find_connection(self, connection_id: str) -> "Connection | None":
-        """Return the connection if it is open: neither within $connect nor closed."""
+        """Return an open connection; None during $connect and after the close."""
         return self.open_connections.get(connection_id)
 
-    async def stop(self, drain_seconds: float, is_hurried: asyncio.Event) -> None:
-        """Close every connection with 1001; wait for handlers, $disconnect's among them.
+    async def stop(self, drain_seconds: float, skip_drain: asyncio.Event) -> None:
+        """Close all connections with code 1001, and wait for handlers, including $disconnect's.
 
-        Handlers still reach @connections and the Lambda API meanwhile. Waits for `drain_seconds`
-        at most, or until `is_hurried`.
+        Handlers can still use @connections and the Lambda API while the server waits.
+
+        Args:
+            drain_seconds: Longest wait.
+            skip_drain: Ends the wait when set.
         """
         self.is_stopping = True
         for callback in list(self._late):
@@ -127,7 +143,7 @@ class Gateway:
         for connection in list(self.open_connections.values()):
             connection.close(*GOING_AWAY)
         deadline = self.loop.time() + drain_seconds
-        while self._is_busy() and self.loop.time() < deadline and not is_hurried.is_set():
+        while self._is_busy() and self.loop.time() < deadline and not skip_drain.is_set():
             await asyncio.sleep(_DRAIN_POLL_SECONDS)
         self.log.flush()
 
@@ -136,7 +152,7 @@ class Gateway:
 
 
 GOING_AWAY = (1001, "Going away")
-"""Source: inferred from emulators; AWS documents no code for idle and lifetime."""
+"""The close code and reason for timeouts. AWS documents none; these are from emulators."""
 
 _DRAIN_POLL_SECONDS = 0.01
 
@@ -146,6 +162,6 @@ def _do_nothing() -> None:
 
 
 def failure_body(message: str, connection_id: str, request_id: str) -> bytes:
-    """Encode what API Gateway itself tells a client, refusing or failing."""
+    """Encode the error message that API Gateway itself sends to a client."""
     body = {"message": message, "connectionId": connection_id, "requestId": request_id}
     return json.dumps(body).encode()

@@ -1,4 +1,4 @@
-"""HTTP as the server's own code sees it: a request, a response, an error in AWS's form. Pure."""
+"""HTTP requests and responses as the server's own code uses them."""
 
 import json
 from collections.abc import Callable
@@ -12,7 +12,10 @@ from devserver.events import Pairs, make_id
 
 @dataclass(slots=True)
 class Request:
-    """A whole request; `path` is as it was sent, not unquoted. An upgrade is to WebSocket."""
+    """A complete request.
+
+    `path` is URL-encoded, as the client sent it. `is_upgrade` means an upgrade to WebSocket.
+    """
 
     method: str
     path: str
@@ -23,16 +26,20 @@ class Request:
     is_upgrade: bool = False
 
     def find_header(self, name: str) -> str | None:
-        """Return the last header of this name, in lower case, whatever its casing."""
-        for held, value in reversed(self.headers):
-            if held.lower() == name:
+        """Return the last value of a header; None if it is missing.
+
+        Args:
+            name: The header's name in lower case. The request's names can have any casing.
+        """
+        for sent_name, value in reversed(self.headers):
+            if sent_name.lower() == name:
                 return value
         return None
 
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """What is answered; a length and a type are added when it is encoded."""
+    """A response. `encode_response` adds Content-Type and Content-Length."""
 
     status: int
     body: bytes = b""
@@ -44,19 +51,25 @@ Reply = Callable[[Response], None]
 
 
 def json_response(status: int, value: Any, headers: dict[str, str] | None = None) -> Response:
-    """Make a response of a value that JSON can hold."""
+    """Return a response with a JSON body."""
     return Response(status, json.dumps(value).encode(), headers or {})
 
 
 def error_response(status: int, error_type: str, message: str) -> Response:
-    """Make an error that botocore maps to its modelled exception, by the header."""
+    """Return an error in AWS's form. botocore maps the header to a modelled exception."""
     return json_response(status, {"message": message}, {"x-amzn-ErrorType": error_type})
 
 
 def encode_response(
     response: Response, *, is_kept_alive: bool, answers_head: bool = False
 ) -> bytes:
-    """Encode a response of HTTP/1.1; only 204 has no type and length, and to HEAD goes no body."""
+    """Encode a response as HTTP/1.1.
+
+    Args:
+        response: The response. With status 204 it gets no Content-Type or Content-Length.
+        is_kept_alive: Whether the TCP connection stays open.
+        answers_head: Whether to omit the body because the request's method was HEAD.
+    """
     headers = "".join([f"{name}: {value}\r\n" for name, value in response.headers.items()])
     if response.status != HTTPStatus.NO_CONTENT:
         length = len(response.body)
@@ -68,10 +81,10 @@ def encode_response(
 
 @cache
 def _start_line(status: int, is_kept_alive: bool) -> str:
-    """Begin a response: the status line, and whether the connection stays."""
+    """Return the status line and the Connection header."""
     try:
         phrase = HTTPStatus(status).phrase
     except ValueError:
         phrase = ""
-    stay = "keep-alive" if is_kept_alive else "close"
-    return f"HTTP/1.1 {status} {phrase}\r\nConnection: {stay}\r\n"
+    option = "keep-alive" if is_kept_alive else "close"
+    return f"HTTP/1.1 {status} {phrase}\r\nConnection: {option}\r\n"

@@ -1,4 +1,4 @@
-"""HTTP requests out of bytes, by httptools, with limits. No I/O."""
+"""An incremental parser for HTTP requests, built on httptools, with size limits."""
 
 from collections import deque
 from http import HTTPStatus
@@ -8,24 +8,30 @@ import httptools
 from devserver.http_messages import Request
 
 MAX_HEADER_BYTES = 32 * 1024
-"""Limit of a request's headers, and of its trailers.
+"""Maximum size of a request's headers, and of its trailers.
 
-API Gateway's own limit is lower (10 KiB for REST). Here a token of 16 KB reaches the code.
+API Gateway's own limit is lower (10 KiB for REST APIs). This limit lets a token of 16 KB reach the
+application, whose own limits can then be tested.
 """
 
 MAX_BODY_BYTES = 7 * 1024 * 1024
-"""Above Lambda's limit of 6 MB for what a synchronous invocation is given."""
+"""Maximum size of a body, above Lambda's 6 MB for the payload of a synchronous invocation."""
 
 
 class RequestParser:
-    """Bytes in, requests out.
+    """Parses the bytes of one TCP connection.
 
-    `requests` holds those that are whole. When `failure` is set, it is the status that answers
-    what came after them, and when `early_data` is, the last of them is an upgrade request and
-    this is what followed it; either way nothing more can be fed.
+    Don't feed more data after `failure` or `early_data` is set.
+
+    Attributes:
+        requests: Complete requests that nothing has consumed yet.
+        failure: The status with which to refuse the data after these requests.
+        early_data: The bytes after an upgrade request, which is then the last of the requests.
+        is_within_request: Whether a request has started but isn't complete.
     """
 
     def __init__(self) -> None:
+        """Start without data."""
         self.requests: deque[Request] = deque()
         self.failure: HTTPStatus | None = None
         self.early_data: bytes | None = None
@@ -34,7 +40,7 @@ class RequestParser:
         self._start()
 
     def feed(self, data: bytes) -> None:
-        """Take bytes; never raises."""
+        """Parse more bytes. Never raises."""
         was_outside_body = self._is_outside_body
         try:
             self._parser.feed_data(data)
@@ -42,25 +48,25 @@ class RequestParser:
             self.early_data = data[upgrade.args[0] :]
         except httptools.HttpParserError:
             self.failure = self.failure or HTTPStatus.BAD_REQUEST
-        # httptools keeps an incomplete header or trailer to itself, so its bytes are counted here.
+        # httptools buffers an incomplete header or trailer, so its bytes are counted here.
         if was_outside_body and self._is_outside_body:
             self._fed_bytes += len(data)
         if self._fed_bytes > MAX_HEADER_BYTES:
             self.failure = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
 
-    # Called by httptools. An exception makes it stop.
+    # httptools calls the following methods. It stops parsing if one of them raises.
 
     def on_message_begin(self) -> None:
-        """Begin a request."""
+        """Start a request."""
         self._start()
         self._is_outside_body = self.is_within_request = True
 
     def on_url(self, url: bytes) -> None:
-        """Take the URL, or a part of it."""
+        """Add the URL or a part of it."""
         self._url += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Take a header. Trailers only count: nothing here may depend on one (RFC 9110, 6.5.1)."""
+        """Add a header. Trailers are counted towards the limit and dropped (RFC 9110, 6.5.1)."""
         self._field_bytes += len(name) + len(value) + 4
         if self._field_bytes > MAX_HEADER_BYTES:
             self._fail(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
@@ -68,24 +74,24 @@ class RequestParser:
             self._headers.append((name.decode("latin-1"), value.decode("latin-1")))
 
     def on_headers_complete(self) -> None:
-        """Expect the body, or a chunk's length."""
+        """Start the body."""
         self._are_headers_complete = True
         self._fed_bytes = self._field_bytes = 0
 
     def on_body(self, body: bytes) -> None:
-        """Take a part of the body."""
+        """Add a part of the body."""
         self._is_outside_body = False
         self._body += body
         if len(self._body) > MAX_BODY_BYTES:
             self._fail(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
 
     def on_chunk_complete(self) -> None:
-        """Expect the next chunk's length, or trailers."""
+        """Start the next chunk or the trailers."""
         self._is_outside_body = True
         self._fed_bytes = 0
 
     def on_message_complete(self) -> None:
-        """Put the request with those that are whole."""
+        """Add the request to the complete ones."""
         self.is_within_request = self._is_outside_body = False
         path, _, query = self._url.decode("latin-1").partition("?")
         is_upgrade = self._parser.should_upgrade()

@@ -1,4 +1,4 @@
-"""A TCP connection's bytes as long as they are HTTP; an upgrade hands it to a WebSocketWire."""
+"""The HTTP protocol on a TCP connection, until an upgrade hands it over to a WebSocketWire."""
 
 import asyncio
 from functools import partial
@@ -13,19 +13,25 @@ from devserver.reading import ReadingProtocol
 from devserver.upgrade import PendingUpgrade, find_source_ip
 
 REQUEST_TIMEOUT_SECONDS = 10
-"""How long a client may take for a request that it has begun; between requests it may be idle."""
+"""Timeout for receiving a request once its first byte has arrived. Idle clients have no timeout."""
 
 LINGER_SECONDS = 2
-"""How long a client that was refused may go on sending what nobody considers."""
+"""How long the server reads and discards data from a client after refusing its request."""
 
 MAX_WAITING_REQUESTS = 64
-"""Requests that a client may send ahead of their answers before no more is read."""
+"""Number of pipelined requests at which the server stops reading from the client."""
 
 
 class HttpWire(ReadingProtocol):
-    """One TCP connection that speaks HTTP/1.1: requests are answered in the order they came."""
+    """An HTTP/1.1 connection. Requests are answered in the order of their arrival."""
 
     def __init__(self, gateway: Gateway, wires: set["HttpWire"]) -> None:
+        """Wait for the transport.
+
+        Args:
+            gateway: The gateway that handles the requests.
+            wires: The open HTTP connections, to which this one adds itself.
+        """
         self._gateway = gateway
         self._wires = wires
         self._parser = RequestParser()
@@ -39,17 +45,17 @@ class HttpWire(ReadingProtocol):
         self._is_writing_paused = False
 
     def close(self) -> None:
-        """Hang up."""
+        """Close the TCP connection."""
         self._transport.close()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Begin."""
+        """Register the open TCP connection."""
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
         self._wires.add(self)
 
     def data_received(self, data: bytes) -> None:
-        """Take bytes from the client."""
+        """Handle bytes from the client."""
         if self._is_refused:
             return
         if self._upgrade is not None:
@@ -58,17 +64,17 @@ class HttpWire(ReadingProtocol):
             self._parser.early_data += data
         elif self._parser.failure is None:
             self._parser.feed(data)
-            self._watch_request()
+            self._update_timeout()
             self._answer()
-            self._watch_flow()
+            self._update_flow_control()
 
     def eof_received(self) -> bool:
-        """Take note that the client sends no more; what it has asked is answered first."""
+        """Handle the end of the client's data. Pending requests are answered before the close."""
         self._is_ended = True
         return self._is_answering and self._upgrade is None and not self._is_refused
 
     def connection_lost(self, _error: Exception | None) -> None:
-        """Take note that the client is gone."""
+        """Handle the closed TCP connection."""
         self._wires.discard(self)
         self._parser.requests.clear()
         self._stop_timer()
@@ -76,16 +82,16 @@ class HttpWire(ReadingProtocol):
             self._upgrade.is_gone = True
 
     def pause_writing(self) -> None:
-        """Read nothing from a client that does not read its answers."""
+        """Stop reading from a client that doesn't read its responses."""
         self._is_writing_paused = True
-        self._watch_flow()
+        self._update_flow_control()
 
     def resume_writing(self) -> None:
-        """Read on: the client has read."""
+        """Continue reading because the client has read its responses."""
         self._is_writing_paused = False
-        self._watch_flow()
+        self._update_flow_control()
 
-    def _watch_flow(self) -> None:
+    def _update_flow_control(self) -> None:
         if self._transport.is_closing() or self._upgrade is not None:
             return
         if self._is_writing_paused or len(self._parser.requests) >= MAX_WAITING_REQUESTS:
@@ -93,8 +99,8 @@ class HttpWire(ReadingProtocol):
         else:
             self._transport.resume_reading()
 
-    def _watch_request(self) -> None:
-        """Give a request that has begun its time; one timer for each that comes in parts."""
+    def _update_timeout(self) -> None:
+        """Start the timer of a request that has arrived in part, or stop it if it is complete."""
         if not self._parser.is_within_request:
             self._stop_timer()
         elif self._timer is None:
@@ -110,7 +116,7 @@ class HttpWire(ReadingProtocol):
         self._answer()
 
     def _answer(self) -> None:
-        """Answer what can be answered now; an answer that comes later goes on from there."""
+        """Answer requests until one needs more time. Its reply continues with the next one."""
         self._is_looping = True
         requests = self._parser.requests
         while requests and not self._is_answering:
@@ -139,13 +145,13 @@ class HttpWire(ReadingProtocol):
             self._transport.close()
         elif not self._is_looping:
             self._answer()
-            self._watch_flow()
+            self._update_flow_control()
 
     def _refuse(self, status: int) -> None:
-        """Answer what cannot be considered, and hang up when the client has.
+        """Send an error response, and close when the client has closed or LINGER_SECONDS are over.
 
-        Or after a while: to close at once resets a client that is still sending, and the answer
-        is lost.
+        An immediate close would reset the connection of a client that is still sending, which
+        would then not receive the response.
         """
         self._stop_timer()
         if self._is_refused or self._transport.is_closing():
@@ -158,7 +164,7 @@ class HttpWire(ReadingProtocol):
         self._timer = self._gateway.loop.call_later(LINGER_SECONDS, self._transport.abort)
 
     def _begin_upgrade(self, request: Request) -> None:
-        """Refuse an upgrade that is no good by itself; leave others to an Admission."""
+        """Refuse an upgrade request that isn't valid; start an Admission for a valid one."""
         refusal = router.find_refusal(self._gateway, request)
         if refusal is not None:
             self._refuse(refusal)

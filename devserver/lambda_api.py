@@ -1,4 +1,4 @@
-"""Lambda's Invoke API, so that the application can call its own functions with plain boto3.
+"""Lambda's Invoke API, with which the application invokes its own functions.
 
 Source: botocore's service model of lambda, operation Invoke.
 """
@@ -17,11 +17,15 @@ from devserver.workers import TimedOut
 
 _PATH = re.compile(r"/2015-03-31/functions/([^/]+)/invocations")
 _NAME = re.compile(r"(?:.*:function:|\d+:)?([A-Za-z0-9_-]+)(?::[^:]+)?")
-"""A function by its name, partial or whole ARN, with or without a qualifier."""
+"""A function's name, partial ARN or full ARN, with or without a qualifier."""
 
 
 def find_name(path: str) -> str | None:
-    """Return the function that a path invokes; None if it is no path of this API."""
+    """Return the name of the function that a path invokes.
+
+    Returns:
+        None if the path isn't part of this API, "" if the name isn't valid.
+    """
     match = _PATH.fullmatch(path)
     if match is None:
         return None
@@ -30,7 +34,7 @@ def find_name(path: str) -> str | None:
 
 
 def respond(gateway: Gateway, request: Request, name: str, reply: Reply) -> None:
-    """Run the function: at once and with its result, or later and with none ("Event")."""
+    """Invoke a function, and reply with its result, or without waiting for one ("Event")."""
     function = gateway.application.functions.get(name)
     if function is None:
         reply(error_response(404, "ResourceNotFoundException", f"Function not found: {name}"))
@@ -50,7 +54,7 @@ def respond(gateway: Gateway, request: Request, name: str, reply: Reply) -> None
     elif kind == "DryRun":
         reply(Response(204))
     else:
-        message = f"{kind} is no invocation type"
+        message = f"{kind} isn't an invocation type"
         reply(error_response(400, "InvalidParameterValueException", message))
 
 

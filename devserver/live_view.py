@@ -1,7 +1,7 @@
-"""The view at the end of the terminal, drawn with rich once a second, in a thread of its own.
+"""The live view at the bottom of the terminal, which a thread draws once a second with rich.
 
-It hides no cursor and sets no mode of the terminal, so that whatever ends the server leaves a
-terminal that works; when the view ends as it should, nothing of it stays.
+The view doesn't hide the cursor or change terminal modes. If the server is killed, the terminal
+still works. On a normal shutdown the view is erased.
 """
 
 import sys
@@ -26,49 +26,54 @@ from devserver.view import ServerView, View
 REFRESH_SECONDS: Final = 1.0
 
 LINES_SECONDS: Final = 0.05
-"""Lines are shown together, for what is drawn below them is drawn again each time."""
+"""Interval at which log lines are printed. Each batch requires a redraw of the view below it."""
 
 LOG_LINES: Final = 8
-"""How many lines of the terminal are left to the log, if it has twice as many."""
+"""Number of terminal lines reserved for the log, if the terminal has at least twice as many."""
 
 WIDE_COLUMNS: Final = 130
-"""From here on tables stand side by side."""
+"""Terminal width from which the tables are shown in two columns."""
 
 RATIOS: Final = (4, 5)
-"""Of the two columns' widths: what was measured has long names."""
+"""Relative widths of the two columns. The right one has the longer names."""
 
 MAX_ROWS: Final = 12
-"""Of a table; fewer where not everything fits."""
+"""Maximum number of rows of a table. A small terminal gets fewer rows."""
 
 STOP_SECONDS: Final = 2
-"""How long a terminal that takes nothing in is waited for."""
+"""How long to wait, at the end, for a terminal that accepts no output."""
 
 
 @contextmanager
-def drawn_of(terminal: Terminal, panel: Panel | None, gateway: Gateway) -> Iterator[None]:
-    """Draw the view of a gateway, with the project's panel, until the context ends."""
+def draw_gateway(terminal: Terminal, panel: Panel | None, gateway: Gateway) -> Iterator[None]:
+    """Draw the view of a gateway and of the project's panel until the context ends."""
     with ExitStack() as stack:
         if panel is not None:
             panel.start()
             stack.callback(panel.stop)
-        stack.enter_context(drawn(terminal, ServerView(gateway, panel)))
+        stack.enter_context(draw(terminal, ServerView(gateway, panel)))
         yield
 
 
 @contextmanager
-def drawn(terminal: Terminal, view: Callable[[], View]) -> Iterator[None]:
-    """Draw the view, which is asked for each time, until the context ends."""
+def draw(terminal: Terminal, view: Callable[[], View]) -> Iterator[None]:
+    """Draw a view until the context ends.
+
+    Args:
+        terminal: The terminal.
+        view: Returns the current content for each refresh.
+    """
     stopped = threading.Event()
     thread = threading.Thread(
         target=_draw_until, args=(stopped, terminal, view), name="view", daemon=True
     )
-    terminal.begin()
+    terminal.start_view()
     thread.start()
     try:
         yield
     finally:
         stopped.set()
-        terminal.written.set()
+        terminal.has_lines.set()
         thread.join(STOP_SECONDS)
 
 
@@ -84,19 +89,19 @@ def _draw_until(stopped: threading.Event, terminal: Terminal, view: Callable[[],
         )
         with live:
             try:
-                _draw(stopped, terminal, view, live)
+                _refresh_until(stopped, terminal, view, live)
             finally:
                 live.update("")
     except Exception as error:
         with suppress(OSError):
-            terminal.end()
-            print(f"the view has ended: {type(error).__name__}", file=sys.stderr)
+            terminal.end_view()
+            print(f"the live view failed: {type(error).__name__}", file=sys.stderr)
     else:
         with suppress(OSError):
-            terminal.end()
+            terminal.end_view()
 
 
-def _draw(
+def _refresh_until(
     stopped: threading.Event, terminal: Terminal, view: Callable[[], View], live: Live
 ) -> None:
     due_at = 0.0
@@ -104,21 +109,21 @@ def _draw(
         if time.monotonic() >= due_at:
             due_at = time.monotonic() + REFRESH_SECONDS
             live.update(_render(live.console, view()), refresh=True)
-        if lines := terminal.take():
+        if lines := terminal.take_lines():
             live.console.print(_Raw(lines), end="", crop=False)
         if not stopped.wait(LINES_SECONDS):
-            terminal.written.wait(max(0.0, due_at - time.monotonic()))
+            terminal.has_lines.wait(max(0.0, due_at - time.monotonic()))
 
 
 class _Console(Console):
-    """A console that leaves the cursor as it is."""
+    """A console that doesn't hide the cursor."""
 
     def show_cursor(self, show: bool = True) -> bool:  # noqa: ARG002
         return False
 
 
 class _Raw:
-    """Lines as they stand, however long: the terminal breaks them, as it does without a view."""
+    """Unmodified lines. The terminal wraps long ones, as it does without a view."""
 
     def __init__(self, text: str) -> None:
         self._text = text
@@ -128,7 +133,7 @@ class _Raw:
 
 
 class _Rendered:
-    """Lines that were laid out before: to draw them again costs next to nothing."""
+    """Lines with a finished layout, which makes redrawing them cheap."""
 
     def __init__(self, lines: Sequence[list[Segment]]) -> None:
         self._lines = lines
@@ -141,17 +146,18 @@ class _Rendered:
 
 
 def _render(console: Console, view: View) -> _Rendered:
-    """Lay the view out with as many rows as fit; if none do, its end is cut off."""
+    """Lay out the view with as many rows per table as fit, and cut off the rest."""
     width, height = console.size
-    room = height - LOG_LINES if height >= 2 * LOG_LINES else height // 2
+    max_height = height - LOG_LINES if height >= 2 * LOG_LINES else height // 2
     is_wide = width >= WIDE_COLUMNS and bool(view.left and view.right)
     columns = [view.left, view.right] if is_wide else [[*view.left, *view.right]]
-    rows = next((rows for rows in range(MAX_ROWS, 1, -1) if _height(columns, rows) <= room), 1)
-    return _Rendered(console.render_lines(_layout(view.title, columns, rows), pad=False)[:room])
+    fitting = (rows for rows in range(MAX_ROWS, 1, -1) if _height(columns, rows) <= max_height)
+    layout = _layout(view.title, columns, next(fitting, 1))
+    return _Rendered(console.render_lines(layout, pad=False)[:max_height])
 
 
 def _height(columns: list[list[Table]], rows: int) -> int:
-    """Count the lines of a layout: each table has a heading, and says what it leaves out."""
+    """Count the lines of a layout. Each table has a heading and a line for omitted rows."""
     heights = [sum(1 + min(len(table.rows), rows + 1) for table in tables) for tables in columns]
     return 1 + max(heights)
 
@@ -172,13 +178,13 @@ def _rich_table(table: Table, max_rows: int) -> RichTable:
         shown.add_column(
             _cell(heading),
             justify="right" if number and is_numbers else "left",
-            no_wrap=number > 0,  # Where there is too little room, the first column gives way.
+            no_wrap=number > 0,  # On a narrow terminal, only the first column shrinks.
         )
     for row in table.rows[:max_rows]:
         shown.add_row(*map(_cell, row))
-    left_out = len(table.rows) - max_rows
-    if left_out > 0:
-        shown.add_row(_cell(f"and {left_out} more", "dim"))
+    omitted = len(table.rows) - max_rows
+    if omitted > 0:
+        shown.add_row(_cell(f"and {omitted} more", "dim"))
     elif not table.rows:
         shown.add_row(_cell("none", "dim"))
     return shown
@@ -189,5 +195,5 @@ def _cell(text: str, style: str = "") -> Text:
 
 
 def _printable(text: str) -> str:
-    """Replace what would move the cursor or change the terminal: labels come from anywhere."""
+    """Replace control characters, which labels from untrusted sources can contain."""
     return "".join(character if character.isprintable() else "?" for character in text)

@@ -1,8 +1,8 @@
-"""The server's log: a line per event on stdout, and what went wrong on stderr.
+"""The server's log, with one line per event on stdout and errors on stderr.
 
-A line names a connection by its ordinal, and the command that a client has sent if it is a plain
-name (actions.py). Connection ids, tokens, query strings, addresses and
-bodies never stand in one; a handler's traceback says what the handler's exception says.
+A line identifies the connection by its number, and contains the client's action if that is safe to
+log (actions.py). Lines never contain connection IDs, tokens, query strings, addresses or bodies.
+A handler's traceback contains whatever the handler's exception contains.
 """
 
 import asyncio
@@ -16,20 +16,27 @@ from devserver.collector import Collector
 from devserver.emf import Metric
 
 FLUSH_INTERVAL_SECONDS = 0.05
-"""Lines are written together, for a write per event costs more than the event's handling."""
+"""Interval at which lines are written. One write per event would cost more than its handling."""
 
 EVENTS = Metric("devserver", "Events", "Count")
 
 _CLOSE_CODE = re.compile(r"\d+ ")
-"""Ahead of the outcome of a $disconnect, where a client chooses it."""
+"""The close code before the outcome of a $disconnect. Clients choose it, so it isn't a label."""
 
 
 class Log:
-    """Collects lines on the event loop and writes them a few at a time; counts them, too."""
+    """Buffers lines on the event loop, writes them in batches, and counts events."""
 
     def __init__(
         self, loop: asyncio.AbstractEventLoop, collector: Collector, *, is_quiet: bool = False
     ) -> None:
+        """Write to the current `sys.stdout`.
+
+        Args:
+            loop: The event loop.
+            collector: Counts the events.
+            is_quiet: Whether to count events without logging them.
+        """
         self._loop = loop
         self.is_quiet = is_quiet
         self._collector = collector
@@ -42,16 +49,16 @@ class Log:
         route: str,
         outcome: str | int,
         started: float,
-        shown: str | None = None,
+        text: str | None = None,
     ) -> None:
         """Log one event, and count it by its route and outcome.
 
         Args:
-            ordinal: The connection's number, None if unknown.
-            route: The route, or a name for an event without one.
-            outcome: How it ended.
-            started: The loop's time when it began.
-            shown: Text for the line in place of the route and the outcome.
+            ordinal: The connection's number; None if unknown.
+            route: The route, or a name for an event without a route.
+            outcome: The result, such as a status.
+            started: The event loop's time at the start of the event.
+            text: Text for the line, instead of the route and the outcome.
         """
         labels = (("Route", route), ("Outcome", _CLOSE_CODE.sub("", str(outcome))))
         self._collector.count(EVENTS, labels)
@@ -61,22 +68,22 @@ class Log:
             self._loop.call_later(FLUSH_INTERVAL_SECONDS, self.flush)
         name = "#-" if ordinal is None else f"#{ordinal}"
         duration_ms = (self._loop.time() - started) * 1000
-        text = shown or f"{route} {outcome}"
-        self._lines.append(f"{_clock()} {name} {text} {duration_ms:.1f} ms\n")
+        shown = text or f"{route} {outcome}"
+        self._lines.append(f"{_clock()} {name} {shown} {duration_ms:.1f} ms\n")
 
     def note(self, message: str) -> None:
-        """Say what the developer should know, quiet or not."""
+        """Print a message to the developer, even if the log is quiet."""
         self.flush()
         print(f"{_clock()} {message}", file=self._out, flush=True)
 
     def error(self, message: str, error: BaseException | None = None) -> None:
-        """Say what went wrong, with the error's traceback; from any thread."""
+        """Print an error with its traceback. Thread-safe."""
         self.flush()
         lines = [] if error is None else traceback.format_exception(error)
         print(f"{_clock()} {message}\n{''.join(lines)}", end="", file=sys.stderr, flush=True)
 
     def flush(self) -> None:
-        """Write what has been collected."""
+        """Write the buffered lines."""
         lines, self._lines = self._lines, []
         if lines:
             self._out.write("".join(lines))

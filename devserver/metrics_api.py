@@ -1,4 +1,4 @@
-"""GET /STAGE/metrics: what the collector holds, and this server's own, for Prometheus."""
+"""The endpoint GET /STAGE/metrics, which serves the collected metrics to Prometheus."""
 
 from devserver import prometheus
 from devserver.emf import Metric
@@ -7,15 +7,15 @@ from devserver.http_messages import Request, Response, error_response
 from devserver.prometheus import Family, Kind, Reading
 
 NAME = "metrics"
-"""Below the stage, as @connections is."""
+"""The last part of the path. It follows the stage, as `@connections` does."""
 
 OPEN_CONNECTIONS = Metric("devserver", "OpenConnections", "None")
 
 
 def respond(gateway: Gateway, request: Request) -> Response:
-    """Answer with Prometheus' text format; at once, for it takes a millisecond or few."""
+    """Respond with all metrics in Prometheus' text format. Takes a few milliseconds."""
     if request.method != "GET":
-        refusal = error_response(405, "MethodNotAllowedException", "metrics can be got alone")
+        refusal = error_response(405, "MethodNotAllowedException", "metrics accepts GET only")
         refusal.headers["Allow"] = "GET"
         return refusal
     text = prometheus.encode([*gateway.collector.read(), _open_connections(gateway)])
@@ -23,7 +23,7 @@ def respond(gateway: Gateway, request: Request) -> Response:
 
 
 def url_of(gateway: Gateway) -> str:
-    """Return where the metrics are."""
+    """Return the URL of the metrics."""
     return f"{gateway.endpoint.replace('ws:', 'http:', 1)}/{NAME}"
 
 

@@ -1,7 +1,8 @@
-"""What a project adds to the view: tables that a function of its own makes, in a thread.
+"""The panel, which shows a project's own tables in the live view.
 
-The function is named `module:function`. It is given the environment that leads to the embedded
-AWS, and returns tables: each a title, columns, and rows of as many values.
+A function of the project, given as `module:function`, returns the tables. It receives the
+environment variables of the embedded AWS. Each table is a title, a list of columns, and a list of
+rows with one value per column. A thread calls the function repeatedly.
 """
 
 import importlib
@@ -12,16 +13,18 @@ from typing import Any, Final, NamedTuple
 
 MIN_REST_SECONDS: Final = 1.0
 REST_FACTOR: Final = 4
-"""Between two calls is a rest: so many times as long as the last took, that the server, which it
-shares an interpreter with, keeps most of the time.
+"""Pause between two calls, as a multiple of the last call's duration.
+
+The function shares the interpreter with the server. The pause leaves most of the time to the
+server.
 """
 
-PATIENCE_SECONDS: Final = 5
-"""After which the view says that the function does not answer."""
+SLOW_SECONDS: Final = 5
+"""Duration of a call after which the view reports that the function doesn't respond."""
 
 
 class Table(NamedTuple):
-    """What the view shows: rows have as many cells as there are columns."""
+    """A table of the view. Each row has one cell per column."""
 
     title: str
     columns: tuple[str, ...]
@@ -29,20 +32,28 @@ class Table(NamedTuple):
 
 
 def make_table(title: Any, columns: Any, rows: Any) -> Table:
-    """Make a table of what a panel has returned. Raises: ValueError if a row is too long or short.
+    """Convert a table that a panel's function returned.
 
-    Raises TypeError, too, for what are no columns or rows.
+    Raises:
+        TypeError: The columns or rows aren't iterable.
+        ValueError: The number of cells in a row differs from the number of columns.
     """
     table = Table(str(title), tuple(map(str, columns)), tuple(tuple(map(str, row)) for row in rows))
     if any(len(row) != len(table.columns) for row in table.rows):
-        raise ValueError("a row has not as many cells as there are columns")
+        raise ValueError("each row must have one cell per column")
     return table
 
 
 class Panel:
-    """Calls a panel's function again and again, and keeps what it has returned last."""
+    """Calls a panel's function repeatedly and stores its latest tables."""
 
     def __init__(self, name: str, environment: Mapping[str, str]) -> None:
+        """Prepare the calls; `start` begins.
+
+        Args:
+            name: The function, as `module:function`.
+            environment: Passed to the function.
+        """
         self._name = name
         self._environment = dict(environment)
         self._tables: list[Table] = []
@@ -50,18 +61,18 @@ class Panel:
         self._stopped = threading.Event()
 
     def start(self) -> None:
-        """Call the function in a thread from now on."""
+        """Start the thread that calls the function."""
         threading.Thread(target=self._run, name="panel", daemon=True).start()
 
     def stop(self) -> None:
-        """Call it no more; a call that is under way is not waited for."""
+        """Stop calling the function. Doesn't wait for a running call."""
         self._stopped.set()
 
     def tables(self) -> list[Table]:
-        """Return the latest tables, or what has become of the function."""
+        """Return the latest tables. Includes a message if the function is slow or failed."""
         called_at = self._called_at
-        if called_at is not None and time.monotonic() - called_at > PATIENCE_SECONDS:
-            return [*self._tables, self._say("does not answer")]
+        if called_at is not None and time.monotonic() - called_at > SLOW_SECONDS:
+            return [*self._tables, self._message("doesn't respond")]
         return self._tables
 
     def _run(self) -> None:
@@ -72,17 +83,18 @@ class Panel:
                 function = function or find_function(self._name)
                 self._tables = [make_table(*table) for table in function(self._environment)]
             except (Exception, SystemExit) as error:
-                self._tables = [self._say(f"failed: {type(error).__name__}")]
+                self._tables = [self._message(f"failed: {type(error).__name__}")]
             self._called_at = None
             took_seconds = time.monotonic() - started
             self._stopped.wait(max(MIN_REST_SECONDS, REST_FACTOR * took_seconds))
 
-    def _say(self, text: str) -> Table:
+    def _message(self, text: str) -> Table:
         return Table(self._name, ("",), ((text,),))
 
 
 def find_function(name: str) -> Callable[[Mapping[str, str]], Any]:
-    """Import what `module:function` names; raises whatever the module raises."""
-    module, _, function = name.partition(":")
-    found: Callable[[Mapping[str, str]], Any] = getattr(importlib.import_module(module), function)
-    return found
+    """Import the function `module:function`. The module's exceptions pass through."""
+    module_name, _, function_name = name.partition(":")
+    module = importlib.import_module(module_name)
+    function: Callable[[Mapping[str, str]], Any] = getattr(module, function_name)
+    return function

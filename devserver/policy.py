@@ -1,4 +1,4 @@
-"""What an authorizer answered: a context for the connection, or a refusal. Pure."""
+"""Evaluation of an authorizer's result."""
 
 import json
 import re
@@ -7,20 +7,23 @@ from functools import lru_cache
 from typing import Any
 
 RESULT_LIMIT_BYTES = 8 * 1024
-"""Source: developer guide, limits of WebSocket APIs."""
+"""Maximum size of an authorizer's result. Source: developer guide, limits of WebSocket APIs."""
 
 _INVOKE = "execute-api:Invoke"
 
 
 class InvalidResult(Exception):
-    """The authorizer's result is none that API Gateway understands; clients get 500."""
+    """The authorizer's result isn't valid. API Gateway responds with status 500."""
 
 
 def is_allowed(result: Any, arn: str) -> bool:
-    """Say whether the result's policy allows execute-api:Invoke on the ARN; Deny wins.
+    """Return whether the result's policy allows execute-api:Invoke on the ARN.
 
-    Raises InvalidResult for anything that is no IAM policy, and for conditions and negations
-    (NotAction, NotResource, Condition), which AWS evaluates and this server does not.
+    A matching Deny statement overrides Allow statements.
+
+    Raises:
+        InvalidResult: The result contains no valid IAM policy, or its policy contains NotAction,
+            NotResource or Condition, which AWS evaluates but this server doesn't.
     """
     _check_result(result)
     effects = {
@@ -33,9 +36,12 @@ def is_allowed(result: Any, arn: str) -> bool:
 
 
 def authorizer_context(result: Mapping[str, Any], latency_ms: int) -> dict[str, Any]:
-    """Return what later events carry: the context's scalars as text, and who it is.
+    """Return the `authorizer` object of the connection's later events.
 
-    Raises InvalidResult for a context that is no object of scalars.
+    It contains the principal ID and the context's values as strings.
+
+    Raises:
+        InvalidResult: The context isn't an object of strings, numbers and booleans.
     """
     context = result.get("context") or {}
     if not isinstance(context, dict):
@@ -57,20 +63,20 @@ def _check_result(result: Any) -> None:
 
 
 def _statements(document: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    held = document.get("Statement")
-    statements: list[Any] = held if isinstance(held, list) else [held]
+    member = document.get("Statement")
+    statements: list[Any] = member if isinstance(member, list) else [member]
     for statement in statements:
         if not isinstance(statement, dict) or statement.get("Effect") not in ("Allow", "Deny"):
             raise InvalidResult("each Statement must be an object with Effect Allow or Deny")
         if not _is_names(statement.get("Action")) or not _is_names(statement.get("Resource")):
             raise InvalidResult("each Statement must have an Action and a Resource")
         if statement.keys() & {"Condition", "NotAction", "NotResource"}:
-            raise InvalidResult("this server evaluates no Condition, NotAction or NotResource")
+            raise InvalidResult("this server can't evaluate Condition, NotAction or NotResource")
     return statements
 
 
-def _is_names(held: Any) -> bool:
-    names = held if isinstance(held, list) else [held]
+def _is_names(member: Any) -> bool:
+    names = member if isinstance(member, list) else [member]
     return bool(names) and all(isinstance(name, str) for name in names)
 
 
@@ -81,7 +87,7 @@ def _matches(patterns: str | list[str], name: str, flags: int) -> bool:
 
 @lru_cache(maxsize=256)
 def _compile(pattern: str, flags: int) -> re.Pattern[str]:
-    """Translate IAM's wildcards: "*" is any text, slashes and colons too, "?" one character."""
+    """Compile IAM's wildcards. "*" matches any text, including "/" and ":", "?" one character."""
     escaped = re.escape(pattern).replace(r"\*", ".*").replace(r"\?", ".")
     return re.compile(escaped, flags | re.DOTALL)
 

@@ -1,4 +1,4 @@
-"""Metrics as Prometheus knows them: kinds, names, and its text format. Pure.
+"""The encoding of metrics in Prometheus' text format.
 
 Source: "Exposition formats" (text-based format 0.0.4) and "Metric and label naming", Prometheus.
 """
@@ -18,11 +18,11 @@ CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 QUANTILES: Final = (0.5, 0.95, 0.99)
 
 _WORD_STARTS: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
-_NOT_OF_A_NAME: Final = re.compile(r"[^a-z0-9]+")
+_INVALID_IN_NAMES: Final = re.compile(r"[^a-z0-9]+")
 
 
 class Kind(StrEnum):
-    """How a metric's values become one."""
+    """A metric's type, which decides how its values are aggregated."""
 
     COUNTER = "counter"
     GAUGE = "gauge"
@@ -31,11 +31,15 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """A series as it stands.
+    """The current state of a series.
 
-    `value` is a counter's total, a gauge's latest value or a summary's sum, `count` how many
-    values there were, `quantiles` those of QUANTILES (NaN if there was nothing), and `rates`, per
-    second, those of the collector's windows: of a counter's amounts, or of how many values.
+    Attributes:
+        labels: The series' labels.
+        value: A counter's total, a gauge's latest value or a summary's sum.
+        count: The number of values.
+        quantiles: The values at QUANTILES, NaN if the window is empty.
+        rates: Per second, one for each of the collector's windows. For a counter the increase of
+            the total, otherwise the number of values.
     """
 
     labels: Labels
@@ -55,33 +59,42 @@ class Family:
 
 
 def kind_of(metric: Metric) -> Kind:
-    """Say what CloudWatch's unit makes of a metric: what has one is measured, and summed up."""
+    """Return a metric's type, which follows from its CloudWatch unit.
+
+    A Count is a counter, a metric without a unit is a gauge, and all others are summaries.
+    """
     return {"Count": Kind.COUNTER, "None": Kind.GAUGE}.get(metric.unit, Kind.SUMMARY)
 
 
 @lru_cache(maxsize=1024)
 def metric_name(metric: Metric) -> str:
-    """Make `broadcast_sessions_join_latency_milliseconds` of a namespace, a name and a unit."""
+    """Return a name such as `broadcast_sessions_join_latency_milliseconds`.
+
+    It consists of the namespace, the metric's name and the unit.
+    """
     unit = {Kind.COUNTER: "total", Kind.GAUGE: ""}.get(kind_of(metric), metric.unit)
     name = "_".join(filter(None, map(_snake_case, (metric.namespace, metric.name, unit))))
-    return _begun_as_name(name)
+    return _with_valid_start(name)
 
 
 @lru_cache(maxsize=1024)
 def label_name(dimension: str) -> str:
-    """Make `close_code` of `CloseCode`. `quantile` is a summary's own."""
-    name = _begun_as_name(_snake_case(dimension))
+    """Return a label such as `close_code` for `CloseCode`.
+
+    Prometheus reserves the label `quantile` for summaries, so it becomes `quantile_`.
+    """
+    name = _with_valid_start(_snake_case(dimension))
     return "quantile_" if name == "quantile" else name
 
 
 def sample_names(metric: Metric) -> list[str]:
-    """List the names that a metric takes up."""
+    """List the names of all samples of a metric."""
     name = metric_name(metric)
     return [name, f"{name}_sum", f"{name}_count"] if kind_of(metric) is Kind.SUMMARY else [name]
 
 
 def encode(families: Iterable[Family]) -> str:
-    """Write metrics down, each once, by all of its labels."""
+    """Encode metrics as text, with one sample for each combination of labels."""
     return "".join(f"{line}\n" for family in families for line in _lines(family))
 
 
@@ -124,8 +137,8 @@ def _quote(text: str) -> str:
 
 
 def _snake_case(text: str) -> str:
-    return _NOT_OF_A_NAME.sub("_", _WORD_STARTS.sub("_", text).lower()).strip("_")
+    return _INVALID_IN_NAMES.sub("_", _WORD_STARTS.sub("_", text).lower()).strip("_")
 
 
-def _begun_as_name(text: str) -> str:
+def _with_valid_start(text: str) -> str:
     return text if text[:1].isalpha() else f"_{text}"

@@ -1,29 +1,30 @@
-"""How bytes come in: one buffer for all connections, since the event loop reads one at a time."""
+"""The base protocol for reading from sockets, with one read buffer for all connections."""
 
 import asyncio
 from typing import Final
 
 READ_BYTES: Final = 64 * 1024
-"""Read at once at most."""
+"""Maximum size of one read."""
 
 _BUFFER: Final = memoryview(bytearray(READ_BYTES))
+"""The shared buffer. The event loop reads one connection at a time."""
 
 
 class ReadingProtocol(asyncio.BufferedProtocol):
-    """A protocol that is given what was read as `data_received(data)`.
+    """A protocol that receives data through `data_received`.
 
-    Not asyncio.Protocol: for that, asyncio makes a buffer of 256 KiB for each read, which the C
-    library may map and unmap each time, at a cost above that of a whole message.
+    For subclasses of asyncio.Protocol, asyncio allocates a buffer of 256 KiB for each read. The C
+    library can map and unmap it each time, which costs more than handling a whole message.
     """
 
     def get_buffer(self, _size_hint: int) -> memoryview:
-        """Return where the transport puts what it reads."""
+        """Return the buffer that the transport reads into."""
         return _BUFFER
 
     def buffer_updated(self, count: int) -> None:
-        """Hand on what was read."""
+        """Pass the data in the buffer on."""
         self.data_received(bytes(_BUFFER[:count]))
 
     def data_received(self, data: bytes) -> None:
-        """Take bytes from the client."""
+        """Handle bytes from the client."""
         raise NotImplementedError

@@ -1,4 +1,4 @@
-"""The application loaded again when a source file changes, as when a function's code is updated."""
+"""Reloading of the application when a source file changes."""
 
 import threading
 from collections.abc import Callable, Set
@@ -11,31 +11,38 @@ from devserver.application import ApplicationError, Project
 from devserver.gateway import Gateway
 
 DEBOUNCE_MS = 500
-"""Changes are taken together for so long at most: editors write in several steps."""
+"""Longest time for which changes are collected. Editors write files in several steps."""
 
 STEP_MS = 40
-"""And until so much time went by without one."""
+"""Time without a change after which the collection ends early."""
 
 _is_interesting = DefaultFilter()
 
 
 class Watcher:
-    """Watches a project from the moment that it is made, so that nothing is missed while loading.
+    """Watches a project's source files.
 
-    watchfiles' own `watch` begins when it is first waited for; its documented backend does not.
-    Only folders that hold sources are watched: the project's may hold a virtual environment.
+    Changes are recorded from the creation of the object on, so changes during the first load
+    aren't missed. That is why the class uses watchfiles' documented backend: `watch` starts to
+    record only when the caller first waits for changes. Only folders with sources are watched,
+    because the project's folder can contain a virtual environment.
     """
 
     def __init__(self, project: Project) -> None:
+        """Start to record changes."""
         self._project = project
         self._stopped = threading.Event()
         self._directories: list[str] = []
         self._notify = self._listen()
 
     def start(self, gateway: Gateway) -> Callable[[], None]:
-        """Reload in a thread from now on; the returned function ends that.
+        """Start a thread that reloads the application after each change.
 
-        Connections stay open. Code that does not import is reported, and the old code goes on.
+        Connections stay open. If the new code can't be imported, the error is logged and the old
+        code stays in use.
+
+        Returns:
+            A function that stops the thread.
         """
         threading.Thread(target=self._run, args=(gateway,), name="reload", daemon=True).start()
         return self._stopped.set
@@ -71,10 +78,10 @@ class Watcher:
 
 
 def reload(project: Project, gateway: Gateway) -> None:
-    """Replace the gateway's application; keep the old one if the new one does not import."""
+    """Replace the gateway's application, or keep the old one if the new one can't be imported."""
     try:
         gateway.replace_application(project.load())
     except ApplicationError as error:
-        gateway.log.error(f"not reloaded, the old code stays: {error.describe()}")
+        gateway.log.error(f"not reloaded, the old code stays in use: {error.describe()}")
     else:
         gateway.log.note("reloaded")

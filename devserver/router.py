@@ -1,4 +1,4 @@
-"""Which path is whose: the stage, @connections below it, Lambda's API, and this server's own."""
+"""Routing of HTTP requests by path."""
 
 from urllib.parse import unquote
 
@@ -7,18 +7,18 @@ from devserver.admission import refusal_body
 from devserver.events import make_id
 from devserver.gateway import Gateway
 from devserver.http_messages import Reply, Request, Response, error_response, json_response
-from devserver.local_only import find_objection
+from devserver.local_only import find_refusal_reason
 
 MAX_URL_CHARS = 4096
-"""Source: developer guide, limits of WebSocket APIs."""
+"""Maximum length of a URL. Source: developer guide, limits of WebSocket APIs."""
 
 ENVIRONMENT_PATH = "/_devserver/environment"
 
 
 def find_refusal(gateway: Gateway, request: Request) -> int | None:
-    """Return the status that refuses an upgrade request outright; None if it may be considered.
+    """Return the status with which to refuse an upgrade request; None if it is acceptable.
 
-    The limits' page names no status for a URL that is too long; 403 is this server's choice.
+    AWS documents no status for a URL that is too long. 403 is this server's choice.
     """
     url_chars = len(request.path) + len(request.query) + 1
     if url_chars > MAX_URL_CHARS or not _is_stage(gateway, request.path):
@@ -27,10 +27,16 @@ def find_refusal(gateway: Gateway, request: Request) -> int | None:
 
 
 def respond(gateway: Gateway, request: Request, reply: Reply) -> None:
-    """Answer a request that is no upgrade; `reply` is called once, now or later."""
-    objection = find_objection(request, gateway.own_hosts)
-    if objection is not None and not _is_stage(gateway, request.path):
-        reply(error_response(403, "ForbiddenException", objection))
+    """Respond to a request other than an upgrade.
+
+    Args:
+        gateway: The gateway.
+        request: The request.
+        reply: Receives the response, once, before or after this function returns.
+    """
+    reason = find_refusal_reason(request, gateway.own_hosts)
+    if reason is not None and not _is_stage(gateway, request.path):
+        reply(error_response(403, "ForbiddenException", reason))
         return
     prefix = f"/{gateway.api.stage}/@connections/"
     path = request.path.replace("%40", "@")

@@ -1,7 +1,7 @@
-"""When a schedule is due: EventBridge's rate(...) and cron(...). Pure: times come in.
+"""EventBridge's schedule expressions, rate(...) and cron(...).
 
-Source: EventBridge user guide, "eb-scheduled-rule-pattern". Times are UTC, in seconds since 1970.
-Of cron's wildcards, L, W and # are refused.
+Times are UTC, in seconds since 1970. The cron wildcards L, W and # aren't supported.
+Source: EventBridge user guide, "eb-scheduled-rule-pattern".
 """
 
 import re
@@ -18,24 +18,24 @@ Values = tuple[int, ...]
 
 
 class InvalidExpression(Exception):
-    """EventBridge refuses the expression, or this server does; the message says why."""
+    """EventBridge or this server doesn't accept the expression. The message explains why."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """Every so many seconds, counted from when the server started."""
+    """A fixed interval, counted from the start of the server."""
 
     period_seconds: int
 
     def next_after(self, moment: float, started_at: int) -> float | None:
-        """Return the first time after the moment."""
+        """Return the first due time after a moment."""
         periods = int((moment - started_at) // self.period_seconds) + 1
         return started_at + periods * self.period_seconds
 
 
 @dataclass(frozen=True, slots=True)
 class Cron:
-    """On the minutes that all fields allow; weekdays are EventBridge's, 1 is Sunday."""
+    """The minutes that match all fields. Weekdays are EventBridge's numbers, 1 is Sunday."""
 
     minutes: Values
     hours: Values
@@ -45,7 +45,7 @@ class Cron:
     years: Values
 
     def next_after(self, moment: float, _started_at: int) -> float | None:
-        """Return the first time after the moment; None if there is none any more."""
+        """Return the first due time after a moment; None if there is none."""
         begin = datetime.fromtimestamp(moment, UTC).replace(second=0, microsecond=0)
         begin += timedelta(minutes=1)
         for day in self._days_from(begin.date()):
@@ -72,7 +72,11 @@ class Cron:
 
 
 def parse_expression(text: str) -> Rate | Cron:
-    """Parse `rate(5 minutes)` or `cron(0 12 * * ? *)`; raises InvalidExpression."""
+    """Parse an expression such as `rate(5 minutes)` or `cron(0 12 * * ? *)`.
+
+    Raises:
+        InvalidExpression: The expression isn't valid or isn't supported.
+    """
     rate, cron = _RATE.fullmatch(text), _CRON.fullmatch(text)
     if rate is not None:
         return _parse_rate(text, int(rate[1]), rate[2], is_plural=bool(rate[3]))
@@ -83,7 +87,9 @@ def parse_expression(text: str) -> Rate | Cron:
 
 def _parse_rate(text: str, value: int, unit: str, *, is_plural: bool) -> Rate:
     if is_plural == (value == 1):
-        raise InvalidExpression(f"{text!r}: EventBridge wants 1 {unit}, and {unit}s for all else")
+        raise InvalidExpression(
+            f"{text!r}: EventBridge requires the singular {unit} with 1, and {unit}s otherwise"
+        )
     return Rate(value * _UNIT_SECONDS[unit])
 
 
@@ -99,7 +105,7 @@ class _Field:
         return tuple(sorted(values))
 
     def _parse_part(self, part: str) -> range:
-        """Parse `*`, `3`, `MON`, `1-5`, and each of them with a step: `*/2`, `3/2`, `1-5/2`."""
+        """Parse `*`, `3`, `MON` or `1-5`, each optionally with a step, such as `1-5/2`."""
         span, slash, step = part.partition("/")
         low, dash, high = span.partition("-")
         if slash and not (step.isascii() and step.isdigit() and int(step)):
@@ -122,7 +128,9 @@ class _Field:
 
     def _refuse(self, part: str) -> InvalidExpression:
         bounds = f"{self.first} to {self.last}"
-        return InvalidExpression(f"{part!r} is no {self.name} ({bounds}; no L, W or # here)")
+        return InvalidExpression(
+            f"{part!r} isn't a valid {self.name} ({bounds}; L, W and # aren't supported)"
+        )
 
 
 _MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
@@ -142,10 +150,12 @@ def _parse_cron(text: str, fields: list[str]) -> Cron:
     if len(fields) != len(_FIELDS):
         raise InvalidExpression(f"{text!r} has {len(fields)} fields, not six")
     if (fields[_DAY] == "?") == (fields[_WEEKDAY] == "?"):
-        raise InvalidExpression(f"{text!r}: one of day of the month and of the week must be ?")
+        raise InvalidExpression(
+            f"{text!r}: either the day of the month or the day of the week must be ?"
+        )
     for index in (_DAY, _WEEKDAY):
         fields[index] = fields[index].replace("?", "*")
     try:
-        return Cron(*(field.parse(held) for field, held in zip(_FIELDS, fields, strict=True)))
+        return Cron(*(field.parse(part) for field, part in zip(_FIELDS, fields, strict=True)))
     except InvalidExpression as invalid:
         raise InvalidExpression(f"{text!r}: {invalid}") from None

@@ -1,4 +1,4 @@
-"""The application's scheduled functions, run when they are due, as EventBridge runs them."""
+"""The scheduler, which invokes the application's scheduled functions as EventBridge does."""
 
 from asyncio import TimerHandle
 from functools import partial
@@ -10,38 +10,41 @@ from devserver.clock import now
 from devserver.gateway import Gateway
 
 MAX_WAIT_SECONDS = 60
-"""After so long it looks at the clock again: it may have been set, or the machine been asleep."""
+"""Interval at which a timer reads the clock again, which can jump or stop while the machine sleeps.
+"""
 
 
 class Scheduler:
-    """A timer for each of the application's schedules; all on the event loop.
+    """Invokes scheduled functions. Uses one timer per schedule on the event loop.
 
-    A function is started when it is due, whether or not it has ended since the last time. What
-    was missed (the machine was asleep) is not made up for. Nothing starts once the gateway stops.
+    A function is invoked when it is due, even if its previous invocation is still running.
+    Invocations that were missed, because the machine was asleep, are skipped. None start after the
+    gateway begins to stop.
     """
 
     def __init__(self, gateway: Gateway) -> None:
+        """Start without schedules; `restart` loads them."""
         self._gateway = gateway
         self._started_at = int(now())
         self._timers: dict[str, TimerHandle] = {}
 
     def restart(self) -> None:
-        """Take the application's schedules in the place of those before.
+        """Replace the schedules with those of the current application.
 
-        A rate is counted from the server's start all the same: else none would ever come due
-        while a developer saves his files.
+        Rates are still counted from the start of the server. Otherwise frequent reloads would
+        postpone them forever.
         """
         self.stop()
         for schedule in self._gateway.application.schedules:
-            self._expect(schedule, now())
+            self._schedule_next(schedule, now())
 
     def stop(self) -> None:
-        """Start nothing any more."""
+        """Cancel all timers."""
         for timer in self._timers.values():
             timer.cancel()
         self._timers.clear()
 
-    def _expect(self, schedule: Schedule, moment: float) -> None:
+    def _schedule_next(self, schedule: Schedule, moment: float) -> None:
         due_at = schedule.expression.next_after(moment, self._started_at)
         if due_at is not None and not self._gateway.is_stopping:
             self._wait(schedule, due_at)
@@ -49,16 +52,16 @@ class Scheduler:
     def _wait(self, schedule: Schedule, due_at: float) -> None:
         real_seconds = max(0.0, due_at - now()) / self._gateway.clock_rate
         self._timers[schedule.function.name] = self._gateway.loop.call_later(
-            min(real_seconds, MAX_WAIT_SECONDS), self._look, schedule, due_at
+            min(real_seconds, MAX_WAIT_SECONDS), self._run_if_due, schedule, due_at
         )
 
-    def _look(self, schedule: Schedule, due_at: float) -> None:
+    def _run_if_due(self, schedule: Schedule, due_at: float) -> None:
         moment = now()
         if moment < due_at:
             self._wait(schedule, due_at)
         elif not self._gateway.is_stopping:
             self._run(schedule, due_at)
-            self._expect(schedule, moment)
+            self._schedule_next(schedule, moment)
 
     def _run(self, schedule: Schedule, due_at: float) -> None:
         gateway, function = self._gateway, schedule.function

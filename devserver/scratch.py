@@ -1,4 +1,4 @@
-"""Temporary folders that the next start removes if their process was killed."""
+"""Temporary folders, which the next start removes if their process was killed."""
 
 import fcntl
 import os
@@ -11,18 +11,18 @@ from pathlib import Path
 from typing import Final
 
 LOCK: Final = ".lock"
-"""A file that its process keeps locked; the system unlocks it when the process ends."""
+"""The name of the file that the folder's process locks. The lock ends with the process."""
 
 
 @contextmanager
 def folder(prefix: str) -> Iterator[Path]:
-    """Make a temporary folder that only this user can enter, and remove it at the end.
+    """Create a temporary folder that only this user can access, and remove it at the end.
 
-    Folders with the same prefix that ended processes of this user have left are removed first.
+    First removes folders with the same prefix that this user's terminated processes left behind.
     """
     parent = Path(tempfile.gettempdir())
     for path in parent.glob(f"{prefix}*"):
-        _remove_if_left(path)
+        _remove_if_abandoned(path)
     path = Path(tempfile.mkdtemp(prefix=prefix))
     lock = _lock(path)
     try:
@@ -33,16 +33,16 @@ def folder(prefix: str) -> Iterator[Path]:
 
 
 def _lock(path: Path) -> int:
-    """Lock the folder. The lock appears under its name only when it is held."""
-    unnamed = path / f"{LOCK}.new"
-    descriptor = os.open(unnamed, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    """Lock the folder. The file gets its final name only after it is locked."""
+    new_file = path / f"{LOCK}.new"
+    descriptor = os.open(new_file, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
     fcntl.flock(descriptor, fcntl.LOCK_EX)
-    unnamed.rename(path / LOCK)
+    new_file.rename(path / LOCK)
     return descriptor
 
 
-def _remove_if_left(path: Path) -> None:
-    """Remove a folder whose lock is free. Folders without a lock aren't from here."""
+def _remove_if_abandoned(path: Path) -> None:
+    """Remove a folder whose lock file isn't locked. Ignores folders without a lock file."""
     with suppress(OSError):
         status = path.lstat()
         if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid():

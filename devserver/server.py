@@ -1,4 +1,4 @@
-"""The server: a bound socket, the gateway behind it, its start and its end."""
+"""The server's start and shutdown."""
 
 import asyncio
 import os
@@ -11,7 +11,7 @@ from devserver.acceptor import Acceptor
 from devserver.application import Application
 from devserver.collector import Collector
 from devserver.events import DEFAULT_REGION, Api
-from devserver.faults import Dice, Faults
+from devserver.faults import FaultInjector, Faults
 from devserver.gateway import Gateway, Timeouts
 from devserver.http_wire import HttpWire
 from devserver.local_only import LOOPBACK_HOSTS
@@ -20,17 +20,17 @@ from devserver.scheduler import Scheduler
 from devserver.workers import Workers
 
 BACKLOG = 4096
-"""Connects that may wait to be accepted; a hall of listeners comes within a second."""
+"""Maximum number of connections that wait to be accepted. Hundreds can arrive within a second."""
 
 DRAIN_SECONDS = 5
-"""How long running handlers and $disconnect events may take when the server ends."""
+"""How long the shutdown waits for running handlers and $disconnect events."""
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How the application is served.
+    """The server's options.
 
-    The clock itself is set elsewhere (clock.running_at); here is said how fast it runs.
+    `clock_rate` must equal the rate of clock.running_at, which sets the clock.
     """
 
     stage: str = "local"
@@ -44,16 +44,22 @@ class Options:
 
 
 class CannotListen(Exception):
-    """The port is taken, or not to be had. The message names host, port and reason."""
+    """The port is in use or can't be bound. The message contains host, port and reason."""
 
     def __init__(self, host: str, port: int, error: OSError) -> None:
-        super().__init__(f"cannot listen on {host}:{port}: {error.strerror}")
+        """Create the message from the operating system's error."""
+        super().__init__(f"can't listen on {host}:{port}: {error.strerror}")
 
 
 def bind(host: str, port: int) -> socket.socket:
-    """Take the port (0: any that is free). Clients are refused until `serve` listens.
+    """Bind a port without listening. The system refuses clients until `serve` listens.
 
-    Raises: CannotListen.
+    Args:
+        host: The address.
+        port: The port; 0 for any free port.
+
+    Raises:
+        CannotListen: The port is in use or can't be bound.
     """
     listener = socket.socket()
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -71,24 +77,42 @@ async def serve(
     listener: socket.socket,
     options: Options,
     environment: Mapping[str, str],
-    is_hurried: asyncio.Event,
+    skip_drain: asyncio.Event,
     collector: Collector | None = None,
 ) -> AsyncIterator[Gateway]:
-    """Serve the application until the context ends; then close connections and let handlers end.
+    """Serve the application until the context ends.
 
-    `environment` is told to who asks for it (router.ENVIRONMENT_PATH); setting `is_hurried` cuts
-    the wait at the end short. Events are counted in `collector`, as the application's metrics are.
+    At the end, closes all connections and waits up to DRAIN_SECONDS for running handlers.
 
-    Raises: CannotListen, if another server that started at the same time listens on the port.
+    Args:
+        application: The application.
+        listener: A bound socket.
+        options: The server's options.
+        environment: Environment variables to publish at router.ENVIRONMENT_PATH.
+        skip_drain: Ends the wait for running handlers when set.
+        collector: Counts the server's events, and contains the application's metrics.
+
+    Yields:
+        The gateway.
+
+    Raises:
+        CannotListen: Another server that started at the same time listens on the port.
     """
     loop = asyncio.get_running_loop()
     api = Api(stage=options.stage, region=os.environ.get("AWS_REGION", DEFAULT_REGION))
     collector = collector or Collector()
     log = Log(loop, collector, is_quiet=options.is_quiet)
-    dice = Dice(options.fault_seed)
-    dice.faults = options.faults
+    injector = FaultInjector(options.fault_seed)
+    injector.faults = options.faults
     gateway = Gateway(
-        api, application, options.timeouts, Workers(loop), log, dice, collector, options.clock_rate
+        api,
+        application,
+        options.timeouts,
+        Workers(loop),
+        log,
+        injector,
+        collector,
+        options.clock_rate,
     )
     gateway.endpoint = endpoint(listener, "ws", options.stage)
     gateway.environment = dict(environment)
@@ -109,7 +133,7 @@ async def serve(
         yield gateway
     finally:
         scheduler.stop()
-        await gateway.stop(DRAIN_SECONDS, is_hurried)
+        await gateway.stop(DRAIN_SECONDS, skip_drain)
         acceptor.stop()
         for wire in list(wires):
             wire.close()
@@ -117,14 +141,14 @@ async def serve(
 
 
 def endpoint(listener: socket.socket, scheme: str, stage: str | None) -> str:
-    """Return the server's address, to the stage if one is given."""
+    """Return the server's URL, with the stage's path if one is given."""
     host, port = listener.getsockname()[:2]
     address = f"{scheme}://{host}:{port}"
     return address if stage is None else f"{address}/{stage}"
 
 
 def page_origins(listener: socket.socket) -> tuple[str, ...]:
-    """Return the origins of pages that this server serves."""
+    """Return the origins of the pages that this server serves."""
     port = listener.getsockname()[1]
     return (
         endpoint(listener, "http", None),

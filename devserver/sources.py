@@ -1,7 +1,7 @@
-"""A project's Python sources, compiled together, and imports that read them instead of the files.
+"""A snapshot of a project's Python sources, which later imports use instead of the files.
 
-A running application imports some modules only when it needs them. With this, it gets the sources
-that it was loaded with, also if a file is being edited meanwhile.
+A running application can import modules lazily. With the snapshot, it gets the source from the
+time when it was loaded, even if the file has changed since.
 """
 
 import sys
@@ -15,24 +15,30 @@ from types import CodeType, ModuleType
 
 
 class InvalidSource(Exception):
-    """A source does not compile. The message names the file, the line and the error."""
+    """A source file doesn't compile. The message contains the file, the line and the error."""
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A module's file and its code. Of a package this is `__init__.py`."""
+    """A module's file and its compiled code. For a package the file is `__init__.py`."""
 
     path: Path
     code: CodeType
 
 
 class Sources(MetaPathFinder):
-    """A finder for `sys.meta_path` that knows the modules of one project."""
+    """A finder for `sys.meta_path` with the modules of one project."""
 
     def __init__(self, sources: Mapping[str, Source]) -> None:
+        """Create a finder.
+
+        Args:
+            sources: The sources by the modules' full names.
+        """
         self._sources = sources
 
     def __contains__(self, name: str) -> bool:
+        """Return whether the project has a module with this full name."""
         return name in self._sources
 
     def find_spec(
@@ -41,7 +47,7 @@ class Sources(MetaPathFinder):
         path: Sequence[str] | None = None,  # noqa: ARG002
         target: ModuleType | None = None,  # noqa: ARG002
     ) -> ModuleSpec | None:
-        """Return the module's spec; None if it is not the project's."""
+        """Return the module's spec; None if the project has no such module."""
         source = self._sources.get(fullname)
         if source is None:
             return None
@@ -49,7 +55,7 @@ class Sources(MetaPathFinder):
         return spec_from_file_location(fullname, source.path, loader=loader)
 
     def install(self) -> None:
-        """Import the project's modules from here, and no longer from earlier sources."""
+        """Use this snapshot for imports, in place of an earlier one."""
         remaining = [finder for finder in sys.meta_path if not isinstance(finder, Sources)]
         sys.meta_path[:] = [self, *remaining]
 
@@ -60,19 +66,23 @@ class _Loader(SourceFileLoader):
         self._code = source.code
 
     def get_code(self, _fullname: str) -> CodeType:
-        """Return the code as it was compiled; no bytecode is read or written."""
+        """Return the compiled code, without reading or writing bytecode files."""
         return self._code
 
 
 def compile_sources(directory: Path) -> Sources:
-    """Compile app.py and the modules below chalicelib. Raises: InvalidSource."""
+    """Compile app.py and the modules below chalicelib.
+
+    Raises:
+        InvalidSource: A source file doesn't compile or can't be read.
+    """
     paths = [directory / "app.py", *sorted((directory / "chalicelib").rglob("*.py"))]
     found = [path for path in paths if path.is_file()]
     return Sources({_module_name(directory, path): _compile(directory, path) for path in found})
 
 
 def installed() -> Sources | None:
-    """Return the sources that imports read now, if there are any."""
+    """Return the snapshot that imports use; None if there is none."""
     return next((finder for finder in sys.meta_path if isinstance(finder, Sources)), None)
 
 

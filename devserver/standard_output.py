@@ -1,6 +1,6 @@
-"""The application's standard output, out of which its metrics are taken, as CloudWatch does.
+"""Extraction of metrics from the application's standard output, as CloudWatch does it.
 
-Everything else goes on as it was written, and in the order in which it was.
+All other output passes through unchanged and in order.
 """
 
 import sys
@@ -12,95 +12,103 @@ from typing import Any, Final, TextIO, cast
 
 from devserver.emf import MARK
 
-MAX_HELD_CHARACTERS: Final = 256 * 1024
-"""Of a line that is written in parts; this server's choice. A longer one goes on as it is."""
+MAX_BUFFERED_CHARACTERS: Final = 256 * 1024
+"""Maximum length of a buffered line, this server's choice. Longer lines pass through."""
 
 
 class MetricsStream:
-    """A text stream that hands lines of metrics to `take` and all else to another stream.
+    """A text stream that passes lines with metrics to a consumer, and all other text downstream.
 
-    From any thread: a line is of the thread that writes it. Of a line that is written in parts,
-    and begins like an object, the parts are kept until its end or a flush. What `take` refuses
-    goes on. Raises nothing but what the other stream raises.
+    Thread-safe. Each thread has its own current line. If a line starts with "{" and is written in
+    parts, the parts are buffered until the end of the line or a flush. Only the downstream stream's
+    exceptions are raised.
     """
 
-    def __init__(self, downstream: TextIO, take: Callable[[str], bool]) -> None:
+    def __init__(self, downstream: TextIO, consume: Callable[[str], bool]) -> None:
+        """Wrap a stream.
+
+        Args:
+            downstream: Receives all text except metrics.
+            consume: Receives a line with metrics. If it returns False or raises an exception, the
+                line passes through.
+        """
         self._downstream = downstream
-        self._take = take
-        self._held: dict[int, StringIO] = {}
-        # The thread that has begun the last line, if that has no end yet.
-        self._line_of: int | None = None
+        self._consume = consume
+        self._buffers: dict[int, StringIO] = {}
+        # The thread that wrote the last text downstream, if that text has no line end.
+        self._partial_line_thread: int | None = None
 
     def __getattr__(self, name: str) -> Any:
+        """Return an attribute of the downstream stream."""
         return getattr(self._downstream, name)
 
     def write(self, text: str) -> int:
-        """Take lines of metrics out of the text, and write the rest."""
+        """Extract lines with metrics from the text, and write the rest."""
         thread = get_ident()
-        whole = self._join(thread, text) if thread in self._held else text
+        whole = self._append(thread, text) if thread in self._buffers else text
         if whole and "{" in whole:
             whole = self._without_metrics(thread, whole)
         if whole:
-            self._pass_on(thread, whole)
+            self._write_downstream(thread, whole)
         return len(text)
 
     def writelines(self, lines: Iterable[str]) -> None:
-        """Write one after the other; their ends are their own."""
+        """Write strings without adding line ends."""
         for line in lines:
             self.write(line)
 
     def flush(self) -> None:
-        """Write what this thread has begun, whatever it would have become."""
-        held = self._held.pop(get_ident(), None)
-        if held is not None:
-            self._pass_on(get_ident(), held.getvalue())
+        """Write this thread's partial line and flush the downstream stream."""
+        buffer = self._buffers.pop(get_ident(), None)
+        if buffer is not None:
+            self._write_downstream(get_ident(), buffer.getvalue())
         self._downstream.flush()
 
     def release(self) -> None:
-        """Write what threads have begun and not ended."""
-        while self._held:
-            self._downstream.write(self._held.popitem()[1].getvalue())
+        """Write the partial lines of all threads."""
+        while self._buffers:
+            self._downstream.write(self._buffers.popitem()[1].getvalue())
 
-    def _pass_on(self, thread: int, text: str) -> None:
-        self._line_of = None if text.endswith("\n") else thread
+    def _write_downstream(self, thread: int, text: str) -> None:
+        self._partial_line_thread = None if text.endswith("\n") else thread
         self._downstream.write(text)
 
-    def _join(self, thread: int, text: str) -> str | None:
-        """Add a part to what is kept; return all of it once that is to be looked at."""
-        held = self._held[thread]
-        held.write(text)
-        if "\n" not in text and held.tell() <= MAX_HELD_CHARACTERS:
+    def _append(self, thread: int, text: str) -> str | None:
+        """Append text to the thread's buffer. Returns the content if it is ready to be checked."""
+        buffer = self._buffers[thread]
+        buffer.write(text)
+        if "\n" not in text and buffer.tell() <= MAX_BUFFERED_CHARACTERS:
             return None
-        del self._held[thread]
-        return held.getvalue()
+        del self._buffers[thread]
+        return buffer.getvalue()
 
     def _without_metrics(self, thread: int, text: str) -> str:
-        is_begun = self._line_of == thread
+        is_continuation = self._partial_line_thread == thread
         *lines, tail = text.split("\n")
-        kept = []
+        rest = []
         for line in lines:
-            if is_begun or not self._takes(line):
-                kept.append(f"{line}\n")
-            is_begun = False
-        if tail.startswith("{") and not is_begun and len(tail) <= MAX_HELD_CHARACTERS:
-            self._held[thread] = StringIO()
-            self._held[thread].write(tail)
+            if is_continuation or not self._is_consumed(line):
+                rest.append(f"{line}\n")
+            is_continuation = False
+        if tail.startswith("{") and not is_continuation and len(tail) <= MAX_BUFFERED_CHARACTERS:
+            self._buffers[thread] = StringIO()
+            self._buffers[thread].write(tail)
         else:
-            kept.append(tail)
-        return "".join(kept)
+            rest.append(tail)
+        return "".join(rest)
 
-    def _takes(self, line: str) -> bool:
+    def _is_consumed(self, line: str) -> bool:
         try:
-            return line.startswith("{") and MARK in line and self._take(line)
+            return line.startswith("{") and MARK in line and self._consume(line)
         except Exception:
-            return False  # The application is not harmed by what we think of its output.
+            return False  # An error in the consumer must not fail the application's print.
 
 
 @contextmanager
-def without_metrics(take: Callable[[str], bool]) -> Iterator[None]:
-    """Put a MetricsStream in the place of `sys.stdout`."""
+def extract_metrics(consume: Callable[[str], bool]) -> Iterator[None]:
+    """Replace `sys.stdout` with a MetricsStream until the context ends."""
     before = sys.stdout
-    stream = MetricsStream(before, take)
+    stream = MetricsStream(before, consume)
     sys.stdout = cast(TextIO, stream)
     try:
         yield

@@ -1,4 +1,4 @@
-"""GET /: a page that says what this server is and where its endpoints are."""
+"""The start page at GET /, which describes the server and links to its endpoints."""
 
 from html import escape
 from typing import Final
@@ -21,7 +21,7 @@ _PAGE: Final = """<!DOCTYPE html>
 <style>body {{ font: 16px/1.5 system-ui; max-width: 40em; margin: 3em auto }}</style>
 <h1>Local API Gateway</h1>
 <p>This server runs a Chalice project's WebSocket API on your machine, as API Gateway and Lambda
-run it on AWS. It is for development: its HTTP endpoints need no credentials.</p>
+run it on AWS. Use it for development only. Its HTTP endpoints need no credentials.</p>
 <ul>
 <li>WebSocket: <code>{endpoint}</code>
 <li><a href="{metrics}">Metrics</a>, in Prometheus' format
@@ -33,7 +33,7 @@ run it on AWS. It is for development: its HTTP endpoints need no credentials.</p
 
 
 def respond(gateway: Gateway, environment_path: str) -> Response:
-    """Answer with the page. It has no scripts and loads nothing."""
+    """Respond with the page, which has no scripts and loads no other resources."""
     page = _PAGE.format(
         endpoint=escape(gateway.endpoint),
         metrics=escape(f"/{gateway.api.stage}/{metrics_api.NAME}"),

@@ -1,4 +1,4 @@
-"""A client that waits for the answer to its upgrade request, on a transport."""
+"""A pending upgrade request on a transport."""
 
 import asyncio
 from ipaddress import ip_address
@@ -14,17 +14,14 @@ from devserver.http_messages import Request, Response, encode_response
 from devserver.websocket_wire import WebSocketWire
 
 MAX_EARLY_BYTES = 64 * 1024
-"""What a client may send ahead of the answer before no more is read."""
+"""Size of early data, sent before the response, at which the server stops reading."""
 
-_GONE = ("0.0.0.0",)  # noqa: S104
-"""The address of a client that has left before it could be asked for."""
+_UNKNOWN_ADDRESS = ("0.0.0.0",)  # noqa: S104
+"""The address of a client that disconnected before the server read its address."""
 
 
 class PendingUpgrade:
-    """What admission knows of the client; `acceptance` is the answer if it is let in.
-
-    `source_ip` is None for the address that it comes from.
-    """
+    """The implementation of admission's Upgrade on a transport."""
 
     def __init__(
         self,
@@ -34,6 +31,15 @@ class PendingUpgrade:
         early_data: bytes,
         source_ip: str | None = None,
     ) -> None:
+        """Describe the client and its handshake.
+
+        Args:
+            transport: The TCP connection.
+            request: The upgrade request.
+            acceptance: The response if the client is admitted.
+            early_data: The bytes that the client sent after the request.
+            source_ip: The client's address; None for the TCP connection's address.
+        """
         self.client = _make_client(transport, request, source_ip)
         self.handshake = _make_handshake(transport, request, self.client)
         self.is_gone = False
@@ -42,13 +48,13 @@ class PendingUpgrade:
         self._early = [early_data] if early_data else []
 
     def data_received(self, data: bytes) -> None:
-        """Keep what the client sends ahead of the answer."""
+        """Buffer data that the client sends before it receives the response."""
         self._early.append(data)
         if sum(map(len, self._early)) > MAX_EARLY_BYTES:
             self._transport.pause_reading()
 
     def accept(self, connection: Connection, subprotocol: str | None) -> None:
-        """Answer 101 and hand the transport to a WebSocketWire for the connection."""
+        """Respond with status 101 and hand the transport over to a WebSocketWire."""
         transport = self._transport
         transport.write(websocket_wire.encode_acceptance(self._acceptance, subprotocol))
         wire = WebSocketWire(transport, connection)
@@ -59,7 +65,7 @@ class PendingUpgrade:
             wire.data_received(b"".join(self._early))
 
     def refuse(self, status: int, body: bytes) -> None:
-        """Answer with the status and a JSON body, and hang up."""
+        """Respond with the status and a JSON body, and close the transport."""
         if not self.is_gone:
             response = Response(status, body)
             self._transport.write(encode_response(response, is_kept_alive=False))
@@ -67,15 +73,16 @@ class PendingUpgrade:
 
 
 def find_source_ip(request: Request, header_name: str | None) -> str | None:
-    """Return the address that the header gives the client; None if there is no such header.
+    """Return the client's address from a header; None if the request doesn't have the header.
 
-    Raises ValueError if it is no IPv4 or IPv6 address.
+    Raises:
+        ValueError: The value isn't an IPv4 or IPv6 address.
     """
     text = None if header_name is None else request.find_header(header_name)
     if text is None:
         return None
     if "%" in text:
-        raise ValueError("an address with a zone is nobody's on the internet")
+        raise ValueError("an IPv6 address with a zone isn't a public address")
     return str(ip_address(text))
 
 
@@ -85,7 +92,7 @@ def _make_client(transport: asyncio.Transport, request: Request, source_ip: str 
         connection_id=events.make_id(),
         connected_at_ms=int(now() * 1000),
         domain_name=request.find_header("host") or f"{host}:{port}",
-        source_ip=source_ip or (transport.get_extra_info("peername") or _GONE)[0],
+        source_ip=source_ip or (transport.get_extra_info("peername") or _UNKNOWN_ADDRESS)[0],
         user_agent=request.find_header("user-agent"),
     )
 

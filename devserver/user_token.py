@@ -1,6 +1,6 @@
-"""Prints a token of the embedded Cognito for a user, and nothing else.
+"""The command that prints an ID token of a user of the embedded Cognito.
 
-Asks the running local server where its AWS is.
+The running local server provides the endpoint of its embedded AWS.
 """
 
 import json
@@ -17,6 +17,11 @@ from devserver.command import run_command
 
 
 def main() -> int:
+    """Print a token.
+
+    Returns:
+        The exit code.
+    """
     parser = arguments.Parser(prog="python -m devserver.user_token", description=__doc__)
     parser.add_argument("--port", type=arguments.port, default=8000)
     parser.add_argument("--username", default="speaker@example.com")
@@ -30,11 +35,15 @@ def main() -> int:
 
 
 class NoToken(Exception):
-    """There is no token. The message says why, and what to do."""
+    """No token can be issued. The message explains why and how to fix it."""
 
 
 def token(port: int, username: str) -> str:
-    """Return an ID token of a user. Raises: NoToken."""
+    """Return an ID token of a user.
+
+    Raises:
+        NoToken: There is no local server, it has no embedded AWS, or the username isn't valid.
+    """
     try:
         environment = served_environment(port)
     except (OSError, HTTPException, ValueError, KeyError) as error:
@@ -42,7 +51,7 @@ def token(port: int, username: str) -> str:
             f"no local server answers on port {port}: {error}\nStart one: make local PORT={port}"
         ) from None
     if "COGNITO_CLIENT_ID" not in environment:
-        raise NoToken(f"the local server on port {port} has no embedded AWS, and so no users")
+        raise NoToken(f"the local server on port {port} has no embedded AWS and therefore no users")
     try:
         tokens = sign_in(
             environment["AWS_ENDPOINT_URL"],
@@ -55,23 +64,31 @@ def token(port: int, username: str) -> str:
     except BotoCoreError:
         raise NoToken(
             f"the embedded AWS of the local server on port {port} can't be reached; "
-            f"start the server again: make local PORT={port}"
+            f"restart the server: make local PORT={port}"
         ) from None
     return tokens["IdToken"]
 
 
 def served_environment(port: int) -> dict[str, Any]:
-    """Ask a running local server for the environment of its embedded AWS. Raises: OSError."""
+    """Return the environment variables of a running server's embedded AWS.
+
+    Raises:
+        OSError: There is no server on the port.
+    """
     environment: dict[str, Any] = served(port)["environment"]
     return environment
 
 
 def served(port: int) -> dict[str, Any]:
-    """Ask a running local server for its environment and clock rate. Raises: OSError."""
+    """Return a running server's endpoint, environment variables and clock rate.
+
+    Raises:
+        OSError: There is no server on the port.
+    """
     url = f"http://127.0.0.1:{port}/_devserver/environment"
     with urllib.request.urlopen(url, timeout=10) as response:
-        held: dict[str, Any] = json.load(response)
-        return held
+        body: dict[str, Any] = json.load(response)
+        return body
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What the view shows: whatever was measured, and the project's own tables."""
+"""The content of the live view."""
 
 import time
 from collections.abc import Iterable
@@ -21,7 +21,7 @@ _SHORT_UNITS: Final = {"Microseconds": "us", "Milliseconds": "ms", "Seconds": "s
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What is shown at a time: a line, and two columns of tables."""
+    """The content at one point in time, a title with two columns of tables."""
 
     title: str
     left: list[Table]
@@ -29,14 +29,21 @@ class View:
 
 
 class ServerView:
-    """A view of a running server; may be asked for from any thread."""
+    """The view of a running server. Thread-safe."""
 
     def __init__(self, gateway: Gateway, panel: Panel | None) -> None:
+        """Start the displayed uptime.
+
+        Args:
+            gateway: The server's gateway.
+            panel: The project's own tables.
+        """
         self._gateway = gateway
         self._panel = panel
         self._started_at = time.monotonic()
 
     def __call__(self) -> View:
+        """Return the current content."""
         gateway = self._gateway
         up = timedelta(seconds=int(time.monotonic() - self._started_at))
         title = f"up {up}, {len(gateway.open_connections)} connections, {url_of(gateway)}"
@@ -47,16 +54,16 @@ class ServerView:
 
 
 def tables_of(families: Iterable[Family], stage: str) -> list[Table]:
-    """Make a table of events, of summaries, of counters, of gauges; none that is empty.
+    """Return the non-empty tables among events, summaries, counters and gauges.
 
-    A label that says the stage, which is served alone, is left out.
+    Labels with the stage's name are omitted, because the server has only one stage.
     """
-    held = list(families)
-    own = [family for family in held if family.metric == EVENTS]
-    counters = [family for family in held if family.kind is Kind.COUNTER and family not in own]
-    summaries = [family for family in held if family.kind is Kind.SUMMARY]
-    gauges = [family for family in held if family.kind is Kind.GAUGE]
-    made = [
+    every = list(families)
+    own = [family for family in every if family.metric == EVENTS]
+    counters = [family for family in every if family.kind is Kind.COUNTER and family not in own]
+    summaries = [family for family in every if family.kind is Kind.SUMMARY]
+    gauges = [family for family in every if family.kind is Kind.GAUGE]
+    tables = [
         Table("events", ("", "total", *_RATES), _counter_rows(own, "")),
         Table(
             f"last {SAMPLE_SECONDS // 60} min",
@@ -74,7 +81,7 @@ def tables_of(families: Iterable[Family], stage: str) -> list[Table]:
             ),
         ),
     ]
-    return [table for table in made if table.rows]
+    return [table for table in tables if table.rows]
 
 
 def _counter_rows(families: Iterable[Family], stage: str) -> tuple[tuple[str, ...], ...]:
@@ -98,7 +105,7 @@ def _name(family: Family, reading: Reading, stage: str) -> str:
 
 
 def _number(value: float) -> str:
-    """Write a number with about three figures that mean something."""
+    """Format a number with about three significant digits."""
     if isnan(value):
         return "-"
     if value == int(value) or abs(value) >= 100:

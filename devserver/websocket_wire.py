@@ -1,6 +1,6 @@
-"""A WebSocket's bytes: frames in, messages to the connection; messages in, frames out.
+"""The WebSocket protocol on a TCP connection.
 
-The framing is websockets' own protocol core, without its I/O. No task and no timer per message.
+Framing uses the sans-I/O core of the websockets package, without a task or timer per message.
 """
 
 import asyncio
@@ -19,13 +19,13 @@ from devserver.http_messages import Request
 from devserver.reading import ReadingProtocol
 
 MAX_FRAME_BYTES = 32 * 1024
-"""Source: developer guide, limits of WebSocket APIs."""
+"""Maximum size of a frame. Source: developer guide, limits of WebSocket APIs."""
 
 CLOSE_TIMEOUT_SECONDS = 2
-"""How long a client may take to answer a close frame, and to hang up."""
+"""Timeout for the client to answer a close frame and close the TCP connection."""
 
 NO_STATUS = (1005, "Client-side close frame status not set")
-"""Source: a dump of a real $disconnect event."""
+"""The code and reason for a close frame without a status. Source: a real $disconnect event."""
 
 _HANDSHAKE_HEADERS = (
     "connection",
@@ -39,10 +39,13 @@ _LOGGER.setLevel(logging.WARNING)
 
 
 def negotiate(request: Request) -> WebSocketResponse:
-    """Check a handshake; the answer has status 101, or 400, 405 or 426 for a bad one.
+    """Validate a handshake.
 
-    Only what the handshake needs is handed to websockets, whose limit for a header (8 KiB) is
-    below API Gateway's. No extension is negotiated and no subprotocol echoed.
+    The websockets package gets only the headers that it needs, because its limit for a header
+    (8 KiB) is lower than API Gateway's. No extension or subprotocol is negotiated.
+
+    Returns:
+        The response, with status 101, or with 400, 405 or 426 for an invalid handshake.
     """
     headers = Headers([pair for pair in request.headers if pair[0].lower() in _HANDSHAKE_HEADERS])
     protocol = ServerProtocol(logger=_LOGGER)
@@ -52,16 +55,22 @@ def negotiate(request: Request) -> WebSocketResponse:
 
 
 def encode_acceptance(response: WebSocketResponse, subprotocol: str | None) -> bytes:
-    """Encode the answer that opens the WebSocket."""
+    """Encode the response that opens the WebSocket."""
     if subprotocol is not None:
         response.headers["Sec-WebSocket-Protocol"] = subprotocol
     return response.serialize()
 
 
 class WebSocketWire(ReadingProtocol):
-    """An open WebSocket on a transport that an HTTP request has brought here."""
+    """An open WebSocket."""
 
     def __init__(self, transport: asyncio.Transport, connection: Connection) -> None:
+        """Take over the transport after the handshake.
+
+        Args:
+            transport: The TCP connection.
+            connection: Receives the messages and the end of the WebSocket.
+        """
         self._loop = asyncio.get_running_loop()
         self._transport = transport
         self._connection = connection
@@ -77,38 +86,38 @@ class WebSocketWire(ReadingProtocol):
 
     @property
     def unsent_bytes(self) -> int:
-        """Count what waits for the client to read."""
+        """The number of bytes that the client hasn't read yet."""
         return self._transport.get_write_buffer_size()
 
     def send_text(self, text: bytes) -> None:
-        """Send a text message; nothing happens when the connection is closing."""
+        """Send a text message. Does nothing if the connection is closing."""
         if self._core.state is State.OPEN:
             self._core.send_text(text)
             self._flush()
 
     def close(self, code: int, reason: str) -> None:
-        """Begin the closing handshake."""
+        """Start the closing handshake."""
         if self._core.state is State.OPEN:
             self._end = (code, reason)
             self._core.send_close(code, reason)
             self._flush()
 
     def pause_reading(self) -> None:
-        """Read no more, until each who asked for it has asked to read on."""
+        """Stop reading until `resume_reading` has been called once per pause."""
         if self._core.state is State.OPEN:
             self._pauses += 1
             self._transport.pause_reading()
 
     def resume_reading(self) -> None:
-        """Read on, when nobody else wants a pause."""
+        """Undo one pause. Reading continues after the last one."""
         self._pauses = max(0, self._pauses - 1)
         if self._pauses == 0 and not self._transport.is_closing():
             self._transport.resume_reading()
 
-    # The rest is called by the transport.
+    # The transport calls the following methods.
 
     def data_received(self, data: bytes) -> None:
-        """Take bytes from the client."""
+        """Handle bytes from the client."""
         core = self._core
         core.receive_data(data)
         for event in core.events_received():
@@ -119,21 +128,21 @@ class WebSocketWire(ReadingProtocol):
             self._flush()
 
     def eof_received(self) -> None:
-        """Take note that the client sends no more: it is gone. The transport closes."""
+        """Handle the end of the client's data. The transport then closes itself."""
         self._core.receive_eof()
 
     def connection_lost(self, _error: Exception | None) -> None:
-        """Tell the connection how it ended; without a closing handshake the network was lost."""
+        """Notify the connection of its end. Without a closing handshake, the code is 1006."""
         if self._close_timer is not None:
             self._close_timer.cancel()
         self._connection.closed(*(self._end or NETWORK_LOSS))
 
     def pause_writing(self) -> None:
-        """Read nothing from a client that does not read what it is sent."""
+        """Stop reading from a client that doesn't read its messages."""
         self.pause_reading()
 
     def resume_writing(self) -> None:
-        """Read on: the client has read."""
+        """Continue reading because the client has read its messages."""
         self.resume_reading()
 
     def _frame_received(self, frame: Frame) -> None:
@@ -179,14 +188,17 @@ class WebSocketWire(ReadingProtocol):
             self._expect_end()
 
     def _end_writing(self) -> None:
-        """Hang up. Half at first when the client may still send: unread bytes would reset it."""
+        """Close the transport, or only its write side if the client can still send.
+
+        A full close with unread data would reset the connection.
+        """
         if self._core.close_rcvd is not None:
             self._transport.close()
         elif not self._transport.is_closing():
             self._transport.write_eof()
 
     def _expect_end(self) -> None:
-        """Close for everybody else now, and for the client when it has had its time."""
+        """Make the connection unreachable now, and abort the transport after a timeout."""
         self._connection.close(*(self._end or NETWORK_LOSS))
         self._pauses = 0
         self.resume_reading()

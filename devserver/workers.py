@@ -1,7 +1,7 @@
-"""Threads that run handlers, as many as are needed, and one way back to the event loop.
+"""A thread pool that runs handlers and returns their results to the event loop.
 
-Not concurrent.futures: its futures and locks cost more than a trivial handler, and it starts a
-thread for each call of a burst although the first few would have been enough.
+The futures and locks of concurrent.futures cost more than a trivial handler. Its pool also starts a
+thread for each call of a burst, although a few threads would be enough.
 """
 
 import asyncio
@@ -13,27 +13,29 @@ from queue import SimpleQueue
 from typing import Any
 
 MAX_THREADS = 1000
-"""Source: Lambda's default quota, concurrent executions of an account in a region."""
+"""Maximum number of threads. Source: Lambda's default quota of concurrent executions."""
 
 READY_THREADS = 8
-"""Started as calls come; more only when calls wait, so that a burst of short ones needs no more."""
+"""Number of threads that start without delay. A burst of short calls needs no more."""
 
 GROWTH_DELAY_SECONDS = 0.002
-"""How long calls wait, blocked by others, before more threads start."""
+"""How long calls wait for a busy pool before more threads start."""
 
 GROWTH_STEP = 16
-"""Threads started at a time when no call has finished meanwhile; one when some have: then the
-processor is what is short, and more threads would only fight for it.
+"""Number of threads that start at a time if no call finished during the delay.
+
+If calls finished, only one thread starts. The calls then compete for the CPU, and more threads
+wouldn't help.
 """
 
 EXPIRY_INTERVAL_SECONDS = 0.25
-"""How late a timeout may be noticed."""
+"""Interval at which timeouts are checked."""
 
 Done = Callable[[Any, BaseException | None], None]
 
 
 class TimedOut(Exception):
-    """The call took longer than it may. Its thread runs on, for Python cannot stop it."""
+    """The call exceeded its timeout. Its thread continues, because Python can't stop it."""
 
 
 class _Call:
@@ -51,9 +53,14 @@ class _Call:
 
 
 class Workers:
-    """Runs calls in threads. Every method but the private ones of threads is the loop's alone."""
+    """A pool of threads. Call its public methods on the event loop only."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Start without threads.
+
+        Args:
+            loop: The event loop that receives the results.
+        """
         self._loop = loop
         self._queue: SimpleQueue[_Call] = SimpleQueue()
         self._finished: deque[_Call] = deque()
@@ -66,15 +73,19 @@ class Workers:
 
     @property
     def running_count(self) -> int:
-        """Count the calls that have not finished, timed out ones among them."""
+        """The number of unfinished calls, including those that timed out."""
         return len(self._running)
 
     def run(
         self, function: Callable[[Any], Any], argument: Any, timeout_seconds: float, done: Done
     ) -> None:
-        """Call `function(argument)` in a thread; `done(result, error)` follows on the loop, once.
+        """Call `function(argument)` in a thread, then `done(result, error)` on the event loop.
 
-        The error is TimedOut when the call takes longer than it may.
+        Args:
+            function: The function.
+            argument: Its argument.
+            timeout_seconds: Time after which the error is TimedOut.
+            done: Called exactly once.
         """
         call = _Call(function, argument, done, self._loop.time() + timeout_seconds)
         self._running[call] = None
@@ -90,9 +101,9 @@ class Workers:
             self._start_thread()
         elif not self._is_growing and self._threads < MAX_THREADS:
             self._is_growing = True
-            self._loop.call_later(GROWTH_DELAY_SECONDS, self._grow_on)
+            self._loop.call_later(GROWTH_DELAY_SECONDS, self._grow_after_delay)
 
-    def _grow_on(self) -> None:
+    def _grow_after_delay(self) -> None:
         self._is_growing = False
         waiting = self._queue.qsize()
         step = 1 if self._has_finished else GROWTH_STEP
@@ -120,11 +131,11 @@ class Workers:
                 self._wake()
 
     def _wake(self) -> None:
-        with suppress(RuntimeError):  # The loop has closed: the server ended before this call did.
+        with suppress(RuntimeError):  # The server stopped before this call finished.
             self._loop.call_soon_threadsafe(self._finish)
 
     def _finish(self) -> None:
-        # The flag falls before the queue is emptied: whoever appends after that wakes us again.
+        # The flag is reset before the queue is read. A later append schedules another wake-up.
         self._is_waking = False
         self._has_finished = True
         while self._finished:

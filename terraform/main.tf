@@ -1,4 +1,4 @@
-# The stack of one stage. Its workspace is named as the stage, and everything in it carries that name.
+# The stack of one stage. The workspace has the stage's name, and so does every resource.
 
 provider "aws" {
   region = var.region
@@ -14,7 +14,7 @@ provider "aws" {
 locals {
   prefix = "broadcast-sessions-${var.stage}"
 
-  # The sweep looks at every session for up to 40 s, then waits for graces that end within 60 s.
+  # The sweep checks sessions for up to 40 s, then waits for grace periods that end within 60 s.
   memory_mb = merge({ sweep = 512 }, var.memory_mb)
   timeouts  = { for name in local.functions : name => lookup(merge({ sweep = 150 }, var.timeout_seconds), name, 29) }
 }

@@ -4,36 +4,36 @@ output "url" {
 }
 
 output "api_id" {
-  description = "The WebSocket API's id."
+  description = "The WebSocket API's ID."
   value       = module.app.api_id
 }
 
 output "table_names" {
-  description = "The tables' names, by their names in the schema."
+  description = "The table names, keyed by their names in the schema."
   value       = { for name, table in module.dynamodb.tables : name => table.name }
 }
 
 output "user_pool_id" {
-  description = "The user pool whose speakers may speak."
+  description = "The ID of the user pool that speakers sign in to."
   value       = module.cognito.user_pool_id
 }
 
 output "client_id" {
-  description = "The app client that the speakers' page signs in with."
+  description = "The ID of the app client that the speaker page uses to sign in."
   value       = module.cognito.client_id
 }
 
 output "sign_in_url" {
-  description = "The base URL of Cognito's sign-in page; null without one."
+  description = "The base URL of Cognito's sign-in page. null if the stack has no sign-in page."
   value       = module.cognito.sign_in_url
 }
 
 output "alarm_topic_arn" {
-  description = "The SNS topic of the alarms."
+  description = "The ARN of the SNS topic for alarms."
   value       = module.alarms.topic_arn
 }
 
 output "domain_target" {
-  description = "What the DNS record of one's own domain has to point at; null without one."
+  description = "The target for the DNS record of your custom domain. null if the stack has none."
   value       = module.app.domain_target
 }

@@ -1,20 +1,20 @@
 variable "stage" {
-  description = "The stage, which is also the workspace, and in the name of everything."
+  description = "The name of the stage. The workspace has the same name, and all resource names contain it."
   type        = string
 
   validation {
     condition     = can(regex("^[a-z][a-z0-9-]{0,15}$", var.stage))
-    error_message = "A stage is named by 1 to 16 small letters, digits and hyphens, the first of them a letter: it is part of every resource's name."
+    error_message = "stage must be 1 to 16 lowercase letters, digits and hyphens, and start with a letter, because it is part of every resource name."
   }
 
   validation {
     condition     = var.stage != "default"
-    error_message = "No stage is named default: that is the workspace of whoever has selected none."
+    error_message = "stage can't be default, because Terraform uses the workspace default when none is selected."
   }
 
   validation {
     condition     = var.stage == terraform.workspace
-    error_message = "This is the file of stage ${var.stage}, but the workspace is ${terraform.workspace}: a stage is planned in the workspace of its name alone."
+    error_message = "The stage is ${var.stage}, but the workspace is ${terraform.workspace}. Select the workspace with the name of the stage."
   }
 }
 
@@ -25,17 +25,17 @@ variable "region" {
 
   validation {
     condition     = can(regex("^[a-z]{2,}(-[a-z]+)+-[0-9]+$", var.region))
-    error_message = "This is no AWS region; one looks like eu-central-1."
+    error_message = "region must be the name of an AWS region, such as eu-central-1."
   }
 
   validation {
     condition     = can(regex(local.supported_regions, var.region)) || !can(regex("^[a-z]{2,}(-[a-z]+)+-[0-9]+$", var.region))
-    error_message = "The stack supports the regions of the partitions aws and aws-us-gov. The endpoints in ${var.region} are in another domain than amazonaws.com, which the stack uses in URLs."
+    error_message = "region must be in one of the partitions aws and aws-us-gov. The stack uses URLs in the domain amazonaws.com, and the endpoints in ${var.region} are in another domain."
   }
 }
 
 locals {
-  # The regions of the two partitions whose endpoints are in amazonaws.com.
+  # Matches the regions of the two partitions whose endpoints are in amazonaws.com.
   # Source: regionRegex in botocore's partitions.json.
   supported_regions = "^((us|eu|ap|sa|ca|me|af|il|mx)|us-gov)-[a-z]+-[0-9]+$"
 }
@@ -47,42 +47,42 @@ locals {
     HEARTBEAT_INTERVAL_SECONDS             = "seconds between heartbeats of speakers, and of listeners in their first five minutes"
     HEARTBEAT_SETTLED_SECONDS              = "seconds between heartbeats of listeners after their first five minutes"
     HEARTBEAT_TIMEOUT_SECONDS              = "seconds without a heartbeat before a participant can be lost"
-    MAX_LISTENERS_PER_SESSION              = "how many listeners a session takes"
+    MAX_LISTENERS_PER_SESSION              = "maximum number of listeners in a session"
     MAX_REFUSED_COMMANDS                   = "refused commands in a row before the service closes the connection"
-    RATE_LIMIT_CONNECTIONS_PER_MIN         = "connections that an address may open"
-    RATE_LIMIT_CONNECTION_ATTEMPTS_PER_MIN = "refused attempts of an address, before it may come in only with a token or an invite code"
-    RATE_LIMIT_HEARTBEATS_PER_MIN          = "heartbeats of a connection; twice as many are let pass"
-    RATE_LIMIT_INVITED_JOINS_PER_MIN       = "joins of a session with its invite code"
-    RATE_LIMIT_LISTENER_JOINS_PER_MIN      = "joins from an address without an invite code"
-    RATE_LIMIT_SESSIONS_PER_HOUR           = "sessions that a user may create"
+    RATE_LIMIT_CONNECTIONS_PER_MIN         = "connections per address"
+    RATE_LIMIT_CONNECTION_ATTEMPTS_PER_MIN = "refused attempts per address, after which the address needs a token or an invite code"
+    RATE_LIMIT_HEARTBEATS_PER_MIN          = "heartbeats per connection, with a burst of twice as many"
+    RATE_LIMIT_INVITED_JOINS_PER_MIN       = "joins per session with its invite code"
+    RATE_LIMIT_LISTENER_JOINS_PER_MIN      = "joins per address without an invite code"
+    RATE_LIMIT_SESSIONS_PER_HOUR           = "sessions that a user can create"
   }
 
   fractional_settings = {
-    CONNECTION_REFRESH_MINUTES  = "the age from which a connection is told to be refreshed"
-    CONNECTION_WARNING_MINUTES  = "the age from which it is also told how long it has left"
-    SESSION_MAX_DURATION_HOURS  = "how long a session lasts without a heartbeat of its speaker"
-    SPEAKER_CLOSE_GRACE_SECONDS = "how long a session waits for a speaker who closed the connection"
-    SPEAKER_GRACE_SECONDS       = "how long a session waits for a speaker whose connection is lost"
+    CONNECTION_REFRESH_MINUTES  = "age of a connection at which the service requests a refresh"
+    CONNECTION_WARNING_MINUTES  = "age of a connection at which the service also sends a warning with the remaining time"
+    SESSION_MAX_DURATION_HOURS  = "lifetime of a session without a heartbeat of its speaker"
+    SPEAKER_CLOSE_GRACE_SECONDS = "how long a session waits after its speaker closed the connection"
+    SPEAKER_GRACE_SECONDS       = "how long a session waits after its speaker's connection was lost"
   }
 
   settings = merge(local.whole_settings, local.fractional_settings, {
-    LOG_LEVEL = "what is logged: DEBUG, INFO, WARNING or ERROR"
+    LOG_LEVEL = "lowest level of log lines: DEBUG, INFO, WARNING or ERROR"
   })
 }
 
 variable "settings" {
-  description = "The application's settings, by the names that stand above; what is left out has the application's default."
+  description = "The application's settings, keyed by the names in local.settings. Omitted settings have the application's defaults."
   type        = map(string)
   default     = {}
 
   validation {
     condition     = length(setsubtract(keys(var.settings), keys(local.settings))) == 0
-    error_message = "There is a setting of no such name; the settings are ${join("; ", [for name, meaning in local.settings : "${name}, ${meaning}"])}."
+    error_message = "settings contains an unknown name. The settings are ${join("; ", [for name, meaning in local.settings : "${name}, ${meaning}"])}."
   }
 
   validation {
     condition     = alltrue([for name, value in var.settings : name == "LOG_LEVEL" || try(tonumber(value) > 0 && tonumber(value) <= 1000000000, false)])
-    error_message = "Every setting but LOG_LEVEL must be a number greater than 0 and at most 1,000,000,000: the application refuses to start otherwise."
+    error_message = "Every setting except LOG_LEVEL must be a number greater than 0 and at most 1,000,000,000. The application doesn't start with other values."
   }
 
   validation {
@@ -90,19 +90,19 @@ variable "settings" {
       for name in keys(local.whole_settings) :
       try(floor(tonumber(var.settings[name])) == tonumber(var.settings[name]), true)
     ])
-    error_message = "${join(", ", keys(local.whole_settings))} must be whole numbers: the application refuses to start otherwise."
+    error_message = "${join(", ", keys(local.whole_settings))} must be whole numbers. The application doesn't start with other values."
   }
 
   validation {
     condition     = contains(["DEBUG", "INFO", "WARNING", "ERROR"], lookup(var.settings, "LOG_LEVEL", "INFO"))
-    error_message = "LOG_LEVEL is DEBUG, INFO, WARNING or ERROR."
+    error_message = "LOG_LEVEL must be DEBUG, INFO, WARNING or ERROR."
   }
 
-  # The application refuses the same contradictions (chalicelib/settings.py), but only when its
-  # functions start. A value that is no number has a message of its own.
+  # The application checks the same combinations (chalicelib/settings.py), but only when a function
+  # starts. A validation above reports values that aren't numbers.
   validation {
     condition     = try(tonumber(lookup(var.settings, "SESSION_MAX_DURATION_HOURS", 2)) * 3600 >= 1, true)
-    error_message = "SESSION_MAX_DURATION_HOURS must be at least a second."
+    error_message = "SESSION_MAX_DURATION_HOURS must be at least 1 second (1/3600)."
   }
 
   validation {
@@ -117,7 +117,7 @@ variable "settings" {
 
   validation {
     condition     = alltrue([for name in ["HEARTBEAT_INTERVAL_SECONDS", "HEARTBEAT_SETTLED_SECONDS"] : try(tonumber(var.settings[name]) < 600, true)])
-    error_message = "HEARTBEAT_INTERVAL_SECONDS and HEARTBEAT_SETTLED_SECONDS must be less than 600: API Gateway closes a connection that is idle for ten minutes."
+    error_message = "HEARTBEAT_INTERVAL_SECONDS and HEARTBEAT_SETTLED_SECONDS must be less than 600, because API Gateway closes a connection that is idle for 10 minutes."
   }
 
   validation {
@@ -132,10 +132,10 @@ variable "settings" {
 
   validation {
     condition     = try(tonumber(lookup(var.settings, "HEARTBEAT_INTERVAL_SECONDS", 30)) * tonumber(lookup(var.settings, "RATE_LIMIT_HEARTBEATS_PER_MIN", 2)) >= 60, true)
-    error_message = "HEARTBEAT_INTERVAL_SECONDS (30 by default) times RATE_LIMIT_HEARTBEATS_PER_MIN (2 by default) must be at least 60, or heartbeats that the service asks for exceed the limit."
+    error_message = "HEARTBEAT_INTERVAL_SECONDS (30 by default) times RATE_LIMIT_HEARTBEATS_PER_MIN (2 by default) must be at least 60. Otherwise the heartbeats that the service requests exceed the limit."
   }
 
-  # Without a value of its own, the shorter grace is never longer than the other.
+  # If it isn't set, SPEAKER_CLOSE_GRACE_SECONDS defaults to at most SPEAKER_GRACE_SECONDS.
   validation {
     condition     = try(tonumber(var.settings["SPEAKER_CLOSE_GRACE_SECONDS"]) <= tonumber(lookup(var.settings, "SPEAKER_GRACE_SECONDS", 60)), true)
     error_message = "SPEAKER_CLOSE_GRACE_SECONDS must be at most SPEAKER_GRACE_SECONDS (60 by default)."
@@ -143,71 +143,71 @@ variable "settings" {
 }
 
 variable "memory_mb" {
-  description = "Memory of functions, by their names in app.py; where left out 256, and 512 of sweep. A function's share of a CPU grows with it: 1,769 MB are a whole one."
+  description = "Memory in MB, keyed by the functions' names in app.py. The default is 512 for sweep and 256 for the others. CPU is proportional to memory: 1,769 MB correspond to one CPU."
   type        = map(number)
   default     = {}
 
   validation {
     condition     = length(setsubtract(keys(var.memory_mb), local.functions)) == 0
-    error_message = "There is a function of no such name; the functions are ${join(", ", local.functions)}."
+    error_message = "memory_mb contains an unknown function. The functions are ${join(", ", local.functions)}."
   }
 
   validation {
     condition     = alltrue([for memory in var.memory_mb : memory >= 128 && memory <= 10240 && floor(memory) == memory])
-    error_message = "memory_mb must be whole numbers from 128 to 10240, which is what Lambda offers."
+    error_message = "memory_mb must be whole numbers from 128 to 10240, the range that Lambda supports."
   }
 }
 
 variable "timeout_seconds" {
-  description = "Timeouts of functions, by their names in app.py; where left out 29, and 150 of sweep."
+  description = "Timeouts in seconds, keyed by the functions' names in app.py. The default is 150 for sweep and 29 for the others."
   type        = map(number)
   default     = {}
 
   validation {
     condition     = length(setsubtract(keys(var.timeout_seconds), local.functions)) == 0
-    error_message = "There is a function of no such name; the functions are ${join(", ", local.functions)}."
+    error_message = "timeout_seconds contains an unknown function. The functions are ${join(", ", local.functions)}."
   }
 
   validation {
     condition     = alltrue([for name, timeout in var.timeout_seconds : name == "sweep" || (timeout >= 1 && timeout <= 29 && floor(timeout) == timeout)])
-    error_message = "timeout_seconds must be whole numbers from 1 to 29: API Gateway waits 29 s for a function, and of what it does after that nobody hears."
+    error_message = "timeout_seconds must be whole numbers from 1 to 29, except for sweep. API Gateway waits 29 s for a function and discards later results."
   }
 
   validation {
     condition     = alltrue([for name in ["connect", "message", "disconnect"] : lookup(var.timeout_seconds, name, 29) >= 25])
-    error_message = "The timeouts of connect, message and disconnect must be at least 25: an event plans 20 s of work, up to 10 s of it waiting for a grace, and its last request may take 5 s more. With less, Lambda stops the function before it has finished."
+    error_message = "The timeouts of connect, message and disconnect must be at least 25. The functions plan for 20 s per event, including up to 10 s of grace period, and the last request can take 5 s more. With a shorter timeout, Lambda stops them before they finish."
   }
 
   validation {
     condition     = try(var.timeout_seconds["sweep"] >= 150 && var.timeout_seconds["sweep"] <= 900 && floor(var.timeout_seconds["sweep"]) == var.timeout_seconds["sweep"], !contains(keys(var.timeout_seconds), "sweep"))
-    error_message = "The timeout of sweep must be a whole number from 150 to 900: it begins no work after 110 s, and what it has begun can take 30 s more, and Lambda runs nothing longer than 900 s."
+    error_message = "The timeout of sweep must be a whole number from 150 to 900. The sweep starts no work after 110 s, and the work that it has started can take 30 s more. Lambda's maximum is 900 s."
   }
 }
 
 variable "reserved_concurrency" {
-  description = "How many of a function run at once at most, by its name in app.py, out of the account's own limit; unlimited where left out."
+  description = "Reserved concurrency, keyed by the functions' names in app.py. It limits a function and counts towards the account's limit. Omitted functions have no reserved concurrency."
   type        = map(number)
   default     = {}
 
   validation {
     condition     = length(setsubtract(keys(var.reserved_concurrency), local.functions)) == 0
-    error_message = "There is a function of no such name; the functions are ${join(", ", local.functions)}."
+    error_message = "reserved_concurrency contains an unknown function. The functions are ${join(", ", local.functions)}."
   }
 
   validation {
     condition     = alltrue([for count in var.reserved_concurrency : count >= 1 && floor(count) == count])
-    error_message = "reserved_concurrency must be whole numbers from 1: with 0 the function would never run."
+    error_message = "reserved_concurrency must be whole numbers of at least 1. With 0, a function never runs."
   }
 }
 
 variable "python_version" {
-  description = "The version of Python that has to package the functions, which then run on it; null accepts any. scripts/stack.py refuses a package of another version."
+  description = "The Python version that the functions are packaged with and run on. make refuses to deploy a package of another version. null accepts every supported version."
   type        = string
   default     = null
 
   validation {
     condition     = contains(["3.11", "3.12", "3.13"], coalesce(var.python_version, "3.13"))
-    error_message = "python_version must be 3.11, 3.12 or 3.13: make package accepts no other."
+    error_message = "python_version must be 3.11, 3.12 or 3.13, the versions that make package supports."
   }
 }
 
@@ -218,35 +218,35 @@ variable "tracing" {
 }
 
 variable "log_retention_days" {
-  description = "How long logs are kept, in days."
+  description = "The retention of logs, in days."
   type        = number
   default     = 1
 
   validation {
     condition     = contains([1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653], var.log_retention_days)
-    error_message = "CloudWatch keeps logs for 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288 or 3653 days."
+    error_message = "log_retention_days must be a retention that CloudWatch supports: 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288 or 3653."
   }
 }
 
 variable "throttling" {
-  description = "What the API takes, in connects and messages a second: over time (rate), and at once (burst). Both, or API Gateway refuses every connect."
+  description = "The API's limit for connects and messages: requests per second on average (rate), and in a burst. Both are required, because API Gateway refuses every connect if one is missing."
   type        = object({ rate = number, burst = number })
   default     = { rate = 1000, burst = 1000 }
 
   validation {
     condition     = var.throttling.rate > 0 && var.throttling.burst > 0
-    error_message = "Both throttling figures must be greater than 0: with 0, every connect gets 429."
+    error_message = "throttling.rate and throttling.burst must be greater than 0. With 0, API Gateway refuses every connect with status 429."
   }
 }
 
 variable "access_logs" {
-  description = "Whether the API logs each connect and message, without query strings. The account needs a CloudWatch role for API Gateway, which is one for all stages and not made here."
+  description = "Whether the API logs each connect and message. Query strings aren't logged. The account needs a CloudWatch role for API Gateway. All stages share that role, and this stack doesn't create it."
   type        = bool
   default     = false
 }
 
 variable "domain" {
-  description = "A domain of one's own and the ARN of its certificate, in the same region; null uses AWS's."
+  description = "A custom domain and the ARN of its certificate in the same region. null uses the domain of API Gateway."
   type        = object({ name = string, certificate_arn = string })
   default     = null
 
@@ -257,105 +257,106 @@ variable "domain" {
 
   validation {
     condition     = var.domain == null || can(regex("^arn:[a-z-]+:acm:[a-z0-9-]+:[0-9]{12}:certificate/.+$", var.domain.certificate_arn))
-    error_message = "domain.certificate_arn must be the ARN of a certificate in ACM."
+    error_message = "domain.certificate_arn must be the ARN of an ACM certificate."
   }
 }
 
 variable "existing_user_pool" {
-  description = "A user pool and app client whose speakers may speak; null makes both."
+  description = "An existing user pool and app client for speakers. null creates both."
   type        = object({ user_pool_id = string, client_id = string })
   default     = null
 
   validation {
     condition     = var.existing_user_pool == null || can(regex("^[a-z0-9-]+_[A-Za-z0-9]+$", var.existing_user_pool.user_pool_id))
-    error_message = "existing_user_pool.user_pool_id must be a user pool's id such as eu-central-1_AbCdEfGhI."
+    error_message = "existing_user_pool.user_pool_id must be the ID of a user pool, such as eu-central-1_AbCdEfGhI."
   }
 
   validation {
     condition     = var.existing_user_pool == null || can(regex(local.supported_regions, split("_", var.existing_user_pool.user_pool_id)[0])) || !can(regex("^[a-z0-9-]+_[A-Za-z0-9]+$", var.existing_user_pool.user_pool_id))
-    error_message = "The stack supports user pools of the partitions aws and aws-us-gov: tokens of other partitions have an issuer in another domain than amazonaws.com."
+    error_message = "existing_user_pool must be in one of the partitions aws and aws-us-gov. In other partitions, the issuer of tokens isn't in the domain amazonaws.com."
   }
 
   validation {
     condition     = var.existing_user_pool == null || can(regex("^[A-Za-z0-9]+$", var.existing_user_pool.client_id))
-    error_message = "existing_user_pool.client_id must be an app client's id, of letters and digits."
+    error_message = "existing_user_pool.client_id must be the ID of an app client, which consists of letters and digits."
   }
 }
 
 variable "self_sign_up" {
-  description = "Whether anybody may make himself a speaker; else an administrator does. For a pool that is made here, as the next four."
+  description = "Whether users can sign up as speakers. If false, only administrators create users. Like the following variables up to password_minimum_length, it applies to a user pool that the stack creates."
   type        = bool
   default     = false
 }
 
 variable "mfa" {
-  description = "Whether speakers need a second factor, an authenticator app: OFF, OPTIONAL or ON."
+  description = "Multi-factor authentication of speakers by authenticator app: OFF, OPTIONAL or ON."
   type        = string
   default     = "OPTIONAL"
 
   validation {
     condition     = contains(["OFF", "OPTIONAL", "ON"], var.mfa)
-    error_message = "mfa is OFF, OPTIONAL or ON."
+    error_message = "mfa must be OFF, OPTIONAL or ON."
   }
 }
 
 variable "token_minutes" {
-  description = "How long ID and access tokens live, in minutes."
+  description = "The lifetime of ID and access tokens, in minutes."
   type        = number
   default     = 60
 
   validation {
     condition     = var.token_minutes >= 5 && var.token_minutes <= 1440
-    error_message = "token_minutes must be from 5 to 1440: Cognito gives tokens for 5 minutes to a day."
+    error_message = "token_minutes must be from 5 to 1440, the range that Cognito supports."
   }
 }
 
 variable "refresh_token_days" {
-  description = "How long a speaker stays signed in, in days."
+  description = "The lifetime of refresh tokens, in days. Speakers stay signed in for this time."
   type        = number
   default     = 30
 
   validation {
     condition     = var.refresh_token_days >= 1 && var.refresh_token_days <= 3650
-    error_message = "refresh_token_days must be from 1 to 3650, which is what Cognito offers."
+    error_message = "refresh_token_days must be from 1 to 3650, the range that Cognito supports."
   }
 }
 
 variable "password_minimum_length" {
-  description = "The shortest password that a speaker may choose."
+  description = "The minimum length of speakers' passwords."
   type        = number
   default     = 12
 
   validation {
     condition     = var.password_minimum_length >= 8 && var.password_minimum_length <= 99
-    error_message = "password_minimum_length must be from 8 to 99: Cognito allows 6, which is too short for who may address a hall."
+    error_message = "password_minimum_length must be from 8 to 99. Cognito allows 6, but a speaker's account needs a stronger password."
   }
 }
 
 variable "sign_in_page" {
-  description = "Cognito's sign-in page for the pool that the stack makes: the prefix of its domain, and the URLs to which it returns after a sign-in and a sign-out. null makes no page."
+  description = "Cognito's sign-in page for the user pool that the stack creates: the prefix of its domain, and the URLs to which it redirects after sign-in and sign-out. null creates no page."
   type        = object({ domain_prefix = string, callback_urls = set(string), logout_urls = set(string) })
   default     = null
 
   validation {
     condition     = var.sign_in_page == null || var.existing_user_pool == null
-    error_message = "sign_in_page can't be set together with existing_user_pool: the stack adds a page only to the pool that it makes."
+    error_message = "sign_in_page can't be set together with existing_user_pool, because the stack adds a page only to a user pool that it creates."
   }
 
   # Source: CreateUserPoolDomain, Amazon Cognito User Pools API Reference.
   validation {
     condition     = var.sign_in_page == null || can(regex("^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$", var.sign_in_page.domain_prefix))
-    error_message = "sign_in_page.domain_prefix must be 1 to 63 lowercase letters, digits and hyphens, without a hyphen at either end: Cognito makes it the first part of the page's domain."
+    error_message = "sign_in_page.domain_prefix must be 1 to 63 lowercase letters, digits and hyphens, without a hyphen at either end, because it is the first part of the page's domain."
   }
 
-  # Source: "Domain cannot contain reserved word: cognito", the answer of CreateUserPoolDomain in issue
+  # Source: "Domain cannot contain reserved word: cognito", the error of CreateUserPoolDomain in issue
   # 3854 of aws-amplify/amplify-cli.
   validation {
     condition     = !can(regex("aws|amazon|cognito", var.sign_in_page.domain_prefix))
-    error_message = "sign_in_page.domain_prefix can't contain aws, amazon or cognito: Cognito reserves these words."
+    error_message = "sign_in_page.domain_prefix can't contain aws, amazon or cognito, because Cognito reserves these words."
   }
 
-  # Source of this and the next: CreateUserPoolClient, Amazon Cognito User Pools API Reference.
+  # Source of this and the next validation: CreateUserPoolClient, Amazon Cognito User Pools API
+  # Reference.
   validation {
     condition     = var.sign_in_page == null || try(length(var.sign_in_page.callback_urls) >= 1 && length(var.sign_in_page.callback_urls) <= 100 && length(var.sign_in_page.logout_urls) <= 100, false)
     error_message = "sign_in_page needs 1 to 100 callback_urls, and at most 100 logout_urls."
@@ -366,7 +367,7 @@ variable "sign_in_page" {
       for url in setunion(var.sign_in_page.callback_urls, var.sign_in_page.logout_urls) :
       length(url) <= 1024 && can(regex("^(https://[^/?#\\s]+|http://(localhost|127\\.0\\.0\\.1|\\[::1\\])(:[0-9]+)?)([/?][^#\\s]*)?$", url))
     ]), false)
-    error_message = "callback_urls and logout_urls of sign_in_page must be URLs of at most 1,024 characters that begin with https://, without a fragment. Cognito accepts http:// only for localhost, 127.0.0.1 and [::1]."
+    error_message = "callback_urls and logout_urls of sign_in_page must be URLs of at most 1,024 characters that start with https:// and have no fragment. Cognito accepts http:// only for localhost, 127.0.0.1 and [::1]."
   }
 }
 
@@ -377,52 +378,52 @@ variable "point_in_time_recovery" {
 }
 
 variable "managed_table_key" {
-  description = "Whether the tables are encrypted with the account's key aws/dynamodb, whose use CloudTrail records and KMS charges, instead of a key that AWS owns."
+  description = "Whether to encrypt the tables with the account's key aws/dynamodb instead of a key that AWS owns. CloudTrail records the use of the account's key, and KMS charges for it."
   type        = bool
   default     = false
 }
 
 variable "deletion_protection" {
-  description = "Whether the tables and the user pool are protected from deletion."
+  description = "Whether to protect the tables and the user pool from deletion."
   type        = bool
   default     = false
 }
 
 variable "alarms" {
-  description = "The alarms that the stage has: none, which also leaves out the dashboard; essential, those of failures that clients feel; or all. docs/operations.md lists them with their cost."
+  description = "The alarms of the stage: none (no dashboard either), essential (failures that affect clients) or all. docs/operations.md lists them with their cost."
   type        = string
   default     = "all"
 
   validation {
     condition     = contains(["none", "essential", "all"], var.alarms)
-    error_message = "alarms is none, essential or all."
+    error_message = "alarms must be none, essential or all."
   }
 }
 
 variable "alarm_emails" {
-  description = "Who is told of alarms; each has to confirm by a link that AWS sends."
+  description = "The email addresses that receive alarms. AWS sends each a link to confirm the subscription."
   type        = set(string)
   default     = []
 
   validation {
     condition     = alltrue([for email in var.alarm_emails : can(regex("^[^@\\s]+@[^@\\s]+\\.[^@\\s]+$", email))])
-    error_message = "Each of alarm_emails must be an e-mail address."
+    error_message = "alarm_emails must be email addresses, such as operations@example.com."
   }
 }
 
 variable "max_active_sessions" {
-  description = "For how many sessions at once the stage is laid out. Nothing enforces it: an alarm says when there are nine tenths of them."
+  description = "The number of concurrent sessions that the stage is designed for. The service doesn't enforce it. An alarm triggers at 90 %."
   type        = number
   default     = 100
 
   validation {
     condition     = var.max_active_sessions >= 1 && floor(var.max_active_sessions) == var.max_active_sessions
-    error_message = "max_active_sessions must be a whole number from 1."
+    error_message = "max_active_sessions must be a whole number of at least 1."
   }
 }
 
 variable "saved_queries" {
-  description = "Whether queries of the logs are saved in CloudWatch Logs Insights, which emulators of AWS may not have."
+  description = "Whether to save log queries in CloudWatch Logs Insights, which not every AWS emulator supports."
   type        = bool
   default     = true
 }

@@ -1,4 +1,4 @@
-# A stage to try things in: cheap, and gone without a trace when it is destroyed.
+# A low-cost stage for experiments. Destroying it removes everything.
 stage    = "dev"
 settings = { LOG_LEVEL = "DEBUG" }
 mfa      = "OFF"

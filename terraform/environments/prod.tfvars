@@ -1,4 +1,4 @@
-# Say here who is told of alarms: alarm_emails = ["operations@example.com"]
+# To receive alarms, add your address: alarm_emails = ["operations@example.com"]
 stage                  = "prod"
 python_version         = "3.13"
 log_retention_days     = 30

@@ -1,4 +1,4 @@
-# As production is, but for what protects data.
+# Like production, but without deletion protection.
 stage                  = "staging"
 python_version         = "3.13"
 tracing                = true

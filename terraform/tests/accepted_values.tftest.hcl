@@ -1,4 +1,4 @@
-# The outermost values of variables, which the whole stack accepts. In the workspace dev:
+# The whole stack accepts the highest and lowest values of its variables. In the workspace dev:
 #
 #   TF_WORKSPACE=dev terraform test -filter=tests/accepted_values.tftest.hcl
 
@@ -11,7 +11,7 @@ variables {
   stage = "dev"
 }
 
-run "the_outermost_values_pass" {
+run "highest_and_lowest_values" {
   command = plan
 
   variables {
@@ -53,7 +53,7 @@ run "the_outermost_values_pass" {
   }
 }
 
-run "the_outermost_sign_in_pages_pass" {
+run "largest_sign_in_page" {
   command = plan
 
   variables {
@@ -72,7 +72,7 @@ run "the_outermost_sign_in_pages_pass" {
   }
 }
 
-run "region_of_govcloud_passes" {
+run "region_of_govcloud" {
   command = plan
 
   variables {
@@ -80,7 +80,7 @@ run "region_of_govcloud_passes" {
   }
 }
 
-run "settings_at_their_bounds_pass" {
+run "settings_at_their_bounds" {
   command = plan
 
   variables {
@@ -97,7 +97,7 @@ run "settings_at_their_bounds_pass" {
   }
 }
 
-run "short_grace_alone_passes" {
+run "short_grace_without_close_grace" {
   command = plan
 
   variables {

@@ -1,4 +1,4 @@
-# Who is told of what.
+# The alarms, their recipients, the dashboard and the saved queries.
 #
 #   terraform test -filter=tests/alarms.tftest.hcl
 
@@ -32,12 +32,12 @@ run "topic" {
 
   assert {
     condition     = aws_sns_topic.this.kms_master_key_id != "alias/aws/sns"
-    error_message = "CloudWatch cannot publish to a topic that is encrypted by the key of AWS."
+    error_message = "CloudWatch can't publish to a topic that is encrypted with the key alias/aws/sns."
   }
 
   assert {
     condition     = toset([for subscription in aws_sns_topic_subscription.this : subscription.endpoint]) == var.emails
-    error_message = "Somebody is not told."
+    error_message = "The topic's subscriptions differ from the email addresses."
   }
 
   assert {
@@ -51,11 +51,11 @@ run "topic" {
         ]),
       ]
     ]))
-    error_message = "Others than this account's alarms may publish."
+    error_message = "Only CloudWatch alarms of this account should be able to publish."
   }
 }
 
-run "nobody_to_tell" {
+run "no_recipients" {
   command = plan
 
   module {
@@ -68,7 +68,7 @@ run "nobody_to_tell" {
 
   assert {
     condition     = length(aws_sns_topic_subscription.this) == 0
-    error_message = "Somebody is told who was not named."
+    error_message = "The topic has a subscription although there are no email addresses."
   }
 }
 
@@ -101,7 +101,7 @@ run "alarms" {
       "table-sessions-system-errors",
       "table-sessions-throttles",
     ])
-    error_message = "There is an alarm too many, or one is missing."
+    error_message = "The set of alarms differs from the expected one."
   }
 
   assert {
@@ -110,9 +110,9 @@ run "alarms" {
       startswith(alarm.alarm_name, "broadcast-sessions-dev-") &&
       alarm.alarm_actions == toset([aws_sns_topic.this.arn]) &&
       alarm.ok_actions == toset([aws_sns_topic.this.arn]) &&
-      can(regex("^[^.]+ [^.]+\\. What to do: docs/operations\\.md#[a-z-]+$", alarm.alarm_description))
+      can(regex("^([^.]+\\. )+What to do: docs/operations\\.md#[a-z-]+$", alarm.alarm_description))
     ])
-    error_message = "An alarm tells nobody, or does not say what it means and where one reads what to do."
+    error_message = "An alarm lacks the prefix, an action, a meaning, or a link to the runbook."
   }
 
   assert {
@@ -121,7 +121,7 @@ run "alarms" {
       (alarm.treat_missing_data == "notBreaching" && startswith(alarm.comparison_operator, "GreaterThan")) ||
       endswith(alarm.alarm_name, "-sweep-stopped")
     ])
-    error_message = "An alarm rings where nothing happens."
+    error_message = "An alarm would trigger without traffic."
   }
 
   assert {
@@ -129,17 +129,17 @@ run "alarms" {
       aws_cloudwatch_metric_alarm.this["connect-errors"].threshold == 10 &&
       aws_cloudwatch_metric_alarm.this["connect-errors"].period * aws_cloudwatch_metric_alarm.this["connect-errors"].evaluation_periods == 300
     )
-    error_message = "It is to ring at more than 10 errors in 5 minutes."
+    error_message = "connect-errors should trigger at more than 10 errors in 5 minutes."
   }
 
   assert {
     condition     = aws_cloudwatch_metric_alarm.this["connect-throttles"].threshold == 0
-    error_message = "It is to ring at the first throttle."
+    error_message = "connect-throttles should trigger at the first throttled invocation."
   }
 
   assert {
     condition     = aws_cloudwatch_metric_alarm.this["connect-duration"].threshold == 16000
-    error_message = "It is to ring at 80 % of 20 s, in milliseconds."
+    error_message = "connect-duration should trigger at 80 % of the timeout, in milliseconds."
   }
 
   assert {
@@ -147,27 +147,27 @@ run "alarms" {
       for name in ["api-client-errors", "api-execution-errors", "api-integration-errors"] :
       aws_cloudwatch_metric_alarm.this[name].dimensions == tomap({ ApiId = "a1b2c3d4e5", Stage = "dev" })
     ])
-    error_message = "API Gateway measures by ApiId and Stage."
+    error_message = "API Gateway's metrics have the dimensions ApiId and Stage."
   }
 
-  # No metric is named, so none has to have been written.
+  # The queries refer to no single metric, which might not exist.
   assert {
     condition = alltrue([
       for alarm in aws_cloudwatch_metric_alarm.table :
       length(alarm.metric_query) == 1 &&
       alltrue([for query in alarm.metric_query : query.return_data == true && query.period == 300 && length(query.metric) == 0])
     ])
-    error_message = "A table's alarm needs metrics that DynamoDB may never have written."
+    error_message = "An alarm for a table refers to a metric that might not exist."
   }
 
   assert {
     condition     = one(aws_cloudwatch_metric_alarm.table["table-sessions-throttles"].metric_query).expression == "SELECT SUM(ThrottledRequests) FROM SCHEMA(\"AWS/DynamoDB\", TableName, Operation) WHERE TableName = 'broadcast-sessions-dev-sessions'"
-    error_message = "The alarm asks for something else than the throttled requests of its table."
+    error_message = "table-sessions-throttles should count the throttled requests of the table."
   }
 
   assert {
     condition     = aws_cloudwatch_metric_alarm.this["sweep-errors"].threshold == 2
-    error_message = "A sweep runs 5 times in 5 minutes, so an alarm at more than 4 errors can miss that all of them fail."
+    error_message = "The sweep runs 5 times in 5 minutes. A threshold above 4 errors wouldn't detect that all of them fail."
   }
 }
 
@@ -193,12 +193,12 @@ run "essential_alarms" {
       "sweep-errors",
       "sweep-stopped",
     ])
-    error_message = "There is an alarm too many, or one is missing."
+    error_message = "The set of alarms differs from the expected one."
   }
 
   assert {
     condition     = length(aws_cloudwatch_dashboard.this) == 1
-    error_message = "There is no dashboard to look at when an alarm rings."
+    error_message = "A stage with alarms should have a dashboard."
   }
 }
 
@@ -215,11 +215,11 @@ run "no_alarms" {
 
   assert {
     condition     = length(concat(values(aws_cloudwatch_metric_alarm.this), values(aws_cloudwatch_metric_alarm.table), aws_cloudwatch_metric_alarm.fan_out, aws_cloudwatch_dashboard.this)) == 0
-    error_message = "Something is made that costs money in a stage without alarms."
+    error_message = "A stage without alarms has an alarm or a dashboard."
   }
 }
 
-run "alarms_of_the_application" {
+run "application_alarms" {
   command = plan
 
   module {
@@ -232,7 +232,7 @@ run "alarms_of_the_application" {
       aws_cloudwatch_metric_alarm.this[name].namespace == "BroadcastSessions" &&
       aws_cloudwatch_metric_alarm.this[name].dimensions == tomap({ Stage = "dev" })
     ])
-    error_message = "The application measures by Stage: with other dimensions an alarm hears nothing."
+    error_message = "The application's metrics have the dimension Stage. An alarm with other dimensions gets no data."
   }
 
   assert {
@@ -242,7 +242,7 @@ run "alarms_of_the_application" {
       aws_cloudwatch_metric_alarm.this["session-creation-latency"].period == 300 &&
       aws_cloudwatch_metric_alarm.this["session-creation-latency"].evaluation_periods == 2
     )
-    error_message = "It is to ring when one speaker in twenty waits for more than 2 s in two periods of 5 minutes."
+    error_message = "session-creation-latency should trigger at a p95 above 2 s in two periods of 5 minutes."
   }
 
   assert {
@@ -251,7 +251,7 @@ run "alarms_of_the_application" {
       aws_cloudwatch_metric_alarm.this[name].threshold
       if aws_cloudwatch_metric_alarm.this[name].statistic == "Sum" && aws_cloudwatch_metric_alarm.this[name].evaluation_periods == 1
     } == { circuit-open = 0, connection-errors = 100, refresh-failures = 5, sweep-repairs = 20 }
-    error_message = "What is counted rings at other numbers than those agreed on."
+    error_message = "The thresholds of the counting alarms differ from the expected ones."
   }
 
   assert {
@@ -260,10 +260,10 @@ run "alarms_of_the_application" {
       aws_cloudwatch_metric_alarm.this["active-sessions"].statistic == "Maximum" &&
       aws_cloudwatch_metric_alarm.this["active-sessions"].comparison_operator == "GreaterThanOrEqualToThreshold"
     )
-    error_message = "It is to ring at 90 % of 50 sessions."
+    error_message = "active-sessions should trigger at 90 % of max_active_sessions."
   }
 
-  # A sweep that fails each time is invoked all the same, and five errors in 5 minutes are no alarm.
+  # The number of invocations isn't sufficient, because a sweep that always fails is still invoked.
   assert {
     condition = (
       aws_cloudwatch_metric_alarm.this["sweep-stopped"].metric_name == "SweepRepairs" &&
@@ -275,7 +275,7 @@ run "alarms_of_the_application" {
       aws_cloudwatch_metric_alarm.this["sweep-stopped"].period == 300 &&
       aws_cloudwatch_metric_alarm.this["sweep-stopped"].evaluation_periods == 2
     )
-    error_message = "It is to ring when no sweep ends well any more, of which there is no metric at all."
+    error_message = "sweep-stopped should trigger when no sweep succeeds, in which case the metric has no data."
   }
 
   assert {
@@ -285,7 +285,7 @@ run "alarms_of_the_application" {
       { for query in aws_cloudwatch_metric_alarm.fan_out[0].metric_query : query.id => query.metric[0].metric_name if length(query.metric) == 1 } == { failed = "FanoutFailed", recipients = "FanoutRecipients" } &&
       alltrue(flatten([for query in aws_cloudwatch_metric_alarm.fan_out[0].metric_query : [for metric in query.metric : metric.namespace == "BroadcastSessions" && metric.dimensions == tomap({ Stage = "dev" }) && metric.stat == "Sum" && metric.period == 300]]))
     )
-    error_message = "It is to ring when more than 1 % of the recipients of 5 minutes are not reached, and not to divide by 0."
+    error_message = "fan-out-failures should trigger when more than 1 % of the recipients aren't reached in 5 minutes, and not divide by 0."
   }
 }
 
@@ -298,7 +298,7 @@ run "dashboard" {
 
   assert {
     condition     = aws_cloudwatch_dashboard.this[0].dashboard_name == "broadcast-sessions-dev"
-    error_message = "The dashboard's name is without the stage."
+    error_message = "The dashboard's name doesn't contain the stage."
   }
 
   assert {
@@ -306,7 +306,7 @@ run "dashboard" {
       ["ConnectCount", "MessageCount", "Errors", "Duration", "Throttles", "ConsumedReadCapacityUnits", "SuccessfulRequestLatency", "IncomingBytes"],
       flatten([for widget in jsondecode(aws_cloudwatch_dashboard.this[0].dashboard_body).widgets : [for metric in widget.properties.metrics : try(metric[1], "a search")]]),
     )) == 0
-    error_message = "The dashboard does not show everything."
+    error_message = "The dashboard lacks a metric."
   }
 
   assert {
@@ -314,7 +314,7 @@ run "dashboard" {
       for widget in jsondecode(aws_cloudwatch_dashboard.this[0].dashboard_body).widgets :
       widget.x + widget.width <= 24 && floor(widget.x) == widget.x && floor(widget.width) == widget.width
     ])
-    error_message = "A dashboard is 24 whole units wide."
+    error_message = "Widgets must have whole-number positions and widths within the dashboard's 24 units."
   }
 }
 
@@ -331,7 +331,7 @@ run "queries" {
       startswith(query.name, "broadcast-sessions-dev/") &&
       toset(query.log_group_names) == toset(["/aws/lambda/broadcast-sessions-dev-connect", "/aws/lambda/broadcast-sessions-dev-sweep"])
     ])
-    error_message = "A query is not in the stage's folder, or does not read every function's log."
+    error_message = "A query isn't in the stage's folder, or doesn't read the logs of all functions."
   }
 }
 
@@ -348,6 +348,6 @@ run "without_queries" {
 
   assert {
     condition     = length(aws_cloudwatch_query_definition.this) == 0
-    error_message = "Queries are saved where there is nowhere to save them."
+    error_message = "Queries are saved although saved_queries is false."
   }
 }

@@ -1,4 +1,4 @@
-# What the functions may do, and how the API is put together, of a package that was made for dev:
+# The functions, their permissions, and the API, with a package for the stage dev:
 #
 #   TF_WORKSPACE=dev terraform test -filter=tests/app.tftest.hcl
 
@@ -31,7 +31,7 @@ variables {
   }
 }
 
-# Not the policies' JSON, which is mocked, but the documents' statements, which are the module's own.
+# The assertions check the statements of the policy documents, because the JSON is mocked.
 run "permissions" {
   command = plan
 
@@ -41,7 +41,7 @@ run "permissions" {
 
   assert {
     condition     = alltrue([for name in keys(local.functions) : contains(keys(aws_iam_role_policy.this), name)])
-    error_message = "A function has no policy of its own."
+    error_message = "Each function must have its own policy."
   }
 
   assert {
@@ -52,11 +52,11 @@ run "permissions" {
         ]
       ]
     ]))
-    error_message = "An action has a wildcard, or is none."
+    error_message = "An action contains a wildcard or isn't valid."
   }
 
-  # A wildcard stands for a log group's streams, for the connections that come and go, and for
-  # X-Ray's resources, of which it has none; nowhere else.
+  # Wildcards are allowed for the streams of a log group, for connections, and for X-Ray, which has no
+  # resource types.
   assert {
     condition = alltrue(flatten([
       for document in data.aws_iam_policy_document.this : [
@@ -70,7 +70,7 @@ run "permissions" {
         ]
       ]
     ]))
-    error_message = "A resource has a wildcard that is not one of the three."
+    error_message = "A resource contains a wildcard that isn't allowed."
   }
 
   assert {
@@ -83,7 +83,7 @@ run "permissions" {
         ]
       ]
     ]))
-    error_message = "A statement says what is not meant, which no other check here sees."
+    error_message = "A statement uses Deny, NotAction or NotResource, which the other assertions don't check."
   }
 
   assert {
@@ -95,7 +95,7 @@ run "permissions" {
         ])
       ]
     ]))
-    error_message = "The authorizer may do more than count, and write its log and its traces."
+    error_message = "The authorizer has more permissions than for rate limits, logs and traces."
   }
 
   assert {
@@ -104,7 +104,7 @@ run "permissions" {
         for statement in document.statement : contains(statement.resources, var.tables["rate_limits"].arn)
       ])
     ]) == toset(["authorizer", "connect", "message"])
-    error_message = "A function counts that has nothing to count, or one cannot."
+    error_message = "Only authorizer, connect and message apply rate limits."
   }
 
   assert {
@@ -112,7 +112,7 @@ run "permissions" {
       for principal in data.aws_iam_policy_document.assume.statement[0].principals :
       toset(principal.identifiers) == toset(["lambda.amazonaws.com"])
     ])
-    error_message = "Somebody but Lambda may take a function's role."
+    error_message = "Only Lambda should be able to assume a function's role."
   }
 }
 
@@ -133,7 +133,7 @@ run "without_tracing" {
         for statement in document.statement : contains(statement.resources, "*")
       ]
     ]))
-    error_message = "Without tracing there is nothing that needs all resources."
+    error_message = "Without tracing, no statement needs the resource *."
   }
 }
 
@@ -146,12 +146,12 @@ run "authorizer" {
 
   assert {
     condition     = aws_apigatewayv2_authorizer.this.authorizer_type == "REQUEST"
-    error_message = "WebSocket APIs know no other authorizer."
+    error_message = "WebSocket APIs support only REQUEST authorizers."
   }
 
   assert {
     condition     = length(coalesce(aws_apigatewayv2_authorizer.this.identity_sources, [])) == 0
-    error_message = "With an identity source, listeners without a token get 401."
+    error_message = "With an identity source, API Gateway refuses listeners without a token with status 401."
   }
 
   assert {
@@ -159,16 +159,16 @@ run "authorizer" {
       aws_apigatewayv2_route.websocket_connect_route.authorization_type == "CUSTOM" &&
       aws_apigatewayv2_route.websocket_connect_route.authorizer_id == aws_apigatewayv2_authorizer.this.id
     )
-    error_message = "$connect is without its authorizer."
+    error_message = "The route $connect has no authorizer."
   }
 
   assert {
     condition     = endswith(aws_lambda_permission.authorizer.source_arn, ":a1b2c3d4e5/authorizers/f6g7h8")
-    error_message = "API Gateway may not call the authorizer, or more than it may: every connect would get 500."
+    error_message = "API Gateway needs permission to invoke the authorizer, for this authorizer only. Without it, every connect fails with status 500."
   }
 }
 
-run "replies" {
+run "route_response" {
   command = plan
 
   module {
@@ -177,12 +177,12 @@ run "replies" {
 
   assert {
     condition     = aws_apigatewayv2_route.websocket_message_route.route_response_selection_expression == "$default"
-    error_message = "Without it API Gateway keeps the replies for itself."
+    error_message = "Without the selection expression, API Gateway discards replies."
   }
 
   assert {
     condition     = aws_apigatewayv2_route_response.message.route_response_key == "$default"
-    error_message = "Without it API Gateway keeps the replies for itself."
+    error_message = "Without the route response, API Gateway discards replies."
   }
 }
 
@@ -198,12 +198,12 @@ run "throttling" {
       aws_apigatewayv2_stage.websocket_api_stage.default_route_settings[0].throttling_rate_limit == 1000 &&
       aws_apigatewayv2_stage.websocket_api_stage.default_route_settings[0].throttling_burst_limit == 500
     )
-    error_message = "With one of the two figures missing, every connect gets 429."
+    error_message = "Without one of the two limits, API Gateway refuses every connect with status 429."
   }
 
   assert {
     condition     = aws_apigatewayv2_stage.websocket_api_stage.name == "dev"
-    error_message = "The API's stage has another name than the stage."
+    error_message = "The API's stage must have the name of the stage."
   }
 }
 
@@ -226,12 +226,12 @@ run "functions" {
       for function in local.functions :
       function.memory_size == 512 && function.timeout == 7 && function.reserved_concurrent_executions == 3
     ])
-    error_message = "A function does not get the memory, the timeout or the concurrency that was asked for."
+    error_message = "The memory, timeout or reserved concurrency of a function differs from the variable."
   }
 
   assert {
     condition     = alltrue([for function in local.functions : function.tracing_config[0].mode == "Active"])
-    error_message = "A function is not traced."
+    error_message = "A function isn't traced."
   }
 
   assert {
@@ -240,12 +240,12 @@ run "functions" {
       function.logging_config[0].log_group == aws_cloudwatch_log_group.this[name].name &&
       aws_cloudwatch_log_group.this[name].retention_in_days == 7
     ])
-    error_message = "A function does not write to a log group with retention."
+    error_message = "A function doesn't log to its log group with the configured retention."
   }
 
   assert {
     condition     = alltrue([for function in local.functions : startswith(function.function_name, "broadcast-sessions-dev-")])
-    error_message = "A function's name is without the stage: was the package made for dev?"
+    error_message = "A function's name doesn't contain the stage. Check that the package was built for dev."
   }
 
   assert {
@@ -253,7 +253,7 @@ run "functions" {
       for name, config in { outcome = aws_lambda_function_event_invoke_config.outcome, sweep = aws_lambda_function_event_invoke_config.sweep } :
       config.function_name == local.functions[name].function_name && config.maximum_retry_attempts == 0 && config.maximum_event_age_in_seconds == 60
     ])
-    error_message = "What comes too late is of no use, and is tried again."
+    error_message = "Late invocations of outcome and sweep are of no use and must not be retried."
   }
 }
 
@@ -273,7 +273,7 @@ run "environments" {
       "COGNITO_CLIENT_ID", "COGNITO_USER_POOL_ID", "HASH_KEY", "LOG_LEVEL", "RATE_LIMITS_TABLE",
       "RATE_LIMIT_HEARTBEATS_PER_MIN", "STAGE",
     ])
-    error_message = "The authorizer is told more than the pool, its client, and what it takes to count and to log."
+    error_message = "The authorizer's environment contains more than it needs, or less."
   }
 
   assert {
@@ -283,7 +283,7 @@ run "environments" {
         "OUTCOME_FUNCTION", "RATE_LIMITS_TABLE", "RATE_LIMIT_HEARTBEATS_PER_MIN", "SESSIONS_TABLE", "STAGE",
       ]) if name != "authorizer"
     ])
-    error_message = "A function is not told what it needs."
+    error_message = "A function's environment contains more than it needs, or less."
   }
 
   assert {
@@ -291,14 +291,14 @@ run "environments" {
       for function in local.functions :
       function.environment[0].variables["STAGE"] == "dev" && function.environment[0].variables["LOG_LEVEL"] == "WARNING"
     ])
-    error_message = "A function logs and measures for another stage, or logs at another level."
+    error_message = "A function has the wrong stage or log level."
   }
 
   assert {
     condition = alltrue([
       for function in local.functions : issensitive(function.environment[0].variables["HASH_KEY"])
     ])
-    error_message = "A plan shows the key of the hashes."
+    error_message = "Plans must not show HASH_KEY."
   }
 }
 
@@ -311,7 +311,7 @@ run "schedule" {
 
   assert {
     condition     = aws_cloudwatch_event_rule.sweep-event.name == "broadcast-sessions-dev-sweep-event"
-    error_message = "The rule's name is without the stage, so that two stages would share it."
+    error_message = "The rule's name doesn't contain the stage, and stages would share the rule."
   }
 
   assert {
@@ -321,7 +321,7 @@ run "schedule" {
       aws_cloudwatch_event_target.sweep-event.arn == aws_lambda_function.sweep.arn &&
       aws_lambda_permission.sweep-event.source_arn == aws_cloudwatch_event_rule.sweep-event.arn
     )
-    error_message = "The sweep does not run each minute."
+    error_message = "The sweep doesn't run every minute."
   }
 }
 
@@ -343,7 +343,7 @@ run "access_logs" {
 
   assert {
     condition     = try(aws_apigatewayv2_stage.websocket_api_stage.access_log_settings[0].destination_arn == aws_cloudwatch_log_group.access[0].arn, false)
-    error_message = "The API does not log."
+    error_message = "The API has no access log."
   }
 
   assert {
@@ -351,7 +351,7 @@ run "access_logs" {
       for secret in ["querystring", "token"] :
       try(!strcontains(lower(aws_apigatewayv2_stage.websocket_api_stage.access_log_settings[0].format), secret), false)
     ])
-    error_message = "The access log shows what may hold a token."
+    error_message = "The access log contains a field that can contain a token."
   }
 }
 
@@ -364,7 +364,7 @@ run "without_access_logs" {
 
   assert {
     condition     = length(aws_apigatewayv2_stage.websocket_api_stage.access_log_settings) == 0
-    error_message = "Logs that nobody asked for need an account-wide role."
+    error_message = "Access logs need an account-wide role, so they must be off by default."
   }
 }
 
@@ -384,11 +384,11 @@ run "domain" {
 
   assert {
     condition     = aws_apigatewayv2_domain_name.this[0].domain_name_configuration[0].security_policy == "TLS_1_2"
-    error_message = "The domain takes a TLS that is older than 1.2."
+    error_message = "The domain must require at least TLS 1.2."
   }
 
   assert {
     condition     = output.url == "wss://live.example.com"
-    error_message = "Clients are not sent to the domain."
+    error_message = "The URL for clients doesn't contain the custom domain."
   }
 }

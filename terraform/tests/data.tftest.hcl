@@ -1,4 +1,4 @@
-# What holds data: the tables and the user pool, and what protects them.
+# The tables and the user pool.
 #
 #   terraform test -filter=tests/data.tftest.hcl
 
@@ -33,7 +33,7 @@ run "tables" {
 
   assert {
     condition     = toset(keys(aws_dynamodb_table.this)) == toset(keys(jsondecode(file(var.schema_file))))
-    error_message = "There are other tables than the schema's."
+    error_message = "The tables differ from those in the schema."
   }
 
   assert {
@@ -44,7 +44,7 @@ run "tables" {
       aws_dynamodb_table.this[name].ttl[0].enabled &&
       join(" ", sort(aws_dynamodb_table.this[name].global_secondary_index[*].name)) == join(" ", sort(table.indexes[*].name))
     ])
-    error_message = "A table is not as the schema says."
+    error_message = "A table's key, TTL attribute or indexes differ from the schema."
   }
 
   assert {
@@ -52,7 +52,7 @@ run "tables" {
       for table in aws_dynamodb_table.this :
       table.billing_mode == "PAY_PER_REQUEST" && !table.server_side_encryption[0].enabled
     ])
-    error_message = "A table is not on demand, or encrypted with a key that KMS charges for."
+    error_message = "A table isn't on-demand, or is encrypted with a key that KMS charges for."
   }
 
   assert {
@@ -60,7 +60,7 @@ run "tables" {
       for table in aws_dynamodb_table.this :
       table.deletion_protection_enabled || table.point_in_time_recovery[0].enabled
     ])
-    error_message = "A table is protected that was not to be."
+    error_message = "A table is protected although the variables are false."
   }
 }
 
@@ -78,7 +78,7 @@ run "protected_tables" {
 
   assert {
     condition     = alltrue([for table in aws_dynamodb_table.this : table.deletion_protection_enabled])
-    error_message = "A table is not protected."
+    error_message = "A table isn't protected from deletion."
   }
 
   assert {
@@ -86,7 +86,7 @@ run "protected_tables" {
       for name, table in aws_dynamodb_table.this :
       table.point_in_time_recovery[0].enabled == (name != "rate_limits")
     ])
-    error_message = "Hashes of addresses can be restored, or other tables cannot."
+    error_message = "All tables except rate_limits must have point-in-time recovery."
   }
 }
 
@@ -116,32 +116,32 @@ run "user_pool" {
 
   assert {
     condition     = aws_cognito_user_pool.this[0].admin_create_user_config[0].allow_admin_create_user_only
-    error_message = "Anybody may make himself a speaker."
+    error_message = "Users can sign up although self_sign_up is false."
   }
 
   assert {
     condition     = aws_cognito_user_pool.this[0].username_configuration[0].case_sensitive == false
-    error_message = "Anna@example.com and anna@example.com are two speakers."
+    error_message = "Usernames must not be case-sensitive."
   }
 
   assert {
     condition     = aws_cognito_user_pool.this[0].mfa_configuration == "OPTIONAL" && aws_cognito_user_pool.this[0].software_token_mfa_configuration[0].enabled
-    error_message = "There is no second factor to be had."
+    error_message = "Speakers can't set up a second factor."
   }
 
   assert {
     condition     = aws_cognito_user_pool.this[0].password_policy[0].minimum_length == 12
-    error_message = "The password may be shorter than was said."
+    error_message = "The minimum password length differs from the variable."
   }
 
   assert {
     condition     = aws_cognito_user_pool.this[0].deletion_protection == "INACTIVE"
-    error_message = "The pool is protected that was not to be."
+    error_message = "The user pool is protected although deletion_protection is false."
   }
 
   assert {
     condition     = aws_cognito_user_pool_client.this[0].id_token_validity == 60 && aws_cognito_user_pool_client.this[0].refresh_token_validity == 30
-    error_message = "Tokens live longer, or shorter, than was said."
+    error_message = "The lifetime of tokens differs from the variables."
   }
 
   assert {
@@ -154,7 +154,7 @@ run "user_pool" {
       length(aws_cognito_user_pool_client.this[0].logout_urls) == 0 &&
       output.sign_in_url == null
     )
-    error_message = "There is a sign-in page that no variable asks for."
+    error_message = "There is a sign-in page although sign_in_page is null."
   }
 }
 
@@ -175,7 +175,7 @@ run "sign_in_page" {
 
   assert {
     condition     = aws_cognito_user_pool_domain.this[0].domain == "my-hall" && output.sign_in_url == "https://my-hall.auth.eu-central-1.amazoncognito.com"
-    error_message = "The page is at another domain than the variable says."
+    error_message = "The sign-in page's domain differs from the variable."
   }
 
   assert {
@@ -184,12 +184,12 @@ run "sign_in_page" {
       aws_cognito_user_pool_client.this[0].allowed_oauth_flows == toset(["code"]) &&
       aws_cognito_user_pool_client.this[0].supported_identity_providers == toset(["COGNITO"])
     )
-    error_message = "Speakers of the pool can't sign in with an authorization code, or can without one."
+    error_message = "The authorization code flow must be the only flow."
   }
 
   assert {
     condition     = aws_cognito_user_pool_client.this[0].allowed_oauth_scopes == toset(["openid", "email", "profile"])
-    error_message = "The scopes are not those of the local server."
+    error_message = "The scopes differ from those of the local server."
   }
 
   assert {
@@ -197,7 +197,7 @@ run "sign_in_page" {
       aws_cognito_user_pool_client.this[0].callback_urls == toset(["https://live.example.com/"]) &&
       aws_cognito_user_pool_client.this[0].logout_urls == toset(["https://live.example.com/bye"])
     )
-    error_message = "The page returns to other URLs than the variable says."
+    error_message = "The redirect URLs differ from the variable."
   }
 }
 
@@ -219,7 +219,7 @@ run "sign_in_page_of_govcloud" {
 
   assert {
     condition     = output.sign_in_url == "https://my-hall.auth-fips.us-gov-west-1.amazoncognito.com"
-    error_message = "In GovCloud the domain of a sign-in page is in auth-fips."
+    error_message = "In GovCloud, the domain of a sign-in page must contain auth-fips."
   }
 }
 
@@ -236,7 +236,7 @@ run "protected_user_pool" {
 
   assert {
     condition     = aws_cognito_user_pool.this[0].deletion_protection == "ACTIVE"
-    error_message = "The pool is not protected."
+    error_message = "The user pool isn't protected from deletion."
   }
 }
 
@@ -254,12 +254,12 @@ run "open_user_pool" {
 
   assert {
     condition     = !aws_cognito_user_pool.this[0].admin_create_user_config[0].allow_admin_create_user_only
-    error_message = "Nobody may make himself a speaker."
+    error_message = "Users can't sign up although self_sign_up is true."
   }
 
   assert {
     condition     = length(aws_cognito_user_pool.this[0].software_token_mfa_configuration) == 0
-    error_message = "AWS refuses a configured second factor where there is none."
+    error_message = "AWS refuses the configuration of a second factor if MFA is off."
   }
 }
 
@@ -276,11 +276,11 @@ run "existing_user_pool" {
 
   assert {
     condition     = length(aws_cognito_user_pool.this) == 0 && length(aws_cognito_user_pool_client.this) == 0
-    error_message = "A second pool is made."
+    error_message = "The stack creates a user pool although one exists."
   }
 
   assert {
     condition     = output.user_pool_id == "eu-central-1_AbCdEfGhI" && output.client_id == "a-client"
-    error_message = "The pool that was given is not used."
+    error_message = "The outputs differ from the existing user pool."
   }
 }

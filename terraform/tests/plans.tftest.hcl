@@ -1,8 +1,8 @@
-# A stage's own file plans, in the workspace of that name and with a package that was made for it:
+# A stage's tfvars file can be planned in the stage's workspace, with a package for the stage:
 #
 #   TF_WORKSPACE=dev terraform test -var-file=environments/dev.tfvars -filter=tests/plans.tftest.hcl
 #
-# tests/terraform/test_plans.py looks at what is planned for each stage, resource by resource.
+# tests/terraform/test_plans.py checks the planned resources of each stage.
 
 mock_provider "aws" {
   source          = "./tests/aws"
@@ -14,6 +14,6 @@ run "plans" {
 
   assert {
     condition     = alltrue([for name in values(output.table_names) : startswith(name, "broadcast-sessions-${var.stage}-")])
-    error_message = "A table's name is without the stage."
+    error_message = "A table's name doesn't contain the stage."
   }
 }

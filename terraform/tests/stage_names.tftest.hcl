@@ -1,4 +1,4 @@
-# A stage name that is no name is refused, even in a workspace that is called so too:
+# An invalid stage name is refused, even if the workspace has the same name:
 #
 #   TF_WORKSPACE=Dev terraform test -var=stage=Dev -filter=tests/stage_names.tftest.hcl
 

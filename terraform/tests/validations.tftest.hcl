@@ -1,8 +1,9 @@
-# What variables.tf refuses, value by value. In the workspace dev:
+# The values that variables.tf refuses. In the workspace dev:
 #
 #   TF_WORKSPACE=dev terraform test -filter=tests/validations.tftest.hcl
 #
-# tests/terraform/test_plans.py runs it beside variables.tf alone: 5 s instead of 5 minutes.
+# tests/terraform/test_plans.py runs this file with variables.tf alone, which takes 5 s instead of 5
+# minutes.
 
 mock_provider "aws" {
   source          = "./tests/aws"
@@ -13,7 +14,7 @@ variables {
   stage = "dev"
 }
 
-run "stage_of_another_workspace" {
+run "stage_differs_from_workspace" {
   command = plan
 
   variables {
@@ -23,7 +24,7 @@ run "stage_of_another_workspace" {
   expect_failures = [var.stage]
 }
 
-run "region_is_none" {
+run "region_invalid" {
   command = plan
 
   variables {
@@ -103,7 +104,7 @@ run "setting_negative" {
   expect_failures = [var.settings]
 }
 
-run "setting_no_number" {
+run "setting_not_a_number" {
   command = plan
 
   variables {
@@ -113,7 +114,7 @@ run "setting_no_number" {
   expect_failures = [var.settings]
 }
 
-run "setting_no_whole_number" {
+run "setting_not_whole" {
   command = plan
 
   variables {
@@ -123,7 +124,7 @@ run "setting_no_whole_number" {
   expect_failures = [var.settings]
 }
 
-run "limit_no_whole_number" {
+run "rate_limit_not_whole" {
   command = plan
 
   variables {
@@ -153,7 +154,7 @@ run "setting_too_large" {
   expect_failures = [var.settings]
 }
 
-run "session_of_no_second" {
+run "session_shorter_than_a_second" {
   command = plan
 
   variables {
@@ -163,7 +164,7 @@ run "session_of_no_second" {
   expect_failures = [var.settings]
 }
 
-run "refresh_after_the_lifetime" {
+run "refresh_after_the_connection_lifetime" {
   command = plan
 
   variables {
@@ -173,7 +174,7 @@ run "refresh_after_the_lifetime" {
   expect_failures = [var.settings]
 }
 
-run "refresh_at_the_warning" {
+run "refresh_at_the_time_of_the_warning" {
   command = plan
 
   variables {
@@ -193,7 +194,7 @@ run "warning_before_the_refresh" {
   expect_failures = [var.settings]
 }
 
-run "warning_at_the_lifetime" {
+run "warning_at_the_connection_lifetime" {
   command = plan
 
   variables {
@@ -203,7 +204,7 @@ run "warning_at_the_lifetime" {
   expect_failures = [var.settings]
 }
 
-run "heartbeats_beyond_the_timeout" {
+run "interval_above_a_third_of_the_timeout" {
   command = plan
 
   variables {
@@ -213,7 +214,7 @@ run "heartbeats_beyond_the_timeout" {
   expect_failures = [var.settings]
 }
 
-run "timeout_below_three_heartbeats" {
+run "timeout_below_three_intervals" {
   command = plan
 
   variables {
@@ -223,7 +224,7 @@ run "timeout_below_three_heartbeats" {
   expect_failures = [var.settings]
 }
 
-run "heartbeats_that_exceed_their_limit" {
+run "interval_that_exceeds_the_heartbeat_limit" {
   command = plan
 
   variables {
@@ -233,7 +234,7 @@ run "heartbeats_that_exceed_their_limit" {
   expect_failures = [var.settings]
 }
 
-run "limit_below_the_heartbeats" {
+run "heartbeat_limit_below_the_interval" {
   command = plan
 
   variables {
@@ -243,7 +244,7 @@ run "limit_below_the_heartbeats" {
   expect_failures = [var.settings]
 }
 
-run "heartbeats_settled_below_the_interval" {
+run "settled_interval_below_the_interval" {
   command = plan
 
   variables {
@@ -253,7 +254,7 @@ run "heartbeats_settled_below_the_interval" {
   expect_failures = [var.settings]
 }
 
-run "heartbeats_settled_beyond_the_idle_time" {
+run "settled_interval_above_the_idle_timeout" {
   command = plan
 
   variables {
@@ -263,7 +264,7 @@ run "heartbeats_settled_beyond_the_idle_time" {
   expect_failures = [var.settings]
 }
 
-run "close_grace_beyond_the_grace" {
+run "close_grace_longer_than_the_grace" {
   command = plan
 
   variables {
@@ -273,7 +274,7 @@ run "close_grace_beyond_the_grace" {
   expect_failures = [var.settings]
 }
 
-run "heartbeats_beyond_the_idle_time" {
+run "interval_above_the_idle_timeout" {
   command = plan
 
   variables {
@@ -303,7 +304,7 @@ run "alarms_unknown" {
   expect_failures = [var.alarms]
 }
 
-run "client_no_id" {
+run "client_id_invalid" {
   command = plan
 
   variables {
@@ -393,7 +394,7 @@ run "timeout_of_30_seconds" {
   expect_failures = [var.timeout_seconds]
 }
 
-run "timeout_of_connect_below_its_work" {
+run "timeout_of_connect_too_short" {
   command = plan
 
   variables {
@@ -403,7 +404,7 @@ run "timeout_of_connect_below_its_work" {
   expect_failures = [var.timeout_seconds]
 }
 
-run "timeout_of_message_below_its_work" {
+run "timeout_of_message_too_short" {
   command = plan
 
   variables {
@@ -413,7 +414,7 @@ run "timeout_of_message_below_its_work" {
   expect_failures = [var.timeout_seconds]
 }
 
-run "timeout_of_disconnect_below_its_work" {
+run "timeout_of_disconnect_too_short" {
   command = plan
 
   variables {
@@ -523,7 +524,7 @@ run "concurrency_not_whole" {
   expect_failures = [var.reserved_concurrency]
 }
 
-run "log_retention_that_cloudwatch_has_not" {
+run "log_retention_unsupported" {
   command = plan
 
   variables {
@@ -533,7 +534,7 @@ run "log_retention_that_cloudwatch_has_not" {
   expect_failures = [var.log_retention_days]
 }
 
-run "log_retention_for_ever" {
+run "log_retention_unlimited" {
   command = plan
 
   variables {
@@ -586,7 +587,7 @@ run "domain_with_scheme" {
   expect_failures = [var.domain]
 }
 
-run "certificate_that_is_none" {
+run "certificate_arn_invalid" {
   command = plan
 
   variables {
@@ -596,7 +597,7 @@ run "certificate_that_is_none" {
   expect_failures = [var.domain]
 }
 
-run "user_pool_that_is_none" {
+run "user_pool_id_invalid" {
   command = plan
 
   variables {
@@ -696,7 +697,7 @@ run "email_without_domain" {
   expect_failures = [var.alarm_emails]
 }
 
-run "no_session_at_all" {
+run "max_active_sessions_zero" {
   command = plan
 
   variables {
@@ -706,7 +707,7 @@ run "no_session_at_all" {
   expect_failures = [var.max_active_sessions]
 }
 
-run "half_a_session" {
+run "max_active_sessions_not_whole" {
   command = plan
 
   variables {
@@ -716,7 +717,7 @@ run "half_a_session" {
   expect_failures = [var.max_active_sessions]
 }
 
-run "sign_in_page_with_a_whole_domain" {
+run "sign_in_page_with_a_full_domain" {
   command = plan
 
   variables {
@@ -746,7 +747,7 @@ run "sign_in_page_with_a_prefix_that_is_too_long" {
   expect_failures = [var.sign_in_page]
 }
 
-run "sign_in_page_of_aws" {
+run "sign_in_page_with_aws_in_the_prefix" {
   command = plan
 
   variables {
@@ -756,7 +757,7 @@ run "sign_in_page_of_aws" {
   expect_failures = [var.sign_in_page]
 }
 
-run "sign_in_page_of_amazon" {
+run "sign_in_page_with_amazon_in_the_prefix" {
   command = plan
 
   variables {
@@ -766,7 +767,7 @@ run "sign_in_page_of_amazon" {
   expect_failures = [var.sign_in_page]
 }
 
-run "sign_in_page_of_cognito" {
+run "sign_in_page_with_cognito_in_the_prefix" {
   command = plan
 
   variables {
@@ -776,7 +777,7 @@ run "sign_in_page_of_cognito" {
   expect_failures = [var.sign_in_page]
 }
 
-run "sign_in_page_that_returns_nowhere" {
+run "sign_in_page_without_callback_urls" {
   command = plan
 
   variables {
@@ -786,7 +787,7 @@ run "sign_in_page_that_returns_nowhere" {
   expect_failures = [var.sign_in_page]
 }
 
-run "sign_in_page_that_returns_to_too_many_pages" {
+run "sign_in_page_with_too_many_callback_urls" {
   command = plan
 
   variables {
@@ -796,7 +797,7 @@ run "sign_in_page_that_returns_to_too_many_pages" {
   expect_failures = [var.sign_in_page]
 }
 
-run "sign_in_page_that_returns_in_the_clear" {
+run "sign_in_page_with_an_http_callback_url" {
   command = plan
 
   variables {
@@ -806,7 +807,7 @@ run "sign_in_page_that_returns_in_the_clear" {
   expect_failures = [var.sign_in_page]
 }
 
-run "sign_in_page_that_returns_to_a_host_like_localhost" {
+run "sign_in_page_with_a_host_that_resembles_localhost" {
   command = plan
 
   variables {
@@ -816,7 +817,7 @@ run "sign_in_page_that_returns_to_a_host_like_localhost" {
   expect_failures = [var.sign_in_page]
 }
 
-run "sign_in_page_that_returns_to_a_fragment" {
+run "sign_in_page_with_a_fragment" {
   command = plan
 
   variables {
@@ -826,7 +827,7 @@ run "sign_in_page_that_returns_to_a_fragment" {
   expect_failures = [var.sign_in_page]
 }
 
-run "sign_in_page_that_returns_to_a_url_that_is_too_long" {
+run "sign_in_page_with_a_callback_url_that_is_too_long" {
   command = plan
 
   variables {
@@ -836,7 +837,7 @@ run "sign_in_page_that_returns_to_a_url_that_is_too_long" {
   expect_failures = [var.sign_in_page]
 }
 
-run "sign_in_page_that_signs_out_in_the_clear" {
+run "sign_in_page_with_an_http_logout_url" {
   command = plan
 
   variables {
@@ -846,7 +847,7 @@ run "sign_in_page_that_signs_out_in_the_clear" {
   expect_failures = [var.sign_in_page]
 }
 
-run "sign_in_page_that_signs_out_to_too_many_pages" {
+run "sign_in_page_with_too_many_logout_urls" {
   command = plan
 
   variables {
@@ -856,7 +857,7 @@ run "sign_in_page_that_signs_out_to_too_many_pages" {
   expect_failures = [var.sign_in_page]
 }
 
-run "sign_in_page_of_an_existing_user_pool" {
+run "sign_in_page_for_an_existing_user_pool" {
   command = plan
 
   variables {

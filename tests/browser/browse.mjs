@@ -1,12 +1,13 @@
-// Drives a real browser: reads a list of steps as JSON from stdin, and prints what each came to.
+// Drives a real browser. Reads a list of steps as JSON from stdin, and prints a list of results.
 //
-//   {"open": url}                        go there; the status
-//   {"fetch": url, "options": {...}}     fetch it from the open page; its status and text, or an error
-//   {"image": url}                       show it as an image
-//   {"websocket": url}                   open a WebSocket; "open" or "refused"
-//   {"submit": url, "fields": {...}}     post a form into a frame
-//   {"fill": {selector: value}}          fill in fields
-//   {"click": selector, "until": prefix} click, and wait for a URL that begins so; the URL
+//   step                                  action, and result
+//   {"open": url}                         Opens a page. The status.
+//   {"fetch": url, "options": {...}}      Fetches from the open page. The status and text, or an error.
+//   {"image": url}                        Shows an image. "loaded" or "not loaded".
+//   {"websocket": url}                    Opens a WebSocket. "open" or "refused".
+//   {"submit": url, "fields": {...}}      Submits a form into a frame. "answered".
+//   {"fill": {selector: value}}           Fills in fields. "filled".
+//   {"click": selector, "until": prefix}  Clicks, and waits for a URL that starts with the prefix. The URL.
 import { chromium } from "playwright-core";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -21,7 +22,7 @@ const FLAGS = [
   "--disable-background-networking",
   "--disable-component-update",
   "--disable-sync",
-  // A name of a stranger that leads to this machine, as after DNS rebinding.
+  // A foreign host name that resolves to this machine, as after DNS rebinding.
   "--host-resolver-rules=MAP evil.example 127.0.0.1",
 ];
 
@@ -49,7 +50,7 @@ const IN_THE_PAGE = {
     }),
   submit: ({ submit, fields }) =>
     new Promise((resolve) => {
-      // The page may be no HTML: then createElement makes no form.
+      // createElement makes no HTML form if the page isn't HTML.
       const make = (tag, properties) =>
         Object.assign(document.createElementNS("http://www.w3.org/1999/xhtml", tag), properties);
       const frame = make("iframe", { name: "frame", onload: () => resolve("answered") });

@@ -1,4 +1,4 @@
-"""A real browser, the local server, and the web site of a stranger on the same machine."""
+"""A real browser, the local server, and another web site on the same machine."""
 
 import json
 import subprocess
@@ -22,7 +22,7 @@ Browse = Callable[..., list[Any]]
 
 @pytest.fixture(scope="session")
 def browse() -> Browse:
-    """Return what takes steps in a new browser, as browse.mjs describes them."""
+    """Return a function that runs steps in a new browser. browse.mjs describes the steps."""
     chromium, node = which("chromium"), which("node")
     if chromium is None or node is None or not (FOLDER / "node_modules").exists():
         lacks("Chromium, Node.js or playwright-core; .ci/browser installs them")
@@ -54,14 +54,14 @@ class _Page(BaseHTTPRequestHandler):
         self.send_response(200)
         self.send_header("Content-Type", "text/html")
         self.end_headers()
-        self.wfile.write(b"<!doctype html><title>A stranger's page</title><body></body>")
+        self.wfile.write(b"<!doctype html><title>Another site's page</title><body></body>")
 
     def log_message(self, *_: Any) -> None:
-        """Keep the test's output clean."""
+        """Suppress the log."""
 
 
 @pytest.fixture(scope="session")
-def strangers_port() -> Iterator[int]:
+def other_site_port() -> Iterator[int]:
     with ThreadingHTTPServer(("127.0.0.1", 0), _Page) as site:
         thread = threading.Thread(target=site.serve_forever)
         thread.start()

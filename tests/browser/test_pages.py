@@ -1,4 +1,4 @@
-"""Web pages in a real browser: a stranger's can do nothing here, and speakers can sign in."""
+"""Web pages in a real browser, from other sites and for the speakers' sign-in."""
 
 import base64
 import hashlib
@@ -32,8 +32,8 @@ def pool_of(environment: Any) -> tuple[str, str, str]:
     return endpoint_url, pool_id, client_id
 
 
-def attacks(own_url: str, aws_url: str, mark: Path, connection_id: str) -> list[dict[str, Any]]:
-    """List requests that a page can send, each of which would change something."""
+def attacks(own_url: str, aws_url: str, marker: Path, connection_id: str) -> list[dict[str, Any]]:
+    """List requests that a page can send. Each would have an effect if it were accepted."""
     functions = f"{aws_url}/2015-03-31/functions"
     body = json.dumps(
         {
@@ -41,7 +41,7 @@ def attacks(own_url: str, aws_url: str, mark: Path, connection_id: str) -> list[
             "Runtime": "python3.11",
             "Role": "arn:aws:iam::000000000000:role/evil",
             "Handler": "index.handler",
-            "Code": {"ZipFile": _package(f"def handler(*_): open({str(mark)!r}, 'w').close()")},
+            "Code": {"ZipFile": _package(f"def handler(*_): open({str(marker)!r}, 'w').close()")},
         }
     )
     plain = {"method": "POST", "mode": "no-cors", "body": body}
@@ -71,35 +71,35 @@ def _package(code: str) -> str:
 
 
 def is_refused(result: Any) -> bool:
-    """Say whether a page got nothing; that of a no-cors request it cannot know (status 0)."""
+    """Return whether a request was refused. A page can't see it for no-cors requests (status 0)."""
     if isinstance(result, dict):
         return "error" in result or result["status"] in (0, 403)
     return result in ("answered", "not loaded", "refused")
 
 
-@pytest.mark.parametrize("page", ["a page of another port", "a page whose name leads here"])
-def test_a_strangers_page_can_do_nothing(
+@pytest.mark.parametrize("page", ["a page of another port", "a page whose host resolves here"])
+def test_pages_of_other_sites_are_refused(
     own_server: Server,
     environment: Any,
-    strangers_port: int,
+    other_site_port: int,
     browse: Browse,
     tmp_path: Path,
     page: str,
 ) -> None:
-    aws_url, mark = environment["AWS_ENDPOINT_URL"], tmp_path / "evil"
+    aws_url, marker = environment["AWS_ENDPOINT_URL"], tmp_path / "evil"
     faults = own_server.request("GET", "/_devserver/faults")[1]
     token = aws.sign_in(*pool_of(environment), USER)["IdToken"]
     with own_server.connect(token=token) as speaker:
         speaker.send('{"action": "createSession", "sourceLanguage": "en"}')
         connection_id = json.loads(speaker.recv())["connectionId"]
         if page == "a page of another port":
-            steps = attacks(own_server.http_url, aws_url, mark, connection_id)
-            results = browse({"open": f"http://127.0.0.1:{strangers_port}/"}, *steps)[1:]
+            steps = attacks(own_server.http_url, aws_url, marker, connection_id)
+            results = browse({"open": f"http://127.0.0.1:{other_site_port}/"}, *steps)[1:]
         else:
             results = []
             for url in (own_server.http_url, aws_url):
                 seen = url.replace("127.0.0.1", "evil.example")
-                steps = attacks(seen, seen, mark, connection_id)
+                steps = attacks(seen, seen, marker, connection_id)
                 results += browse({"open": f"{seen}/"}, *steps)[1:]
         speaker.send('{"action": "heartbeat"}')
         assert json.loads(speaker.recv())["type"] == "heartbeatAck"
@@ -107,7 +107,7 @@ def test_a_strangers_page_can_do_nothing(
     assert [result for result in results if not is_refused(result)] == []
     assert aws.client("lambda", aws_url).list_functions()["Functions"] == []
     assert aws.client("sqs", aws_url).list_queues().get("QueueUrls", []) == []
-    assert not mark.exists()
+    assert not marker.exists()
     assert own_server.request("GET", "/_devserver/faults")[1] == faults
 
 
@@ -140,7 +140,7 @@ def test_a_speaker_signs_in_on_the_hosted_page(
     }
     content_type = {"Content-Type": "application/x-www-form-urlencoded"}
     options = {"method": "POST", "headers": content_type, "body": urlencode(form)}
-    # Not the start page, whose content security policy lets it fetch nothing.
+    # The metrics page, because the start page's content security policy forbids fetch.
     [_, answer] = browse(
         {"open": f"{page}local/metrics"},
         {"fetch": f"{endpoint_url}/oauth2/token", "options": options},

@@ -1,4 +1,4 @@
-"""The server that most tests share; each test uses a principal of its own."""
+"""The server that most tests share. Each test uses its own principal."""
 
 from collections.abc import Iterator
 

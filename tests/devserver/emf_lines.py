@@ -11,8 +11,16 @@ def emf(
     namespace: str = "TestApp",
     **labels: Any,
 ) -> str:
-    """Write a line as an application does: metrics of one unit, and what they are split by."""
+    """Return a log line with metrics of one unit.
+
+    Args:
+        values: The metrics' values by name.
+        unit: The CloudWatch unit of all metrics.
+        dimensions: The sets of dimensions.
+        namespace: The CloudWatch namespace.
+        **labels: The dimensions' values.
+    """
     metrics = [{"Name": name} | ({"Unit": unit} if unit else {}) for name in values]
     directive = {"Namespace": namespace, "Dimensions": dimensions, "Metrics": metrics}
-    held = {"_aws": {"Timestamp": 1_790_000_000_000, "CloudWatchMetrics": [directive]}}
-    return json.dumps(held | {"Stage": "local"} | labels | values)
+    metadata = {"_aws": {"Timestamp": 1_790_000_000_000, "CloudWatchMetrics": [directive]}}
+    return json.dumps(metadata | {"Stage": "local"} | labels | values)

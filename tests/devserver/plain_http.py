@@ -1,4 +1,4 @@
-"""A plain HTTP request, with just the headers that a test names; redirects are not followed."""
+"""Plain HTTP requests with exact headers, which don't follow redirects."""
 
 from collections.abc import Mapping
 from contextlib import closing
@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 
 class Answer(NamedTuple):
-    """What a server has answered."""
+    """A server's response."""
 
     status: int
     headers: Mapping[str, str]
@@ -16,7 +16,15 @@ class Answer(NamedTuple):
 
 
 def request(url: str, method: str, path: str, body: bytes = b"", **headers: str) -> Answer:
-    """Send a request to the server of a URL; in the names of headers, `_` stands for `-`."""
+    """Send a request.
+
+    Args:
+        url: A URL of the server.
+        method: The method.
+        path: The path with the query string.
+        body: The body.
+        **headers: The headers, with `_` in place of `-` in their names.
+    """
     sent = {name.replace("_", "-"): value for name, value in headers.items()}
     with closing(HTTPConnection(urlsplit(url).netloc, timeout=15)) as connection:
         connection.request(method, path, body, sent)

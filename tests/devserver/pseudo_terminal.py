@@ -1,4 +1,4 @@
-"""A command in a pseudo-terminal, and what stands on its screen."""
+"""A command in a pseudo-terminal with an emulated screen."""
 
 import fcntl
 import os
@@ -21,7 +21,7 @@ SECONDS = 20
 
 
 class PseudoTerminal:
-    """A terminal with a command in it. Lines that have scrolled off its top are remembered."""
+    """A terminal that runs a command. It remembers lines that scrolled off the top."""
 
     def __init__(
         self, command: list[str], environment: Mapping[str, str], columns: int, rows: int
@@ -51,12 +51,12 @@ class PseudoTerminal:
         self._thread.start()
 
     def shown(self) -> str:
-        """Return what stands on the screen."""
+        """Return the content of the screen."""
         with self._changed:
             return "\n".join(line.rstrip() for line in self._screen.display).rstrip()
 
     def lines(self) -> list[str]:
-        """Return all that was shown and not erased, from the first line."""
+        """Return all lines that were shown and not erased, from the first one."""
         with self._changed:
             above = [
                 "".join(line[at].data for at in range(self._screen.columns)).rstrip()
@@ -65,17 +65,17 @@ class PseudoTerminal:
         return above + self.shown().split("\n")
 
     def wait_for(self, pattern: str) -> re.Match[str]:
-        """Return where the screen matches, once it does; `.` is any character of a line."""
+        """Wait until the screen matches a pattern, and return the match."""
         return self.wait_until(lambda: re.search(pattern, self.shown()), pattern)
 
-    def wait_until(self, look: Callable[[], Any], what: str = "") -> Any:
-        """Return what was looked for, once it is on the screen."""
+    def wait_until(self, find: Callable[[], Any], expected: str = "") -> Any:
+        """Wait until `find` returns a true value, and return that value."""
         with self._changed:
-            assert self._changed.wait_for(look, SECONDS), f"no {what!r} in\n{self.shown()}"
-            return look()
+            assert self._changed.wait_for(find, SECONDS), f"no {expected!r} in\n{self.shown()}"
+            return find()
 
     def stop(self, number: int = signal.SIGINT) -> int:
-        """Send the command a signal, read to the end of what it writes, and return its code."""
+        """Send a signal to the command, read its remaining output, and return its exit code."""
         self.process.send_signal(number)
         code = self.process.wait(SECONDS)
         assert termios.tcgetattr(self._other_end) == self._modes
@@ -102,7 +102,7 @@ class PseudoTerminal:
 def devserver_in_terminal(
     *arguments: str, columns: int = 120, rows: int = 40, **environment: str
 ) -> Iterator[PseudoTerminal]:
-    """Run a devserver in a terminal, on any free port."""
+    """Run a local server in a terminal, on a free port."""
     command = [sys.executable, "-m", "devserver", "--port", "0", *arguments]
     terminal = PseudoTerminal(command, environment, columns, rows)
     try:
@@ -113,7 +113,7 @@ def devserver_in_terminal(
 
 
 def address_of(terminal: PseudoTerminal) -> str:
-    """Return the URL at which the devserver in the terminal is ready."""
+    """Wait until the local server is ready, and return its URL."""
     terminal.wait_until(lambda: b"ready: " in terminal.written and b"\n" in terminal.written)
     found = re.search(rb"ready: (\S+)\r?\n", terminal.written)
     assert found is not None, terminal.written

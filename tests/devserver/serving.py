@@ -1,4 +1,4 @@
-"""A devserver in a process of its own, and what a test asks of it."""
+"""A local server in a child process."""
 
 import json
 import os
@@ -27,7 +27,7 @@ SECONDS = 15
 
 
 class Output:
-    """The lines of a stream, which is read as they come."""
+    """The lines of a stream, which a thread reads."""
 
     def __init__(self, stream: Any) -> None:
         self.lines: list[str] = []
@@ -36,14 +36,14 @@ class Output:
         self._thread.start()
 
     def wait_for(self, text: str, count: int = 1) -> str:
-        """Return the first line with the text, when there are so many of them."""
+        """Wait for `count` lines that contain the text, and return the first one."""
         with self._changed:
             found = self._changed.wait_for(lambda: self._find(text, count), SECONDS)
             assert found, f"no {text!r} in {self.lines}"
             return found[0]
 
     def join(self) -> str:
-        """Return all of it, when the stream has ended."""
+        """Wait for the end of the stream, and return all text."""
         self._thread.join(SECONDS)
         return "".join(self.lines)
 
@@ -60,7 +60,7 @@ class Output:
 
 
 class Server:
-    """A running devserver."""
+    """A running local server."""
 
     def __init__(
         self, project: Path, *arguments: str, has_aws: bool = False, **environment: str
@@ -107,7 +107,7 @@ class Server:
         return socket.create_connection(self.address, timeout=SECONDS)
 
     def request(self, method: str, path: str, body: Any = None, **headers: str) -> tuple[int, Any]:
-        """Send a plain request, and return the status and the JSON of what is answered."""
+        """Send a plain request, and return the response's status and JSON."""
         connection = HTTPConnection(*self.address, timeout=SECONDS)
         content = body if body is None or isinstance(body, bytes) else json.dumps(body)
         with closing(connection):
@@ -116,7 +116,7 @@ class Server:
             return response.status, json.loads(response.read() or b"null")
 
     def text(self, method: str, path: str) -> tuple[int, str, str]:
-        """Send a plain request, and return the status, the type and the text of the answer."""
+        """Send a plain request, and return the response's status, content type and text."""
         connection = HTTPConnection(*self.address, timeout=SECONDS)
         with closing(connection):
             connection.request(method, path)
@@ -125,13 +125,13 @@ class Server:
             return response.status, content_type, response.read().decode()
 
     def metrics(self) -> dict[str, float]:
-        """Scrape the server: values by what stands before them, `name{label="value"}`."""
+        """Scrape the server, and return the values by sample, `name{label="value"}`."""
         status, _, text = self.text("GET", f"/{self.stage}/metrics")
         assert status == 200, text
         return parse_metrics(text)
 
     def set_faults(self, **faults: Any) -> None:
-        """Have these faults, and no others, in force."""
+        """Replace the server's faults."""
         status, answer = self.request("PUT", "/_devserver/faults", faults)
         assert status == 200, answer
 
@@ -144,7 +144,7 @@ class Server:
         return self._client("lambda", self.http_url)
 
     def invoke(self, function: str, **event: Any) -> Any:
-        """Run one of the application's functions and return what it returns."""
+        """Invoke one of the application's functions, and return its result."""
         name = f"{self.app_name}-{self.stage}-{function}"
         response = self.functions.invoke(FunctionName=name, Payload=json.dumps(event))
         payload = json.load(response["Payload"])
@@ -180,7 +180,7 @@ _DUMMY_CREDENTIALS = {
 def serving(
     project: Path | str, *arguments: str, has_aws: bool = False, **environment: str
 ) -> Iterator[Server]:
-    """Serve one of the applications beside this file, or a project elsewhere."""
+    """Serve one of the applications in apps/, or a project with an absolute path."""
     server = Server(APPS / project, *arguments, has_aws=has_aws, **environment)
     try:
         server.wait_until_ready()
@@ -191,19 +191,23 @@ def serving(
 
 
 def parse_metrics(text: str) -> dict[str, float]:
-    """Parse Prometheus' text format; raises ValueError if it is none."""
+    """Parse Prometheus' text format.
+
+    Raises:
+        ValueError: The text isn't valid.
+    """
     values: dict[str, float] = {}
     for family in text_string_to_metric_families(text):
         for sample in family.samples:
             labels = ",".join(f'{name}="{value}"' for name, value in sorted(sample.labels.items()))
             name = f"{sample.name}{{{labels}}}" if labels else sample.name
-            assert name not in values, f"{name} is there twice"
+            assert name not in values, f"{name} appears twice"
             values[name] = sample.value
     return values
 
 
 def write_project(folder: Path, app: str, config: str = '{"app_name": "x"}') -> Path:
-    """Write a project of one module, and return its folder."""
+    """Write a project with one module, and return its folder."""
     (folder / ".chalice").mkdir()
     (folder / ".chalice" / "config.json").write_text(config)
     (folder / "app.py").write_text(app)
@@ -211,13 +215,13 @@ def write_project(folder: Path, app: str, config: str = '{"app_name": "x"}') -> 
 
 
 def until(holds: Callable[[], bool]) -> None:
-    """Ask again until something that a thread of this process brings about holds."""
+    """Wait until a condition holds that a thread or process brings about."""
     deadline = time.monotonic() + SECONDS
     while not holds():
-        assert time.monotonic() < deadline, "it never came to hold"
+        assert time.monotonic() < deadline, "the condition doesn't hold"
         time.sleep(0.005)
 
 
 def unique() -> str:
-    """Make a principal or a name that no other test uses."""
+    """Return a principal or name that no other test uses."""
     return uuid4().hex

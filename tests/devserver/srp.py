@@ -1,4 +1,4 @@
-"""Cognito's SRP sign-in as client libraries do it: the password never leaves this process.
+"""Cognito's SRP sign-in, which client libraries use to prove a password without sending it.
 
 Source: RFC 5054, group of 3072 bits; amazon-cognito-identity-js, AuthenticationHelper.
 """
@@ -25,7 +25,11 @@ G = 2
 
 
 def sign_in(cognito: Any, pool_id: str, client_id: str, username: str, password: str) -> Any:
-    """Return Cognito's AuthenticationResult. Raises: its NotAuthorizedException."""
+    """Return Cognito's AuthenticationResult.
+
+    Raises:
+        NotAuthorizedException: The password is wrong.
+    """
     private = secrets.randbelow(N)
     public = pow(G, private, N)
     started = cognito.initiate_auth(
@@ -67,5 +71,5 @@ def _hash(data: bytes) -> int:
 
 
 def _padded(number: int) -> bytes:
-    """Encode as DER encodes a positive integer: the highest bit stays free."""
+    """Encode a positive integer as in DER, in which the highest bit is 0."""
     return number.to_bytes(number.bit_length() // 8 + 1, "big")

@@ -13,18 +13,18 @@ from devserver import actions
         *(7, None, ["heartbeat"], {"name": "heartbeat"}),
     ],
 )
-def test_an_action_that_is_no_plain_name_is_not_shown(action: object) -> None:
+def test_an_action_that_is_not_a_plain_name_is_not_logged(action: object) -> None:
     assert actions.in_message(json.dumps({"action": action})) is None
     assert actions.in_query([("action", str(action))] if action else []) is None
 
 
 @pytest.mark.parametrize("body", ["", "heartbeat", "[]", "[" * 100_000, '{"action":', "null", "{}"])
-def test_a_message_that_is_no_command_has_no_action(body: str) -> None:
+def test_a_message_that_is_not_a_command_has_no_action(body: str) -> None:
     assert actions.in_message(body) is None
 
 
 @pytest.mark.parametrize("action", ["createSession", "send_message", "x", "a" * 32])
-def test_an_action_that_is_a_plain_name_is_shown(action: str) -> None:
+def test_an_action_that_is_a_plain_name_is_logged(action: str) -> None:
     assert actions.in_message(json.dumps({"action": action, "token": "secret"})) == action
     assert (
         actions.in_query([("action", "first"), ("token", "secret"), ("action", action)]) == action

@@ -1,4 +1,4 @@
-"""The authorizer, $connect, and what a client sees of their refusals."""
+"""Refusals by the authorizer and $connect, as clients see them."""
 
 import json
 import threading
@@ -44,7 +44,7 @@ def policy(**statement: object) -> str:
         ),
     ],
 )
-def test_a_refusal_of_the_authorizer_keeps_connect_from_running(
+def test_connect_does_not_run_if_the_authorizer_refuses(
     server: Server, principal: str, query: dict[str, str], status: int, message: str
 ) -> None:
     refusal = refuse(server, principal, **query)
@@ -69,7 +69,7 @@ def test_a_refusal_of_the_authorizer_keeps_connect_from_running(
         ({"connect_returns": '{"statusCode": 501}'}, 501),
     ],
 )
-def test_a_refusal_of_connect_has_its_status_and_not_its_body(
+def test_a_refusal_by_connect_has_its_status_but_not_its_body(
     server: Server, principal: str, query: dict[str, str], status: int
 ) -> None:
     refusal = refuse(server, principal, **query)
@@ -81,7 +81,7 @@ def test_a_refusal_of_connect_has_its_status_and_not_its_body(
         assert refusal[1]["message"] == "Internal server error"
 
 
-def test_a_refused_client_gets_no_disconnect(server: Server, principal: str) -> None:
+def test_a_refused_client_causes_no_disconnect(server: Server, principal: str) -> None:
     refuse(server, principal, connect_returns='{"statusCode": 400}')
 
     with server.connect(principal) as client:
@@ -92,13 +92,13 @@ def test_a_refused_client_gets_no_disconnect(server: Server, principal: str) -> 
     assert event["requestContext"]["connectionId"] == connection_id
 
 
-def test_any_status_of_2xx_opens_the_connection(server: Server, principal: str) -> None:
+def test_any_2xx_status_opens_the_connection(server: Server, principal: str) -> None:
     with server.connect(principal, connect_returns='{"statusCode": 204}') as client:
         client.send("hello")
         assert client.recv() == "hello"
 
 
-def test_a_client_that_leaves_during_connect_gets_its_disconnect(
+def test_a_client_that_leaves_during_connect_causes_a_disconnect(
     server: Server, principal: str
 ) -> None:
     with server.raw() as client:
@@ -112,9 +112,7 @@ def test_a_client_that_leaves_during_connect_gets_its_disconnect(
     assert context["disconnectReason"]
 
 
-def test_what_a_client_sends_during_connect_is_handled_after_it(
-    server: Server, principal: str
-) -> None:
+def test_messages_sent_during_connect_are_handled_after_it(server: Server, principal: str) -> None:
     early_frame = b"\x81\x85\x00\x00\x00\x00hello"
     with server.raw() as client:
         path = f"/local?principal={principal}&connect_waits={principal}"
@@ -130,7 +128,7 @@ def test_what_a_client_sends_during_connect_is_handled_after_it(
             assert answer.read(14) == b"\x81\x05hello" * 2
 
 
-def test_a_connect_that_hangs_does_not_keep_others_out(server: Server, principal: str) -> None:
+def test_a_hanging_connect_does_not_block_other_clients(server: Server, principal: str) -> None:
     def connect() -> None:
         with server.connect(principal, connect_waits=principal):
             pass
@@ -159,7 +157,7 @@ def test_a_subprotocol_is_echoed_only_if_connect_returns_it(server: Server) -> N
         assert b"\r\nSec-WebSocket-Protocol: chat\r\n" in raw.recv(65536)
 
 
-def test_no_other_header_of_connect_is_forwarded_and_no_extension_negotiated(
+def test_no_other_header_is_forwarded_and_no_extension_is_negotiated(
     server: Server,
 ) -> None:
     returned = json.dumps({"statusCode": 200, "headers": {"X-Secret": "1"}})
@@ -181,16 +179,14 @@ def test_an_application_without_routes_connects_and_forbids_messages() -> None:
 
 
 @pytest.mark.parametrize("path", ["/local", "/local/"])
-def test_a_plain_request_for_the_stage_is_told_to_upgrade(server: Server, path: str) -> None:
+def test_a_plain_request_for_the_stage_gets_426(server: Server, path: str) -> None:
     with server.raw() as client:
         client.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
         assert client.recv(65536).startswith(b"HTTP/1.1 426 ")
 
 
 @pytest.mark.parametrize("path", ["/", "/other", "/local/more", "/local?" + "x" * 4090])
-def test_an_upgrade_elsewhere_or_with_too_long_a_url_is_forbidden(
-    server: Server, path: str
-) -> None:
+def test_an_upgrade_with_another_path_or_a_long_url_is_forbidden(server: Server, path: str) -> None:
     with server.raw() as client:
         client.sendall(upgrade_request(path))
         answer = client.recv(65536)

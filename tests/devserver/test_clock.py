@@ -1,4 +1,4 @@
-"""The application's clock, and the server's beside it."""
+"""The application's clock at different rates."""
 
 import time
 from collections.abc import Iterator
@@ -15,36 +15,36 @@ from tests.devserver.serving import Server, serving, write_project
 APP = """
 import time
 from datetime import datetime
-from time import time as taken
+from time import time as imported
 from chalice import Chalice
 app = Chalice("x")
 app.experimental_feature_flags.update(["WEBSOCKETS"])
-KEPT = []
+RECORDED = []
 
-def keep(event):
-    KEPT.append((event.to_dict()["requestContext"], time.time()))
+def record(event):
+    RECORDED.append((event.to_dict()["requestContext"], time.time()))
     return {"statusCode": 200}
 
 @app.on_ws_connect()
 def connect(event):
-    return keep(event)
+    return record(event)
 
 @app.on_ws_message()
 def message(event):
-    return keep(event)
+    return record(event)
 
 @app.on_ws_disconnect()
 def disconnect(event):
-    return keep(event)
+    return record(event)
 
 @app.lambda_function()
 def clocks(event, context):
-    return {"time": time.time(), "taken": taken(), "monotonic": time.monotonic(),
+    return {"time": time.time(), "imported": imported(), "monotonic": time.monotonic(),
             "datetime": datetime.now().timestamp(), "kind": type(time.time).__name__}
 
 @app.lambda_function()
-def kept(event, context):
-    return KEPT
+def recorded(event, context):
+    return RECORDED
 """
 RATE = 1200
 
@@ -56,7 +56,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def fast_server(project: Path) -> Iterator[Server]:
-    """Two hours are six seconds."""
+    """Run a server on whose clock two hours take six seconds."""
     with serving(project, "--no-reload", "--clock-rate", str(RATE)) as running:
         running.app_name = "x"
         yield running
@@ -68,35 +68,36 @@ def ending_of(server: Server) -> Any:
     return closed.value.rcvd
 
 
-def test_only_time_runs_faster(fast_server: Server) -> None:
+def test_only_time_time_runs_faster(fast_server: Server) -> None:
     before, after = (fast_server.invoke("clocks") for _ in range(2))
     real_seconds = after["monotonic"] - before["monotonic"]
     assert after["time"] - before["time"] == pytest.approx(RATE * real_seconds, rel=0.1)
-    assert after["taken"] == pytest.approx(after["time"], abs=RATE * 0.01)
+    assert after["imported"] == pytest.approx(after["time"], abs=RATE * 0.01)
     assert abs(after["datetime"] - time.time()) < 10
 
 
-def test_an_events_times_are_the_applications(fast_server: Server) -> None:
+def test_events_contain_the_applications_time(fast_server: Server) -> None:
     before = fast_server.invoke("clocks")["time"]
     with fast_server.connect() as client:
         client.send("hello")
     fast_server.out.wait_for("$disconnect")
-    kept = fast_server.invoke("kept")[-3:]
+    recorded = fast_server.invoke("recorded")[-3:]
 
-    assert [context["eventType"] for context, _ in kept] == ["CONNECT", "MESSAGE", "DISCONNECT"]
-    for context, handled_at in kept:
+    types = [context["eventType"] for context, _ in recorded]
+    assert types == ["CONNECT", "MESSAGE", "DISCONNECT"]
+    for context, handled_at in recorded:
         assert before <= context["connectedAt"] / 1000 + 0.001
         assert context["connectedAt"] <= context["requestTimeEpoch"] <= handled_at * 1000
         stamp = datetime.strptime(context["requestTime"], "%d/%b/%Y:%H:%M:%S %z").timestamp()
         assert stamp == context["requestTimeEpoch"] // 1000
 
 
-def test_a_description_has_the_applications_times(fast_server: Server) -> None:
+def test_descriptions_of_connections_contain_the_applications_time(fast_server: Server) -> None:
     before = fast_server.invoke("clocks")["time"]
     with fast_server.connect() as client:
         client.send("hello")
         client.ping().wait(10)
-        connection_id = fast_server.invoke("kept")[-1][0]["connectionId"]
+        connection_id = fast_server.invoke("recorded")[-1][0]["connectionId"]
         described = fast_server.connections.get_connection(ConnectionId=connection_id)
     after = fast_server.invoke("clocks")["time"]
 
@@ -105,14 +106,14 @@ def test_a_description_has_the_applications_times(fast_server: Server) -> None:
     assert connected_at <= active_at <= datetime.fromtimestamp(after, UTC)
 
 
-def test_ten_minutes_of_idleness_are_the_clocks(project: Path) -> None:
+def test_the_idle_timeout_uses_the_applications_clock(project: Path) -> None:
     with serving(project, "--no-reload", "--clock-rate", "2400") as server:
         started = time.monotonic()
         assert ending_of(server).code == 1001
         assert 0.25 <= time.monotonic() - started < 2
 
 
-def test_two_hours_of_life_are_the_clocks(project: Path) -> None:
+def test_the_lifetime_uses_the_applications_clock(project: Path) -> None:
     arguments = ("--clock-rate", "28800", "--idle-timeout-seconds", "1000000")
     with serving(project, "--no-reload", *arguments) as server:
         started = time.monotonic()
@@ -120,13 +121,13 @@ def test_two_hours_of_life_are_the_clocks(project: Path) -> None:
         assert 0.25 <= time.monotonic() - started < 2
 
 
-def test_at_a_rate_of_1_nothing_is_replaced(project: Path) -> None:
+def test_a_rate_of_1_replaces_nothing(project: Path) -> None:
     with serving(project, "--no-reload") as server:
         server.app_name = "x"
         assert server.invoke("clocks")["kind"] == "builtin_function_or_method"
 
 
-def test_the_real_clock_is_put_back() -> None:
+def test_the_real_clock_is_restored() -> None:
     real = time.time
     with clock.running_at(10):
         assert time.time is not real

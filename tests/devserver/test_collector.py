@@ -1,4 +1,4 @@
-"""What is kept of metrics, how long, and that it has an end."""
+"""The collector's metrics, windows and limits."""
 
 import threading
 
@@ -14,7 +14,7 @@ HITS = Metric("TestApp", "Hits", "Count")
 
 
 class Clock:
-    """A clock that is set by hand."""
+    """A clock that tests set."""
 
     def __init__(self) -> None:
         self.now = 1000.5
@@ -51,52 +51,54 @@ def only(collected: Collector) -> Reading:
         emf({"Hits": 1, "Load": "x"}),
     ],
 )
-def test_a_line_that_cannot_be_taken_leaves_nothing(collected: Collector, line: str) -> None:
-    assert not collected.take_line(line)
+def test_a_rejected_line_adds_nothing(collected: Collector, line: str) -> None:
+    assert not collected.add_line(line)
     assert collected.read() == []
 
 
-def test_two_metrics_cannot_go_by_one_name(collected: Collector) -> None:
-    assert collected.take_line(emf({"JoinTime": 1}, "Milliseconds"))
-    assert not collected.take_line(emf({"Join-Time": 1}, "Milliseconds"))
-    assert not collected.take_line(emf({"JoinTimeMillisecondsSum": 1}, "None"))
+def test_two_metrics_cannot_have_the_same_name(collected: Collector) -> None:
+    assert collected.add_line(emf({"JoinTime": 1}, "Milliseconds"))
+    assert not collected.add_line(emf({"Join-Time": 1}, "Milliseconds"))
+    assert not collected.add_line(emf({"JoinTimeMillisecondsSum": 1}, "None"))
     assert [family.metric.name for family in collected.read()] == ["JoinTime"]
 
 
-def test_beyond_the_bound_no_series_is_made_and_those_there_are_go_on(
+def test_no_series_is_created_beyond_the_limit_and_existing_ones_continue(
     collected: Collector,
 ) -> None:
     for number in range(collector.MAX_SERIES):
-        assert collected.take_line(emf({"Hits": 1}, "Count", [["User"]], User=str(number)))
-    assert not collected.take_line(emf({"Hits": 1}, "Count", [["User"]], User="one too many"))
+        assert collected.add_line(emf({"Hits": 1}, "Count", [["User"]], User=str(number)))
+    assert not collected.add_line(emf({"Hits": 1}, "Count", [["User"]], User="one too many"))
     collected.count(HITS, (("User", "one too many"),))
-    assert collected.take_line(emf({"Hits": 1}, "Count", [["User"]], User="0"))
+    assert collected.add_line(emf({"Hits": 1}, "Count", [["User"]], User="0"))
     (family,) = collected.read()
     assert len(family.readings) == collector.MAX_SERIES
     assert sum(reading.value for reading in family.readings) == collector.MAX_SERIES + 1
 
 
-def test_samples_are_bounded_and_the_sum_is_of_all(collected: Collector) -> None:
+def test_samples_are_limited_but_the_sum_includes_all_values(collected: Collector) -> None:
     for number in range(5 * collector.MAX_SAMPLES):
-        assert collected.take_line(emf({"Wait": number}, "Milliseconds"))
+        assert collected.add_line(emf({"Wait": number}, "Milliseconds"))
     reading = only(collected)
     assert reading.count == 5 * collector.MAX_SAMPLES
     assert reading.value == sum(range(5 * collector.MAX_SAMPLES))
     assert min(reading.quantiles) >= 4 * collector.MAX_SAMPLES
 
 
-def test_quantiles_forget_what_is_old_but_counts_do_not(collected: Collector, clock: Clock) -> None:
-    collected.take_line(emf({"Wait": 1000}, "Milliseconds"))
+def test_quantiles_exclude_old_values_but_counts_include_them(
+    collected: Collector, clock: Clock
+) -> None:
+    collected.add_line(emf({"Wait": 1000}, "Milliseconds"))
     clock.now += collector.SAMPLE_SECONDS + 1
     reading = only(collected)
     assert (reading.count, reading.value) == (1, 1000)
     assert str(reading.quantiles) == "(nan, nan, nan)"
-    collected.take_line(emf({"Wait": list(range(1, 101))}, "Milliseconds"))
+    collected.add_line(emf({"Wait": list(range(1, 101))}, "Milliseconds"))
     assert only(collected).quantiles == (50, 95, 99)
 
 
-def test_a_rate_is_of_the_full_seconds_before(collected: Collector, clock: Clock) -> None:
-    collected.take_line(emf({"Hits": 30}))
+def test_a_rate_covers_the_full_seconds_before(collected: Collector, clock: Clock) -> None:
+    collected.add_line(emf({"Hits": 30}))
     assert only(collected).rates == (0, 0)
     clock.now += 1
     assert only(collected).rates == (3, 0.5)
@@ -107,16 +109,16 @@ def test_a_rate_is_of_the_full_seconds_before(collected: Collector, clock: Clock
     assert only(collected).value == 30
 
 
-def test_a_gauge_is_what_it_was_last(collected: Collector) -> None:
+def test_a_gauge_has_its_latest_value(collected: Collector) -> None:
     for value in (3, -1, 2):
-        assert collected.take_line(emf({"Load": value}, "None"))
+        assert collected.add_line(emf({"Load": value}, "None"))
     assert only(collected).value == 2
 
 
-def test_series_are_in_the_order_of_their_names(collected: Collector) -> None:
+def test_series_are_sorted_by_name(collected: Collector) -> None:
     for code in ("B", "A"):
-        collected.take_line(emf({"Errors": 1}, "Count", [["Code"]], Code=code))
-    collected.take_line(emf({"Calls": 1}))
+        collected.add_line(emf({"Errors": 1}, "Count", [["Code"]], Code=code))
+    collected.add_line(emf({"Calls": 1}))
     families = collected.read()
     assert [family.metric.name for family in families] == ["Calls", "Errors"]
     assert [reading.labels[0][1] for reading in families[1].readings] == ["A", "B"]
@@ -124,10 +126,10 @@ def test_series_are_in_the_order_of_their_names(collected: Collector) -> None:
     assert families[0].kind is Kind.COUNTER
 
 
-def test_threads_lose_nothing_while_others_read(collected: Collector) -> None:
+def test_no_value_is_lost_when_threads_write_and_read(collected: Collector) -> None:
     line = emf({"Hits": 1})
     threads = [
-        threading.Thread(target=lambda: [collected.take_line(line) for _ in range(2000)])
+        threading.Thread(target=lambda: [collected.add_line(line) for _ in range(2000)])
         for _ in range(8)
     ]
     for thread in threads:

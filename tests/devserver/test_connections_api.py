@@ -1,4 +1,4 @@
-"""@connections, for plain boto3."""
+"""The @connections API, called with boto3."""
 
 import threading
 import time
@@ -35,16 +35,14 @@ operations = pytest.mark.parametrize(
 
 
 @operations
-def test_a_connection_that_never_was_is_gone(server: Server, operation: str) -> None:
+def test_an_unknown_connection_is_gone(server: Server, operation: str) -> None:
     with pytest.raises(server.connections.exceptions.GoneException) as gone:
         call(server, operation, UNKNOWN)
     assert gone.value.response["ResponseMetadata"]["HTTPStatusCode"] == 410
 
 
 @operations
-def test_a_connection_that_has_closed_is_gone(
-    server: Server, principal: str, operation: str
-) -> None:
+def test_a_closed_connection_is_gone(server: Server, principal: str, operation: str) -> None:
     with server.connect(principal) as client:
         connection_id = connection_id_of(client)
     server.next_event("$disconnect", principal)
@@ -54,7 +52,7 @@ def test_a_connection_that_has_closed_is_gone(
 
 
 @operations
-def test_a_connection_within_connect_is_gone_and_then_there(
+def test_a_connection_is_gone_during_connect_and_reachable_afterwards(
     server: Server, principal: str, operation: str
 ) -> None:
     def connect() -> None:
@@ -99,7 +97,7 @@ def test_a_payload_over_128_kib_is_too_large(server: Server) -> None:
         assert len(client.recv()) == 131072
 
 
-def test_what_is_posted_arrives_as_text_with_invalid_utf_8_replaced(server: Server) -> None:
+def test_a_post_arrives_as_text_with_invalid_utf_8_replaced(server: Server) -> None:
     with server.connect() as client:
         server.connections.post_to_connection(
             ConnectionId=connection_id_of(client), Data=b"gr\xc3\xbc\xc3\x9f \xff"
@@ -107,7 +105,7 @@ def test_what_is_posted_arrives_as_text_with_invalid_utf_8_replaced(server: Serv
         assert client.recv() == "grüß �"
 
 
-def test_an_id_is_unquoted(server: Server) -> None:
+def test_a_connection_id_is_url_decoded(server: Server) -> None:
     with server.connect() as client, server.raw() as http:
         quoted = connection_id_of(client).replace("=", "%3D").replace("A", "%41")
         path = f"/local/%40connections/{quoted}".encode()
@@ -118,7 +116,7 @@ def test_an_id_is_unquoted(server: Server) -> None:
         assert client.recv() == "hello"
 
 
-def test_a_description_says_since_when_and_who(server: Server) -> None:
+def test_a_description_contains_the_connection_time_and_identity(server: Server) -> None:
     with server.connect() as client:
         connection_id = connection_id_of(client)
         described = server.connections.get_connection(ConnectionId=connection_id)
@@ -130,7 +128,7 @@ def test_a_description_says_since_when_and_who(server: Server) -> None:
     assert now - timedelta(seconds=10) < described["LastActiveAt"] <= now
 
 
-def test_a_delete_closes_normally_and_is_gone_at_once(server: Server, principal: str) -> None:
+def test_a_delete_closes_normally_and_immediately(server: Server, principal: str) -> None:
     with server.connect(principal) as client:
         connection_id = connection_id_of(client)
         response = server.connections.delete_connection(ConnectionId=connection_id)
@@ -146,7 +144,7 @@ def test_a_delete_closes_normally_and_is_gone_at_once(server: Server, principal:
     assert context["disconnectReason"] == "Connection Closed Normally"
 
 
-def test_a_client_that_does_not_read_has_a_full_buffer_and_holds_up_nobody(
+def test_a_client_that_does_not_read_fills_its_buffer_and_blocks_no_other(
     server: Server, principal: str
 ) -> None:
     with server.raw() as client:

@@ -1,4 +1,4 @@
-"""More clients than the process may have file descriptors."""
+"""Behavior with more clients than file descriptors."""
 
 import asyncio
 import resource
@@ -31,7 +31,7 @@ def test_a_low_soft_limit_is_raised() -> None:
     assert soft == min(hard, 65_536)
 
 
-def test_clients_beyond_the_limit_wait_until_others_leave() -> None:
+def test_clients_beyond_the_limit_wait_until_others_disconnect() -> None:
     async def connect_all(server: Server) -> None:
         async def stay() -> None:
             async with connect(server.url, open_timeout=60):
@@ -42,8 +42,8 @@ def test_clients_beyond_the_limit_wait_until_others_leave() -> None:
         async with asyncio.TaskGroup() as group:
             for _ in range(CLIENTS):
                 group.create_task(stay())
-            await asyncio.to_thread(server.err.wait_for, "no more connections")
-            await asyncio.to_thread(server.err.wait_for, "no more connections", 2)
+            await asyncio.to_thread(server.err.wait_for, "can't open more connections")
+            await asyncio.to_thread(server.err.wait_for, "can't open more connections", 2)
             await opened.acquire()
             may_leave.set()
 
@@ -55,4 +55,4 @@ def test_clients_beyond_the_limit_wait_until_others_leave() -> None:
         server.stop()
     warnings = server.err.lines
     assert 2 <= len(warnings) <= seconds + 1
-    assert all("no more connections can be opened for now" in line for line in warnings)
+    assert all("the server can't open more connections" in line for line in warnings)

@@ -1,4 +1,4 @@
-"""Faults of the embedded AWS's DynamoDB: the wrapper by itself, and one server with all of it."""
+"""Faults of the embedded DynamoDB, in the middleware alone and in a whole server."""
 
 import asyncio
 import json
@@ -17,7 +17,7 @@ FAULTS_PATH = "/_devserver/dynamodb-faults"
 
 
 class DynamoDb:
-    """An ASGI application that answers 200 and remembers what it was asked."""
+    """An ASGI application that responds with status 200 and records its requests."""
 
     def __init__(self) -> None:
         self.asked: list[tuple[str, bytes]] = []
@@ -33,7 +33,7 @@ class DynamoDb:
 
 
 def ask(app: Any, path: str, *parts: bytes, method: str = "POST") -> tuple[int, Any]:
-    """Send a request whose body comes in parts, and return its status and JSON."""
+    """Send a request with a body in parts, and return the response's status and JSON."""
     messages = [
         {"type": "http.request", "body": part, "more_body": number < len(parts)}
         for number, part in enumerate(parts, 1)
@@ -68,7 +68,7 @@ def faulty(dynamodb: DynamoDb) -> FaultyDynamoDb:
 @pytest.mark.parametrize(
     "body", [b"{", b"[" * 100_000, b'{"nonsense": 1}', b'{"dynamodb_down_share": 2}']
 )
-def test_faults_that_cannot_be_are_a_bad_request(faulty: FaultyDynamoDb, body: bytes) -> None:
+def test_invalid_faults_are_a_bad_request(faulty: FaultyDynamoDb, body: bytes) -> None:
     assert ask(faulty, FAULTS_PATH, body, method="PUT")[0] == 400
 
 
@@ -77,12 +77,14 @@ def test_another_method_cannot_set_faults(faulty: FaultyDynamoDb) -> None:
     assert ask(faulty, PREFIX, b"{}") == (200, {})
 
 
-def test_without_faults_a_request_is_handed_on(faulty: FaultyDynamoDb, dynamodb: DynamoDb) -> None:
+def test_a_request_passes_through_without_faults(
+    faulty: FaultyDynamoDb, dynamodb: DynamoDb
+) -> None:
     ask(faulty, PREFIX + "/", b'{"Table', b'Name": "a"}')
     assert dynamodb.asked == [("/", b'{"TableName": "a"}')]
 
 
-def test_a_request_that_is_not_struck_is_handed_on_whole(
+def test_a_request_that_no_fault_selects_passes_through_unchanged(
     faulty: FaultyDynamoDb, dynamodb: DynamoDb
 ) -> None:
     put(faulty, dynamodb_slow_ms=0.1)
@@ -90,16 +92,14 @@ def test_a_request_that_is_not_struck_is_handed_on_whole(
     assert dynamodb.asked == [("/", b'{"TableName": "a"}')]
 
 
-def test_a_request_that_is_nested_too_deeply_names_no_table(
+def test_a_request_with_too_many_levels_names_no_table(
     faulty: FaultyDynamoDb, dynamodb: DynamoDb
 ) -> None:
     put(faulty, dynamodb_down_share=1, dynamodb_only_table="rates")
     assert ask(faulty, PREFIX, b"[" * 100_000)[0] == 200
 
 
-def test_others_than_the_application_are_not_struck(
-    faulty: FaultyDynamoDb, dynamodb: DynamoDb
-) -> None:
+def test_faults_affect_only_the_application(faulty: FaultyDynamoDb, dynamodb: DynamoDb) -> None:
     put(faulty, dynamodb_down_share=1)
     assert ask(faulty, "/", b"{}")[0] == 200
     assert dynamodb.asked == [("/", b"{}")]
@@ -114,7 +114,7 @@ def test_others_than_the_application_are_not_struck(
         {"TransactItems": [{"Put": {"TableName": "sessions"}}, {"Update": {"TableName": "rates"}}]},
     ],
 )
-def test_a_request_that_names_the_table_is_struck(
+def test_a_fault_affects_requests_for_its_table(
     faulty: FaultyDynamoDb, dynamodb: DynamoDb, request_: Any
 ) -> None:
     put(faulty, dynamodb_throttled_share=1, dynamodb_only_table="rates")
@@ -125,7 +125,7 @@ def test_a_request_that_names_the_table_is_struck(
 
 
 @pytest.mark.parametrize("body", [b'{"TableName": "sessions"}', b"{}", b"[]", b"{", b"\xff"])
-def test_a_request_that_does_not_name_the_table_is_not_struck(
+def test_a_fault_does_not_affect_requests_for_other_tables(
     faulty: FaultyDynamoDb, body: bytes
 ) -> None:
     put(faulty, dynamodb_down_share=1, dynamodb_only_table="rates")
@@ -168,14 +168,14 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def server(project: Path) -> Iterator[Server]:
-    """A server with the embedded AWS, that starts with DynamoDB down."""
+    """Run a server with the embedded AWS that starts with DynamoDB down."""
     arguments = ("--no-reload", "--fault", "dynamodb_down_share=1")
     with serving(project, *arguments, has_aws=True) as running:
         running.app_name = "x"
         yield running
 
 
-def test_faults_are_there_from_the_start_and_go_when_they_are_taken_away(server: Server) -> None:
+def test_faults_apply_from_the_start_until_they_are_deleted(server: Server) -> None:
     assert server.invoke("get", table="RATES_TABLE") == "InternalServerError"
     server.set_faults()
     assert server.invoke("get", table="RATES_TABLE") == "ok"
@@ -189,34 +189,34 @@ def test_only_one_table_is_throttled(server: Server, table: str) -> None:
     assert server.invoke("get", table="SESSIONS_TABLE") == "ok"
 
 
-def test_a_slow_request_takes_its_time(server: Server) -> None:
+def test_a_slow_request_takes_the_configured_time(server: Server) -> None:
     server.set_faults(dynamodb_slow_ms=200)
     started = time.monotonic()
     assert server.invoke("get", table="RATES_TABLE") == "ok"
     assert time.monotonic() - started >= 0.2
 
 
-def test_a_table_that_is_not_there_is_a_bad_request(server: Server) -> None:
+def test_an_unknown_table_is_a_bad_request(server: Server) -> None:
     faults = {"dynamodb_only_table": "nobody"}
     status, answer = server.request("PUT", "/_devserver/faults", faults)
     assert status == 400
     assert "rates, sessions, x-local-rates, x-local-sessions" in answer["message"]
 
 
-def test_who_asks_for_the_environment_is_led_past_the_faults(server: Server) -> None:
+def test_the_published_environment_bypasses_the_faults(server: Server) -> None:
     environment = server.request("GET", "/_devserver/environment")[1]["environment"]
     assert "AWS_ENDPOINT_URL_DYNAMODB" not in environment
     assert "/_devserver" not in environment["AWS_ENDPOINT_URL"]
 
 
-def test_a_table_that_is_not_there_ends_the_start(project: Path) -> None:
+def test_an_unknown_table_prevents_the_start(project: Path) -> None:
     arguments = ("--fault", "dynamodb_down_share=1", "--fault", "dynamodb_only_table=nobody")
     server = Server(project, *arguments, has_aws=True)
     assert server.process.wait(SECONDS) == 1
     server.out.join()
-    assert "there is no 'nobody'" in server.err.join()
+    assert "'nobody' doesn't exist" in server.err.join()
 
 
-def test_every_fault_of_dynamodb_is_known_to_the_wrapper() -> None:
+def test_the_middleware_supports_every_dynamodb_fault() -> None:
     faulty = FaultyDynamoDb(DynamoDb(), seed=1)
     put(faulty, **Faults(dynamodb_only_table="rates").to_dict())

@@ -1,4 +1,4 @@
-"""The embedded AWS and its server: either can be killed."""
+"""The server after its embedded AWS is killed, and the reverse."""
 
 import json
 import os
@@ -50,7 +50,7 @@ def server(project: Path, scratch: Path) -> Iterator[Server]:
 
 
 def child_of(server: Server) -> int:
-    """Return the ID of the process that is ministack."""
+    """Return ministack's process ID."""
     pid = server.process.pid
     (child,) = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     return int(child)
@@ -73,20 +73,20 @@ def sign_in(port: int) -> "subprocess.CompletedProcess[str]":
     )
 
 
-def test_a_server_whose_aws_is_killed_says_so_and_ends(server: Server, scratch: Path) -> None:
+def test_a_server_exits_with_a_message_if_its_aws_is_killed(server: Server, scratch: Path) -> None:
     with server.connect() as client:
         client.send("hello")
         assert client.recv() == "hello"
         os.kill(child_of(server), signal.SIGKILL)
         assert server.process.wait(SECONDS) == 1
     assert server.err.join() == (
-        "devserver: the embedded AWS has ended (SIGKILL), and its tables and users are gone; "
-        "start the server again\n"
+        "devserver: the embedded AWS exited (SIGKILL) and its tables and users are lost; "
+        "restart the server\n"
     )
     assert list(scratch.iterdir()) == []
 
 
-def test_a_server_that_is_killed_leaves_no_process_and_after_the_next_start_no_folder(
+def test_a_killed_server_leaves_no_process_and_its_folder_only_until_the_next_start(
     server: Server, project: Path, scratch: Path
 ) -> None:
     address = aws_address(server)
@@ -102,7 +102,7 @@ def test_a_server_that_is_killed_leaves_no_process_and_after_the_next_start_no_f
 
 
 class Environment(BaseHTTPRequestHandler):
-    """Answers as a local server whose AWS has ended."""
+    """Responds like a local server whose embedded AWS has exited."""
 
     def do_GET(self) -> None:
         environment = {
@@ -120,7 +120,7 @@ class Environment(BaseHTTPRequestHandler):
         pass
 
 
-def test_a_token_from_a_server_whose_aws_does_not_answer_is_refused_in_a_line() -> None:
+def test_a_token_needs_a_running_aws() -> None:
     with HTTPServer(("127.0.0.1", 0), Environment) as server:
         threading.Thread(target=server.handle_request, daemon=True).start()
         port = server.server_port
@@ -128,14 +128,14 @@ def test_a_token_from_a_server_whose_aws_does_not_answer_is_refused_in_a_line() 
     assert (failed.returncode, failed.stdout) == (1, "")
     assert failed.stderr == (
         f"the embedded AWS of the local server on port {port} can't be reached; "
-        f"start the server again: make local PORT={port}\n"
+        f"restart the server: make local PORT={port}\n"
     )
 
 
-def test_a_token_from_a_server_without_aws_is_refused_in_a_line() -> None:
+def test_a_token_needs_a_server_with_aws() -> None:
     with serving("recorder", "--no-reload") as bare:
         failed = sign_in(bare.address[1])
     assert (failed.returncode, failed.stdout) == (1, "")
     assert failed.stderr == (
-        f"the local server on port {bare.address[1]} has no embedded AWS, and so no users\n"
+        f"the local server on port {bare.address[1]} has no embedded AWS and therefore no users\n"
     )

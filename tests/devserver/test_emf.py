@@ -1,4 +1,4 @@
-"""Metrics read out of lines; first those that CloudWatch would not take."""
+"""Parsing of lines with metrics, first of lines that CloudWatch would reject."""
 
 import json
 from typing import Any
@@ -15,12 +15,12 @@ GOOD = json.loads(emf({"Joins": 1}))
 
 
 def changed(**members: Any) -> str:
-    """Write the good line with other metadata."""
+    """Return the valid line with other metadata."""
     return json.dumps({**GOOD, "_aws": {**GOOD["_aws"], **members}})
 
 
 def directed(**members: Any) -> str:
-    """Write the good line with another directive."""
+    """Return the valid line with another directive."""
     directive = {**GOOD["_aws"]["CloudWatchMetrics"][0], **members}
     return changed(CloudWatchMetrics=[directive])
 
@@ -77,7 +77,7 @@ def directed(**members: Any) -> str:
         emf({"Joins": 1, "Leaves": "1"}),
     ],
 )
-def test_a_line_that_is_not_as_specified_is_refused_whole(line: str) -> None:
+def test_an_invalid_line_is_refused(line: str) -> None:
     with pytest.raises(InvalidEmf):
         parse(line)
 
@@ -97,7 +97,7 @@ def test_a_line_that_is_not_as_specified_is_refused_whole(line: str) -> None:
         ),
     )
 )
-def test_whatever_a_line_holds_nothing_else_is_raised(held: Any) -> None:
+def test_no_line_raises_any_other_exception(held: Any) -> None:
     for line in (json.dumps(held), json.dumps({"_aws": held}), directed(Metrics=held)):
         try:
             parse(line)
@@ -105,19 +105,19 @@ def test_whatever_a_line_holds_nothing_else_is_raised(held: Any) -> None:
             continue
 
 
-def test_a_metric_is_of_all_the_dimensions_of_its_sets() -> None:
+def test_a_metric_has_the_dimensions_of_all_sets() -> None:
     line = emf({"Errors": 2}, "Count", [["Stage"], ["Stage", "Code"]], Code="NOT_FOUND")
     labels = (("Stage", "local"), ("Code", "NOT_FOUND"))
     assert parse(line) == [Point(Metric("TestApp", "Errors", "Count"), labels, (2.0,))]
 
 
-def test_a_metric_may_have_no_dimension_no_unit_and_many_values() -> None:
+def test_a_metric_can_have_no_dimension_no_unit_and_many_values() -> None:
     assert parse(emf({"Load": [1, 2.5]}, None, [])) == [
         Point(Metric("TestApp", "Load", "None"), (), (1.0, 2.5))
     ]
 
 
-def test_what_the_application_writes_is_understood() -> None:
+def test_the_applications_own_metrics_are_valid() -> None:
     for name, metric in metrics.METRICS.items():
         (point,) = parse(json.dumps(metrics.document({name: 1}, "local", 1, "X")))
         assert point.metric == Metric("BroadcastSessions", name, metric.unit)

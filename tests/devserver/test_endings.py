@@ -1,4 +1,4 @@
-"""How connections end, by whom, and what $disconnect is told."""
+"""The ends of connections, and the codes that $disconnect receives."""
 
 import struct
 import time
@@ -17,7 +17,7 @@ IDLE_SECONDS = 1.0
 
 @pytest.fixture(scope="module")
 def strict_server() -> Iterator[Server]:
-    """A server with an idle timeout of a second."""
+    """Run a server with an idle timeout of one second."""
     with serving("recorder", "--no-reload", "--idle-timeout-seconds", str(IDLE_SECONDS)) as running:
         yield running
 
@@ -42,7 +42,7 @@ def test_a_binary_message_closes_with_1003(server: Server, principal: str) -> No
     assert disconnect_of(server, principal)[0] == 1003
 
 
-def test_text_that_is_no_utf_8_closes_with_1007(server: Server, principal: str) -> None:
+def test_invalid_utf_8_closes_with_1007(server: Server, principal: str) -> None:
     with server.connect(principal) as client:
         client.send(b"\xff", text=True)
         assert end_of(client)[0] == 1007
@@ -77,7 +77,7 @@ def test_a_frame_without_a_mask_closes_with_1002(server: Server, principal: str)
     assert disconnect_of(server, principal)[0] == 1002
 
 
-def test_messages_before_the_bad_one_are_handled(server: Server, principal: str) -> None:
+def test_messages_before_an_invalid_one_are_handled(server: Server, principal: str) -> None:
     with server.connect(principal) as client:
         client.send("record")
         client.send(b"binary")
@@ -85,13 +85,13 @@ def test_messages_before_the_bad_one_are_handled(server: Server, principal: str)
     assert server.next_event("$default", principal)["body"] == "record"
 
 
-def test_a_client_that_closes_tells_its_code_and_reason(server: Server, principal: str) -> None:
+def test_disconnect_gets_the_clients_code_and_reason(server: Server, principal: str) -> None:
     with server.connect(principal) as client:
         client.close(4000, "enough")
     assert disconnect_of(server, principal) == (4000, "enough")
 
 
-def test_a_close_frame_without_a_status_is_1005(server: Server, principal: str) -> None:
+def test_a_close_frame_without_a_status_has_the_code_1005(server: Server, principal: str) -> None:
     with server.raw() as client:
         client.sendall(upgrade_request(f"/local?principal={principal}"))
         client.recv(65536)
@@ -103,7 +103,9 @@ def test_a_close_frame_without_a_status_is_1005(server: Server, principal: str) 
 
 
 @pytest.mark.parametrize("is_reset", [False, True])
-def test_a_lost_connection_is_1006(server: Server, principal: str, is_reset: bool) -> None:
+def test_a_lost_connection_has_the_code_1006(
+    server: Server, principal: str, is_reset: bool
+) -> None:
     with server.raw() as client:
         client.sendall(upgrade_request(f"/local?principal={principal}"))
         client.recv(65536)
@@ -112,7 +114,7 @@ def test_a_lost_connection_is_1006(server: Server, principal: str, is_reset: boo
     assert disconnect_of(server, principal)[0] == 1006
 
 
-def test_disconnect_follows_the_messages_that_were_pending(server: Server, principal: str) -> None:
+def test_disconnect_follows_pending_messages(server: Server, principal: str) -> None:
     with server.connect(principal) as client:
         client.send(f"wait {principal}")
         client.send("record")
@@ -126,14 +128,14 @@ def test_disconnect_follows_the_messages_that_were_pending(server: Server, princ
     assert before <= after
 
 
-def test_pings_are_answered_and_no_event(server: Server, principal: str) -> None:
+def test_pings_are_answered_and_cause_no_event(server: Server, principal: str) -> None:
     with server.connect(principal) as client:
         assert client.ping("are you there").wait(10)
     server.next_event("$disconnect", principal)
     assert server.next_event("$default", principal, seconds=0.01) is None
 
 
-def test_an_idle_connection_closes_with_1001_whatever_it_pings(
+def test_an_idle_connection_closes_with_1001_despite_pings(
     strict_server: Server, principal: str
 ) -> None:
     with strict_server.connect(principal) as client:
@@ -147,7 +149,7 @@ def test_an_idle_connection_closes_with_1001_whatever_it_pings(
 
 
 @pytest.mark.parametrize("is_from_client", [True, False])
-def test_a_message_either_way_keeps_a_connection_from_being_idle(
+def test_messages_in_both_directions_reset_the_idle_timeout(
     strict_server: Server, is_from_client: bool
 ) -> None:
     with strict_server.connect() as client:
@@ -163,7 +165,7 @@ def test_a_message_either_way_keeps_a_connection_from_being_idle(
         assert time.monotonic() - spoken_at > 0.95 * IDLE_SECONDS
 
 
-def test_an_old_connection_closes_with_1001_however_much_it_says(principal: str) -> None:
+def test_an_old_connection_closes_with_1001_despite_messages(principal: str) -> None:
     with (
         serving("recorder", "--no-reload", "--connection-lifetime-seconds", "0.5") as server,
         server.connect(principal) as client,

@@ -1,4 +1,4 @@
-"""Events against those of AWS, field by field; events/ has theirs, with the values blanked."""
+"""Events compared with AWS's, field by field. events/ contains AWS's, with redacted values."""
 
 import json
 import re
@@ -20,7 +20,7 @@ ID = re.compile(r"[A-Za-z0-9_-]{15}=")
 
 @pytest.fixture(scope="module")
 def events(server: Server) -> dict[str, Any]:
-    """The events of one connection."""
+    """Return the events of one connection."""
     principal = unique()
     with server.connect(principal) as client:
         client.send("record")
@@ -29,7 +29,7 @@ def events(server: Server) -> dict[str, Any]:
 
 
 def shape(value: Any) -> Any:
-    """Keep keys and types."""
+    """Replace values with their types."""
     if isinstance(value, dict):
         return {key: shape(held) for key, held in value.items()}
     if isinstance(value, list):
@@ -50,14 +50,14 @@ def test_an_event_has_its_route_and_type(events: dict[str, Any], name: str) -> N
         assert events[name]["requestContext"][key] == recorded["requestContext"][key]
 
 
-def test_the_connection_stays_the_same_and_the_request_does_not(events: dict[str, Any]) -> None:
+def test_events_share_a_connection_id_but_not_a_request_id(events: dict[str, Any]) -> None:
     contexts = [event["requestContext"] for event in events.values()]
     for key in ("connectionId", "connectedAt", "domainName", "apiId", "stage"):
         assert len({context[key] for context in contexts}) == 1
     assert len({context["requestId"] for context in contexts}) == len(contexts)
 
 
-def test_ids_look_like_those_of_aws(events: dict[str, Any]) -> None:
+def test_ids_have_the_format_of_aws(events: dict[str, Any]) -> None:
     context = events["message"]["requestContext"]
     for key in ("connectionId", "requestId", "extendedRequestId", "messageId"):
         assert ID.fullmatch(context[key])
@@ -70,7 +70,7 @@ def test_times_are_in_milliseconds_and_in_utc(events: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("name", ["connect", "message", "disconnect"])
-def test_the_authorizers_context_is_carried_by_every_later_event(
+def test_every_later_event_contains_the_authorizers_context(
     events: dict[str, Any], name: str
 ) -> None:
     carried = events[name]["requestContext"]["authorizer"]
@@ -106,7 +106,7 @@ def test_headers_keep_their_casing_and_the_last_of_a_name_wins(server: Server) -
     assert "userAgent" not in event["requestContext"]["identity"]
 
 
-def test_without_query_and_authorizer_an_event_names_neither() -> None:
+def test_an_event_has_no_query_or_authorizer_if_there_is_none() -> None:
     with serving("one_way", "--no-reload") as server:
         server.app_name = "one_way"
         with server.connect():

@@ -1,11 +1,18 @@
-"""Faults by themselves: what they may be, and whom chance picks."""
+"""The validation of faults and the random selection."""
 
 import math
 from typing import Any
 
 import pytest
 
-from devserver.faults import Dice, FaultInjected, Faults, InvalidFault, check_targets, parse_fault
+from devserver.faults import (
+    FaultInjected,
+    FaultInjector,
+    Faults,
+    InvalidFault,
+    check_targets,
+    parse_fault,
+)
 from devserver.functions import Function
 
 
@@ -32,18 +39,18 @@ def function_of(label: str) -> Function:
         ("dynamodb_only_table", ["a"]),
     ],
 )
-def test_a_name_or_value_that_cannot_be_is_refused_by_name(name: str, value: Any) -> None:
+def test_an_invalid_name_or_value_is_refused(name: str, value: Any) -> None:
     with pytest.raises(InvalidFault, match=name):
         Faults().changed({name: value})
 
 
 @pytest.mark.parametrize("text", ["", "post_gone_share", "post_gone_share=much", "nonsense=1"])
-def test_a_setting_of_the_command_that_cannot_be_is_refused(text: str) -> None:
+def test_an_invalid_command_line_argument_is_refused(text: str) -> None:
     with pytest.raises(InvalidFault):
         Faults().changed(dict([parse_fault(text)]))
 
 
-def test_a_setting_of_the_command_is_a_number_or_a_text() -> None:
+def test_a_command_line_value_is_a_number_or_a_string() -> None:
     assert parse_fault("post_slow_ms=1.5") == ("post_slow_ms", 1.5)
     assert parse_fault("handler_only=12") == ("handler_only", "12")
 
@@ -55,9 +62,7 @@ def test_a_setting_of_the_command_is_a_number_or_a_text() -> None:
         (Faults(dynamodb_only_table="rates"), "sessions"),
     ],
 )
-def test_a_target_that_is_not_there_is_refused_with_those_that_are(
-    faults: Faults, missing: str
-) -> None:
+def test_an_unknown_target_is_refused_with_the_known_ones(faults: Faults, missing: str) -> None:
     with pytest.raises(InvalidFault, match=missing):
         check_targets(faults, ["sweep"], ["sessions"])
 
@@ -67,39 +72,40 @@ def test_faults_of_dynamodb_without_the_embedded_aws_are_refused() -> None:
         check_targets(Faults(dynamodb_slow_ms=1), [], [])
 
 
-def test_shares_strike_as_often_as_they_say() -> None:
-    dice = Dice(seed=1)
-    assert not any(dice.strikes(0) for _ in range(1000))
-    assert all(dice.strikes(1) for _ in range(1000))
-    assert sum(dice.strikes(0.3) for _ in range(10_000)) == pytest.approx(3000, rel=0.1)
+def test_a_share_selects_that_share_of_requests() -> None:
+    injector = FaultInjector(seed=1)
+    assert not any(injector.selects(0) for _ in range(1000))
+    assert all(injector.selects(1) for _ in range(1000))
+    assert sum(injector.selects(0.3) for _ in range(10_000)) == pytest.approx(3000, rel=0.1)
 
 
-def test_the_same_seed_strikes_the_same_and_another_does_not() -> None:
+def test_the_seed_determines_the_selected_requests() -> None:
     first, same, another = (
-        [dice.strikes(0.5) for _ in range(100)] for dice in (Dice(1), Dice(1), Dice(2))
+        [injector.selects(0.5) for _ in range(100)]
+        for injector in (FaultInjector(1), FaultInjector(1), FaultInjector(2))
     )
     assert first == same
     assert first != another
 
 
-def test_a_handler_that_is_struck_raises_before_its_code_runs() -> None:
-    dice = Dice(seed=1)
-    dice.faults = Faults(handler_raises_share=1)
+def test_a_selected_handler_raises_before_its_code_runs() -> None:
+    injector = FaultInjector(seed=1)
+    injector.faults = Faults(handler_raises_share=1)
     with pytest.raises(FaultInjected):
-        dice.handler(function_of("sweep"))({})
+        injector.wrap(function_of("sweep"))({})
 
 
-def test_a_handler_that_is_not_meant_is_itself() -> None:
-    dice = Dice(seed=1)
-    dice.faults = Faults(handler_raises_share=1, handler_only="sweep")
+def test_a_handler_that_is_not_the_target_is_not_wrapped() -> None:
+    injector = FaultInjector(seed=1)
+    injector.faults = Faults(handler_raises_share=1, handler_only="sweep")
     function = function_of("$default")
-    assert dice.handler(function) is function
+    assert injector.wrap(function) is function
 
 
-def test_a_time_without_a_share_is_for_everybody_and_a_share_without_a_time_for_nobody() -> None:
-    dice = Dice(seed=1)
+def test_a_delay_without_a_share_applies_always_and_a_share_without_a_delay_never() -> None:
+    injector = FaultInjector(seed=1)
     function = function_of("sweep")
-    dice.faults = Faults(handler_slow_ms=1)
-    assert dice.handler(function) is not function
-    dice.faults = Faults(handler_slow_share=1)
-    assert dice.handler(function) is function
+    injector.faults = Faults(handler_slow_ms=1)
+    assert injector.wrap(function) is not function
+    injector.faults = Faults(handler_slow_share=1)
+    assert injector.wrap(function) is function

@@ -1,4 +1,4 @@
-"""Faults of a running server, and the API that sets them."""
+"""Faults of a running server and their API."""
 
 import threading
 import time
@@ -24,7 +24,7 @@ def shared_server() -> Iterator[Server]:
 
 @pytest.fixture
 def server(shared_server: Server) -> Iterator[Server]:
-    """A server of this file's tests, without a fault before and after each."""
+    """Return this file's server, which has no faults before and after each test."""
     yield shared_server
     shared_server.set_faults()
 
@@ -39,7 +39,7 @@ def post(server: Server, connection_id: str, text: str) -> None:
 
 
 def refuse(*arguments: str) -> str:
-    """Start a server that cannot start, and return what it says of that."""
+    """Start a server that can't start, and return its error message."""
     server = Server(Path(__file__).parent / "apps" / "recorder", *arguments)
     assert server.process.wait(SECONDS) == 1
     server.out.join()
@@ -66,7 +66,7 @@ def refuse(*arguments: str) -> str:
         b'{"dynamodb_down_share": 1}',
     ],
 )
-def test_what_cannot_be_is_a_bad_request_and_changes_nothing(
+def test_invalid_faults_are_a_bad_request_and_change_nothing(
     server: Server, method: str, body: bytes
 ) -> None:
     server.set_faults(post_throttled_share=1)
@@ -80,7 +80,7 @@ def test_another_method_is_a_bad_request(server: Server) -> None:
     assert server.request("POST", PATH, {})[0] == 400
 
 
-def test_a_put_sets_all_a_patch_some_and_a_delete_none(server: Server) -> None:
+def test_put_replaces_patch_changes_and_delete_removes_faults(server: Server) -> None:
     first = {"post_gone_share": 0.5, "handler_only": "$default"}
     assert server.request("PUT", PATH, first) == (200, Faults().changed(first).to_dict())
 
@@ -102,14 +102,14 @@ def test_faults_can_be_given_at_the_start() -> None:
 @pytest.mark.parametrize(
     ("fault", "expected"),
     [
-        ("nonsense=1", "there is no fault 'nonsense'"),
-        ("post_gone_share", "'post_gone_share' is not name=value"),
+        ("nonsense=1", "unknown fault 'nonsense'"),
+        ("post_gone_share", "'post_gone_share' must be name=value"),
         ("post_gone_share=2", "post_gone_share must be a number from 0 to 1"),
-        ("handler_only=nobody", "handler_only: there is no 'nobody'"),
-        ("dynamodb_slow_ms=1", "dynamodb faults need the embedded AWS"),
+        ("handler_only=nobody", "handler_only: 'nobody' doesn't exist"),
+        ("dynamodb_slow_ms=1", "DynamoDB faults need the embedded AWS"),
     ],
 )
-def test_a_fault_that_cannot_be_ends_the_start(fault: str, expected: str) -> None:
+def test_an_invalid_fault_prevents_the_start(fault: str, expected: str) -> None:
     said = refuse("--fault", fault)
     assert said.startswith(f"devserver: {expected}")
     assert said.count("\n") == 1
@@ -118,7 +118,7 @@ def test_a_fault_that_cannot_be_ends_the_start(fault: str, expected: str) -> Non
 # $disconnect.
 
 
-def test_a_disconnect_that_is_lost_reaches_nobody(server: Server, principal: str) -> None:
+def test_a_lost_disconnect_is_not_delivered(server: Server, principal: str) -> None:
     server.set_faults(disconnect_lost_share=1)
     with server.connect(principal) as client:
         connection_id = connection_id_of(client)
@@ -129,7 +129,7 @@ def test_a_disconnect_that_is_lost_reaches_nobody(server: Server, principal: str
         post(server, connection_id, "hello")
 
 
-def test_a_disconnect_that_comes_twice_is_the_same(server: Server, principal: str) -> None:
+def test_a_duplicate_disconnect_is_the_same_event(server: Server, principal: str) -> None:
     server.set_faults(disconnect_twice_share=1)
     with server.connect(principal):
         pass
@@ -137,7 +137,7 @@ def test_a_disconnect_that_comes_twice_is_the_same(server: Server, principal: st
     assert first == second
 
 
-def test_a_disconnect_that_is_late_tells_when_it_was(tmp_path: Path, principal: str) -> None:
+def test_a_late_disconnect_contains_the_time_of_the_close(tmp_path: Path, principal: str) -> None:
     arguments = ("--clock-rate", "600", "--fault", "disconnect_late_seconds=120")
     with serving("recorder", "--no-reload", *arguments) as server:
         with server.connect(principal) as client:
@@ -150,7 +150,7 @@ def test_a_disconnect_that_is_late_tells_when_it_was(tmp_path: Path, principal: 
     assert context["requestTimeEpoch"] - context["connectedAt"] < 120_000
 
 
-def test_a_disconnect_that_is_late_comes_before_the_server_ends(tmp_path: Path) -> None:
+def test_a_late_disconnect_is_delivered_before_the_server_exits(tmp_path: Path) -> None:
     record = tmp_path / "record"
     arguments = ("--fault", "disconnect_late_seconds=3600")
     with serving("recorder", "--no-reload", *arguments, RECORD_FILE=str(record)) as server:
@@ -169,7 +169,7 @@ def test_a_disconnect_that_is_late_comes_before_the_server_ends(tmp_path: Path) 
 @pytest.mark.parametrize(
     ("fault", "status"), [("post_gone_share", 410), ("post_throttled_share", 429)]
 )
-def test_a_post_that_is_struck_is_refused_and_not_delivered(
+def test_a_selected_post_is_refused_and_not_delivered(
     server: Server, fault: str, status: int
 ) -> None:
     with server.connect() as client:
@@ -185,7 +185,7 @@ def test_a_post_that_is_struck_is_refused_and_not_delivered(
         assert client.recv() == "delivered"
 
 
-def test_a_slow_post_holds_up_no_other(server: Server) -> None:
+def test_a_slow_post_does_not_block_others(server: Server) -> None:
     with server.connect() as client, server.raw() as http:
         connection_id = connection_id_of(client)
         server.set_faults(post_slow_ms=300)
@@ -203,7 +203,7 @@ def test_a_slow_post_holds_up_no_other(server: Server) -> None:
 # Handlers.
 
 
-def test_a_message_whose_handler_is_made_to_fail_gets_the_gateways_error(server: Server) -> None:
+def test_a_message_gets_the_gateways_error_if_a_fault_fails_its_handler(server: Server) -> None:
     with server.connect() as client:
         server.set_faults(handler_raises_share=1)
         client.send("hello")
@@ -232,12 +232,12 @@ def test_only_the_named_function_fails(server: Server) -> None:
         assert client.recv() == "hello"
 
 
-def test_a_slow_handler_holds_up_no_other_connection(server: Server) -> None:
+def test_a_slow_handler_does_not_block_other_connections(server: Server) -> None:
     with server.connect() as slow, server.connect() as fast:
         server.set_faults(handler_slow_ms=300)
         started = time.monotonic()
         slow.send("slow")
-        slow.ping().wait(10)  # Which follows the message: that is on its way by now.
+        slow.ping().wait(10)  # The pong shows that the server has received the message before it.
         server.set_faults()
         fast.send("fast")
         assert fast.recv() == "fast"
@@ -246,7 +246,7 @@ def test_a_slow_handler_holds_up_no_other_connection(server: Server) -> None:
         assert time.monotonic() - started >= 0.3
 
 
-def test_a_scheduled_function_is_a_handler_too(tmp_path: Path) -> None:
+def test_handler_faults_affect_scheduled_functions(tmp_path: Path) -> None:
     app = (
         "from chalice import Chalice\napp = Chalice('x')\n"
         "@app.schedule('rate(1 minute)')\ndef sweep(event):\n    print('swept', flush=True)\n"
@@ -267,9 +267,7 @@ def addressed_server() -> Iterator[Server]:
 
 
 @pytest.mark.parametrize("text", ["", "somewhere", "1.2.3", "1.2.3.4, 5.6.7.8", "fe80::1%eth0"])
-def test_a_source_address_that_is_none_is_a_bad_request(
-    addressed_server: Server, text: str
-) -> None:
+def test_an_invalid_source_address_is_a_bad_request(addressed_server: Server, text: str) -> None:
     with pytest.raises(InvalidStatus) as refused:
         addressed_server.connect(headers={"x-source-ip": text})
     assert refused.value.response.status_code == 400
@@ -283,7 +281,7 @@ def test_a_source_address_that_is_none_is_a_bad_request(
         (None, "127.0.0.1"),
     ],
 )
-def test_a_header_chooses_the_source_address(
+def test_the_header_sets_the_source_address(
     addressed_server: Server, principal: str, text: str | None, expected: str
 ) -> None:
     with addressed_server.connect(principal, headers=text and {"X-Source-Ip": text}):
@@ -293,14 +291,14 @@ def test_a_header_chooses_the_source_address(
     assert event["headers"]["X-Forwarded-For"] == expected
 
 
-def test_without_the_option_the_header_means_nothing(server: Server, principal: str) -> None:
+def test_without_the_option_the_header_is_ignored(server: Server, principal: str) -> None:
     with server.connect(principal, headers={"X-Source-Ip": "nonsense"}):
         pass
     event = server.next_event("$connect", principal)
     assert event["requestContext"]["identity"]["sourceIp"] == "127.0.0.1"
 
 
-def test_faults_set_at_once_from_many_sides_leave_one_of_them(server: Server) -> None:
+def test_concurrent_updates_leave_consistent_faults(server: Server) -> None:
     def put(ms: int) -> None:
         server.request("PUT", PATH, {"post_slow_ms": ms, "handler_slow_ms": ms})
 

@@ -1,4 +1,4 @@
-"""HTTP as badly as it may come, and as it should."""
+"""Invalid and valid HTTP requests."""
 
 import json
 import socket
@@ -11,7 +11,7 @@ GONE = b"/local/@connections/AAAAAAAAAAAAAAA%3D"
 
 
 def exchange(server: Server, *parts: bytes) -> bytes:
-    """Send each part by itself, and return all that is answered before the server hangs up."""
+    """Send the parts one by one, and return all data until the server closes the connection."""
     with server.raw() as client:
         client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         for part in parts:
@@ -34,13 +34,11 @@ def exchange(server: Server, *parts: bytes) -> bytes:
         (b"POST / HTTP/1.1\r\nContent-Length: 8000000\r\n\r\n" + b"x" * 7_400_000, 413),
     ],
 )
-def test_a_request_that_cannot_be_read_is_refused(
-    server: Server, request_: bytes, status: int
-) -> None:
+def test_an_invalid_request_is_refused(server: Server, request_: bytes, status: int) -> None:
     assert exchange(server, request_).startswith(b"HTTP/1.1 %d " % status)
 
 
-def test_a_header_without_an_end_is_refused(server: Server) -> None:
+def test_an_endless_header_is_refused(server: Server) -> None:
     parts = [b"GET / HTTP/1.1\r\nx: ", *[b"x" * 1000] * 300]
     with server.raw() as client:
         try:
@@ -48,7 +46,7 @@ def test_a_header_without_an_end_is_refused(server: Server) -> None:
                 client.sendall(part)
             assert client.recv(65536).startswith(b"HTTP/1.1 431 ")
         except ConnectionError:
-            pass  # Hung up on while it was still sending.
+            pass  # The server closed the connection while the client was still sending.
 
 
 @pytest.mark.parametrize(
@@ -60,7 +58,7 @@ def test_a_header_without_an_end_is_refused(server: Server) -> None:
         b"PUT %s HTTP/1.1\r\nConnection: close\r\n\r\n" % GONE,
     ],
 )
-def test_what_nobody_serves_is_forbidden_or_gone(server: Server, request_: bytes) -> None:
+def test_an_unknown_path_is_forbidden_or_gone(server: Server, request_: bytes) -> None:
     assert exchange(server, request_)[:12] in (b"HTTP/1.1 403", b"HTTP/1.1 410")
 
 
@@ -75,7 +73,7 @@ def test_a_chunked_body_is_answered(server: Server) -> None:
     assert exchange(server, request, b"2\r\nhi\r\n", b"0\r\n\r\n").startswith(b"HTTP/1.1 410 ")
 
 
-def test_requests_sent_ahead_are_answered_in_order(server: Server) -> None:
+def test_pipelined_requests_are_answered_in_order(server: Server) -> None:
     slow = b'{"seconds": 0.2}'
     path = b"/2015-03-31/functions/recorder-local-sleep/invocations"
     first = b"POST %s HTTP/1.1\r\nContent-Length: %d\r\n\r\n%s" % (path, len(slow), slow)
@@ -88,7 +86,7 @@ def test_requests_sent_ahead_are_answered_in_order(server: Server) -> None:
     assert statuses == [b"200", *[b"410"] * 3000, b"426"]
 
 
-def test_a_client_that_has_said_all_is_answered(server: Server) -> None:
+def test_a_client_that_closes_its_write_side_is_answered(server: Server) -> None:
     with server.raw() as client:
         client.sendall(b"POST /2015-03-31/functions/recorder-local-sleep/invocations HTTP/1.1\r\n")
         client.sendall(b'Content-Length: 16\r\n\r\n{"seconds": 0.1}')
@@ -97,16 +95,16 @@ def test_a_client_that_has_said_all_is_answered(server: Server) -> None:
         assert client.recv(65536) == b""
 
 
-def test_an_http_1_0_client_is_hung_up_on_after_its_answer(server: Server) -> None:
+def test_an_http_1_0_connection_closes_after_the_response(server: Server) -> None:
     assert exchange(server, b"GET /local HTTP/1.0\r\n\r\n").startswith(b"HTTP/1.1 426 ")
 
 
-def test_another_upgrade_is_a_plain_request(server: Server) -> None:
+def test_an_upgrade_to_another_protocol_is_a_plain_request(server: Server) -> None:
     request = b"GET /local HTTP/1.1\r\nUpgrade: h2c\r\nConnection: Upgrade\r\n\r\n"
     assert exchange(server, request).startswith(b"HTTP/1.1 426 ")
 
 
-def test_the_environment_is_told_to_who_asks(server: Server) -> None:
+def test_the_environment_is_published(server: Server) -> None:
     request = b"GET /_devserver/environment HTTP/1.1\r\nConnection: close\r\n\r\n"
     body = exchange(server, request).partition(b"\r\n\r\n")[2]
     assert json.loads(body) == {"endpoint": server.url, "environment": {}, "clockRate": 1}

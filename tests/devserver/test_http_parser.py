@@ -1,4 +1,4 @@
-"""Limits of the HTTP parser, which no client may exceed by a byte more than it is read at once."""
+"""Limits of the HTTP parser, which a client can exceed by at most one read."""
 
 from http import HTTPStatus
 
@@ -10,7 +10,7 @@ CHUNKED = b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 
 def feed_until_refused(parser: RequestParser, part: bytes) -> int:
-    """Feed the same part again and again; return how many bytes it took until the refusal."""
+    """Feed the same part repeatedly, and return the number of bytes until the refusal."""
     for count in range(1, 2 * MAX_HEADER_BYTES // len(part)):
         parser.feed(part)
         if parser.failure is not None:
@@ -28,7 +28,7 @@ def feed_until_refused(parser: RequestParser, part: bytes) -> int:
         pytest.param(b"2\r\nhi\r\n2;", b"x" * 1000, id="an extension of a later chunk"),
     ],
 )
-def test_what_surrounds_chunks_is_limited_like_headers(before: bytes, part: bytes) -> None:
+def test_chunk_extensions_and_trailers_are_limited_like_headers(before: bytes, part: bytes) -> None:
     parser = RequestParser()
     parser.feed(CHUNKED + before)
     assert feed_until_refused(parser, part) <= MAX_HEADER_BYTES + len(part)
@@ -36,7 +36,7 @@ def test_what_surrounds_chunks_is_limited_like_headers(before: bytes, part: byte
     assert not parser.requests
 
 
-def test_a_trailer_never_counts_as_a_header() -> None:
+def test_a_trailer_is_never_a_header() -> None:
     parser = RequestParser()
     parser.feed(CHUNKED + b"2\r\nhi\r\n0\r\nHost: evil.example\r\n\r\n")
     [request] = parser.requests
@@ -52,7 +52,7 @@ def test_a_body_in_many_small_chunks_is_read() -> None:
     assert request.body == b"x" * MAX_HEADER_BYTES
 
 
-def test_blank_lines_between_requests_are_no_part_of_one() -> None:
+def test_blank_lines_between_requests_are_ignored() -> None:
     parser = RequestParser()
     parser.feed(b"GET / HTTP/1.1\r\n\r\n")
     for _ in range(MAX_HEADER_BYTES):

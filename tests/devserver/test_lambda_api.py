@@ -1,4 +1,4 @@
-"""Lambda's Invoke API, for plain boto3."""
+"""Lambda's Invoke API, called with boto3."""
 
 import json
 
@@ -13,17 +13,17 @@ def test_an_unknown_function_is_not_found(server: Server) -> None:
         server.functions.invoke(FunctionName="recorder-other-context")
 
 
-def test_a_function_is_not_found_by_its_name_in_the_code(server: Server) -> None:
+def test_a_function_is_not_found_by_its_python_name(server: Server) -> None:
     with pytest.raises(server.functions.exceptions.ResourceNotFoundException):
         server.functions.invoke(FunctionName="context")
 
 
-def test_a_payload_that_is_no_json_is_refused(server: Server) -> None:
+def test_a_payload_that_is_not_json_is_refused(server: Server) -> None:
     with pytest.raises(server.functions.exceptions.InvalidRequestContentException):
         server.functions.invoke(FunctionName="recorder-local-context", Payload=b"{")
 
 
-def test_a_payload_that_is_nested_too_deeply_is_refused(server: Server) -> None:
+def test_a_payload_with_too_many_levels_is_refused(server: Server) -> None:
     path = "/2015-03-31/functions/recorder-local-context/invocations"
     status, answer = server.request("POST", path, b"[" * 200_000)
     assert status == 400
@@ -42,7 +42,7 @@ def test_an_unknown_invocation_type_is_refused(server: Server) -> None:
         ("unmarshallable", "MarshalError", "Unable to marshal response"),
     ],
 )
-def test_a_function_that_fails_says_how(
+def test_the_response_describes_a_functions_error(
     server: Server, function: str, error_type: str, message: str
 ) -> None:
     response = server.functions.invoke(FunctionName=f"recorder-local-{function}")
@@ -84,7 +84,7 @@ def test_a_function_gets_its_event_and_its_context(server: Server, name: str) ->
     assert 19_000 < context["remaining_ms"] <= 20_000
 
 
-def test_an_event_is_accepted_at_once_and_handled_later(server: Server) -> None:
+def test_an_event_invocation_is_accepted_and_handled_later(server: Server) -> None:
     name = unique()
     accepted = server.functions.invoke(
         FunctionName="recorder-local-release",
@@ -98,7 +98,7 @@ def test_an_event_is_accepted_at_once_and_handled_later(server: Server) -> None:
         assert client.recv(10) == f"wait {name}"
 
 
-def test_an_event_does_not_wait_for_the_function(server: Server) -> None:
+def test_an_event_invocation_does_not_wait_for_the_function(server: Server) -> None:
     for _ in range(20):
         server.functions.invoke(
             FunctionName="recorder-local-sleep",
@@ -108,7 +108,7 @@ def test_an_event_does_not_wait_for_the_function(server: Server) -> None:
     assert server.invoke("context", a=1)["event"] == {"a": 1}
 
 
-def test_an_event_whose_function_fails_is_accepted_and_logged() -> None:
+def test_a_failed_event_invocation_is_accepted_and_logged() -> None:
     with serving("recorder", "--no-reload") as server:
         accepted = server.functions.invoke(
             FunctionName="recorder-local-fail", InvocationType="Event"

@@ -1,4 +1,4 @@
-"""The view of a devserver that runs in a terminal; and where there is to be none."""
+"""The live view of a local server in a terminal."""
 
 import re
 import signal
@@ -25,7 +25,7 @@ def fail(environment):
 """
 
 
-def tell(terminal: PseudoTerminal, *commands: str) -> None:
+def send_commands(terminal: PseudoTerminal, *commands: str) -> None:
     with connect(address_of(terminal)) as client:
         for command in commands:
             client.send(command)
@@ -34,7 +34,7 @@ def tell(terminal: PseudoTerminal, *commands: str) -> None:
 
 @pytest.fixture
 def panel(tmp_path: Path) -> Iterator[tuple[str, ...]]:
-    """Options for a project with a module of panels."""
+    """Return the options for a project with a module of panels."""
     (tmp_path / ".chalice").mkdir()
     for name in ("app.py", ".chalice/config.json"):
         (tmp_path / name).write_text((APPS / "printer" / name).read_text())
@@ -42,14 +42,14 @@ def panel(tmp_path: Path) -> Iterator[tuple[str, ...]]:
     return ("--no-aws", "--no-reload", "--project", str(tmp_path))
 
 
-# Where there is no view.
+# Without a view.
 
 
 @pytest.mark.parametrize("options", [["--no-live"], ["--quiet"], ["--no-live", "--quiet"]])
-def test_a_view_can_be_done_without(options: list[str]) -> None:
+def test_options_disable_the_view(options: list[str]) -> None:
     with devserver_in_terminal(*PRINTER, *options, "--panel", "no_such:panel") as terminal:
         url = address_of(terminal)
-        tell(terminal, "write a line\n", "complain another", "log " + emf({"Hits": 1}))
+        send_commands(terminal, "write a line\n", "complain another", "log " + emf({"Hits": 1}))
         assert terminal.stop() == 0
     assert ESCAPE not in terminal.written
     lines = [line for line in terminal.lines() if not re.match(r"\d\d:\d\d:\d\d #1 ", line)]
@@ -58,7 +58,7 @@ def test_a_view_can_be_done_without(options: list[str]) -> None:
 
 def test_a_dumb_terminal_has_no_view() -> None:
     with devserver_in_terminal(*PRINTER, TERM="dumb") as terminal:
-        tell(terminal, "write a line\n")
+        send_commands(terminal, "write a line\n")
         terminal.stop()
     assert ESCAPE not in terminal.written
 
@@ -76,19 +76,19 @@ def test_a_pipe_has_no_view() -> None:
 
 
 @pytest.mark.parametrize("name", ["", "module", "module:", ":function", "a-b:c", "a..b:c"])
-def test_a_panel_that_is_no_name_of_a_function_is_refused(name: str) -> None:
+def test_an_invalid_panel_name_is_refused(name: str) -> None:
     with devserver_in_terminal(*PRINTER, "--panel", name) as terminal:
-        terminal.wait_for("a panel is MODULE:FUNCTION")
+        terminal.wait_for("must be MODULE:FUNCTION")
         assert terminal.process.wait(10) == 2
 
 
-# Where there is one.
+# With a view.
 
 
-def test_what_was_measured_is_shown() -> None:
+def test_metrics_are_shown() -> None:
     by_code = [["Stage"], ["Stage", "Code"]]
     with devserver_in_terminal(*PRINTER) as terminal:
-        tell(
+        send_commands(
             terminal,
             "log " + emf({"Errors": 3}, "Count", by_code, Code="NOT_FOUND"),
             "log " + emf({"Wait": list(range(1, 101))}, "Milliseconds"),
@@ -101,30 +101,30 @@ def test_what_was_measured_is_shown() -> None:
         terminal.wait_for(r"Load +12\n?")
 
 
-def test_the_projects_own_tables_stand_beside(panel: tuple[str, ...]) -> None:
+def test_the_projects_tables_are_shown_beside_the_metrics(panel: tuple[str, ...]) -> None:
     with devserver_in_terminal(*panel, "--panel", "own_panel:tables", columns=130) as terminal:
-        tell(terminal, "log " + emf({"Load": 12}, "None"))
+        send_commands(terminal, "log " + emf({"Load": 12}, "None"))
         terminal.wait_for(r"guests +table +events")
         terminal.wait_for(r"Anna +7 +\$connect 200")
         terminal.wait_for(r"\[bold\]Bert +8 ")
 
 
-def test_a_panel_that_fails_is_shown_by_its_error_and_the_server_goes_on(
+def test_a_failed_panel_shows_its_error_and_the_server_continues(
     panel: tuple[str, ...],
 ) -> None:
     with devserver_in_terminal(*panel, "--panel", "own_panel:fail") as terminal:
         terminal.wait_for(r"own_panel:fail\n(.*\n)?failed: LookupError")
-        tell(terminal, "write still here\n")
+        send_commands(terminal, "write still here\n")
         terminal.wait_for("still here")
         assert b"secret" not in terminal.written
         assert terminal.stop() == 0
 
 
-def test_lines_scroll_by_above_it_undisturbed() -> None:
+def test_lines_scroll_above_the_view() -> None:
     sent = [f"number {number} " + "x" * (number % 90) for number in range(300)]
     with devserver_in_terminal(*PRINTER, rows=24, columns=100) as terminal:
         terminal.wait_for(TITLE)
-        tell(terminal, *(f"write {line}\n" for line in sent))
+        send_commands(terminal, *(f"write {line}\n" for line in sent))
         terminal.wait_for(r"\$default replied +300 ")
         assert terminal.shown().count("connections, http") == 1
         assert terminal.stop() == 0
@@ -134,14 +134,14 @@ def test_lines_scroll_by_above_it_undisturbed() -> None:
     assert "connections, http" not in "\n".join(terminal.lines())
 
 
-def test_a_small_terminal_keeps_room_for_lines() -> None:
+def test_a_small_terminal_has_space_for_lines() -> None:
     with devserver_in_terminal(*PRINTER, rows=10, columns=40) as terminal:
-        tell(terminal, *(f"log {emf({name * 30: 1})}" for name in "abcdefgh"))
+        send_commands(terminal, *(f"log {emf({name * 30: 1})}" for name in "abcdefgh"))
         terminal.wait_for(r"\d #1 \$default replied .*\nup 0(.*\n)+counte")
         assert terminal.shown().count("\n") == 9
 
 
-def test_without_colours_there_are_none() -> None:
+def test_no_color_disables_colors() -> None:
     with devserver_in_terminal(*PRINTER, NO_COLOR="1") as terminal:
         terminal.wait_for(TITLE)
         terminal.stop()
@@ -149,7 +149,7 @@ def test_without_colours_there_are_none() -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupt_takes_the_view_away_and_leaves_the_lines(number: int) -> None:
+def test_an_interrupt_removes_the_view_and_keeps_the_lines(number: int) -> None:
     with devserver_in_terminal(*PRINTER) as terminal:
         with connect(address_of(terminal)) as client:
             client.send("write kept\n")
@@ -161,15 +161,15 @@ def test_an_interrupt_takes_the_view_away_and_leaves_the_lines(number: int) -> N
         "ready:",
         "kept",
     ]
-    assert_no_mode_was_set(terminal)
+    assert_terminal_modes_unchanged(terminal)
 
 
-def test_even_a_kill_leaves_a_terminal_that_works() -> None:
+def test_the_terminal_works_after_the_server_is_killed() -> None:
     with devserver_in_terminal(*PRINTER) as terminal:
         terminal.wait_for(TITLE)
         assert terminal.stop(signal.SIGKILL) == -signal.SIGKILL
-    assert_no_mode_was_set(terminal)
+    assert_terminal_modes_unchanged(terminal)
 
 
-def assert_no_mode_was_set(terminal: PseudoTerminal) -> None:
+def assert_terminal_modes_unchanged(terminal: PseudoTerminal) -> None:
     assert re.findall(rb"\x1b\[\?[0-9;]+[hl]", terminal.written) == []

@@ -1,4 +1,4 @@
-"""Messages: their replies, their failures, their order, and what one does to the others."""
+"""Replies, failures and order of messages."""
 
 import json
 import time
@@ -13,7 +13,7 @@ from tests.devserver.serving import Server, serving, unique
     "body",
     ["raise secret", 'return {"body": 7}', 'return {"body": {"a": 1}}', "unmarshallable"],
 )
-def test_a_handler_that_fails_is_reported_and_the_connection_stays_open(
+def test_a_failed_handler_is_reported_and_the_connection_stays_open(
     server: Server, body: str
 ) -> None:
     with server.connect() as client:
@@ -29,7 +29,7 @@ def test_a_handler_that_fails_is_reported_and_the_connection_stays_open(
         assert client.recv() == "hello"
 
 
-def test_a_handler_that_takes_too_long_is_reported_and_the_connection_goes_on() -> None:
+def test_a_slow_handler_is_reported_and_the_connection_stays_open() -> None:
     with serving("recorder", "--stage", "hasty") as server, server.connect() as client:
         client.send("wait x")
         client.send("hello")
@@ -47,7 +47,7 @@ def test_a_reply_without_a_body_sends_nothing(server: Server, reply: str) -> Non
         assert client.recv() == "hello"
 
 
-def test_half_a_surrogate_pair_in_a_reply_is_replaced(server: Server) -> None:
+def test_a_lone_surrogate_in_a_reply_is_replaced(server: Server) -> None:
     with server.connect() as client:
         client.send('return {"body": "x\\ud800"}')
         assert client.recv() == "x?"
@@ -63,13 +63,13 @@ def test_a_reply_over_128_kib_is_a_failure(server: Server) -> None:
         assert json.loads(client.recv())["message"] == "Internal server error"
 
 
-def test_the_status_of_a_reply_does_not_matter(server: Server) -> None:
+def test_the_status_of_a_reply_is_ignored(server: Server) -> None:
     with server.connect() as client:
         client.send('return {"statusCode": 500, "body": "so be it"}')
         assert client.recv() == "so be it"
 
 
-def test_a_route_without_a_response_sends_no_reply_but_its_failures() -> None:
+def test_a_route_without_a_response_sends_only_failures() -> None:
     with serving("one_way") as server, server.connect() as client:
         client.send("hello")
         client.send("raise")
@@ -91,7 +91,7 @@ def test_messages_of_one_connection_are_handled_in_order(server: Server) -> None
         assert [client.recv() for _ in bodies] == bodies
 
 
-def test_a_message_waits_for_the_one_before(server: Server) -> None:
+def test_a_message_waits_for_the_previous_one(server: Server) -> None:
     name = unique()
     with server.connect() as client:
         client.send(f"wait {name}")
@@ -103,7 +103,7 @@ def test_a_message_waits_for_the_one_before(server: Server) -> None:
         assert [client.recv(), client.recv()] == [f"wait {name}", "second"]
 
 
-def test_a_thousand_messages_behind_one_that_blocks_are_answered_in_order(server: Server) -> None:
+def test_a_thousand_messages_behind_a_blocked_one_are_answered_in_order(server: Server) -> None:
     name = unique()
     bodies = [f"wait {name}", *(str(number) for number in range(1000))]
     with server.connect() as client:
@@ -114,7 +114,7 @@ def test_a_thousand_messages_behind_one_that_blocks_are_answered_in_order(server
         assert [client.recv() for _ in bodies] == bodies
 
 
-def test_handlers_of_different_connections_run_side_by_side(server: Server) -> None:
+def test_handlers_of_different_connections_run_concurrently(server: Server) -> None:
     with server.connect() as one, server.connect() as other:
         names = unique(), unique()
         one.send(f"wait {names[0]}")
@@ -127,7 +127,7 @@ def test_handlers_of_different_connections_run_side_by_side(server: Server) -> N
         assert other.recv() == f"wait {names[1]}"
 
 
-def test_a_hundred_handlers_that_block_do_not_hold_up_another(server: Server) -> None:
+def test_a_hundred_blocked_handlers_do_not_block_another(server: Server) -> None:
     name = unique()
     with ExitStack() as stack:
         blocked = [stack.enter_context(server.connect()) for _ in range(100)]

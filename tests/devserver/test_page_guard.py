@@ -1,4 +1,4 @@
-"""The embedded AWS, which runs code for those who ask, and pages of other sites that ask."""
+"""Requests from web pages of other sites to the embedded AWS."""
 
 import asyncio
 import io
@@ -13,7 +13,7 @@ from urllib.parse import urlencode, urlsplit
 import pytest
 
 from devserver import aws
-from devserver.page_guard import ORIGINS_VARIABLE, PageGuard, find_objection
+from devserver.page_guard import ORIGINS_VARIABLE, PageGuard, find_refusal_reason
 from tests.devserver.plain_http import request
 from tests.devserver.serving import until
 
@@ -53,14 +53,16 @@ def test_a_page_of_another_origin_is_forbidden(endpoint_url: str, method: str, o
 
 @pytest.mark.parametrize("host", FOREIGN_HOSTS)
 @pytest.mark.parametrize("path", ["/", "/_ministack/health", "/oauth2/authorize"])
-def test_a_page_whose_name_leads_here_is_forbidden(endpoint_url: str, path: str, host: str) -> None:
+def test_a_page_whose_host_resolves_here_is_forbidden(
+    endpoint_url: str, path: str, host: str
+) -> None:
     assert request(endpoint_url, "GET", path, Host=host).status == 403
     own = {"Host": host, "Origin": f"http://{host}", "Sec_Fetch_Site": "same-origin"}
     assert request(endpoint_url, "POST", path, **own).status == 403
 
 
 @pytest.mark.parametrize("site", ["cross-site", "same-site"])
-def test_an_image_of_another_site_cannot_ask_for_anything(endpoint_url: str, site: str) -> None:
+def test_an_image_request_from_another_site_is_forbidden(endpoint_url: str, site: str) -> None:
     query = urlencode({"Action": "CreateQueue", "QueueName": f"made-by-{site}"})
     assert request(endpoint_url, "GET", f"/?{query}", Sec_Fetch_Site=site).status == 403
     queues = aws.client("sqs", endpoint_url).list_queues(QueueNamePrefix="made-by")
@@ -68,7 +70,9 @@ def test_an_image_of_another_site_cannot_ask_for_anything(endpoint_url: str, sit
 
 
 @pytest.mark.parametrize("headers", [{"Origin": "https://evil.example"}, {"Host": "evil.example"}])
-def test_no_page_makes_or_runs_a_function(endpoint_url: str, headers: dict[str, str]) -> None:
+def test_no_page_can_create_or_invoke_a_function(
+    endpoint_url: str, headers: dict[str, str]
+) -> None:
     functions = aws.client("lambda", endpoint_url)
     body = json.dumps({"FunctionName": "evil", "Role": "arn:aws:iam::000000000000:role/evil"})
     path = "/2015-03-31/functions"
@@ -87,7 +91,7 @@ def test_no_page_makes_or_runs_a_function(endpoint_url: str, headers: dict[str, 
         ((b"origin", PAGES.encode()), True),
     ],
 )
-def test_a_websocket_is_only_for_programs_and_own_pages(
+def test_only_programs_and_own_pages_can_open_a_websocket(
     header: tuple[bytes, bytes], *, is_open: bool
 ) -> None:
     reached, sent = [], []
@@ -122,7 +126,7 @@ def test_programs_and_own_pages_are_answered(endpoint_url: str, headers: dict[st
     assert request(endpoint_url, "GET", "/_ministack/health", **headers).status == 200
 
 
-def test_an_own_page_may_ask_cognito_by_fetch(endpoint_url: str) -> None:
+def test_an_own_page_can_call_cognito_with_fetch(endpoint_url: str) -> None:
     asked = {"Origin": PAGES, "Access_Control_Request_Method": "POST"}
     status, headers, _ = request(endpoint_url, "OPTIONS", "/oauth2/token", **asked)
     assert (status, headers["Access-Control-Allow-Origin"]) == (200, "*")
@@ -131,11 +135,11 @@ def test_an_own_page_may_ask_cognito_by_fetch(endpoint_url: str) -> None:
 @pytest.mark.parametrize(
     ("destination", "is_shown"), [("document", True), ("iframe", False), ("image", False)]
 )
-def test_a_browser_may_be_sent_to_the_sign_in_page(destination: str, is_shown: bool) -> None:
+def test_only_navigation_can_reach_the_sign_in_page(destination: str, is_shown: bool) -> None:
     headers = [("host", "localhost"), ("sec-fetch-site", "cross-site")]
     headers.append(("sec-fetch-dest", destination))
-    assert (find_objection(headers, is_sign_in=True) is None) == is_shown
-    assert find_objection(headers) is not None
+    assert (find_refusal_reason(headers, is_sign_in=True) is None) == is_shown
+    assert find_refusal_reason(headers) is not None
 
 
 RUNTIME = """#!/usr/bin/env python3
@@ -151,9 +155,7 @@ urllib.request.urlopen(f"{api}/{request_id}/response", data=b'"done"')
 """
 
 
-def test_the_api_of_a_functions_own_runtime_is_not_for_pages(
-    endpoint_url: str, tmp_path: Path
-) -> None:
+def test_pages_cannot_use_the_api_of_a_custom_runtime(endpoint_url: str, tmp_path: Path) -> None:
     functions, where = aws.client("lambda", endpoint_url), tmp_path / "runtime-api"
     functions.create_function(
         FunctionName="own-runtime",

@@ -1,4 +1,4 @@
-"""A project's own tables: first functions that fail, return nonsense or do not answer."""
+"""A project's own tables, first from functions that fail or don't respond."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -77,7 +77,7 @@ def run(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Panel]]:
         ("no_such_module:tables", "ModuleNotFoundError"),
     ],
 )
-def test_a_function_that_fails_is_named_with_the_type_of_its_error(
+def test_a_failed_function_is_shown_with_its_error_type(
     run: Callable[..., Panel], name: str, expected: str
 ) -> None:
     running = run(name)
@@ -85,18 +85,18 @@ def test_a_function_that_fails_is_named_with_the_type_of_its_error(
     assert running.tables() == [Table(name, ("",), ((f"failed: {expected}",),))]
 
 
-def test_a_function_that_does_not_answer_is_said_to(
+def test_a_slow_function_is_reported(
     run: Callable[..., Panel], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(panel, "PATIENCE_SECONDS", 0.05)
+    monkeypatch.setattr(panel, "SLOW_SECONDS", 0.05)
     running = run(f"{HERE}:hangs")
     until(lambda: bool(running.tables()))
-    assert running.tables()[0].rows == (("does not answer",),)
+    assert running.tables()[0].rows == (("doesn't respond",),)
     RELEASED.set()
     until(lambda: running.tables() == [])
 
 
-def test_a_function_that_has_failed_is_called_again(run: Callable[..., Panel]) -> None:
+def test_a_failed_function_is_called_again(run: Callable[..., Panel]) -> None:
     running = run(f"{HERE}:fails_once", AWS_ENDPOINT_URL="http://there")
     until(lambda: any(table.title == "calls" for table in running.tables()))
     (table,) = running.tables()
@@ -105,5 +105,5 @@ def test_a_function_that_has_failed_is_called_again(run: Callable[..., Panel]) -
     assert CALLS[0] == {"AWS_ENDPOINT_URL": "http://there"}
 
 
-def test_it_is_called_once_a_second_at_most() -> None:
+def test_the_function_is_called_at_most_once_a_second() -> None:
     assert panel.MIN_REST_SECONDS >= 1

@@ -1,4 +1,4 @@
-"""What an authorizer's policy allows, and which are none."""
+"""Valid and invalid results of authorizers."""
 
 from typing import Any
 
@@ -20,7 +20,7 @@ def statement(
 
 
 @pytest.mark.parametrize(
-    "held",
+    "value",
     [
         None,
         "Allow",
@@ -41,13 +41,13 @@ def statement(
         result(statement(), padding="x" * 8 * 1024),
     ],
 )
-def test_what_is_no_policy_is_invalid(held: Any) -> None:
+def test_an_invalid_policy_is_refused(value: Any) -> None:
     with pytest.raises(InvalidResult):
-        is_allowed(held, ARN)
+        is_allowed(value, ARN)
 
 
 @pytest.mark.parametrize(
-    "held",
+    "value",
     [
         result(),
         result(statement("Deny")),
@@ -61,12 +61,12 @@ def test_what_is_no_policy_is_invalid(held: Any) -> None:
         result(statement(resource=ARN.upper())),
     ],
 )
-def test_what_is_not_allowed_or_is_denied_is_refused(held: Any) -> None:
-    assert not is_allowed(held, ARN)
+def test_a_request_without_allow_or_with_deny_is_refused(value: Any) -> None:
+    assert not is_allowed(value, ARN)
 
 
 @pytest.mark.parametrize(
-    "held",
+    "value",
     [
         result(statement()),
         result(statement(action="*", resource="*")),
@@ -79,17 +79,17 @@ def test_what_is_not_allowed_or_is_denied_is_refused(held: Any) -> None:
         {"principalId": "x", "policyDocument": {"Statement": statement()}},
     ],
 )
-def test_what_matches_is_allowed(held: Any) -> None:
-    assert is_allowed(held, ARN)
+def test_a_matching_request_is_allowed(value: Any) -> None:
+    assert is_allowed(value, ARN)
 
 
 @pytest.mark.parametrize("context", [{"a": {}}, {"a": []}, {"a": None}, ["a"], "a"])
-def test_a_context_of_more_than_scalars_is_invalid(context: Any) -> None:
+def test_a_context_with_other_values_than_scalars_is_invalid(context: Any) -> None:
     with pytest.raises(InvalidResult):
         authorizer_context(result(context=context), 0)
 
 
-def test_scalars_of_a_context_become_text() -> None:
+def test_scalars_of_a_context_become_strings() -> None:
     context = {"a": True, "b": 1, "c": 1.5, "d": "x"}
     assert authorizer_context(result(context=context), 7) == {
         "a": "true",

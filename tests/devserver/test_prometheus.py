@@ -1,4 +1,4 @@
-"""Prometheus' names and text format, read back by Prometheus' own parser."""
+"""Prometheus' names and text format, checked with Prometheus' own parser."""
 
 import math
 
@@ -30,7 +30,7 @@ def family(metric: Metric, *readings: Reading) -> Family:
         ),
     ],
 )
-def test_names_are_what_prometheus_allows(
+def test_metric_names_are_valid_in_prometheus(
     namespace: str, name: str, unit: str, expected: str
 ) -> None:
     metric = Metric(namespace, name, unit)
@@ -42,12 +42,12 @@ def test_names_are_what_prometheus_allows(
     ("dimension", "expected"),
     [("Quantile", "quantile_"), ("__name__", "name"), ("1st", "_1st"), ("CloseCode", "close_code")],
 )
-def test_labels_are_what_prometheus_allows(dimension: str, expected: str) -> None:
+def test_label_names_are_valid_in_prometheus(dimension: str, expected: str) -> None:
     assert label_name(dimension) == expected
 
 
 @pytest.mark.parametrize("value", ['"', "\\", "\n", '\\"\n', "{}", "é ☃", "a,b=c", "\\n", "\x00"])
-def test_whatever_a_label_holds_comes_back(value: str) -> None:
+def test_every_label_value_survives_a_round_trip(value: str) -> None:
     errors = Metric("App", "Errors", "Count")
     parsed = parse_metrics(encode([family(errors, Reading((("Code", value),), 3, 1, (), ()))]))
     assert parsed == {f'app_errors_total{{code="{value}"}}': 3}
@@ -60,7 +60,7 @@ def test_a_name_with_a_line_end_does_not_end_the_line() -> None:
 
 
 @pytest.mark.parametrize("value", [0, -1.5, 1e300, 2**53, 0.1 + 0.2, math.inf, -math.inf])
-def test_whatever_a_value_is_comes_back(value: float) -> None:
+def test_every_value_survives_a_round_trip(value: float) -> None:
     text = encode([family(Metric("App", "Load", "None"), Reading((), value, 1, (), ()))])
     assert parse_metrics(text) == {"app_load": value}
 

@@ -1,4 +1,4 @@
-"""The application loaded again when its sources change."""
+"""Reloading of the application after a change of its sources."""
 
 import shutil
 from collections.abc import Iterator
@@ -49,9 +49,7 @@ def ask(client: object, question: str = "?") -> str:
     return client.recv(10)
 
 
-def test_code_that_does_not_import_is_reported_and_the_old_code_stays(
-    server: Server, project: Path
-) -> None:
+def test_invalid_code_is_reported_and_the_old_code_stays(server: Server, project: Path) -> None:
     with server.connect() as client:
         (project / "app.py").write_text("def broken(:\n")
         server.err.wait_for("SyntaxError")
@@ -68,7 +66,7 @@ def test_code_that_does_not_import_is_reported_and_the_old_code_stays(
 
 
 @pytest.mark.parametrize("is_imported", [True, False])
-def test_a_module_that_does_not_compile_is_named_in_one_line_though_it_is_imported_late(
+def test_an_invalid_module_is_reported_in_one_line_even_if_imported_lazily(
     server: Server, project: Path, is_imported: bool
 ) -> None:
     with server.connect() as client:
@@ -77,7 +75,8 @@ def test_a_module_that_does_not_compile_is_named_in_one_line_though_it_is_import
         (project / "chalicelib" / "lazy.py").write_text("WHEN = 'then'\ndef broken(:\n")
         line = server.err.wait_for("not reloaded")
         assert line.split(" ", 1)[1] == (
-            "not reloaded, the old code stays: chalicelib/lazy.py:2: SyntaxError: invalid syntax\n"
+            "not reloaded, the old code stays in use: "
+            "chalicelib/lazy.py:2: SyntaxError: invalid syntax\n"
         )
         assert ask(client, "when?") == "now"
         assert ask(client) == "hello world"
@@ -90,18 +89,18 @@ def test_a_module_that_does_not_compile_is_named_in_one_line_though_it_is_import
     assert [line for line in server.out.lines if "failed" in line or "error" in line] == []
 
 
-def test_a_late_module_that_does_not_import_is_found_if_the_old_code_has_used_it(
+def test_an_invalid_lazy_module_is_reported_if_the_old_code_used_it(
     server: Server, project: Path
 ) -> None:
     with server.connect() as client:
         assert ask(client, "when?") == "now"
         (project / "chalicelib" / "lazy.py").write_text("import nowhere_to_be_found")
         line = server.err.wait_for("not reloaded")
-        assert "chalicelib.lazy does not import: ModuleNotFoundError: No module named" in line
+        assert "can't import chalicelib.lazy: ModuleNotFoundError: No module named" in line
         assert ask(client, "when?") == "now"
 
 
-def test_an_application_that_refuses_a_setting_says_so_in_one_line_and_the_old_code_stays(
+def test_a_refused_setting_is_reported_in_one_line_and_the_old_code_stays(
     server: Server, project: Path
 ) -> None:
     app = (project / "app.py").read_text()
@@ -112,14 +111,16 @@ def test_an_application_that_refuses_a_setting_says_so_in_one_line_and_the_old_c
     variables = '{"environment_variables": {"GREETING": "salve"}, '
     (project / ".chalice" / "config.json").write_text(variables + CONFIG[1:])
     line = server.err.wait_for("GREETING")
-    assert line.split(" ", 1)[1] == "not reloaded, the old code stays: GREETING is no greeting\n"
+    assert line.split(" ", 1)[1] == (
+        "not reloaded, the old code stays in use: GREETING is no greeting\n"
+    )
     with server.connect() as client:
         assert ask(client) == "hello world"
     server.stop()
     assert server.err.lines == [line]
 
 
-def test_a_config_that_is_no_json_is_reported_and_the_old_code_stays(
+def test_an_invalid_configuration_is_reported_and_the_old_code_stays(
     server: Server, project: Path
 ) -> None:
     (project / ".chalice" / "config.json").write_text("{")
@@ -128,7 +129,7 @@ def test_a_config_that_is_no_json_is_reported_and_the_old_code_stays(
         assert ask(client) == "hello world"
 
 
-def test_an_open_connection_meets_the_new_code(server: Server, project: Path) -> None:
+def test_an_open_connection_uses_the_new_code(server: Server, project: Path) -> None:
     with server.connect() as client:
         for count, greeting in enumerate(["howdy", "salve", "ahoi!"], 1):
             (project / "app.py").write_text(APP.format(greeting=greeting))
@@ -136,7 +137,7 @@ def test_an_open_connection_meets_the_new_code(server: Server, project: Path) ->
             assert ask(client) == f"{greeting} world"
 
 
-def test_a_change_below_chalicelib_and_a_new_folder_there_are_seen(
+def test_changes_and_new_folders_below_chalicelib_are_detected(
     server: Server, project: Path
 ) -> None:
     folder = project / "chalicelib" / "new"
@@ -148,7 +149,7 @@ def test_a_change_below_chalicelib_and_a_new_folder_there_are_seen(
         assert ask(client) == "hello sun"
 
 
-def test_a_file_replaced_as_editors_do_it_is_seen(server: Server, project: Path) -> None:
+def test_a_file_replaced_by_an_editor_is_detected(server: Server, project: Path) -> None:
     (project / "app.py.tmp").write_text(APP.format(greeting="salve"))
     shutil.move(project / "app.py.tmp", project / "app.py")
     server.out.wait_for("reloaded")
@@ -156,7 +157,7 @@ def test_a_file_replaced_as_editors_do_it_is_seen(server: Server, project: Path)
         assert ask(client) == "salve world"
 
 
-def test_a_changed_variable_of_the_stage_is_taken_over(server: Server, project: Path) -> None:
+def test_a_changed_variable_of_the_stage_is_applied(server: Server, project: Path) -> None:
     app = (project / "app.py").read_text()
     app = app.replace('"hello "', '__import__("os").environ["GREETING"] + " "')
     (project / "app.py").write_text(app)

@@ -1,4 +1,4 @@
-"""Every command: behind a proxy that leads nowhere, and into a pipe that closes early."""
+"""Commands behind an unreachable proxy, and with an output pipe that closes early."""
 
 import os
 import signal
@@ -31,7 +31,7 @@ PROXIES = {
         ({"NO_PROXY": "*"}, "*"),
     ],
 )
-def test_this_machine_is_excepted_from_proxies(before: dict[str, str], after: str) -> None:
+def test_this_machine_is_added_to_the_proxy_exceptions(before: dict[str, str], after: str) -> None:
     bypass_proxies(before)
     assert before == {"NO_PROXY": after, "no_proxy": after}
 
@@ -84,7 +84,7 @@ def closed_pipe() -> int:
         ("devserver", "--help"),
     ],
 )
-def test_a_command_ends_quietly_if_nothing_reads_its_output(
+def test_a_command_exits_quietly_if_its_output_is_closed(
     proxied_server: Server, arguments: tuple[str, ...], environment: dict[str, str]
 ) -> None:
     port, writer = str(proxied_server.address[1]), closed_pipe()
@@ -95,7 +95,7 @@ def test_a_command_ends_quietly_if_nothing_reads_its_output(
     assert process.returncode in (0, 1, 128 + signal.SIGPIPE)
 
 
-def test_the_server_ends_quietly_if_nothing_reads_its_output_any_more() -> None:
+def test_the_server_exits_quietly_if_its_output_is_closed() -> None:
     options = {"--port": "0", "--project": "tests/devserver/apps/one_way"}
     arguments = [word for pair in options.items() for word in pair]
     process = command("devserver", "--no-aws", *arguments, stdout=subprocess.PIPE)

@@ -1,4 +1,4 @@
-"""When schedules are due."""
+"""Parsing and due times of schedule expressions."""
 
 from datetime import UTC, datetime
 
@@ -10,7 +10,7 @@ STARTED_AT = 1_700_000_000
 
 
 def next_of(text: str, after: str) -> str | None:
-    """Return the next time in UTC after another, both to the minute."""
+    """Return the next due time after another time, both in UTC and to the minute."""
     moment = datetime.fromisoformat(after).replace(tzinfo=UTC).timestamp()
     due_at = parse_expression(text).next_after(moment, STARTED_AT)
     return None if due_at is None else datetime.fromtimestamp(due_at, UTC).isoformat()[:16]
@@ -48,13 +48,13 @@ def next_of(text: str, after: str) -> str | None:
         "cron(-1 12 * * ? *)",
     ],
 )
-def test_what_eventbridge_or_this_server_does_not_take_is_refused(text: str) -> None:
+def test_an_expression_that_is_not_supported_is_refused(text: str) -> None:
     with pytest.raises(InvalidExpression):
         parse_expression(text)
 
 
-def test_a_refusal_names_the_field_and_what_it_takes() -> None:
-    with pytest.raises(InvalidExpression, match=r"'FOO' is no month \(1 to 12; no L, W or #"):
+def test_a_refusal_names_the_field_and_its_range() -> None:
+    with pytest.raises(InvalidExpression, match=r"'FOO' isn't a valid month \(1 to 12; L, W and #"):
         parse_expression("cron(0 12 * FOO ? *)")
 
 
@@ -62,7 +62,7 @@ def test_a_refusal_names_the_field_and_what_it_takes() -> None:
     ("text", "period_seconds"),
     [("rate(1 minute)", 60), ("rate(2 hours)", 7200), ("rate(1 day)", 86400)],
 )
-def test_a_rate_is_counted_from_the_start(text: str, period_seconds: int) -> None:
+def test_a_rate_is_counted_from_the_servers_start(text: str, period_seconds: int) -> None:
     rate = parse_expression(text)
     first = rate.next_after(STARTED_AT + 0.9, STARTED_AT)
     assert first == STARTED_AT + period_seconds
@@ -88,7 +88,7 @@ def test_a_rate_is_counted_from_the_start(text: str, period_seconds: int) -> Non
         ("cron(0 0 30 2 ? *)", "2026-01-01T00:00", None),
     ],
 )
-def test_a_cron_is_due_at_the_first_minute_that_fits(
+def test_a_cron_is_due_at_the_first_matching_minute(
     text: str, after: str, expected: str | None
 ) -> None:
     assert next_of(text, after) == expected

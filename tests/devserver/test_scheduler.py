@@ -1,4 +1,4 @@
-"""The scheduler by itself: a clock that is set by hand, and a loop that only takes notes."""
+"""The scheduler alone, with a fake clock and a fake event loop."""
 
 from types import SimpleNamespace
 from typing import Any
@@ -15,7 +15,7 @@ START = 1_700_000_000.5
 
 
 class Loop:
-    """Timers that wait until they are asked for."""
+    """Timers that tests fire."""
 
     def __init__(self) -> None:
         self.timers: list[tuple[float, Any]] = []
@@ -35,7 +35,7 @@ class Loop:
 
 
 class Gateway:
-    """What the scheduler knows of the gateway."""
+    """The part of the gateway that the scheduler uses."""
 
     def __init__(self, expression: Rate | Cron, clock_rate: float = 1) -> None:
         function = Function("x-local-sweep", "sweep", print, 60, 128)
@@ -71,7 +71,7 @@ def start(gateway: Gateway) -> scheduler.Scheduler:
     return started
 
 
-def test_nothing_runs_and_nothing_is_awaited_once_the_server_stops(clock: Clock) -> None:
+def test_nothing_runs_or_is_scheduled_after_the_server_stops(clock: Clock) -> None:
     gateway = Gateway(Rate(60))
     start(gateway)
     clock.now += 60
@@ -80,13 +80,13 @@ def test_nothing_runs_and_nothing_is_awaited_once_the_server_stops(clock: Clock)
     assert (gateway.times, gateway.loop.timers) == ([], [])
 
 
-def test_stopping_takes_the_timers_away(clock: Clock) -> None:
+def test_stop_cancels_the_timers(clock: Clock) -> None:
     gateway = Gateway(Rate(60))
     start(gateway).stop()
     assert gateway.loop.timers == []
 
 
-def test_a_timer_that_comes_early_waits_for_the_rest(clock: Clock) -> None:
+def test_an_early_timer_waits_for_the_rest_of_the_time(clock: Clock) -> None:
     gateway = Gateway(Rate(60))
     start(gateway)
     clock.now += 59
@@ -95,7 +95,7 @@ def test_a_timer_that_comes_early_waits_for_the_rest(clock: Clock) -> None:
     assert [seconds for seconds, _ in gateway.loop.timers] == [0.5]
 
 
-def test_what_was_missed_is_not_made_up_for(clock: Clock) -> None:
+def test_missed_runs_are_skipped(clock: Clock) -> None:
     gateway = Gateway(Rate(60))
     start(gateway)
     clock.now += 605
@@ -104,25 +104,25 @@ def test_what_was_missed_is_not_made_up_for(clock: Clock) -> None:
     assert [seconds for seconds, _ in gateway.loop.timers] == [54.5]
 
 
-def test_a_faster_clock_waits_for_less(clock: Clock) -> None:
+def test_a_faster_clock_shortens_the_wait(clock: Clock) -> None:
     gateway = Gateway(Rate(3600), clock_rate=100)
     start(gateway)
     assert [seconds for seconds, _ in gateway.loop.timers] == [35.995]
 
 
-def test_a_long_wait_looks_at_the_clock_meanwhile(clock: Clock) -> None:
+def test_a_long_wait_checks_the_clock_regularly(clock: Clock) -> None:
     gateway = Gateway(Rate(86400))
     start(gateway)
     assert [seconds for seconds, _ in gateway.loop.timers] == [scheduler.MAX_WAIT_SECONDS]
 
 
-def test_a_cron_that_is_over_awaits_nothing(clock: Clock) -> None:
+def test_a_cron_in_the_past_schedules_nothing(clock: Clock) -> None:
     gateway = Gateway(parse_expression("cron(0 0 1 1 ? 2020)"))
     start(gateway)
     assert gateway.loop.timers == []
 
 
-def test_a_reload_does_not_begin_to_count_anew(clock: Clock) -> None:
+def test_a_reload_does_not_restart_the_interval(clock: Clock) -> None:
     gateway = Gateway(Rate(60))
     started = start(gateway)
     clock.now += 59

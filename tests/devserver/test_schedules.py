@@ -1,4 +1,4 @@
-"""Scheduled functions, on a clock that is fast enough for tests."""
+"""Scheduled functions on a fast clock."""
 
 import json
 import re
@@ -14,20 +14,20 @@ from chalice import Chalice, Cron, Rate
 app = Chalice("x")
 STARTED = threading.Semaphore(0)
 
-def say(*words):
+def report(*words):
     print(*words, flush=True)
 """
 FAST = ("--clock-rate", "1200")
-"""A minute is 50 ms."""
+"""With this option, a minute takes 50 ms."""
 
 SWEEP = """
 @app.schedule("rate(1 minute)")
 def sweep(event):
-    say("event", json.dumps(event.to_dict()))
+    report("event", json.dumps(event.to_dict()))
 """
 
 
-def test_the_event_is_eventbridges(tmp_path: Path) -> None:
+def test_the_event_has_eventbridges_format(tmp_path: Path) -> None:
     with serving(write_project(tmp_path, APP + SWEEP), *FAST) as server:
         server.out.wait_for("event ", count=3)
         lines = [line for line in server.out.lines if line.startswith("event ")]
@@ -58,7 +58,7 @@ def test_a_failure_is_logged_and_does_not_stop_the_schedule(tmp_path: Path) -> N
         server.out.wait_for("schedule x-local-sweep failed", count=2)
 
 
-def test_a_run_does_not_wait_for_the_one_before(tmp_path: Path) -> None:
+def test_a_run_does_not_wait_for_the_previous_one(tmp_path: Path) -> None:
     app = """
 RUNS = []
 
@@ -67,9 +67,9 @@ def sweep(event):
     RUNS.append(event)
     if len(RUNS) == 1:
         STARTED.acquire(timeout=10)
-        say("the first ends")
+        report("the first ends")
     elif len(RUNS) == 3:
-        say("the third runs")
+        report("the third runs")
         STARTED.release()
 """
     with serving(write_project(tmp_path, APP + app), *FAST) as server:
@@ -78,15 +78,15 @@ def sweep(event):
     assert said == ["the third runs\n", "the first ends\n"]
 
 
-def test_rates_and_crons_may_be_objects(tmp_path: Path) -> None:
+def test_rates_and_crons_can_be_objects(tmp_path: Path) -> None:
     app = """
 @app.schedule(Rate(2, unit=Rate.MINUTES))
 def rated(event):
-    say("rated")
+    report("rated")
 
 @app.schedule(Cron("*", "*", "*", "*", "?", "*"))
 def timed(event):
-    say("timed", event.to_dict()["time"])
+    report("timed", event.to_dict()["time"])
 """
     with serving(write_project(tmp_path, APP + app), *FAST) as server:
         server.out.wait_for("rated")
@@ -102,7 +102,7 @@ def test_a_function_has_its_own_timeout(tmp_path: Path) -> None:
         server.err.wait_for("TimedOut")
 
 
-def test_a_reload_takes_the_new_schedules(tmp_path: Path) -> None:
+def test_a_reload_applies_the_new_schedules(tmp_path: Path) -> None:
     project = write_project(tmp_path, APP + SWEEP)
     with serving(project, *FAST) as server:
         server.out.wait_for("event ")
@@ -110,22 +110,24 @@ def test_a_reload_takes_the_new_schedules(tmp_path: Path) -> None:
         server.out.wait_for("schedule x-local-mop ok", count=2)
         reloaded_at = server.out.lines.index(server.out.wait_for("reloaded"))
         after = server.out.lines[reloaded_at + 1 :]
-    assert sum("schedule x-local-sweep" in line for line in after) <= 1  # One was under way.
+    assert (
+        sum("schedule x-local-sweep" in line for line in after) <= 1
+    )  # One run had already started.
 
 
-def test_an_expression_that_is_not_understood_ends_the_start(tmp_path: Path) -> None:
+def test_an_invalid_expression_prevents_the_start(tmp_path: Path) -> None:
     project = write_project(tmp_path, APP + SWEEP.replace("1 minute", "1 minutes"))
     server = Server(project)
     assert server.process.wait(SECONDS) == 1
     server.out.join()
     assert server.err.join() == (
-        "devserver: the schedule of sweep: 'rate(1 minutes)': "
-        "EventBridge wants 1 minute, and minutes for all else\n"
+        "devserver: invalid schedule of sweep: 'rate(1 minutes)': "
+        "EventBridge requires the singular minute with 1, and minutes otherwise\n"
     )
 
 
 @pytest.mark.parametrize("rate", ["0", "0.5", "-1", "nan", "inf", "100001", "fast"])
-def test_a_clock_rate_that_cannot_be_is_refused(tmp_path: Path, rate: str) -> None:
+def test_an_invalid_clock_rate_is_refused(tmp_path: Path, rate: str) -> None:
     server = Server(tmp_path, f"--clock-rate={rate}")
     assert server.process.wait(SECONDS) == 2
     server.out.join()

@@ -1,4 +1,4 @@
-"""Temporary folders of processes that end, and of those that are killed."""
+"""Temporary folders of processes that exit or are killed."""
 
 import subprocess
 import sys
@@ -34,7 +34,7 @@ def holder() -> Iterator["subprocess.Popen[str]"]:
         process.kill()
 
 
-def test_a_folder_of_a_killed_process_is_removed_by_the_next(
+def test_the_next_process_removes_the_folder_of_a_killed_one(
     holder: "subprocess.Popen[str]", parent: Path
 ) -> None:
     left = Path(holder.stdout.readline().strip())
@@ -53,7 +53,7 @@ def test_a_folder_of_a_running_process_stays(holder: "subprocess.Popen[str]") ->
 
 
 @pytest.mark.parametrize("kind", ["a folder without a lock", "a link", "a file"])
-def test_what_is_not_from_here_stays(parent: Path, kind: str) -> None:
+def test_other_files_and_folders_stay(parent: Path, kind: str) -> None:
     path, elsewhere = parent / "held-elsewhere", parent / "elsewhere"
     elsewhere.mkdir()
     (elsewhere / scratch.LOCK).touch()

@@ -1,4 +1,4 @@
-"""Speakers sign in to the local server's user pool as they do to the deployed one."""
+"""Sign-in of speakers to the local user pool, by the methods of the deployed pool."""
 
 import base64
 import hashlib
@@ -57,7 +57,7 @@ def test_the_pool_and_the_client_have_the_same_ids_at_every_start(environment: A
     assert pool_of(answer["environment"])[1:] == pool_of(environment)[1:]
 
 
-def test_the_client_has_the_flows_and_scopes_of_the_deployed_one(environment: Any) -> None:
+def test_the_client_has_the_deployed_clients_flows_and_scopes(environment: Any) -> None:
     endpoint_url, pool_id, client_id = pool_of(environment)
     described = aws.client("cognito-idp", endpoint_url).describe_user_pool_client(
         UserPoolId=pool_id, ClientId=client_id
@@ -70,7 +70,7 @@ def test_the_client_has_the_flows_and_scopes_of_the_deployed_one(environment: An
     assert "openid" in app_client["AllowedOAuthScopes"]
 
 
-def test_a_wrong_password_does_not_sign_in_by_srp(environment: Any) -> None:
+def test_srp_refuses_a_wrong_password(environment: Any) -> None:
     endpoint_url, pool_id, client_id = pool_of(environment)
     cognito = aws.client("cognito-idp", endpoint_url)
     with pytest.raises(cognito.exceptions.NotAuthorizedException):
@@ -85,7 +85,7 @@ def test_a_speaker_signs_in_by_srp(own_server: Server, environment: Any) -> None
 
 
 def post_form(environment: Any, path: str, form: dict[str, str]) -> Answer:
-    """Send a form of Cognito's own page, as a browser does."""
+    """Send a form of Cognito's hosted page, as a browser does."""
     origin = environment["AWS_ENDPOINT_URL"]
     headers = {"Origin": origin, "Sec_Fetch_Site": "same-origin", "Content_Type": FORM}
     return request(origin, "POST", path, urlencode(form).encode(), **headers)
@@ -106,7 +106,7 @@ def open_sign_in(environment: Any, page: str, verifier: str) -> Answer:
 
 
 def sign_in_by_form(environment: Any, page: str, verifier: str, password: str) -> Answer:
-    """Fill in the form of the hosted page, and return what follows."""
+    """Submit the form of the hosted page, and return the response."""
     shown = open_sign_in(environment, page, verifier)
     html = shown.body.decode()
     assert shown.status == 200, html
@@ -138,13 +138,13 @@ def test_a_wrong_password_stays_on_the_sign_in_page(environment: Any, page: str)
     assert "Location" not in answer.headers
 
 
-def test_a_code_is_worth_nothing_without_its_verifier(environment: Any, page: str) -> None:
+def test_a_code_is_refused_without_its_verifier(environment: Any, page: str) -> None:
     answer = sign_in_by_form(environment, page, "v" * 43, aws.USER_PASSWORD)
     status, refusal = exchange(environment, page, code_of(answer), "w" * 43)
     assert (status, refusal["error"]) == (400, "invalid_grant")
 
 
-def test_a_code_goes_to_no_other_page(environment: Any) -> None:
+def test_a_code_is_not_sent_to_other_pages(environment: Any) -> None:
     assert open_sign_in(environment, "https://evil.example/", "v" * 43).status == 400
 
 

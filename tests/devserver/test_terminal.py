@@ -1,4 +1,4 @@
-"""What is written to a terminal with a view at its end."""
+"""Output to a terminal with a live view."""
 
 import sys
 from collections.abc import Iterator
@@ -8,15 +8,15 @@ from io import BytesIO, StringIO, TextIOWrapper
 import pytest
 
 from devserver import terminal
-from devserver.live_view import drawn
+from devserver.live_view import draw
 from devserver.panel import Table
-from devserver.terminal import Terminal, TerminalStream, can_be_drawn_on, shared_terminal
+from devserver.terminal import Terminal, TerminalStream, shared_terminal, supports_view
 from devserver.view import View
 from tests.devserver.serving import until
 
 
 class Tty(StringIO):
-    """A terminal that takes everything."""
+    """A terminal that accepts all output."""
 
     encoding = "utf-8"
 
@@ -40,28 +40,28 @@ def view() -> View:
 
 
 @pytest.mark.parametrize("name", ["dumb", "unknown", "", None])
-def test_a_terminal_that_cannot_move_its_cursor_is_not_drawn_on(name: str | None) -> None:
-    assert not can_be_drawn_on(Tty(), {} if name is None else {"TERM": name})
-    assert not can_be_drawn_on(StringIO(), {"TERM": "xterm"})
-    assert can_be_drawn_on(Tty(), {"TERM": "xterm"})
+def test_a_view_needs_a_terminal_that_can_move_its_cursor(name: str | None) -> None:
+    assert not supports_view(Tty(), {} if name is None else {"TERM": name})
+    assert not supports_view(StringIO(), {"TERM": "xterm"})
+    assert supports_view(Tty(), {"TERM": "xterm"})
 
 
-def test_a_view_that_fails_ends_and_no_line_is_lost(tty: Tty) -> None:
+def test_a_failed_view_loses_no_lines(tty: Tty) -> None:
     def fail() -> View:
         print("before")
         raise ZeroDivisionError("secret")
 
     with sharing(tty) as shared:
-        with drawn(shared, fail):
+        with draw(shared, fail):
             pass
         print("after")
-    assert tty.getvalue().endswith("before\nthe view has ended: ZeroDivisionError\nafter\n")
-    assert not shared.is_drawn_on
+    assert tty.getvalue().endswith("before\nthe live view failed: ZeroDivisionError\nafter\n")
+    assert not shared.has_view
 
 
-def test_a_server_that_crashes_leaves_the_terminal_as_it_was(tty: Tty) -> None:
+def test_a_crash_restores_the_terminal(tty: Tty) -> None:
     def crash() -> None:
-        with shared_terminal() as shared, drawn(shared, view):
+        with shared_terminal() as shared, draw(shared, view):
             print("a line")
             print("the begin of one", end="")
             print("an error", file=sys.stderr)
@@ -76,52 +76,52 @@ def test_a_server_that_crashes_leaves_the_terminal_as_it_was(tty: Tty) -> None:
     assert "\x1b[?" not in tty.getvalue()
 
 
-def test_labels_cannot_steer_the_terminal(tty: Tty) -> None:
-    with sharing(tty) as shared, drawn(shared, view):
+def test_labels_cannot_control_the_terminal(tty: Tty) -> None:
+    with sharing(tty) as shared, draw(shared, view):
         until(lambda: "red" in tty.getvalue())
     assert "?[31mred?" in tty.getvalue()
 
 
-def test_what_the_encoding_has_not_is_replaced() -> None:
-    held = BytesIO()
-    shared = Terminal(TextIOWrapper(held, encoding="ascii", write_through=True))
-    shared.begin()
+def test_unsupported_characters_are_replaced() -> None:
+    written = BytesIO()
+    shared = Terminal(TextIOWrapper(written, encoding="ascii", write_through=True))
+    shared.start_view()
     stream = TerminalStream(shared, shared.out)
     assert stream.write("é \udc80\n") == 4
-    shared.end()
-    assert held.getvalue() == b"? ?\n"
+    shared.end_view()
+    assert written.getvalue() == b"? ?\n"
 
 
-def test_a_terminal_that_takes_nothing_in_is_not_waited_for(
+def test_a_terminal_that_accepts_no_output_does_not_block(
     tty: Tty, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(terminal, "MAX_WAITING_WRITES", 3)
     shared = Terminal(tty)
     stream = TerminalStream(shared, tty)
-    shared.begin()
+    shared.start_view()
     for number in range(5):
         stream.write(f"{number}\n")
         stream.flush()
     assert tty.getvalue() == ""
-    shared.end()
-    assert tty.getvalue() == "... 2 lines left out\n2\n3\n4\n"
+    shared.end_view()
+    assert tty.getvalue() == "... 2 lines dropped\n2\n3\n4\n"
 
 
-def test_a_line_is_shown_once_it_has_ended(tty: Tty) -> None:
+def test_a_line_is_queued_when_it_is_complete(tty: Tty) -> None:
     shared = Terminal(tty)
     one, other = TerminalStream(shared, tty), TerminalStream(shared, tty)
-    shared.begin()
+    shared.start_view()
     one.write("a")
     other.write("b\nc")
     one.write("d\n")
-    assert shared.take() == "b\nad\n"
-    assert shared.take() == ""
-    shared.end()
+    assert shared.take_lines() == "b\nad\n"
+    assert shared.take_lines() == ""
+    shared.end_view()
     other.flush()
     assert tty.getvalue() == "c"
 
 
-def test_without_a_view_all_goes_straight_through(tty: Tty) -> None:
+def test_without_a_view_output_is_not_buffered(tty: Tty) -> None:
     with sharing(tty):
         print("a", end="")
         assert tty.getvalue() == "a"

@@ -1,4 +1,4 @@
-"""Timeouts that are constants of the server, made short; in process, with an empty application."""
+"""The server's constant timeouts, shortened for tests."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -30,7 +30,7 @@ def talk_to_server(talk: Talk) -> Gateway:
     return asyncio.run(run())
 
 
-async def send_until_hung_up_on(writer: asyncio.StreamWriter, data: bytes) -> None:
+async def send_until_closed(writer: asyncio.StreamWriter, data: bytes) -> None:
     with suppress(ConnectionError):
         while True:
             writer.write(data)
@@ -38,7 +38,7 @@ async def send_until_hung_up_on(writer: asyncio.StreamWriter, data: bytes) -> No
             await asyncio.sleep(0.01)
 
 
-def test_a_request_that_does_not_end_times_out(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_incomplete_request_times_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(http_wire, "REQUEST_TIMEOUT_SECONDS", 0.05)
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -64,18 +64,20 @@ def test_a_client_between_requests_does_not_time_out(monkeypatch: pytest.MonkeyP
     talk_to_server(talk)
 
 
-def test_a_refused_client_that_sends_on_is_hung_up_on(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_refused_client_that_keeps_sending_is_disconnected(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(http_wire, "LINGER_SECONDS", 0.05)
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"nonsense\r\n\r\n")
         assert (await reader.read()).startswith(b"HTTP/1.1 400 ")
-        await send_until_hung_up_on(writer, b"more")
+        await send_until_closed(writer, b"more")
 
     talk_to_server(talk)
 
 
-def test_a_client_that_does_not_answer_a_close_frame_is_hung_up_on(
+def test_a_client_that_does_not_answer_a_close_frame_is_disconnected(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(websocket_wire, "CLOSE_TIMEOUT_SECONDS", 0.05)
@@ -85,6 +87,6 @@ def test_a_client_that_does_not_answer_a_close_frame_is_hung_up_on(
         answer = await reader.read()
         assert answer.startswith(b"HTTP/1.1 101 ")
         assert b"\x03\xebBinary" in answer
-        await send_until_hung_up_on(writer, b"\x81\x80\x00\x00\x00\x00")
+        await send_until_closed(writer, b"\x81\x80\x00\x00\x00\x00")
 
     assert not talk_to_server(talk).unfinished

@@ -1,4 +1,4 @@
-"""The view's own tables, made of whatever was measured."""
+"""The tables that the view makes of metrics."""
 
 from math import nan
 
@@ -17,7 +17,7 @@ def family(metric: Metric, *readings: Reading) -> Family:
     return Family(metric, kind_of(metric), list(readings))
 
 
-def test_where_nothing_was_measured_there_is_no_table() -> None:
+def test_without_metrics_there_are_no_tables() -> None:
     assert tables_of([], "local") == []
 
 
@@ -25,12 +25,12 @@ def test_where_nothing_was_measured_there_is_no_table() -> None:
     ("value", "expected"),
     [(nan, "-"), (0, "0"), (0.004, "0.00"), (0.25, "0.25"), (1.25, "1.2"), (12345.6, "12346")],
 )
-def test_numbers_are_as_short_as_they_can_be(value: float, expected: str) -> None:
+def test_numbers_have_about_three_digits(value: float, expected: str) -> None:
     load = family(Metric("App", "Load", "None"), Reading((), value, 1, (), ()))
     assert tables_of([load], "local")[0].rows == (("Load", expected),)
 
 
-def test_each_kind_has_its_table_and_the_stage_goes_without_saying() -> None:
+def test_each_kind_has_a_table_without_the_stage() -> None:
     reading = Reading((("Stage", "local"), ("Code", "A")), 7, 3, (1, 2, nan), (0.5, 0.1))
     events = Reading((("Route", "$connect"), ("Outcome", "200")), 4, 4, (), (0.2, 0))
     made = tables_of(
@@ -55,9 +55,9 @@ def test_each_kind_has_its_table_and_the_stage_goes_without_saying() -> None:
     ]
 
 
-def test_what_a_collector_holds_can_be_shown() -> None:
+def test_a_collectors_metrics_can_be_shown() -> None:
     collected = Collector()
-    collected.take_line(emf({"Errors": 1}, "Count", [["Stage"], ["Stage", "Code"]], Code="A"))
-    collected.take_line(emf({"Wait": 3}, "Milliseconds"))
+    collected.add_line(emf({"Errors": 1}, "Count", [["Stage"], ["Stage", "Code"]], Code="A"))
+    collected.add_line(emf({"Wait": 3}, "Milliseconds"))
     titles = [table.title for table in tables_of(collected.read(), "local")]
     assert titles == ["last 5 min", "counters"]

@@ -1,7 +1,7 @@
-"""How many examples a run has: 90, or 10,000 in the profile "long".
+"""Hypothesis profiles, with 90 examples in "short" and 10,000 in "long".
 
-`pytest tests/properties --hypothesis-profile=long` takes about two hours. Name this folder with the
-profile: only then does pytest find it in time.
+`pytest tests/properties --hypothesis-profile=long` takes about two hours. pytest finds the profile
+only if you name this folder on the command line.
 """
 
 import os
@@ -24,7 +24,7 @@ settings.register_profile(
     stateful_step_count=40,
     deadline=None,
     print_blob=True,
-    # The same examples each time, as Hypothesis' own profile for CI has it; elsewhere new ones.
+    # In CI, run the same examples each time, as Hypothesis' own CI profile does.
     **({"database": None, "derandomize": True} if os.environ.get("CI") else {}),
     suppress_health_check=CHECKS,
 )
@@ -38,7 +38,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def dynamodb(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> MotoDynamoDB:
-    """DynamoDB in process; what an event may take is measured by the world's clock."""
+    """Return an in-process DynamoDB. The world's clock measures the time budget of events."""
     monkeypatch.setattr(dispatch, "event_budget", partial(event_budget, clock=clock))
     create_tables(*(table_request(name, SCHEMA[name]) for name in ("sessions", "connections")))
     return MotoDynamoDB()

@@ -1,7 +1,7 @@
-"""What may become of an event at work: it dies, it waits, and what it asks for fails.
+"""Faults of running events, which crash, wait, or get errors from DynamoDB.
 
-An operation runs by itself up to where its plan says, so that a run is the same each time: at any
-moment only one is at work, though it may have a thread of its own to wait in.
+Only one operation runs at any moment, and it runs until its plan stops it, which makes a run
+repeatable. A waiting operation has its own thread.
 """
 
 import json
@@ -16,16 +16,17 @@ from tests import moto_dynamodb
 from tests.unit.fakes import Clock, refused
 
 THROTTLED_SECONDS = 4
-"""Longer than a request is tried again (retries.RETRY_SECONDS), so that it is given up."""
+"""Longer than the retries of a request (retries.RETRY_SECONDS), which makes the request fail."""
 
 LAG_SECONDS = 1
-"""How far an index may lag behind its table: "a fraction of a second". Source: "Using Global
-Secondary Indexes", Amazon DynamoDB Developer Guide (Data synchronization).
+"""Longest lag of an index behind its table, which AWS documents as "a fraction of a second".
+
+Source: "Using Global Secondary Indexes", Amazon DynamoDB Developer Guide (Data synchronization).
 """
 
 
 class Fault(StrEnum):
-    """What happens at one request of an operation."""
+    """A fault at one request of an operation."""
 
     NONE = "none"
     CRASH_BEFORE = "crash before"
@@ -39,9 +40,12 @@ class Fault(StrEnum):
 
 @dataclass(frozen=True)
 class Plan:
-    """The fault, and how many requests are made before it.
+    """A fault, and its position in an operation.
 
-    `is_stale`: the index shows what was there a second ago.
+    Attributes:
+        fault: The fault.
+        at: The number of requests before it.
+        is_stale: Whether the index returns its state of a second ago.
     """
 
     fault: Fault = Fault.NONE
@@ -49,15 +53,15 @@ class Plan:
     is_stale: bool = False
 
 
-SMOOTH = Plan()
+NO_FAULT = Plan()
 
 
 class Crash(BaseException):
-    """The function has died: no `except Exception` of it sees this."""
+    """The function crashed. `except Exception` doesn't catch this exception."""
 
 
 class Operation:
-    """One event at work in a function."""
+    """An event in a function."""
 
     def __init__(
         self,
@@ -67,7 +71,15 @@ class Operation:
         step: int,
         outcome: Any = None,
     ) -> None:
-        """`outcome` is what an asynchronous event, which may come more than once, is to deliver."""
+        """Prepare the event; `resume` starts it.
+
+        Args:
+            name: The function's name.
+            work: Handles the event.
+            started_at: The time of the start.
+            step: The step of the state machine.
+            outcome: The outcome that an asynchronous event delivers. It can be repeated.
+        """
         self.name = name
         self.outcome = outcome
         self.started_at = started_at
@@ -75,48 +87,49 @@ class Operation:
         self.answer: Any = None
         self.is_done = False
         self.is_dead = False
-        self.was_hurt = False
+        self.had_fault = False
         self.throttled_until = 0.0
         self._work = work
         self.is_stale = False
-        self._plan = SMOOTH
+        self._plan = NO_FAULT
         self._requests_left = 0
         self._error: BaseException | None = None
         self._thread: threading.Thread | None = None
         self._has_stopped = threading.Semaphore(0)
-        self._may_go_on = threading.Semaphore(0)
+        self._may_resume = threading.Semaphore(0)
 
     @property
-    def is_at_work(self) -> bool:
+    def is_running(self) -> bool:
         return not self.is_done and not self.is_dead
 
-    def go_on(self, plan: Plan) -> None:
-        """Run to the end, to death, or to where the plan lets it wait."""
+    def resume(self, plan: Plan) -> None:
+        """Run until the end, a crash, or the point at which the plan makes it wait."""
         self._plan, self._requests_left = plan, plan.at
         self.is_stale = plan.is_stale
         if self._thread is None and plan.fault is not Fault.SLOW:
             self._run()
         elif self._thread is None:
-            self._thread = threading.Thread(target=self._run_aside, daemon=True)
+            self._thread = threading.Thread(target=self._run_in_thread, daemon=True)
             self._thread.start()
             self._has_stopped.acquire()
         else:
-            self._may_go_on.release()
+            self._may_resume.release()
             self._has_stopped.acquire()
         if self._error is not None:
             raise self._error
 
     def kill(self) -> None:
-        """End it where it waits; nothing of its rest runs."""
+        """Crash the operation where it waits."""
         self.is_dead = True
         if self._thread is not None:
-            self._may_go_on.release()
+            self._may_resume.release()
             self._thread.join()
 
     def next_fault(self) -> Fault:
-        """Say what happens to the request that it is about to make.
+        """Return the fault of the next request.
 
-        Raises: Crash.
+        Raises:
+            Crash: The operation crashes before the request.
         """
         if self.is_dead:
             raise Crash
@@ -125,18 +138,22 @@ class Operation:
         if self._requests_left:
             self._requests_left -= 1
             return Fault.NONE
-        fault, self._plan = self._plan.fault, SMOOTH
-        self.was_hurt = True
+        fault, self._plan = self._plan.fault, NO_FAULT
+        self.had_fault = True
         if fault is Fault.SLOW:
             self._has_stopped.release()
-            self._may_go_on.acquire()
+            self._may_resume.acquire()
             return self.next_fault()
         if fault is Fault.CRASH_BEFORE:
-            self.die()
+            self.crash()
         return fault
 
-    def die(self) -> None:
-        """Raises: Crash."""
+    def crash(self) -> None:
+        """Crash the operation.
+
+        Raises:
+            Crash: Always.
+        """
         self.is_dead = True
         raise Crash
 
@@ -147,7 +164,7 @@ class Operation:
         except Crash:
             self.is_dead = True
 
-    def _run_aside(self) -> None:
+    def _run_in_thread(self) -> None:
         try:
             self._run()
         except BaseException as error:
@@ -157,7 +174,7 @@ class Operation:
 
 
 class FaultyTransport:
-    """Moto's DynamoDB, whose requests meet the faults of the operation at work."""
+    """A transport to moto's DynamoDB, with the faults of the running operation."""
 
     def __init__(
         self, current: Callable[[], Operation], clock: Clock, history: "IndexHistory"
@@ -166,7 +183,7 @@ class FaultyTransport:
         self._clock = clock
         self._history = history
         self._lost: bytes | None = None
-        """The request whose next attempt is lost, too."""
+        """The request whose next attempt is also lost."""
         self._tokens: dict[str, Answer] = {}
 
     def request(
@@ -193,7 +210,7 @@ class FaultyTransport:
             raise Unreachable("late", was_sent=True)
         answer = self._do(name, json.loads(body), operation)
         if fault is Fault.CRASH_AFTER:
-            operation.die()
+            operation.crash()
         if fault is Fault.UNANSWERED:
             self._lost = body
         if fault in (Fault.UNANSWERED, Fault.REPEATED):
@@ -204,11 +221,11 @@ class FaultyTransport:
         if name == "Query" and operation.is_stale:
             return Answer(200, json.dumps({"Items": self._history.query(request)}).encode(), {})
         if name not in ("Query", "Scan", "GetItem", "BatchGetItem"):
-            self._history.note()
+            self._history.record()
         if name != "TransactWriteItems":
             return moto_dynamodb.call(name, request)
-        # A transaction is known again by its token. Source: TransactWriteItems
-        # (ClientRequestToken), Amazon DynamoDB API Reference; moto does not know tokens.
+        # DynamoDB recognizes a repeated transaction by its token, but moto doesn't. Source:
+        # TransactWriteItems (ClientRequestToken), Amazon DynamoDB API Reference.
         token = request["ClientRequestToken"]
         done = self._tokens.get(token) or moto_dynamodb.call(name, request)
         if done.status == 200:
@@ -217,9 +234,9 @@ class FaultyTransport:
 
 
 class IndexHistory:
-    """What a table's index has shown of late: it is eventually consistent.
+    """The recent states of a table's index, which is eventually consistent.
 
-    `read` gives its keys as they are now, of which a query shows those of LAG_SECONDS ago.
+    `read` returns the current keys. A query returns the keys of LAG_SECONDS ago.
     """
 
     def __init__(self, read: Callable[[], list[dict[str, str]]], clock: Clock) -> None:
@@ -227,13 +244,13 @@ class IndexHistory:
         self._clock = clock
         self._views: list[tuple[float, list[dict[str, str]]]] = []
 
-    def note(self) -> None:
-        """Keep what is shown until now: a write is about to change it."""
-        self._forget()
+    def record(self) -> None:
+        """Store the current state before a write changes it."""
+        self._drop_old_views()
         self._views.append((self._clock(), self._read()))
 
     def query(self, request: dict[str, Any]) -> list[dict[str, Any]]:
-        self._forget()
+        self._drop_old_views()
         items = self._views[0][1] if self._views else self._read()
         values = request["ExpressionAttributeValues"]
         session_id = values[":session"]["S"]
@@ -244,6 +261,6 @@ class IndexHistory:
             if item["sessionId"] == session_id and item["targetLanguage"] < below
         ]
 
-    def _forget(self) -> None:
+    def _drop_old_views(self) -> None:
         oldest = self._clock() - LAG_SECONDS
         self._views = [(until, items) for until, items in self._views if until >= oldest]

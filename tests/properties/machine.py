@@ -1,4 +1,4 @@
-"""Any sequence of events, and what stays true: the rules, and the statements of the protocol."""
+"""A state machine of random events, which checks the invariants of the protocol."""
 
 import json
 from collections import Counter
@@ -9,14 +9,14 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
 from chalicelib.store import LANGUAGE_COUNT
-from tests.properties.faults import SMOOTH, Fault, Operation, Plan
+from tests.properties.faults import NO_FAULT, Fault, Operation, Plan
 from tests.properties.world import (
     CONNECTION_SECONDS,
+    HEARTBEAT_TIMEOUT_SECONDS,
     LONGEST_SILENCE_SECONDS,
     MARK,
     MAX_LISTENERS,
     MAX_REFUSED_COMMANDS,
-    TIMEOUT_OF_HEARTBEATS_SECONDS,
     Closing,
     Link,
     State,
@@ -45,10 +45,10 @@ ways = st.sampled_from(["frame", "url", "url late", "url never"])
 users = [f"{MARK}-user-1", f"{MARK}-user-2"]
 addresses = [f"{MARK}-address-{number}" for number in range(4)]
 SETTLING_SECONDS = 2 * LONGEST_SILENCE_SECONDS
-"""More than it takes to come to rest, in which no connection may grow too old."""
+"""Longer than draining takes. No connection must reach its lifetime during this time."""
 
-BEAT_SECONDS = TIMEOUT_OF_HEARTBEATS_SECONDS - 20
-"""Between two heartbeats of clients that are there."""
+BEAT_SECONDS = HEARTBEAT_TIMEOUT_SECONDS - 20
+"""Interval between the heartbeats of live clients."""
 
 OPENS = {"url": "at once", "url late": "late", "url never": "never"}
 RACERS = (
@@ -70,7 +70,7 @@ def choose(pick: int, some: Sequence[T]) -> T:
 
 
 class Broadcasts(RuleBasedStateMachine):
-    """Clients, the service and its sweeps, with all that can go wrong between them."""
+    """Clients, the service and its sweeps, with faults."""
 
     clock: Clock
 
@@ -80,16 +80,16 @@ class Broadcasts(RuleBasedStateMachine):
         self.before: dict[str, dict[str, Any]] = {}
         seen["examples"] += 1
 
-    # What clients do.
+    # Events from clients.
 
     @initialize(listeners=st.integers(0, MAX_LISTENERS))
     def begin(self, listeners: int) -> None:
-        """Begin with a session, mostly with listeners: else few examples have one that is full."""
-        speaker = self._bare(users[0], addresses[0])
+        """Start with a session, mostly with listeners. Otherwise few examples have a full one."""
+        speaker = self._connect(users[0], addresses[0])
         self._send(speaker, {"action": "createSession", "sourceLanguage": "en"})
         session_id = self.world.session_ids[-1]
         for number in range(listeners):
-            link = self._bare(None, addresses[number])
+            link = self._connect(None, addresses[number])
             self._send(link, _join(session_id, "es", None))
         self._check()
 
@@ -105,7 +105,7 @@ class Broadcasts(RuleBasedStateMachine):
         self, pick: int, address: int, admission: str, way: str, plan: Plan, repeat: bool
     ) -> None:
         fields = {"action": "createSession", "sourceLanguage": "en", "admission": admission}
-        self._give(users[pick % 2], addresses[address % 4], fields, way, plan, repeat)
+        self._send_first(users[pick % 2], addresses[address % 4], fields, way, plan, repeat)
 
     @rule(
         pick=picks,
@@ -121,17 +121,19 @@ class Broadcasts(RuleBasedStateMachine):
     ) -> None:
         session_id = self._some_session(pick)
         fields = _join(session_id, language, self._code(session_id, code))
-        self._give(None, addresses[address % 4], fields, way, plan, repeat)
+        self._send_first(None, addresses[address % 4], fields, way, plan, repeat)
 
     @rule(pick=picks, link=picks, language=languages, plan=plans, repeat=st.booleans())
     def join_on_some_link(
         self, pick: int, link: int, language: str, plan: Plan, repeat: bool
     ) -> None:
-        """Join on a connection that may have a place already, or had one."""
+        """Join on a connection that can be, or have been, a participant already."""
         session_id = self._some_session(pick)
         if open_links := self._open_links():
             code = self._code(session_id, "right")
-            self._frame(choose(link, open_links), _join(session_id, language, code), plan, repeat)
+            self._send_frame(
+                choose(link, open_links), _join(session_id, language, code), plan, repeat
+            )
 
     @rule(
         pick=picks,
@@ -154,17 +156,17 @@ class Broadcasts(RuleBasedStateMachine):
         is_own: bool,
         closes: bool,
     ) -> None:
-        """Refresh, mostly by who has a place; else by the id of any connection, or of none."""
-        holders = [link for link in self._open_links() if link.has_place("listener")]
+        """Refresh, mostly a listener's connection, otherwise any or an unknown connection ID."""
+        holders = [link for link in self._open_links() if link.is_participant("listener")]
         if is_own and holders:
             replaced = choose(old, holders)
-            assert replaced.place
-            session_id, old_id = replaced.place.session_id, replaced.connection_id
+            assert replaced.membership
+            session_id, old_id = replaced.membership.session_id, replaced.connection_id
         else:
             session_id = self._some_session(pick)
             old_id = choose(old, [*self.world.links, f"{MARK}-unknown="])
         fields = _refresh_listener(session_id, language, old_id)
-        self._give(None, addresses[old % 4], fields, way, plan, repeat)
+        self._send_first(None, addresses[old % 4], fields, way, plan, repeat)
         if closes:
             self._close_superseded()
 
@@ -172,13 +174,13 @@ class Broadcasts(RuleBasedStateMachine):
     def refresh_on_some_link(
         self, old: int, link: int, language: str, plan: Plan, repeat: bool
     ) -> None:
-        """Refresh on a connection that may have a place already; also in place of itself."""
+        """Refresh on a connection that can be a participant already, including the same one."""
         holders = [each for each in self.world.links.values() if each.user_id is None]
         open_links = self._open_links()
         if holders and open_links:
             session_id = self._some_session(old)
             fields = _refresh_listener(session_id, language, choose(old, holders).connection_id)
-            self._frame(choose(link, open_links), fields, plan, repeat)
+            self._send_frame(choose(link, open_links), fields, plan, repeat)
 
     @rule(
         pick=picks,
@@ -194,7 +196,7 @@ class Broadcasts(RuleBasedStateMachine):
         session_id = self._some_session(pick)
         owner = self.world.sessions().get(session_id, {}).get("speakerUserId", users[0])
         user_id = owner if user == 0 else users[1 - users.index(owner)]
-        self._give(user_id, addresses[0], _refresh_speaker(session_id), way, plan, repeat)
+        self._send_first(user_id, addresses[0], _refresh_speaker(session_id), way, plan, repeat)
         if closes:
             self._close_superseded()
 
@@ -202,7 +204,7 @@ class Broadcasts(RuleBasedStateMachine):
     def refresh_speaker_on_some_link(self, pick: int, link: int, plan: Plan, repeat: bool) -> None:
         session_id = self._some_session(pick)
         if open_links := [each for each in self._open_links() if each.user_id]:
-            self._frame(choose(link, open_links), _refresh_speaker(session_id), plan, repeat)
+            self._send_frame(choose(link, open_links), _refresh_speaker(session_id), plan, repeat)
 
     @rule(
         pick=picks,
@@ -222,21 +224,21 @@ class Broadcasts(RuleBasedStateMachine):
             fields = {"action": action}
             if action == "changeLanguage":
                 fields["targetLanguage"] = language
-            self._frame(link, fields, plan, repeat)
+            self._send_frame(link, fields, plan, repeat)
             if action == "pauseSession" and resumes and link.is_open:
-                self._frame(link, {"action": "resumeSession"}, SMOOTH, repeat)
+                self._send_frame(link, {"action": "resumeSession"}, NO_FAULT, repeat)
 
     @rule(pick=picks, language=languages, plan=plans)
     def change_language(self, pick: int, language: str, plan: Plan) -> None:
-        """Change the language of a listener that has a place."""
-        if holders := [link for link in self._open_links() if link.has_place("listener")]:
+        """Change the language of a listener."""
+        if holders := [link for link in self._open_links() if link.is_participant("listener")]:
             fields = {"action": "changeLanguage", "targetLanguage": language}
-            self._frame(choose(pick, holders), fields, plan, repeat=True)
+            self._send_frame(choose(pick, holders), fields, plan, repeat=True)
 
     @rule(pick=picks, plan=plans, repeat=st.booleans())
     def end(self, pick: int, plan: Plan, repeat: bool) -> None:
         if link := self._some_link(pick, "speaker"):
-            self._frame(link, {"action": "endSession"}, plan, repeat)
+            self._send_frame(link, {"action": "endSession"}, plan, repeat)
 
     @rule(
         pick=picks,
@@ -244,30 +246,30 @@ class Broadcasts(RuleBasedStateMachine):
         disconnects=st.sampled_from([0, 0, 1, 2]),
     )
     def close(self, pick: int, code: int | None, disconnects: int) -> None:
-        """Close a connection, or lose it; $disconnect comes later, twice or never."""
+        """Close or lose a connection. $disconnect is delivered later, twice or never."""
         self._begin_step()
         if link := self._some_link(pick // 2, "speaker" if pick % 2 else "listener"):
             self.world.close(link, code, disconnects)
 
     @rule(pick=picks, plan=plans)
-    def insist(self, pick: int, plan: Plan) -> None:
+    def join_until_closed(self, pick: int, plan: Plan) -> None:
         """Join with a wrong code until the service closes the connection, then once more."""
         session_id, address = self._some_session(pick), addresses[pick % 4]
         fields = _join(session_id, "es", self._code(session_id, "wrong"))
-        link = self._bare(None, address)
+        link = self._connect(None, address)
         for _ in range(MAX_REFUSED_COMMANDS):
             if link.is_open:
-                self._frame(link, fields, SMOOTH, repeat=False)
+                self._send_frame(link, fields, NO_FAULT, repeat=False)
         while self.world.outcomes and link.is_open:
             self._begin_step()
             self.world.deliver(self.world.outcomes.pop())
             self._check()
-        self._frame(self._bare(None, address), fields, plan, repeat=False)
+        self._send_frame(self._connect(None, address), fields, plan, repeat=False)
 
     @rule(pick=picks, settles=st.booleans())
     def lose_count(self, pick: int, settles: bool) -> None:
-        """Lose a listener, and break off its $disconnect before the listener is counted out."""
-        holders = [link for link in self._open_links() if link.has_place("listener")]
+        """Lose a listener, and crash in its $disconnect before the count is lowered."""
+        holders = [link for link in self._open_links() if link.is_participant("listener")]
         if holders:
             self._begin_step()
             self.world.close(choose(pick, holders), 1001, disconnects=1)
@@ -277,12 +279,12 @@ class Broadcasts(RuleBasedStateMachine):
                 self._settle(are_events_lost=True)
 
     def _close_superseded(self) -> None:
-        """Close a superseded connection, as clients do; its $disconnect follows at once."""
-        superseded = [it for it in self._open_links() if it.superseded and not it.place]
+        """Close a superseded connection, as clients do. Its $disconnect follows immediately."""
+        superseded = [it for it in self._open_links() if it.superseded and not it.membership]
         if superseded and not self.world.operations:
             self._begin_step()
             self.world.close(superseded[-1], 1000, disconnects=1)
-            self._disconnect(self.world.closings.pop(), SMOOTH)
+            self._disconnect(self.world.closings.pop(), NO_FAULT)
             self._check()
 
     @rule(
@@ -290,40 +292,42 @@ class Broadcasts(RuleBasedStateMachine):
         first=st.sampled_from(RACERS),
         second=st.sampled_from([*RACERS, "loss of the same"]),
         at=st.integers(0, 6),
-        meanwhile=plans,
-        then=plans,
+        second_plan=plans,
+        first_plan=plans,
     )
     def race(
-        self, pick: int, first: str, second: str, at: int, meanwhile: Plan, then: Plan
+        self, pick: int, first: str, second: str, at: int, second_plan: Plan, first_plan: Plan
     ) -> None:
-        """Let something happen to a session between two requests of what happens to it already."""
+        """Run a second event for a session between two requests of a first one."""
         self._begin_step()
         session_id = self._some_session(pick)
-        slow = self._happen(first, session_id, pick, Plan(Fault.SLOW, at))
+        slow = self._perform(first, session_id, pick, Plan(Fault.SLOW, at))
         self._check()
-        if slow is None or not slow.is_at_work:
+        if slow is None or not slow.is_running:
             return
         if second == "loss of the same":
             self._lose_newest()
         else:
-            self._happen(second, session_id, pick + 1, meanwhile)
+            self._perform(second, session_id, pick + 1, second_plan)
         self._check()
         self.world.kill_late()
-        if slow.is_at_work:
-            self.world.go_on(slow, then)
+        if slow.is_running:
+            self.world.resume(slow, first_plan)
             self._check()
 
     @rule(
         pick=picks,
-        what=st.sampled_from(RACERS),
+        event=st.sampled_from(RACERS),
         command=st.sampled_from(["join", "refresh listener", "refresh speaker"]),
         plan=plans,
     )
-    def come_slowly(self, pick: int, what: str, command: str, plan: Plan) -> None:
-        """Let something happen to a session before a connection of its opens, or while."""
+    def connect_slowly(self, pick: int, event: str, command: str, plan: Plan) -> None:
+        """Run an event for a session before or while one of its connections opens."""
         self._begin_step()
         world, session_id = self.world, self._some_session(pick)
-        holders = [link for link in self._open_links() if link.has_place("listener", session_id)]
+        holders = [
+            link for link in self._open_links() if link.is_participant("listener", session_id)
+        ]
         if command == "join" or (command == "refresh listener" and not holders):
             user_id, fields = None, _join(session_id, "es", self._code(session_id, "right"))
         elif command == "refresh listener":
@@ -334,7 +338,7 @@ class Broadcasts(RuleBasedStateMachine):
             fields = _refresh_speaker(session_id)
         link, _ = world.connect(user_id, addresses[pick % 4], fields, opens="late")
         self._check()
-        self._happen(what, session_id, pick, plan)
+        self._perform(event, session_id, pick, plan)
         self._check()
         if link.state is State.OPENING:
             world.open(link)
@@ -343,7 +347,7 @@ class Broadcasts(RuleBasedStateMachine):
             world.deliver(outcome)
             self._check()
 
-    # What API Gateway, Lambda and EventBridge do.
+    # Events from API Gateway, Lambda and EventBridge.
 
     @precondition(lambda self: self.world.closings)
     @rule(pick=picks, plan=plans, repeat=st.booleans())
@@ -353,7 +357,7 @@ class Broadcasts(RuleBasedStateMachine):
         closing = choose(pick, self.world.closings)
         self.world.closings.remove(closing)
         operation = self._disconnect(closing, plan)
-        is_handled = operation.is_done and not operation.was_hurt
+        is_handled = operation.is_done and not operation.had_fault
         if repeat and is_handled and not self.world.operations:
             records = self._records()
             self.world.disconnect(closing)
@@ -368,7 +372,7 @@ class Broadcasts(RuleBasedStateMachine):
         again=st.booleans(),
     )
     def deliver(self, pick: int, plan: Plan, is_lost: bool, again: bool) -> None:
-        """Deliver what is to follow an answer, up to three times, or lose it."""
+        """Deliver an outcome up to three times, or lose it."""
         self._begin_step()
         outcome = choose(pick, self.world.outcomes)
         if again and outcome.times_again < 2:
@@ -389,11 +393,11 @@ class Broadcasts(RuleBasedStateMachine):
 
     @precondition(lambda self: self.world.operations)
     @rule(pick=picks, plan=plans)
-    def go_on(self, pick: int, plan: Plan) -> None:
-        """Let what is at work go on: to its end, or to the next that happens to it."""
+    def resume(self, pick: int, plan: Plan) -> None:
+        """Resume a running event until it ends or meets its next fault."""
         self._begin_step()
         if self.world.operations:
-            self.world.go_on(choose(pick, self.world.operations), plan)
+            self.world.resume(choose(pick, self.world.operations), plan)
         self._check()
 
     @precondition(lambda self: self.world.operations)
@@ -416,14 +420,14 @@ class Broadcasts(RuleBasedStateMachine):
         is_swept=st.booleans(),
     )
     def pass_time(self, seconds: int, is_lively: bool, disconnects: int, is_swept: bool) -> None:
-        """Let time pass, with heartbeats or in silence, and perhaps sweep after it."""
+        """Let time pass, with or without heartbeats, and optionally run a sweep afterwards."""
         self._begin_step()
         while seconds > 0:
             some = min(seconds, BEAT_SECONDS) if is_lively else seconds
             self.world.pass_time(some, disconnects)
             seconds -= some
             for link in self._open_links() if is_lively else []:
-                if link.place:
+                if link.membership:
                     self.world.send(link, {"action": "heartbeat"})
                 else:
                     link.active_at = self.clock()
@@ -440,7 +444,7 @@ class Broadcasts(RuleBasedStateMachine):
 
     @rule(are_events_lost=st.booleans())
     def settle(self, are_events_lost: bool) -> None:
-        """Let everything come to rest: then the count is right, and nothing dead is left."""
+        """Drain all events, and check that counts are correct and no dead record is left."""
         self._settle(are_events_lost)
 
     def teardown(self) -> None:
@@ -452,14 +456,14 @@ class Broadcasts(RuleBasedStateMachine):
             self.world.stop()
 
     def _check_log(self) -> None:
-        """Statement 6; and no error but those that were meant to happen."""
+        """Check statement 6, and that the log contains no unexpected errors."""
         log = self.world.logged()
         assert MARK not in log, "statement 6"
         assert "event handled" in log
         for line in log.splitlines():
             assert "error" not in json.loads(line), line
 
-    # How the rules do it.
+    # Helpers of the rules.
 
     def _begin_step(self) -> None:
         self.world.step += 1
@@ -474,65 +478,65 @@ class Broadcasts(RuleBasedStateMachine):
         at_work = any(each.name == "connect" for each in self.world.operations)
         return [] if at_work else opening
 
-    def _happen(self, what: str, session_id: str, pick: int, plan: Plan) -> Operation | None:
-        """Let one of RACERS happen to a session; None if it cannot happen."""
+    def _perform(self, event: str, session_id: str, pick: int, plan: Plan) -> Operation | None:
+        """Run one of RACERS for a session. Returns None if it isn't possible."""
         world = self.world
-        if what == "sweep":
+        if event == "sweep":
             return world.sweep(plan)
-        if what == "join":
+        if event == "join":
             code = self._code(session_id, "right")
-            link = self._bare(None, addresses[pick % 4])
+            link = self._connect(None, addresses[pick % 4])
             return self._send(link, _join(session_id, "es", code), plan)
-        if what == "refresh speaker":
+        if event == "refresh speaker":
             owner = world.sessions().get(session_id, {}).get("speakerUserId", users[0])
-            link = self._bare(owner, addresses[0])
+            link = self._connect(owner, addresses[0])
             return self._send(link, _refresh_speaker(session_id), plan)
-        role = "listener" if "listener" in what else "speaker"
-        holders = [link for link in self._open_links() if link.has_place(role, session_id)]
+        role = "listener" if "listener" in event else "speaker"
+        holders = [link for link in self._open_links() if link.is_participant(role, session_id)]
         if not holders:
             return None
         holder = choose(pick, holders)
-        if what == "refresh listener":
-            link = self._bare(None, addresses[pick % 4])
+        if event == "refresh listener":
+            link = self._connect(None, addresses[pick % 4])
             fields = _refresh_listener(session_id, "fr", holder.connection_id)
             return self._send(link, fields, plan)
-        if what in ("end by speaker", "pause by speaker"):
-            return self._send(holder, {"action": what.partition(" ")[0] + "Session"}, plan)
-        world.close(holder, 1000 if what == "clean close by speaker" else 1001, 1)
+        if event in ("end by speaker", "pause by speaker"):
+            return self._send(holder, {"action": event.partition(" ")[0] + "Session"}, plan)
+        world.close(holder, 1000 if event == "clean close by speaker" else 1001, 1)
         closing = world.closings.pop()
         return world.disconnect(closing, plan)
 
     def _lose_newest(self) -> None:
-        """Lose the connection that came last, and handle its $disconnect."""
+        """Lose the newest connection, and handle its $disconnect."""
         link = list(self.world.links.values())[-1]
         if link.is_open:
             self.world.close(link, 1001, 1)
             self.world.disconnect(self.world.closings.pop())
 
     def _some_session(self, pick: int) -> str:
-        """Choose a session that somebody was told of, rather one that is open."""
+        """Choose a session that clients know, preferably an open one."""
         sessions = self.world.sessions()
         all_ids = list(self.world.known_ids)
         still_open = [it for it in all_ids if self.world.is_session_open(sessions.get(it))]
         return choose(pick, still_open * 3 + all_ids)
 
     def _some_link(self, pick: int, role: str) -> Link | None:
-        """Choose an open connection, rather one that has a place of that kind."""
+        """Choose an open connection, preferably a participant with this role."""
         open_links = self._open_links()
-        holders = [link for link in open_links if link.has_place(role)]
+        holders = [link for link in open_links if link.is_participant(role)]
         return choose(pick, holders * 3 + open_links) if open_links else None
 
     def _code(self, session_id: str, which: str) -> str | None:
         codes = {"none": None, "wrong": f"{MARK}-wrong"}
         return codes.get(which, self.world.invite_codes.get(session_id))
 
-    def _bare(self, user_id: str | None, address: str) -> Link:
+    def _connect(self, user_id: str | None, address: str) -> Link:
         return self.world.connect(user_id, address, {})[0]
 
-    def _send(self, link: Link, fields: dict[str, Any], plan: Plan = SMOOTH) -> Operation:
+    def _send(self, link: Link, fields: dict[str, Any], plan: Plan = NO_FAULT) -> Operation:
         return self.world.send(link, fields, plan)
 
-    def _give(
+    def _send_first(
         self,
         user_id: str | None,
         address: str,
@@ -541,24 +545,24 @@ class Broadcasts(RuleBasedStateMachine):
         plan: Plan,
         repeat: bool,
     ) -> None:
-        """Give a command on a new connection."""
+        """Send a command on a new connection."""
         if way == "frame":
-            link = self._bare(user_id, address)
-            self._frame(link, fields, plan, repeat)
+            link = self._connect(user_id, address)
+            self._send_frame(link, fields, plan, repeat)
             return
         self._begin_step()
         expected = self._must_succeed(None, user_id, fields)
         _, operation = self.world.connect(user_id, address, fields, plan, OPENS[way])
-        if expected and operation.is_done and not operation.was_hurt:
+        if expected and operation.is_done and not operation.had_fault:
             allowed = {200, 429} if fields["action"] == "joinSession" else {200}
             assert operation.answer["statusCode"] in allowed, operation.answer
         self._check()
 
-    def _frame(self, link: Link, fields: dict[str, Any], plan: Plan, repeat: bool) -> None:
+    def _send_frame(self, link: Link, fields: dict[str, Any], plan: Plan, repeat: bool) -> None:
         self._begin_step()
         expected = self._must_succeed(link, link.user_id, fields)
         operation = self._send(link, fields, plan)
-        if not operation.is_done or operation.was_hurt:
+        if not operation.is_done or operation.had_fault:
             self._check()
             return
         if expected:
@@ -571,21 +575,21 @@ class Broadcasts(RuleBasedStateMachine):
             self._repeat(link, fields, operation.answer)
 
     def _repeat(self, link: Link, fields: dict[str, Any], first: dict[str, Any]) -> None:
-        """Handle the same event again: nothing changes, and nobody hears anything."""
-        records, heard = self._records(), self._heard_by_others(link)
+        """Handle the same event again, and check that nothing changes and nothing is sent."""
+        records, received = self._records(), self._received_by_others(link)
         again = self.world.send(link, fields, ticks=False).answer
         assert self._records() == records, f"statement 5: {fields['action']}"
-        assert self._heard_by_others(link) == heard, "statement 5: somebody was told twice"
+        assert self._received_by_others(link) == received, "statement 5: a notice was sent twice"
         if fields["action"] == "refreshConnection" and first["type"] != "error":
             assert _without_time(again) == _without_time(first), "refreshing is idempotent"
         seen["repeated"] += 1
         self._check()
 
-    def _heard_by_others(self, link: Link) -> dict[str, int]:
+    def _received_by_others(self, link: Link) -> dict[str, int]:
         return {key: len(it.inbox) for key, it in self.world.links.items() if it is not link}
 
     def _records(self) -> tuple[Any, Any]:
-        """Take a copy of the tables, but for what may change when nothing has happened.
+        """Return a copy of the tables without attributes that a repeated event can change.
 
         Each heartbeat counts towards its limit.
         """
@@ -606,11 +610,11 @@ class Broadcasts(RuleBasedStateMachine):
         return sessions, connections
 
     def _must_succeed(self, link: Link | None, user_id: str | None, fields: dict[str, Any]) -> bool:
-        """Say whether a command has to succeed, if it is not disturbed."""
+        """Return whether a command must succeed if it meets no fault."""
         session = self.world.sessions().get(fields.get("sessionId", ""))
         if self.world.operations or session is None or not self.world.is_session_open(session):
             return False
-        if link is not None and (link.place or link.superseded or link.ended):
+        if link is not None and (link.membership or link.superseded or link.ended):
             return False
         records = self.world.connections()
         record = records.get(link.connection_id, {}) if link else {}
@@ -630,7 +634,7 @@ class Broadcasts(RuleBasedStateMachine):
         return (
             old is not None
             and old is not link
-            and old.has_place("listener", session["sessionId"])
+            and old.is_participant("listener", session["sessionId"])
             and old.connection_id not in self.world.lost
             and not self.world.is_superseded(old, records)
         )
@@ -649,10 +653,10 @@ class Broadcasts(RuleBasedStateMachine):
                     assert was == now, f"the end of a superseded connection changed {name}"
         is_clean = closing.code in (1000, 1005) and not closing.is_by_service
         is_lost = link.connection_id in world.lost
-        if is_clean and not is_lost and operation.is_done and not operation.was_hurt:
+        if is_clean and not is_lost and operation.is_done and not operation.had_fault:
             for session_id, session in sessions.items():
                 is_current = session["speakerConnectionId"] == link.connection_id
-                # Otherwise another $disconnect of it began the grace, and broke off: see the sweep.
+                # Otherwise an earlier $disconnect started the grace and crashed.
                 is_first = session.get("graceReason") != "speakerEnded"
                 if is_current and is_first and world.is_session_open(session):
                     status = world.sessions()[session_id]["status"]
@@ -661,7 +665,7 @@ class Broadcasts(RuleBasedStateMachine):
 
     def _settle(self, are_events_lost: bool) -> None:
         self._begin_step()
-        self._come_to_rest(are_events_lost)
+        self._drain(are_events_lost)
         for _ in range(2):
             self.world.pass_time_open(60)
             self.world.sweep()
@@ -673,13 +677,13 @@ class Broadcasts(RuleBasedStateMachine):
             self.world.sweep()
             self._check()
         self._check_settled()
-        self._check_nothing_is_left()
+        self._check_no_leftovers()
         seen["settled"] += 1
 
-    def _come_to_rest(self, are_events_lost: bool) -> None:
+    def _drain(self, are_events_lost: bool) -> None:
         world = self.world
         for operation in list(world.operations):
-            world.go_on(operation, SMOOTH)
+            world.resume(operation, NO_FAULT)
             self._check()
         for link in world.links.values():
             too_old = self.clock() - link.opened_at > CONNECTION_SECONDS - SETTLING_SECONDS
@@ -691,7 +695,7 @@ class Broadcasts(RuleBasedStateMachine):
         outcomes, world.outcomes = world.outcomes, []
         if not are_events_lost:
             for closing in events:
-                self._disconnect(closing, SMOOTH)
+                self._disconnect(closing, NO_FAULT)
                 self._check()
             for outcome in outcomes:
                 world.deliver(outcome)
@@ -701,27 +705,27 @@ class Broadcasts(RuleBasedStateMachine):
             self._beat()
 
     def _beat(self) -> None:
-        """Let all clients that are there send a heartbeat."""
+        """Send a heartbeat from each live client."""
         for link in self._open_links():
             self.world.step += 1
             self.world.send(link, {"action": "heartbeat"})
             self._check()
         self.world.outcomes = []
 
-    # What stays true.
+    # Invariants.
 
     def _check(self) -> None:
-        """Check what holds at every moment."""
+        """Check the invariants that hold at every moment."""
         world = self.world
         assert not world.violations, world.violations
-        world.note_absences()
+        world.record_absences()
         sessions, connections = world.sessions(), world.connections()
         for session_id, session in sessions.items():
             listeners = int(session["listenerCount"])
             assert 0 <= listeners <= MAX_LISTENERS, f"statement 2: {listeners}"
             seen["full"] += listeners == MAX_LISTENERS
             if not world.is_session_open(session):
-                world.over.add(session_id)
+                world.ended_sessions.add(session_id)
                 continue
             self._check_listeners(session_id, listeners, connections)
             self._check_speakers(session, connections)
@@ -733,7 +737,7 @@ class Broadcasts(RuleBasedStateMachine):
         live = [
             link
             for link in self._open_links()
-            if link.has_place("listener", session_id)
+            if link.is_participant("listener", session_id)
             and not self.world.is_superseded(link, connections)
             and link.connection_id not in self.world.lost
         ]
@@ -741,45 +745,45 @@ class Broadcasts(RuleBasedStateMachine):
             record = connections.get(link.connection_id)
             assert record is not None, "a live listener has lost its record"
             assert record["sessionId"] == session_id, "a live listener has another's record"
-            assert is_present(record), "a live listener has lost its place"
+            assert is_present(record), "a live listener is no longer a participant"
         assert count >= len(live), f"{len(live)} live listeners, and {count} counted"
 
     def _check_speakers(self, session: dict[str, Any], connections: dict[str, Any]) -> None:
         current = self.world.links[session["speakerConnectionId"]]
-        assert current.user_id == session["speakerUserId"], "somebody else is the speaker"
+        assert current.user_id == session["speakerUserId"], "another user is the speaker"
         is_back = session["sessionId"] in current.superseded
         assert not is_back, "a superseded connection is the speaker's again"
         for link in self._open_links():
-            if not link.has_place("speaker", session["sessionId"]):
+            if not link.is_participant("speaker", session["sessionId"]):
                 continue
             if link is not current:
-                seen["a speaker was replaced and does not know"] += 1
+                seen["a superseded speaker has not been notified yet"] += 1
                 continue
             if link.connection_id in self.world.lost:
-                seen["a speaker was silent and does not know"] += 1
+                seen["a lost speaker has not been notified yet"] += 1
                 continue
-            assert "graceEndsAt" not in session, "statement 3: a live speaker is waited for"
+            assert "graceEndsAt" not in session, "statement 3: a live speaker's session has a grace"
             record = connections.get(link.connection_id, {})
             assert record.get("sessionId") == session["sessionId"], "a live speaker has no record"
-            assert is_present(record), "a live speaker has lost its place"
+            assert is_present(record), "a live speaker is no longer a participant"
 
     def _check_end(self, before: dict[str, Any], after: dict[str, Any] | None) -> None:
-        """Check why a session has ended that was not over the last time."""
+        """Check the reason of a session that has ended since the last check."""
         if before["status"] == "ended" or after is None or after["status"] != "ended":
             return
         reason = after["endReason"]
         seen[f"ended: {reason}"] += 1
         speaker = self.world.links[after["speakerConnectionId"]]
         if reason == "speakerLost":
-            is_there = speaker.has_place("speaker", after["sessionId"])
+            is_there = speaker.is_participant("speaker", after["sessionId"])
             assert not is_there or speaker.connection_id in self.world.lost, "statement 3"
         elif reason == "speakerEnded":
-            assert speaker.has_asked_to_end, "statement 3: nobody asked for this end"
+            assert speaker.has_asked_to_end, "statement 3: no client requested this end"
         else:
             assert float(after["expiresAt"]) <= self.clock(), "ended before its time"
 
     def _check_settled(self) -> None:
-        """Statement 1."""
+        """Check statement 1."""
         world = self.world
         connections = world.connections()
         for session_id, session in world.sessions().items():
@@ -796,48 +800,48 @@ class Broadcasts(RuleBasedStateMachine):
                 if name.startswith(LANGUAGE_COUNT) and int(count)
             }
             assert per_language == languages, f"statement 1: {per_language}, not {languages}"
-            believers = {
+            believed = {
                 link.connection_id
                 for link in self._open_links()
-                if link.has_place("listener", session_id)
+                if link.is_participant("listener", session_id)
             }
-            assert believers == set(present), "statement 1: who believes to be in, and who is"
-            if not world.was_hurt:
-                self._check_what_listeners_know(session, believers)
+            assert believed == set(present), "statement 1: clients and records differ"
+            if not world.had_fault:
+                self._check_last_status(session, believed)
             speaker = world.links[session["speakerConnectionId"]]
-            if speaker.has_place("speaker", session_id):
+            if speaker.is_participant("speaker", session_id):
                 world.step += 1
                 status = world.send(speaker, {"action": "getSessionStatus"}).answer
                 assert status["listenerCount"] == counted
                 assert status["languages"] == languages
                 seen["status checked"] += 1
 
-    def _check_what_listeners_know(self, session: dict[str, Any], listeners: set[str]) -> None:
-        """They know how it stands: where nothing failed, for notices are sent once."""
+    def _check_last_status(self, session: dict[str, Any], listeners: set[str]) -> None:
+        """Check the status that listeners last received, if no fault could have lost a notice."""
         status = "interrupted" if "graceEndsAt" in session else session["status"]
         for link in (self.world.links[each] for each in listeners):
-            if link.heard_status is not None:
-                assert link.heard_status == status, "a listener was told something else"
+            if link.last_status is not None:
+                assert link.last_status == status, "a listener received another status"
                 seen["a listener knows the status"] += 1
 
-    def _check_nothing_is_left(self) -> None:
+    def _check_no_leftovers(self) -> None:
         world = self.world
         sessions = world.sessions()
         for session in sessions.values():
             speaker = world.links[session["speakerConnectionId"]]
             assert speaker.is_open, "a session without a live speaker is left"
-            assert world.is_session_open(session), "a session is left that is over"
+            assert world.is_session_open(session), "an ended session is left"
         for key, record in world.connections().items():
             if not is_present(record):
-                # Out of every list, and nothing looks at it but a refresh: it expires by itself.
+                # It is in no list, and only refreshes read it until it expires.
                 assert float(record["ttl"]) <= max(
                     self.clock() + 600, float(record["takenAt"]) / 1000 + 7800
                 )
                 continue
             if record["role"] == "speaker" and not self._is_current(key):
-                # A speaker's record is in no list of its session's, so that what a crash or a
-                # failure leaves of a refresh stays until its time to live is over.
-                seen["a speaker's record is left to its time to live"] += 1
+                # A speaker's record is in no list of its session, so a record that a crashed or
+                # failed refresh leaves stays until it expires.
+                seen["a speaker's record is left until it expires"] += 1
                 assert float(record["ttl"]) <= float(record["takenAt"]) / 1000 + 7800
                 continue
             assert record["sessionId"] in sessions, f"a {record['role']}'s record is left"

@@ -1,4 +1,4 @@
-"""What tests take for granted of moto and of the emulator: DynamoDB's documented answers."""
+"""DynamoDB's documented behavior in moto and the emulator, which other tests rely on."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -34,7 +34,7 @@ def client(request: pytest.FixtureRequest) -> DynamoDB:
     return client
 
 
-def test_a_failed_condition_shows_the_item(client: Any) -> None:
+def test_a_failed_condition_returns_the_item(client: Any) -> None:
     with pytest.raises(ConditionFailed) as refusal:
         client.put_item(
             TableName=TABLE,
@@ -45,7 +45,7 @@ def test_a_failed_condition_shows_the_item(client: Any) -> None:
     assert refusal.value.item == ITEM
 
 
-def test_a_failed_condition_on_nothing_shows_no_item(client: Any) -> None:
+def test_a_failed_condition_on_a_missing_item_returns_no_item(client: Any) -> None:
     with pytest.raises(ConditionFailed) as refusal:
         client.update_item(
             TableName=TABLE,
@@ -58,7 +58,7 @@ def test_a_failed_condition_on_nothing_shows_no_item(client: Any) -> None:
     assert refusal.value.item == {}
 
 
-def test_a_transaction_is_done_wholly_or_not_at_all_and_says_why(client: Any) -> None:
+def test_a_transaction_is_atomic_and_returns_reasons(client: Any) -> None:
     update = {
         "TableName": TABLE,
         "Key": A,
@@ -80,7 +80,7 @@ def test_a_transaction_is_done_wholly_or_not_at_all_and_says_why(client: Any) ->
     assert client.get_item(TableName=TABLE, Key=B) == {}
 
 
-def test_a_transaction_shows_each_item_that_stood_in_its_way(client: Any) -> None:
+def test_a_cancelled_transaction_returns_the_conflicting_items(client: Any) -> None:
     delete = {
         "TableName": TABLE,
         "Key": A,
@@ -94,7 +94,7 @@ def test_a_transaction_shows_each_item_that_stood_in_its_way(client: Any) -> Non
     assert reason["Item"] == ITEM
 
 
-def test_what_was_there_comes_back_with_an_update_and_a_deletion(client: Any) -> None:
+def test_updates_and_deletions_return_the_old_item(client: Any) -> None:
     old = client.update_item(
         TableName=TABLE,
         Key=A,
@@ -108,7 +108,7 @@ def test_what_was_there_comes_back_with_an_update_and_a_deletion(client: Any) ->
     assert client.delete_item(TableName=TABLE, Key=A, ReturnValues="ALL_OLD") == {}
 
 
-def test_the_index_lists_in_the_order_of_languages(client: Any) -> None:
+def test_the_index_is_sorted_by_language(client: Any) -> None:
     client.put_item(TableName=TABLE, Item={**ITEM, **B, "targetLanguage": {"S": "~"}})
     request = {
         "TableName": TABLE,
@@ -137,7 +137,7 @@ def test_the_same_update_expression_uses_the_names_and_values_of_each_request(cl
 @pytest.mark.parametrize(
     "expression", ["SET a = :v SET b = :v", "SET a.b = :v, a.b.c = :v", "SET a = :v, a = :v"]
 )
-def test_an_update_expression_that_contradicts_itself_is_refused_each_time(
+def test_a_contradictory_update_expression_is_refused_each_time(
     dynamodb: DynamoDB, expression: str
 ) -> None:
     for _ in range(2):

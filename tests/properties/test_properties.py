@@ -1,6 +1,6 @@
-"""What stays true, whatever happens: docs/protocol.md, "What stays true".
+"""The invariants in docs/protocol.md ("What stays true"), under random events and faults.
 
-A failure prints the steps that led to it, shrunk, and `@reproduce_failure`, which repeats them.
+A failure prints the minimal steps that lead to it, and `@reproduce_failure`, which repeats them.
 """
 
 from typing import Any
@@ -14,7 +14,7 @@ from tests.properties.machine import Broadcasts
 from tests.properties.world import seen
 from tests.unit.fakes import Clock
 
-HAS_TO_HAPPEN = (
+REQUIRED_EVENTS = (
     *(f"fault: {fault}" for fault in Fault if fault is not Fault.NONE),
     "a superseded connection closed",
     "an event came again",
@@ -27,11 +27,11 @@ HAS_TO_HAPPEN = (
     "ended: speakerLost",
     "fault: timed out",
     "full",
-    "heard: languageChanged",
-    "heard: sessionEnded",
-    "heard: sessionInterrupted",
-    "heard: sessionPaused",
-    "heard: sessionResumed",
+    "received: languageChanged",
+    "received: sessionEnded",
+    "received: sessionInterrupted",
+    "received: sessionPaused",
+    "received: sessionResumed",
     "refused: CONFLICT",
     "refused: FORBIDDEN",
     "refused: RATE_LIMIT_EXCEEDED",
@@ -51,15 +51,15 @@ HAS_TO_HAPPEN = (
 
 
 @pytest.mark.timeout(3 * 3600)
-def test_what_stays_true(dynamodb: Any, clock: Clock) -> None:
+def test_invariants(dynamodb: Any, clock: Clock) -> None:
     seen.clear()
     machine = type("ServedBroadcasts", (Broadcasts,), {"clock": clock})
     name = "long" if settings.get_current_profile_name() == "long" else "short"
     profile = settings.get_profile(name)
     run_state_machine_as_test(machine, settings=profile)
 
-    for what, times in sorted(seen.items()):
-        print(f"{times:8} {what}")
-    # A short run of new examples can miss a rare one.
+    for event, times in sorted(seen.items()):
+        print(f"{times:8} {event}")
+    # A short run of new examples can miss a rare event.
     if profile.derandomize or name == "long":
-        assert not [what for what in HAS_TO_HAPPEN if not seen[what]], "this run proves little"
+        assert not [event for event in REQUIRED_EVENTS if not seen[event]], "events are missing"

@@ -1,8 +1,8 @@
-"""The world around the domain: clients, API Gateway, the functions at work, and what all know.
+"""A model of the clients, API Gateway and the running functions around the service.
 
-The truth is in the tables and in the links that are open; what clients were told is kept apart, for
-that is what the service's promises are about. Every identifier holds `marked`, so that a log which
-names anybody is found out.
+The tables and the open links are the actual state. The state that clients know from their messages
+is stored separately, because the service's guarantees refer to it. Every identifier contains MARK,
+which reveals identifiers in the log.
 """
 
 import io
@@ -31,7 +31,7 @@ from chalicelib.sessions import Limits, Sessions
 from chalicelib.settings import RateLimitSettings
 from chalicelib.store import Store
 from chalicelib.sweep import Sweep
-from tests.properties.faults import SMOOTH, Fault, FaultyTransport, IndexHistory, Operation, Plan
+from tests.properties.faults import NO_FAULT, Fault, FaultyTransport, IndexHistory, Operation, Plan
 from tests.unit.fakes import Clock
 
 MAX_LISTENERS = 3
@@ -40,15 +40,15 @@ GRACE_SECONDS = 60
 CLOSE_GRACE_SECONDS = 5
 HEARTBEAT_SECONDS = 100
 SETTLED_SECONDS = 200
-TIMEOUT_OF_HEARTBEATS_SECONDS = 300
-"""After which a participant is lost, three settled listeners' heartbeats being the longest."""
+HEARTBEAT_TIMEOUT_SECONDS = 300
+"""Time without a heartbeat after which a participant is lost. Settled listeners have longer."""
 
 LONGEST_SILENCE_SECONDS = 3 * SETTLED_SECONDS
 DURATION_SECONDS = 7200
 START = 1_800_000_000.0
 
 TIMEOUT_SECONDS = 29
-"""Of every function but the sweep. Source: terraform/variables.tf (timeout_seconds)."""
+"""Timeout of every function except the sweep. Source: terraform/variables.tf (timeout_seconds)."""
 
 SWEEP_TIMEOUT_SECONDS = 120
 OPENING_SECONDS = 5
@@ -57,7 +57,7 @@ EVENT_AGE_SECONDS = 60
 
 IDLE_SECONDS = 600
 CONNECTION_SECONDS = 7200
-"""After which API Gateway closes a connection. Source: "WebSocket API quotas"."""
+"""Age at which API Gateway closes a connection. Source: "WebSocket API quotas"."""
 
 MARK = "marked"
 CURSOR = "#sweep"
@@ -69,10 +69,10 @@ STATUSES = {
     "sessionInterrupted": "interrupted",
     "sessionEnded": "ended",
 }
-"""What each notice says of its session."""
+"""The session status that each notice implies."""
 
 seen: Counter[str] = Counter()
-"""What happened in all examples of a run: a run in which nothing did proves nothing."""
+"""The number of events by kind in all examples of a run, to check that a run covers them."""
 
 
 class State(Enum):
@@ -82,8 +82,8 @@ class State(Enum):
 
 
 @dataclass
-class Place:
-    """What a client believes to have."""
+class Membership:
+    """A client's membership in a session, as the client knows it."""
 
     session_id: str
     role: str
@@ -93,7 +93,7 @@ class Place:
 
 @dataclass(eq=False)
 class Link:
-    """One connection, with its client."""
+    """A connection with its client."""
 
     connection_id: str
     user_id: str | None
@@ -101,23 +101,23 @@ class Link:
     opened_at: float
     state: State = State.OPENING
     active_at: float = 0.0
-    place: Place | None = None
+    membership: Membership | None = None
     inbox: list[dict[str, Any]] = field(default_factory=list)
     ended: Counter[str] = field(default_factory=Counter)
     superseded: dict[str, int] = field(default_factory=dict)
     has_asked_to_end: bool = False
-    heard_status: str | None = None
+    last_status: str | None = None
 
     @property
     def is_open(self) -> bool:
         return self.state is State.OPEN
 
-    def has_place(self, role: str, session_id: str | None = None) -> bool:
+    def is_participant(self, role: str, session_id: str | None = None) -> bool:
         return (
             self.is_open
-            and self.place is not None
-            and self.place.role == role
-            and session_id in (None, self.place.session_id)
+            and self.membership is not None
+            and self.membership.role == role
+            and session_id in (None, self.membership.session_id)
         )
 
 
@@ -130,12 +130,12 @@ class Outcome:
     event_id: str
     closes: bool
     times_again: int = 0
-    """How often Lambda has kept it for another delivery."""
+    """The number of repeated deliveries by Lambda."""
 
 
 @dataclass
 class Closing:
-    """A $disconnect that is on its way."""
+    """A $disconnect that hasn't been delivered yet."""
 
     link: Link
     code: int | None
@@ -151,25 +151,25 @@ class World:
         self.links: dict[str, Link] = {}
         self.session_ids: list[str] = []
         self.known_ids: dict[str, None] = {}
-        """Sessions of which anybody was told: of others nobody has the id."""
-        self.over: set[str] = set()
-        """Sessions that were not open, in truth, at the end of some step."""
+        """The sessions whose IDs clients know, in order."""
+        self.ended_sessions: set[str] = set()
+        """The sessions that weren't open at the end of a step."""
         self.invite_codes: dict[str, str] = {}
         self.operations: list[Operation] = []
         self.outcomes: list[Outcome] = []
         self.closings: list[Closing] = []
         self.violations: list[str] = []
-        """What was seen amid an event, where the service would catch whatever is raised."""
-        self.was_hurt = False
-        """Whether anything has failed, waited or come late: else no count is ever off."""
+        """Violations found during an event, where the service would catch an exception."""
+        self.had_fault = False
+        """Whether an event failed, waited or was late. Otherwise counts are always correct."""
         self._history = IndexHistory(self._indexed, clock)
         self._counters: dict[str, Counter[str]] = {}
-        self.posts_of_events: Counter[str] = Counter()
-        """Of each outcome's event, those to its own connection."""
+        self.posts_by_event: Counter[str] = Counter()
+        """The number of posts to its own connection, for each outcome's event."""
         self.lost: set[str] = set()
-        """Participants that were removed for their silence, at the end of some step."""
+        """Participants that had been removed for missing heartbeats at the end of a step."""
         self._superseded_by: dict[str, str] = {}
-        """By which connection others were superseded, whose records may have expired since."""
+        """The successors of superseded connections, whose records can have expired since."""
         self._current: Operation | None = None
         self._connection_numbers = count(1)
         self.event_numbers = count(1)
@@ -179,7 +179,7 @@ class World:
         with redirect_stdout(self._log):
             telemetry.configure("INFO")
 
-    # The application, built anew for each event, as in a Lambda of its own.
+    # The application, created for each event, as in a new Lambda environment.
 
     def _store(self) -> Store:
         retries = Retries(
@@ -199,7 +199,7 @@ class World:
             GRACE_SECONDS,
             CLOSE_GRACE_SECONDS,
             self.clock,
-            self._nap,
+            self._sleep_in_sweep,
         )
 
     def _rate_limits(self) -> RateLimits:
@@ -224,7 +224,7 @@ class World:
                 max_listeners=MAX_LISTENERS,
                 heartbeat_interval_seconds=HEARTBEAT_SECONDS,
                 heartbeat_settled_seconds=SETTLED_SECONDS,
-                heartbeat_timeout_seconds=TIMEOUT_OF_HEARTBEATS_SECONDS,
+                heartbeat_timeout_seconds=HEARTBEAT_TIMEOUT_SECONDS,
                 heartbeats_per_minute=2,
                 session_max_duration_seconds=DURATION_SECONDS,
                 refresh_after_seconds=6000,
@@ -252,7 +252,7 @@ class World:
             max_listeners=MAX_LISTENERS,
             clock=self.clock,
             stopwatch=self.clock,
-            sleep=self._nap,
+            sleep=self._sleep_in_sweep,
             session_threads=1,
         )
 
@@ -272,7 +272,7 @@ class World:
             counter[name] += int(values[f":{placeholder[1:]}"]["N"])
         attributes = {name: {"N": str(value)} for name, value in counter.items()}
         if fault is Fault.CRASH_AFTER:
-            self.current().die()
+            self.current().crash()
         if fault is Fault.UNANSWERED:
             raise ServiceUnavailable("busy", retry_after_seconds=2)
         return attributes
@@ -280,10 +280,10 @@ class World:
     def _sleep(self, seconds: float) -> None:
         self.clock.now += seconds
 
-    def _nap(self, seconds: float) -> None:
-        """Sleep as a sweep does, which is long enough for others to be at work meanwhile."""
+    def _sleep_in_sweep(self, seconds: float) -> None:
+        """Sleep within a sweep, during which other events can run."""
         if self.current().next_fault() is Fault.CRASH_AFTER:
-            self.current().die()
+            self.current().crash()
         self._sleep(seconds)
 
     # Events.
@@ -300,31 +300,31 @@ class World:
         ticks: bool = True,
         outcome: Outcome | None = None,
     ) -> Operation:
-        """Hand an event to a function; what does not end stays at work."""
+        """Start to handle an event. If it doesn't finish, it stays among the running operations."""
         operation = Operation(name, work, self.clock(), self.step, outcome)
         if ticks:
             self.clock.now += 0.001
         seen[f"event: {name}"] += 1
-        self.go_on(operation, plan)
-        if operation.is_at_work:
+        self.resume(operation, plan)
+        if operation.is_running:
             self.operations.append(operation)
         return operation
 
-    def go_on(self, operation: Operation, plan: Plan) -> None:
+    def resume(self, operation: Operation, plan: Plan) -> None:
         self._current = operation
-        self.was_hurt |= plan.is_stale
-        was_hurt = operation.was_hurt
+        self.had_fault |= plan.is_stale
+        had_fault = operation.had_fault
         try:
-            operation.go_on(plan)
+            operation.resume(plan)
         finally:
-            if not operation.is_at_work and operation in self.operations:
+            if not operation.is_running and operation in self.operations:
                 self.operations.remove(operation)
-        self.was_hurt |= operation.was_hurt
-        if operation.was_hurt and not was_hurt:
+        self.had_fault |= operation.had_fault
+        if operation.had_fault and not had_fault:
             seen[f"fault: {plan.fault}"] += 1
 
     def kill_late(self) -> None:
-        """End what was at work for too long, as Lambda does."""
+        """Kill operations that exceed their timeouts, as Lambda does."""
         for operation in list(self.operations):
             limit = SWEEP_TIMEOUT_SECONDS if operation.name == "sweep" else TIMEOUT_SECONDS
             if self.clock() - operation.started_at >= limit:
@@ -332,7 +332,7 @@ class World:
 
     def kill(self, operation: Operation) -> None:
         seen["fault: timed out"] += 1
-        self._current = operation  # a sweep goes on to its next session, and dies there, too
+        self._current = operation  # A sweep continues with its next session, and crashes there.
         operation.kill()
         self.operations.remove(operation)
 
@@ -341,10 +341,18 @@ class World:
         user_id: str | None,
         address: str,
         query: dict[str, str],
-        plan: Plan = SMOOTH,
+        plan: Plan = NO_FAULT,
         opens: str = "at once",
     ) -> tuple[Link, Operation]:
-        """Open a connection; `opens` is "at once", "late" or "never"."""
+        """Open a connection.
+
+        Args:
+            user_id: The signed-in user; None for an anonymous client.
+            address: The client's IP address.
+            query: The query string without the token.
+            plan: The fault of the event.
+            opens: "at once", "late" or "never".
+        """
         number = next(self._connection_numbers)
         link = Link(f"{MARK}-connection-{number}=", user_id, address, self.clock())
         self.links[link.connection_id] = link
@@ -354,7 +362,7 @@ class World:
             event["multiValueQueryStringParameters"] = {name: [it] for name, it in query.items()}
 
         def work() -> Any:
-            is_over = query.get("sessionId") in self.over
+            is_over = query.get("sessionId") in self.ended_sessions
             answer = self._dispatcher().connect(event)
             assert not (is_over and answer["statusCode"] == 200), "statement 4: came in late"
             if answer["statusCode"] != 200 or opens == "never":
@@ -372,40 +380,40 @@ class World:
         link.state, link.active_at = State.OPEN, self.clock()
 
     def send(
-        self, link: Link, fields: dict[str, Any], plan: Plan = SMOOTH, ticks: bool = True
+        self, link: Link, fields: dict[str, Any], plan: Plan = NO_FAULT, ticks: bool = True
     ) -> Operation:
-        """Send a frame; the answer is heard if the connection is still open."""
+        """Send a frame. The client receives the answer if the connection is still open."""
         event = {**self._event(link), "body": json.dumps(fields)}
         link.active_at = self.clock()
         if fields["action"] == "endSession":
             link.has_asked_to_end = True
 
         def work() -> Any:
-            step, is_over = self.step, fields.get("sessionId") in self.over
+            step, is_over = self.step, fields.get("sessionId") in self.ended_sessions
             answer = self._dispatcher().message(event)
             message = json.loads(answer["body"])
             came_in = message["type"] in ("sessionJoined", "connectionRefreshComplete")
             assert not (is_over and came_in), "statement 4: came in late"
             if link.is_open:
-                self.hear(link, message, step)
+                self.receive(link, message, step)
             return message
 
         return self.begin(f"message {fields['action']}", work, plan, ticks)
 
     def close(self, link: Link, code: int | None, disconnects: int) -> None:
-        """Close an open connection, from either side; `disconnects` events follow."""
-        link.state, link.place = State.CLOSED, None
+        """Close an open connection from either side, and queue `disconnects` events."""
+        link.state, link.membership = State.CLOSED, None
         if code in (1000, 1005):
             link.has_asked_to_end = True
         self.closings += [Closing(link, code, self.clock())] * disconnects
         seen[f"disconnects: {disconnects}"] += 1
 
-    def disconnect(self, closing: Closing, plan: Plan = SMOOTH) -> Operation:
+    def disconnect(self, closing: Closing, plan: Plan = NO_FAULT) -> Operation:
         event = self._event(closing.link)
         event["requestContext"]["disconnectStatusCode"] = closing.code
         return self.begin("disconnect", lambda: self._dispatcher().disconnect(event), plan)
 
-    def deliver(self, outcome: Outcome, plan: Plan = SMOOTH) -> Operation:
+    def deliver(self, outcome: Outcome, plan: Plan = NO_FAULT) -> Operation:
         def work() -> None:
             if self.clock() - outcome.sent_at > EVENT_AGE_SECONDS:
                 return
@@ -424,16 +432,16 @@ class World:
 
         return self.begin("outcome", work, plan, outcome=outcome)
 
-    def sweep(self, plan: Plan = SMOOTH) -> Operation:
+    def sweep(self, plan: Plan = NO_FAULT) -> Operation:
         def work() -> None:
             try:
                 report = self._sweep().run()
             except ServiceError:
                 seen["a sweep failed"] += 1
                 return
-            assert self.was_hurt or not report.mended, "a count was off, and nothing had failed"
-            for what in ("ended", "removed", "mended", "failed"):
-                seen[f"swept: {what}"] += getattr(report, what)
+            assert self.had_fault or not report.mended, "a count was off, and nothing had failed"
+            for field_name in ("ended", "removed", "mended", "failed"):
+                seen[f"swept: {field_name}"] += getattr(report, field_name)
 
         return self.begin("sweep", work, plan)
 
@@ -449,7 +457,7 @@ class World:
         return {"requestContext": context}
 
     def pass_time(self, seconds: float, disconnects: int = 0) -> None:
-        """Turn the clock, and close what API Gateway closes."""
+        """Advance the clock, and close connections as API Gateway does."""
         self.clock.now += seconds
         for link in self.links.values():
             if link.state is State.OPENING and self.clock() - link.opened_at > OPENING_SECONDS:
@@ -462,72 +470,78 @@ class World:
         self.kill_late()
 
     def pass_time_open(self, seconds: float) -> None:
-        """Turn the clock while clients keep their connections, and API Gateway closes none."""
+        """Advance the clock without any connection being closed."""
         self.clock.now += seconds
         for link in self.links.values():
             link.active_at = self.clock()
         self.kill_late()
 
     def expire_items(self) -> None:
-        """Do what DynamoDB does to items whose time to live is over."""
+        """Delete expired items, as DynamoDB does."""
         for table in ("sessions", "connections"):
             items = self._table(table).items
             for key, item in list(items.items()):
                 if "ttl" in item.attrs and float(item.attrs["ttl"].value) <= self.clock():
                     del items[key]
 
-    # What clients hear.
+    # Messages to clients.
 
-    def hear(self, link: Link, message: dict[str, Any], asked_at: int) -> None:
-        """Take in what a client is told; `asked_at` is when it asked, or was thought of."""
+    def receive(self, link: Link, message: dict[str, Any], asked_at: int) -> None:
+        """Update a client's state from a message.
+
+        Args:
+            link: The client.
+            message: The message.
+            asked_at: The step of the command, or of the event that caused the message.
+        """
         link.inbox.append(message)
-        seen[f"heard: {message['type']}"] += 1
+        seen[f"received: {message['type']}"] += 1
         session_id = message.get("sessionId", "")
         if session_id:
             self.known_ids[session_id] = None
         status = message.get("status", STATUSES.get(message["type"]))
-        link.heard_status = status or link.heard_status
+        link.last_status = status or link.last_status
         match message["type"]:
             case "sessionCreated":
-                self._give_place(link, session_id, "speaker", None, asked_at)
+                self._set_membership(link, session_id, "speaker", None, asked_at)
                 self.invite_codes[session_id] = message["inviteCode"]
             case "sessionJoined":
                 language = message["targetLanguage"]
-                self._give_place(link, session_id, "listener", language, asked_at)
+                self._set_membership(link, session_id, "listener", language, asked_at)
             case "connectionRefreshComplete":
                 language = message.get("targetLanguage")
                 self._supersede(link, session_id, message["role"])
-                self._give_place(link, session_id, message["role"], language, asked_at)
-            case "languageChanged" if link.place:
-                link.place.language = message["targetLanguage"]
+                self._set_membership(link, session_id, message["role"], language, asked_at)
+            case "languageChanged" if link.membership:
+                link.membership.language = message["targetLanguage"]
             case "sessionEnded":
                 link.ended[session_id] += 1
                 if link.ended[session_id] > 1:
                     self.violations.append("statement 4: two sessionEnded")
-                self.over.add(session_id)
-                if link.place and link.place.session_id == session_id:
-                    link.place = None
+                self.ended_sessions.add(session_id)
+                if link.membership and link.membership.session_id == session_id:
+                    link.membership = None
             case "heartbeatAck":
-                self._learn(link, message, asked_at)
+                self._update_from_heartbeat(link, message, asked_at)
             case "error":
                 seen[f"refused: {message['code']}"] += 1
 
-    def _give_place(
+    def _set_membership(
         self, link: Link, session_id: str, role: str, language: str | None, asked_at: int
     ) -> None:
         if session_id in link.superseded and role == "listener" and self._is_in(link, session_id):
-            # The record of its superseded participant has expired, and it has joined anew.
+            # The record of its superseded participant has expired, and it has joined again.
             del link.superseded[session_id]
         if session_id in link.ended or session_id in link.superseded:
-            seen["told of a place after its end"] += 1
+            seen["notified of a membership after its end"] += 1
             return
-        link.place = Place(session_id, role, language, asked_at)
+        link.membership = Membership(session_id, role, language, asked_at)
 
     def _is_in(self, link: Link, session_id: str) -> bool:
         return link.connection_id in self.listeners_of(session_id)
 
     def _supersede(self, link: Link, session_id: str, role: str) -> None:
-        """Note whose place a refresh has taken: theirs, and of whoever had it before them."""
+        """Mark the connections that a refresh supersedes, directly or through others."""
         connections = self.connections()
         if role == "speaker":
             session = self.sessions().get(session_id)
@@ -536,9 +550,9 @@ class World:
             if session_id in link.superseded:
                 self.violations.append("a superseded speaker took the session back")
         for old in self.links.values():
-            if old is link or not old.place or old.place.session_id != session_id:
+            if old is link or not old.membership or old.membership.session_id != session_id:
                 continue
-            if old.place.role != role:
+            if old.membership.role != role:
                 continue
             is_replaced = role == "speaker" or link.connection_id in self._successors(
                 old.connection_id, connections
@@ -546,7 +560,7 @@ class World:
             if is_replaced:
                 seen[f"superseded: {role}"] += 1
                 old.superseded[session_id] = self.step
-                old.place = None
+                old.membership = None
 
     def _successors(self, connection_id: str, connections: dict[str, Any]) -> Iterator[str]:
         following = connections.get(connection_id, {}).get("supersededBy")
@@ -556,29 +570,29 @@ class World:
             yield following
             following = connections.get(following, {}).get("supersededBy")
 
-    def _learn(self, link: Link, ack: dict[str, Any], asked_at: int) -> None:
-        """Correct what a client believes by what it hears after a heartbeat."""
-        if link.place is not None and asked_at < link.place.step:
+    def _update_from_heartbeat(self, link: Link, ack: dict[str, Any], asked_at: int) -> None:
+        """Correct a client's state from the answer to a heartbeat."""
+        if link.membership is not None and asked_at < link.membership.step:
             return
         session_id = ack.get("sessionId")
         if session_id is None:
-            if link.place is not None:
-                seen["learnt that its place is lost"] += 1
-            link.place = None
-        elif link.place is None and asked_at == self.step:
+            if link.membership is not None:
+                seen["a heartbeat revealed a lost membership"] += 1
+            link.membership = None
+        elif link.membership is None and asked_at == self.step:
             role = "speaker" if "listenerCount" in ack else "listener"
-            seen["learnt that it has a place"] += 1
-            self._give_place(link, session_id, role, None, asked_at)
+            seen["a heartbeat revealed a membership"] += 1
+            self._set_membership(link, session_id, role, None, asked_at)
 
     def is_superseded(self, link: Link, connections: dict[str, Any]) -> bool:
-        """Say whether its place was taken over in truth, whether or not anybody was told."""
+        """Return whether the tables have a successor of a connection."""
         record = connections.get(link.connection_id)
         if record is None:
             return link.connection_id in self._superseded_by
         return "supersededBy" in record
 
-    def note_absences(self) -> None:
-        """Keep who was superseded or removed for its silence, whose records expire."""
+    def record_absences(self) -> None:
+        """Remember superseded and lost connections, because their records expire."""
         for key, item in self.connections().items():
             if "supersededBy" in item:
                 self._superseded_by[key] = item["supersededBy"]
@@ -587,13 +601,13 @@ class World:
             elif is_present(item):
                 self.lost.discard(key)
 
-    # The truth.
+    # The actual state.
 
     def sessions(self) -> dict[str, dict[str, Any]]:
         return {key: item for key, item in self._items("sessions").items() if key != CURSOR}
 
     def connections(self) -> dict[str, dict[str, Any]]:
-        """Read the participants' records: a connection that is none may have an item, too."""
+        """Return the items of participants. Other connections can have items, too."""
         items = self._items("connections").items()
         return {key: item for key, item in items if "sessionId" in item}
 
@@ -625,7 +639,7 @@ class World:
         return dynamodb_backends[DEFAULT_ACCOUNT_ID]["us-east-1"].tables[name]
 
     def _items(self, table: str) -> dict[str, dict[str, Any]]:
-        """Read a table past the client: plain values, numbers as text."""
+        """Read a table directly from moto, with plain values and numbers as strings."""
         return {
             key.value: {
                 name: value.value if value.type in "SN" else value.to_json()
@@ -645,10 +659,10 @@ def is_present(record: dict[str, Any]) -> bool:
 
 
 def was_lost(record: dict[str, Any]) -> bool:
-    """Say whether a participant was removed since it was silent for too long."""
-    heard_at, taken_at = float(record.get("t0", record["takenAt"])), float(record["takenAt"])
+    """Return whether a participant was removed because of missing heartbeats."""
+    active_at, taken_at = float(record.get("t0", record["takenAt"])), float(record["takenAt"])
     since = float(record.get("listeningSince", taken_at))
-    is_settled = record["role"] == "listener" and heard_at - since >= 300_000
+    is_settled = record["role"] == "listener" and active_at - since >= 300_000
     lost_at = float(record.get("settledLostAt" if is_settled else "lostAt", "inf"))
     return float(record.get("leftAt", "-inf")) >= lost_at
 
@@ -677,11 +691,11 @@ class WorldOutcomes:
         outcome = Outcome(link, texts, delay_ms, world.clock(), event_id, closes)
         world.outcomes.append(outcome)
         if fault is Fault.CRASH_AFTER:
-            world.current().die()
+            world.current().crash()
 
 
 class WorldConnections:
-    """@connections: knows what is open. A post reaches, or not, whatever its answer says."""
+    """A fake of the connections API. With a fault, an answer can differ from a post's success."""
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -695,25 +709,25 @@ class WorldConnections:
         link = world.links[connection_id]
         if not link.is_open:
             if fault is Fault.CRASH_AFTER:
-                operation.die()
+                operation.crash()
             raise Gone
         message = json.loads(text)
         if message["type"] in STATUSES:
             self._check_notice(link, message["sessionId"], operation)
         link.active_at = world.clock()
-        world.hear(link, message, operation.step)
+        world.receive(link, message, operation.step)
         outcome = operation.outcome
         if outcome is not None and outcome.link is link:
-            world.posts_of_events[outcome.event_id] += 1
-            if world.posts_of_events[outcome.event_id] > len(outcome.texts):
+            world.posts_by_event[outcome.event_id] += 1
+            if world.posts_by_event[outcome.event_id] > len(outcome.texts):
                 world.violations.append("an event was posted twice")
         if fault is Fault.CRASH_AFTER:
-            operation.die()
+            operation.crash()
         if fault is Fault.UNANSWERED:
             raise PostFailed(-1)
 
     def _check_notice(self, link: Link, session_id: str, operation: Operation) -> None:
-        """Who was replaced hears no more, but of what was under way when he was."""
+        """Check that a superseded connection gets only notices that were already being sent."""
         superseded_at = link.superseded.get(session_id)
         is_late = superseded_at is not None and superseded_at < operation.step
         if is_late and not operation.is_stale:
@@ -736,12 +750,12 @@ class WorldConnections:
         return FanOut(reached, frozenset(gone), failed, frozenset(unreached))
 
     def close(self, connection_ids: Collection[str]) -> None:
-        """Close all, or none where the fault says so. $disconnect says 1000, as of a client."""
+        """Close all connections, or none if there is a fault. $disconnect gets the code 1000."""
         world = self._world
         if world.current().next_fault() in (Fault.LOST, Fault.THROTTLED):
             return
         for link in (world.links[each] for each in connection_ids):
             if link.is_open:
                 seen["closed by the service"] += 1
-                link.state, link.place = State.CLOSED, None
+                link.state, link.membership = State.CLOSED, None
                 world.closings.append(Closing(link, 1000, world.clock(), is_by_service=True))

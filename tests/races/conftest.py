@@ -1,4 +1,4 @@
-"""Races on the real thing: the embedded AWS's DynamoDB in its own process, and 64 threads."""
+"""Fixtures for races of 64 threads on the embedded AWS's DynamoDB."""
 
 from collections.abc import Callable, Iterator
 from itertools import count
@@ -12,13 +12,13 @@ NewService = Callable[[int], Service]
 
 
 def rounds(number: int) -> pytest.MarkDecorator:
-    """Run a race so often: each time another one wins."""
+    """Repeat a race, which can have a different winner each time."""
     return pytest.mark.parametrize("_round", range(number))
 
 
 @pytest.fixture(autouse=True)
 def _round(request: pytest.FixtureRequest) -> None:
-    """Take the number of a race's round, which no test needs to know."""
+    """Consume the parameter of `rounds`, which tests don't need."""
 
 
 @pytest.fixture(scope="session")
@@ -31,6 +31,6 @@ def clients() -> Iterator[Clients]:
 
 @pytest.fixture(scope="session")
 def new_service(clients: Clients) -> NewService:
-    """Set up a service on fresh tables, with so many seats to a session."""
+    """Return a function that creates a service with new tables and a number of seats."""
     numbers = count()
     return lambda max_listeners: Service(clients, f"race-{next(numbers)}", max_listeners)

@@ -1,4 +1,4 @@
-"""The service as production wires it, on tables of its own, and what a test asks of its books."""
+"""The service, wired as in production, on its own tables."""
 
 import json
 import threading
@@ -32,22 +32,22 @@ from chalicelib.store import LANGUAGE_COUNT, SWEEP_CURSOR, Store
 from chalicelib.sweep import Sweep
 from devserver import aws
 from tests import emulator
-from tests.races.stand_ins import Answer, Clock, Connections, latency
+from tests.races.fakes import Answer, Clock, Connections, latency
 
 ADDRESS: Final = "203.0.113.7"
-"""Of everybody: a hall has one. Source: RFC 5737, addresses for documentation."""
+"""The address of all clients. Source: RFC 5737, addresses for documentation."""
 
 INVITE_CODE: Final = "code-of-the-hall"
 GRACE_SECONDS: Final = 60
 CLOSE_GRACE_SECONDS: Final = 5
 LOST_AFTER_SECONDS: Final = 90
-"""Of silence, for speakers and for listeners in their first five minutes."""
+"""Time without a heartbeat after which a participant is lost, in its first 5 minutes."""
 
 SESSION_SECONDS: Final = 7200
-AT_ONCE: Final = 64
+CONCURRENCY: Final = 64
 
 SAMPLE_SECONDS: Final = 0.005
-"""Between two looks at a count, so that the looking does not take the emulator's whole time."""
+"""Interval at which counts are read. Continuous reads would slow the emulator down."""
 
 SCHEMA: Final = json.loads(Path("chalicelib/tables.json").read_text())
 
@@ -65,7 +65,7 @@ _Item = TypeVar("_Item")
 
 
 class SlowTransport:
-    """A client whose requests take their time."""
+    """A client whose requests are slow."""
 
     def __init__(self, client: SignedClient) -> None:
         self._client = client
@@ -77,42 +77,42 @@ class SlowTransport:
 
 @dataclass(frozen=True)
 class Clients:
-    """The application's client, whose requests take their time, and boto3's, which looks on."""
+    """The application's client, with slow requests, and a boto3 client that observes the tables."""
 
     signed: SignedClient
-    onlooker: Any
+    observer: Any
 
     @classmethod
     def of(cls, endpoint_url: str) -> "Clients":
-        onlooker = aws.client("dynamodb", endpoint_url)
-        return cls(emulator.signed_client(endpoint_url), onlooker)
+        observer = aws.client("dynamodb", endpoint_url)
+        return cls(emulator.signed_client(endpoint_url), observer)
 
     def dynamodb(self, dependency: str) -> DynamoDB:
         return DynamoDB(SlowTransport(self.signed), Retries(dependency))
 
     def close(self) -> None:
         self.signed.close()
-        self.onlooker.close()
+        self.observer.close()
 
 
-class Books(NamedTuple):
-    """What the tables say of a session: its count, and whose records hold a place."""
+class Attendance(NamedTuple):
+    """A session's stored listener count, and its current listeners' connection IDs."""
 
     listener_count: int
     present: set[str]
 
 
 class Service:
-    """Plays clients. Whoever gives a command has opened his connection before."""
+    """The service with simulated clients, which open a connection before they send a command."""
 
     def __init__(self, clients: Clients, prefix: str, max_listeners: int) -> None:
-        self._onlooker = clients.onlooker
+        self._observer = clients.observer
         self._tables = {name: f"{prefix}-{name}" for name in SCHEMA}
         for name, table_name in self._tables.items():
-            self._onlooker.create_table(**aws.table_request(table_name, SCHEMA[name]))
+            self._observer.create_table(**aws.table_request(table_name, SCHEMA[name]))
         self.max_listeners = max_listeners
         self.clock = Clock()
-        self.phones = Connections()
+        self.connections = Connections()
         self.store = Store(
             clients.dynamodb("store"),
             self._tables["sessions"],
@@ -121,7 +121,7 @@ class Service:
         )
         self.lifecycle = Lifecycle(
             self.store,
-            self.phones,  # type: ignore[arg-type]
+            self.connections,  # type: ignore[arg-type]
             speaker_grace_seconds=GRACE_SECONDS,
             speaker_close_grace_seconds=CLOSE_GRACE_SECONDS,
             clock=self.clock,
@@ -158,41 +158,41 @@ class Service:
         return Caller(connection_id, user_id, int(self.clock() * 1000), ADDRESS)
 
     def create(self, speaker: str = "speaker") -> str:
-        """Create a session, whose speaker's user has the name of his first connection."""
-        self.phones.open(speaker)
+        """Create a session. The speaker's user ID equals the first connection ID."""
+        self.connections.open(speaker)
         command = CreateSession("en", QualityTier.STANDARD)
         return str(self.sessions.create(self.caller(speaker, speaker), command)["sessionId"])
 
-    def create_full_of(self, listeners: Collection[str], speaker: str = "speaker") -> str:
+    def create_with_listeners(self, listeners: Collection[str], speaker: str = "speaker") -> str:
         return self.create_all({speaker: listeners})[speaker]
 
     def create_all(self, audiences: Mapping[str, Collection[str]]) -> dict[str, str]:
-        """Create a session for each speaker, and let its listeners in."""
-        session_ids = self.at_once({each: partial(self.create, each) for each in audiences})
-        self._let_in(
+        """Create a session for each speaker, and let its listeners join."""
+        session_ids = self.run_all({each: partial(self.create, each) for each in audiences})
+        self._join_all(
             (session_ids[speaker], each) for speaker, some in audiences.items() for each in some
         )
         return session_ids
 
-    def let_in(self, session_id: str, listeners: Collection[str]) -> None:
-        self._let_in((session_id, each) for each in listeners)
+    def join_all(self, session_id: str, listeners: Collection[str]) -> None:
+        self._join_all((session_id, each) for each in listeners)
 
-    def _let_in(self, joins: Iterable[tuple[str, str]]) -> None:
+    def _join_all(self, joins: Iterable[tuple[str, str]]) -> None:
         for some in batches(joins):
-            answers = self.at_once({each: partial(self.join, *each) for each in some})
-            assert told(answers, "sessionJoined") == set(some)
+            answers = self.run_all({each: partial(self.join, *each) for each in some})
+            assert answered(answers, "sessionJoined") == set(some)
 
     def join(self, session_id: str, connection_id: str, language: str = "es") -> Answer:
-        self.phones.open(connection_id)
+        self.connections.open(connection_id)
         command = JoinSession(session_id, language, INVITE_CODE)
         return self.sessions.join(self.caller(connection_id), command)
 
     def join_by_url(self, session_id: str, connection_id: str) -> Answer:
-        """Join by the connect URL: the connection opens when $connect has been answered."""
+        """Join by the connect URL. The connection opens after $connect has returned."""
         command = JoinSession(session_id, "es", INVITE_CODE)
         answer = self.sessions.join(self.caller(connection_id), command)
         latency()
-        self.phones.open(connection_id)
+        self.connections.open(connection_id)
         return answer
 
     def change_language(self, connection_id: str, language: str) -> Answer:
@@ -200,17 +200,17 @@ class Service:
         return self.sessions.change_language(self.caller(connection_id), command)
 
     def refresh(self, session_id: str, old: str, new: str, language: str = "es") -> Answer:
-        self.phones.open(new)
+        self.connections.open(new)
         command = RefreshListener(session_id, language, old, None)
         return self.sessions.refresh_listener(self.caller(new), command)
 
     def refresh_speaker(self, session_id: str, new: str, user_id: str = "speaker") -> Answer:
-        self.phones.open(new)
+        self.connections.open(new)
         return self.sessions.refresh_speaker(self.caller(new, user_id), RefreshSpeaker(session_id))
 
     def close(self, connection_id: str, code: int = 1001) -> None:
-        """Close a connection, and have $disconnect come for it."""
-        self.phones.close([connection_id])
+        """Close a connection, and deliver its $disconnect."""
+        self.connections.close([connection_id])
         self.lifecycle.leave(connection_id, code)
 
     def end(self, speaker: str = "speaker") -> Answer:
@@ -219,15 +219,15 @@ class Service:
     def heartbeat(self, connection_id: str, user_id: str | None = None) -> Answer:
         return self.sessions.heartbeat(self.caller(connection_id, user_id))[0]
 
-    def beat(self, except_for: Collection[str] = ()) -> None:
-        """Have each participant whose connection is open send a heartbeat."""
-        there = self.phones.open_ones() - set(except_for)
-        ids = [it["connectionId"]["S"] for it in self.present() if it["connectionId"]["S"] in there]
+    def send_heartbeats(self, except_for: Collection[str] = ()) -> None:
+        """Send a heartbeat from each participant whose connection is open."""
+        alive = self.connections.open_ids() - set(except_for)
+        ids = [it["connectionId"]["S"] for it in self.present() if it["connectionId"]["S"] in alive]
         for some in batches(ids):
-            self.at_once({each: partial(self.heartbeat, each) for each in some})
+            self.run_all({each: partial(self.heartbeat, each) for each in some})
 
     def sweep(self) -> None:
-        """Sweep, as a function of its own would."""
+        """Run a sweep, as the function does."""
         report = Sweep(
             self.lifecycle,
             self.max_listeners,
@@ -238,32 +238,32 @@ class Service:
         assert report.failed == 0
 
     def sweep_twice(self) -> None:
-        """Let all settle, and two sweeps set right what no event has."""
+        """Let two sweeps, a minute apart, repair state that no event has cleaned up."""
         for _ in range(2):
-            self.clock.turn(60)
-            self.beat()
+            self.clock.advance(60)
+            self.send_heartbeats()
             self.sweep()
 
-    def at_once(self, tasks: Mapping[_Key, Callable[[], Any]]) -> dict[_Key, Any]:
-        """Release all tasks at once, and wait until the last is done. Returns their answers."""
-        return dict(zip(tasks, self.clock.work(list(tasks.values())), strict=True))
+    def run_all(self, tasks: Mapping[_Key, Callable[[], Any]]) -> dict[_Key, Any]:
+        """Start all tasks at the same time, wait for the last one, and return their answers."""
+        return dict(zip(tasks, self.clock.run_all(list(tasks.values())), strict=True))
 
-    def books(self, session_id: str) -> Books:
+    def attendance(self, session_id: str) -> Attendance:
         present = {
             item["connectionId"]["S"]
             for item in self.present()
             if item["sessionId"]["S"] == session_id and item["role"]["S"] == "listener"
         }
-        return Books(int(self.session(session_id)["listenerCount"]["N"]), present)
+        return Attendance(int(self.session(session_id)["listenerCount"]["N"]), present)
 
     def languages(self, session_id: str) -> tuple[dict[str, int], dict[str, int]]:
-        """Return the stored counts per language, and the numbers of participants."""
+        """Return the stored counts per language, and the actual numbers of listeners."""
         counts = {
             name.removeprefix(LANGUAGE_COUNT): int(value["N"])
             for name, value in self.session(session_id).items()
             if name.startswith(LANGUAGE_COUNT)
         }
-        present = self.books(session_id).present
+        present = self.attendance(session_id).present
         participants = Counter(
             item["targetLanguage"]["S"]
             for item in self.present()
@@ -272,7 +272,7 @@ class Service:
         return {name: number for name, number in counts.items() if number}, participants
 
     def present(self) -> list[dict[str, Any]]:
-        """Read the participants' records, without those that have left or were superseded."""
+        """Return the items of participants, without those that have left or are superseded."""
         return [
             item
             for item in self.items("connections")
@@ -280,8 +280,8 @@ class Service:
         ]
 
     def session(self, session_id: str) -> dict[str, Any]:
-        """Read a session's item as it is, whether it is open or not."""
-        item: dict[str, Any] = self._onlooker.get_item(
+        """Return a session's item, whether the session is open or not."""
+        item: dict[str, Any] = self._observer.get_item(
             TableName=self._tables["sessions"],
             Key={"sessionId": {"S": session_id}},
             ConsistentRead=True,
@@ -289,7 +289,7 @@ class Service:
         return item
 
     def connection(self, connection_id: str) -> dict[str, Any]:
-        item: dict[str, Any] = self._onlooker.get_item(
+        item: dict[str, Any] = self._observer.get_item(
             TableName=self._tables["connections"],
             Key={"connectionId": {"S": connection_id}},
             ConsistentRead=True,
@@ -297,7 +297,7 @@ class Service:
         return item
 
     def items(self, table: str) -> list[dict[str, Any]]:
-        pages = self._onlooker.get_paginator("scan").paginate(
+        pages = self._observer.get_paginator("scan").paginate(
             TableName=self._tables[table], ConsistentRead=True
         )
         return [
@@ -307,20 +307,20 @@ class Service:
             if item.get("sessionId", {}).get("S") != SWEEP_CURSOR
         ]
 
-    def add_to_count(self, session_id: str, places: int) -> None:
-        """Let a count be off, as a crash or a lost answer leaves it."""
-        self._onlooker.update_item(
+    def add_to_count(self, session_id: str, seats: int) -> None:
+        """Make a count wrong, as after a crash or a lost answer."""
+        self._observer.update_item(
             TableName=self._tables["sessions"],
             Key={"sessionId": {"S": session_id}},
-            UpdateExpression="ADD listenerCount :places, changes :one",
-            ExpressionAttributeValues={":places": {"N": str(places)}, ":one": {"N": "1"}},
+            UpdateExpression="ADD listenerCount :seats, changes :one",
+            ExpressionAttributeValues={":seats": {"N": str(seats)}, ":one": {"N": "1"}},
         )
 
     @contextmanager
     def watching_counts(
         self, *session_ids: str, at_least: int = 0, at_most: int | None = None
     ) -> Iterator[None]:
-        """Read the counts all the while, and at the end say if one was ever out of bounds."""
+        """Read the counts continuously, and check that all values were within the bounds."""
         seen: set[int] = set()
         is_over = threading.Event()
 
@@ -332,30 +332,30 @@ class Service:
                 if is_over.wait(SAMPLE_SECONDS):
                     return
 
-        onlooker = threading.Thread(target=look)
-        onlooker.start()
+        observer = threading.Thread(target=look)
+        observer.start()
         try:
             yield
         finally:
             is_over.set()
-            onlooker.join()
+            observer.join()
         bounds = range(at_least, (self.max_listeners if at_most is None else at_most) + 1)
         assert seen
         assert not {each for each in seen if each not in bounds}, f"seen: {sorted(seen)}"
 
 
 def batches(items: Iterable[_Item]) -> Iterator[list[_Item]]:
-    """Cut into what may go at once."""
+    """Split items into batches that can run concurrently."""
     rest = iter(items)
-    while some := list(islice(rest, AT_ONCE)):
+    while some := list(islice(rest, CONCURRENCY)):
         yield some
 
 
 def type_of(answer: Answer) -> str:
-    """Say what an answer is: its type, or an error's code."""
+    """Return an answer's type, or the code of an error."""
     return str(answer["type"]) if isinstance(answer, dict) else answer.code
 
 
-def told(answers: Mapping[_Key, Answer | None], type_: str) -> set[_Key]:
-    """Say who was answered so. An event that is no command has no answer."""
-    return {who for who, answer in answers.items() if answer and type_of(answer) == type_}
+def answered(answers: Mapping[_Key, Answer | None], type_: str) -> set[_Key]:
+    """Return the keys whose answer has this type. Events other than commands have no answer."""
+    return {key for key, answer in answers.items() if answer and type_of(answer) == type_}

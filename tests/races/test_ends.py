@@ -1,4 +1,4 @@
-"""The end of a session, against all that goes on in it."""
+"""Ends of sessions, concurrent with all other events."""
 
 from collections.abc import Callable, Iterable
 from functools import partial
@@ -8,8 +8,8 @@ import pytest
 
 from chalicelib import protocol
 from tests.races.conftest import NewService, rounds
-from tests.races.service import INVITE_CODE, Service, told
-from tests.races.stand_ins import latency
+from tests.races.fakes import latency
+from tests.races.service import INVITE_CODE, Service, answered
 
 ENDINGS: dict[str, Callable[[Service], object]] = {
     "by command": lambda service: service.end(),
@@ -19,69 +19,69 @@ ENDINGS: dict[str, Callable[[Service], object]] = {
 
 @pytest.mark.parametrize("ending", ENDINGS)
 @rounds(3)
-def test_whoever_was_let_in_hears_of_the_end_once_and_nothing_is_left(
+def test_every_participant_receives_the_end_once_and_no_record_is_left(
     new_service: NewService, ending: str
 ) -> None:
     service = new_service(100)
     staying = [f"staying-{n}" for n in range(15)]
     leaving = [f"leaving-{n}" for n in range(10)]
     moving = {f"old-{n}": f"new-{n}" for n in range(15)}
-    coming = [f"coming-{n}" for n in range(22)]
-    session_id = service.create_full_of([*staying, *leaving, *moving])
+    joining = [f"joining-{n}" for n in range(22)]
+    session_id = service.create_with_listeners([*staying, *leaving, *moving])
 
     with service.watching_counts(session_id):
-        answers = service.at_once(
-            {each: partial(service.join, session_id, each) for each in coming}
+        answers = service.run_all(
+            {each: partial(service.join, session_id, each) for each in joining}
             | {new: partial(service.refresh, session_id, old, new) for old, new in moving.items()}
             | {each: partial(service.close, each) for each in leaving}
-            | {f"end {n}": partial(_late, partial(ENDINGS[ending], service)) for n in (1, 2)}
+            | {f"end {n}": partial(_delayed, partial(ENDINGS[ending], service)) for n in (1, 2)}
         )
 
-    moved = told(answers, "connectionRefreshComplete")
-    let_in = moved | told(answers, "sessionJoined")
-    refused = told(answers, "SESSION_NOT_FOUND") - {"end 1", "end 2"}
-    assert let_in | refused == {*coming, *moving.values()}
-    assert service.books(session_id).present == set()
-    assert _ends_heard(service, {*staying, *let_in}) == {1}
-    assert _ends_heard(service, {*leaving, *refused, *moving}) <= {0, 1}
-    assert _ends_heard(service, [old for old, new in moving.items() if new in moved]) <= {0}
-    assert _ends_heard(service, ["speaker"]) == {0}
+    moved = answered(answers, "connectionRefreshComplete")
+    admitted = moved | answered(answers, "sessionJoined")
+    refused = answered(answers, "SESSION_NOT_FOUND") - {"end 1", "end 2"}
+    assert admitted | refused == {*joining, *moving.values()}
+    assert service.attendance(session_id).present == set()
+    assert _end_counts(service, {*staying, *admitted}) == {1}
+    assert _end_counts(service, {*leaving, *refused, *moving}) <= {0, 1}
+    assert _end_counts(service, [old for old, new in moving.items() if new in moved]) <= {0}
+    assert _end_counts(service, ["speaker"]) == {0}
     for pair in moving.items():
-        assert _ends_heard(service, pair) in ({0}, {0, 1})
+        assert _end_counts(service, pair) in ({0}, {0, 1})
 
-    everybody = {*staying, *leaving, *moving, *let_in, *refused, "speaker"}
-    heard = {each: service.phones.heard(each) for each in everybody}
-    service.clock.turn(60)
+    everyone = {*staying, *leaving, *moving, *admitted, *refused, "speaker"}
+    received = {each: service.connections.received(each) for each in everyone}
+    service.clock.advance(60)
     service.sweep()
-    assert heard == {each: service.phones.heard(each) for each in everybody}
+    assert received == {each: service.connections.received(each) for each in everyone}
     assert service.items("sessions") == service.present() == []
 
 
 @rounds(3)
-def test_whoever_comes_into_an_empty_session_as_it_ends_hears_of_the_end_or_is_refused(
+def test_joins_of_an_ending_session_are_refused_or_receive_the_end(
     new_service: NewService,
 ) -> None:
     service = new_service(2)
     session_ids = service.create_all({f"speaker-{n}": () for n in range(20)})
-    coming = {f"{name}-{speaker}": speaker for speaker in session_ids for name in ("one", "two")}
+    joining = {f"{name}-{speaker}": speaker for speaker in session_ids for name in ("one", "two")}
 
-    answers = service.at_once(
+    answers = service.run_all(
         {
             each: partial(service.join, session_ids[speaker], each)
-            for each, speaker in coming.items()
+            for each, speaker in joining.items()
         }
-        | {each: partial(_late, partial(service.end, each)) for each in session_ids}
+        | {each: partial(_delayed, partial(service.end, each)) for each in session_ids}
     )
 
-    let_in = told(answers, "sessionJoined")
-    assert let_in | told(answers, "SESSION_NOT_FOUND") == set(coming)
-    assert _ends_heard(service, let_in) <= {1}
-    assert _ends_heard(service, set(coming) - let_in) <= {0, 1}
-    assert {service.books(each).present == set() for each in session_ids.values()} == {True}
+    admitted = answered(answers, "sessionJoined")
+    assert admitted | answered(answers, "SESSION_NOT_FOUND") == set(joining)
+    assert _end_counts(service, admitted) <= {1}
+    assert _end_counts(service, set(joining) - admitted) <= {0, 1}
+    assert {service.attendance(each).present == set() for each in session_ids.values()} == {True}
 
 
 @rounds(3)
-def test_a_clean_close_and_an_end_that_comes_twice_end_each_session_once(
+def test_clean_closes_and_duplicate_ends_end_each_session_once(
     new_service: NewService,
 ) -> None:
     service = new_service(3)
@@ -92,7 +92,7 @@ def test_a_clean_close_and_an_end_that_comes_twice_end_each_session_once(
         ("end", each, time): partial(service.end, each) for each in listeners for time in (1, 2)
     }
 
-    answers = service.at_once(
+    answers = service.run_all(
         ends
         | {
             ("close", each, time): partial(service.close, each, 1000)
@@ -101,27 +101,27 @@ def test_a_clean_close_and_an_end_that_comes_twice_end_each_session_once(
         }
     )
 
-    ended = [speaker for _, speaker, _ in told(answers, "sessionEnded")]
+    ended = [speaker for _, speaker, _ in answered(answers, "sessionEnded")]
     assert len(ended) == len(set(ended))
-    assert told(answers, "sessionEnded") | told(answers, "SESSION_NOT_FOUND") == set(ends)
-    assert _ends_heard(service, chain.from_iterable(listeners.values())) == {1}
-    assert _ends_heard(service, listeners) == {0}
-    service.clock.turn(60)
+    assert answered(answers, "sessionEnded") | answered(answers, "SESSION_NOT_FOUND") == set(ends)
+    assert _end_counts(service, chain.from_iterable(listeners.values())) == {1}
+    assert _end_counts(service, listeners) == {0}
+    service.clock.advance(60)
     service.sweep()
     assert service.items("sessions") == service.items("connections") == []
 
 
 @pytest.mark.parametrize("order", [("end", "open", "deliver"), ("open", "end", "deliver")])
-def test_nobody_hears_that_he_has_joined_after_the_end(
+def test_no_listener_receives_its_join_after_the_end(
     new_service: NewService, order: tuple[str, ...]
 ) -> None:
-    """By the connect URL: the connection opens after $connect, and the outcome comes even later."""
+    """Join by the connect URL, which opens the connection after $connect and before the outcome."""
     service = new_service(1)
     session_id = service.create()
     command = protocol.JoinSession(session_id, "es", INVITE_CODE)
     outcome = protocol.encode(service.sessions.join(service.caller("listener"), command), 0)
     events: dict[str, Callable[[], object]] = {
-        "open": partial(service.phones.open, "listener"),
+        "open": partial(service.connections.open, "listener"),
         "end": service.end,
         "deliver": partial(service.sessions.deliver_outcome, "listener", "1", outcome),
     }
@@ -129,16 +129,16 @@ def test_nobody_hears_that_he_has_joined_after_the_end(
     for each in order:
         events[each]()
 
-    assert service.phones.heard("listener")[-1:] in (["sessionEnded"], ["error"])
+    assert service.connections.received("listener")[-1:] in (["sessionEnded"], ["error"])
 
 
-def _late(end: Callable[[], object]) -> object:
-    """End a session once others are half way."""
+def _delayed(end: Callable[[], object]) -> object:
+    """End a session while other tasks are running."""
     for _ in range(2):
         latency()
     return end()
 
 
-def _ends_heard(service: Service, connection_ids: Iterable[str]) -> set[int]:
-    """Say how often they heard of an end: once each is {1}."""
-    return {service.phones.heard(each).count("sessionEnded") for each in connection_ids}
+def _end_counts(service: Service, connection_ids: Iterable[str]) -> set[int]:
+    """Return the numbers of ends that connections received. {1} means one end each."""
+    return {service.connections.received(each).count("sessionEnded") for each in connection_ids}

@@ -1,49 +1,51 @@
-"""Listeners who come, and go, all at once."""
+"""Concurrent joins and leaves."""
 
 from functools import partial
 
 from tests.races.conftest import NewService, rounds
-from tests.races.service import told
+from tests.races.service import answered
 
 SEATS = 10
 
 
 @rounds(3)
-def test_of_64_at_once_as_many_come_in_as_there_are_seats(new_service: NewService) -> None:
+def test_of_64_concurrent_joins_only_as_many_succeed_as_there_are_seats(
+    new_service: NewService,
+) -> None:
     service = new_service(SEATS)
     session_id = service.create()
 
     with service.watching_counts(session_id):
-        answers = service.at_once(
+        answers = service.run_all(
             {f"new-{n}": partial(service.join, session_id, f"new-{n}") for n in range(64)}
         )
 
-    came_in = told(answers, "sessionJoined")
-    assert came_in | told(answers, "SESSION_FULL") == set(answers)
-    assert len(came_in) == SEATS
-    assert service.books(session_id) == (SEATS, came_in)
+    joined = answered(answers, "sessionJoined")
+    assert joined | answered(answers, "SESSION_FULL") == set(answers)
+    assert len(joined) == SEATS
+    assert service.attendance(session_id) == (SEATS, joined)
 
 
 @rounds(3)
-def test_who_leaves_twice_gives_up_one_seat(new_service: NewService) -> None:
+def test_a_duplicate_leave_releases_one_seat(new_service: NewService) -> None:
     service = new_service(SEATS)
     before = {f"old-{n}" for n in range(SEATS)}
-    session_id = service.create_full_of(before)
+    session_id = service.create_with_listeners(before)
     crowd = [f"new-{n}" for n in range(44)]
 
     with service.watching_counts(session_id):
-        answers = service.at_once(
+        answers = service.run_all(
             {each: partial(service.join, session_id, each) for each in crowd}
             | {f"{each}, {time}": partial(service.close, each) for each in before for time in "12"}
         )
 
-    came_in = told(answers, "sessionJoined")
-    assert service.books(session_id) == (len(came_in), came_in)
-    service.let_in(session_id, {f"late-{n}" for n in range(SEATS - len(came_in))})
+    joined = answered(answers, "sessionJoined")
+    assert service.attendance(session_id) == (len(joined), joined)
+    service.join_all(session_id, {f"late-{n}" for n in range(SEATS - len(joined))})
 
 
 @rounds(3)
-def test_who_leaves_while_he_comes_in_is_not_counted_after_two_sweeps(
+def test_listeners_that_leave_while_joining_are_not_counted_after_two_sweeps(
     new_service: NewService,
 ) -> None:
     service = new_service(SEATS)
@@ -51,24 +53,24 @@ def test_who_leaves_while_he_comes_in_is_not_counted_after_two_sweeps(
     crowd = [f"new-{n}" for n in range(32)]
 
     with service.watching_counts(session_id):
-        service.at_once(
+        service.run_all(
             {("join", each): partial(service.join, session_id, each) for each in crowd}
             | {("leave", each): partial(service.close, each) for each in crowd}
         )
         service.sweep_twice()
 
-    assert service.books(session_id) == (0, set())
+    assert service.attendance(session_id) == (0, set())
 
 
 @rounds(3)
-def test_of_joins_at_once_on_one_connection_one_takes_one_seat(new_service: NewService) -> None:
+def test_concurrent_joins_on_one_connection_take_one_seat(new_service: NewService) -> None:
     service = new_service(SEATS)
     session_id = service.create()
 
     with service.watching_counts(session_id):
-        answers = service.at_once({n: partial(service.join, session_id, "phone") for n in range(8)})
+        answers = service.run_all({n: partial(service.join, session_id, "phone") for n in range(8)})
 
-    joined = told(answers, "sessionJoined")
-    assert joined | told(answers, "CONFLICT") == set(answers)
+    joined = answered(answers, "sessionJoined")
+    assert joined | answered(answers, "CONFLICT") == set(answers)
     assert len(joined) == 1
-    assert service.books(session_id) == (1, {"phone"})
+    assert service.attendance(session_id) == (1, {"phone"})

@@ -1,18 +1,18 @@
-"""Listeners who change their language, come and go, all at once."""
+"""Concurrent language changes, joins and leaves."""
 
 from functools import partial
 
 from tests.races.conftest import NewService, rounds
-from tests.races.service import told
+from tests.races.service import answered
 
 
 @rounds(3)
-def test_each_language_counts_its_listeners_whatever_happens_at_once(
+def test_each_language_counts_its_listeners_under_concurrent_changes(
     new_service: NewService,
 ) -> None:
     service = new_service(64)
     before = [f"old-{n}" for n in range(16)]
-    session_id = service.create_full_of(before)
+    session_id = service.create_with_listeners(before)
     joins = {
         f"new-{n}": partial(service.join, session_id, f"new-{n}", ["es", "fr", "de"][n % 3])
         for n in range(15)
@@ -28,10 +28,10 @@ def test_each_language_counts_its_listeners_whatever_happens_at_once(
         for old in before[8:]
     }
 
-    answers = service.at_once(joins | changes | closes | refreshes)
+    answers = service.run_all(joins | changes | closes | refreshes)
 
-    assert told(answers, "sessionJoined") == set(joins)
-    assert told(answers, "connectionRefreshComplete") == set(refreshes)
+    assert answered(answers, "sessionJoined") == set(joins)
+    assert answered(answers, "connectionRefreshComplete") == set(refreshes)
     counts, participants = service.languages(session_id)
     assert counts == participants
-    assert sum(counts.values()) == service.books(session_id).listener_count == 15 + 8
+    assert sum(counts.values()) == service.attendance(session_id).listener_count == 15 + 8

@@ -1,4 +1,4 @@
-"""Listeners who move to a new connection, against the end of the old one and against others."""
+"""Refreshes of listeners, concurrent with closes and other refreshes."""
 
 from collections.abc import Callable, Collection, Mapping
 from functools import partial
@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.races.conftest import NewService, rounds
-from tests.races.service import AT_ONCE, Service, batches, told
+from tests.races.service import CONCURRENCY, Service, answered, batches
 
 SEATS = 40
 
@@ -26,7 +26,7 @@ def test_a_full_session_keeps_its_listener_in_any_order(
     new_service: NewService, order: tuple[str, ...]
 ) -> None:
     service = new_service(1)
-    session_id = service.create_full_of(["old"])
+    session_id = service.create_with_listeners(["old"])
     events: dict[str, Callable[[], object]] = {
         "refresh": partial(service.refresh, session_id, "old", "new"),
         "close": partial(service.close, "old"),
@@ -35,21 +35,21 @@ def test_a_full_session_keeps_its_listener_in_any_order(
     for each in order:
         events[each]()
 
-    assert service.books(session_id) == (1, {"new"})
+    assert service.attendance(session_id) == (1, {"new"})
 
 
 @rounds(3)
-def test_whoever_refreshes_as_his_connection_ends_is_in_once_or_lost_his_seat_to_another(
+def test_a_refresh_during_a_close_keeps_or_loses_one_seat(
     new_service: NewService,
 ) -> None:
     service = new_service(SEATS)
     before = {f"old-{n}" for n in range(SEATS)}
-    session_id = service.create_full_of(before)
+    session_id = service.create_with_listeners(before)
     moving = [f"old-{n}" for n in range(12)]
     strangers = [f"stranger-{n}" for n in range(16)]
 
     with service.watching_counts(session_id):
-        answers = service.at_once(
+        answers = service.run_all(
             {
                 (f"new-of-{old}", time): partial(service.refresh, session_id, old, f"new-of-{old}")
                 for old in moving
@@ -59,16 +59,16 @@ def test_whoever_refreshes_as_his_connection_ends_is_in_once_or_lost_his_seat_to
             | {(each, 1): partial(service.join, session_id, each) for each in strangers}
         )
 
-    came_in = {new for new, _ in told(answers, "sessionJoined")}
-    moved = {new for new, _ in told(answers, "connectionRefreshComplete")}
-    present = before - set(moving) | came_in | moved
-    assert service.books(session_id) == (len(present), present)
-    assert len(moving) - len(moved) <= len(came_in)
+    joined = {new for new, _ in answered(answers, "sessionJoined")}
+    moved = {new for new, _ in answered(answers, "connectionRefreshComplete")}
+    present = before - set(moving) | joined | moved
+    assert service.attendance(session_id) == (len(present), present)
+    assert len(moving) - len(moved) <= len(joined)
 
 
 @pytest.mark.parametrize("times", [1, 2])
 @rounds(3)
-def test_nobody_is_refused_who_refreshes_as_his_connection_ends_and_no_other_comes(
+def test_a_refresh_during_a_close_succeeds_without_competing_joins(
     new_service: NewService, times: int
 ) -> None:
     service = new_service(1)
@@ -80,36 +80,36 @@ def test_nobody_is_refused_who_refreshes_as_his_connection_ends_and_no_other_com
     }
 
     with service.watching_counts(*session_ids.values()):
-        answers = service.at_once(
+        answers = service.run_all(
             {**refreshes, **_closes_twice(service, [f"old-{n}" for n in range(16)])}
         )
 
-    _assert_each_has_a_place(service, session_ids, ["new"])
-    assert told(answers, "connectionRefreshComplete") == set(refreshes)
+    _assert_each_session_has_one_listener(service, session_ids, ["new"])
+    assert answered(answers, "connectionRefreshComplete") == set(refreshes)
 
 
 @rounds(3)
-def test_two_new_connections_for_one_old_have_one_place(new_service: NewService) -> None:
-    service = new_service(AT_ONCE // 2)
-    before = [f"old-{n}" for n in range(AT_ONCE // 2)]
-    session_id = service.create_full_of(before)
+def test_two_refreshes_of_one_connection_have_one_seat(new_service: NewService) -> None:
+    service = new_service(CONCURRENCY // 2)
+    before = [f"old-{n}" for n in range(CONCURRENCY // 2)]
+    session_id = service.create_with_listeners(before)
     refreshes = _refreshes_by_two(service, session_id, before)
 
     with service.watching_counts(session_id, at_least=len(before)):
-        answers = service.at_once(refreshes)
+        answers = service.run_all(refreshes)
 
-    present = service.books(session_id).present
-    assert told(answers, "connectionRefreshComplete") == set(refreshes)
-    assert service.books(session_id).listener_count == len(before)
+    present = service.attendance(session_id).present
+    assert answered(answers, "connectionRefreshComplete") == set(refreshes)
+    assert service.attendance(session_id).listener_count == len(before)
     assert sorted(each.partition("of-")[2] for each in present) == sorted(before)
 
     with service.watching_counts(session_id, at_least=len(before)):
-        service.at_once(_closes_twice(service, {*before, *refreshes} - present))
-    assert service.books(session_id) == (len(before), present)
+        service.run_all(_closes_twice(service, {*before, *refreshes} - present))
+    assert service.attendance(session_id) == (len(before), present)
 
 
 @rounds(3)
-def test_two_new_connections_for_one_that_ends_have_one_place_and_neither_is_refused(
+def test_two_refreshes_of_a_closing_connection_succeed_with_one_seat(
     new_service: NewService,
 ) -> None:
     service = new_service(1)
@@ -121,81 +121,83 @@ def test_two_new_connections_for_one_that_ends_have_one_place_and_neither_is_ref
     }
 
     with service.watching_counts(*session_ids.values()):
-        answers = service.at_once(
+        answers = service.run_all(
             refreshes
             | {old: partial(service.close, old) for old in (f"old-{n}" for n in range(16))}
         )
 
-    _assert_each_has_a_place(service, session_ids, ["first", "second"])
-    assert told(answers, "connectionRefreshComplete") == set(refreshes)
+    _assert_each_session_has_one_listener(service, session_ids, ["first", "second"])
+    assert answered(answers, "connectionRefreshComplete") == set(refreshes)
 
 
 @rounds(3)
-def test_returns_at_once_by_one_left_connection_take_one_seat(new_service: NewService) -> None:
+def test_concurrent_returns_from_one_closed_connection_take_one_seat(
+    new_service: NewService,
+) -> None:
     service = new_service(100)
-    session_id = service.create_full_of([f"staying-{n}" for n in range(80)])
+    session_id = service.create_with_listeners([f"staying-{n}" for n in range(80)])
     service.join(session_id, "old")
     service.close("old")
     invited = [f"invited-{n}" for n in range(15)]
 
     with service.watching_counts(session_id, at_least=80, at_most=96):
-        answers = service.at_once(
+        answers = service.run_all(
             {f"new-{n}": partial(service.refresh, session_id, "old", f"new-{n}") for n in range(24)}
             | {("same", n): partial(service.refresh, session_id, "old", "same") for n in range(24)}
             | {each: partial(service.join, session_id, each) for each in invited}
         )
 
-    assert told(answers, "sessionJoined") == set(invited)
+    assert answered(answers, "sessionJoined") == set(invited)
     others = answers.keys() - set(invited)
-    returned = told(answers, "connectionRefreshComplete") & others
+    returned = answered(answers, "connectionRefreshComplete") & others
     assert returned
-    assert told(answers, "SERVICE_UNAVAILABLE") == others - returned
-    books = service.books(session_id)
-    assert books.listener_count == len(books.present) == 96
+    assert answered(answers, "SERVICE_UNAVAILABLE") == others - returned
+    attendance = service.attendance(session_id)
+    assert attendance.listener_count == len(attendance.present) == 96
 
 
 @rounds(3)
-def test_a_chain_of_refreshes_at_once_is_one_place(new_service: NewService) -> None:
-    """Each names the connection before it, as a client does whose connections break fast."""
+def test_a_concurrent_chain_of_refreshes_has_one_seat(new_service: NewService) -> None:
+    """Each refresh names the previous connection, as from a client with short-lived connections."""
     service = new_service(8)
-    session_id = service.create_full_of([f"0-{n}" for n in range(8)])
+    session_id = service.create_with_listeners([f"0-{n}" for n in range(8)])
     links = [(f"{link}-{n}", f"{link + 1}-{n}") for n in range(8) for link in range(8)]
 
     with service.watching_counts(session_id):
-        service.at_once({new: partial(service.refresh, session_id, old, new) for old, new in links})
+        service.run_all({new: partial(service.refresh, session_id, old, new) for old, new in links})
 
-    books = service.books(session_id)
-    assert books.listener_count == len(books.present) == 8
+    attendance = service.attendance(session_id)
+    assert attendance.listener_count == len(attendance.present) == 8
 
 
-def test_500_listeners_refresh_in_a_full_session_and_nobody_is_refused_or_counted_twice(
+def test_500_listeners_refresh_in_a_full_session_and_are_counted_once(
     new_service: NewService,
 ) -> None:
     service = new_service(500)
     moves = [(f"old-{n}", f"new-{n}") for n in range(500)]
     old, new = zip(*moves, strict=True)
-    session_id = service.create_full_of(old)
+    session_id = service.create_with_listeners(old)
 
     with service.watching_counts(session_id, at_least=500):
         for some in batches(moves):
-            answers = service.at_once(
+            answers = service.run_all(
                 {each: partial(service.refresh, session_id, *each) for each in some}
             )
-            assert told(answers, "connectionRefreshComplete") == set(some)
-        assert service.books(session_id) == (500, set(new))
+            assert answered(answers, "connectionRefreshComplete") == set(some)
+        assert service.attendance(session_id) == (500, set(new))
         assert set(service.store.list_listener_ids(session_id)) == set(new)
         assert _successors(service) == dict(moves)
 
         for each in batches([(each, 1) for each in old] + [(each, 2) for each in old[::5]]):
-            service.at_once({event: partial(service.close, event[0]) for event in each})
+            service.run_all({event: partial(service.close, event[0]) for event in each})
 
-    assert service.books(session_id) == (500, set(new))
+    assert service.attendance(session_id) == (500, set(new))
 
 
 def _closes_twice(
     service: Service, closing: Collection[str]
 ) -> dict[tuple[str, int], partial[Any]]:
-    """Let each connection's $disconnect come twice."""
+    """Return two $disconnect events for each connection."""
     return {(each, time): partial(service.close, each) for each in closing for time in (1, 2)}
 
 
@@ -217,11 +219,11 @@ def _successors(service: Service) -> dict[str, str]:
     }
 
 
-def _assert_each_has_a_place(
+def _assert_each_session_has_one_listener(
     service: Service, session_ids: Mapping[str, str], names: Collection[str]
 ) -> None:
-    """See that in each session one listener is left, under one of those names."""
+    """Check that each session has one listener, with one of the names."""
     for speaker, session_id in session_ids.items():
-        books = service.books(session_id)
-        assert books.listener_count == len(books.present) == 1
-        assert books.present <= {f"{name}-{speaker.partition('-')[2]}" for name in names}
+        attendance = service.attendance(session_id)
+        assert attendance.listener_count == len(attendance.present) == 1
+        assert attendance.present <= {f"{name}-{speaker.partition('-')[2]}" for name in names}

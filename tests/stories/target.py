@@ -1,4 +1,4 @@
-"""What the stories are told against: a served application, its users, and clients of it."""
+"""The target of the stories, which is a served application with users and clients."""
 
 import json
 import os
@@ -19,15 +19,19 @@ from devserver import aws
 from devserver.user_token import served_environment
 
 WAIT_SECONDS = 20
-"""Before a message that does not come is given up."""
+"""Timeout for a message."""
 
 
 @dataclass(frozen=True)
 class Target:
-    """A served application: its URL, the AWS on which it stands, and what it can do.
+    """A served application.
 
-    `seats` is the most listeners that a session takes. `is_emulator` is whether this is the stack
-    on ministack, which differs from AWS, and so from the local server, where this file says so.
+    Attributes:
+        url: The URL for clients.
+        environment: The environment variables of its AWS.
+        seats: The maximum number of listeners in a session.
+        is_emulator: Whether the target is the stack on ministack. It differs from AWS, and from
+            the local server, in the ways that this file documents.
     """
 
     url: str
@@ -36,18 +40,21 @@ class Target:
     is_emulator: bool = False
 
     def status(self, status: int) -> int:
-        """Return the status that a client sees of a refused handshake.
+        """Return the status of a refused handshake as clients see it.
 
-        ministack 1.5.33 makes 403 of every one. Source: its code.
+        ministack 1.5.33 changes every status to 403. Source: its code.
         """
         return 403 if self.is_emulator else status
 
     def is_connection_id(self, text: str) -> bool:
-        """ministack's are 16 hexadecimal digits, AWS's end in "=". Source: its code."""
+        """Return whether a text has the format of a connection ID.
+
+        AWS's connection IDs end in "=". ministack's are 16 hexadecimal digits. Source: its code.
+        """
         return len(text) == 16 and (self.is_emulator or text.endswith("="))
 
     def tokens(self, username: str = "speaker@example.com") -> dict[str, str]:
-        """Sign a speaker in: IdToken and AccessToken."""
+        """Sign a speaker in, and return IdToken and AccessToken."""
         return aws.sign_in(
             self.environment["AWS_ENDPOINT_URL"],
             self.environment["COGNITO_USER_POOL_ID"],
@@ -59,23 +66,23 @@ class Target:
         return f"{self.url}?{urlencode(query)}" if query else self.url
 
     def sweep(self) -> None:
-        """Run the sweep now, and wait for it. It comes by itself once a minute."""
+        """Run the sweep now, in addition to its schedule of once a minute."""
         functions = aws.client("lambda", self.lambda_url)
         answer = functions.invoke(FunctionName="broadcast-sessions-local-sweep", Payload=SCHEDULED)
         assert "FunctionError" not in answer, answer["Payload"].read()
 
     @property
     def lambda_url(self) -> str:
-        """Where functions are invoked: the local server's own API, or the emulator's."""
+        """The endpoint that invokes functions, on the local server or the emulator."""
         return self.environment["AWS_ENDPOINT_URL"] if self.is_emulator else self.http_url
 
     @property
     def http_url(self) -> str:
-        """The local server's other endpoints."""
+        """The base URL of the local server's HTTP endpoints."""
         return self.url.replace("ws:", "http:").removesuffix("/local")
 
     def set_faults(self, **faults: float | str) -> None:
-        """Let these things go wrong, and no others, on the local server."""
+        """Replace the local server's faults."""
         request = Request(
             f"{self.http_url}/_devserver/faults", json.dumps(faults).encode(), method="PUT"
         )
@@ -83,15 +90,16 @@ class Target:
             assert answer.status == 200
 
     def records(self, table: str) -> list[dict[str, Any]]:
-        """Read all that a table holds: SESSIONS_TABLE, CONNECTIONS_TABLE."""
+        """Return all items of SESSIONS_TABLE or CONNECTIONS_TABLE."""
         dynamodb = aws.client("dynamodb", self.environment["AWS_ENDPOINT_URL"])
         pages = dynamodb.get_paginator("scan").paginate(TableName=self.environment[table])
         return [item for page in pages for item in page["Items"]]
 
     def participants(self) -> list[dict[str, Any]]:
-        """Read the records of present participants.
+        """Return the items of current participants.
 
-        Records of participants that have left or are superseded, and claims of events, expire.
+        Excludes participants that have left or are superseded, and claims of events. Those items
+        expire later.
         """
         return [
             record
@@ -115,7 +123,7 @@ SCHEDULED: Final = json.dumps(
 )
 """Source: "Scheduled Events", Amazon CloudWatch Events User Guide."""
 
-GENEROUS: Final = {
+HIGH_LIMITS: Final = {
     "RATE_LIMIT_LISTENER_JOINS_PER_MIN": "100000",
     "RATE_LIMIT_CONNECTION_ATTEMPTS_PER_MIN": "100000",
     "RATE_LIMIT_CONNECTIONS_PER_MIN": "100000",
@@ -123,28 +131,31 @@ GENEROUS: Final = {
     "RATE_LIMIT_SESSIONS_PER_HOUR": "100000",
     "RATE_LIMIT_HEARTBEATS_PER_MIN": "100000",
 }
-"""For stories that are not about limits, all of which come from one address."""
+"""Limits for stories that don't test limits. All of their requests come from one address."""
 
 GRACE_SECONDS: Final = 8
-"""Of a lost speaker in the stories: enough to come back, and not too much to wait for."""
+"""The grace period of a lost speaker. It is long enough to return, and short enough to wait for."""
 
-BEYOND_THE_EMULATOR: Final = {
-    "test_a_binary_frame_closes_with_1003": "takes binary frames",
+UNSUPPORTED_BY_EMULATOR: Final = {
+    "test_a_binary_frame_closes_with_1003": "accepts binary frames",
     "test_a_frame_of_40_kb_closes_with_1009": "has no limit for frames",
     "test_a_message_of_129_kb_closes_with_1009": "has no limit for messages",
-    "test_a_clean_close_of_the_speakers_connection_ends_the_session_after_a_short_grace": (
-        "tells every close as 1005"
+    "test_a_clean_close_by_the_speaker_ends_the_session_after_a_short_grace": (
+        "reports every close as 1005"
     ),
-    "test_a_speaker_who_does_not_come_back_ends_the_session_when_his_grace_is_over": (
-        "tells every close as 1005"
-    ),
+    "test_a_session_ends_if_its_speaker_does_not_return_in_time": ("reports every close as 1005"),
 }
-"""The stories that are not told against ministack 1.5.33, and what it does instead."""
+"""The stories that ministack 1.5.33 can't run, with its differing behavior."""
 
 
 @contextmanager
 def local_server(*options: str, **settings: str) -> Iterator[Target]:
-    """Serve the application as `make local` does, on a free port, with settings of its own."""
+    """Serve the application as `make local` does, on a free port.
+
+    Args:
+        *options: Command-line options of the local server.
+        **settings: Environment variables.
+    """
     process = subprocess.Popen(
         [sys.executable, "-m", "devserver", "--port", "0", "--no-reload", "--quiet", *options],
         stdout=subprocess.PIPE,
@@ -165,42 +176,42 @@ def local_server(*options: str, **settings: str) -> Iterator[Target]:
 
 
 class Client:
-    """A client of the wire protocol that does just what it is told."""
+    """A client of the wire protocol that sends only what a test asks for."""
 
     def __init__(self, connection: ClientConnection) -> None:
         self.connection = connection
 
     def ask(self, **command: Any) -> dict[str, Any]:
-        """Give a command in a frame, and wait for its outcome."""
+        """Send a command in a frame, and return its outcome."""
         self.connection.send(json.dumps(command))
-        return self.hear()
+        return self.receive()
 
-    def say(self, text: str | bytes | list[str]) -> dict[str, Any]:
-        """Send a frame, or a message in several frames, as it stands, and wait for the answer."""
+    def send(self, text: str | bytes | list[str]) -> dict[str, Any]:
+        """Send a message unchanged, in one frame or in several, and return the answer."""
         self.connection.send(text)
-        return self.hear()
+        return self.receive()
 
-    def hear(self) -> dict[str, Any]:
-        """Wait for the next message."""
+    def receive(self) -> dict[str, Any]:
+        """Return the next message."""
         message: dict[str, Any] = json.loads(self.connection.recv(timeout=WAIT_SECONDS))
         assert isinstance(message["timestamp"], int)
         return message
 
-    def hears_nothing_more(self) -> bool:
-        """Say whether nothing is under way to this client: its next message answers a heartbeat."""
+    def has_no_more_messages(self) -> bool:
+        """Return whether no other message arrives before the answer to a heartbeat."""
         return self.ask(action="heartbeat")["type"] == "heartbeatAck"
 
     def close(self, code: int = 1000) -> None:
         self.connection.close(code)
 
-    def vanish(self) -> None:
-        """End without a close frame, as a phone that loses its network."""
+    def drop(self) -> None:
+        """Close the TCP connection without a close frame, as if the network was lost."""
         self.connection.socket.close()
 
 
 @contextmanager
 def client(target: Target, headers: dict[str, str] | None = None, **query: str) -> Iterator[Client]:
-    """Connect with a query string; close with 1000 at the end."""
+    """Connect with a query string, and close with code 1000 at the end."""
     with connect(
         target.address(**query),
         additional_headers=headers,
@@ -211,7 +222,7 @@ def client(target: Target, headers: dict[str, str] | None = None, **query: str) 
 
 
 def refused_with(target: Target, headers: dict[str, str] | None = None, **query: str) -> int:
-    """Connect, and return the status with which the handshake is refused."""
+    """Connect, and return the status of the refused handshake."""
     try:
         with connect(target.address(**query), additional_headers=headers):
             raise AssertionError("the handshake was not refused")
@@ -220,7 +231,7 @@ def refused_with(target: Target, headers: dict[str, str] | None = None, **query:
 
 
 def until(holds: Callable[[], bool]) -> None:
-    """Ask again until something that other events have to bring about holds."""
+    """Wait until a condition holds that other events bring about."""
     deadline = time.monotonic() + WAIT_SECONDS
     while not holds():
-        assert time.monotonic() < deadline, "it never came to hold"
+        assert time.monotonic() < deadline, "the condition doesn't hold"

@@ -1,4 +1,4 @@
-"""A hall: all phones at once."""
+"""Hundreds of listeners that join, leave and are notified at once."""
 
 import asyncio
 import json
@@ -20,7 +20,7 @@ async def ask(connection: ClientConnection, **command: Any) -> dict[str, Any]:
 
 
 async def counts_while(speaker: ClientConnection, crowd: "asyncio.Future[Any]") -> list[int]:
-    """Ask for the count over and over until the crowd is done, and once more."""
+    """Request the count repeatedly until the crowd is done, and once more."""
     counts = []
     while not crowd.done():
         counts.append((await ask(speaker, action="getSessionStatus"))["listenerCount"])
@@ -60,9 +60,7 @@ async def fill_and_empty(url: str, token: str, seats: int) -> None:
 
 
 @pytest.mark.alone
-def test_as_many_as_there_are_seats_join_at_once_and_20_more_are_refused_and_all_leave(
-    target: Target, token: str
-) -> None:
+def test_a_session_fills_up_refuses_20_more_and_empties(target: Target, token: str) -> None:
     asyncio.run(fill_and_empty(target.url, token, target.seats))
 
 
@@ -86,7 +84,7 @@ async def end_for_all(url: str, token: str, listeners: int) -> list[dict[str, An
         return notices
 
 
-def test_everyone_hears_of_the_end_once(target: Target, token: str) -> None:
+def test_every_participant_receives_the_end_once(target: Target, token: str) -> None:
     notices = asyncio.run(end_for_all(target.url, token, min(60, target.seats)))
     assert {(notice["type"], notice["reason"]) for notice in notices} == {
         ("sessionEnded", "speakerEnded")

@@ -1,4 +1,4 @@
-"""A session from its beginning to its end, with real tokens, sockets and conditional writes."""
+"""A session from start to end, with real tokens, sockets and conditional writes."""
 
 from collections.abc import Callable
 
@@ -75,26 +75,26 @@ def test_a_speaker_and_a_listener_meet_by_frames(
     assert (beat["sessionId"], beat["listenerCount"]) == (created["sessionId"], 1)
     assert beat["connectedSeconds"] >= 0
 
-    for ended in (speaker.ask(action="endSession"), listener.hear()):
+    for ended in (speaker.ask(action="endSession"), listener.receive()):
         assert ended["type"] == "sessionEnded"
         assert ended["sessionId"] == created["sessionId"]
         assert ended["reason"] == "speakerEnded"
-    assert listener.hears_nothing_more()
+    assert listener.has_no_more_messages()
 
 
 def test_a_speaker_and_a_listener_meet_by_connect_urls(open_client: Open, token: str) -> None:
     speaker = open_client(action="createSession", sourceLanguage="en", token=token)
-    created = speaker.hear()
+    created = speaker.receive()
     assert created["type"] == "sessionCreated"
     listener = open_client(
         action="joinSession", sessionId=created["sessionId"], targetLanguage="de"
     )
-    joined = listener.hear()
+    joined = listener.receive()
     assert (joined["type"], joined["targetLanguage"]) == ("sessionJoined", "de")
     assert count(speaker) == 1
 
 
-def test_an_access_token_in_a_header_makes_a_speaker_too(target: Target) -> None:
+def test_an_access_token_in_a_header_identifies_a_speaker(target: Target) -> None:
     from websockets.sync.client import connect
 
     header = {"Authorization": f"Bearer {target.tokens()['AccessToken']}"}
@@ -103,8 +103,8 @@ def test_an_access_token_in_a_header_makes_a_speaker_too(target: Target) -> None
     assert created["type"] == "sessionCreated"
 
 
-@pytest.mark.usefixtures("nothing_left")
-def test_a_clean_close_of_the_speakers_connection_ends_the_session_after_a_short_grace(
+@pytest.mark.usefixtures("no_records_left")
+def test_a_clean_close_by_the_speaker_ends_the_session_after_a_short_grace(
     target: Target, open_client: Open, token: str
 ) -> None:
     with client(target, token=token) as speaker:
@@ -117,27 +117,29 @@ def test_a_clean_close_of_the_speakers_connection_ends_the_session_after_a_short
         }
         listener.ask(**join)
         speaker.close(1000)
-    interrupted = listener.hear()
+    interrupted = listener.receive()
     assert (interrupted["type"], interrupted["graceSeconds"]) == ("sessionInterrupted", 5)
-    assert listener.hear()["reason"] == "speakerEnded"
+    assert listener.receive()["reason"] == "speakerEnded"
     assert listener.ask(**join)["code"] == "SESSION_NOT_FOUND"
     assert "sessionId" not in listener.ask(action="heartbeat")
 
 
-def test_listeners_who_leave_are_counted_out(target: Target, open_client: Open, token: str) -> None:
+def test_listeners_that_leave_are_no_longer_counted(
+    target: Target, open_client: Open, token: str
+) -> None:
     speaker, created = create(open_client, token)
     session = {"sessionId": created["sessionId"], "targetLanguage": "es"}
     staying = open_client()
     staying.ask(action="joinSession", **session)
-    for end in (Client.close, Client.vanish):
+    for end in (Client.close, Client.drop):
         with client(target, action="joinSession", **session) as leaving:
-            assert leaving.hear()["type"] == "sessionJoined"
+            assert leaving.receive()["type"] == "sessionJoined"
             assert count(speaker) == 2
             end(leaving)
         until(lambda: count(speaker) == 1)
 
 
-def test_nothing_of_one_session_reaches_another(open_client: Open, target: Target) -> None:
+def test_sessions_do_not_affect_each_other(open_client: Open, target: Target) -> None:
     speakers = []
     for name in ("anna@example.com", "boris@example.com"):
         speakers.append(create(open_client, target.tokens(name)["IdToken"]))
@@ -151,21 +153,21 @@ def test_nothing_of_one_session_reaches_another(open_client: Open, target: Targe
     assert boris.ask(action="endSession", sessionId=annas["sessionId"])["code"] == "FORBIDDEN"
     anna.ask(action="endSession")
 
-    assert listeners[0].hear()["sessionId"] == annas["sessionId"]
-    assert listeners[1].hears_nothing_more()
-    assert boris.hears_nothing_more()
+    assert listeners[0].receive()["sessionId"] == annas["sessionId"]
+    assert listeners[1].has_no_more_messages()
+    assert boris.has_no_more_messages()
     assert count(boris) == 1
 
 
 @pytest.mark.parametrize("action", ["createSession", "getSessionStatus", "endSession"])
-def test_a_listener_cannot_give_a_speakers_command(
+def test_a_listener_cannot_send_a_speakers_command(
     open_client: Open, token: str, action: str
 ) -> None:
     _, created = create(open_client, token)
     listener = open_client()
     listener.ask(action="joinSession", sessionId=created["sessionId"], targetLanguage="es")
     assert listener.ask(action=action, sourceLanguage="en")["code"] == "FORBIDDEN"
-    assert listener.hears_nothing_more()
+    assert listener.has_no_more_messages()
 
 
 def test_a_connection_serves_one_session_at_most(open_client: Open, token: str) -> None:
@@ -179,7 +181,7 @@ def test_a_connection_serves_one_session_at_most(open_client: Open, token: str) 
     assert count(speaker) == 1
 
 
-def test_one_speaker_may_hold_two_sessions(open_client: Open, token: str) -> None:
+def test_one_speaker_can_have_two_sessions(open_client: Open, token: str) -> None:
     one, first = create(open_client, token)
     two, second = create(open_client, token)
     assert first["sessionId"] != second["sessionId"]

@@ -1,4 +1,4 @@
-"""What `make local` shows in a terminal of a session that is on."""
+"""The live view of `make local` during a session."""
 
 import re
 from contextlib import ExitStack
@@ -10,7 +10,7 @@ from tests.devserver.serving import parse_metrics
 from tests.stories.target import Client, Target, client
 
 
-def test_whoever_runs_the_server_sees_sessions_listeners_and_refusals() -> None:
+def test_the_view_shows_sessions_listeners_and_refusals() -> None:
     panel = ("--panel", "operations.live_panel:tables")
     with (
         devserver_in_terminal("--no-reload", *panel, columns=140) as terminal,
@@ -27,10 +27,10 @@ def test_whoever_runs_the_server_sees_sessions_listeners_and_refusals() -> None:
         for language in ("es", "es", "fr"):
             join = {"action": "joinSession", "sessionId": session_id, "targetLanguage": language}
             listener = stack.enter_context(client(target, **join))
-            assert listener.hear()["type"] == "sessionJoined"
+            assert listener.receive()["type"] == "sessionJoined"
         assert speaker.ask(action="joinSession", sessionId="?")["type"] == "error"
 
-        # Faults strike the application, and not who looks on.
+        # Faults affect the application but not the panel.
         target.set_faults(dynamodb_down_share=1)
         terminal.wait_for(rf"{session_id} +active +en +3 +0:\d\d")
         terminal.wait_for(r"es +2 ")
@@ -40,12 +40,12 @@ def test_whoever_runs_the_server_sees_sessions_listeners_and_refusals() -> None:
         target.set_faults()
 
         with urlopen(f"{target.http_url}/local/metrics", timeout=10) as answer:
-            told = parse_metrics(answer.read().decode())
+            metrics = parse_metrics(answer.read().decode())
         name = "broadcast_sessions_connection_errors_total"
-        assert told[f'{name}{{code="{refusal}",stage="local"}}'] == 1
+        assert metrics[f'{name}{{code="{refusal}",stage="local"}}'] == 1
         name = "broadcast_sessions_session_creation_latency_milliseconds_count"
-        assert told[f'{name}{{stage="local"}}'] == 1
-        assert told["devserver_open_connections"] == 4
+        assert metrics[f'{name}{{stage="local"}}'] == 1
+        assert metrics["devserver_open_connections"] == 4
         assert b"_aws" not in terminal.written
 
         speaker.ask(action="endSession")

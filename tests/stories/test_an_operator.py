@@ -1,4 +1,4 @@
-"""An operator looks at the sessions and ends one, by the command that `make` runs for him."""
+"""The commands with which an operator lists and ends sessions."""
 
 import json
 import os
@@ -29,7 +29,7 @@ from operations import operate, running_emulation
 running_emulation.FILE = Path(sys.argv.pop(1))
 sys.exit(operate.main())
 """
-"""Looks for the emulation where the story has written that it is."""
+"""Runs the command with the test's own file for the running emulation."""
 
 COMMAND_ON_AWS: Final = """
 import json, sys
@@ -38,7 +38,7 @@ outputs = json.loads(sys.argv.pop(1))
 stage_environment.read_outputs = lambda stack: outputs
 sys.exit(operate.main())
 """
-"""Takes a stage's outputs as they are given, without Terraform."""
+"""Runs the command with given outputs of a stage, without Terraform."""
 
 HEADING: Final = "## Sessions from the command line"
 
@@ -47,17 +47,17 @@ Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 @pytest.fixture
 def operate(target: Target, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
-    """Run the command against the target, as somebody who has credentials of another account."""
+    """Return a function that runs the command, in an environment with another account's profile."""
     running = tmp_path / "emulate.json"
     monkeypatch.setattr(running_emulation, "FILE", running)
     api_id = target.url.split("/")[-2]
     port = target.url.rpartition(":")[2].partition("/")[0]
-    place = ["--stage", "local"] if target.is_emulator else ["--port", port]
+    where = ["--stage", "local"] if target.is_emulator else ["--port", port]
     environment = {**os.environ, "AWS_PROFILE": "of-another-account", "AWS_REGION": "eu-north-1"}
 
     def run(*arguments: str) -> "subprocess.CompletedProcess[str]":
         return subprocess.run(
-            [sys.executable, "-c", COMMAND, str(running), *arguments, *place],
+            [sys.executable, "-c", COMMAND, str(running), *arguments, *where],
             env={name: it for name, it in environment.items() if name != "AWS_ENDPOINT_URL"},
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -78,7 +78,7 @@ def listed(operate: Run) -> dict[str, dict[str, Any]]:
     return {each["sessionId"]: each for each in found}
 
 
-def test_an_operator_ends_a_session_and_everyone_hears_it(
+def test_an_operator_ends_a_session_and_notifies_every_participant(
     open_client: Callable[..., Client], token: str, operate: Run
 ) -> None:
     speaker, listener = open_client(token=token), open_client()
@@ -107,10 +107,10 @@ def test_an_operator_ends_a_session_and_everyone_hears_it(
     assert done.stderr == ""
     assert done.stdout == f"{session_id} has ended: 2 notified, 0 gone, 0 failed\n"
     for client in (speaker, listener):
-        heard = client.hear()
+        heard = client.receive()
         assert (heard["type"], heard["reason"]) == ("sessionEnded", "expired")
         assert heard["sessionId"] == session_id
-        assert client.hears_nothing_more()
+        assert client.has_no_more_messages()
     assert session_id not in listed(operate)
 
     again = operate("end", session_id, "--confirm", session_id)
@@ -120,7 +120,7 @@ def test_an_operator_ends_a_session_and_everyone_hears_it(
 
 @dataclass(frozen=True)
 class Account:
-    """An account that enforces IAM, with a stage's tables and API, and an operator's user."""
+    """An account that enforces IAM, with a stage's tables, its API, and an IAM user."""
 
     endpoint_url: str
     outputs: dict[str, Any]
@@ -132,7 +132,7 @@ class Account:
         )
 
     def policy(self) -> dict[str, Any]:
-        """Return what the operator needs, as it is documented, for this stage."""
+        """Return the documented policy of an operator for this stage."""
         (text,) = (
             path.read_text()
             for path in Path("docs").glob("operations*.md")
@@ -152,7 +152,7 @@ class Account:
         return document
 
     def put_session(self, session_id: str) -> None:
-        """Store a session with a speaker and a listener, who have gone unnoticed."""
+        """Store a session whose speaker and listener are gone without a $disconnect."""
         with emulator.dynamodb(self.endpoint_url) as dynamodb:
             tables = self.outputs["table_names"]
             store = Store(dynamodb, tables["sessions"], tables["connections"], time.time)
@@ -225,10 +225,10 @@ def account() -> Iterator[Account]:
         yield account
 
 
-def test_an_operator_needs_just_what_is_documented(account: Account) -> None:
+def test_an_operator_needs_exactly_the_documented_permissions(account: Account) -> None:
     whole = account.policy()
     needed_to_list = {"dynamodb:Scan"}
-    # An end puts back the records of those that it could not notify: here all are gone.
+    # PutItem restores participants that couldn't be notified. Here, all connections are gone.
     not_needed_to_end = {"dynamodb:Scan", "dynamodb:PutItem"}
     account.put_session("calm-fox-100")
     for number, statement in enumerate(whole["Statement"]):
@@ -256,7 +256,7 @@ def test_an_operator_needs_just_what_is_documented(account: Account) -> None:
     assert done.stdout == "calm-fox-100 has ended: 0 notified, 2 gone, 0 failed\n"
 
 
-def test_credentials_that_aws_does_not_take_are_said_in_a_line(account: Account) -> None:
+def test_invalid_credentials_are_reported_in_one_line(account: Account) -> None:
     failed = account.operate(
         "sessions",
         "--stage",

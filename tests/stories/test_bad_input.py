@@ -1,4 +1,4 @@
-"""Bad input: each answered by its error code, and nothing left behind."""
+"""Bad input, which gets an error code and leaves no records."""
 
 import base64
 import hashlib
@@ -17,7 +17,7 @@ from websockets.exceptions import ConnectionClosed
 from devserver import aws
 from tests.stories.target import Client, Target, client, refused_with
 
-pytestmark = pytest.mark.usefixtures("nothing_left")
+pytestmark = pytest.mark.usefixtures("no_records_left")
 
 LOCAL_ONLY = pytest.mark.local_only
 
@@ -25,7 +25,7 @@ JOIN = {"action": "joinSession", "sessionId": "golden-eagle-427", "targetLanguag
 
 
 def once_on_the_emulator(cases: list[tuple[Any, Any]]) -> list[Any]:
-    """Give all cases to the local server, and the emulator the first with each answer."""
+    """Run all cases on the local server, and only the first with each answer on the emulator."""
     answers = [answer for _, answer in cases]
     return [
         pytest.param(*case, marks=[] if answers.index(case[1]) == number else LOCAL_ONLY)
@@ -64,18 +64,18 @@ FRAMES: Final = [
 
 
 @pytest.mark.parametrize(("frame", "code"), once_on_the_emulator(FRAMES))
-def test_a_bad_frame_is_answered_by_its_code_and_changes_nothing(
+def test_a_bad_frame_gets_its_error_code_and_changes_nothing(
     bare: Client, frame: str, code: str
 ) -> None:
-    error = bare.say(frame)
+    error = bare.send(frame)
     assert (error["type"], error["code"]) == ("error", code)
     assert error["temporary"] is False
-    assert bare.hears_nothing_more()
+    assert bare.has_no_more_messages()
 
 
 def closed_with(client: Client, frame: str | bytes | list[str]) -> int:
     with pytest.raises(ConnectionClosed) as closed:
-        client.say(frame)
+        client.send(frame)
     assert closed.value.rcvd
     return closed.value.rcvd.code
 
@@ -94,8 +94,8 @@ def test_a_message_of_129_kb_closes_with_1009(bare: Client) -> None:
 
 def test_a_message_over_32_kb_in_small_frames_is_too_large(bare: Client) -> None:
     bare.connection.send(["x" * 30_000, "y" * 30_000])
-    assert bare.hear()["code"] == "MESSAGE_TOO_LARGE"
-    assert bare.hears_nothing_more()
+    assert bare.receive()["code"] == "MESSAGE_TOO_LARGE"
+    assert bare.has_no_more_messages()
 
 
 QUERIES: Final = [
@@ -116,7 +116,7 @@ def test_a_bad_connect_url_refuses_the_handshake(
     assert refused_with(target, **query) == target.status(status)
 
 
-def test_a_parameter_given_twice_in_the_connect_url_refuses_the_handshake(target: Target) -> None:
+def test_a_repeated_parameter_in_the_connect_url_refuses_the_handshake(target: Target) -> None:
     twice = replace(target, url=target.address(**JOIN) + "&targetLanguage=es")
     assert refused_with(twice) == target.status(400)
 
@@ -183,13 +183,13 @@ def signed_with_the_public_key(target: Target, token: str) -> str:
 
 
 def expired(_: Target, token: str) -> str:
-    """Move the end into the past: only Cognito could sign that, so the signature is wrong too."""
+    """Change the expiry to the past. The signature is then wrong, too."""
     claims = jwt.decode(token, options={"verify_signature": False})
     header, _, signature = token.split(".")
     return f"{header}.{encoded(json.dumps({**claims, 'exp': 1}).encode())}.{signature}"
 
 
-SPOILERS: Final = [
+BAD_TOKENS: Final = [
     of_another_pool,
     of_another_client,
     unsigned,
@@ -203,12 +203,12 @@ SPOILERS: Final = [
 
 
 @pytest.mark.parametrize(
-    "spoil", [SPOILERS[0], *(pytest.param(it, marks=LOCAL_ONLY) for it in SPOILERS[1:])]
+    "make_token", [BAD_TOKENS[0], *(pytest.param(it, marks=LOCAL_ONLY) for it in BAD_TOKENS[1:])]
 )
-def test_a_bad_token_is_refused_whatever_is_asked(
-    target: Target, token: str, spoil: Callable[[Target, str], str]
+def test_a_bad_token_is_refused_with_every_command(
+    target: Target, token: str, make_token: Callable[[Target, str], str]
 ) -> None:
-    bad: dict[str, Any] = {"token": spoil(target, token)}
+    bad: dict[str, Any] = {"token": make_token(target, token)}
     assert refused_with(target, **bad) in (401, 403)
     assert refused_with(target, **bad, action="createSession", sourceLanguage="en") in (401, 403)
     assert refused_with(target, **bad, **JOIN) in (401, 403)
@@ -223,5 +223,5 @@ def test_a_token_of_16_kb_is_refused(target: Target, token: str, in_header: bool
         assert refused_with(target, token=long) in (401, 403)
 
 
-def test_a_token_given_twice_is_refused(target: Target, token: str) -> None:
+def test_a_repeated_token_is_refused(target: Target, token: str) -> None:
     assert refused_with(target, {"Authorization": f"Bearer {token}"}, token=token) in (401, 403)

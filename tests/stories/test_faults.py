@@ -1,4 +1,4 @@
-"""What goes wrong, made to go wrong, and what a client sees of it."""
+"""The behavior that clients see when requests, events and handlers fail."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -7,7 +7,7 @@ from contextlib import ExitStack
 import pytest
 
 from tests.stories.target import (
-    GENEROUS,
+    HIGH_LIMITS,
     Client,
     Target,
     client,
@@ -18,12 +18,12 @@ from tests.stories.target import (
 from tests.stories.test_long_sessions import Session
 
 Open = Callable[..., Client]
-MINUTE_IN_A_SECOND = ("--clock-rate", "60")
-"""So that a sweep comes every second, and a listener of half a second ago is settled."""
+FAST_CLOCK = ("--clock-rate", "60")
+"""A minute takes a second. The sweep runs every second, and events soon count as old."""
 
 
 def heartbeats(seconds: int) -> dict[str, str]:
-    """Ask for a heartbeat as often as that on the server's clock."""
+    """Return the settings for a heartbeat interval on the server's clock."""
     return {
         "HEARTBEAT_INTERVAL_SECONDS": str(seconds),
         "HEARTBEAT_SETTLED_SECONDS": str(seconds),
@@ -31,16 +31,16 @@ def heartbeats(seconds: int) -> dict[str, str]:
     }
 
 
-SILENT = heartbeats(3600)
-"""Stories that are not about heartbeats send none."""
+RARE_HEARTBEATS = heartbeats(3600)
+"""For stories that don't test heartbeats and send none."""
 
-WATCHFUL = heartbeats(100)
-"""A participant is lost after five seconds of silence."""
+FREQUENT_HEARTBEATS = heartbeats(100)
+"""For stories about heartbeats. A participant is lost after five seconds without one."""
 
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Target]:
-    with local_server(*MINUTE_IN_A_SECOND, **SILENT, **GENEROUS) as target:
+    with local_server(*FAST_CLOCK, **RARE_HEARTBEATS, **HIGH_LIMITS) as target:
         yield target
 
 
@@ -65,9 +65,9 @@ def count(session: Session) -> int:
     return session.status()[1]
 
 
-def test_participants_whose_disconnects_are_lost_are_missed_by_their_heartbeats() -> None:
+def test_missing_heartbeats_reveal_participants_with_lost_disconnects() -> None:
     with (
-        local_server(*MINUTE_IN_A_SECOND, **WATCHFUL, **GENEROUS) as target,
+        local_server(*FAST_CLOCK, **FREQUENT_HEARTBEATS, **HIGH_LIMITS) as target,
         ExitStack() as stack,
     ):
 
@@ -78,16 +78,16 @@ def test_participants_whose_disconnects_are_lost_are_missed_by_their_heartbeats(
         staying, _ = session.listener()
         leaving, _ = session.listener()
         target.set_faults(disconnect_lost_share=1)
-        leaving.vanish()
+        leaving.drop()
         assert count(session) == 2
 
-        def is_counted_out() -> bool:
+        def is_not_counted() -> bool:
             assert staying.ask(action="heartbeat")["sessionId"] == session.session_id
             return bool(session.speaker.ask(action="heartbeat")["listenerCount"] == 1)
 
-        until(is_counted_out)
+        until(is_not_counted)
 
-        session.speaker.vanish()
+        session.speaker.drop()
         heard: list[str] = []
 
         def is_interrupted() -> bool:
@@ -102,9 +102,9 @@ def test_participants_whose_disconnects_are_lost_are_missed_by_their_heartbeats(
         assert (refreshed["type"], refreshed["status"]) == ("connectionRefreshComplete", "active")
 
 
-def test_an_end_whose_posts_are_all_refused_reaches_everyone_by_the_sweep() -> None:
-    """In real time: the fan-out tries for ten seconds."""
-    with local_server(**GENEROUS) as target, ExitStack() as stack:
+def test_the_sweep_delivers_an_end_whose_posts_were_all_refused() -> None:
+    """Run in real time, because the fan-out retries for ten seconds."""
+    with local_server(**HIGH_LIMITS) as target, ExitStack() as stack:
 
         def open_client(**query: str) -> Client:
             return stack.enter_context(client(target, **query))
@@ -116,32 +116,32 @@ def test_an_end_whose_posts_are_all_refused_reaches_everyone_by_the_sweep() -> N
         assert "sessionId" not in listeners[0].ask(action="heartbeat")
         target.set_faults()
         target.sweep()
-        assert [listener.hear()["type"] for listener in listeners] == ["sessionEnded"] * 5
+        assert [listener.receive()["type"] for listener in listeners] == ["sessionEnded"] * 5
         target.sweep()
-        assert all(listener.hears_nothing_more() for listener in listeners)
+        assert all(listener.has_no_more_messages() for listener in listeners)
 
 
-def test_a_speaker_who_does_not_come_back_is_lost_though_nobody_asks(session: Session) -> None:
+def test_a_session_ends_without_requests_if_its_speaker_does_not_return(session: Session) -> None:
     listener, _ = session.listener()
-    session.speaker.vanish()
-    assert listener.hear()["type"] == "sessionInterrupted"
-    ended = listener.hear()
+    session.speaker.drop()
+    assert listener.receive()["type"] == "sessionInterrupted"
+    ended = listener.receive()
     assert (ended["type"], ended["reason"]) == ("sessionEnded", "speakerLost")
-    assert listener.hears_nothing_more()
+    assert listener.has_no_more_messages()
 
 
-def test_a_disconnect_that_comes_twice_counts_out_once(faulty: Target, session: Session) -> None:
+def test_a_duplicate_disconnect_is_counted_once(faulty: Target, session: Session) -> None:
     faulty.set_faults(disconnect_twice_share=1)
     session.listener()
     leaving, _ = session.listener()
     leaving.close()
     until(lambda: count(session) == 1)
     other, _ = session.listener()
-    other.vanish()
+    other.drop()
     until(lambda: count(session) == 1)
 
 
-def test_a_disconnect_that_comes_late_changes_nothing_for_who_has_moved(
+def test_a_late_disconnect_does_not_affect_refreshed_participants(
     faulty: Target, session: Session, open_client: Open
 ) -> None:
     listener, listener_id = session.listener()
@@ -150,41 +150,41 @@ def test_a_disconnect_that_comes_late_changes_nothing_for_who_has_moved(
     session.speaker = open_client(token=session.token)
     session.speaker.ask(**session.refresh(role="speaker"))
     moved = open_client()
-    place = {"role": "listener", "targetLanguage": "es", "connectionId": listener_id}
-    moved.ask(**session.refresh(**place))
+    membership = {"role": "listener", "targetLanguage": "es", "connectionId": listener_id}
+    moved.ask(**session.refresh(**membership))
     old.close(1000)
     listener.close(1000)
     faulty.set_faults()
-    # Whoever closes now is told of a minute later than those two.
+    # The late events of the first two closes are delivered before the $disconnect of this one.
     last, _ = session.listener()
     until(lambda: count(session) == 2)
     last.close()
     until(lambda: count(session) == 1)
     assert session.status()[0] == "active"
-    assert moved.hears_nothing_more()
+    assert moved.has_no_more_messages()
 
 
-def test_listeners_who_are_wrongly_taken_for_gone_come_back(
+def test_listeners_that_were_wrongly_removed_can_return(
     faulty: Target, session: Session, open_client: Open
 ) -> None:
     listener, listener_id = session.listener()
     faulty.set_faults(post_gone_share=1)
 
-    def is_taken_for_gone() -> bool:
+    def is_removed() -> bool:
         session.speaker.ask(action="pauseSession")
         session.speaker.ask(action="resumeSession")
         return count(session) == 0
 
-    until(is_taken_for_gone)
+    until(is_removed)
     faulty.set_faults()
     assert "sessionId" not in listener.ask(action="heartbeat")
     back = open_client()
-    place = {"role": "listener", "targetLanguage": "es", "connectionId": listener_id}
-    assert back.ask(**session.refresh(**place))["type"] == "connectionRefreshComplete"
+    membership = {"role": "listener", "targetLanguage": "es", "connectionId": listener_id}
+    assert back.ask(**session.refresh(**membership))["type"] == "connectionRefreshComplete"
     assert count(session) == 1
 
 
-def test_a_listener_who_cannot_be_told_stays_in_the_session(
+def test_a_listener_that_cannot_be_notified_stays_in_the_session(
     faulty: Target, session: Session
 ) -> None:
     listener, _ = session.listener()
@@ -192,19 +192,17 @@ def test_a_listener_who_cannot_be_told_stays_in_the_session(
     assert session.speaker.ask(action="pauseSession")["type"] == "sessionPaused"
     faulty.set_faults()
     assert session.status() == ("paused", 1, {"es": 1})
-    assert listener.hears_nothing_more()
+    assert listener.has_no_more_messages()
 
 
-def test_slow_receivers_hold_up_nobody_and_hear_all_the_same(
-    faulty: Target, session: Session
-) -> None:
+def test_slow_posts_are_delivered_and_do_not_block_others(faulty: Target, session: Session) -> None:
     listeners = [session.listener()[0] for _ in range(10)]
     faulty.set_faults(post_slow_ms=300, post_slow_share=0.5)
     session.speaker.ask(action="endSession")
-    assert {listener.hear()["type"] for listener in listeners} == {"sessionEnded"}
+    assert {listener.receive()["type"] for listener in listeners} == {"sessionEnded"}
 
 
-def test_a_handler_that_fails_leaves_the_connection_open(faulty: Target, session: Session) -> None:
+def test_a_failed_handler_leaves_the_connection_open(faulty: Target, session: Session) -> None:
     faulty.set_faults(handler_raises_share=1, handler_only="$default")
     session.speaker.connection.send(json.dumps({"action": "heartbeat"}))
     frame = json.loads(session.speaker.connection.recv(timeout=10))
@@ -214,17 +212,17 @@ def test_a_handler_that_fails_leaves_the_connection_open(faulty: Target, session
     assert session.speaker.ask(action="heartbeat")["sessionId"] == session.session_id
 
 
-def test_a_handler_that_fails_at_the_connect_refuses_the_handshake(faulty: Target) -> None:
+def test_a_failed_connect_handler_refuses_the_handshake(faulty: Target) -> None:
     faulty.set_faults(handler_raises_share=1, handler_only="$connect")
     assert refused_with(faulty) == 502
 
 
-def test_a_slow_handler_answers_late_and_right(faulty: Target, session: Session) -> None:
+def test_a_slow_handler_returns_the_correct_answer(faulty: Target, session: Session) -> None:
     faulty.set_faults(handler_slow_ms=300, handler_only="$default")
     assert session.speaker.ask(action="heartbeat")["sessionId"] == session.session_id
 
 
-def test_a_lost_outcome_is_made_good_by_the_next_heartbeat(
+def test_the_next_heartbeat_replaces_a_lost_outcome(
     faulty: Target, session: Session, open_client: Open
 ) -> None:
     faulty.set_faults(handler_raises_share=1, handler_only="outcome")
@@ -235,7 +233,7 @@ def test_a_lost_outcome_is_made_good_by_the_next_heartbeat(
     assert count(session) == 1
 
 
-def test_a_dynamodb_that_throttles_some_requests_is_not_noticed(
+def test_clients_do_not_notice_throttling_of_some_requests(
     faulty: Target, session: Session
 ) -> None:
     faulty.set_faults(dynamodb_throttled_share=0.3)
@@ -244,14 +242,14 @@ def test_a_dynamodb_that_throttles_some_requests_is_not_noticed(
     assert count(session) == len(listeners)
 
 
-def test_a_slow_dynamodb_answers_late_and_right(faulty: Target, session: Session) -> None:
+def test_a_slow_dynamodb_gives_the_correct_answer(faulty: Target, session: Session) -> None:
     faulty.set_faults(dynamodb_slow_ms=100)
     session.listener()
     assert count(session) == 1
 
 
-def test_without_its_limits_a_live_session_goes_on_and_no_new_one_is_created() -> None:
-    with local_server(**GENEROUS) as target, ExitStack() as stack:
+def test_without_rate_limits_sessions_continue_but_none_is_created() -> None:
+    with local_server(**HIGH_LIMITS) as target, ExitStack() as stack:
 
         def open_client(**query: str) -> Client:
             return stack.enter_context(client(target, **query))
@@ -266,8 +264,8 @@ def test_without_its_limits_a_live_session_goes_on_and_no_new_one_is_created() -
         assert refusal["retryAfter"] >= 1
 
 
-def test_a_dynamodb_that_is_down_is_told_at_once_and_not_asked_again() -> None:
-    with local_server(**GENEROUS) as target, ExitStack() as stack:
+def test_a_dynamodb_outage_is_reported_and_opens_the_circuit() -> None:
+    with local_server(**HIGH_LIMITS) as target, ExitStack() as stack:
 
         def open_client(**query: str) -> Client:
             return stack.enter_context(client(target, **query))
@@ -278,6 +276,6 @@ def test_a_dynamodb_that_is_down_is_told_at_once_and_not_asked_again() -> None:
             refusal = session.speaker.ask(action="getSessionStatus")
             assert refusal["code"] == "SERVICE_UNAVAILABLE"
             assert 1 <= refusal["retryAfter"] <= 5
-        # The circuit is open: nobody finds out yet that DynamoDB is back.
+        # The circuit is still open, although DynamoDB is back.
         target.set_faults()
         assert session.speaker.ask(action="getSessionStatus")["code"] == "SERVICE_UNAVAILABLE"

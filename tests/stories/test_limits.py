@@ -1,7 +1,7 @@
-"""A hall behind one address, and a stranger who guesses: the limits as they are by default.
+"""The default limits, for an audience behind one address and for guesses.
 
-A limit's minute begins with the clock's, so that one may begin in the middle of a test: what is
-taken before the first refusal is then more than the limit, and never more than twice it.
+A limit's minute starts with the clock's minute, which can happen in the middle of a test. The
+number of accepted requests is then more than the limit, but never more than twice the limit.
 """
 
 import asyncio
@@ -19,13 +19,13 @@ from websockets.exceptions import ConnectionClosed
 from tests.stories.target import Client, Target, client, local_server, refused_with
 
 SOURCE = "X-Source-Ip"
-HALL = {SOURCE: "203.0.113.7"}
-"""Source: RFC 5737, addresses for documentation."""
+LIMITED_ADDRESS = {SOURCE: "203.0.113.7"}
+"""A hall's address. Source: RFC 5737, addresses for documentation."""
 
 
 @pytest.fixture(scope="module")
 def limited() -> Iterator[Target]:
-    """The application with its own limits; handshakes say where they come from."""
+    """Serve the application with its default limits. A header sets the source address."""
     with local_server("--source-ip-header", SOURCE) as target:
         yield target
 
@@ -42,7 +42,7 @@ def create(target: Target, speaker: Client) -> dict[str, Any]:
 
 
 def until_refused(ask: Any, limit: int) -> list[dict[str, Any]]:
-    """Ask until it is too often; return the answers before that."""
+    """Send requests until the limit refuses one, and return the answers before that."""
     answers: list[dict[str, Any]] = []
     while len(answers) <= 2 * limit:
         answer = ask()
@@ -52,10 +52,10 @@ def until_refused(ask: Any, limit: int) -> list[dict[str, Any]]:
             assert limit <= len(answers)
             return answers
         answers.append(answer)
-    raise AssertionError("it was never too often")
+    raise AssertionError("the limit refused no request")
 
 
-def test_a_hundred_a_minute_join_from_one_address_without_an_invite_code(
+def test_an_address_can_join_100_times_a_minute_without_an_invite_code(
     limited: Target, token: str
 ) -> None:
     with client(limited, token=token) as speaker:
@@ -70,12 +70,12 @@ def test_a_hundred_a_minute_join_from_one_address_without_an_invite_code(
         elsewhere = {SOURCE: "203.0.113.11"}
         query = {"action": "joinSession", "sessionId": session_id, "targetLanguage": "es"}
         with client(limited, elsewhere, **query) as phone:
-            assert phone.hear()["type"] == "sessionJoined"
+            assert phone.receive()["type"] == "sessionJoined"
         assert refused_with(limited, {SOURCE: "203.0.113.10"}, **query) == 429
 
 
 @pytest.mark.alone
-def test_a_hall_of_500_with_the_code_gets_in_while_a_stranger_there_is_stopped(
+def test_500_listeners_with_the_code_join_from_an_address_that_is_limited(
     limited: Target, token: str
 ) -> None:
     with client(limited, token=token) as speaker:
@@ -84,12 +84,12 @@ def test_a_hall_of_500_with_the_code_gets_in_while_a_stranger_there_is_stopped(
 
         def guess() -> dict[str, Any]:
             session_id = f"golden-eagle-{next(number)}"
-            with client(limited, HALL) as one:
+            with client(limited, LIMITED_ADDRESS) as one:
                 return one.ask(action="joinSession", sessionId=session_id, targetLanguage="es")
 
         answers = until_refused(guess, 20)
         assert {answer["code"] for answer in answers} == {"SESSION_NOT_FOUND"}
-        with client(limited, HALL) as stranger:
+        with client(limited, LIMITED_ADDRESS) as stranger:
             outcomes = asyncio.run(join_all(limited.url, created, 500))
             assert outcomes == {"sessionJoined": 500}
             right = {"action": "joinSession", "targetLanguage": "es"}
@@ -100,14 +100,19 @@ def test_a_hall_of_500_with_the_code_gets_in_while_a_stranger_there_is_stopped(
 
 
 async def join_all(url: str, created: dict[str, Any], phones: int) -> dict[str, int]:
-    """Let phones in one hall join at once, and stay until all are in."""
+    """Let phones behind one address join at once, and stay until all have joined."""
     query = (
         f"action=joinSession&sessionId={created['sessionId']}&targetLanguage=es"
         f"&inviteCode={created['inviteCode']}"
     )
     opened = await asyncio.gather(
         *(
-            connect(f"{url}?{query}", additional_headers=HALL, compression=None, open_timeout=60)
+            connect(
+                f"{url}?{query}",
+                additional_headers=LIMITED_ADDRESS,
+                compression=None,
+                open_timeout=60,
+            )
             for _ in range(phones)
         )
     )
@@ -118,7 +123,7 @@ async def join_all(url: str, created: dict[str, Any], phones: int) -> dict[str, 
 
 
 Ask = Callable[[str], dict[str, Any]]
-"""Asks for a session by its ID. Of a refused handshake only the status is known."""
+"""Requests a session by its ID. For a refused handshake, only the status is known."""
 
 JOIN = {"action": "joinSession", "targetLanguage": "es"}
 REFRESH = {"action": "refreshConnection", "role": "listener", "targetLanguage": "es"}
@@ -157,7 +162,7 @@ def in_the_url(
         (REFRESH_SPEAKER, True),
     ],
 )
-def test_after_the_allowance_a_guess_says_nothing_of_the_session(
+def test_refusals_beyond_the_limit_reveal_nothing_about_a_session(
     limited: Target,
     token: str,
     fields: dict[str, str],
@@ -173,15 +178,15 @@ def test_after_the_allowance_a_guess_says_nothing_of_the_session(
         known = create(limited, speaker)["sessionId"]
         guess, other = (way(limited, each, fields, **query) for each in (address, rest_of_64))
 
-        def answers_after_the_allowance() -> list[dict[str, Any]]:
-            """Return nothing if another minute has begun, and with it another allowance."""
+        def answers_beyond_the_limit() -> list[dict[str, Any]]:
+            """Return an empty list if a new minute, with a new limit, has started."""
             began_at = time.time()
             while guess(next(unknown))["code"] != "RATE_LIMIT_EXCEEDED":
                 pass
             answers = [ask(each) for each in (next(unknown), known) for ask in (guess, other)]
             return answers if began_at // 60 == time.time() // 60 else []
 
-        answers = answers_after_the_allowance() or answers_after_the_allowance()
+        answers = answers_beyond_the_limit() or answers_beyond_the_limit()
         for answer in answers:
             assert answer["code"] == "RATE_LIMIT_EXCEEDED"
             answer.pop("timestamp", 0)
@@ -203,10 +208,12 @@ def test_the_twentieth_refused_command_in_a_row_closes_the_connection(limited: T
         assert one.ask(action="heartbeat")["type"] == "heartbeatAck"
         refuse(20)
         with pytest.raises(ConnectionClosed):
-            one.hear()
+            one.receive()
 
 
-def test_bad_tokens_stop_those_who_come_without_any(limited: Target, token: str) -> None:
+def test_bad_tokens_limit_an_address_except_with_a_token_or_code(
+    limited: Target, token: str
+) -> None:
     address = {SOURCE: "203.0.113.20"}
     with client(limited, token=token) as speaker:
         created = create(limited, speaker)
@@ -235,7 +242,7 @@ def test_the_fifth_heartbeat_within_a_minute_is_refused(limited: Target, token: 
         assert 1 <= refused["retryAfter"] <= 60
 
 
-def test_fifty_sessions_an_hour_are_created_by_one_user(limited: Target) -> None:
+def test_a_user_can_create_50_sessions_an_hour(limited: Target) -> None:
     token = limited.tokens("busy@example.com")["IdToken"]
 
     def create_one() -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Sessions that outlive their connections: refreshes, interruptions, pauses, graces."""
+"""Sessions that outlive their connections through refreshes and grace periods."""
 
 from collections.abc import Callable
 
@@ -10,7 +10,7 @@ Open = Callable[..., Client]
 
 
 class Session:
-    """A speaker with a session, and what its listeners need to know."""
+    """A session with its speaker's client."""
 
     def __init__(self, open_client: Open, token: str) -> None:
         self.open_client = open_client
@@ -20,7 +20,7 @@ class Session:
         self.session_id = self.created["sessionId"]
 
     def listener(self, language: str = "es") -> tuple[Client, str]:
-        """Let a listener in; return him and his connection's id."""
+        """Let a listener join, and return its client and connection ID."""
         listener = self.open_client()
         joined = listener.ask(
             action="joinSession", sessionId=self.session_id, targetLanguage=language
@@ -46,7 +46,7 @@ def test_a_listener_moves_to_a_new_connection_and_is_counted_once(
     old, old_id = session.listener()
     refresh = session.refresh(role="listener", targetLanguage="fr", connectionId=old_id)
     new = open_client(**refresh)
-    refreshed = new.hear()
+    refreshed = new.receive()
     assert refreshed == {
         "type": "connectionRefreshComplete",
         "sessionId": session.session_id,
@@ -68,32 +68,30 @@ def test_a_listener_moves_to_a_new_connection_and_is_counted_once(
     old.close()
     until(lambda: session.status() == ("active", 1, {"fr": 1}))
     session.speaker.ask(action="endSession")
-    assert new.hear()["type"] == "sessionEnded"
+    assert new.receive()["type"] == "sessionEnded"
 
 
-def test_a_listener_whose_connection_was_lost_comes_back_by_its_id(
-    session: Session, open_client: Open
-) -> None:
+def test_a_listener_can_refresh_a_lost_connection(session: Session, open_client: Open) -> None:
     lost, lost_id = session.listener()
-    lost.vanish()
+    lost.drop()
     until(lambda: session.status()[1] == 0)
     back = open_client()
-    place = {"role": "listener", "targetLanguage": "es", "connectionId": lost_id}
-    assert back.ask(**session.refresh(**place))["type"] == "connectionRefreshComplete"
+    membership = {"role": "listener", "targetLanguage": "es", "connectionId": lost_id}
+    assert back.ask(**session.refresh(**membership))["type"] == "connectionRefreshComplete"
     assert session.status() == ("active", 1, {"es": 1})
 
 
 def test_a_refresh_without_a_listeners_connection_is_a_join(
     session: Session, open_client: Open
 ) -> None:
-    place = {"role": "listener", "targetLanguage": "es", "connectionId": "nobodys="}
+    membership = {"role": "listener", "targetLanguage": "es", "connectionId": "nobodys="}
     newcomer = open_client()
-    assert newcomer.ask(**session.refresh(**place))["type"] == "connectionRefreshComplete"
+    assert newcomer.ask(**session.refresh(**membership))["type"] == "connectionRefreshComplete"
     assert session.status()[1] == 1
 
 
 @pytest.mark.parametrize("by_connect_url", [True, False])
-def test_a_speaker_moves_to_a_new_connection_and_the_end_of_the_old_changes_nothing(
+def test_a_refreshed_speakers_old_connection_can_close_without_effect(
     session: Session, open_client: Open, by_connect_url: bool
 ) -> None:
     listener, _ = session.listener()
@@ -101,7 +99,7 @@ def test_a_speaker_moves_to_a_new_connection_and_the_end_of_the_old_changes_noth
     refresh = session.refresh(role="speaker")
     if by_connect_url:
         session.speaker = open_client(token=session.token, **refresh)
-        refreshed = session.speaker.hear()
+        refreshed = session.speaker.receive()
     else:
         session.speaker = open_client(token=session.token)
         refreshed = session.speaker.ask(**refresh)
@@ -118,10 +116,10 @@ def test_a_speaker_moves_to_a_new_connection_and_the_end_of_the_old_changes_noth
     assert old.ask(action="endSession")["code"] == "SESSION_NOT_FOUND"
     old.close(1000)
     assert session.status() == ("active", 1, {"es": 1})
-    assert listener.hears_nothing_more()
+    assert listener.has_no_more_messages()
 
 
-def test_only_the_user_who_owns_a_session_may_refresh_as_its_speaker(
+def test_only_the_user_that_owns_a_session_can_refresh_as_its_speaker(
     target: Target, session: Session, open_client: Open
 ) -> None:
     refresh = session.refresh(role="speaker")
@@ -131,26 +129,26 @@ def test_only_the_user_who_owns_a_session_may_refresh_as_its_speaker(
     assert session.speaker.ask(action="heartbeat")["sessionId"] == session.session_id
 
 
-def test_a_pause_and_its_end_are_told_to_everyone_once(session: Session) -> None:
+def test_every_participant_receives_a_pause_and_its_end_once(session: Session) -> None:
     listener, _ = session.listener()
-    for action, told, status in (
+    for action, type_, status in (
         ("pauseSession", "sessionPaused", "paused"),
         ("resumeSession", "sessionResumed", "active"),
     ):
         for _ in range(2):
-            assert session.speaker.ask(action=action)["type"] == told
-        assert listener.hear()["type"] == told
-        assert listener.hears_nothing_more()
+            assert session.speaker.ask(action=action)["type"] == type_
+        assert listener.receive()["type"] == type_
+        assert listener.has_no_more_messages()
         assert session.status()[0] == status
     assert listener.ask(action="pauseSession")["code"] == "FORBIDDEN"
 
 
-def test_a_speaker_who_loses_his_connection_may_come_back(
+def test_a_speaker_can_return_after_losing_the_connection(
     session: Session, open_client: Open
 ) -> None:
     listener, _ = session.listener()
-    session.speaker.vanish()
-    interrupted = listener.hear()
+    session.speaker.drop()
+    interrupted = listener.receive()
     assert interrupted["type"] == "sessionInterrupted"
     assert interrupted["graceSeconds"] == GRACE_SECONDS
     newcomer = open_client()
@@ -161,36 +159,36 @@ def test_a_speaker_who_loses_his_connection_may_come_back(
     refreshed = session.speaker.ask(**session.refresh(role="speaker"))
     assert refreshed["type"] == "connectionRefreshComplete"
     for each in (listener, newcomer):
-        assert each.hear()["type"] == "sessionResumed"
-        assert each.hears_nothing_more()
+        assert each.receive()["type"] == "sessionResumed"
+        assert each.has_no_more_messages()
     assert session.status() == ("active", 2, {"de": 1, "es": 1})
 
 
-@pytest.mark.usefixtures("nothing_left")
-def test_a_speaker_who_does_not_come_back_ends_the_session_when_his_grace_is_over(
+@pytest.mark.usefixtures("no_records_left")
+def test_a_session_ends_if_its_speaker_does_not_return_in_time(
     target: Target, session: Session, open_client: Open
 ) -> None:
     listener, listener_id = session.listener()
-    session.speaker.vanish()
-    interrupted = listener.hear()
-    target.sweep()  # which stays for the end of a grace that ends before the next would come
-    ended = listener.hear()
+    session.speaker.drop()
+    interrupted = listener.receive()
+    target.sweep()  # It waits for grace periods that end before the next sweep.
+    ended = listener.receive()
     assert (ended["type"], ended["reason"]) == ("sessionEnded", "speakerLost")
     assert ended["timestamp"] - interrupted["timestamp"] >= (GRACE_SECONDS - 1) * 1000
-    assert listener.hears_nothing_more()
-    place = {"role": "listener", "targetLanguage": "es", "connectionId": listener_id}
-    for refresh in (session.refresh(**place), session.refresh(role="speaker")):
+    assert listener.has_no_more_messages()
+    membership = {"role": "listener", "targetLanguage": "es", "connectionId": listener_id}
+    for refresh in (session.refresh(**membership), session.refresh(role="speaker")):
         late = open_client(token=session.token)
         assert late.ask(**refresh)["code"] == "SESSION_NOT_FOUND"
 
 
-def test_a_connection_that_has_a_session_cannot_refresh_into_another(
+def test_a_connection_with_a_session_cannot_refresh_into_another(
     session: Session, target: Target, open_client: Open, token: str
 ) -> None:
     other = Session(open_client, token)
     listener, _ = other.listener()
-    place = {"role": "listener", "targetLanguage": "es"}
-    assert listener.ask(**session.refresh(**place))["code"] == "CONFLICT"
+    membership = {"role": "listener", "targetLanguage": "es"}
+    assert listener.ask(**session.refresh(**membership))["code"] == "CONFLICT"
     with client(target, token=token) as bare:
         assert bare.ask(**session.refresh(role="chairman"))["code"] == "INVALID_PARAMETERS"
     assert other.status()[1] == 1

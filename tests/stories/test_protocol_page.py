@@ -1,4 +1,4 @@
-"""The exchanges that docs/protocol.md shows, played against a server."""
+"""The example exchanges in docs/protocol.md, run against a server."""
 
 import json
 import re
@@ -22,7 +22,7 @@ VARIABLE = {
     "sessionId",
     "timestamp",
 }
-"""Fields whose values differ from run to run: each value of the page stands for one of the run."""
+"""Fields whose values differ in each run. A value on the page stands for one value of the run."""
 
 
 def exchanges() -> list[tuple[str, str, dict[str, Any]]]:
@@ -35,7 +35,7 @@ def test_the_examples_show_every_command() -> None:
     assert sent == ACTIONS
 
 
-def test_the_examples_happen_as_they_are_shown(served: Target) -> None:
+def test_the_examples_are_correct(served: Target) -> None:
     clients: dict[str, Client] = {}
     actual: dict[Any, Any] = {}
     with ExitStack() as stack:
@@ -44,9 +44,9 @@ def test_the_examples_happen_as_they_are_shown(served: Target) -> None:
                 query = {"token": served.tokens()["IdToken"]} if "speaker" in name else {}
                 clients[name] = stack.enter_context(client(served, **query))
             if direction == ">":
-                clients[name].connection.send(json.dumps(as_in_this_run(message, actual)))
+                clients[name].connection.send(json.dumps(with_actual_values(message, actual)))
                 continue
-            heard = clients[name].hear()
+            heard = clients[name].receive()
             assert heard.keys() == message.keys()
             for field, value in message.items():
                 if field in VARIABLE:
@@ -56,7 +56,7 @@ def test_the_examples_happen_as_they_are_shown(served: Target) -> None:
                     assert heard[field] == value, field
 
 
-def as_in_this_run(message: dict[str, Any], actual: dict[Any, Any]) -> dict[str, Any]:
+def with_actual_values(message: dict[str, Any], actual: dict[Any, Any]) -> dict[str, Any]:
     if "sessionId" in message:
         message = {**message, "sessionId": session_ids.parse(message["sessionId"])}
     return {

@@ -1,4 +1,4 @@
-"""What the README tells a user to run."""
+"""The README's code example and commands."""
 
 import os
 import re
@@ -11,15 +11,13 @@ from pathlib import Path
 import pytest
 
 from examples.demo import MAX_CLOCK_RATE
-from tests.stories.target import GENEROUS, Target, local_server
+from tests.stories.target import HIGH_LIMITS, Target, local_server
 
 
-def test_the_code_lets_a_speaker_and_a_listener_meet_as_it_is_written(
-    served: Target, tmp_path: Path
-) -> None:
+def test_the_code_example_runs(served: Target, tmp_path: Path) -> None:
     (lines,) = re.findall(r"```python\n(.*?)```", Path("README.md").read_text(), re.DOTALL)
     assert len(lines.splitlines()) <= 12
-    # The environment is there: these tests run in it.
+    # The virtual environment exists, because these tests run in it.
     make = tmp_path / "make"
     options = f"--old-file .venv/.installed BIN={Path(sys.executable).parent}"
     make.write_text(f'#!/bin/sh\nexec {shutil.which("make")} {options} "$@"\n')
@@ -52,7 +50,7 @@ def play_demo(target: Target, *options: str) -> "subprocess.CompletedProcess[str
     )
 
 
-def test_the_demo_plays_to_its_end(served: Target) -> None:
+def test_the_demo_completes(served: Target) -> None:
     run = play_demo(served, "--fast")
     assert (run.returncode, run.stderr) == (0, "")
     assert run.stdout.count("sessionInterrupted") == 5
@@ -60,30 +58,30 @@ def test_the_demo_plays_to_its_end(served: Target) -> None:
     assert "listenerCount=5  languages={'de': 1, 'es': 1, 'fr': 2, 'it': 1}" in run.stdout
 
 
-def test_the_demo_takes_long_enough_to_be_watched(served: Target) -> None:
+def test_the_demo_takes_more_than_10_seconds(served: Target) -> None:
     started = time.monotonic()
     run = play_demo(served)
     assert (run.returncode, run.stderr) == (0, "")
     assert time.monotonic() - started > 10
 
 
-def test_the_demo_plays_to_its_end_on_the_fastest_clock_that_it_accepts() -> None:
-    # Seconds more than the defaults leave, for a test machine that is very busy.
+def test_the_demo_completes_with_the_fastest_accepted_clock() -> None:
+    # Longer than the defaults, for a very busy test machine.
     slack = {
         "HEARTBEAT_TIMEOUT_SECONDS": "600",
         "SPEAKER_GRACE_SECONDS": "600",
     }
-    with local_server("--clock-rate", str(MAX_CLOCK_RATE), **GENEROUS, **slack) as hurried:
-        run = play_demo(hurried, "--fast")
+    with local_server("--clock-rate", str(MAX_CLOCK_RATE), **HIGH_LIMITS, **slack) as fast_server:
+        run = play_demo(fast_server, "--fast")
     assert (run.returncode, run.stderr) == (0, "")
     assert run.stdout.count("sessionInterrupted") == 5
     assert run.stdout.count("sessionEnded") == 6
     assert "listenerCount=5  languages={'de': 1, 'es': 1, 'fr': 2, 'it': 1}" in run.stdout
 
 
-def test_the_demo_says_when_the_clock_is_too_fast_for_it() -> None:
-    with local_server("--clock-rate", "1200") as hurried:
-        run = play_demo(hurried)
+def test_the_demo_refuses_a_faster_clock() -> None:
+    with local_server("--clock-rate", "1200") as fast_server:
+        run = play_demo(fast_server)
     assert (run.returncode, run.stdout) == (1, "")
     assert run.stderr == (
         "the demo can't continue: the server's clock runs 1200 times faster; "
@@ -91,7 +89,7 @@ def test_the_demo_says_when_the_clock_is_too_fast_for_it() -> None:
     )
 
 
-def test_the_token_verb_prints_a_token_and_nothing_else(served: Target) -> None:
+def test_make_token_prints_only_a_token(served: Target) -> None:
     port = served.url.rpartition(":")[2].partition("/")[0]
     command = [sys.executable, "-m", "devserver.user_token", "--port", port]
     run = subprocess.run(
@@ -103,7 +101,7 @@ def test_the_token_verb_prints_a_token_and_nothing_else(served: Target) -> None:
 @pytest.mark.parametrize(
     ("username", "why"), [("", "the username is empty"), ("anna", "Username should be an email")]
 )
-def test_the_token_verb_says_why_it_has_no_token(served: Target, username: str, why: str) -> None:
+def test_make_token_explains_why_there_is_no_token(served: Target, username: str, why: str) -> None:
     port = served.url.rpartition(":")[2].partition("/")[0]
     command = [sys.executable, "-m", "devserver.user_token", "--port", port]
     run = subprocess.run([*command, "--username", username], capture_output=True, text=True)
@@ -112,7 +110,7 @@ def test_the_token_verb_says_why_it_has_no_token(served: Target, username: str, 
     assert run.stderr.count("\n") == 1
 
 
-def test_the_token_verb_says_when_no_server_answers() -> None:
+def test_make_token_reports_that_no_server_is_running() -> None:
     run = subprocess.run(
         [sys.executable, "-m", "devserver.user_token", "--port", "9"],
         capture_output=True,

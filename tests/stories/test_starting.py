@@ -1,4 +1,4 @@
-"""Starts of the local server that a setting or an option makes impossible."""
+"""Starts of the local server that fail because of an invalid setting."""
 
 import os
 import subprocess
@@ -13,7 +13,7 @@ EMBEDDED = {
     "COGNITO_USER_POOL_ID": "us-east-1_pool",
     "COGNITO_CLIENT_ID": "client",
 }
-"""Named by the embedded AWS, which these starts don't need."""
+"""The variables that the embedded AWS would set. These starts don't need it."""
 
 
 @pytest.mark.parametrize(
@@ -38,7 +38,7 @@ EMBEDDED = {
         (["--stage", "prod"], {}, "not set: OUTCOME_FUNCTION, HASH_KEY"),
     ],
 )
-def test_a_setting_that_makes_no_sense_ends_the_start_with_a_line_that_names_it(
+def test_an_invalid_setting_prevents_the_start_with_one_line(
     options: list[str], settings: dict[str, str], said: str
 ) -> None:
     run = subprocess.run(

@@ -15,7 +15,7 @@ import pytest
 
 from devserver import aws
 from operations.emulate import Emulation, emulate, whereabouts
-from tests.stories.target import GENEROUS, GRACE_SECONDS, Target
+from tests.stories.target import GRACE_SECONDS, HIGH_LIMITS, Target
 
 Call = tuple[str, str, str]
 """A function's name, an action, and the ARN of a resource; in a policy it may hold a *."""
@@ -35,7 +35,7 @@ SEATS: Final = 20
 """A worker process runs each function that runs at once, so that 500 at once are out of reach."""
 
 SETTINGS: Final = {
-    **GENEROUS,
+    **HIGH_LIMITS,
     "LOG_LEVEL": "WARNING",
     "MAX_LISTENERS_PER_SESSION": str(SEATS),
     "SPEAKER_GRACE_SECONDS": str(GRACE_SECONDS),

@@ -65,7 +65,7 @@ class Scene:
         listener, joined = self.join(created, inviteCode=created["inviteCode"])
         self.join_and_leave(speaker, created)
         lose(self, created)
-        assert listener.hear()["type"] == "sessionInterrupted"
+        assert listener.receive()["type"] == "sessionInterrupted"
         return created, joined, listener
 
 
@@ -97,7 +97,7 @@ def by_pauses(scene: Scene) -> None:
     listener, _ = scene.join(created)
     for action, told in (("pauseSession", "sessionPaused"), ("resumeSession", "sessionResumed")):
         assert speaker.ask(action=action)["type"] == told
-        assert listener.hear()["type"] == told
+        assert listener.receive()["type"] == told
 
 
 def by_vanishing(scene: Scene) -> None:
@@ -107,10 +107,10 @@ def by_vanishing(scene: Scene) -> None:
 def by_coming_back(scene: Scene) -> None:
     """Both refresh by connect URLs, and the listener hears that the speaker is back."""
     created, joined, listener = scene.interrupt()
-    refreshed = scene.open_client(**refresh(created, "speaker"), token=scene.token).hear()
+    refreshed = scene.open_client(**refresh(created, "speaker"), token=scene.token).receive()
     assert refreshed["type"] == "connectionRefreshComplete"
-    assert listener.hear()["type"] == "sessionResumed"
-    again = scene.open_client(**refresh_listener(joined)).hear()
+    assert listener.receive()["type"] == "sessionResumed"
+    again = scene.open_client(**refresh_listener(joined)).receive()
     assert (again["type"], again["role"]) == ("connectionRefreshComplete", "listener")
 
 
@@ -119,12 +119,12 @@ def by_coming_back_in_frames(scene: Scene) -> None:
     created, joined, listener = scene.interrupt()
     speaker = scene.open_client(token=scene.token)
     assert speaker.ask(**refresh(created, "speaker"))["type"] == "connectionRefreshComplete"
-    assert listener.hear()["type"] == "sessionResumed"
+    assert listener.receive()["type"] == "sessionResumed"
     again = scene.open_client()
     assert again.ask(**refresh_listener(joined))["type"] == "connectionRefreshComplete"
     assert count(speaker) == 1
     speaker.ask(action="endSession")
-    assert again.hear()["reason"] == "speakerEnded"
+    assert again.receive()["reason"] == "speakerEnded"
 
 
 def by_closing_cleanly(scene: Scene) -> None:
@@ -133,8 +133,8 @@ def by_closing_cleanly(scene: Scene) -> None:
     listener, _ = scene.join(created)
     scene.join_and_leave(speaker, created)
     close_cleanly(scene, created)
-    assert listener.hear()["graceSeconds"] == GRACE_SECONDS
-    assert listener.hear()["reason"] == "speakerEnded"
+    assert listener.receive()["graceSeconds"] == GRACE_SECONDS
+    assert listener.receive()["reason"] == "speakerEnded"
 
 
 def close_cleanly(scene: Scene, created: Message) -> None:
@@ -157,14 +157,14 @@ def by_growing_old(scene: Scene) -> None:
     context = scene.enforced.context(created["connectionId"], OLD_SECONDS)
     beat = {"requestContext": context, "body": '{"action": "heartbeat"}'}
     assert scene.enforced.invoke("message", beat)["statusCode"] == 200
-    assert speaker.hear()["type"] == "connectionRefreshRequired"
-    assert speaker.hear()["type"] == "connectionWarning"
+    assert speaker.receive()["type"] == "connectionRefreshRequired"
+    assert speaker.receive()["type"] == "connectionWarning"
 
 
 def by_losing_the_speaker(scene: Scene) -> None:
     _, _, listener = scene.interrupt()
     scene.enforced.invoke("sweep", SCHEDULED)
-    assert listener.hear()["reason"] == "speakerLost"
+    assert listener.receive()["reason"] == "speakerLost"
 
 
 def by_an_end_that_nobody_told(scene: Scene) -> None:
@@ -213,7 +213,7 @@ def by_an_end_that_reaches_nobody_at_first(scene: Scene) -> None:
         with scene.enforced.without(function, "execute-api:ManageConnections", "post"):
             happen()
     scene.enforced.invoke("sweep", SCHEDULED)
-    assert listener.hear()["reason"] == "speakerEnded"
+    assert listener.receive()["reason"] == "speakerEnded"
 
 
 def by_refused_handshakes(scene: Scene) -> None:
@@ -235,7 +235,7 @@ def by_being_refused(scene: Scene) -> None:
     for _ in range(20):
         assert client.ask(action="fly")["code"] == "INVALID_ACTION"
     with pytest.raises(ConnectionClosed):
-        client.hear()
+        client.receive()
 
 
 def by_an_outcome_for_a_connection_that_is_gone(scene: Scene) -> None:

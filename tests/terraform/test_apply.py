@@ -123,11 +123,11 @@ def meets(stack: Emulation) -> bool:
     target = Target(stack.url, whereabouts(stack), is_emulator=True)
     speaks = {"action": "createSession", "sourceLanguage": "en"}
     with client(target, token=target.tokens()["IdToken"], **speaks) as speaker:
-        session_id = speaker.hear()["sessionId"]
+        session_id = speaker.receive()["sessionId"]
         with client(target) as listener:
             listener.ask(action="joinSession", sessionId=session_id, targetLanguage="es")
             speaker.ask(action="endSession")
-            reason = listener.hear()["reason"]
+            reason = listener.receive()["reason"]
     until(lambda: not target.participants())
     sessions = target.records("SESSIONS_TABLE")
     assert {session["status"]["S"] for session in sessions} <= {"ended"}

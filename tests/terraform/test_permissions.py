@@ -97,7 +97,7 @@ def test_a_speaker_whose_end_nobody_told_is_found_gone_by_what_is_sent_to_him(
         speaker.close()
         until(lambda: is_gone(enforced, created["connectionId"]))
         enforced.invoke("outcome", outcome)
-        assert listener.hear()["type"] == "sessionInterrupted"
+        assert listener.receive()["type"] == "sessionInterrupted"
 
 
 def test_a_sweep_that_runs_out_of_time_is_carried_on_by_the_next(scene: Scene) -> None:

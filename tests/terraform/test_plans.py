@@ -48,14 +48,14 @@ def test_a_stage_name_that_is_no_name_is_refused(variables: Configuration, name:
     ("value", "why"),
     [
         ("settings={MAX_LISTENERS_PER_SESSION=-1}", "a number greater than 0"),
-        ("settings={MAX_LISTENER=500}", "MAX_LISTENERS_PER_SESSION, how many"),
+        ("settings={MAX_LISTENER=500}", "MAX_LISTENERS_PER_SESSION, maximum number"),
         ("timeout_seconds={message=60}", "API Gateway waits 29 s"),
-        ("timeout_seconds={disconnect=24}", "an event plans 20 s of work"),
+        ("timeout_seconds={disconnect=24}", "plan for 20 s per event"),
         ("timeout_seconds={sweep=29}", "a whole number from 150 to 900"),
-        ('alarm_emails=["nobody"]', "an e-mail address"),
+        ('alarm_emails=["nobody"]', "must be email addresses"),
         ("stage=prod", "the workspace is dev"),
         ("python_version=3.14", "must be 3.11, 3.12 or 3.13"),
-        ("region=cn-north-1", "the regions of the partitions aws and aws-us-gov"),
+        ("region=cn-north-1", "in one of the partitions aws and aws-us-gov"),
         (
             "settings={CONNECTION_REFRESH_MINUTES=200}",
             "must be less than CONNECTION_WARNING_MINUTES",
@@ -63,7 +63,7 @@ def test_a_stage_name_that_is_no_name_is_refused(variables: Configuration, name:
         ("settings={HEARTBEAT_TIMEOUT_SECONDS=60}", "at least 3 times HEARTBEAT_INTERVAL_SECONDS"),
         (
             "settings={RATE_LIMIT_HEARTBEATS_PER_MIN=1}",
-            "heartbeats that the service asks for exceed the limit",
+            "heartbeats that the service requests exceed the limit",
         ),
         ("alarms=some", "none, essential or all"),
         (

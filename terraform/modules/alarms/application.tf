@@ -1,9 +1,11 @@
-# What the application measures itself (chalicelib/metrics.py). An alarm here has the shape of those
-# in main.tf and is made there, but for the one that compares two metrics; a row of widgets here has
-# the shape of those in dashboard.tf and stands above them.
+# Alarms and widgets for the application's own metrics (chalicelib/metrics.py).
 #
-# A metric is written for {Stage} and, some of them, for {Stage, a word} as well. An alarm is of the
-# first: it would not add the others up.
+# The alarms have the same structure as those in main.tf, which creates the resources. Only the alarm
+# that compares two metrics is a resource in this file. The rows of widgets have the same structure as
+# those in dashboard.tf, which puts them at the top.
+#
+# The application writes each metric with the dimensions {Stage}, and some metrics also with
+# {Stage, X}. Alarms use {Stage}, because an alarm doesn't add up the values of X.
 
 locals {
   namespace = "BroadcastSessions"
@@ -28,18 +30,19 @@ locals {
     for name, alarm in {
       session-creation-latency = {
         metric = "SessionCreationLatency"
-        # Few sessions are created in 5 minutes, and the slowest of few is their p95: hence two periods.
+        # Of the few sessions that are created in 5 minutes, the slowest one alone decides the p95.
+        # Two periods prevent an alarm for a single slow session.
         statistic   = "p95"
         periods     = 2
         threshold   = 2000
         entry       = "sessions-are-slow-to-create"
-        description = "For 10 minutes one speaker in twenty has waited more than 2 s for his session: DynamoDB is slow, or the function that asks it."
+        description = "Creating a session took more than 2 s for 5 % of the speakers for 10 minutes. DynamoDB or the function is slow."
       }
       connection-errors = {
         metric      = "ConnectionErrors"
         threshold   = 100
         entry       = "commands-fail"
-        description = "More than 100 connects, commands and closes in 5 minutes have come to an error: a hall is refused, or the service fails it."
+        description = "More than 100 connects, commands and disconnects failed in 5 minutes. The service refuses an audience, or has an internal failure."
       }
       active-sessions = {
         metric      = "ActiveSessions"
@@ -47,41 +50,43 @@ locals {
         comparison  = "GreaterThanOrEqualToThreshold"
         threshold   = var.max_active_sessions * 90 / 100
         entry       = "the-stage-is-nearly-full"
-        description = "There are 90 % of the ${var.max_active_sessions} sessions for which the stage is laid out: nothing stops those beyond it, and nobody has made sure that they fare well."
+        description = "The stage has 90 % of the ${var.max_active_sessions} concurrent sessions that it is designed for. The service accepts more, but its quotas haven't been checked for more."
       }
       refresh-failures = {
         metric      = "RefreshesFailed"
         threshold   = 5
         entry       = "refreshes-fail"
-        description = "More than 5 refreshes in 5 minutes have failed by our own fault: whoever cannot move in time is cut off when API Gateway closes the connection after 2 hours."
+        description = "More than 5 refreshes in 5 minutes failed because of the service. API Gateway closes a connection after 2 hours, so clients that can't refresh in time are disconnected."
       }
       circuit-open = {
         metric      = "CircuitOpen"
         threshold   = 0
         entry       = "a-circuit-is-open"
-        description = "A function has stopped asking DynamoDB, which had failed it three times in a row: for 5 s at a time it answers SERVICE_UNAVAILABLE, or lets things pass uncounted."
+        description = "A function stopped sending requests to DynamoDB for 5 s after three failures in a row. It returns SERVICE_UNAVAILABLE, or doesn't apply rate limits."
       }
       sweep-repairs = {
         metric      = "SweepRepairs"
         threshold   = 20
         entry       = "the-sweep-has-much-to-repair"
-        description = "The sweep has corrected listener counts by more than 20 in 5 minutes: functions break off between two writes."
+        description = "The sweep corrected listener counts by more than 20 in 5 minutes. Functions stop between two writes."
       }
-      # Each sweep that ends well writes the metric, be it 0. One that fails every time runs all the same.
-      # With gaps that are "breaching" the alarm would ring at the first deploy, before any sweep.
-      # The alarm rings when all data points of its evaluation range are missing. The range is longer
-      # than the evaluation periods, and AWS doesn't publish by how much: its only example has 5 for 3,
-      # hence about 4 for 2, or 20 minutes.
+      # Each successful sweep writes the metric, even if the value is 0. The number of invocations
+      # isn't sufficient, because a sweep that always fails is still invoked.
+      # If missing data were "breaching", the alarm would trigger at the first deployment, before any
+      # sweep. With "missing", it triggers when all data points of the evaluation range are missing.
+      # That range is longer than the evaluation periods, and AWS doesn't publish by how much. The
+      # only example in the documentation has a range of 5 for 3 periods, so expect about 4 for 2
+      # periods, or 20 minutes.
       # Source: "Configuring how CloudWatch alarms treat missing data", Amazon CloudWatch User Guide.
       sweep-stopped = {
-        metric      = "SweepRepairs"
-        statistic   = "SampleCount"
-        periods     = 2
-        comparison  = "LessThanThreshold"
-        threshold   = 1
-        gap         = "missing"
-        entry       = "the-sweep-has-stopped"
-        description = "No sweep has ended well for about 20 minutes, though one begins every minute: sessions that are over and listeners that are gone stay."
+        metric       = "SweepRepairs"
+        statistic    = "SampleCount"
+        periods      = 2
+        comparison   = "LessThanThreshold"
+        threshold    = 1
+        missing_data = "missing"
+        entry        = "the-sweep-has-stopped"
+        description  = "No sweep has succeeded for about 20 minutes, although one starts every minute. Sessions that are over and lost listeners aren't removed."
       }
     } :
     name => merge({ namespace = local.namespace, dimensions = { Stage = var.stage }, statistic = "Sum" }, alarm)
@@ -188,16 +193,16 @@ locals {
     ],
   ]
 
-  # What a stage's metric is split by, where the words are many: those that there have been of late.
+  # One line per value of a dimension with many values. CloudWatch finds the recent values.
   # Source: "CloudWatch search expression syntax", Amazon CloudWatch User Guide.
   search = "SEARCH('{${local.namespace},Stage,%s} MetricName=\"%s\" Stage=\"${var.stage}\"', 'Sum', ${local.period_seconds})"
 }
 
 resource "aws_cloudwatch_metric_alarm" "fan_out" {
-  count = contains(local.made, "fan-out-failures") ? 1 : 0
+  count = contains(local.selected, "fan-out-failures") ? 1 : 0
 
   alarm_name          = "${var.name_prefix}-fan-out-failures"
-  alarm_description   = "Of those whom notices were for in 5 minutes, more than 1 % were not reached: they do not hear that their session is paused, interrupted or over. ${local.runbook}#listeners-are-not-reached"
+  alarm_description   = "More than 1 % of the recipients of notices weren't reached in 5 minutes. They don't learn that their session is paused, interrupted or over. ${local.runbook}#listeners-are-not-reached"
   evaluation_periods  = 1
   comparison_operator = "GreaterThanThreshold"
   threshold           = 1
@@ -205,7 +210,7 @@ resource "aws_cloudwatch_metric_alarm" "fan_out" {
   alarm_actions       = [aws_sns_topic.this.arn]
   ok_actions          = [aws_sns_topic.this.arn]
 
-  # A notice to nobody is counted, too, and there is nothing to divide by.
+  # Notices without recipients are measured as well, so the expression must not divide by 0.
   metric_query {
     id          = "percent"
     label       = "recipients not reached, in %"
@@ -230,8 +235,8 @@ resource "aws_cloudwatch_metric_alarm" "fan_out" {
   }
 }
 
-# It had a resource of its own. Of a stage that was applied so, the alarm would be made anew, and then
-# the old one removed, which has the same name.
+# The alarm used to be a resource of its own. Without this block, Terraform would create the new alarm
+# and then delete the old one, which has the same name.
 moved {
   from = aws_cloudwatch_metric_alarm.stopped["sweep"]
   to   = aws_cloudwatch_metric_alarm.this["sweep-stopped"]

@@ -10,13 +10,13 @@ locals {
   ]
 
   consumed_units = concat([
-    for metric, what in { ConsumedReadCapacityUnits = "read", ConsumedWriteCapacityUnits = "written" } : [
+    for metric, label in { ConsumedReadCapacityUnits = "read", ConsumedWriteCapacityUnits = "written" } : [
       for name, table in var.tables :
-      ["AWS/DynamoDB", metric, "TableName", table, { label = "${name}, ${what}" }]
+      ["AWS/DynamoDB", metric, "TableName", table, { label = "${name}, ${label}" }]
     ]
   ]...)
 
-  # What AWS measures.
+  # The widgets for AWS's own metrics.
   aws_rows = [
     [
       {
@@ -76,16 +76,17 @@ locals {
         title = "Tables: throttled"
         stat  = "Sum"
         metrics = concat([
-          for metric, what in { ReadThrottleEvents = "reads", WriteThrottleEvents = "writes" } : [
+          for metric, label in { ReadThrottleEvents = "reads", WriteThrottleEvents = "writes" } : [
             for name, table in var.tables :
-            ["AWS/DynamoDB", metric, "TableName", table, { label = "${name}, ${what}" }]
+            ["AWS/DynamoDB", metric, "TableName", table, { label = "${name}, ${label}" }]
           ]
         ]...)
       },
     ],
   ]
 
-  # What a stage costs, but for the minutes that its connections last, of which there is no metric.
+  # The metrics that determine the cost of a stage. Connection minutes cost money too, but have no
+  # metric.
   cost_row = [
     for title, metrics in {
       "Cost, by the hour: connects and messages" = [local.connects, local.messages]
@@ -98,10 +99,10 @@ locals {
     } : { title = title, stat = "Sum", period = 3600, metrics = metrics }
   ]
 
-  # From the top: what clients get, what it is made of, and what it costs.
+  # From top to bottom: the service as clients see it, its AWS resources, and its cost.
   dashboard_rows = concat(local.application_rows, local.aws_rows, [local.cost_row])
 
-  dashboard_width = 24 # units, which is what CloudWatch has
+  dashboard_width = 24 # CloudWatch's grid units
   widget_height   = 6
 }
 

@@ -1,12 +1,13 @@
-# What AWS itself measures of a stage: whom it tells and of what. The application's own metrics have
-# their place in application.tf. What to do about an alarm is in the entry of the runbook that it names.
+# The SNS topic and the alarms for AWS's metrics of a stage. application.tf contains the alarms for the
+# application's own metrics. Each alarm refers to an entry of the runbook.
 
 data "aws_caller_identity" "this" {}
 data "aws_partition" "this" {}
 
-# Without a key of KMS, knowingly. CloudWatch cannot publish to a topic that is encrypted by
-# alias/aws/sns, whose policy nobody can change: its alarms would go nowhere, without a word. A key
-# of one's own costs a dollar a month and stage, to hide an alarm's name and a figure.
+# The topic is intentionally not encrypted with a KMS key. CloudWatch can't publish to a topic that is
+# encrypted with alias/aws/sns, whose policy can't be changed, and alarms would be lost silently. A
+# customer managed key costs a dollar per month and stage, and would only protect an alarm's name and
+# value.
 # Source: repost.aws/knowledge-center/cloudwatch-configure-alarm-sns.
 resource "aws_sns_topic" "this" {
   name = "${var.name_prefix}-alarms"
@@ -23,7 +24,7 @@ data "aws_iam_policy_document" "topic" {
       identifiers = ["cloudwatch.amazonaws.com"]
     }
 
-    # Else an alarm of any account could publish.
+    # Without this condition, alarms of any account could publish.
     condition {
       test     = "StringEquals"
       variable = "aws:SourceAccount"
@@ -55,17 +56,18 @@ locals {
   runbook        = "What to do: docs/operations.md"
   period_seconds = 300
 
-  # More than so many in 5 minutes are no accident: a hall's phones that are refused for a full
-  # session, or for a token that has expired, count here too.
+  # The number of errors in 5 minutes that is still normal. Clients that are refused because of a full
+  # session or an expired token count as errors, too.
   errors_at_most = 10
 
-  # A sweep runs once a minute, so it cannot fail more than 5 times in 5 minutes.
+  # A sweep runs once a minute, so it can't fail more than 5 times in 5 minutes.
   function_errors_at_most = { for name in keys(var.functions) : name => name == "sweep" ? 2 : local.errors_at_most }
 
-  # Of a function's timeout; the next slow call is cut off, and its client hears nothing.
+  # The share of a function's timeout at which the alarm triggers. A call that exceeds the timeout is
+  # stopped, and its client gets no response.
   duration_share = 0.8
 
-  # What the application asks of DynamoDB, which measures latency by operation.
+  # The DynamoDB operations that the application uses. DynamoDB measures latency by operation.
   table_operations = ["BatchGetItem", "DeleteItem", "GetItem", "PutItem", "Query", "Scan", "TransactWriteItems", "UpdateItem"]
 
   function_alarms = merge([
@@ -77,7 +79,7 @@ locals {
         statistic   = "Sum"
         threshold   = local.function_errors_at_most[name]
         entry       = "a-function-fails"
-        description = "The function ${name} has failed more than ${local.function_errors_at_most[name]} times in 5 minutes: what it was called for was not done."
+        description = "The function ${name} failed more than ${local.function_errors_at_most[name]} times in 5 minutes. The events of these invocations weren't handled."
       }
       "${name}-throttles" = {
         namespace   = "AWS/Lambda"
@@ -86,39 +88,39 @@ locals {
         statistic   = "Sum"
         threshold   = 0
         entry       = "a-function-is-throttled"
-        description = "Lambda has refused to run the function ${name}: the account's concurrency, or what is reserved for it, is used up."
+        description = "Lambda throttled the function ${name}. The account's concurrency or the function's reserved concurrency is used up."
       }
       "${name}-duration" = {
         namespace  = "AWS/Lambda"
         metric     = "Duration"
         dimensions = { FunctionName = function.name }
-        # Not a percentile: p99 would not show five listeners out of a hall of 500.
+        # The maximum, because a p99 hides five slow requests out of 500.
         statistic   = "Maximum"
         threshold   = local.duration_share * function.timeout_seconds * 1000
         entry       = "a-function-takes-too-long"
-        description = "A call of the function ${name} took more than ${local.duration_share * 100} % of the ${function.timeout_seconds} s that it has: the next may be cut off."
+        description = "An invocation of the function ${name} took more than ${local.duration_share * 100} % of its timeout of ${function.timeout_seconds} s. A slower one is stopped before it finishes."
       }
     }
   ]...)
 
-  # By API and stage: a route's own metrics cost extra and need detailed metrics.
+  # Metrics by API and stage. Metrics by route require detailed metrics, which cost extra.
   # Source: API Gateway developer guide, "Monitor WebSocket API execution with CloudWatch metrics".
   api_alarms = {
     for name, alarm in {
       integration-errors = {
-        metric  = "IntegrationError"
-        entry   = "functions-refuse-clients"
-        meaning = "functions have answered more than ${local.errors_at_most} connects or messages in 5 minutes with a 4xx or 5xx: clients are refused or their commands fail."
+        metric      = "IntegrationError"
+        entry       = "functions-refuse-clients"
+        description = "Functions returned a 4xx or 5xx status for more than ${local.errors_at_most} connects or messages in 5 minutes. Clients are refused, or their commands fail."
       }
       client-errors = {
-        metric  = "ClientError"
-        entry   = "the-api-refuses-clients"
-        meaning = "API Gateway has answered more than ${local.errors_at_most} requests in 5 minutes with a 4xx: the authorizer or a function refuses clients, or they are too many."
+        metric      = "ClientError"
+        entry       = "the-api-refuses-clients"
+        description = "API Gateway returned a 4xx status for more than ${local.errors_at_most} requests in 5 minutes. The authorizer or a function refuses clients, or the API throttles them."
       }
       execution-errors = {
-        metric  = "ExecutionError"
-        entry   = "the-api-cannot-call-a-function"
-        meaning = "API Gateway could not call a function, or its authorizer, more than ${local.errors_at_most} times in 5 minutes: clients get a 5xx."
+        metric      = "ExecutionError"
+        entry       = "the-api-cannot-call-a-function"
+        description = "API Gateway failed to invoke a function or the authorizer more than ${local.errors_at_most} times in 5 minutes. Clients get a 5xx status."
       }
       } : "api-${name}" => {
       namespace   = "AWS/ApiGateway"
@@ -127,14 +129,14 @@ locals {
       statistic   = "Sum"
       threshold   = local.errors_at_most
       entry       = alarm.entry
-      description = "At the API, ${alarm.meaning}"
+      description = alarm.description
     }
   }
 
-  # DynamoDB writes these metrics by table and operation, and only when there is something to count.
-  # A Metrics Insights query adds up those that exist when the alarm is evaluated, so it doesn't
-  # matter which of them have never been written. Metric math has to name each one, and no page says
-  # that FILL makes values for a metric without any.
+  # DynamoDB writes these metrics by table and operation, and only if the value isn't 0. A Metrics
+  # Insights query adds up the metrics that exist when the alarm is evaluated, so some of them can be
+  # missing. Metric math would have to list each metric, and AWS doesn't document whether FILL creates
+  # values for a metric without any.
   # Source: "Create a CloudWatch alarm based on a Metrics Insights query", Amazon CloudWatch User Guide.
   table_alarms = merge([
     for name, table in var.tables : {
@@ -142,19 +144,19 @@ locals {
         metric      = "ThrottledRequests"
         table       = table
         entry       = "a-table-is-throttled"
-        description = "DynamoDB has throttled requests to the table ${name}: it gets more than it takes, or too much on one key."
+        description = "DynamoDB throttled requests to the table ${name}. The load is too high for the table or for one of its keys."
       }
       "table-${name}-system-errors" = {
         metric      = "SystemErrors"
         table       = table
         entry       = "a-table-fails"
-        description = "DynamoDB has failed requests to the table ${name} with a 5xx of its own: look at the AWS Health Dashboard."
+        description = "DynamoDB returned 5xx errors for the table ${name}. Check the AWS Health Dashboard."
       }
     }
   ]...)
 
-  # Failures that clients feel, each by one metric. The others say where a failure comes from, which
-  # the dashboard shows too, or that one is near.
+  # One alarm for each failure that affects clients. The other alarms locate the cause of a failure,
+  # which the dashboard also shows, or warn before one happens.
   essential = [
     "api-execution-errors",
     "api-integration-errors",
@@ -167,17 +169,17 @@ locals {
   ]
 
   alarms = merge(local.function_alarms, local.api_alarms, local.application_alarms)
-  made = {
+  selected = {
     none      = []
     essential = local.essential
     all       = concat(["fan-out-failures"], keys(local.alarms), keys(local.table_alarms))
   }[var.level]
 }
 
-# An alarm may say of itself how many periods in a row it takes, how it compares, and what a gap is.
-# A gap that is "missing" makes the alarm INSUFFICIENT_DATA, the state in which alarms are created.
+# periods, comparison and missing_data are optional. With missing_data = "missing", the alarm goes to
+# INSUFFICIENT_DATA if there is no data, which is also the initial state of every alarm.
 resource "aws_cloudwatch_metric_alarm" "this" {
-  for_each = { for name, alarm in local.alarms : name => alarm if contains(local.made, name) }
+  for_each = { for name, alarm in local.alarms : name => alarm if contains(local.selected, name) }
 
   alarm_name                = "${var.name_prefix}-${each.key}"
   alarm_description         = "${each.value.description} ${local.runbook}#${each.value.entry}"
@@ -190,14 +192,14 @@ resource "aws_cloudwatch_metric_alarm" "this" {
   evaluation_periods        = lookup(each.value, "periods", 1)
   comparison_operator       = lookup(each.value, "comparison", "GreaterThanThreshold")
   threshold                 = each.value.threshold
-  treat_missing_data        = lookup(each.value, "gap", "notBreaching")
+  treat_missing_data        = lookup(each.value, "missing_data", "notBreaching")
   alarm_actions             = [aws_sns_topic.this.arn]
   ok_actions                = [aws_sns_topic.this.arn]
-  insufficient_data_actions = lookup(each.value, "gap", "notBreaching") == "missing" ? [aws_sns_topic.this.arn] : null
+  insufficient_data_actions = lookup(each.value, "missing_data", "notBreaching") == "missing" ? [aws_sns_topic.this.arn] : null
 }
 
 resource "aws_cloudwatch_metric_alarm" "table" {
-  for_each = { for name, alarm in local.table_alarms : name => alarm if contains(local.made, name) }
+  for_each = { for name, alarm in local.table_alarms : name => alarm if contains(local.selected, name) }
 
   alarm_name          = "${var.name_prefix}-${each.key}"
   alarm_description   = "${each.value.description} ${local.runbook}#${each.value.entry}"

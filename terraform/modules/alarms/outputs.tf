@@ -1,4 +1,4 @@
 output "topic_arn" {
-  description = "The SNS topic that every alarm goes to."
+  description = "The ARN of the SNS topic for alarms."
   value       = aws_sns_topic.this.arn
 }

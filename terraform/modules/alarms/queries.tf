@@ -1,11 +1,11 @@
-# What an operator asks of the functions' logs. The words are those of the log lines
-# (chalicelib/telemetry.py); what is to be replaced stands in quotes, in the line after its comment.
-# At LOG_LEVEL WARNING there are only the lines about what went wrong.
+# Saved queries of the functions' logs. chalicelib/telemetry.py defines the fields of the log lines.
+# Replace the value in quotes below a comment before you run a query. With LOG_LEVEL = WARNING, the
+# logs contain only refusals and failures.
 
 locals {
   queries = {
     "a session's story" = <<-QUERY
-      # The session's id:
+      # Replace the session ID:
       filter sessionId = "golden-eagle-427"
       | fields time, event, operation, correlation, code, durationMs, message, cause, reason
       | sort time asc
@@ -13,7 +13,8 @@ locals {
     QUERY
 
     "a listener's story" = <<-QUERY
-      # His correlation, from a line of his session's story; it stays the same when he refreshes:
+      # Replace the correlation with that of the listener, from a line of "a session's story". It
+      # stays the same when a listener refreshes the connection.
       filter correlation = "0123456789abcdef"
       | fields time, event, operation, connection, sessionId, code, durationMs, message, cause
       | sort time asc
@@ -52,7 +53,7 @@ locals {
 resource "aws_cloudwatch_query_definition" "this" {
   for_each = { for name, query in local.queries : name => query if var.saved_queries }
 
-  # CloudWatch makes a folder of what stands before the slash.
+  # CloudWatch shows the part before the slash as a folder.
   name            = "${var.name_prefix}/${each.key}"
   log_group_names = [for function in var.functions : function.log_group]
   query_string    = each.value

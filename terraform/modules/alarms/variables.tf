@@ -1,5 +1,5 @@
 variable "name_prefix" {
-  description = "What the name of every alarm, of the topic and of the dashboard begins with."
+  description = "The prefix for the names of the alarms, the topic and the dashboard."
   type        = string
 }
 
@@ -9,42 +9,42 @@ variable "region" {
 }
 
 variable "level" {
-  description = "The alarms to make: none, which also leaves out the dashboard; essential; or all."
+  description = "The alarms to create: none (no dashboard either), essential or all."
   type        = string
 }
 
 variable "emails" {
-  description = "Who is told; each has to confirm by a link that AWS sends."
+  description = "The email addresses that receive alarms. AWS sends each a link to confirm the subscription."
   type        = set(string)
 }
 
 variable "api_id" {
-  description = "The WebSocket API's id."
+  description = "The WebSocket API's ID."
   type        = string
 }
 
 variable "stage" {
-  description = "The stage: the WebSocket API's, and the one whose metrics the application writes."
+  description = "The stage of the WebSocket API, which is also a dimension of the application's metrics."
   type        = string
 }
 
 variable "max_active_sessions" {
-  description = "For how many sessions at once the stage is laid out."
+  description = "The number of concurrent sessions that the stage is designed for."
   type        = number
 }
 
 variable "saved_queries" {
-  description = "Whether queries of the logs are saved."
+  description = "Whether to save log queries in CloudWatch Logs Insights."
   type        = bool
 }
 
 variable "tables" {
-  description = "The name of each table, by its name in the schema."
+  description = "The table names, keyed by their names in the schema."
   type        = map(string)
 }
 
 variable "functions" {
-  description = "The deployed name of each function, the time it has, in seconds, and its log group, by its name in app.py."
+  description = "The deployed name, timeout and log group of each function, keyed by its name in app.py."
   type = map(object({
     name            = string
     timeout_seconds = number

@@ -1,4 +1,5 @@
-# What a deployment is a picture of: a change of any of it takes effect with a new deployment alone.
+# The configuration that a deployment is a snapshot of. A change takes effect only with a new
+# deployment.
 # Source: "Deploy WebSocket APIs", Amazon API Gateway Developer Guide.
 locals {
   integrations = [
@@ -17,7 +18,7 @@ locals {
     authorizer = [
       aws_apigatewayv2_authorizer.this.authorizer_type,
       aws_apigatewayv2_authorizer.this.authorizer_uri,
-      # Read back as empty what was written as null.
+      # The provider writes null and reads back an empty list.
       aws_apigatewayv2_authorizer.this.identity_sources == null ? [] : aws_apigatewayv2_authorizer.this.identity_sources,
     ]
     integrations = [for it in local.integrations : [it.integration_type, it.integration_uri]]
@@ -40,15 +41,15 @@ locals {
   }
 }
 
-# The authorizer of $connect. No identity sources: API Gateway would refuse every listener, who has
-# no token, with 401. No result caching: WebSocket APIs have none.
+# The authorizer of $connect. It has no identity sources, because API Gateway would refuse listeners,
+# which have no token, with status 401. WebSocket APIs don't support caching of results.
 resource "aws_apigatewayv2_authorizer" "this" {
   api_id          = aws_apigatewayv2_api.websocket_api.id
   name            = "${local.prefix}-authorizer"
   authorizer_type = "REQUEST"
   authorizer_uri  = aws_lambda_function.authorizer.invoke_arn
 
-  # AWS gives WebSocket authorizers neither; ministack 1.5.33 reports both.
+  # Authorizers of WebSocket APIs have neither attribute, but ministack 1.5.33 returns both.
   lifecycle {
     ignore_changes = [authorizer_payload_format_version, jwt_configuration]
   }
@@ -61,7 +62,7 @@ resource "aws_lambda_permission" "authorizer" {
   source_arn    = "${local.execution_arn}/authorizers/${aws_apigatewayv2_authorizer.this.id}"
 }
 
-# Without it API Gateway keeps the replies to frames for itself.
+# Without a route response, API Gateway discards the function's replies to frames.
 resource "aws_apigatewayv2_route_response" "message" {
   api_id             = aws_apigatewayv2_api.websocket_api.id
   route_id           = aws_apigatewayv2_route.websocket_message_route.id

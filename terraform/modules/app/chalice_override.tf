@@ -1,7 +1,9 @@
-# Terraform merges this file into chalice.tf.json. Chalice 1.34 pins Terraform below 1.4 and the
-# provider below 5, gives $connect no authorizer and no route a response, its deployment never
-# changes, and a schedule's rule has the same name in every stage. Source: "Override Files",
-# Terraform language; aws/chalice issues 1457, 1874, 2066.
+# Terraform merges this file into chalice.tf.json, in which Chalice 1.34
+# - requires Terraform below 1.4 and an AWS provider below 5,
+# - adds no authorizer to $connect and no response to any route,
+# - creates a deployment that never changes, and
+# - gives the rule of a schedule the same name in every stage.
+# Source: "Override Files", Terraform language; aws/chalice issues 1457, 1874, 2066.
 
 terraform {
   required_version = ">= 1.11"
@@ -136,7 +138,7 @@ resource "aws_lambda_function" "sweep" {
 
 resource "aws_cloudwatch_event_rule" "sweep-event" {
   name        = "${local.prefix}-sweep-event"
-  description = "Sets right once a minute, in stage ${var.stage}, what no event has set right."
+  description = "Repairs, once a minute, state in stage ${var.stage} that no event has cleaned up."
 }
 
 resource "aws_apigatewayv2_route" "websocket_connect_route" {
@@ -161,14 +163,16 @@ resource "aws_apigatewayv2_deployment" "websocket_api_deployment" {
 resource "aws_apigatewayv2_stage" "websocket_api_stage" {
   name = var.stage
 
-  # Both, always: the provider takes one that is missing for 0, and every connect gets 429.
+  # Both limits are required. The provider replaces a missing one with 0, and API Gateway would then
+  # refuse every connect with status 429.
   # Source: hashicorp/terraform-provider-aws issues 14742, 27674.
   default_route_settings {
     throttling_rate_limit  = var.throttling.rate
     throttling_burst_limit = var.throttling.burst
   }
 
-  # No query strings, which hold tokens: API Gateway logs what stands here and nothing else.
+  # API Gateway logs only the fields in this format. It contains no query strings, because they can
+  # contain tokens.
   dynamic "access_log_settings" {
     for_each = aws_cloudwatch_log_group.access
 

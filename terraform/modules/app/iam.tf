@@ -1,4 +1,4 @@
-# A role for each function: the exact actions on the exact resources, and its own log group.
+# One role per function, with the exact actions on the exact resources and on its own log group.
 
 locals {
   sessions    = var.tables["sessions"].arn
@@ -8,39 +8,39 @@ locals {
   post        = "${local.execution_arn}/${var.stage}/POST/@connections/*"
   close       = "${local.execution_arn}/${var.stage}/DELETE/@connections/*"
 
-  # Counting what may not be done too often.
-  count = [{ actions = ["dynamodb:UpdateItem"], resource = local.rate_limits }]
+  # Apply rate limits.
+  rate_limit = [{ actions = ["dynamodb:UpdateItem"], resource = local.rate_limits }]
 
-  # Telling listeners something, and taking out those who turn out to be gone.
-  tell = [
+  # Send notices to listeners, and remove listeners whose connections no longer exist.
+  notify = [
     { actions = ["dynamodb:GetItem", "dynamodb:UpdateItem"], resource = local.sessions },
     { actions = ["dynamodb:UpdateItem"], resource = local.connections },
     { actions = ["dynamodb:Query"], resource = local.index },
     { actions = ["execute-api:ManageConnections"], resource = local.post },
   ]
 
-  # Coming into a session, as whoever, and being taken out again where that fails half-way; a
-  # connection's record is looked at for who may. DynamoDB knows no action for a transaction: it
-  # takes those of its items. Source: "Amazon DynamoDB Transactions: How it works" (IAM).
-  come_in = [
+  # Add a speaker or listener to a session, and undo it if a later step fails. GetItem reads the
+  # connection's participant to check permissions. A transaction needs the actions of its items and
+  # has no action of its own. Source: "Amazon DynamoDB Transactions: How it works" (IAM).
+  join = [
     { actions = ["dynamodb:PutItem"], resource = local.sessions },
     { actions = ["dynamodb:PutItem", "dynamodb:GetItem", "dynamodb:DeleteItem"], resource = local.connections },
     { actions = ["lambda:InvokeFunction"], resource = "${local.lambda_arn}:${local.outcome_name}" },
   ]
 
   permissions = {
-    authorizer = local.count
-    connect    = concat(local.count, local.tell, local.come_in)
-    # It may end a session, too, which takes no more.
-    message = concat(local.count, local.tell, local.come_in)
-    # It may end a session, and put back who could not be notified.
-    disconnect = concat(local.tell, [{ actions = ["dynamodb:DeleteItem", "dynamodb:PutItem"], resource = local.connections }])
-    # It also closes connections that keep being refused, and deletes their counts.
-    outcome = concat(local.tell, [
+    authorizer = local.rate_limit
+    connect    = concat(local.rate_limit, local.notify, local.join)
+    # Ending a session needs no further actions.
+    message = concat(local.rate_limit, local.notify, local.join)
+    # It ends sessions, and restores participants that couldn't be notified.
+    disconnect = concat(local.notify, [{ actions = ["dynamodb:DeleteItem", "dynamodb:PutItem"], resource = local.connections }])
+    # It also closes connections after too many refused commands, and deletes their counts.
+    outcome = concat(local.notify, [
       { actions = ["dynamodb:GetItem", "dynamodb:DeleteItem"], resource = local.connections },
       { actions = ["execute-api:ManageConnections"], resource = local.close },
     ])
-    sweep = concat(local.tell, [
+    sweep = concat(local.notify, [
       {
         actions  = ["dynamodb:Scan", "dynamodb:PutItem", "dynamodb:DeleteItem"]
         resource = local.sessions
@@ -85,7 +85,7 @@ data "aws_iam_policy_document" "this" {
   dynamic "statement" {
     for_each = var.tracing ? [true] : []
 
-    # X-Ray knows no resources. Source: Service Authorization Reference, AWS X-Ray.
+    # X-Ray has no resource types. Source: Service Authorization Reference, AWS X-Ray.
     content {
       actions   = ["xray:PutTraceSegments", "xray:PutTelemetryRecords"]
       resources = ["*"]

@@ -1,4 +1,5 @@
-# Before the functions' first invocation, so that Lambda does not make them without retention.
+# The log groups must exist before a function's first invocation. Otherwise Lambda creates them without
+# retention.
 resource "aws_cloudwatch_log_group" "this" {
   for_each = toset(["authorizer", "connect", "message", "disconnect", "outcome", "sweep"])
 

@@ -1,8 +1,8 @@
-# What Chalice wrote stands in chalice.tf.json (`make package`), what it left out or pinned is put
-# right in chalice_override.tf. Here is the rest: what each function may do and is told.
+# The functions' environments and invocation settings. `make package` lets Chalice generate
+# chalice.tf.json, and chalice_override.tf changes it.
 
 locals {
-  # By the names of app.py; Chalice's own names for three of them are longer.
+  # Keyed by the names in app.py. Chalice's own names of three functions are longer.
   functions = {
     authorizer = aws_lambda_function.authorizer
     connect    = aws_lambda_function.websocket_connect
@@ -44,10 +44,10 @@ locals {
   })
 }
 
-# The key of the hashes by which the log and the rate limits' table name addresses, users and
-# connections. It is made once and kept in the state: each plan makes up another, which is ignored.
-# No provider of random numbers is needed so, and 122 of its bits are random (RFC 9562, section 5.4).
-# Not as the input, of which there would be an output, too, that Terraform shows.
+# The key of the hashes that replace addresses, users and connections in the log and in the table of
+# rate limits. It is generated once and kept in the state. Each plan generates another key, which is
+# ignored. This needs no provider for random numbers, and 122 bits of the key are random (RFC 9562,
+# section 5.4). The key isn't the resource's input, because Terraform would also show it as the output.
 resource "terraform_data" "hash_key" {
   triggers_replace = sensitive(uuid())
 
@@ -56,15 +56,15 @@ resource "terraform_data" "hash_key" {
   }
 }
 
-# An outcome that could not be sent at once is of no use a minute later: the client's next heartbeat
-# has made it good. Lambda would try again after one minute, and after two.
+# Lambda's default is to retry after one and two minutes. An outcome is of no use then, because the
+# client's next heartbeat has already replaced it.
 resource "aws_lambda_function_event_invoke_config" "outcome" {
   function_name                = aws_lambda_function.outcome.function_name
   maximum_event_age_in_seconds = 60
   maximum_retry_attempts       = 0
 }
 
-# A sweep that fails, or comes too late, is made good by the next minute's.
+# The sweep of the next minute replaces one that failed or is late.
 resource "aws_lambda_function_event_invoke_config" "sweep" {
   function_name                = aws_lambda_function.sweep.function_name
   maximum_event_age_in_seconds = 60

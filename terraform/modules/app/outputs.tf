@@ -4,21 +4,21 @@ output "url" {
 }
 
 output "api_id" {
-  description = "The WebSocket API's id."
+  description = "The WebSocket API's ID."
   value       = aws_apigatewayv2_api.websocket_api.id
 }
 
 output "functions" {
-  description = "The deployed name of each function, by its name in app.py."
+  description = "The deployed names of the functions, keyed by their names in app.py."
   value       = { for name, function in local.functions : name => function.function_name }
 }
 
 output "log_groups" {
-  description = "The log group of each function, by its name in app.py."
+  description = "The log groups of the functions, keyed by their names in app.py."
   value       = { for name, group in aws_cloudwatch_log_group.this : name => group.name }
 }
 
 output "domain_target" {
-  description = "What one's own domain's DNS record has to point at; null without one."
+  description = "The target for the DNS record of the custom domain. null if there is none."
   value       = var.domain == null ? null : aws_apigatewayv2_domain_name.this[0].domain_name_configuration[0].target_domain_name
 }

@@ -1,30 +1,30 @@
 variable "stage" {
-  description = "The stage that the package was made for; also the API's stage."
+  description = "The stage that the package was built for, which is also the API's stage."
   type        = string
 }
 
 variable "tables" {
-  description = "Name and ARN of each table, by its name in the schema."
+  description = "The name and ARN of each table, keyed by its name in the schema."
   type        = map(object({ name = string, arn = string }))
 }
 
 variable "user_pool_id" {
-  description = "The user pool whose tokens are taken."
+  description = "The ID of the user pool whose tokens are accepted."
   type        = string
 }
 
 variable "client_id" {
-  description = "The app client whose tokens are taken."
+  description = "The ID of the app client whose tokens are accepted."
   type        = string
 }
 
 variable "settings" {
-  description = "The application's settings, by the names that the README lists."
+  description = "The application's settings, keyed by their names in the README."
   type        = map(string)
 }
 
 variable "functions" {
-  description = "What each function runs with; a reserved concurrency of -1 reserves none."
+  description = "The memory, timeout and reserved concurrency of each function. A reserved concurrency of -1 reserves none."
   type = map(object({
     memory_mb            = number
     timeout_seconds      = number
@@ -38,21 +38,21 @@ variable "tracing" {
 }
 
 variable "log_retention_days" {
-  description = "How long the functions' logs are kept, in days."
+  description = "The retention of logs, in days."
   type        = number
 }
 
 variable "throttling" {
-  description = "What the API takes, in requests a second, over time and at once."
+  description = "The API's limit for connects and messages: requests per second on average (rate), and in a burst."
   type        = object({ rate = number, burst = number })
 }
 
 variable "access_logs" {
-  description = "Whether each connect and message is logged; the account's CloudWatch role must be set."
+  description = "Whether to log each connect and message. The account needs a CloudWatch role for API Gateway."
   type        = bool
 }
 
 variable "domain" {
-  description = "A domain of one's own for the API, with its certificate in the same region; null uses AWS's."
+  description = "A custom domain and the ARN of its certificate in the same region. null uses the domain of API Gateway."
   type        = object({ name = string, certificate_arn = string })
 }

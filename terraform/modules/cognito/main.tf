@@ -16,8 +16,8 @@ resource "aws_cognito_user_pool" "this" {
   mfa_configuration        = var.mfa
   deletion_protection      = var.deletion_protection ? "ACTIVE" : "INACTIVE"
 
-  # Cognito cannot change this later, so a pool that is there already keeps what it has: to change it
-  # would replace the pool, and its speakers would be lost.
+  # Cognito can't change this later. lifecycle ignores changes, because Terraform would otherwise
+  # replace an existing pool and delete its users.
   username_configuration {
     case_sensitive = false
   }
@@ -67,18 +67,18 @@ resource "aws_cognito_user_pool_client" "this" {
   access_token_validity         = var.token_minutes
   refresh_token_validity        = var.refresh_token_days
 
-  # SRP for the speaker's page, and sign-in by an administrator for command lines.
+  # SRP for the speaker page, and administrator sign-in for the command line.
   explicit_auth_flows = local.app_client.explicit_auth_flows
 
-  # Without a sign-in page these are empty. With null the provider would keep what the client has, and
-  # a page that is removed would leave its flows and URLs behind.
+  # Without a sign-in page these are empty instead of null. With null, the provider would keep the
+  # flows and URLs of a page that has been removed.
   allowed_oauth_flows_user_pool_client = var.sign_in_page != null
   allowed_oauth_flows                  = var.sign_in_page == null ? [] : local.app_client.allowed_oauth_flows
   allowed_oauth_scopes                 = var.sign_in_page == null ? [] : local.app_client.allowed_oauth_scopes
   callback_urls                        = var.sign_in_page == null ? [] : var.sign_in_page.callback_urls
   logout_urls                          = var.sign_in_page == null ? [] : var.sign_in_page.logout_urls
 
-  # Without flows this has no effect.
+  # This has no effect without flows.
   supported_identity_providers = var.sign_in_page == null ? null : ["COGNITO"]
 
   token_validity_units {
@@ -88,8 +88,8 @@ resource "aws_cognito_user_pool_client" "this" {
   }
 }
 
-# Cognito's own sign-in page. Version 1 is the classic one: version 2 needs a branding style, which
-# version 5.100 of the provider can't make.
+# Cognito's sign-in page, in its classic version 1. Version 2 needs a branding style, which version
+# 5.100 of the provider can't create.
 resource "aws_cognito_user_pool_domain" "this" {
   count = var.existing == null && var.sign_in_page != null ? 1 : 0
 

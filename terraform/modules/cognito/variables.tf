@@ -4,7 +4,7 @@ variable "name" {
 }
 
 variable "existing" {
-  description = "A user pool and an app client that are there already; null makes both."
+  description = "An existing user pool and app client. null creates both."
   type = object({
     user_pool_id = string
     client_id    = string
@@ -12,37 +12,37 @@ variable "existing" {
 }
 
 variable "self_sign_up" {
-  description = "Whether anybody may make himself a speaker; else an administrator does."
+  description = "Whether users can sign up as speakers. If false, only administrators create users."
   type        = bool
 }
 
 variable "mfa" {
-  description = "Whether speakers need a second factor (an authenticator app): OFF, OPTIONAL or ON."
+  description = "Multi-factor authentication of speakers by authenticator app: OFF, OPTIONAL or ON."
   type        = string
 }
 
 variable "token_minutes" {
-  description = "How long ID and access tokens live, in minutes."
+  description = "The lifetime of ID and access tokens, in minutes."
   type        = number
 }
 
 variable "refresh_token_days" {
-  description = "How long a speaker stays signed in, in days."
+  description = "The lifetime of refresh tokens, in days."
   type        = number
 }
 
 variable "password_minimum_length" {
-  description = "The shortest password that a speaker may choose."
+  description = "The minimum length of speakers' passwords."
   type        = number
 }
 
 variable "deletion_protection" {
-  description = "Whether the pool, and with it every speaker's account, is protected from deletion."
+  description = "Whether to protect the user pool, with all speakers' accounts, from deletion."
   type        = bool
 }
 
 variable "sign_in_page" {
-  description = "The first label of the domain of Cognito's sign-in page, and the URLs to which it returns after a sign-in and a sign-out; null makes no page."
+  description = "The first label of the domain of Cognito's sign-in page, and the URLs to which it redirects after sign-in and sign-out. null creates no page."
   type = object({
     domain_prefix = string
     callback_urls = set(string)

@@ -1,7 +1,7 @@
 locals {
   tables = jsondecode(file(var.schema_file))
 
-  # A table declares the attributes of its own key and of its indexes' keys, each once.
+  # A table must declare each attribute of its own key and of its indexes' keys exactly once.
   attributes = {
     for name, table in local.tables : name => {
       for key in concat(
@@ -45,12 +45,12 @@ resource "aws_dynamodb_table" "this" {
     enabled        = true
   }
 
-  # Not of rate_limits: its hashes of addresses must be gone when they expire.
+  # Not for rate_limits, because its hashes of addresses must not be recoverable after they expire.
   point_in_time_recovery {
     enabled = var.point_in_time_recovery && each.key != "rate_limits"
   }
 
-  # Off means that AWS owns the key: DynamoDB encrypts every table.
+  # DynamoDB encrypts every table. false selects a key that AWS owns.
   # Source: "DynamoDB encryption at rest", Amazon DynamoDB Developer Guide.
   server_side_encryption {
     enabled = var.managed_key

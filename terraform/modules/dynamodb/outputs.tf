@@ -1,5 +1,5 @@
 output "tables" {
-  description = "Name and ARN of each table, by its name in the schema."
+  description = "The name and ARN of each table, keyed by its name in the schema."
   value = {
     for name, table in aws_dynamodb_table.this : name => { name = table.name, arn = table.arn }
   }

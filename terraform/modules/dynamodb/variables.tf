@@ -1,10 +1,10 @@
 variable "name_prefix" {
-  description = "What every table's name begins with."
+  description = "The prefix for the tables' names."
   type        = string
 }
 
 variable "schema_file" {
-  description = "The JSON file with the tables' schema, which the application's tests read too."
+  description = "The JSON file with the tables' schema. The application's tests read the same file."
   type        = string
 }
 
@@ -14,11 +14,11 @@ variable "point_in_time_recovery" {
 }
 
 variable "deletion_protection" {
-  description = "Whether the tables are protected from deletion, by Terraform or anybody."
+  description = "Whether to protect the tables from deletion, by Terraform or other means."
   type        = bool
 }
 
 variable "managed_key" {
-  description = "Whether the tables are encrypted with the account's key aws/dynamodb instead of a key that AWS owns."
+  description = "Whether to encrypt the tables with the account's key aws/dynamodb instead of a key that AWS owns."
   type        = bool
 }

@@ -1,5 +1,5 @@
-# The mocked AWS of all these tests. It makes up what AWS would answer; what has a form that the
-# provider checks, or that a test looks at, is given here.
+# The mocked AWS provider of all tests. Terraform generates most values. This file sets the values
+# whose format the provider or a test checks.
 
 mock_data "aws_caller_identity" {
   defaults = { account_id = "123456789012" }

@@ -1,4 +1,4 @@
-"""An application without a route."""
+"""An application without routes."""
 
 from chalice import Chalice
 

@@ -1,4 +1,4 @@
-"""An application with no authorizer, whose routes have no responses."""
+"""An application without an authorizer and without route responses."""
 
 from chalice import Chalice
 
@@ -17,7 +17,7 @@ def message(event):
     EVENTS.append(event.to_dict())
     if event.body == "raise":
         raise RuntimeError
-    return {"statusCode": 200, "body": "nobody gets to see this"}
+    return {"statusCode": 200, "body": "clients don't receive this"}
 
 
 @app.lambda_function()

@@ -1,4 +1,4 @@
-"""An application that writes what it is told to its standard output, as it stands."""
+"""An application that writes the text of its clients to standard output, unchanged."""
 
 import logging
 import sys
@@ -9,7 +9,7 @@ from chalice import Chalice
 app = Chalice(app_name="printer")
 app.experimental_feature_flags.update(["WEBSOCKETS"])
 
-# Bound when the module is imported, as logging binds it.
+# The handler keeps the stream from the time of the import, as logging's default handlers do.
 logger = logging.getLogger("lines")
 logger.handlers = [logging.StreamHandler(sys.stdout)]
 logger.propagate = False
@@ -24,7 +24,7 @@ def message(event):
         logger.warning(text)
     elif command == "complain":
         print(text, file=sys.stderr)
-    elif command == "side_by_side":
+    elif command == "concurrently":
         threads = [threading.Thread(target=log_often, args=(text,)) for _ in range(8)]
         for thread in threads:
             thread.start()

@@ -1,4 +1,4 @@
-"""An application that does what its clients ask for, and remembers the events it was given."""
+"""An application that follows its clients' commands and records its events."""
 
 import json
 import os
@@ -92,12 +92,12 @@ def disconnect(event):
     if "RECORD_FILE" in os.environ:
         with Path(os.environ["RECORD_FILE"]).open("a") as file:
             file.write(f"{event['requestContext']['disconnectStatusCode']}\n")
-    raise RuntimeError("nobody is told of this but the log")
+    raise RuntimeError("only the log contains this")
 
 
 @app.lambda_function()
 def next_event(event, context):
-    """Return the next event of a route and principal; None when none comes in time."""
+    """Return the next event of a route and principal; None after a timeout."""
     try:
         return EVENTS[event["route"], event["principal"]].get(timeout=event["seconds"])
     except Empty:
@@ -106,13 +106,13 @@ def next_event(event, context):
 
 @app.lambda_function()
 def next_started(event, context):
-    """Return the connection id of the next handler that waits for the name."""
+    """Return the connection ID of the next handler that waits for the name."""
     return STARTED[event["name"]].get(timeout=10)
 
 
 @app.lambda_function()
 def release(event, context):
-    """Let go of the handlers that wait for the name, and of those to come."""
+    """Release current and future handlers that wait for the name."""
     RELEASED[event["name"]].set()
 
 

@@ -1,4 +1,4 @@
-"""What the races rest on: that the emulator's transactions are whole, whoever else writes."""
+"""Atomicity of the emulator's transactions, which the races rely on."""
 
 from functools import partial
 from typing import Any
@@ -7,35 +7,35 @@ import pytest
 from botocore.exceptions import ClientError
 
 from devserver import aws
+from tests.races.fakes import Clock
 from tests.races.service import SCHEMA, Clients
-from tests.races.stand_ins import Clock
 
 WRITERS, READERS, WRITES = 48, 16, 5
 
 
 @pytest.fixture
 def table(clients: Clients) -> str:
-    clients.onlooker.create_table(**aws.table_request("pairs", SCHEMA["sessions"]))
+    clients.observer.create_table(**aws.table_request("pairs", SCHEMA["sessions"]))
     return "pairs"
 
 
-def test_a_transaction_is_done_wholly_or_not_at_all(clients: Clients, table: str) -> None:
-    """Each writer adds one to both of two items, if both are as he saw them."""
-    add = partial(_add_to_both, clients.onlooker, table)
-    read = partial(_read_both, clients.onlooker, table)
+def test_a_transaction_is_atomic(clients: Clients, table: str) -> None:
+    """Each writer increments two items if neither has changed since it read them."""
+    add = partial(_add_to_both, clients.observer, table)
+    read = partial(_read_both, clients.observer, table)
 
-    done = Clock().work([add] * WRITERS + [read] * READERS)
+    done = Clock().run_all([add] * WRITERS + [read] * READERS)
 
     codes = {code for codes, _ in done[:WRITERS] for code in codes}
     added = sum(additions for _, additions in done[:WRITERS])
-    # The two items always agree, so that either both conditions fail or none does.
+    # The two items are always equal, so both conditions fail or neither does.
     assert codes == {"ConditionalCheckFailed"}
     assert all(first == second for pairs in done[WRITERS:] for first, second in pairs)
-    assert _read(clients.onlooker, table) == (added, added)
+    assert _read(clients.observer, table) == (added, added)
 
 
 def _add_to_both(client: Any, table: str) -> tuple[set[str], int]:
-    """Try a few times. Returns why it was cancelled, and how often it was not."""
+    """Try a few times. Return the codes of cancellations, and the number of successes."""
     codes, additions = set(), 0
     for _ in range(WRITES):
         seen = _read(client, table)

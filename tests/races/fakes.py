@@ -1,4 +1,4 @@
-"""What stands in for API Gateway, for time and for the network; all of it is safe among threads."""
+"""Thread-safe fakes of API Gateway, the clock and the network."""
 
 import json
 import random
@@ -15,44 +15,42 @@ from chalicelib.errors import ServiceError
 LONGEST_LATENCY_SECONDS: Final = 0.04
 
 Answer = dict[str, Any] | ServiceError
-"""What a command comes to: its message, or its refusal."""
+"""A command's outcome, or the error that refuses it."""
 
 
 def latency(**_: object) -> None:
-    """Take a request's time on the way: mostly little, sometimes much, so that others pass it."""
+    """Sleep for a random latency. A few are long, which changes the order of requests."""
     time.sleep(random.random() ** 4 * LONGEST_LATENCY_SECONDS)
 
 
 class Clock:
-    """Stands still while anybody is at work, and is turned once they all nap."""
+    """A clock that advances only when all running tasks sleep."""
 
     def __init__(self, now: float = 1_800_000_000.0) -> None:
         self._now = now
-        self._at_work = 0
-        self._alarms: list[float] = []
+        self._running = 0
+        self._wake_times: list[float] = []
         self._changed = threading.Condition()
 
     def __call__(self) -> float:
         return self._now
 
-    def turn(self, seconds: float) -> None:
+    def advance(self, seconds: float) -> None:
         with self._changed:
-            assert self._at_work == 0, "somebody is still at work"
+            assert self._running == 0, "a task is still running"
             self._now += seconds
 
     def sleep(self, seconds: float) -> None:
         with self._changed:
-            alarm = self._now + seconds
-            self._alarms.append(alarm)
-            self._turn_if_all_nap()
-            while self._now < alarm:
+            wake_at = self._now + seconds
+            self._wake_times.append(wake_at)
+            self._advance_if_all_sleep()
+            while self._now < wake_at:
                 self._changed.wait()
-            self._alarms.remove(alarm)
+            self._wake_times.remove(wake_at)
 
-    def work(self, tasks: Sequence[Callable[[], Any]]) -> list[Any]:
-        """Run all tasks at once, each on a thread of its own. Returns what they return, or the
-        refusal that they raise.
-        """
+    def run_all(self, tasks: Sequence[Callable[[], Any]]) -> list[Any]:
+        """Run each task in its own thread, and return their results or ServiceErrors."""
         barrier = threading.Barrier(len(tasks))
 
         def run(task: Callable[[], Any]) -> Any:
@@ -62,26 +60,26 @@ class Clock:
             except ServiceError as refusal:
                 return refusal
             finally:
-                self._leave_work()
+                self._finish_task()
 
-        self._at_work += len(tasks)
+        self._running += len(tasks)
         with ThreadPoolExecutor(len(tasks)) as threads:
             return [each.result() for each in [threads.submit(run, task) for task in tasks]]
 
-    def _leave_work(self) -> None:
+    def _finish_task(self) -> None:
         with self._changed:
-            self._at_work -= 1
-            self._turn_if_all_nap()
+            self._running -= 1
+            self._advance_if_all_sleep()
 
-    def _turn_if_all_nap(self) -> None:
-        pending = [alarm for alarm in self._alarms if alarm > self._now]
-        if pending and len(pending) >= self._at_work:
+    def _advance_if_all_sleep(self) -> None:
+        pending = [wake_at for wake_at in self._wake_times if wake_at > self._now]
+        if pending and len(pending) >= self._running:
             self._now = min(pending)
             self._changed.notify_all()
 
 
 class Connections:
-    """Knows which connections are open, and keeps what was posted to them."""
+    """A fake of the connections API that stores the posted messages."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -90,7 +88,7 @@ class Connections:
         self._inbox: dict[str, list[dict[str, Any]]] = defaultdict(list)
 
     def open(self, connection_id: str) -> None:
-        """Open a connection, unless it was open before: its id does not come again."""
+        """Open a connection, unless it has been closed. AWS doesn't reuse connection IDs."""
         with self._lock:
             if connection_id not in self._closed:
                 self._open.add(connection_id)
@@ -100,8 +98,8 @@ class Connections:
             self._open -= set(connection_ids)
             self._closed |= set(connection_ids)
 
-    def heard(self, connection_id: str) -> list[str]:
-        """List the types of what a connection was sent, in order."""
+    def received(self, connection_id: str) -> list[str]:
+        """List the types of the messages that a connection received, in order."""
         with self._lock:
             return [message["type"] for message in self._inbox[connection_id]]
 
@@ -123,6 +121,6 @@ class Connections:
         gone = frozenset(connection_ids) - reached
         return FanOut(len(reached), gone, 0)
 
-    def open_ones(self) -> set[str]:
+    def open_ids(self) -> set[str]:
         with self._lock:
             return set(self._open)
