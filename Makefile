@@ -32,6 +32,8 @@ INSTALLED := $(VENV)/.installed
 # The scanner pins an older boto3 than the emulator, so it has an environment of its own.
 SCAN_VENV := .venv-scan
 SCANNER := $(SCAN_VENV)/.installed
+DOCS_VENV := .venv-docs
+DOCS_BUILDER := $(DOCS_VENV)/.installed
 
 VERSION := import sys; print("%d.%d" % sys.version_info[:2])
 SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13) and \
@@ -84,7 +86,7 @@ SAFE := env -u AWS_PROFILE -u AWS_SESSION_TOKEN AWS_ACCESS_KEY_ID=none AWS_SECRE
 	AWS_EC2_METADATA_DISABLED=true
 
 .DEFAULT_GOAL := help
-.PHONY: help install lock local emulate token demo test check scan lint format package bench clean \
+.PHONY: help install lock local emulate token demo test check docs scan lint format package bench clean \
 	plan apply deploy deploy-dev deploy-staging deploy-prod destroy output speaker sessions session-end \
 	named-stage
 
@@ -100,6 +102,7 @@ lock: $(INSTALLED) ## Write requirements*.txt from requirements*.in: exact versi
 	$(LOCK) --output-file requirements.txt requirements.in
 	$(LOCK) --output-file requirements-dev.txt requirements-dev.in
 	$(LOCK) --output-file requirements-scan.txt requirements-scan.in
+	$(LOCK) --output-file requirements-docs.txt requirements-docs.in
 
 local: $(INSTALLED) ## Serve the application on ws://127.0.0.1:PORT/local [PORT=8000] [OPTIONS=--help]
 	@$(SAFE) $(RUN) devserver --port '$(PORT)' --panel scripts.live_panel:tables \
@@ -120,6 +123,13 @@ test: $(INSTALLED) ## Run every test
 check: lint scan $(INSTALLED) ## Lint, check formats and types, and scan the stack
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+
+docs: $(DOCS_BUILDER) ## Build the docs into site/, and check their links
+	$(DOCS_VENV)/bin/mkdocs build --strict
+	@! grep -rnE '<(script|link|img|iframe|source)[^>]* (src|href)="?https?:' --include='*.html' site
+
+$(DOCS_BUILDER): requirements-docs.txt
+	$(INSTALL)
 
 scan: $(SCANNER) ## Scan the stack for what is not safe, with checkov
 	$(SCAN_VENV)/bin/checkov
@@ -173,5 +183,5 @@ bench: $(INSTALLED) ## Measure, each figure beside its yardstick
 	$(SAFE) $(BIN)/python -m bench
 
 clean: ## Remove all that the other verbs made
-	rm -rf $(VENV) $(SCAN_VENV) build tests/browser/node_modules .pytest_cache terraform/modules/app/chalice.tf.json terraform/modules/app/deployment.zip .mypy_cache .ruff_cache .hypothesis .chalice/deployments
+	rm -rf $(VENV) $(SCAN_VENV) $(DOCS_VENV) build site tests/browser/node_modules .pytest_cache terraform/modules/app/chalice.tf.json terraform/modules/app/deployment.zip .mypy_cache .ruff_cache .hypothesis .chalice/deployments
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

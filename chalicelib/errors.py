@@ -3,7 +3,7 @@
 One family, one member per code. Errors are raised where they are known and mapped once, in
 dispatch, to a handshake's status or to an `error` message. Nothing here knows of AWS.
 
-Source: the protocol's table of error codes, docs/protocol.md.
+Source: the protocol's table of error codes, docs/reference/protocol.md.
 """
 
 import math

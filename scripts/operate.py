@@ -267,7 +267,7 @@ def explain(error: Exception) -> str | None:
     if isinstance(error, StackError):
         return _gist(str(error))
     if isinstance(error, SettingError):
-        return f"{error}; see docs/operations.md"
+        return f"{error}; see docs/how-to/operate.md"
     if isinstance(error, ServiceUnavailable):
         cause = error.__cause__
         is_lost = isinstance(cause, AttemptFailed)
@@ -292,7 +292,9 @@ def _explain_refusal(code: str, operation: str) -> str:
 
 
 def _denied(action: str) -> OperateError:
-    return OperateError(f"access denied: these credentials lack {action}; see docs/operations.md")
+    return OperateError(
+        f"access denied: these credentials lack {action}; see docs/how-to/operate.md"
+    )
 
 
 def _gist(said: str) -> str:

@@ -44,7 +44,7 @@ DEFAULT_REGION: Final = "us-east-1"
 BACKEND_CHANGED: Final = "-migrate-state"
 """An option that Terraform names if a folder's backend is not the one in its record."""
 
-MOVING_STATE: Final = "see docs/deployment.md#moving-a-state"
+MOVING_STATE: Final = "see docs/how-to/manage-state.md#moving-a-state"
 
 Result = TypeVar("Result")
 

@@ -387,7 +387,7 @@ variable "deletion_protection" {
 }
 
 variable "alarms" {
-  description = "The alarms that the stage has: none, which also leaves out the dashboard; essential, those of failures that clients feel; or all. docs/operations.md lists them with their cost."
+  description = "The alarms that the stage has: none, which also leaves out the dashboard; essential, those of failures that clients feel; or all. docs/reference/metrics-and-alarms.md lists them with their cost."
   type        = string
   default     = "all"
 

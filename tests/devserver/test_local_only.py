@@ -72,7 +72,12 @@ def test_a_plain_request_for_the_stage_is_told_to_upgrade_as_on_aws(server: Serv
 def test_the_start_page_names_the_endpoints_and_runs_nothing(server: Server) -> None:
     status, content_type, page = server.text("GET", "/")
     assert (status, content_type) == (200, "text/html; charset=utf-8")
-    for named in (server.url, "/local/metrics", "/_devserver/faults", "docs/local-server.md"):
+    for named in (
+        server.url,
+        "/local/metrics",
+        "/_devserver/faults",
+        "docs/how-to/use-the-local-server.md",
+    ):
         assert named in page
     assert "<script" not in page
 

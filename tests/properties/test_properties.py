@@ -1,4 +1,4 @@
-"""What stays true, whatever happens: docs/protocol.md, "What stays true".
+"""Properties that hold after any sequence of events and faults.
 
 A failure prints the steps that led to it, shrunk, and `@reproduce_failure`, which repeats them.
 """

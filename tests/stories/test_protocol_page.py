@@ -1,4 +1,4 @@
-"""The exchanges that docs/protocol.md shows, played against a server."""
+"""The exchanges that docs/reference/protocol.md shows, played against a server."""
 
 import json
 import re
@@ -10,7 +10,7 @@ from chalicelib import session_ids
 from chalicelib.protocol import ACTIONS
 from tests.stories.target import Client, Target, client
 
-PAGE = Path("docs/protocol.md")
+PAGE = Path("docs/reference/protocol.md")
 LINE = re.compile(r"^(\w+)([<>]) (\{.*\})$", re.MULTILINE)
 
 VARIABLE = {

@@ -69,7 +69,7 @@ def check(region): pass
 """
 """Takes any credentials for good, without asking AWS."""
 
-DEPLOYMENT = stack.ROOT / "docs" / "deployment.md"
+GUIDES = stack.ROOT / "docs" / "how-to"
 SCRIPTS = (
     "devserver/arguments.py",
     "devserver/command.py",
@@ -610,7 +610,7 @@ def test_the_documented_commands_rotate_the_hash_key(make: Make) -> None:
     dev = make("dev")
     application = (stack.ROOT / "terraform" / "modules" / "app" / "main.tf").read_text()
     block = re.search(r'^resource "terraform_data" "hash_key".*?^}', application, re.M | re.S)
-    taint = re.search(r"^TF_DATA_DIR=.*\n.* taint .*", DEPLOYMENT.read_text(), re.M)
+    taint = re.search(r"^TF_DATA_DIR=.*\n.* taint .*", (GUIDES / "operate.md").read_text(), re.M)
     assert block
     assert taint
     key = dev.terraform_folder / "modules" / "key"
@@ -726,7 +726,8 @@ def test_the_documented_commands_move_the_state_of_one_stage(
 
 
 def documented_blocks(heading: str) -> list[str]:
-    section = DEPLOYMENT.read_text().partition(f"### {heading}\n")[2].partition("\n## ")[0]
+    page = (GUIDES / "manage-state.md").read_text()
+    section = page.partition(f"### {heading}\n")[2].partition("\n## ")[0]
     blocks = re.findall(r"^ *```sh\n(.*?)^ *```", section, re.M | re.S)
     return [re.sub(r"^ *make output STAGE=dev\n", "", block, flags=re.M) for block in blocks]
 

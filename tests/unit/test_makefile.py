@@ -71,7 +71,7 @@ def test_the_environment_is_kept(folder: Path, arguments: list[str]) -> None:
     assert not (folder / "pip").exists()
 
 
-@pytest.mark.parametrize("name", [".venv", ".venv-scan"])
+@pytest.mark.parametrize("name", [".venv", ".venv-scan", ".venv-docs"])
 def test_git_ignores_an_environment_that_is_a_link(tmp_path: Path, name: str) -> None:
     shutil.copy(ROOT / ".gitignore", tmp_path)
     (tmp_path / name).symlink_to(sys.prefix)

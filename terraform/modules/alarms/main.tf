@@ -52,7 +52,7 @@ resource "aws_sns_topic_subscription" "this" {
 }
 
 locals {
-  runbook        = "What to do: docs/operations.md"
+  runbook        = "What to do: docs/how-to/respond-to-alarms.md"
   period_seconds = 300
 
   # More than so many in 5 minutes are no accident: a hall's phones that are refused for a full

@@ -19,7 +19,7 @@ variable "client_id" {
 }
 
 variable "settings" {
-  description = "The application's settings, by the names that the README lists."
+  description = "The application's settings, by the names that docs/reference/configuration.md lists."
   type        = map(string)
 }
 
