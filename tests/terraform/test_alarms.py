@@ -333,7 +333,7 @@ def emitted() -> set[str]:
     """Find the metrics that the application's code names, or that its clients' events count for."""
     calls = [
         node
-        for path in (ROOT / "chalicelib").glob("*.py")
+        for path in (ROOT / "chalicelib").rglob("*.py")
         for node in ast.walk(ast.parse(path.read_text()))
         if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("put_metrics")
     ]
@@ -353,7 +353,7 @@ def operations() -> set[str]:
     names = {xform_name(operation): operation for operation in model.operation_names}
     nodes = [
         node
-        for path in (ROOT / "chalicelib").glob("*.py")
+        for path in (ROOT / "chalicelib").rglob("*.py")
         for node in ast.walk(ast.parse(path.read_text()))
     ]
     called = {node.attr for node in nodes if isinstance(node, ast.Attribute)}
