@@ -33,6 +33,8 @@ INSTALLED := $(VENV)/.installed
 # The scanner pins an older boto3 than the emulator, so it needs its own environment.
 SCAN_VENV := .venv-scan
 SCANNER := $(SCAN_VENV)/.installed
+DOCS_VENV := .venv-docs
+DOCS_BUILDER := $(DOCS_VENV)/.installed
 
 VERSION := import sys; print("%d.%d" % sys.version_info[:2])
 SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13) and \
@@ -88,7 +90,7 @@ SAFE := env -u AWS_PROFILE -u AWS_SESSION_TOKEN AWS_ACCESS_KEY_ID=none AWS_SECRE
 IN_GROUPS := --numprocesses 2 --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help install lock local emulate token demo test check scan lint format package bench clean \
+.PHONY: help install lock local emulate token demo test check docs scan lint format package bench clean \
 	plan apply deploy deploy-dev deploy-staging deploy-prod destroy output speaker sessions session-end \
 	named-stage
 
@@ -104,6 +106,7 @@ lock: $(INSTALLED) ## Write requirements*.txt with versions and hashes from requ
 	$(LOCK) --output-file requirements.txt requirements.in
 	$(LOCK) --output-file requirements-dev.txt requirements-dev.in
 	$(LOCK) --output-file requirements-scan.txt requirements-scan.in
+	$(LOCK) --output-file requirements-docs.txt requirements-docs.in
 
 local: $(INSTALLED) ## Serve the application on ws://127.0.0.1:PORT/local [PORT=8000] [OPTIONS=--help]
 	@$(SAFE) $(RUN) devserver --port '$(PORT)' --panel operations.live_panel:tables \
@@ -124,6 +127,13 @@ test: $(INSTALLED) ## Run the tests, two at a time [TESTS=tests/unit]
 check: lint scan $(INSTALLED) ## Lint, check the format and types, and scan the stack
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+
+docs: $(DOCS_BUILDER) ## Build the docs into site/, and check their links
+	$(DOCS_VENV)/bin/mkdocs build --strict
+	@! grep -rnE '<(script|link|img|iframe|source)[^>]* (src|href)="?https?:' --include='*.html' site
+
+$(DOCS_BUILDER): requirements-docs.txt
+	$(INSTALL)
 
 scan: $(SCANNER) ## Scan the stack for security problems with checkov
 	$(SCAN_VENV)/bin/checkov
@@ -177,5 +187,5 @@ bench: $(INSTALLED) ## Run the benchmarks, each beside a yardstick
 	$(SAFE) $(BIN)/python -m bench
 
 clean: ## Remove all files that the other commands created
-	rm -rf $(VENV) $(SCAN_VENV) build tests/browser/node_modules .pytest_cache terraform/modules/app/chalice.tf.json terraform/modules/app/deployment.zip .mypy_cache .ruff_cache .hypothesis .chalice/deployments
+	rm -rf $(VENV) $(SCAN_VENV) $(DOCS_VENV) build site tests/browser/node_modules .pytest_cache terraform/modules/app/chalice.tf.json terraform/modules/app/deployment.zip .mypy_cache .ruff_cache .hypothesis .chalice/deployments
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -3,7 +3,7 @@
 Code that detects an error raises it. Only dispatch maps it, to the status of a handshake or to an
 `error` message.
 
-Source: the protocol's table of error codes, docs/protocol.md.
+Source: the protocol's table of error codes, docs/reference/protocol.md.
 """
 
 import math

@@ -32,10 +32,16 @@ repeated with the same old connection ID.
 """
 
 SETTLING_SECONDS: Final = 300
-"""How long a listener is asked for heartbeats as often as a speaker. Source: docs/protocol.md."""
+"""How long a listener is asked for heartbeats as often as a speaker.
+
+Source: docs/reference/protocol.md.
+"""
 
 MISSED_HEARTBEATS: Final = 3
-"""Heartbeats in a row whose absence makes a participant lost. Source: docs/protocol.md."""
+"""Heartbeats in a row whose absence makes a participant lost.
+
+Source: docs/reference/protocol.md.
+"""
 
 
 class Role(StrEnum):

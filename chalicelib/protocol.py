@@ -1,4 +1,6 @@
-"""The wire: text to command, outcome and notice to text. Pure; the contract is docs/protocol.md.
+"""The wire: text to command, outcome and notice to text. Pure.
+
+Source: docs/reference/protocol.md.
 
 Both ways of giving a command end in the same `Fields`, so that one parser serves them.
 """

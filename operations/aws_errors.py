@@ -52,7 +52,7 @@ def explain(error: Exception) -> str | None:
 
 def describe_missing(action: str) -> str:
     """Return the message for credentials without an IAM action."""
-    return f"access denied: these credentials lack {action}; see docs/operations.md"
+    return f"access denied: these credentials lack {action}; see docs/how-to/operate.md"
 
 
 def _explain_code(code: str, operation: str) -> str:

@@ -115,7 +115,7 @@ def explain(error: Exception) -> str | None:
     if isinstance(error, StackError):
         return _gist(str(error))
     if isinstance(error, SettingError):
-        return f"{error}; see docs/operations.md"
+        return f"{error}; see docs/how-to/operate.md"
     return aws_errors.explain(error)
 
 

@@ -28,7 +28,7 @@ UNDECLARED: Final = "Value for undeclared variable"
 BACKEND_CHANGED: Final = "-migrate-state"
 """An option that Terraform suggests if a folder's backend differs from its record."""
 
-MOVING_STATE: Final = "see docs/deployment.md#moving-a-state"
+MOVING_STATE: Final = "see docs/how-to/manage-state.md#moving-a-state"
 
 Result = TypeVar("Result")
 

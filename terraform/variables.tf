@@ -390,7 +390,7 @@ variable "deletion_protection" {
 }
 
 variable "alarms" {
-  description = "The alarms of the stage: none (no dashboard either), essential (failures that affect clients) or all. docs/operations.md lists them with their cost."
+  description = "The alarms of the stage: none (no dashboard either), essential (failures that affect clients) or all. docs/reference/metrics-and-alarms.md lists them with their cost."
   type        = string
   default     = "all"
 

@@ -110,7 +110,7 @@ run "alarms" {
       startswith(alarm.alarm_name, "broadcast-sessions-dev-") &&
       alarm.alarm_actions == toset([aws_sns_topic.this.arn]) &&
       alarm.ok_actions == toset([aws_sns_topic.this.arn]) &&
-      can(regex("^([^.]+\\. )+What to do: docs/operations\\.md#[a-z-]+$", alarm.alarm_description))
+      can(regex("^([^.]+\\. )+What to do: docs/how-to/respond-to-alarms\\.md#[a-z-]+$", alarm.alarm_description))
     ])
     error_message = "An alarm lacks the prefix, an action, a meaning, or a link to the runbook."
   }

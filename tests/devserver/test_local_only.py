@@ -72,7 +72,12 @@ def test_a_plain_request_for_the_stage_gets_426_as_on_aws(server: Server) -> Non
 def test_the_start_page_lists_the_endpoints_and_has_no_scripts(server: Server) -> None:
     status, content_type, page = server.text("GET", "/")
     assert (status, content_type) == (200, "text/html; charset=utf-8")
-    for named in (server.url, "/local/metrics", "/_devserver/faults", "docs/local-server.md"):
+    for named in (
+        server.url,
+        "/local/metrics",
+        "/_devserver/faults",
+        "docs/how-to/use-the-local-server.md",
+    ):
         assert named in page
     assert "<script" not in page
 

@@ -1,4 +1,4 @@
-"""The invariants in docs/protocol.md ("What stays true"), under random events and faults.
+"""The invariants of docs/reference/protocol.md, under random events and faults.
 
 A failure prints the minimal steps that lead to it, and `@reproduce_failure`, which repeats them.
 """

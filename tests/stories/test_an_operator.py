@@ -40,7 +40,7 @@ sys.exit(operate.main())
 """
 """Runs the command with given outputs of a stage, without Terraform."""
 
-HEADING: Final = "## Sessions from the command line"
+HEADING: Final = "## List and end sessions"
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -133,11 +133,7 @@ class Account:
 
     def policy(self) -> dict[str, Any]:
         """Return the documented policy of an operator for this stage."""
-        (text,) = (
-            path.read_text()
-            for path in Path("docs").glob("operations*.md")
-            if HEADING in path.read_text()
-        )
+        text = Path("docs/how-to/operate.md").read_text()
         section = text.partition(HEADING)[2].partition("\n## ")[0]
         (policy,) = re.findall(r"```json\n(.*?)```", section, re.DOTALL)
         names = {

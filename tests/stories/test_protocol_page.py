@@ -1,4 +1,4 @@
-"""The example exchanges in docs/protocol.md, run against a server."""
+"""The example exchanges in docs/reference/protocol.md, run against a server."""
 
 import json
 import re
@@ -10,7 +10,7 @@ from chalicelib import session_ids
 from chalicelib.protocol import ACTIONS
 from tests.stories.target import Client, Target, client
 
-PAGE = Path("docs/protocol.md")
+PAGE = Path("docs/reference/protocol.md")
 LINE = re.compile(r"^(\w+)([<>]) (\{.*\})$", re.MULTILINE)
 
 VARIABLE = {

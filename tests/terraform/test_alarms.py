@@ -19,7 +19,8 @@ from chalicelib.models import EndReason
 from tests.terraform.configuration import ROOT
 from tests.terraform.conftest import Plan
 
-RUNBOOK: Final = "docs/operations.md"
+RUNBOOK: Final = "docs/how-to/respond-to-alarms.md"
+REFERENCE: Final = "docs/reference/metrics-and-alarms.md"
 
 AWS_DIMENSIONS: Final = {
     "AWS/ApiGateway ClientError": {"ApiId", "Stage"},
@@ -89,6 +90,11 @@ class Measured:
 @pytest.fixture(scope="module")
 def runbook() -> str:
     return (ROOT / RUNBOOK).read_text()
+
+
+@pytest.fixture(scope="module")
+def reference() -> str:
+    return (ROOT / REFERENCE).read_text()
 
 
 @pytest.fixture(scope="module")
@@ -172,27 +178,36 @@ def test_every_alarm_says_where_its_entry_is_and_every_entry_has_an_alarm(
     assert {entry_of(alarm) for alarm in alarms(whole)} == set(headings)
 
 
-def test_every_entry_says_what_it_means_how_to_tell_and_what_to_do(runbook: str) -> None:
-    for entry in section(runbook, "Alarms").split("\n### ")[1:]:
+def test_every_entry_has_a_meaning_a_diagnosis_and_a_fix(runbook: str) -> None:
+    for entry in section(runbook, "Entries").split("\n### ")[1:]:
         parts = re.findall(r"^\*\*(.+?)\*\*", entry, re.MULTILINE)
-        assert parts == ["What it means.", "How to tell.", "What to do."], entry
+        assert parts == ["Meaning.", "Diagnosis.", "Fix."], entry
 
 
-def test_the_runbook_has_the_table_of_alarms_metrics_and_entries(
-    whole: Plan, essential: set[str], runbook: str
+def test_the_reference_has_the_table_of_alarms_metrics_and_entries(
+    whole: Plan, essential: set[str], reference: str
 ) -> None:
     expected = as_table(whole, essential)
-    assert section(runbook, "Alarms, metrics and entries").strip() == expected, (
-        f"{RUNBOOK} should hold\n\n{expected}\n"
+    assert expected in section(reference, "Alarms"), f"{REFERENCE} needs\n\n{expected}\n"
+
+
+def test_the_reference_describes_every_metric_of_the_application(reference: str) -> None:
+    rows = re.findall(
+        r"^\| `(\w+)` \| (\w+) \| (?:`(\w+)`)? ?\|", section(reference, "Metrics"), re.MULTILINE
     )
+    described = {name: metrics.Metric(unit, by or None) for name, unit, by in rows}
+    assert described == metrics.METRICS
 
 
 def test_every_widget_and_query_that_the_runbook_names_is_there(whole: Plan, runbook: str) -> None:
-    text = " ".join(section(runbook, "Alarms").split())
-    named = set(re.findall(r"(?<!\*)\*([^*]+)\*(?!\*)", text))
     queried = {name.partition("/")[2] for name in queries(whole)}
-    assert named <= queried | {it["properties"]["title"] for it in widgets(whole)}
-    assert queried <= named
+    titles = {it["properties"]["title"] for it in widgets(whole)}
+    assert emphasized(runbook) <= queried | titles
+
+
+def test_the_reference_describes_every_saved_query(whole: Plan, reference: str) -> None:
+    queried = {name.partition("/")[2] for name in queries(whole)}
+    assert emphasized(section(reference, "Saved queries")) == queried
 
 
 def test_a_query_asks_for_what_the_application_logs(plan: Plan) -> None:
@@ -223,7 +238,8 @@ def as_table(plan: Plan, essential: set[str]) -> str:
         mark = "yes" if name in essential else ""
         named = dict.fromkeys(f"`{measured}`" for measured in watched_by(alarm))
         entry = entry_of(alarm)
-        rows.append(f"| `{name}` | {mark} | {', '.join(sorted(named))} | [{entry}](#{entry}) |")
+        link = f"[{entry}](../{RUNBOOK.removeprefix('docs/')}#{entry})"
+        rows.append(f"| `{name}` | {mark} | {', '.join(sorted(named))} | {link} |")
     return "\n".join(rows)
 
 
@@ -357,15 +373,19 @@ def codes() -> set[str]:
     return {it.code for it in found if issubclass(it, errors.ServiceError) and "code" in vars(it)}
 
 
-def section(runbook: str, heading: str) -> str:
-    """Return what stands under a heading of the second level."""
-    (found,) = re.findall(rf"^## {heading}\n(.*?)(?=^## |\Z)", runbook, re.DOTALL | re.MULTILINE)
+def section(page: str, heading: str) -> str:
+    """Return the text under a heading of the second level."""
+    (found,) = re.findall(rf"^## {heading}\n(.*?)(?=^## |\Z)", page, re.DOTALL | re.MULTILINE)
     return str(found)
 
 
+def emphasized(page: str) -> set[str]:
+    return set(re.findall(r"(?<!\*)\*([^*]+)\*(?!\*)", " ".join(page.split())))
+
+
 def entries(runbook: str) -> list[str]:
-    """List the anchors that GitHub makes of the entries' headings."""
-    headings = re.findall(r"^### (.+)$", section(runbook, "Alarms"), re.MULTILINE)
+    """List the anchors of the entries' headings."""
+    headings = re.findall(r"^### (.+)$", section(runbook, "Entries"), re.MULTILINE)
     return [re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings]
 
 

@@ -1,16 +1,16 @@
-"""The Terraform that docs/deployment.md asks readers to add is valid beside the stack's own."""
+"""The Terraform in docs/how-to/customize-a-stage.md is valid together with the stack."""
 
 import re
 from pathlib import Path
 
 from tests.terraform.configuration import ROOT, Configuration
 
-DEPLOYMENT = (ROOT / "docs" / "deployment.md").read_text()
+PAGE = (ROOT / "docs" / "how-to" / "customize-a-stage.md").read_text()
 
 
 def test_the_recipe_for_cloudfront_is_formatted_and_valid(configuration: Configuration) -> None:
     block = re.compile(r"^```hcl\n# terraform/(\S+)\n(.*?)^```", re.DOTALL | re.MULTILINE)
-    blocks = block.findall(DEPLOYMENT)
+    blocks = block.findall(PAGE)
     files = {configuration.folder / path: content for path, content in blocks}
     assert len(files) == 2
     for file, content in files.items():
@@ -27,7 +27,7 @@ def test_the_example_of_a_sign_in_page_is_planned(
     configuration: Configuration, tmp_path: Path
 ) -> None:
     block = re.compile(r"^```\n(sign_in_page = .*?)^```", re.DOTALL | re.MULTILINE)
-    [example] = block.findall(DEPLOYMENT)
+    [example] = block.findall(PAGE)
     file = tmp_path / "example.tfvars"
     file.write_text(example)
     planned = configuration.plan("dev", f"-var-file={file}")

@@ -70,7 +70,7 @@ def check(region): pass
 """
 """Accepts all credentials without a call to AWS."""
 
-DEPLOYMENT = terraform_stack.ROOT / "docs" / "deployment.md"
+GUIDES = terraform_stack.ROOT / "docs" / "how-to"
 OPERATIONS = (
     "devserver/arguments.py",
     "devserver/command.py",
@@ -613,7 +613,7 @@ def test_the_documented_commands_rotate_the_hash_key(make: Make) -> None:
     dev = make("dev")
     application = (terraform_stack.ROOT / "terraform" / "modules" / "app" / "main.tf").read_text()
     block = re.search(r'^resource "terraform_data" "hash_key".*?^}', application, re.M | re.S)
-    taint = re.search(r"^TF_DATA_DIR=.*\n.* taint .*", DEPLOYMENT.read_text(), re.M)
+    taint = re.search(r"^TF_DATA_DIR=.*\n.* taint .*", (GUIDES / "operate.md").read_text(), re.M)
     assert block
     assert taint
     key = dev.terraform_folder / "modules" / "key"
@@ -729,7 +729,8 @@ def test_the_documented_commands_move_the_state_of_one_stage(
 
 
 def documented_blocks(heading: str) -> list[str]:
-    section = DEPLOYMENT.read_text().partition(f"### {heading}\n")[2].partition("\n## ")[0]
+    page = (GUIDES / "manage-state.md").read_text()
+    section = page.partition(f"### {heading}\n")[2].partition("\n## ")[0]
     blocks = re.findall(r"^ *```sh\n(.*?)^ *```", section, re.M | re.S)
     return [re.sub(r"^ *make output STAGE=dev\n", "", block, flags=re.M) for block in blocks]
 

@@ -19,7 +19,7 @@ def test_it_fails_if_a_check_or_a_test_fails_and_always_shows_both(
     shutil.copy(RUN, folder / ".ci")
     for program, does in (
         (folder / ".ci" / "browser", "true"),
-        (programs / "make", f'echo "made $1"; [ "$1" != {failing} ] || exit 2'),
+        (programs / "make", f'echo "made $*"; [ "$1" != {failing} ] || exit 2'),
     ):
         program.write_text(f"#!/bin/sh\n{does}\n")
         program.chmod(0o755)
@@ -31,4 +31,4 @@ def test_it_fails_if_a_check_or_a_test_fails_and_always_shows_both(
         check=False,
     )
     assert done.returncode == code
-    assert done.stdout.split("\n") == ["made install", "made test", "made check", ""]
+    assert done.stdout.split("\n") == ["made install", "made test", "made check docs", ""]

@@ -432,4 +432,4 @@ def as_table() -> str:
 
 
 def test_the_docs_show_the_same_costs() -> None:
-    assert as_table() in Path("docs/resilience.md").read_text()
+    assert as_table() in Path("docs/reference/costs.md").read_text()

@@ -73,7 +73,7 @@ def test_a_python_of_the_same_version_keeps_the_environment(
     assert not (folder / "pip").exists()
 
 
-@pytest.mark.parametrize("name", [".venv", ".venv-scan"])
+@pytest.mark.parametrize("name", [".venv", ".venv-scan", ".venv-docs"])
 def test_git_ignores_an_environment_that_is_a_link(tmp_path: Path, name: str) -> None:
     shutil.copy(ROOT / ".gitignore", tmp_path)
     (tmp_path / "elsewhere").mkdir()

@@ -3,6 +3,7 @@
 import json
 import re
 import shlex
+import subprocess
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
+from chalicelib.settings import NUMBERS
 from operations.package import GLIBC_OF_RUNTIME
 
 ROOT = Path(__file__).parents[2]
@@ -51,13 +53,15 @@ def list_folders(command: list[str]) -> list[str]:
     return tests.removeprefix("TESTS=").split()
 
 
-def test_the_jobs_run_the_check_and_every_folder_of_tests_once() -> None:
+def test_the_jobs_run_the_check_the_docs_and_every_folder_of_tests_once() -> None:
     commands = [command for job in read_checks() for command in job]
     found = sorted(folder for command in commands for folder in list_folders(command))
     folders = {path.parent.relative_to(ROOT).as_posix() for path in ROOT.glob("tests/**/test_*.py")}
     assert found == sorted(folders)
-    assert commands.count(["make", "check"]) == 1
-    assert "make check test" in (ROOT / ".ci" / "run").read_text().splitlines()
+    assert commands.count(["make", "check", "docs"]) == 1
+    script = (ROOT / ".ci" / "run").read_text()
+    assert "make check docs >" in script
+    assert "make test ||" in script
 
 
 def test_the_job_with_the_browser_tests_installs_the_browser() -> None:
@@ -91,7 +95,7 @@ def test_the_deployment_offers_every_stage_but_the_emulators() -> None:
 
 
 def test_the_documented_role_trusts_one_environment_of_one_repository() -> None:
-    page = (ROOT / "docs" / "deployment.md").read_text()
+    page = (ROOT / "docs" / "how-to" / "deploy.md").read_text()
     [policy] = re.findall(r"^ *```json\n(.*?)^ *```", page, re.DOTALL | re.MULTILINE)
     [statement] = json.loads(policy)["Statement"]
     assert statement["Action"] == "sts:AssumeRoleWithWebIdentity"
@@ -158,6 +162,43 @@ def test_every_file_and_anchor_that_a_page_links_to_exists(name: str) -> None:
         target = ROOT / (path or name)
         assert target.exists(), link
         assert not anchor or anchor in anchors(target), link
+
+
+def test_every_page_and_anchor_that_a_source_names_exists() -> None:
+    command = ["git", "ls-files", "--", "*.py", "*.tf", "*.yml", "*.yaml", "Makefile"]
+    listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    texts = [(ROOT / name).read_text() for name in listed.split() if (ROOT / name).exists()]
+    named = {it for text in texts for it in re.findall(r"\bdocs/[\w/-]+\.md(?:#[\w-]+)?", text)}
+    assert named
+    for name in named:
+        path, _, anchor = name.partition("#")
+        assert (ROOT / path).is_file(), name
+        assert not anchor or anchor in anchors(ROOT / path), name
+
+
+def read_first_column(page: str, heading: str) -> list[str]:
+    """Return the code in the first cell of each row under a heading of the second level."""
+    section = (ROOT / page).read_text().partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+    return re.findall(r"^\| `([^`]+)`", section, re.MULTILINE)
+
+
+def test_the_docs_list_every_setting() -> None:
+    listed = read_first_column("docs/reference/configuration.md", "Settings")
+    assert listed == sorted(NUMBERS | {"LOG_LEVEL"})
+
+
+def test_the_docs_list_every_variable_of_the_stack() -> None:
+    stack = (ROOT / "terraform" / "variables.tf").read_text()
+    listed = read_first_column("docs/reference/configuration.md", "Stage variables")
+    variables = re.findall(r'^variable "(\w+)"', stack, re.MULTILINE)
+    assert listed == variables
+
+
+def test_the_docs_list_every_verb_of_make() -> None:
+    page = (ROOT / "docs" / "reference" / "commands.md").read_text()
+    listed = re.findall(r"^\| `make ([a-z-]+)`", page, re.MULTILINE)
+    verbs = re.findall(r"^([a-z-]+):.* ## ", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert sorted(listed) == sorted(verbs)
 
 
 @pytest.mark.parametrize("name", [PROJECT["readme"], *PROJECT["license-files"]])

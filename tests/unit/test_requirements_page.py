@@ -1,9 +1,9 @@
-"""docs/requirements.md names tests that exist."""
+"""docs/reference/requirements.md names tests that exist."""
 
 import re
 from pathlib import Path
 
-PAGE = Path("docs/requirements.md").read_text()
+PAGE = Path("docs/reference/requirements.md").read_text()
 
 
 def test_every_requirement_has_a_row_that_names_a_test() -> None:

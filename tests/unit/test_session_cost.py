@@ -18,7 +18,7 @@ from tests.unit.session_cost import OPERATIONS, Requests, Scenario
 
 house = test_costs.house
 
-DOCS = "\n".join(path.read_text() for path in sorted(Path("docs").glob("operations*.md")))
+DOCS = "\n".join(path.read_text() for path in sorted(Path("docs/reference").glob("*.md")))
 
 SMALL = Scenario(
     listeners=2,

@@ -53,7 +53,7 @@ resource "aws_sns_topic_subscription" "this" {
 }
 
 locals {
-  runbook        = "What to do: docs/operations.md"
+  runbook        = "What to do: docs/how-to/respond-to-alarms.md"
   period_seconds = 300
 
   # The number of errors in 5 minutes that is still normal. Clients that are refused because of a full

@@ -19,7 +19,7 @@ variable "client_id" {
 }
 
 variable "settings" {
-  description = "The application's settings, keyed by their names in the README."
+  description = "The application's settings, keyed by their names in docs/reference/configuration.md."
   type        = map(string)
 }
 
