@@ -126,15 +126,15 @@ def test_ordinary_values_are_accepted(run: Run) -> None:
     assert arguments[2:4] == ["end", "golden-eagle-427"]
 
 
-def test_the_tests_that_are_named_are_run(python: Path) -> None:
-    code, said, arguments = make(python, "test", "TESTS=tests/unit tests/races")
+def test_the_named_tests_are_run(run: Run) -> None:
+    code, said, arguments = run("test", "TESTS=tests/unit tests/races")
     assert (code, said) == (0, "")
     assert arguments[:2] == ["-m", "pytest"]
     assert arguments[-2:] == ["tests/unit", "tests/races"]
 
 
-def test_all_tests_are_run_if_none_are_named(python: Path) -> None:
-    assert make(python, "test")[2][-1] == "tests"
+def test_all_tests_are_run_if_none_are_named(run: Run) -> None:
+    assert run("test")[2][-1] == "tests"
 
 
 @pytest.mark.parametrize(
