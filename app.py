@@ -37,7 +37,7 @@ def disconnect(event: WebsocketEvent) -> dict[str, Any]:
 @app.lambda_function()
 def outcome(event: dict[str, Any], _context: object) -> None:
     """Send the outcome of a command in a connect URL, once the connection is open."""
-    wiring.sessions(event["endpointUrl"]).deliver(event)
+    wiring.deliver(event)
 
 
 @app.schedule(Rate(1, unit=Rate.MINUTES))

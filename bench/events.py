@@ -16,15 +16,15 @@ from typing import Any
 from bench import report
 from bench.report import Row, Target
 from chalicelib import telemetry
+from chalicelib.assembly import Graces, build_dispatcher, build_use_cases
 from chalicelib.aws.dynamodb import DynamoDB
 from chalicelib.aws.retries import Retries
 from chalicelib.aws.wire import Answer
 from chalicelib.dispatch import Dispatcher
-from chalicelib.lifecycle import Lifecycle
+from chalicelib.limits import Limits
 from chalicelib.rate_limits import RateLimits
-from chalicelib.sessions import Limits, Sessions
 from chalicelib.settings import read_rate_limits
-from chalicelib.store import Store
+from chalicelib.store.stores import build_stores
 
 ROUNDS = 15
 EVENTS = 1000
@@ -115,21 +115,30 @@ def _written_to_a_pipe() -> Iterator[None]:
 
 def _dispatcher() -> Dispatcher:
     dynamodb = DynamoDB(AnsweringTransport(), Retries("store"))
-    store = Store(dynamodb, "sessions", "connections", time.time)
     limits = read_rate_limits({"RATE_LIMITS_TABLE": "limits", "HASH_KEY": "key"})
     rate_limits = RateLimits(dynamodb.update_item, limits, time.time)
     unused: Any = SimpleNamespace()
-    lifecycle = Lifecycle(store, unused, 60, 5, time.time)
-    sessions = Sessions(
-        store=store,
-        lifecycle=lifecycle,
-        rate_limits=rate_limits,
-        limits=Limits(500, 30, 90, 90, 2, 7200, 1e9, 1e9, 20),
+    use_cases = build_use_cases(
+        build_stores(dynamodb, "sessions", "connections", time.time),
+        unused,
+        rate_limits,
+        Limits(
+            max_listeners=500,
+            heartbeat_interval_seconds=30,
+            heartbeat_settled_seconds=90,
+            heartbeat_timeout_seconds=90,
+            heartbeats_per_minute=2,
+            session_max_duration_seconds=7200,
+            refresh_after_seconds=1e9,
+            warn_after_seconds=1e9,
+            max_refused_commands=20,
+        ),
+        Graces(lost_seconds=60, closed_seconds=5),
         clock=time.time,
         new_session_id=str,
         new_invite_code=str,
     )
-    return Dispatcher(sessions, rate_limits, unused, "https://api/stage", time.time)
+    return build_dispatcher(use_cases, rate_limits, unused, "https://api/stage", time.time)
 
 
 class AnsweringTransport:

@@ -61,15 +61,29 @@ class Forbidden(ServiceError):
 
 
 class SessionNotFound(ServiceError):
-    """No session has this ID. A client that guesses IDs gets this error."""
+    """The session that a command names does not exist or has ended. A guess of an ID ends here."""
 
     code, status, is_attempt = "SESSION_NOT_FOUND", 404, True
 
+    def __init__(
+        self, message: str = "There is no such session.", *, field: str | None = "sessionId"
+    ) -> None:
+        super().__init__(message, field=field)
 
-class NoSession(SessionNotFound):
-    """The connection has no session. Not an attempt, because the client named no session ID."""
+
+class SessionOver(SessionNotFound):
+    """The session of a listener that returns has ended. This is no guess."""
 
     is_attempt = False
+
+
+class NoSession(SessionNotFound):
+    """The connection is no participant, or no longer. This is no guess."""
+
+    is_attempt = False
+
+    def __init__(self) -> None:
+        super().__init__("This connection has no session.", field=None)
 
 
 class InvalidAction(ServiceError):
@@ -111,9 +125,12 @@ class UnsupportedLanguage(ServiceError):
 
 
 class Conflict(ServiceError):
-    """The state of the connection or the session does not allow the command."""
+    """The connection is a participant already, or was one and has been superseded."""
 
     code, status = "CONFLICT", 409
+
+    def __init__(self, message: str = "This connection already has a session.") -> None:
+        super().__init__(message)
 
 
 class MessageTooLarge(ServiceError):

@@ -1,73 +1,51 @@
-"""How places and sessions end: leaves, interruptions, ends, and who is told of them.
-
-Shared by what clients ask for (sessions) and by what nobody asks for (sweep). All of it may be
-called twice, late, or by two at a time: a conditional write picks the one who goes on.
-"""
+"""What happens when a participant's connection closes or its heartbeats stop."""
 
 import time
-from collections import Counter
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from chalicelib import protocol, telemetry
-from chalicelib.aws.connections import (
-    FAN_OUT_SECONDS,
-    POST_SECONDS,
-    Connections,
-    FanOut,
-    Gone,
-    PostFailed,
-)
+from chalicelib import messages, telemetry
+from chalicelib.aws.connections import Connections
 from chalicelib.aws.retries import seconds_left
-from chalicelib.models import Connection, EndReason, Role, Session, SessionStatus
-from chalicelib.store import TRANSACTION_ITEMS, Store
-
-END_SECONDS: Final = 20
-"""How long an end may go on telling people, before the rest is left to the sweep."""
-
-ANSWER_SECONDS: Final = 5
-"""The same for an end whose speaker waits for the answer."""
-
-NOTICE_SECONDS: Final = 2
-"""The time limit of a notice that tells of no end. The speaker often waits for it, and a listener
-that misses it learns the status from the next one, or from a join or refresh. The posts to 500
-listeners take a fraction of it, see connections.AT_ONCE.
-"""
-
-TAKE_SECONDS: Final = 5
-"""How long it may take to remove records. Source: retries.EVENT_SECONDS (one request)."""
-
-PUT_BACK_SECONDS: Final = 3
-"""What an event keeps of its budget to put back the records of those it could not notify."""
+from chalicelib.ending import Ending
+from chalicelib.models import EndReason, Participant, Role, Session
+from chalicelib.notices import Notices
+from chalicelib.store.participants import ParticipantStore
+from chalicelib.store.sessions import SessionStore
 
 CLEAN_CLOSES: Final = frozenset({1000, 1005})
-"""A browser's `close()` sends a close frame without a code, which the other side sees as 1005.
+"""Close codes of a client that leaves. A browser's `close()` without a code arrives as 1005.
 Source: RFC 6455, section 7.4.1; "The WebSocket interface", WHATWG.
 """
 
 LONGEST_GRACE_TO_WAIT_SECONDS: Final = 10
-"""A function waits for the end of a grace up to this; Lambda stops it after 29 s."""
+"""The longest grace whose end a function waits for; Lambda stops it after 29 s."""
 
 LONGEST_NAP_SECONDS: Final = 0.25
-"""Between two looks at the clock, which may run faster than time on a developer's machine."""
+"""Between two looks at the clock, which can run faster than time on a developer's machine."""
 
 
-def nap_until(
+def sleep_until(
     at_seconds: float, clock: Callable[[], float], sleep: Callable[[float], None]
 ) -> None:
+    """Sleep until a clock shows a time."""
     while (remaining_seconds := at_seconds - clock()) > 0:
         sleep(min(remaining_seconds, LONGEST_NAP_SECONDS))
 
 
-def _has_time_to_dismiss(post_seconds: float = 0) -> bool:
-    """Return whether the event can still take records, post for so long and put them back."""
-    return seconds_left() >= TAKE_SECONDS + post_seconds + PUT_BACK_SECONDS
-
-
 @dataclass(frozen=True, slots=True)
 class Lifecycle:
-    store: Store
+    """Handles participants that leave or are lost. Every method may raise ServiceUnavailable.
+
+    All methods may be called twice, late, or by two events at once: a conditional write decides
+    which of them acts.
+    """
+
+    sessions: SessionStore
+    participants: ParticipantStore
+    notices: Notices
+    ending: Ending
     connections: Connections
     speaker_grace_seconds: float
     speaker_close_grace_seconds: float
@@ -75,27 +53,29 @@ class Lifecycle:
     sleep: Callable[[float], None] = time.sleep
 
     def leave(self, connection_id: str, close_code: int | None = None) -> None:
-        """Take in that a connection has closed. Idempotent; nothing happens if it was replaced.
+        """Handle a closed connection. Nothing happens if it was superseded.
 
-        `close_code` is what the client closed it with, if it did.
+        Args:
+            connection_id: The connection's ID.
+            close_code: The WebSocket close code, if API Gateway reports one.
         """
-        connection = self.store.close_connection(connection_id)
-        if connection is None:
+        participant = self.participants.mark_left(connection_id)
+        if participant is None:
             return
-        telemetry.follow(connection.session_id, connection.correlation)
-        if connection.superseded_by is not None:
+        telemetry.follow(participant.session_id, participant.correlation)
+        if participant.superseded_by is not None:
             return
-        if connection.role is Role.LISTENER:
-            if connection.is_present:
-                self._count_out(connection.session_id, [connection])
-        elif connection.was_removed_as_lost:
+        if participant.role is Role.LISTENER:
+            if participant.is_present:
+                self.notices.release_seats(participant.session_id, [participant])
+        elif participant.was_removed_as_lost:
             # The sweep has interrupted the session. Its own close of the connection comes as 1000.
             return
-        elif close_code in CLEAN_CLOSES and not connection.is_closed_by_service:
+        elif close_code in CLEAN_CLOSES and not participant.is_closed_by_service:
             # Also if a post has found the connection gone before: the grace becomes the short one.
-            self._end_unless_speaker_returns(connection.session_id, connection_id)
-        elif connection.is_present:
-            self.interrupt(connection.session_id, connection_id)
+            self._end_unless_speaker_returns(participant.session_id, connection_id)
+        elif participant.is_present:
+            self.interrupt(participant.session_id, connection_id)
 
     def _end_unless_speaker_returns(self, session_id: str, speaker_connection_id: str) -> None:
         """Interrupt a session whose speaker has closed its connection, and end it after the grace.
@@ -113,106 +93,8 @@ class Lifecycle:
         is_short = self.speaker_close_grace_seconds <= LONGEST_GRACE_TO_WAIT_SECONDS
         if is_short and grace_ends_at_ms / 1000 - self.clock() < seconds_left():
             with telemetry.waiting():
-                nap_until(grace_ends_at_ms / 1000, self.clock, self.sleep)
-            self.end_after_grace(session_id, grace_ends_at_ms)
-
-    def close_refused(self, connection_id: str) -> None:
-        """Close a connection whose commands keep being refused. Idempotent.
-
-        The mark comes first: API Gateway reports the service's own close with 1000, as if the
-        client had closed the connection, but a speaker that has not left gets the long grace.
-        """
-        self.store.note_own_close(connection_id)
-        self.connections.close([connection_id])
-
-    def never_opened(self, connection_id: str) -> None:
-        """Take in that a connection which had its place never opened. Idempotent.
-
-        A speaker's that had taken over gives the session back: nobody has told him that his
-        previous connection was replaced.
-        """
-        connection = self.store.find_connection(connection_id)
-        if connection is not None and connection.role is Role.SPEAKER:
-            session = self.store.find_session(connection.session_id)
-            if session is not None and session.speaker_connection_id == connection_id:
-                self.store.give_back_to_previous_speaker(session)
-        self.leave(connection_id)
-
-    def miss_speaker(self, session: Session, speaker: Connection | None) -> None:
-        """Interrupt a session whose speaker is lost, or has left without a `$disconnect`.
-
-        `speaker` is its participant, if it still is one: it is removed, unless a heartbeat comes
-        first. A refresh that broke off has not superseded the previous connection: if that is not
-        lost, the session goes back to it instead.
-        """
-        if self._has_previous_speaker(session):
-            self.store.give_back_to_previous_speaker(session)
-            return
-        if speaker is not None and not self._remove_lost([speaker]):
-            return
-        self.interrupt(session.session_id, session.speaker_connection_id)
-        self._close([] if speaker is None else [speaker])
-
-    def _has_previous_speaker(self, session: Session) -> bool:
-        previous_id = session.previous_speaker_connection_id
-        previous = None if previous_id is None else self.store.find_connection(previous_id)
-        return (
-            previous is not None
-            and previous.session_id == session.session_id
-            and not previous.is_lost(self.clock())
-        )
-
-    def remove_lost(self, session_id: str, lost: Collection[Connection]) -> int:
-        """Remove a session's lost listeners, and return how many those were.
-
-        One whose heartbeat comes first stays.
-        """
-        removed = self._remove_lost(lost)
-        if removed:
-            self._count_out(session_id, removed)
-        self._close(removed)
-        return len(removed)
-
-    def _count_out(self, session_id: str, removed: Iterable[Connection]) -> None:
-        """Count out listeners that this call has removed; `removed` are their records before."""
-        self.store.count_out(session_id, Counter(each.target_language or "" for each in removed))
-
-    def _close(self, lost: Collection[Connection]) -> None:
-        """Close the connections of participants that were removed as lost.
-
-        API Gateway would keep them for up to ten minutes, and a client that is there after all
-        learns that it has to come back.
-        """
-        if lost:
-            self.connections.close([each.connection_id for each in lost])
-
-    def _remove_lost(self, lost: Iterable[Connection]) -> list[Connection]:
-        """Remove lost participants, and return those that this call has removed."""
-        return [
-            before
-            for each in lost
-            if (
-                before := self.store.close_connection(
-                    each.connection_id, if_lost_at_ms=each.lost_at_ms
-                )
-            )
-            and before.is_present
-        ]
-
-    def remove_gone(self, session_id: str, connection_ids: Collection[str]) -> int:
-        """Take out the listeners whom API Gateway does not know; return how many those were.
-
-        Not those who came a moment ago: their connections may not have opened yet.
-        """
-        closed = [
-            connection
-            for each in connection_ids
-            if (connection := self.store.close_connection(each, if_settled=True))
-            and connection.is_present
-        ]
-        if closed:
-            self._count_out(session_id, closed)
-        return len(closed)
+                sleep_until(grace_ends_at_ms / 1000, self.clock, self.sleep)
+            self.ending.end_after_grace(session_id, grace_ends_at_ms)
 
     def interrupt(
         self,
@@ -221,171 +103,128 @@ class Lifecycle:
         grace_seconds: float | None = None,
         reason: EndReason = EndReason.SPEAKER_LOST,
     ) -> int | None:
-        """Begin the grace if that connection is the session's current speaker.
+        """Begin the grace of a session whose speaker is that connection, and notify listeners.
 
-        Should he have come back while the listeners were being told, they are told so once more:
-        the two notices may have overtaken each other.
+        If the speaker returns before all are notified, they are notified of its return once more,
+        because the two notices may have overtaken each other.
 
-        Returns when the grace ends, in ms, or None if this call has not begun it.
+        Args:
+            session_id: The session's ID.
+            speaker_connection_id: The connection that is lost or closed.
+            grace_seconds: How long the session waits for the speaker; by default,
+                `speaker_grace_seconds`.
+            reason: The reason if the session ends with the grace.
+
+        Returns:
+            When the grace ends, in Unix milliseconds; None if this call has not begun it.
         """
         seconds = self.speaker_grace_seconds if grace_seconds is None else grace_seconds
         ends_at_ms = int((self.clock() + seconds) * 1000)
-        if not self.store.interrupt_session(session_id, speaker_connection_id, ends_at_ms, reason):
+        if not self.sessions.interrupt(session_id, speaker_connection_id, ends_at_ms, reason):
             return None
-        self.tell_listeners(session_id, protocol.session_interrupted(session_id, seconds))
-        session = self.store.find_session(session_id)
+        notice = messages.session_interrupted(session_id, seconds)
+        self.notices.notify_listeners(session_id, notice)
+        session = self.sessions.find(session_id)
         if session is not None and session.grace_ends_at_ms is None:
-            self.tell_how_it_goes_on(session)
+            self.notices.announce_return(session)
         return ends_at_ms
 
-    def tell_how_it_goes_on(self, session: Session) -> None:
-        """Tell the listeners that an interruption is over: a paused session is paused again."""
-        is_paused = session.status is SessionStatus.PAUSED
-        notice = protocol.session_paused if is_paused else protocol.session_resumed
-        self.tell_listeners(session.session_id, notice(session.session_id))
-        self.store.note_return_told(session.session_id)
+    def close_refused(self, connection_id: str) -> None:
+        """Close a connection whose commands keep being refused.
 
-    def tell_listeners(self, session_id: str, notice: protocol.Message) -> FanOut:
-        """Post a notice to a session's listeners. A connection that is gone is a leave."""
-        listener_ids = self.store.list_listener_ids(session_id)
-        told = self._fan_out(session_id, listener_ids, self._encode(notice), NOTICE_SECONDS)
-        self.remove_gone(session_id, told.gone)
-        return told
-
-    def end_by_speaker(self, session_id: str, speaker_connection_id: str) -> bool:
-        """End the session of that current speaker, which waits and gets no notice.
-
-        Listeners that can't be reached within ANSWER_SECONDS are left to the sweep. False if
-        another connection is the speaker, or if the session has ended.
+        It is marked first. API Gateway reports this close as 1000, as if the client had closed the
+        connection, but a speaker that has not left gets the long grace.
         """
-        reason = EndReason.SPEAKER_ENDED
-        session = self.store.claim_end(session_id, reason, speaker_connection_id)
-        return self._finish_claimed(session, ANSWER_SECONDS)
+        self.participants.note_service_close(connection_id)
+        self.connections.close([connection_id])
 
-    def end_expired(self, session_id: str) -> bool:
-        """End a session that has expired, if it still has."""
-        return self._finish_claimed(self.store.claim_end(session_id, EndReason.EXPIRED))
+    def handle_never_opened(self, connection_id: str) -> None:
+        """Handle a participant whose connection never opened.
 
-    def end_after_grace(self, session_id: str, grace_ends_at_ms: int | None = None) -> bool:
-        """End a session whose grace has run out, if it still has; or only if it is that grace."""
-        return self._finish_claimed(self.store.claim_end_of_grace(session_id, grace_ends_at_ms))
-
-    def _finish_claimed(self, session: Session | None, limit_seconds: float = END_SECONDS) -> bool:
-        if session is None or session.end_reason is None:
-            return False
-        reason = session.end_reason
-        telemetry.put_metrics(reason, SessionsEnded=1)
-        telemetry.log_done("session ended", sessionId=session.session_id, reason=reason)
-        self.finish_end(session, limit_seconds)
-        return True
-
-    def finish_end(self, session: Session, limit_seconds: float = END_SECONDS) -> bool:
-        """Remove an ended session's participants, and notify each of them.
-
-        May be repeated and done by two at a time. A record goes before its owner is notified, and
-        only one caller gets it, so that no connection gets two notices. A notice that has
-        certainly not arrived puts the record back, for the next sweep. No record goes if the event
-        has no time left to post and to put it back.
-
-        Returns whether all were notified.
+        A speaker that had taken over gives the session back, because its previous connection was
+        not notified.
         """
-        is_speaker_done = self._dismiss_speaker(session)
-        return self._dismiss_listeners(session, limit_seconds) and is_speaker_done
+        participant = self.participants.find_present(connection_id)
+        if participant is not None and participant.role is Role.SPEAKER:
+            session = self.sessions.find(participant.session_id)
+            if session is not None and session.speaker_connection_id == connection_id:
+                self._restore_previous_speaker(session)
+        self.leave(connection_id)
 
-    def _dismiss_speaker(self, session: Session) -> bool:
-        """Remove the speaker's record, and notify it, unless it was the one to end the session."""
-        knows = session.end_reason is EndReason.SPEAKER_ENDED
-        if not knows and not _has_time_to_dismiss(POST_SECONDS):
-            return False
-        speaker = self.store.delete_connection(session.speaker_connection_id, session.session_id)
-        if knows or speaker is None or not speaker.is_present:
-            return True
-        try:
-            self.connections.post(speaker.connection_id, self._end_notice(session))
-        except Gone:
-            return True
-        except PostFailed as failure:
-            if failure.may_have_arrived:
-                return True
-            self.store.put_back_speaker(speaker)
-            return False
-        return True
+    def _restore_previous_speaker(self, session: Session) -> None:
+        """Make the speaker's previous connection the speaker again.
 
-    def _dismiss_listeners(self, session: Session, limit_seconds: float) -> bool:
-        """Read the list until it shows nobody new: who has just come may be missing in it.
-
-        The batches share the time that is left, so a slow listener in one can't use up all of it.
+        The participant is restored first. After a crash in between, the sweep finds a previous
+        speaker that is not superseded, and restores it.
         """
-        stop_at = self.clock() + min(limit_seconds, seconds_left() - PUT_BACK_SECONDS)
-        done: set[str] = set()
-        are_all_notified = True
-        while self.clock() < stop_at:
-            listing = self.store.list_connections(session.session_id)
-            if not (listing.present.keys() | listing.arriving) - done:
-                return are_all_notified
-            # The index lags behind: a join that it shows as under way can be complete by now.
-            arriving = listing.arriving - done
-            arriving -= self.store.delete_arriving_connections(session.session_id, arriving)
-            present = sorted((listing.present.keys() | arriving) - done)
-            starts = range(0, len(present), TRANSACTION_ITEMS)
-            for start in starts:
-                remaining_seconds = stop_at - self.clock()
-                if remaining_seconds <= 0 or not _has_time_to_dismiss():
-                    return False
-                some = present[start : start + TRANSACTION_ITEMS]
-                batches_left = len(starts) - start // TRANSACTION_ITEMS
-                are_all_notified &= self._dismiss(session, some, remaining_seconds / batches_left)
-            done |= listing.present.keys() | listing.arriving
-        return False
-
-    def _dismiss(
-        self, session: Session, connection_ids: Collection[str], limit_seconds: float
-    ) -> bool:
-        """Remove some listeners' records, and notify them. Returns whether all were notified.
-
-        The connection that was the session's speaker is not: it hears of the end as the speaker,
-        even if it has become a listener since.
-        """
-        stop_at = self.clock() + limit_seconds
-        taken = self.store.take_connections(session.session_id, connection_ids)
-        taken.discard(session.speaker_connection_id)
-        told = self._fan_out(
-            session.session_id,
-            taken,
-            self._end_notice(session),
-            min(max(stop_at - self.clock(), 0), FAN_OUT_SECONDS),
+        previous_id, current_id = (
+            session.previous_speaker_connection_id,
+            session.speaker_connection_id,
         )
-        self.store.put_back_listeners(session.session_id, told.unreached)
-        return not told.unreached
+        if previous_id is None:
+            return
+        previous = self.participants.find(previous_id)
+        if previous is not None:
+            self.participants.restore_superseded(previous, current_id)
+        if not self.sessions.restore_speaker(session.session_id, previous_id, current_id):
+            self.participants.supersede_speaker(session.session_id, previous_id, current_id)
 
-    def _end_notice(self, session: Session) -> str:
-        assert session.end_reason is not None
-        return self._encode(protocol.session_ended(session.session_id, session.end_reason))
+    def handle_lost_speaker(self, session: Session, speaker: Participant | None) -> None:
+        """Interrupt a session whose speaker is lost, or is gone without a `$disconnect`.
 
-    def _fan_out(
-        self,
-        session_id: str,
-        connection_ids: Collection[str],
-        text: str,
-        limit_seconds: float,
-    ) -> FanOut:
-        told = self.connections.fan_out(connection_ids, text, limit_seconds)
-        gone = len(told.gone)
-        telemetry.put_metrics(
-            FanoutRecipients=told.reached + gone + told.failed,
-            FanoutGone=gone,
-            FanoutFailed=told.failed,
-            FanoutDuration=told.duration_ms,
+        A refresh that broke off has not superseded the previous connection. If that is not lost, it
+        becomes the speaker again instead.
+
+        Args:
+            session: The session.
+            speaker: The speaker's participant if there is one. It stays if a heartbeat comes first.
+        """
+        if self._has_previous_speaker(session):
+            self._restore_previous_speaker(session)
+            return
+        if speaker is not None and not self._mark_lost([speaker]):
+            return
+        self.interrupt(session.session_id, session.speaker_connection_id)
+        self._close([] if speaker is None else [speaker])
+
+    def _has_previous_speaker(self, session: Session) -> bool:
+        previous_id = session.previous_speaker_connection_id
+        previous = None if previous_id is None else self.participants.find_present(previous_id)
+        return (
+            previous is not None
+            and previous.session_id == session.session_id
+            and not previous.is_lost(self.clock())
         )
-        telemetry.log_done(
-            "fan-out done",
-            sessionId=session_id,
-            reached=told.reached,
-            gone=gone,
-            failed=told.failed,
-            durationMs=round(told.duration_ms, 1),
-        )
-        return told
 
-    def _encode(self, message: protocol.Message) -> str:
-        return protocol.encode(message, int(self.clock() * 1000))
+    def remove_lost_listeners(self, session_id: str, lost: Collection[Participant]) -> int:
+        """Remove a session's lost listeners, and return how many there were.
+
+        A listener stays if its heartbeat comes first.
+        """
+        removed = self._mark_lost(lost)
+        if removed:
+            self.notices.release_seats(session_id, removed)
+        self._close(removed)
+        return len(removed)
+
+    def _mark_lost(self, lost: Iterable[Participant]) -> list[Participant]:
+        """Mark lost participants as left, and return those that this call has marked."""
+        return [
+            before
+            for each in lost
+            if (
+                before := self.participants.mark_left(
+                    each.connection_id, if_lost_at_ms=each.lost_at_ms
+                )
+            )
+            and before.is_present
+        ]
+
+    def _close(self, lost: Collection[Participant]) -> None:
+        """Close the connections of lost participants.
+
+        API Gateway would keep them for up to ten minutes. A client that is present after all learns
+        that it has to refresh.
+        """
+        if lost:
+            self.connections.close([each.connection_id for each in lost])

@@ -1,64 +1,83 @@
-"""Outcomes, which a separate function sends to the client after a handler's own answer.
+"""Deliveries to a connection that have to follow its own event's answer.
 
-A post inside $connect gets a 410. A post from a message's handler would arrive before the handler's
-answer. An asynchronously invoked function therefore sends these messages.
+A post inside $connect fails with 410, and a post by the function that handles a message would
+arrive before its answer. So another function delivers them, which is invoked asynchronously.
 Source: "How do I troubleshoot 410 Gone errors", AWS Knowledge Center.
 """
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 from chalicelib import telemetry
 from chalicelib.aws.functions import Functions, InvocationFailed
+from chalicelib.messages import Message
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """What to deliver to a connection after an answer.
+
+    Attributes:
+        connection_id: The connection's ID.
+        endpoint_url: The URL of the API's @connections.
+        messages: The messages to post, in order.
+        delay_ms: How long to wait first; 0 for the outcome of a command in the connect URL, which
+            is posted as soon as the connection opens.
+        closes: Whether to close the connection instead.
+        event_id: Identifies the event, which Lambda may deliver more than once.
+        trail: The log fields that link it with the event that caused it.
+    """
+
+    connection_id: str
+    endpoint_url: str
+    messages: Sequence[Message] = ()
+    delay_ms: int = 0
+    closes: bool = False
+    event_id: str = field(default_factory=lambda: secrets.token_hex(16))
+    trail: Mapping[str, str | None] = field(default_factory=telemetry.find_trail)
+
+    def to_event(self) -> dict[str, Any]:
+        """Encode the delivery as a Lambda event."""
+        return {
+            "id": self.event_id,
+            "connectionId": self.connection_id,
+            "endpointUrl": self.endpoint_url,
+            "messages": list(self.messages),
+            "delayMs": self.delay_ms,
+            "closes": self.closes,
+            "trail": dict(self.trail),
+        }
+
+    @classmethod
+    def from_event(cls, event: Mapping[str, Any]) -> "Delivery":
+        """Parse a Lambda event."""
+        return cls(
+            event["connectionId"],
+            event["endpointUrl"],
+            event["messages"],
+            event["delayMs"],
+            event["closes"],
+            event["id"],
+            event["trail"],
+        )
 
 
 class Outcomes:
-    """Invokes the function that sends outcomes."""
+    """Hands deliveries to the function that makes them."""
 
     def __init__(self, functions: Functions, function_name: str) -> None:
-        """Invoke the function of this name."""
         self._functions = functions
         self._function_name = function_name
 
-    def close(self, connection_id: str, endpoint_url: str, delay_ms: int) -> None:
-        """Close a connection later. A failure is logged, and the connection then stays open.
+    def send(self, delivery: Delivery) -> None:
+        """Request a delivery. A failure is logged, and nothing else has to handle it.
 
-        Args:
-            connection_id: The connection's ID.
-            endpoint_url: The URL of the stage's @connections API.
-            delay_ms: The shortest time to wait, in milliseconds.
+        The client learns its session from the answer to its next heartbeat, and a follow-up of this
+        heartbeat also follows the next one.
         """
-        self._invoke(connection_id, endpoint_url, delay_ms, messages=[], closes=True)
-
-    def send(
-        self, connection_id: str, endpoint_url: str, texts: Sequence[str], delay_ms: int = 0
-    ) -> None:
-        """Send messages later, in order.
-
-        A failure is logged and has no other effect. The client recovers with its next heartbeat,
-        whose answer names the session and is followed by the same messages.
-
-        Args:
-            connection_id: The connection's ID.
-            endpoint_url: The URL of the stage's @connections API.
-            texts: The encoded messages.
-            delay_ms: The shortest time to wait before the first message, in milliseconds.
-        """
-        self._invoke(connection_id, endpoint_url, delay_ms, messages=list(texts))
-
-    def _invoke(
-        self, connection_id: str, endpoint_url: str, delay_ms: int, **fields: object
-    ) -> None:
-        event = {
-            # The receiver recognizes an event that Lambda delivers twice.
-            "id": secrets.token_hex(16),
-            "connectionId": connection_id,
-            "endpointUrl": endpoint_url,
-            "delayMs": delay_ms,
-            **fields,
-            **telemetry.find_trail(),
-        }
         try:
-            self._functions.invoke_later(self._function_name, event)
+            self._functions.invoke_later(self._function_name, delivery.to_event())
         except InvocationFailed as error:
             telemetry.log_warning("outcome not sent", cause=str(error))

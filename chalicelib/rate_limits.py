@@ -15,8 +15,9 @@ from ipaddress import IPv6Address, ip_address
 from typing import Any, Final
 
 from chalicelib import telemetry
+from chalicelib.admission import INVITED_WINDOW_SECONDS, Invitation
 from chalicelib.errors import RateLimitExceeded, ServiceUnavailable
-from chalicelib.models import INVITED_WINDOW_SECONDS, Caller, Invitation
+from chalicelib.models import Caller
 from chalicelib.settings import RateLimitSettings
 
 MINUTE: Final = 60

@@ -16,7 +16,7 @@ IDLE_TIMEOUT_SECONDS: Final = 600
 """Time after which API Gateway closes an idle connection. Source: "WebSocket API quotas"."""
 
 MISSED_HEARTBEATS: Final = 3
-"""Missed heartbeats in a row after which a participant can be lost. models has the same number."""
+"""Missed heartbeats in a row after which a participant can be lost."""
 
 MAX_NUMBER: Final = 1_000_000_000
 """Highest accepted number, which is within DynamoDB's precision."""

@@ -1,10 +1,4 @@
-"""The sweep: repairs, once a minute, state that no event has cleaned up.
-
-$disconnect may never come, a function may break off between two writes, a session may just run out.
-A sweep looks at every session in turn. It may be repeated, and two may be at work at once: all
-that it does is a conditional write, or does no harm twice. A session that fails is logged and left
-to the next sweep.
-"""
+"""The sweep, which repairs once a minute the state that no event has cleaned up."""
 
 import time
 from collections import Counter
@@ -16,54 +10,52 @@ from typing import Final
 
 from chalicelib import telemetry
 from chalicelib.aws.retries import event_budget, seconds_left
+from chalicelib.counts import count_drifts, drifts_to_repair
+from chalicelib.ending import Ending
 from chalicelib.errors import ServiceError
-from chalicelib.lifecycle import Lifecycle, nap_until
-from chalicelib.models import (
-    IN_FLIGHT_SECONDS,
-    Connection,
-    CountNote,
-    Session,
-    SessionStatus,
-    count_drifts,
-    drifts_to_mend,
-)
-from chalicelib.store import Store, SweepCursor
+from chalicelib.lifecycle import Lifecycle, sleep_until
+from chalicelib.models import IN_FLIGHT_SECONDS, CountNote, Participant, Session, SessionStatus
+from chalicelib.store.listeners import ListenerStore
+from chalicelib.store.participants import ParticipantStore
+from chalicelib.store.seats import SeatStore
+from chalicelib.store.sessions import SessionStore
+from chalicelib.store.sweep_cursor import SweepCursor, SweepCursorStore
 
 INTERVAL_SECONDS: Final = 60
 """How often a sweep begins. Source: "Rate expressions", Amazon EventBridge User Guide (no less)."""
 
 WORK_SECONDS: Final = 40
-"""How long a sweep goes on to new sessions. The next one begins with what is left."""
+"""How long a sweep visits new sessions. The next sweep begins with those that are left."""
 
 DEADLINE_SECONDS: Final = 110
-"""The end of a sweep's work, also at graces and at sessions that it has begun. The last requests
-that begin by then take 23 s more at worst: 10 s of posts, a request of 5 s to DynamoDB, and the
-cursor's with its retries. So the sweep ends before Lambda stops it, after 150 s.
+"""The end of all work of a sweep, including graces and visits that it has begun. The last requests
+that begin by then take at most 23 s more: 10 s of posts, a request of 5 s to DynamoDB, and the
+cursor's with its retries. So the sweep ends before Lambda stops it after 150 s.
 """
 
 PAGE_SESSIONS: Final = 50
 SESSION_THREADS: Final = 8
-"""Sessions looked at side by side: a look is mostly waiting for DynamoDB."""
+"""Sessions visited side by side. A visit mostly waits for DynamoDB."""
 
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """What a sweep found and did at one session."""
+    """What a sweep has found and done in one session."""
 
     is_active: bool = False
     listeners: int = 0
     removed: int = 0
-    mended: int = 0
+    repaired: int = 0
     has_ended: bool = False
     has_failed: bool = False
 
 
 @dataclass(slots=True)
 class Report:
-    """What a sweep found and did.
+    """What a sweep has found and done.
 
-    `active_sessions` and `listeners` are of all sessions once `is_complete`; a sweep that ran out
-    of time hands them on to the next.
+    Once `is_complete`, `active_sessions` and `listeners` are those of all sessions. A sweep that
+    runs out of time passes these two numbers on to the next.
     """
 
     active_sessions: int = 0
@@ -71,37 +63,51 @@ class Report:
     visited: int = 0
     ended: int = 0
     removed: int = 0
-    mended: int = 0
+    repaired: int = 0
     failed: int = 0
     is_complete: bool = False
 
     def to_fields(self) -> dict[str, int | bool]:
-        """Say it in the log's words."""
+        """Return the report as log fields."""
         return {
             "activeSessions": self.active_sessions,
             "listeners": self.listeners,
             "visited": self.visited,
             "ended": self.ended,
             "removed": self.removed,
-            "mended": self.mended,
+            "mended": self.repaired,
             "notSwept": self.failed,
             "isComplete": self.is_complete,
         }
 
     def add(self, visits: Iterable[Visit]) -> None:
+        """Add visits."""
         for visit in visits:
             self.visited += 1
             self.active_sessions += visit.is_active
             self.listeners += visit.listeners
             self.ended += visit.has_ended
             self.removed += visit.removed
-            self.mended += visit.mended
+            self.repaired += visit.repaired
             self.failed += visit.has_failed
 
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
+    """Visits every session.
+
+    $disconnect may never come, a function may break off between two writes, and a session may just
+    expire. A sweep may be repeated, and two may run at once: every change is a conditional write,
+    or is harmless if repeated. A session that fails is logged and left to the next sweep.
+    """
+
+    sessions: SessionStore
+    participants: ParticipantStore
+    listeners: ListenerStore
+    seats: SeatStore
+    cursor: SweepCursorStore
     lifecycle: Lifecycle
+    ending: Ending
     max_listeners: int
     clock: Callable[[], float]
     stopwatch: Callable[[], float] = time.monotonic
@@ -109,19 +115,19 @@ class Sweep:
     page_sessions: int = PAGE_SESSIONS
     session_threads: int = SESSION_THREADS
 
-    @property
-    def store(self) -> Store:
-        return self.lifecycle.store
-
     def run(self, request_id: str | None = None) -> Report:
-        """Sweep, as an event that `request_id` names in the log.
+        """Sweep once.
 
-        Raises: ServiceUnavailable if the sessions cannot be read.
+        Args:
+            request_id: The ID of the Lambda invocation, for the log.
+
+        Raises:
+            ServiceUnavailable: The sessions can't be read.
         """
         with telemetry.handled("sweep", request_id=request_id, is_clients=False):
             report = self._run()
             telemetry.log_done("sweep done", **report.to_fields())
-            telemetry.put_metrics(SweepRepairs=report.mended)
+            telemetry.put_metrics(SweepRepairs=report.repaired)
             if report.removed:
                 telemetry.put_metrics(ParticipantsLost=report.removed)
             if report.is_complete:
@@ -131,23 +137,21 @@ class Sweep:
             return report
 
     def _run(self) -> Report:
-        """Look at all sessions, or at as many as there is time for.
+        """Visit all sessions, or as many as there is time for.
 
-        Bounded in memory by a page of sessions, and in time by WORK_SECONDS and by the wait for
-        graces that end before the next sweep begins: their sessions end in time. After
-        DEADLINE_SECONDS the rest of both is left to the next sweep.
-
-        Raises: ServiceUnavailable if the sessions cannot be read.
+        Memory is bounded by a page of sessions. Time is bounded by WORK_SECONDS, and by the wait
+        for graces that end before the next sweep begins, whose sessions then end in time. After
+        DEADLINE_SECONDS, the rest of both is left to the next sweep.
         """
         began_at = self.stopwatch()
         stop_at, ends_at = began_at + WORK_SECONDS, began_at + DEADLINE_SECONDS
-        cursor = self.store.find_sweep_cursor()
+        cursor = self.cursor.get()
         is_stored = cursor.after_session_id is not None
         report = Report(cursor.active_sessions, cursor.listeners)
         graces: list[tuple[int, str]] = []
         with ThreadPoolExecutor(self.session_threads) as pool:
             while not report.is_complete and self.stopwatch() < stop_at:
-                sessions, last = self.store.scan_sessions(
+                sessions, last = self.sessions.scan_page(
                     cursor.after_session_id, self.page_sessions
                 )
                 graces += self._graces(sessions)
@@ -155,7 +159,7 @@ class Sweep:
                 report.is_complete = last is None
                 cursor = SweepCursor(last, report.active_sessions, report.listeners)
                 if is_stored or not report.is_complete:
-                    self.store.put_sweep_cursor(cursor)
+                    self.cursor.put(cursor)
                     is_stored = not report.is_complete
             for visit in pool.map(partial(self._end_grace_safely, ends_at), sorted(graces)):
                 report.ended += visit.has_ended
@@ -163,7 +167,7 @@ class Sweep:
         return report
 
     def _graces(self, sessions: Iterable[Session]) -> list[tuple[int, str]]:
-        """List when graces end, and whose, that end before the next sweep begins."""
+        """List the graces that end before the next sweep: their ends in ms, and their sessions."""
         now_ms = self.clock() * 1000
         return [
             (session.grace_ends_at_ms, session.session_id)
@@ -177,17 +181,17 @@ class Sweep:
         return self._safely(ends_at, grace[1], lambda: self._end_grace(*grace))
 
     def _end_grace(self, grace_ends_at_ms: int, session_id: str) -> Visit:
-        """Wait for the end of a grace, if it comes before the deadline, and end its session."""
+        """Wait for the end of a grace, unless the deadline comes first, and end its session."""
         if grace_ends_at_ms / 1000 - self.clock() >= seconds_left():
             return Visit()
-        nap_until(grace_ends_at_ms / 1000, self.clock, self.sleep)
-        return Visit(has_ended=self.lifecycle.end_after_grace(session_id))
+        sleep_until(grace_ends_at_ms / 1000, self.clock, self.sleep)
+        return Visit(has_ended=self.ending.end_after_grace(session_id))
 
     def _visit_safely(self, ends_at: float, session: Session) -> Visit:
         return self._safely(ends_at, session.session_id, lambda: self._visit(session))
 
     def _safely(self, ends_at: float, session_id: str, visit: Callable[[], Visit]) -> Visit:
-        """Visit a session, unless the deadline is over, in a thread that knows no budget yet."""
+        """Visit a session in a thread, unless the deadline is over, and log a failure."""
         with event_budget(ends_at - self.stopwatch(), self.stopwatch):
             if seconds_left() <= 0:
                 return Visit(has_failed=True)
@@ -203,85 +207,91 @@ class Sweep:
             self._finish_end(session, now)
             return Visit()
         if session.is_expired(now):
-            return Visit(has_ended=self.lifecycle.end_expired(session.session_id))
+            return Visit(has_ended=self.ending.end_expired(session.session_id))
         if session.is_speaker_lost(now):
-            return Visit(has_ended=self.lifecycle.end_after_grace(session.session_id))
+            return Visit(has_ended=self.ending.end_after_grace(session.session_id))
         if session.grace_ends_at_ms is None:
-            self._look_at_speaker(session, now)
-        return self._look_at_listeners(session, now)
+            self._check_speaker(session, now)
+        return self._check_listeners(session, now)
 
     def _finish_end(self, session: Session, now: float) -> None:
-        """Go on with an end that was broken off, and remove the session once all has settled."""
-        if not self.lifecycle.finish_end(session):
-            # Another sweep may have found no listener while this one had their records.
-            self.store.put_back_session(session)
+        """Continue an end that broke off, and delete the session once no event works on it."""
+        if not self.ending.finish(session):
+            # Another sweep may have found no listeners while this one had removed them.
+            self.sessions.put_back(session)
         elif now - (session.ended_at_ms or 0) / 1000 >= IN_FLIGHT_SECONDS:
-            self.store.delete_session(session.session_id)
+            self.sessions.delete(session.session_id)
 
-    def _look_at_speaker(self, session: Session, now: float) -> None:
-        speaker = self.store.find_connection(session.speaker_connection_id)
+    def _check_speaker(self, session: Session, now: float) -> None:
+        speaker = self.participants.find_present(session.speaker_connection_id)
         if speaker is None or speaker.session_id != session.session_id:
-            # Two reads may show half of the transaction that creates both. Source: "Amazon
+            # Two reads may show half of the transaction that created both. Source: "Amazon
             # DynamoDB Transactions: How it works" (only TransactGetItems reads a snapshot).
             if now - session.created_at_ms / 1000 >= IN_FLIGHT_SECONDS:
-                self.lifecycle.miss_speaker(session, None)
+                self.lifecycle.handle_lost_speaker(session, None)
         elif speaker.is_lost(now):
-            self.lifecycle.miss_speaker(session, speaker)
+            self.lifecycle.handle_lost_speaker(session, speaker)
 
-    def _look_at_listeners(self, session: Session, now: float) -> Visit:
-        """Remove lost listeners and what broken-off joins have left, and repair the count.
+    def _check_listeners(self, session: Session, now: float) -> Visit:
+        """Remove lost listeners and joins that broke off, and repair the counts.
 
-        The records are read eventually consistent: each removal has its own condition.
+        The reads are eventually consistent, because each removal has its own condition.
         """
-        listing = self.store.list_connections(session.session_id)
-        records = [
+        listing = self.listeners.list_all(session.session_id)
+        participants = [
             each
-            for each in self.store.find_records(listing.present.keys() | listing.arriving)
+            for each in self.listeners.find_many(listing.present.keys() | listing.arriving)
             if each.session_id == session.session_id
         ]
-        lost = [each for each in records if each.is_present and each.is_lost(now)]
-        removed = self.lifecycle.remove_lost(session.session_id, lost)
-        self._remove_broken_off(listing.arriving, records, now)
+        lost = [each for each in participants if each.is_present and each.is_lost(now)]
+        removed = self.lifecycle.remove_lost_listeners(session.session_id, lost)
+        self._remove_broken_off(listing.arriving, participants, now)
         changes = session.changes + (removed > 0)
         return Visit(
             is_active=True,
             listeners=len(listing.present) - removed,
             removed=removed,
-            mended=self._mend_counts(session, Counter(listing.present.values()), changes, now),
+            repaired=self._repair_counts(session, Counter(listing.present.values()), changes, now),
         )
 
     def _remove_broken_off(
-        self, arriving: Collection[str], records: Iterable[Connection], now: float
+        self, arriving: Collection[str], participants: Iterable[Participant], now: float
     ) -> None:
-        """Remove joins that have not come to an end and never will. They are not counted."""
-        for each in records:
-            if each.connection_id in arriving and not each.is_present and each.is_settled(now):
-                self.store.delete_arriving(each.connection_id, each.session_id, each.taken_at_ms)
+        """Remove joins that broke off. They have no seats."""
+        for each in participants:
+            if each.connection_id in arriving and not each.is_present and each.is_past_joining(now):
+                self.participants.delete_arriving(each)
 
-    def _mend_counts(
+    def _repair_counts(
         self, session: Session, listed: Mapping[str, int], changes: int, now: float
     ) -> int:
-        """Mend counts that two sweeps found wrong; note those that the first finds.
+        """Repair counts that two sweeps have found wrong, and note those that are wrong now.
 
-        `changes` is what the session's must still be: no listener has come or gone since. Returns
-        the largest number by which a count was mended.
+        Args:
+            session: The session.
+            listed: The number of listeners per target language.
+            changes: The session's `changes` if no listener has come or gone since the reads.
+            now: Unix time in seconds.
+
+        Returns:
+            The largest number by which a count was repaired.
         """
         drifts = count_drifts(session, listed)
-        certain = drifts_to_mend(session, drifts, now)
+        certain = drifts_to_repair(session, drifts, now)
         now_ms = int(now * 1000)
         if certain:
             rest = {key: left for key, it in drifts.items() if (left := it - certain.get(key, 0))}
-            is_mended = self.store.mend_counts(
+            is_repaired = self.seats.repair(
                 session.session_id,
                 certain,
                 CountNote(changes + 1, rest, now_ms),
                 self.max_listeners,
             )
-            return max(map(abs, certain.values())) if is_mended else 0
+            return max(map(abs, certain.values())) if is_repaired else 0
         note = session.count_note
         noted = note.drifts if note and note.changes == changes else {}
         if any(drifts.get(key, 0) * noted.get(key, 0) <= 0 for key in {*drifts, *noted}):
-            self.store.note_count(session.session_id, CountNote(changes, drifts, now_ms))
+            self.seats.note_drifts(session.session_id, CountNote(changes, drifts, now_ms))
         return 0
 
 

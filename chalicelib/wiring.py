@@ -1,7 +1,7 @@
-"""Puts the parts together, once per process and only those that a function needs.
+"""The application's objects, each of which a process builds once, from the environment.
 
-The imports stand in the functions: all Lambda functions share one app.py, and each would otherwise
-pay for all the others' modules in every cold start.
+All Lambda functions share one app.py. The imports are inside the functions of this module, and a
+cold start imports only the modules that its function needs.
 """
 
 import os
@@ -33,30 +33,29 @@ from chalicelib.settings import (
 )
 
 if TYPE_CHECKING:
+    from chalicelib.assembly import Graces, UseCases
     from chalicelib.auth import Authorizer
+    from chalicelib.aws.connections import Connections
     from chalicelib.aws.dynamodb import DynamoDB
-    from chalicelib.aws.functions import Functions
     from chalicelib.aws.http import SignedClient
     from chalicelib.dispatch import Dispatcher
-    from chalicelib.lifecycle import Lifecycle
     from chalicelib.rate_limits import RateLimits
-    from chalicelib.sessions import Sessions
-    from chalicelib.store import Store
+    from chalicelib.store.stores import Stores
     from chalicelib.sweep import Sweep
 
 CONNECT_TIMEOUT_SECONDS: Final = 2
-"""Long enough for TCP to send a lost SYN again, after 1 s. Source: RFC 6298, section 2.1."""
+"""Long enough for TCP to repeat a lost SYN after 1 s. Source: RFC 6298, section 2.1."""
 
 READ_TIMEOUT_SECONDS: Final = 2
 INVITE_CODE_BYTES: Final = 12
-"""Of randomness: sixteen characters in a link or a QR code, beyond guessing."""
+"""The random bytes of an invite code: sixteen characters in a link or a QR code."""
 
 _Built = TypeVar("_Built")
 _lock = threading.RLock()
 
 
 def _once(build: Callable[..., _Built]) -> Callable[..., _Built]:
-    """Build a part once, also when the local server's threads ask for it side by side."""
+    """Build an object once, also if threads of the local server ask for it at the same time."""
     cached = cache(build)
 
     @wraps(build)
@@ -68,16 +67,16 @@ def _once(build: Callable[..., _Built]) -> Callable[..., _Built]:
 
 
 def start() -> None:
-    """Set up the log, and in Lambda build what the handler will need.
+    """Configure the log, and in Lambda build what the function needs.
 
-    A setting that makes no sense ends the start: Lambda logs the error, and the local server shows
-    the message of a SystemExit. `chalice package` imports this, too, and needs no settings.
+    A function gets a whole CPU while it starts, and later a seventh of one (at 256 MB). When
+    `chalice package` imports the application, there are no settings.
 
-    Lambda gives a starting function a whole CPU, and a seventh of one later (at 256 MB).
+    Raises:
+        SettingError: In Lambda, a setting is missing or invalid. Lambda logs the error.
+        SystemExit: The same on the local server, which prints the message.
 
-    Raises: SettingError in Lambda, SystemExit on the local server.
-    Source: "Lambda execution environment lifecycle" (Init phase) and "Defined runtime environment
-    variables" (`_HANDLER`), AWS Lambda Developer Guide.
+    Source: "Lambda execution environment lifecycle" (Init phase), AWS Lambda Developer Guide.
     """
     handler = find_handler(os.environ)
     if is_local_server(os.environ):
@@ -100,9 +99,9 @@ def start() -> None:
     elif handler and (endpoint_url := _settings().connections_url):
         _dispatcher(endpoint_url)
     elif handler:
-        from chalicelib import dispatch  # noqa: F401
+        from chalicelib import assembly  # noqa: F401
 
-        _store()
+        _stores()
         _rate_limits()
 
 
@@ -115,18 +114,19 @@ def _check_all() -> None:
 
 @_once
 def authorizer() -> "Authorizer":
+    """Return the authorizer of the connect route."""
     from chalicelib.auth import Authorizer, KeySet, TokenVerifier, fetch_key_set
 
     settings = read_cognito_settings(os.environ)
-    # Fetched for the first token, not here: a hall of listeners starts hundreds of authorizers
-    # that never see one, and Cognito need not answer each.
+    # The key set is fetched for the first token. An audience of listeners starts hundreds of
+    # authorizers that never see a token.
     keys = KeySet(lambda: fetch_key_set(settings.key_set_url), time.time)
     verifier = TokenVerifier(keys, settings.issuer, settings.client_id)
     return Authorizer(verifier, _rate_limits().count_refused_token)
 
 
 def dispatcher(event: Mapping[str, Any]) -> "Dispatcher":
-    """Return the dispatcher for the API that an event comes from."""
+    """Return the dispatcher of the API that an event comes from."""
     return _dispatcher(_settings().connections_url or _connections_url(event["requestContext"]))
 
 
@@ -137,14 +137,18 @@ def _connections_url(context: Mapping[str, Any]) -> str:
 
 
 def _emulated_connections_url(emulator_url: str, api_id: str, stage: str) -> str:
-    # An emulator's domain names need not resolve; ministack and LocalStack take this path.
+    # An emulator's domain names may not resolve. Ministack and LocalStack serve this path.
     return f"{emulator_url}/_aws/execute-api/{api_id}/{stage}"
 
 
 @_once
 def sweep() -> "Sweep":
-    """Return the sweep. No event says where its connections are, so that a setting has to."""
-    from chalicelib.sweep import Sweep
+    """Return the sweep. A setting names its @connections, because no event does.
+
+    Raises:
+        SettingError: CONNECTIONS_URL is not set.
+    """
+    from chalicelib.assembly import build_lifecycle, build_sweep
 
     settings = _settings()
     endpoint_url = settings.connections_url
@@ -155,23 +159,25 @@ def sweep() -> "Sweep":
         )
     if endpoint_url is None:
         raise SettingError("CONNECTIONS_URL is not set")
-    return Sweep(_lifecycle(endpoint_url), settings.max_listeners, time.time)
+    lifecycle = build_lifecycle(_stores(), _connections(endpoint_url), _graces(), time.time)
+    return build_sweep(_stores(), lifecycle, settings.max_listeners, time.time)
 
 
 @_once
-def sessions(endpoint_url: str) -> "Sessions":
-    """Return the use cases for the API whose @connections are at that URL."""
+def use_cases(endpoint_url: str) -> "UseCases":
+    """Return the use cases of the API whose @connections are at that URL."""
     import secrets
 
     from chalicelib import session_ids
-    from chalicelib.sessions import Limits, Sessions
+    from chalicelib.assembly import build_use_cases
+    from chalicelib.limits import Limits
 
     settings = _settings()
-    return Sessions(
-        store=_store(),
-        lifecycle=_lifecycle(endpoint_url),
-        rate_limits=_rate_limits(),
-        limits=Limits(
+    return build_use_cases(
+        _stores(),
+        _connections(endpoint_url),
+        _rate_limits(),
+        Limits(
             max_listeners=settings.max_listeners,
             heartbeat_interval_seconds=settings.heartbeat_interval_seconds,
             heartbeat_settled_seconds=settings.heartbeat_settled_seconds,
@@ -182,6 +188,7 @@ def sessions(endpoint_url: str) -> "Sessions":
             warn_after_seconds=settings.warn_after_seconds,
             max_refused_commands=settings.max_refused_commands,
         ),
+        _graces(),
         clock=time.time,
         new_session_id=session_ids.generate,
         new_invite_code=lambda: secrets.token_urlsafe(INVITE_CODE_BYTES),
@@ -189,51 +196,47 @@ def sessions(endpoint_url: str) -> "Sessions":
 
 
 @_once
-def _lifecycle(endpoint_url: str) -> "Lifecycle":
+def _connections(endpoint_url: str) -> "Connections":
     from chalicelib.aws.connections import ManagementApi
-    from chalicelib.lifecycle import Lifecycle
 
-    return Lifecycle(
-        store=_store(),
-        connections=ManagementApi(_client("execute-api", endpoint_url)),
-        speaker_grace_seconds=_settings().speaker_grace_seconds,
-        speaker_close_grace_seconds=_settings().speaker_close_grace_seconds,
-        clock=time.time,
-    )
+    return ManagementApi(_client("execute-api", endpoint_url))
+
+
+def _graces() -> "Graces":
+    from chalicelib.assembly import Graces
+
+    settings = _settings()
+    return Graces(settings.speaker_grace_seconds, settings.speaker_close_grace_seconds)
+
+
+def deliver(event: Mapping[str, Any]) -> None:
+    """Make the delivery that an event of Outcomes describes."""
+    from chalicelib.outcomes import Delivery
+
+    delivery = Delivery.from_event(event)
+    use_cases(delivery.endpoint_url).deliveries.deliver(delivery)
 
 
 @_once
 def _dispatcher(endpoint_url: str) -> "Dispatcher":
-    from chalicelib.dispatch import Dispatcher
+    from chalicelib.assembly import build_dispatcher
+    from chalicelib.aws.functions import Functions
     from chalicelib.outcomes import Outcomes
 
-    return Dispatcher(
-        sessions=sessions(endpoint_url),
-        rate_limits=_rate_limits(),
-        outcomes=Outcomes(_functions(), _settings().outcome_function),
-        endpoint_url=endpoint_url,
-        clock=time.time,
+    functions = Functions(_client("lambda", read_endpoint_url(os.environ, "lambda")))
+    outcomes = Outcomes(functions, _settings().outcome_function)
+    return build_dispatcher(
+        use_cases(endpoint_url), _rate_limits(), outcomes, endpoint_url, time.time
     )
 
 
 @_once
-def _functions() -> "Functions":
-    from chalicelib.aws.functions import Functions
-
-    return Functions(_client("lambda", read_endpoint_url(os.environ, "lambda")))
-
-
-@_once
-def _store() -> "Store":
-    from chalicelib.store import Store
+def _stores() -> "Stores":
+    from chalicelib.store.stores import build_stores
 
     settings = _settings()
-    return Store(
-        dynamodb=_dynamodb("store"),
-        sessions_table=settings.sessions_table,
-        connections_table=settings.connections_table,
-        clock=time.time,
-    )
+    dynamodb = _dynamodb("store")
+    return build_stores(dynamodb, settings.sessions_table, settings.connections_table, time.time)
 
 
 @_once
@@ -246,7 +249,7 @@ def _rate_limits() -> "RateLimits":
 
 @_once
 def _dynamodb(dependency: str) -> "DynamoDB":
-    """Return DynamoDB, with a circuit breaker that goes by the name of a dependency."""
+    """Return a client of DynamoDB whose circuit breaker has a dependency's name."""
     from chalicelib.aws.dynamodb import DynamoDB
     from chalicelib.aws.retries import Retries
 

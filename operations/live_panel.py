@@ -15,7 +15,8 @@ from chalicelib.aws.http import SignedClient
 from chalicelib.aws.retries import Retries
 from chalicelib.aws.signing import Credentials
 from chalicelib.models import Session
-from chalicelib.store import Store
+from chalicelib.store.sessions import SessionStore
+from chalicelib.store.stores import build_stores
 from devserver import aws
 
 TIMEOUT_SECONDS: Final = 2
@@ -31,13 +32,13 @@ Table = tuple[str, tuple[str, ...], list[tuple[Any, ...]]]
 
 def tables(environment: Mapping[str, str]) -> list[Table]:
     """Return the tables. It may raise any error of the store."""
-    store = _store(
+    store = _session_store(
         environment["AWS_ENDPOINT_URL"],
         environment["SESSIONS_TABLE"],
         environment["CONNECTIONS_TABLE"],
     )
     now = time.time()
-    scanned = islice(store.list_sessions(), MAX_SCANNED)
+    scanned = islice(store.list_all(), MAX_SCANNED)
     sessions = [session for session in scanned if session.is_open(now)]
     shown = sorted(sessions, key=lambda session: session.created_at_ms, reverse=True)[:MAX_SESSIONS]
     languages: Counter[str] = Counter()
@@ -63,7 +64,7 @@ def _row(session: Session, now: float) -> tuple[str, str, str, int, str]:
 
 
 @cache
-def _store(endpoint_url: str, sessions_table: str, connections_table: str) -> Store:
+def _session_store(endpoint_url: str, sessions_table: str, connections_table: str) -> SessionStore:
     client = SignedClient(
         endpoint_url,
         "dynamodb",
@@ -73,4 +74,4 @@ def _store(endpoint_url: str, sessions_table: str, connections_table: str) -> St
         read_timeout_seconds=TIMEOUT_SECONDS,
     )
     dynamodb = DynamoDB(client, Retries("store"))
-    return Store(dynamodb, sessions_table, connections_table, time.time)
+    return build_stores(dynamodb, sessions_table, connections_table, time.time).sessions

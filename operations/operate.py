@@ -9,9 +9,9 @@ import time
 from typing import Final
 
 from chalicelib import session_ids, wiring
-from chalicelib.lifecycle import Lifecycle
 from chalicelib.models import Session
 from chalicelib.settings import SettingError
+from chalicelib.sweep import Sweep
 from devserver import arguments
 from devserver.command import run_command
 from operations import aws_errors, consent, stage_environment
@@ -49,7 +49,7 @@ def main() -> int:
 
 def run_sessions(options: argparse.Namespace) -> None:
     """Print the open sessions. It may raise any error that `explain` explains."""
-    found = list_sessions(_lifecycle(options).store, time.time())
+    found = list_sessions(_sweep(options).sessions, time.time())
     if options.json:
         for description in found:
             print(json.dumps(description))
@@ -63,7 +63,7 @@ def run_end(options: argparse.Namespace) -> None:
     """End a session. It may raise any error that `explain` explains."""
     session_id = parse_session_id(options.session)
     check_consent(session_id, options)
-    counts = end_session(_lifecycle(options), session_id, lambda session: ask(session, options))
+    counts = end_session(_sweep(options).ending, session_id, lambda session: ask(session, options))
     print(
         f"{session_id} has ended: "
         f"{counts.notified} notified, {counts.gone} gone, {counts.failed} failed"
@@ -130,14 +130,14 @@ def _place(options: argparse.Namespace) -> str:
     return f"in {options.stage}" if options.stage else "on the local server"
 
 
-def _lifecycle(options: argparse.Namespace) -> Lifecycle:
+def _sweep(options: argparse.Namespace) -> Sweep:
     """Wire the application's own objects to the stage or the local server."""
     if options.stage:
         stage_environment.enter(stage_environment.get_environment(options.stage))
         stage_environment.enter_credentials()
     else:
         stage_environment.enter(stage_environment.on_local_server(options.port))
-    return wiring.sweep().lifecycle
+    return wiring.sweep()
 
 
 def _parser() -> argparse.ArgumentParser:

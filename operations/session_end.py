@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Final, cast
 
 from chalicelib.aws.connections import FAN_OUT_SECONDS, Connections, FanOut, Gone, PostFailed
-from chalicelib.lifecycle import Lifecycle
+from chalicelib.ending import Ending
 from chalicelib.models import Session
 from operations.aws_errors import describe_missing
 
@@ -57,7 +57,7 @@ class CountingConnections:
 
 
 def end_session(
-    lifecycle: Lifecycle, session_id: str, confirm: Callable[[Session], None]
+    ending: Ending, session_id: str, confirm: Callable[[Session], None]
 ) -> CountingConnections:
     """End an open session as if it had expired now.
 
@@ -65,7 +65,7 @@ def end_session(
     may end the same session: one of them succeeds.
 
     Args:
-        lifecycle: The stage's lifecycle of sessions.
+        ending: The stage's ending of sessions.
         session_id: The session's ID.
         confirm: Called with the session before anything changes. To refuse, it raises.
 
@@ -75,16 +75,17 @@ def end_session(
     Raises:
         EndError: The session isn't open, or @connections refuses posts.
     """
-    session = lifecycle.store.find_session(session_id)
+    session = ending.sessions.find(session_id)
     if session is None:
         raise EndError(f"there is no open session {session_id}")
-    check_connections(lifecycle.connections)
+    check_connections(ending.connections)
     confirm(session)
-    counting = CountingConnections(lifecycle.connections)
+    counting = CountingConnections(ending.connections)
     # A retry after a lost answer also returns None here, so only end_expired decides.
-    lifecycle.store.expire_session(session_id)
-    ending = replace(lifecycle, connections=cast(Connections, counting))
-    if not ending.end_expired(session_id):
+    ending.sessions.expire(session_id)
+    connections = cast(Connections, counting)
+    notices = replace(ending.notices, connections=connections)
+    if not replace(ending, notices=notices, connections=connections).end_expired(session_id):
         raise EndError(f"{session_id} has already been ended by its speaker or another process")
     return counting
 

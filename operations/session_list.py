@@ -7,25 +7,25 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from chalicelib import protocol
+from chalicelib import messages
 from chalicelib.models import Session
-from chalicelib.store import Store
+from chalicelib.store.sessions import SessionStore
 
 COLUMNS: Final = ("SESSION", "STATUS", "LISTENERS", "LANGUAGES", "AGE", "UNTIL", "SOURCE", "TIER")
 
 Description = dict[str, Any]
 
 
-def list_sessions(store: Store, now_seconds: float) -> list[Description]:
+def list_sessions(store: SessionStore, now_seconds: float) -> list[Description]:
     """Describe all open sessions, those with the most listeners first."""
-    sessions = (session for session in store.list_sessions() if session.is_open(now_seconds))
+    sessions = (session for session in store.list_all() if session.is_open(now_seconds))
     found = (describe(session, now_seconds) for session in sessions)
     return sorted(found, key=lambda it: (-it["listenerCount"], it["sessionId"]))
 
 
 def describe(session: Session, now_seconds: float) -> Description:
     """Describe a session in the fields and units of the protocol's `sessionStatus`."""
-    status = protocol.session_status(session)
+    status = messages.session_status(session)
     del status["type"]
     return {
         **status,

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
-from chalicelib.store import LANGUAGE_COUNT
+from chalicelib.store.items import LANGUAGE_COUNT
 from tests.properties.faults import NO_FAULT, Fault, Operation, Plan
 from tests.properties.world import (
     CONNECTION_SECONDS,

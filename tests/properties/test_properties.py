@@ -45,7 +45,7 @@ REQUIRED_EVENTS = (
     "superseded: listener",
     "superseded: speaker",
     "swept: ended",
-    "swept: mended",
+    "swept: repaired",
     "swept: removed",
 )
 

@@ -8,9 +8,9 @@ which reveals identifiers in the log.
 import io
 import json
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator
 from contextlib import redirect_stdout
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum, auto
 from itertools import count
 from typing import Any
@@ -19,17 +19,24 @@ from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.dynamodb.models import dynamodb_backends
 
 from chalicelib import telemetry
+from chalicelib.assembly import (
+    Graces,
+    UseCases,
+    build_dispatcher,
+    build_sweep,
+    build_use_cases,
+)
 from chalicelib.aws.circuit import CircuitBreaker
 from chalicelib.aws.connections import FanOut, Gone, PostFailed
 from chalicelib.aws.dynamodb import DynamoDB
 from chalicelib.aws.retries import Retries
 from chalicelib.dispatch import Dispatcher
 from chalicelib.errors import ServiceError, ServiceUnavailable
-from chalicelib.lifecycle import Lifecycle
+from chalicelib.limits import Limits
+from chalicelib.outcomes import Delivery
 from chalicelib.rate_limits import RateLimits
-from chalicelib.sessions import Limits, Sessions
 from chalicelib.settings import RateLimitSettings
-from chalicelib.store import Store
+from chalicelib.store.stores import Stores, build_stores
 from chalicelib.sweep import Sweep
 from tests.properties.faults import NO_FAULT, Fault, FaultyTransport, IndexHistory, Operation, Plan
 from tests.unit.fakes import Clock
@@ -124,11 +131,8 @@ class Link:
 @dataclass
 class Outcome:
     link: Link
-    texts: Sequence[str]
-    delay_ms: int
+    delivery: Delivery
     sent_at: float
-    event_id: str
-    closes: bool
     times_again: int = 0
     """The number of repeated deliveries by Lambda."""
 
@@ -181,7 +185,7 @@ class World:
 
     # The application, created for each event, as in a new Lambda environment.
 
-    def _store(self) -> Store:
+    def _stores(self) -> Stores:
         retries = Retries(
             "store",
             self.clock,
@@ -190,17 +194,7 @@ class World:
             CircuitBreaker("store", self.clock),
         )
         transport = FaultyTransport(self.current, self.clock, self._history)
-        return Store(DynamoDB(transport, retries), "sessions", "connections", self.clock)
-
-    def _lifecycle(self) -> Lifecycle:
-        return Lifecycle(
-            self._store(),
-            WorldConnections(self),  # type: ignore[arg-type]
-            GRACE_SECONDS,
-            CLOSE_GRACE_SECONDS,
-            self.clock,
-            self._sleep_in_sweep,
-        )
+        return build_stores(DynamoDB(transport, retries), "sessions", "connections", self.clock)
 
     def _rate_limits(self) -> RateLimits:
         settings = RateLimitSettings(
@@ -214,13 +208,12 @@ class World:
         )
         return RateLimits(self._count, settings, self.clock)
 
-    def _sessions(self) -> Sessions:
-        lifecycle = self._lifecycle()
-        return Sessions(
-            store=lifecycle.store,
-            lifecycle=lifecycle,
-            rate_limits=self._rate_limits(),
-            limits=Limits(
+    def _use_cases(self, stores: Stores) -> UseCases:
+        return build_use_cases(
+            stores,
+            WorldConnections(self),
+            self._rate_limits(),
+            Limits(
                 max_listeners=MAX_LISTENERS,
                 heartbeat_interval_seconds=HEARTBEAT_SECONDS,
                 heartbeat_settled_seconds=SETTLED_SECONDS,
@@ -231,30 +224,24 @@ class World:
                 warn_after_seconds=6300,
                 max_refused_commands=MAX_REFUSED_COMMANDS,
             ),
+            Graces(GRACE_SECONDS, CLOSE_GRACE_SECONDS),
             clock=self.clock,
             new_session_id=self._new_session_id,
             new_invite_code=lambda: f"{MARK}-code-{len(self.session_ids)}",
-            sleep=self._sleep,
+            sleep=self._sleep_or_crash,
         )
 
     def _dispatcher(self) -> Dispatcher:
-        return Dispatcher(
-            self._sessions(),
-            self._rate_limits(),
-            WorldOutcomes(self),  # type: ignore[arg-type]
-            "https://api/stage",
-            self.clock,
+        use_cases = self._use_cases(self._stores())
+        outcomes: Any = WorldOutcomes(self)
+        return build_dispatcher(
+            use_cases, self._rate_limits(), outcomes, "https://api/stage", self.clock
         )
 
     def _sweep(self) -> Sweep:
-        return Sweep(
-            self._lifecycle(),
-            max_listeners=MAX_LISTENERS,
-            clock=self.clock,
-            stopwatch=self.clock,
-            sleep=self._sleep_in_sweep,
-            session_threads=1,
-        )
+        stores = self._stores()
+        sweep = build_sweep(stores, self._use_cases(stores).lifecycle, MAX_LISTENERS, self.clock)
+        return replace(sweep, stopwatch=self.clock, sleep=self._sleep_or_crash, session_threads=1)
 
     def _new_session_id(self) -> str:
         self.session_ids.append(f"golden-eagle-{100 + len(self.session_ids)}")
@@ -280,8 +267,8 @@ class World:
     def _sleep(self, seconds: float) -> None:
         self.clock.now += seconds
 
-    def _sleep_in_sweep(self, seconds: float) -> None:
-        """Sleep within a sweep, during which other events can run."""
+    def _sleep_or_crash(self, seconds: float) -> None:
+        """Let an event wait, during which other events can run."""
         if self.current().next_fault() is Fault.CRASH_AFTER:
             self.current().crash()
         self._sleep(seconds)
@@ -418,15 +405,7 @@ class World:
             if self.clock() - outcome.sent_at > EVENT_AGE_SECONDS:
                 return
             try:
-                self._sessions().deliver(
-                    {
-                        "id": outcome.event_id,
-                        "connectionId": outcome.link.connection_id,
-                        "messages": outcome.texts,
-                        "delayMs": outcome.delay_ms,
-                        "closes": outcome.closes,
-                    }
-                )
+                self._use_cases(self._stores()).deliveries.deliver(outcome.delivery)
             except ServiceError:
                 seen["an outcome's function failed"] += 1
 
@@ -439,8 +418,8 @@ class World:
             except ServiceError:
                 seen["a sweep failed"] += 1
                 return
-            assert self.had_fault or not report.mended, "a count was off, and nothing had failed"
-            for field_name in ("ended", "removed", "mended", "failed"):
+            assert self.had_fault or not report.repaired, "a count was off, and nothing had failed"
+            for field_name in ("ended", "removed", "repaired", "failed"):
                 seen[f"swept: {field_name}"] += getattr(report, field_name)
 
         return self.begin("sweep", work, plan)
@@ -668,28 +647,19 @@ def was_lost(record: dict[str, Any]) -> bool:
 
 
 class WorldOutcomes:
+    """A fake of the outcomes, which keeps deliveries until the test makes them."""
+
     def __init__(self, world: World) -> None:
         self._world = world
 
-    def close(self, connection_id: str, _endpoint_url: str, delay_ms: int) -> None:
-        self._keep(connection_id, [], delay_ms, closes=True)
-
-    def send(
-        self, connection_id: str, _endpoint_url: str, texts: Sequence[str], delay_ms: int = 0
-    ) -> None:
-        self._keep(connection_id, texts, delay_ms)
-
-    def _keep(
-        self, connection_id: str, texts: Sequence[str], delay_ms: int, *, closes: bool = False
-    ) -> None:
+    def send(self, delivery: Delivery) -> None:
         world = self._world
         fault = world.current().next_fault()
         if fault in (Fault.LOST, Fault.THROTTLED):
             return
-        event_id = str(next(world.event_numbers))
-        link = world.links[connection_id]
-        outcome = Outcome(link, texts, delay_ms, world.clock(), event_id, closes)
-        world.outcomes.append(outcome)
+        kept = Delivery.from_event(json.loads(json.dumps(delivery.to_event())))
+        link = world.links[delivery.connection_id]
+        world.outcomes.append(Outcome(link, kept, world.clock()))
         if fault is Fault.CRASH_AFTER:
             world.current().crash()
 
@@ -718,8 +688,8 @@ class WorldConnections:
         world.receive(link, message, operation.step)
         outcome = operation.outcome
         if outcome is not None and outcome.link is link:
-            world.posts_by_event[outcome.event_id] += 1
-            if world.posts_by_event[outcome.event_id] > len(outcome.texts):
+            world.posts_by_event[outcome.delivery.event_id] += 1
+            if world.posts_by_event[outcome.delivery.event_id] > len(outcome.delivery.messages):
                 world.violations.append("an event was posted twice")
         if fault is Fault.CRASH_AFTER:
             operation.crash()

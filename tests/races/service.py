@@ -5,19 +5,18 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import count, islice
 from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeVar
 
+from chalicelib.assembly import Graces, build_sweep, build_use_cases
 from chalicelib.aws import wire
 from chalicelib.aws.dynamodb import DynamoDB
 from chalicelib.aws.http import SignedClient
 from chalicelib.aws.retries import Retries
-from chalicelib.lifecycle import Lifecycle
-from chalicelib.models import Caller, QualityTier
-from chalicelib.protocol import (
+from chalicelib.commands import (
     ChangeLanguage,
     CreateSession,
     EndSession,
@@ -25,11 +24,13 @@ from chalicelib.protocol import (
     RefreshListener,
     RefreshSpeaker,
 )
+from chalicelib.limits import Limits
+from chalicelib.models import Caller, QualityTier
 from chalicelib.rate_limits import RateLimits
-from chalicelib.sessions import Limits, Sessions
 from chalicelib.settings import RateLimitSettings
-from chalicelib.store import LANGUAGE_COUNT, SWEEP_CURSOR, Store
-from chalicelib.sweep import Sweep
+from chalicelib.store.items import LANGUAGE_COUNT
+from chalicelib.store.stores import build_stores
+from chalicelib.store.sweep_cursor import SWEEP_CURSOR
 from devserver import aws
 from tests import emulator
 from tests.races.fakes import Answer, Clock, Connections, latency
@@ -113,19 +114,11 @@ class Service:
         self.max_listeners = max_listeners
         self.clock = Clock()
         self.connections = Connections()
-        self.store = Store(
+        self.stores = build_stores(
             clients.dynamodb("store"),
             self._tables["sessions"],
             self._tables["connections"],
             self.clock,
-        )
-        self.lifecycle = Lifecycle(
-            self.store,
-            self.connections,  # type: ignore[arg-type]
-            speaker_grace_seconds=GRACE_SECONDS,
-            speaker_close_grace_seconds=CLOSE_GRACE_SECONDS,
-            clock=self.clock,
-            sleep=self.clock.sleep,
         )
         self.rate_limits = RateLimits(
             clients.dynamodb("rateLimits").update_item,
@@ -133,11 +126,11 @@ class Service:
             self.clock,
         )
         numbers = count(100)
-        self.sessions = Sessions(
-            store=self.store,
-            lifecycle=self.lifecycle,
-            rate_limits=self.rate_limits,
-            limits=Limits(
+        self.use_cases = build_use_cases(
+            self.stores,
+            self.connections,
+            self.rate_limits,
+            Limits(
                 max_listeners=max_listeners,
                 heartbeat_interval_seconds=30,
                 heartbeat_settled_seconds=90,
@@ -148,6 +141,7 @@ class Service:
                 warn_after_seconds=6300,
                 max_refused_commands=20,
             ),
+            Graces(GRACE_SECONDS, CLOSE_GRACE_SECONDS),
             clock=self.clock,
             new_session_id=lambda: f"golden-eagle-{next(numbers)}",
             new_invite_code=lambda: INVITE_CODE,
@@ -161,7 +155,11 @@ class Service:
         """Create a session. The speaker's user ID equals the first connection ID."""
         self.connections.open(speaker)
         command = CreateSession("en", QualityTier.STANDARD)
-        return str(self.sessions.create(self.caller(speaker, speaker), command)["sessionId"])
+        return str(
+            self.use_cases.sessions.create(self.caller(speaker, speaker), command).message[
+                "sessionId"
+            ]
+        )
 
     def create_with_listeners(self, listeners: Collection[str], speaker: str = "speaker") -> str:
         return self.create_all({speaker: listeners})[speaker]
@@ -185,39 +183,41 @@ class Service:
     def join(self, session_id: str, connection_id: str, language: str = "es") -> Answer:
         self.connections.open(connection_id)
         command = JoinSession(session_id, language, INVITE_CODE)
-        return self.sessions.join(self.caller(connection_id), command)
+        return self.use_cases.joining.join(self.caller(connection_id), command).message
 
     def join_by_url(self, session_id: str, connection_id: str) -> Answer:
         """Join by the connect URL. The connection opens after $connect has returned."""
         command = JoinSession(session_id, "es", INVITE_CODE)
-        answer = self.sessions.join(self.caller(connection_id), command)
+        answer = self.use_cases.joining.join(self.caller(connection_id), command).message
         latency()
         self.connections.open(connection_id)
         return answer
 
     def change_language(self, connection_id: str, language: str) -> Answer:
         command = ChangeLanguage(language, None)
-        return self.sessions.change_language(self.caller(connection_id), command)
+        return self.use_cases.joining.change_language(self.caller(connection_id), command).message
 
     def refresh(self, session_id: str, old: str, new: str, language: str = "es") -> Answer:
         self.connections.open(new)
         command = RefreshListener(session_id, language, old, None)
-        return self.sessions.refresh_listener(self.caller(new), command)
+        return self.use_cases.refresh.refresh_listener(self.caller(new), command).message
 
     def refresh_speaker(self, session_id: str, new: str, user_id: str = "speaker") -> Answer:
         self.connections.open(new)
-        return self.sessions.refresh_speaker(self.caller(new, user_id), RefreshSpeaker(session_id))
+        return self.use_cases.refresh.refresh_speaker(
+            self.caller(new, user_id), RefreshSpeaker(session_id)
+        ).message
 
     def close(self, connection_id: str, code: int = 1001) -> None:
         """Close a connection, and deliver its $disconnect."""
         self.connections.close([connection_id])
-        self.lifecycle.leave(connection_id, code)
+        self.use_cases.lifecycle.leave(connection_id, code)
 
     def end(self, speaker: str = "speaker") -> Answer:
-        return self.sessions.end(self.caller(speaker, speaker), EndSession(None))
+        return self.use_cases.sessions.end(self.caller(speaker, speaker), EndSession(None)).message
 
     def heartbeat(self, connection_id: str, user_id: str | None = None) -> Answer:
-        return self.sessions.heartbeat(self.caller(connection_id, user_id))[0]
+        return self.use_cases.presence.heartbeat(self.caller(connection_id, user_id)).message
 
     def send_heartbeats(self, except_for: Collection[str] = ()) -> None:
         """Send a heartbeat from each participant whose connection is open."""
@@ -228,13 +228,8 @@ class Service:
 
     def sweep(self) -> None:
         """Run a sweep, as the function does."""
-        report = Sweep(
-            self.lifecycle,
-            self.max_listeners,
-            self.clock,
-            stopwatch=self.clock,
-            sleep=self.clock.sleep,
-        ).run()
+        sweep = build_sweep(self.stores, self.use_cases.lifecycle, self.max_listeners, self.clock)
+        report = replace(sweep, stopwatch=self.clock, sleep=self.clock.sleep).run()
         assert report.failed == 0
 
     def sweep_twice(self) -> None:

@@ -6,7 +6,8 @@ from itertools import chain
 
 import pytest
 
-from chalicelib import protocol
+from chalicelib.commands import JoinSession
+from chalicelib.outcomes import Delivery
 from tests.races.conftest import NewService, rounds
 from tests.races.fakes import latency
 from tests.races.service import INVITE_CODE, Service, answered
@@ -118,12 +119,13 @@ def test_no_listener_receives_its_join_after_the_end(
     """Join by the connect URL, which opens the connection after $connect and before the outcome."""
     service = new_service(1)
     session_id = service.create()
-    command = protocol.JoinSession(session_id, "es", INVITE_CODE)
-    outcome = protocol.encode(service.sessions.join(service.caller("listener"), command), 0)
+    command = JoinSession(session_id, "es", INVITE_CODE)
+    outcome = service.use_cases.joining.join(service.caller("listener"), command).message
+    delivery = Delivery("listener", "", [outcome])
     events: dict[str, Callable[[], object]] = {
         "open": partial(service.connections.open, "listener"),
         "end": service.end,
-        "deliver": partial(service.sessions.deliver_outcome, "listener", "1", outcome),
+        "deliver": partial(service.use_cases.deliveries.deliver, delivery),
     }
 
     for each in order:

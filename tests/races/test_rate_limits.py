@@ -5,6 +5,7 @@ from collections import Counter
 from functools import partial
 from typing import Any
 
+from chalicelib.assembly import build_dispatcher
 from chalicelib.dispatch import Dispatcher
 from tests.races.conftest import NewService, rounds
 from tests.races.service import ADDRESS, CONCURRENCY, INVITE_CODE, Service, answered, batches
@@ -118,13 +119,8 @@ def test_of_64_uninvited_listeners_40_join_and_no_others_by_refresh(
 
 def _dispatcher(service: Service) -> Dispatcher:
     """Return a dispatcher for frames, which sends no outcomes and closes no connections."""
-    return Dispatcher(
-        service.sessions,
-        service.rate_limits,
-        outcomes=None,  # type: ignore[arg-type]
-        endpoint_url="",
-        clock=service.clock,
-    )
+    outcomes: Any = None
+    return build_dispatcher(service.use_cases, service.rate_limits, outcomes, "", service.clock)
 
 
 def _join(

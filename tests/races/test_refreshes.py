@@ -185,7 +185,7 @@ def test_500_listeners_refresh_in_a_full_session_and_are_counted_once(
             )
             assert answered(answers, "connectionRefreshComplete") == set(some)
         assert service.attendance(session_id) == (500, set(new))
-        assert set(service.store.list_listener_ids(session_id)) == set(new)
+        assert set(service.stores.listeners.list_ids(session_id)) == set(new)
         assert _successors(service) == dict(moves)
 
         for each in batches([(each, 1) for each in old] + [(each, 2) for each in old[::5]]):

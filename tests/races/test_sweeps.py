@@ -5,7 +5,7 @@ from functools import partial
 
 import pytest
 
-from chalicelib import protocol
+from chalicelib import messages
 from chalicelib.models import EndReason
 from tests.races.conftest import NewService, rounds
 from tests.races.service import (
@@ -144,11 +144,11 @@ def _listeners(speaker: str) -> list[str]:
 
 def _interrupt_end(service: Service, speaker: str, session_id: str) -> None:
     """Start to end a session, but stop after one listener has been notified."""
-    session = service.store.claim_end(session_id, EndReason.SPEAKER_ENDED, speaker)
+    session = service.stores.sessions.claim_end(session_id, EndReason.SPEAKER_ENDED, speaker)
     assert session is not None
-    (first,) = service.store.take_connections(session_id, [f"{speaker}-0"])
-    message = protocol.session_ended(session_id, EndReason.SPEAKER_ENDED)
-    service.connections.post(first, protocol.encode(message, 0))
+    (first,) = service.stores.listeners.remove(session_id, [f"{speaker}-0"])
+    message = messages.session_ended(session_id, EndReason.SPEAKER_ENDED)
+    service.connections.post(first, messages.encode(message, 0))
 
 
 def _move_speaker(service: Service, session_ids: dict[str, str], speaker: str) -> None:

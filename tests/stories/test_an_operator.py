@@ -14,8 +14,8 @@ from typing import Any, Final
 
 import pytest
 
-from chalicelib.models import Connection, QualityTier, Role, Session
-from chalicelib.store import Store
+from chalicelib.models import Participant, QualityTier, Role, Session
+from chalicelib.store.stores import Stores, build_stores
 from devserver import aws
 from operations import running_emulation
 from operations.running_emulation import RunningEmulation
@@ -148,16 +148,16 @@ class Account:
         return document
 
     def put_session(self, session_id: str) -> None:
-        """Store a session whose speaker and listener are gone without a $disconnect."""
+        """Stores a session whose speaker and listener are gone without a $disconnect."""
         with emulator.dynamodb(self.endpoint_url) as dynamodb:
             tables = self.outputs["table_names"]
-            store = Store(dynamodb, tables["sessions"], tables["connections"], time.time)
-            self._put_session(store, session_id)
+            stores = build_stores(dynamodb, tables["sessions"], tables["connections"], time.time)
+            self._put_session(stores, session_id)
 
-    def _put_session(self, store: Store, session_id: str) -> None:
+    def _put_session(self, stores: Stores, session_id: str) -> None:
         now = int(time.time())
         speaker_id, listener_id = f"{session_id}-s=", f"{session_id}-l="
-        store.create_session(
+        stores.sessions.create(
             Session(
                 session_id=session_id,
                 speaker_user_id="user",
@@ -169,9 +169,11 @@ class Account:
                 expires_at_seconds=now + 7200,
                 listener_count=1,
             ),
-            Connection(speaker_id, session_id, Role.SPEAKER, now * 1000),
+            Participant(speaker_id, session_id, Role.SPEAKER, now * 1000),
         )
-        store.put_connection(Connection(listener_id, session_id, Role.LISTENER, now * 1000, "es"))
+        stores.participants.put(
+            Participant(listener_id, session_id, Role.LISTENER, now * 1000, "es")
+        )
 
     def operate(self, *arguments: str, **keys: str) -> "subprocess.CompletedProcess[str]":
         others = ("AWS_PROFILE", "AWS_SESSION_TOKEN")

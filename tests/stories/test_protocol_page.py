@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from chalicelib import session_ids
-from chalicelib.protocol import ACTIONS
+from chalicelib.commands import ACTIONS
 from tests.stories.target import Client, Target, client
 
 PAGE = Path("docs/reference/protocol.md")

@@ -3,9 +3,7 @@
 Each calls functions in a way in which the stories of sessions that nothing happens to do not.
 """
 
-import json
 import time
-import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +11,7 @@ from typing import Any
 import pytest
 from websockets.exceptions import ConnectionClosed
 
+from chalicelib.outcomes import Delivery
 from devserver import aws
 from tests.stories.target import GRACE_SECONDS, Client, Target, refused_with, until
 from tests.stories.test_a_session import (
@@ -246,14 +245,8 @@ def by_an_outcome_for_a_connection_that_is_gone(scene: Scene) -> None:
         TableName=table, Item={"connectionId": {"S": connection_id}, "refusals": {"N": "1"}}
     )
     joined = {"type": "sessionJoined", "sessionId": "golden-eagle-427", "status": "active"}
-    outcome = {
-        "id": uuid.uuid4().hex,
-        "connectionId": connection_id,
-        "endpointUrl": scene.enforced.callback_url,
-        "messages": [json.dumps(joined)],
-        "delayMs": 0,
-    }
-    scene.enforced.invoke("outcome", outcome)
+    outcome = Delivery(connection_id, scene.enforced.callback_url, [joined])
+    scene.enforced.invoke("outcome", outcome.to_event())
     records = scene.target.records("CONNECTIONS_TABLE")
     assert connection_id not in [it["connectionId"]["S"] for it in records]
 

@@ -1,12 +1,12 @@
 """Each function may do what it does, and no more: stories, told with IAM enforced."""
 
-import json
 from collections.abc import Callable
 from fnmatch import fnmatchcase
 
 import pytest
 from websockets.exceptions import InvalidStatus
 
+from chalicelib.outcomes import Delivery
 from tests.stories.conftest import open_client  # noqa: F401
 from tests.stories.target import Client, Target, refused_with, until
 from tests.stories.test_a_session import count
@@ -86,17 +86,11 @@ def test_a_speaker_whose_end_nobody_told_is_found_gone_by_what_is_sent_to_him(
     enforced = scene.enforced
     speaker, created = scene.create()
     listener, _ = scene.join(created)
-    outcome = {
-        "id": created["connectionId"],
-        "connectionId": created["connectionId"],
-        "endpointUrl": enforced.callback_url,
-        "messages": [json.dumps(created)],
-        "delayMs": 0,
-    }
+    outcome = Delivery(created["connectionId"], enforced.callback_url, [created])
     with enforced.throttling("disconnect", "dynamodb:UpdateItem", "connections"):
         speaker.close()
         until(lambda: is_gone(enforced, created["connectionId"]))
-        enforced.invoke("outcome", outcome)
+        enforced.invoke("outcome", outcome.to_event())
         assert listener.receive()["type"] == "sessionInterrupted"
 
 

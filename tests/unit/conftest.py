@@ -1,19 +1,27 @@
 """The domain on moto's DynamoDB, in process, with a clock that the tests turn."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from itertools import count
 from typing import Any
 
 import pytest
 
+from chalicelib.assembly import (
+    Graces,
+    UseCases,
+    build_dispatcher,
+    build_sweep,
+    build_use_cases,
+)
 from chalicelib.dispatch import Dispatcher
 from chalicelib.lifecycle import Lifecycle
+from chalicelib.limits import Limits
 from chalicelib.models import Caller
 from chalicelib.rate_limits import RateLimits
-from chalicelib.sessions import Limits, Sessions
 from chalicelib.settings import RateLimitSettings
-from chalicelib.store import Store
+from chalicelib.store.stores import Stores, build_stores
 from chalicelib.sweep import Sweep
 from devserver.aws import table_request
 from tests.moto_dynamodb import MotoDynamoDB, create_tables
@@ -56,30 +64,13 @@ def dynamodb() -> MotoDynamoDB:
 
 
 @pytest.fixture
-def store(dynamodb: Any, clock: Clock) -> Store:
-    return Store(dynamodb, "sessions", "connections", clock)
+def stores(dynamodb: Any, clock: Clock) -> Stores:
+    return build_stores(dynamodb, "sessions", "connections", clock)
 
 
 @pytest.fixture
 def phones() -> FakeConnections:
     return FakeConnections()
-
-
-@pytest.fixture
-def lifecycle(store: Store, phones: FakeConnections, clock: Clock) -> Lifecycle:
-    """A lifecycle whose naps turn the clock."""
-
-    def sleep(seconds: float) -> None:
-        clock.now += seconds
-
-    return Lifecycle(
-        store,
-        phones,  # type: ignore[arg-type]
-        speaker_grace_seconds=60,
-        speaker_close_grace_seconds=5,
-        clock=clock,
-        sleep=sleep,
-    )
 
 
 @pytest.fixture
@@ -96,41 +87,59 @@ def rate_limits(dynamodb: Any, clock: Clock) -> RateLimits:
     return RateLimits(dynamodb.update_item, settings, clock)
 
 
+LIMITS = Limits(
+    max_listeners=3,
+    heartbeat_interval_seconds=30,
+    heartbeat_settled_seconds=90,
+    heartbeat_timeout_seconds=90,
+    heartbeats_per_minute=2,
+    session_max_duration_seconds=7200,
+    refresh_after_seconds=6000,
+    warn_after_seconds=6300,
+    max_refused_commands=20,
+)
+
+
 @pytest.fixture
-def sessions(store: Store, lifecycle: Lifecycle, rate_limits: RateLimits, clock: Clock) -> Sessions:
+def build(
+    stores: Stores, phones: FakeConnections, rate_limits: RateLimits, clock: Clock
+) -> Callable[..., UseCases]:
+    """Return a function that builds use cases, with other collaborators where they are named."""
     numbers = count(100)
-    return Sessions(
-        store=store,
-        lifecycle=lifecycle,
-        rate_limits=rate_limits,
-        limits=Limits(
-            max_listeners=3,
-            heartbeat_interval_seconds=30,
-            heartbeat_settled_seconds=90,
-            heartbeat_timeout_seconds=90,
-            heartbeats_per_minute=2,
-            session_max_duration_seconds=7200,
-            refresh_after_seconds=6000,
-            warn_after_seconds=6300,
-            max_refused_commands=20,
-        ),
-        clock=clock,
-        new_session_id=lambda: f"golden-eagle-{next(numbers)}",
-        new_invite_code=lambda: "code-of-the-hall",
-        sleep=lambda _: None,
-    )
+
+    def build(**named: Any) -> UseCases:
+        defaults = {
+            "stores": stores,
+            "connections": phones,
+            "rate_limits": rate_limits,
+            "limits": LIMITS,
+            "graces": Graces(lost_seconds=60, closed_seconds=5),
+            "clock": clock,
+            "new_session_id": lambda: f"golden-eagle-{next(numbers)}",
+            "new_invite_code": lambda: "code-of-the-hall",
+            "sleep": clock.sleep,
+        }
+        return build_use_cases(**{**defaults, **named})
+
+    return build
 
 
 @pytest.fixture
-def sweep(lifecycle: Lifecycle, clock: Clock) -> Sweep:
-    """A sweep whose naps turn the clock, and which looks at one session after the other."""
+def use_cases(build: Callable[..., UseCases]) -> UseCases:
+    """Return the use cases, whose waits advance the clock."""
+    return build()
 
-    def sleep(seconds: float) -> None:
-        clock.now += seconds
 
-    return Sweep(
-        lifecycle, max_listeners=3, clock=clock, stopwatch=clock, sleep=sleep, session_threads=1
-    )
+@pytest.fixture
+def lifecycle(use_cases: UseCases) -> Lifecycle:
+    return use_cases.lifecycle
+
+
+@pytest.fixture
+def sweep(stores: Stores, use_cases: UseCases, clock: Clock) -> Sweep:
+    """Return a sweep whose waits advance the clock, and which visits one session at a time."""
+    built = build_sweep(stores, use_cases.lifecycle, 3, clock)
+    return replace(built, stopwatch=clock, sleep=clock.sleep, session_threads=1)
 
 
 @pytest.fixture
@@ -145,10 +154,9 @@ def outcomes() -> FakeOutcomes:
 
 @pytest.fixture
 def dispatcher(
-    sessions: Sessions, rate_limits: RateLimits, outcomes: FakeOutcomes, clock: Clock
+    use_cases: UseCases, rate_limits: RateLimits, outcomes: FakeOutcomes, clock: Clock
 ) -> Dispatcher:
-    url = "https://api/stage"
-    return Dispatcher(sessions, rate_limits, outcomes, url, clock)  # type: ignore[arg-type]
+    return build_dispatcher(use_cases, rate_limits, outcomes, "https://api/stage", clock)
 
 
 @pytest.fixture(params=["by URL", "by frame"])

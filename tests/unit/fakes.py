@@ -1,8 +1,8 @@
 """Small real stand-ins, and what the tests say often."""
 
 import json
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,8 @@ from chalicelib.aws.wire import Answer, Unreachable
 from chalicelib.dispatch import Dispatcher
 from chalicelib.errors import ServiceError, ServiceUnavailable
 from chalicelib.models import Caller
-from chalicelib.store import Store
+from chalicelib.outcomes import Delivery
+from chalicelib.store.stores import Stores
 
 CREATE = {"action": "createSession", "sourceLanguage": "en"}
 
@@ -32,6 +33,9 @@ class Clock:
 
     def __call__(self) -> float:
         return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
 
 
 @dataclass
@@ -89,14 +93,13 @@ class FakeOutcomes:
     delays_ms: list[int] = field(default_factory=list)
     closing: list[tuple[str, str, int]] = field(default_factory=list)
 
-    def close(self, connection_id: str, endpoint_url: str, delay_ms: int) -> None:
-        self.closing.append((connection_id, endpoint_url, delay_ms))
-
-    def send(
-        self, connection_id: str, endpoint_url: str, texts: Sequence[str], delay_ms: int = 0
-    ) -> None:
-        self.sent += [(connection_id, endpoint_url, json.loads(text)) for text in texts]
-        self.delays_ms.append(delay_ms)
+    def send(self, delivery: Delivery) -> None:
+        event = Delivery.from_event(json.loads(json.dumps(delivery.to_event())))
+        if event.closes:
+            self.closing.append((event.connection_id, event.endpoint_url, event.delay_ms))
+            return
+        self.sent += [(event.connection_id, event.endpoint_url, it) for it in event.messages]
+        self.delays_ms.append(event.delay_ms)
 
 
 def refused(code: str, **rest: Any) -> Answer:
@@ -128,15 +131,24 @@ class PlayedTransport:
         return end
 
 
-class FailingStore(Store):
-    """A store that is out of reach for one of its methods."""
+class Failing:
+    """A store, one of whose methods fails as if DynamoDB were unreachable."""
 
-    failing = ""
+    def __init__(self, store: Any, method: str) -> None:
+        assert hasattr(store, method)
+        self._store = store
+        self._method = method
 
-    def __getattribute__(self, name: str) -> Any:
-        if name == object.__getattribute__(self, "failing"):
+    def __getattr__(self, name: str) -> Any:
+        if name == self._method:
             raise ServiceUnavailable("busy", retry_after_seconds=2)
-        return object.__getattribute__(self, name)
+        return getattr(self._store, name)
+
+
+def with_failing(stores: Stores, method: str) -> Stores:
+    """Return stores, one of whose methods fails, for example `seats.take`."""
+    kind, _, name = method.partition(".")
+    return replace(stores, **{kind: Failing(getattr(stores, kind), name)})
 
 
 @dataclass

@@ -10,9 +10,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from chalicelib.dispatch import FOLLOW_MS
+from chalicelib.dispatch import FOLLOW_UP_DELAY_MS
 from chalicelib.models import SETTLING_SECONDS
-from chalicelib.store import BATCH_ITEMS, TRANSACTION_ITEMS
+from chalicelib.store.listeners import BATCH_ITEMS, TRANSACTION_ITEMS
 
 READ_ON: Final = "2026-11-21"
 MILLION: Final = 1_000_000
@@ -90,18 +90,18 @@ class Requests:
 
 
 OPERATIONS: Final[Mapping[str, Requests]] = {
-    # Sessions of the user; session and place in a transaction.
+    # Sessions of the user; session and participant in a transaction.
     "createSession by URL": Requests(2, writes=5),
-    # The record and its entry in the index, the count, the place and its entry, which replaces the
-    # other; session.
+    # The arriving participant and its entry in the index; the seat; the completed participant and
+    # its entry, which replaces the other; session.
     "joinSession with inviteCode by URL": Requests(4, writes=6, reads=1),
     "outcome of joinSession by URL": Requests(2, writes=1, reads=1),
     "outcome of createSession by URL": Requests(2, writes=1, reads=1),
     "outcome of refreshConnection by URL": Requests(2, writes=1, reads=1),
-    # Refused attempts of the user, place, session, the old place.
+    # Refused attempts of the user, participant, session, the old participant.
     "speaker's refresh by URL": Requests(4, writes=4),
-    # Connections of the address; the old place; two items in a transaction, two in the index;
-    # session.
+    # Connections of the address; the old participant; two items in a transaction, two in the
+    # index; session.
     "listener's refresh by URL": Requests(4, writes=8, reads=1),
     "listener's heartbeat": Requests(1, writes=1),
     "speaker's heartbeat": Requests(2, writes=2),
@@ -125,7 +125,7 @@ def query(entries: int) -> Requests:
 
 
 def notice(listeners: int) -> Requests:
-    """Pause or resume a session, and list whom to tell."""
+    """Pause or resume a session, and list its listeners."""
     return Requests(2, writes=1, reads=1) + query(listeners)
 
 
@@ -201,9 +201,9 @@ HANDLER_MS: Final = 20
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """A session in which everybody comes at the start, refreshes in time, and stays to the end.
+    """A session in which all clients come at the start, refresh in time, and stay to the end.
 
-    Whoever joins, creates or refreshes does it by URL, with the invite code. `handler_ms` is how
+    Clients create, join and refresh by URL, and join with the invite code. `handler_ms` is how
     long a function runs for one event; `listener_ms` what each listener adds to a fan-out;
     `cold_starts` are of all functions together.
     """
@@ -321,7 +321,7 @@ def count_gb_seconds(it: Scenario) -> float:
     fan_outs = it.notices + 1
     milliseconds = (
         sum(runs.values()) * it.handler_ms
-        + runs["outcome"] * FOLLOW_MS
+        + runs["outcome"] * FOLLOW_UP_DELAY_MS
         + fan_outs * it.listeners * it.listener_ms
         + it.cold_starts * it.cold_start_ms
     )
@@ -354,7 +354,7 @@ def of_session(it: Scenario) -> list[Line]:
 
 
 def of_month(handler_ms: float = HANDLER_MS, alarms: str = "all") -> list[Line]:
-    """Say what a stage with these alarms costs in a month in which nobody uses it."""
+    """Say what a stage with these alarms costs in a month in which it is not used."""
     sweeps = DAYS_A_MONTH * 24 * 60
     gb_seconds = sweeps * handler_ms * SWEEP_MEMORY_MB / 1024 / 1000
     log_bytes = sweeps * (RUN_BYTES + SWEEP_BYTES + 3 * LINE_BYTES)

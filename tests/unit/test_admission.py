@@ -1,33 +1,31 @@
 """Who can join: open and invited sessions, and an invite code that is replaced."""
 
+from collections.abc import Callable
 from dataclasses import replace
+from itertools import count
 from typing import Any
 
 import pytest
 
+from chalicelib.admission import INVITED_WINDOW_SECONDS, Invitation
+from chalicelib.assembly import UseCases, build_dispatcher
 from chalicelib.dispatch import Dispatcher
 from chalicelib.errors import Forbidden, SessionNotFound
-from chalicelib.models import INVITED_WINDOW_SECONDS, Invitation, Session
+from chalicelib.models import Session
 from chalicelib.rate_limits import RateLimits
-from chalicelib.store import Store
-from tests.unit.fakes import CREATE, Clock, Wire, closing, frame, reply, scan
+from chalicelib.store.stores import Stores
+from tests.unit.fakes import CREATE, Clock, FakeOutcomes, Wire, closing, frame, reply, scan
 
 
 @pytest.fixture
-def codes(dispatcher: Dispatcher) -> list[str]:
-    """Give each new invite code a number, and keep them all."""
-    codes: list[str] = []
-
-    def new_code() -> str:
-        codes.append(f"code-{len(codes) + 1}")
-        return codes[-1]
-
-    dispatcher._sessions = replace(dispatcher._sessions, new_invite_code=new_code)
-    return codes
+def use_cases(build: Callable[..., UseCases]) -> UseCases:
+    """Return use cases whose invite codes are code-1, code-2 and so on."""
+    numbers = count(1)
+    return build(new_invite_code=lambda: f"code-{next(numbers)}")
 
 
 @pytest.fixture
-def invited_id(dispatcher: Dispatcher, codes: list[str]) -> str:
+def invited_id(dispatcher: Dispatcher) -> str:
     """A session that takes listeners with its invite code only; its speaker is on speaker=."""
     created = reply(dispatcher.message(frame("speaker=", "user-1", **CREATE, admission="invited")))
     assert created["admission"] == "invited"
@@ -80,18 +78,18 @@ def test_an_invited_session_takes_a_listener_with_its_code_and_lets_it_come_back
 
 
 def test_a_new_invite_code_has_its_whole_limit(
-    dispatcher: Dispatcher, invited_id: str, store: Store, clock: Clock
+    dispatcher: Dispatcher, invited_id: str, stores: Stores, clock: Clock
 ) -> None:
     window = int(clock()) // INVITED_WINDOW_SECONDS
-    store.count_in(invited_id, "es", Invitation("code-1", window, max_joins=1), 3)
+    stores.seats.take(invited_id, "es", Invitation("code-1", window, max_joins=1), 3)
     rotate(dispatcher)
-    store.count_in(
+    stores.seats.take(
         invited_id, "es", Invitation("code-2", window, max_joins=1), 3, last_window=window
     )
 
 
 def test_the_old_invite_code_admits_no_listener_after_a_rotation(
-    wire: Wire, dispatcher: Dispatcher, invited_id: str, codes: list[str]
+    wire: Wire, dispatcher: Dispatcher, invited_id: str
 ) -> None:
     wire.give("b=", **join(invited_id, inviteCode="code-1"))
     rotated = rotate(dispatcher)
@@ -109,13 +107,13 @@ def test_the_old_invite_code_admits_no_listener_after_a_rotation(
 
 
 def test_a_code_that_is_replaced_during_a_join_does_not_admit(
-    store: Store, dispatcher: Dispatcher, invited_id: str, dynamodb: Any
+    stores: Stores, dispatcher: Dispatcher, invited_id: str, dynamodb: Any
 ) -> None:
-    session = store.find_session(invited_id)
+    session = stores.sessions.find(invited_id)
     assert session is not None
     rotate(dispatcher)
     with pytest.raises(Forbidden):
-        store.count_in(
+        stores.seats.take(
             invited_id, "es", invitation("code-1"), 3, last_window=session.invited_window
         )
     assert listener_count(dynamodb) == "0"
@@ -138,7 +136,7 @@ def test_only_the_speaker_replaces_the_code(
 
 
 def test_a_speaker_that_was_replaced_cannot_replace_the_code(
-    dispatcher: Dispatcher, store: Store, session_id: str
+    dispatcher: Dispatcher, stores: Stores, session_id: str
 ) -> None:
     as_speaker = {"action": "refreshConnection", "role": "speaker", "sessionId": session_id}
     dispatcher.message(frame("new=", "user-1", **as_speaker))
@@ -149,12 +147,12 @@ def test_a_speaker_that_was_replaced_cannot_replace_the_code(
 # The limit of joins with the invite code
 
 
-def invitation(code: str = "code-of-the-hall", window: int = 1, max_joins: int = 2) -> Invitation:
+def invitation(code: str = "code-1", window: int = 1, max_joins: int = 2) -> Invitation:
     return Invitation(code, window, max_joins)
 
 
-def count_in(store: Store, session: Session, window: int) -> Session:
-    return store.count_in(
+def take_seat(stores: Stores, session: Session, window: int) -> Session:
+    return stores.seats.take(
         session.session_id,
         "es",
         invitation(window=window),
@@ -164,19 +162,25 @@ def count_in(store: Store, session: Session, window: int) -> Session:
 
 
 @pytest.fixture
-def few_invited(dispatcher: Dispatcher, dynamodb: Any, clock: Clock) -> Dispatcher:
-    """A service that takes two joins a minute with an invite code."""
-    sessions = dispatcher._sessions
-    settings = replace(sessions.rate_limits._limits, invited_joins_per_minute=2)
+def few_invited(
+    build: Callable[..., UseCases],
+    rate_limits: RateLimits,
+    outcomes: FakeOutcomes,
+    dynamodb: Any,
+    clock: Clock,
+) -> Dispatcher:
+    """Return a service that takes two joins a minute with an invite code."""
+    settings = replace(rate_limits._limits, invited_joins_per_minute=2)
     limits = RateLimits(dynamodb.update_item, settings, clock)
-    dispatcher._sessions = replace(sessions, rate_limits=limits)
-    return dispatcher
+    few = build(rate_limits=limits)
+    return build_dispatcher(few, limits, outcomes, "https://api/stage", clock)
 
 
 def test_one_invited_join_too_many_is_refused_until_the_minute_is_over(
     few_invited: Dispatcher, wire: Wire, session_id: str, dynamodb: Any, clock: Clock
 ) -> None:
-    right = join(session_id, inviteCode="code-of-the-hall")
+    right = join(session_id, inviteCode="code-1")
+    wire.dispatcher = few_invited
     clock.now += 12.5
     for number in range(2):
         assert wire.give(f"{number}=", **right)["type"] == "sessionJoined"
@@ -190,35 +194,35 @@ def test_one_invited_join_too_many_is_refused_until_the_minute_is_over(
 
 
 def test_a_window_that_begins_while_a_join_is_under_way_is_counted_in(
-    store: Store, session_id: str
+    stores: Stores, session_id: str
 ) -> None:
-    read = store.find_session(session_id)
+    read = stores.sessions.find(session_id)
     assert read is not None
-    count_in(store, read, window=7)
-    second = count_in(store, read, window=7)
+    take_seat(stores, read, window=7)
+    second = take_seat(stores, read, window=7)
     assert (second.invited_window, second.invited_joins, second.listener_count) == (7, 2, 2)
     with pytest.raises(Exception, match="Too many requests"):
-        count_in(store, read, window=7)
-    third = count_in(store, read, window=8)
+        take_seat(stores, read, window=7)
+    third = take_seat(stores, read, window=8)
     assert (third.invited_window, third.invited_joins, third.listener_count) == (8, 1, 3)
 
 
 def test_a_clock_that_is_behind_counts_in_the_window_that_has_begun(
-    store: Store, session_id: str, clock: Clock
+    stores: Stores, session_id: str, clock: Clock
 ) -> None:
-    read = store.find_session(session_id)
+    read = stores.sessions.find(session_id)
     assert read is not None
     window = int(clock()) // INVITED_WINDOW_SECONDS
-    count_in(store, read, window=window)
-    behind = count_in(store, read, window=window - 1)
+    take_seat(stores, read, window=window)
+    behind = take_seat(stores, read, window=window - 1)
     assert (behind.invited_window, behind.invited_joins) == (window, 2)
 
 
 def test_a_session_that_ends_during_an_invited_join_takes_no_listener(
-    store: Store, session_id: str
+    stores: Stores, session_id: str
 ) -> None:
-    read = store.find_session(session_id)
+    read = stores.sessions.find(session_id)
     assert read is not None
-    store.expire_session(session_id)
+    stores.sessions.expire(session_id)
     with pytest.raises(SessionNotFound):
-        count_in(store, read, window=7)
+        take_seat(stores, read, window=7)

@@ -11,18 +11,20 @@ from typing import Any, Final
 
 import pytest
 
+from chalicelib.assembly import UseCases, build_dispatcher
+from chalicelib.commands import EndSession
 from chalicelib.dispatch import Dispatcher
 from chalicelib.models import Caller
-from chalicelib.protocol import EndSession
+from chalicelib.outcomes import Delivery
 from chalicelib.rate_limits import RateLimits
-from chalicelib.sessions import Sessions
-from chalicelib.store import Store
+from chalicelib.store.stores import Stores
 from chalicelib.sweep import Sweep
+from tests.unit.conftest import LIMITS
 from tests.unit.fakes import (
     ADDRESS,
     CREATE,
     Clock,
-    FakeOutcomes,
+    FakeConnections,
     closing,
     connecting,
     event,
@@ -44,6 +46,8 @@ class Cost:
     allowed: int | None = None
     reason: str = ""
 
+
+ENDPOINT_URL: Final = "https://api/stage"
 
 UNKNOWN: Final = {"sessionId": "golden-eagle-999"}
 
@@ -123,11 +127,12 @@ class House:
     """A stage with one session, whose speaker is on speaker= and whose listener is on b=."""
 
     dispatcher: Dispatcher
-    sessions: Sessions
-    store: Store
+    use_cases: UseCases
+    stores: Stores
     sweep: Sweep
     clock: Clock
     requests: Requests
+    phones: FakeConnections
     session_id: str = ""
 
     def open_session(self) -> None:
@@ -153,7 +158,10 @@ class House:
 
     def deliver(self, connection_id: str, message_type: str) -> Any:
         outcome = {"type": message_type, "sessionId": self.session_id, "status": "active"}
-        assert self.sessions.deliver_outcome(connection_id, "1", json.dumps(outcome))
+        self.use_cases.deliveries.deliver(
+            Delivery(connection_id, ENDPOINT_URL, [outcome], event_id="1")
+        )
+        assert len(self.phones.inbox[connection_id]) == 1
         return {"statusCode": 200}
 
     def speak(self, action: str) -> Any:
@@ -162,14 +170,14 @@ class House:
     def end(self) -> Any:
         """End the session past the dispatcher: an event has no time for moto's transactions."""
         speaker = Caller("speaker=", "user-1", int(self.clock() * 1000), ADDRESS)
-        self.sessions.end(speaker, EndSession(None))
+        self.use_cases.sessions.end(speaker, EndSession(None))
         return {"statusCode": 200}
 
     def close(self, connection_id: str, code: int = 1006) -> Any:
         return self.dispatcher.disconnect(closing(connection_id, code))
 
     def close_refused(self, connection_id: str) -> Any:
-        self.sessions.lifecycle.close_refused(connection_id)
+        self.use_cases.lifecycle.close_refused(connection_id)
         return {"statusCode": 200}
 
     def refuse(self, times: int, user_id: str | None = None) -> None:
@@ -345,7 +353,7 @@ OPERATIONS: Final[dict[str, tuple[Do, Do]]] = {
         lambda house: house.close("speaker="),
     ),
     "sweep of nothing": (
-        lambda house: house.store.delete_session(house.session_id),
+        lambda house: house.stores.sessions.delete(house.session_id),
         lambda house: house.run_sweep(),
     ),
     "sweep of one quiet session with 100 listeners": (
@@ -375,18 +383,19 @@ REFUSED: Final = {
 @pytest.fixture
 def house(
     dynamodb: Any,
-    sessions: Sessions,
+    build: Callable[..., UseCases],
+    stores: Stores,
+    phones: FakeConnections,
     rate_limits: RateLimits,
-    outcomes: FakeOutcomes,
+    outcomes: Any,
     sweep: Sweep,
     clock: Clock,
 ) -> House:
     requests = Requests(dynamodb)
-    wide = replace(sessions, limits=replace(sessions.limits, max_listeners=500))
-    dispatcher = Dispatcher(wide, rate_limits, outcomes, "https://api/stage", clock)  # type: ignore[arg-type]
-    house = House(
-        dispatcher, sessions, sessions.store, replace(sweep, max_listeners=500), clock, requests
-    )
+    wide = build(limits=replace(LIMITS, max_listeners=500))
+    dispatcher = build_dispatcher(wide, rate_limits, outcomes, ENDPOINT_URL, clock)
+    wide_sweep = replace(sweep, max_listeners=500)
+    house = House(dispatcher, wide, stores, wide_sweep, clock, requests, phones)
     house.open_session()
     return house
 

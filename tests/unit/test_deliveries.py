@@ -1,15 +1,13 @@
-"""What Lambda delivers asynchronously, more than once: it arrives once."""
+"""Deliveries arrive once, although Lambda may invoke their function more than once."""
 
-import json
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from chalicelib.dispatch import FOLLOW_MS
-from chalicelib.models import Caller
-from chalicelib.protocol import (
+from chalicelib.assembly import UseCases
+from chalicelib.commands import (
     CreateSession,
     EndSession,
     JoinSession,
@@ -18,114 +16,128 @@ from chalicelib.protocol import (
     RefreshListener,
     RefreshSpeaker,
 )
-from chalicelib.sessions import Sessions
+from chalicelib.dispatch import FOLLOW_UP_DELAY_MS
+from chalicelib.models import Caller
+from chalicelib.outcomes import Delivery
+from chalicelib.store.stores import Stores
 from tests.unit.fakes import Clock, FakeConnections, listener, scan, types
 
-
-@pytest.fixture
-def event(sessions: Sessions, session_id: str) -> dict[str, Any]:
-    """The event of a listener's outcome."""
-    joined = sessions.join(listener(1), JoinSession(session_id, "es", None))
-    messages = [json.dumps(joined)]
-    return {"id": "1", "connectionId": "listener-1=", "messages": messages, "delayMs": 0}
+URL = "https://api/stage"
 
 
 @pytest.fixture
-def reminder(event: dict[str, Any]) -> dict[str, Any]:
-    return {**event, "messages": ['{"type": "connectionWarning"}'], "delayMs": FOLLOW_MS}
+def outcome(use_cases: UseCases, session_id: str) -> Delivery:
+    """Return the delivery of a listener's outcome."""
+    joined = use_cases.joining.join(listener(1), JoinSession(session_id, "es", None)).message
+    return Delivery("listener-1=", URL, [joined], event_id="1")
+
+
+@pytest.fixture
+def reminder(outcome: Delivery) -> Delivery:
+    return replace(outcome, messages=[{"type": "connectionWarning"}], delay_ms=FOLLOW_UP_DELAY_MS)
 
 
 def test_an_outcome_that_is_delivered_three_times_arrives_once(
-    sessions: Sessions, event: dict[str, Any], phones: FakeConnections
+    use_cases: UseCases, outcome: Delivery, phones: FakeConnections
 ) -> None:
     for _ in range(3):
-        sessions.deliver(event)
-    assert types(phones.inbox["listener-1="]) == ["sessionJoined"]
+        use_cases.deliveries.deliver(outcome)
+    (message,) = outcome.messages
+    assert phones.inbox["listener-1="] == [{**message, "timestamp": 1_800_000_000_000}]
+    assert message["type"] == "sessionJoined"
 
 
 def test_an_outcome_that_is_delivered_while_it_waits_for_its_connection_arrives_once(
-    sessions: Sessions, event: dict[str, Any], phones: FakeConnections
+    use_cases: UseCases,
+    build: Callable[..., UseCases],
+    outcome: Delivery,
+    phones: FakeConnections,
 ) -> None:
     phones.closed.add("listener-1=")
 
     def sleep(_: float) -> None:
         phones.closed.clear()
-        sessions.deliver(event)
+        use_cases.deliveries.deliver(outcome)
 
-    replace(sessions, sleep=sleep).deliver(event)
+    build(sleep=sleep).deliveries.deliver(outcome)
     assert types(phones.inbox["listener-1="]) == ["sessionJoined"]
 
 
 def test_an_outcome_whose_session_is_over_says_so_once(
-    sessions: Sessions,
-    event: dict[str, Any],
+    use_cases: UseCases,
+    outcome: Delivery,
     phones: FakeConnections,
     speaker: Caller,
+    stores: Stores,
     dynamodb: Any,
     clock: Clock,
 ) -> None:
     phones.closed.add("listener-1=")
-    sessions.end(speaker, EndSession(None))
+    use_cases.sessions.end(speaker, EndSession(None))
     phones.closed.clear()
     for _ in range(3):
-        sessions.deliver(event)
+        use_cases.deliveries.deliver(outcome)
     assert types(phones.inbox["listener-1="]) == ["error"]
     (claim,) = scan(dynamodb, "connections")
     assert claim["connectionId"]["S"] == "#event-1"
     assert int(claim["ttl"]["N"]) == clock() + 600
-    # The connection is no participant by it.
-    assert sessions.store.find_connection("listener-1=") is None
-    other = sessions.create(
+    # The claim does not make the connection a participant.
+    assert stores.participants.find_present("listener-1=") is None
+    other = use_cases.sessions.create(
         replace(speaker, connection_id="other="), CreateSession("en", QualityTier.STANDARD)
-    )
-    joined = sessions.join(listener(1), JoinSession(other["sessionId"], "es", None))
-    assert joined["type"] == "sessionJoined"
+    ).message
+    joined = use_cases.joining.join(listener(1), JoinSession(other["sessionId"], "es", None))
+    assert joined.message["type"] == "sessionJoined"
 
 
-def _end_and_heartbeat(sessions: Sessions) -> None:
-    sessions.lifecycle.leave("speaker=", 1000)
-    sessions.heartbeat(listener(1))
+def _end_and_heartbeat(use_cases: UseCases, _session_id: str) -> None:
+    use_cases.lifecycle.leave("speaker=", 1000)
+    use_cases.presence.heartbeat(listener(1))
 
 
-def _lose_and_create(sessions: Sessions) -> None:
-    sessions.lifecycle.leave("listener-1=")
+def _lose_and_create(use_cases: UseCases, _session_id: str) -> None:
+    use_cases.lifecycle.leave("listener-1=")
     user = replace(listener(1), user_id="user-2")
-    sessions.create(user, CreateSession("en", QualityTier.STANDARD))
+    use_cases.sessions.create(user, CreateSession("en", QualityTier.STANDARD))
 
 
-def _lose_and_refresh(sessions: Sessions) -> None:
-    session_id = sessions.store.find_connection("listener-1=").session_id  # type: ignore[union-attr]
-    sessions.join(listener(2), JoinSession(session_id, "es", None))
-    sessions.lifecycle.leave("listener-1=")
-    sessions.refresh_listener(listener(1), RefreshListener(session_id, "es", "listener-2=", None))
+def _lose_and_refresh(use_cases: UseCases, session_id: str) -> None:
+    use_cases.joining.join(listener(2), JoinSession(session_id, "es", None))
+    use_cases.lifecycle.leave("listener-1=")
+    use_cases.refresh.refresh_listener(
+        listener(1), RefreshListener(session_id, "es", "listener-2=", None)
+    )
 
 
 @pytest.mark.parametrize("change", [_end_and_heartbeat, _lose_and_create, _lose_and_refresh])
 def test_an_outcome_that_is_delivered_again_after_its_participant_changed_arrives_once(
-    sessions: Sessions,
-    event: dict[str, Any],
+    use_cases: UseCases,
+    outcome: Delivery,
+    session_id: str,
     phones: FakeConnections,
-    change: Callable[[Sessions], None],
+    change: Callable[[UseCases, str], None],
 ) -> None:
-    sessions.deliver(event)
-    change(sessions)
+    use_cases.deliveries.deliver(outcome)
+    change(use_cases, session_id)
     heard = list(phones.inbox["listener-1="])
-    sessions.deliver(event)
+    use_cases.deliveries.deliver(outcome)
     assert phones.inbox["listener-1="] == heard
 
 
 def test_an_outcome_of_a_speaker_that_was_superseded_is_a_refusal(
-    sessions: Sessions, session_id: str, speaker: Caller, phones: FakeConnections
+    use_cases: UseCases, session_id: str, speaker: Caller, phones: FakeConnections
 ) -> None:
     first = replace(speaker, connection_id="first=")
-    refreshed = sessions.refresh_speaker(first, RefreshSpeaker(session_id))
-    sessions.refresh_speaker(replace(speaker, connection_id="second="), RefreshSpeaker(session_id))
-    sessions.deliver_outcome("first=", "1", json.dumps(refreshed))
+    refreshed = use_cases.refresh.refresh_speaker(first, RefreshSpeaker(session_id)).message
+    use_cases.refresh.refresh_speaker(
+        replace(speaker, connection_id="second="), RefreshSpeaker(session_id)
+    )
+    use_cases.deliveries.deliver(Delivery("first=", URL, [refreshed]))
     assert [message["code"] for message in phones.inbox["first="]] == ["SESSION_NOT_FOUND"]
 
 
 def test_an_outcome_whose_claim_is_sent_again_arrives(
-    sessions: Sessions, event: dict[str, Any], phones: FakeConnections, dynamodb: Any
+    use_cases: UseCases, outcome: Delivery, phones: FakeConnections, dynamodb: Any
 ) -> None:
     update = dynamodb.update_item
 
@@ -135,7 +147,7 @@ def test_an_outcome_whose_claim_is_sent_again_arrives(
 
     dynamodb.update_item = send_twice
     try:
-        sessions.deliver(event)
+        use_cases.deliveries.deliver(outcome)
     finally:
         dynamodb.update_item = update
     assert types(phones.inbox["listener-1="]) == ["sessionJoined"]
@@ -143,43 +155,41 @@ def test_an_outcome_whose_claim_is_sent_again_arrives(
 
 @pytest.mark.parametrize("order", ["aabb", "abab", "abba"])
 def test_reminders_that_are_delivered_twice_arrive_once(
-    sessions: Sessions, reminder: dict[str, Any], phones: FakeConnections, order: str
+    use_cases: UseCases, reminder: Delivery, phones: FakeConnections, order: str
 ) -> None:
     for each in order:
-        sessions.deliver({**reminder, "id": each})
+        use_cases.deliveries.deliver(replace(reminder, event_id=each))
     assert types(phones.inbox["listener-1="]) == ["connectionWarning"] * 2
 
 
 def test_a_reminder_that_overtakes_the_outcome_does_not_cost_it(
-    sessions: Sessions,
-    event: dict[str, Any],
-    reminder: dict[str, Any],
+    use_cases: UseCases,
+    outcome: Delivery,
+    reminder: Delivery,
     phones: FakeConnections,
 ) -> None:
-    sessions.deliver({**reminder, "id": "2"})
-    sessions.deliver(event)
+    use_cases.deliveries.deliver(replace(reminder, event_id="2"))
+    use_cases.deliveries.deliver(outcome)
     assert types(phones.inbox["listener-1="]) == ["connectionWarning", "sessionJoined"]
 
 
 @pytest.mark.parametrize("status", ["paused", "interrupted"])
+@pytest.mark.usefixtures("outcome")
 def test_the_outcome_of_a_refresh_says_how_the_session_stands_when_the_connection_opens(
-    sessions: Sessions,
+    use_cases: UseCases,
     session_id: str,
-    event: dict[str, Any],
     phones: FakeConnections,
     speaker: Caller,
     status: str,
 ) -> None:
-    refreshed = sessions.refresh_listener(
+    refreshed = use_cases.refresh.refresh_listener(
         listener(2), RefreshListener(session_id, "es", "listener-1=", None)
-    )
+    ).message
     assert refreshed["status"] == "active"
     change: dict[str, Callable[[], object]] = {
-        "paused": lambda: sessions.pause(speaker, PauseSession(None)),
-        "interrupted": lambda: sessions.lifecycle.leave("speaker=", 1006),
+        "paused": lambda: use_cases.sessions.pause(speaker, PauseSession(None)),
+        "interrupted": lambda: use_cases.lifecycle.leave("speaker=", 1006),
     }
     change[status]()
-    sessions.deliver(
-        {**event, "connectionId": "listener-2=", "messages": [json.dumps(refreshed)], "id": "2"}
-    )
+    use_cases.deliveries.deliver(Delivery("listener-2=", URL, [refreshed]))
     assert phones.inbox["listener-2="][-1]["status"] == status

@@ -1,12 +1,13 @@
 """Events in, answers out: both ways of a command, and errors mapped to what a client sees."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
 
 from chalicelib import telemetry
+from chalicelib.assembly import UseCases, build_dispatcher
 from chalicelib.dispatch import Dispatcher
 from chalicelib.rate_limits import RateLimits
 from tests.unit.fakes import (
@@ -58,12 +59,13 @@ def test_a_failed_connect_command_refuses_the_handshake_and_leaves_nothing(
 def test_a_connect_command_opens_the_connection_and_its_outcome_follows(
     dispatcher: Dispatcher, outcomes: FakeOutcomes
 ) -> None:
-    assert dispatcher.connect(connecting("a=", "user-1", **CREATE)) == {"statusCode": 200}
+    create = connecting("a=", "user-1", **CREATE, requestId="r1")
+    assert dispatcher.connect(create) == {"statusCode": 200}
     ((connection_id, endpoint_url, message),) = outcomes.sent
     assert (connection_id, endpoint_url) == ("a=", "https://api/stage")
     assert message == {
         "type": "sessionCreated",
-        "timestamp": 1_800_000_000_000,
+        "requestId": "r1",
         "sessionId": "golden-eagle-100",
         "connectionId": "a=",
         "sourceLanguage": "en",
@@ -182,21 +184,30 @@ def test_a_parameter_of_the_connect_url_whose_values_are_null_is_not_there(
 
 @dataclass
 class Broken:
-    """Use cases that fail in a way that nobody foresaw."""
+    """A use case that raises an unexpected error."""
 
     def __getattr__(self, name: str) -> Any:
         raise RuntimeError("secret-of-the-house")
 
 
-def test_what_nobody_foresaw_is_an_internal_error_with_a_stack_trace_in_the_log(
+def test_an_unexpected_error_is_an_internal_error_with_a_stack_trace_in_the_log(
+    use_cases: UseCases,
     rate_limits: RateLimits,
     outcomes: FakeOutcomes,
     clock: Clock,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     telemetry.configure("INFO")
-    url = "https://api/stage"
-    dispatcher = Dispatcher(Broken(), rate_limits, outcomes, url, clock)  # type: ignore[arg-type]
+    broken: Any = Broken()
+    failing = replace(
+        use_cases,
+        sessions=broken,
+        joining=broken,
+        refresh=broken,
+        presence=broken,
+        lifecycle=broken,
+    )
+    dispatcher = build_dispatcher(failing, rate_limits, outcomes, "https://api/stage", clock)
     error = reply(dispatcher.message(frame("a=", action="heartbeat")))
     assert error["code"] == "INTERNAL_ERROR"
     assert error["temporary"] is True

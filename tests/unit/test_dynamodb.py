@@ -22,7 +22,7 @@ from chalicelib.aws.signing import Credentials
 from chalicelib.aws.wire import Answer, Unreachable
 from chalicelib.errors import ServiceUnavailable
 from chalicelib.rate_limits import RateLimits
-from chalicelib.store import Store
+from chalicelib.store.stores import build_stores
 from tests.unit.fakes import ADDRESS, Clock, PlayedTransport, refused, scan
 from tests.unit.test_rate_limits import CALLER, SETTINGS
 
@@ -435,8 +435,9 @@ def test_a_counter_update_without_an_answer_is_not_retried(
         raise Unreachable("late", was_sent=True)
 
     dynamodb.transport.on_answer.append(lose)
+    stores = build_stores(dynamodb, "sessions", "connections", clock)
     with pytest.raises(ServiceUnavailable):
-        Store(dynamodb, "sessions", "connections", clock).count_in(session_id, "es", None, 3)
+        stores.seats.take(session_id, "es", None, 3)
     dynamodb.transport.on_answer.clear()
     (session,) = scan(dynamodb, "sessions")
     assert session["listenerCount"] == {"N": "1"}

@@ -1,24 +1,27 @@
 """The end of a session reaches everyone in it, once, whatever came before."""
 
-from copy import copy
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
 
+from chalicelib.assembly import UseCases
 from chalicelib.aws.connections import FanOut, PostFailed
 from chalicelib.aws.retries import event_budget
 from chalicelib.dispatch import Dispatcher
-from chalicelib.lifecycle import (
+from chalicelib.ending import (
     ANSWER_SECONDS,
     END_SECONDS,
-    NOTICE_SECONDS,
     PUT_BACK_SECONDS,
-    TAKE_SECONDS,
+    REMOVE_SECONDS,
+    Ending,
 )
-from chalicelib.models import IN_FLIGHT_SECONDS, Connection, Role
-from chalicelib.sessions import Sessions
-from chalicelib.store import Store
+from chalicelib.models import IN_FLIGHT_SECONDS, Participant, Role
+from chalicelib.notices import NOTICE_SECONDS
+from chalicelib.store.listeners import ListenerStore
+from chalicelib.store.stores import Stores
+from chalicelib.store.table import Table
 from chalicelib.sweep import Sweep
 from tests.unit.fakes import CREATE, Clock, FakeConnections, closing, frame, reply, scan, types
 
@@ -43,10 +46,10 @@ def end(dispatcher: Dispatcher) -> None:
     assert ended["type"] == "sessionEnded"
 
 
-def with_sessions(dispatcher: Dispatcher, sessions: Sessions) -> Dispatcher:
-    changed = copy(dispatcher)
-    changed._sessions = sessions
-    return changed
+def ending_with(ending: Ending, connections: Any) -> Ending:
+    """Return an ending that posts to other connections."""
+    notices = replace(ending.notices, connections=connections)
+    return replace(ending, notices=notices, connections=connections)
 
 
 def heard(phones: FakeConnections) -> dict[str, list[str]]:
@@ -97,7 +100,7 @@ def test_a_speaker_whose_post_failed_is_notified_by_the_next_sweep(
     assert scan(dynamodb, "sessions") == scan(dynamodb, "connections") == []
 
 
-def test_another_sweep_meanwhile_keeps_nobody_from_hearing_of_the_end(
+def test_another_sweep_meanwhile_loses_no_notice_of_the_end(
     dispatcher: Dispatcher, hall: str, phones: FakeConnections, sweep: Sweep, clock: Clock
 ) -> None:
     phones.throttled |= LISTENERS
@@ -111,14 +114,19 @@ def test_another_sweep_meanwhile_keeps_nobody_from_hearing_of_the_end(
             return phones.fan_out(connection_ids, text, limit_seconds)
 
     slow: Any = Slow()
-    replace(sweep, lifecycle=replace(sweep.lifecycle, connections=slow)).run()
+    replace(sweep, ending=ending_with(sweep.ending, slow)).run()
     phones.throttled.clear()
     sweep.run()
     assert heard(phones) == {each: ["sessionEnded"] for each in LISTENERS}
 
 
 def test_a_notice_that_may_have_arrived_is_not_sent_again(
-    dispatcher: Dispatcher, hall: str, sweep: Sweep, clock: Clock, dynamodb: Any, sessions: Sessions
+    dispatcher: Dispatcher,
+    hall: str,
+    sweep: Sweep,
+    clock: Clock,
+    dynamodb: Any,
+    use_cases: UseCases,
 ) -> None:
     class AnswersAreLost(FakeConnections):
         def post(self, connection_id: str, text: str) -> None:
@@ -131,7 +139,7 @@ def test_a_notice_that_may_have_arrived_is_not_sent_again(
 
     silent: Any = AnswersAreLost()
     clock.now += 7200
-    lossy = replace(sweep, lifecycle=replace(sweep.lifecycle, connections=silent))
+    lossy = replace(sweep, ending=ending_with(sweep.ending, silent))
     for _ in range(3):
         lossy.run()
         clock.now += 60
@@ -156,7 +164,7 @@ def test_a_listener_that_is_still_to_be_notified_is_in_no_session(
 
 
 def test_an_end_leaves_to_the_sweep_what_its_event_has_no_time_for(
-    hall: str, sessions: Sessions, clock: Clock, store: Store
+    hall: str, use_cases: UseCases, clock: Clock, stores: Stores
 ) -> None:
     limits: list[float] = []
 
@@ -166,14 +174,14 @@ def test_an_end_leaves_to_the_sweep_what_its_event_has_no_time_for(
             return super().fan_out(connection_ids, text, limit_seconds)
 
     slow: Any = Slow()
-    lifecycle = replace(sessions.lifecycle, connections=slow)
-    with event_budget(TAKE_SECONDS + PUT_BACK_SECONDS - 0.1, clock):
-        assert lifecycle.end_by_speaker(hall, "speaker=")
+    ending = ending_with(use_cases.ending, slow)
+    with event_budget(REMOVE_SECONDS + PUT_BACK_SECONDS - 0.1, clock):
+        assert ending.end_by_speaker(hall, "speaker=")
     assert limits == []
-    with event_budget(TAKE_SECONDS + PUT_BACK_SECONDS, clock):
-        assert lifecycle.finish_end(store.scan_sessions(None, 1)[0][0])
-    assert limits == [TAKE_SECONDS]
-    assert END_SECONDS > TAKE_SECONDS
+    with event_budget(REMOVE_SECONDS + PUT_BACK_SECONDS, clock):
+        assert ending.finish(stores.sessions.scan_page(None, 1)[0][0])
+    assert limits == [REMOVE_SECONDS]
+    assert END_SECONDS > REMOVE_SECONDS
 
 
 @dataclass
@@ -188,38 +196,45 @@ class SlowPhones(FakeConnections):
         return super().fan_out(connection_ids, text, limit_seconds)
 
 
-def test_slow_phones_keep_the_end_from_nobody_else_and_the_speaker_waiting_only_for_a_while(
-    session_id: str, sessions: Sessions, clock: Clock, store: Store
+def test_slow_connections_delay_only_their_own_notice_and_the_speaker_for_a_moment(
+    session_id: str, use_cases: UseCases, clock: Clock, stores: Stores
 ) -> None:
     everyone = {f"{number:03}=" for number in range(250)}
     for each in everyone:
-        store.put_connection(Connection(each, session_id, Role.LISTENER, int(clock() * 1000), "es"))
+        stores.participants.put(
+            Participant(each, session_id, Role.LISTENER, int(clock() * 1000), "es")
+        )
     slow = SlowPhones(throttled={"000=", "150=", "249="}, clock=clock)
     phones: Any = slow
     began_at = clock()
-    lifecycle = replace(sessions.lifecycle, connections=phones)
-    assert lifecycle.end_by_speaker(session_id, "speaker=")
+    ending = ending_with(use_cases.ending, phones)
+    assert ending.end_by_speaker(session_id, "speaker=")
     assert heard(slow) == {each: ["sessionEnded"] for each in everyone - slow.throttled}
     assert clock() - began_at <= ANSWER_SECONDS + 0.01
-    assert store.list_connections(session_id).present.keys() == slow.throttled
+    assert stores.listeners.list_all(session_id).present.keys() == slow.throttled
 
 
 @pytest.mark.parametrize("action", ["pauseSession", "resumeSession", "refreshConnection"])
 def test_a_slow_phone_delays_the_answer_to_its_speaker_for_a_moment_only(
-    dispatcher: Dispatcher, hall: str, sessions: Sessions, clock: Clock, action: str
+    dispatcher: Dispatcher,
+    hall: str,
+    build: Callable[..., UseCases],
+    clock: Clock,
+    action: str,
 ) -> None:
     dispatcher.message(frame("speaker=", "user-1", action="pauseSession"))
     if action == "refreshConnection":
         dispatcher.disconnect(closing("speaker=", 1006))
     phones: Any = SlowPhones(throttled={"0="}, clock=clock)
-    slow = replace(sessions, lifecycle=replace(sessions.lifecycle, connections=phones))
+    built = build(connections=phones)
+    slow = replace(dispatcher, sessions=built.sessions, refresh=built.refresh)
     if action == "pauseSession":
         dispatcher.message(frame("speaker=", "user-1", action="resumeSession"))
     began_at = clock()
     refresh = {"sessionId": hall, "role": "speaker"} if action == "refreshConnection" else {}
     speaker = "new=" if refresh else "speaker="
     command = frame(speaker, "user-1", action=action, **refresh)
-    answer = reply(with_sessions(dispatcher, slow).message(command))
+    answer = reply(slow.message(command))
     assert answer["type"] != "error"
     assert clock() - began_at == NOTICE_SECONDS
     assert heard(phones).keys() == LISTENERS - {"0="}
@@ -255,7 +270,7 @@ def test_an_end_takes_as_many_requests_however_often_listeners_have_refreshed(
 
 
 def test_a_superseded_connection_has_a_short_record_and_its_end_changes_nothing(
-    dispatcher: Dispatcher, hall: str, store: Store, dynamodb: Any, clock: Clock
+    dispatcher: Dispatcher, hall: str, stores: Stores, dynamodb: Any, clock: Clock
 ) -> None:
     refresh = {"action": "refreshConnection", "sessionId": hall}
     listening = {"role": "listener", "targetLanguage": "es", "connectionId": "0="}
@@ -274,7 +289,7 @@ def test_a_superseded_connection_has_a_short_record_and_its_end_changes_nothing(
     # The answer to the refresh may have been lost, even if the old connection has closed since.
     again = reply(dispatcher.message(frame("newer=", **refresh, **listening)))
     assert again["type"] == "connectionRefreshComplete"
-    session = store.find_session(hall)
+    session = stores.sessions.find(hall)
     assert session is not None
     assert session.listener_count == 3
 
@@ -311,21 +326,24 @@ def test_a_superseded_listener_can_take_a_place_in_another_session_once_its_own_
 def test_a_speaker_that_becomes_a_listener_as_its_session_ends_hears_of_the_end_once(
     dispatcher: Dispatcher,
     hall: str,
-    sessions: Sessions,
+    stores: Stores,
+    build: Callable[..., UseCases],
     phones: FakeConnections,
     dynamodb: Any,
+    clock: Clock,
 ) -> None:
-    class TakesAPlaceMeanwhile(Store):
+    class HandsOverMeanwhile(ListenerStore):
         """As a refresh does that is under way when the end begins."""
 
-        def list_connections(self, session_id: str) -> Any:
-            old = self.find_record("0=")
+        def list_all(self, session_id: str) -> Any:
+            old = stores.participants.find("0=")
             assert old is not None
-            self.hand_over(old, replace(old, connection_id="speaker="))
-            return super().list_connections(session_id)
+            stores.hand_overs.hand_over(old, replace(old, connection_id="speaker="))
+            return super().list_all(session_id)
 
-    meanwhile = TakesAPlaceMeanwhile(dynamodb, "sessions", "connections", sessions.clock)
-    assert replace(sessions.lifecycle, store=meanwhile).end_by_speaker(hall, "speaker=")
+    meanwhile = HandsOverMeanwhile(Table(dynamodb, "connections", "connectionId"), clock)
+    built = build(stores=replace(stores, listeners=meanwhile))
+    assert built.ending.end_by_speaker(hall, "speaker=")
     # It hears of it by the answer to its command.
     assert heard(phones) == {"1=": ["sessionEnded"], "2=": ["sessionEnded"]}
-    assert sessions.store.find_record("speaker=") is None
+    assert stores.participants.find("speaker=") is None

@@ -8,12 +8,14 @@ from typing import Any
 import pytest
 
 from chalicelib import heartbeats
+from chalicelib.assembly import UseCases
+from chalicelib.commands import JoinSession
 from chalicelib.dispatch import Dispatcher
 from chalicelib.errors import RateLimitExceeded
+from chalicelib.messages import Reply
 from chalicelib.models import Caller
-from chalicelib.protocol import JoinSession
-from chalicelib.sessions import Sessions
-from chalicelib.store import Store
+from chalicelib.store.stores import Stores
+from tests.unit.conftest import LIMITS
 from tests.unit.fakes import Clock, frame, listener, reply, scan
 
 MAX_EXPRESSION_BYTES = 4096
@@ -23,11 +25,11 @@ Beat = Callable[[int], dict[str, Any]]
 
 
 @pytest.fixture
-def beat(sessions: Sessions, session_id: str) -> Beat:
+def beat(use_cases: UseCases, session_id: str) -> Beat:
     """Send a heartbeat as a listener of the session."""
     for number in (1, 2):
-        sessions.join(listener(number), JoinSession(session_id, "es", None))
-    return lambda number: sessions.heartbeat(listener(number))[0]
+        use_cases.joining.join(listener(number), JoinSession(session_id, "es", None))
+    return lambda number: use_cases.presence.heartbeat(listener(number)).message
 
 
 def retry_after_seconds(beat: Callable[[], object]) -> int:
@@ -95,16 +97,16 @@ def test_a_refused_heartbeat_gets_an_error(dispatcher: Dispatcher, session_id: s
 
 
 def test_a_heartbeat_without_a_session_is_acknowledged_and_not_counted(
-    sessions: Sessions, dynamodb: Any
+    use_cases: UseCases, dynamodb: Any
 ) -> None:
     for _ in range(20):
-        ack, reminders = sessions.heartbeat(listener(9))
-        assert (ack["type"], reminders) == ("heartbeatAck", [])
+        answer = use_cases.presence.heartbeat(listener(9))
+        assert (answer.message["type"], answer.follow_ups) == ("heartbeatAck", ())
     assert scan(dynamodb, "connections") == []
 
 
 def test_a_heartbeat_resets_the_count_of_refused_commands(
-    beat: Beat, sessions: Sessions, dynamodb: Any
+    beat: Beat, use_cases: UseCases, dynamodb: Any
 ) -> None:
     for connection_id in ("listener-1=", "bare="):
         dynamodb.update_item(
@@ -114,28 +116,28 @@ def test_a_heartbeat_resets_the_count_of_refused_commands(
             ExpressionAttributeValues={":two": {"N": "2"}},
         )
     beat(1)
-    sessions.heartbeat(replace(listener(1), connection_id="bare="))
+    use_cases.presence.heartbeat(replace(listener(1), connection_id="bare="))
     items = {item["connectionId"]["S"]: item for item in scan(dynamodb, "connections")}
     assert "bare=" not in items
     assert "refusals" not in items["listener-1="]
 
 
 def test_a_limit_with_more_times_than_an_item_can_store_is_disabled(
-    sessions: Sessions, beat: Beat
+    build: Callable[..., UseCases], beat: Beat
 ) -> None:
     most = heartbeats.MAX_TIMES_KEPT // 2
     kept = [heartbeats.times_to_keep(per_minute) for per_minute in (1, 2, most, most + 1)]
     assert kept == [2, 4, 2 * most, 0]
-    limits = replace(sessions.limits, heartbeats_per_minute=most + 1)
+    unlimited = build(limits=replace(LIMITS, heartbeats_per_minute=most + 1))
     for _ in range(2 * most + 3):
-        replace(sessions, limits=limits).heartbeat(listener(1))
+        unlimited.presence.heartbeat(listener(1))
 
 
 def test_the_stored_times_fit_into_one_update(
-    beat: Beat, sessions: Sessions, dynamodb: Any
+    beat: Beat, build: Callable[..., UseCases], dynamodb: Any
 ) -> None:
-    limits = replace(sessions.limits, heartbeats_per_minute=heartbeats.MAX_TIMES_KEPT // 2)
-    replace(sessions, limits=limits).heartbeat(listener(1))
+    limits = replace(LIMITS, heartbeats_per_minute=heartbeats.MAX_TIMES_KEPT // 2)
+    build(limits=limits).presence.heartbeat(listener(1))
     expression = dynamodb.transport.requests[-1][1]["UpdateExpression"]
     assert 3000 < len(expression) <= MAX_EXPRESSION_BYTES
 
@@ -144,11 +146,11 @@ def test_the_stored_times_fit_into_one_update(
 
 
 def test_a_heartbeat_returns_the_session_and_its_state_for_the_speaker(
-    sessions: Sessions, session_id: str, speaker: Caller, beat: Beat, clock: Clock
+    use_cases: UseCases, session_id: str, speaker: Caller, beat: Beat, clock: Clock
 ) -> None:
     clock.now += 90.5
     ack = {"type": "heartbeatAck", "connectedSeconds": 90, "heartbeatSeconds": 30}
-    assert sessions.heartbeat(listener(9)) == (ack, [])
+    assert use_cases.presence.heartbeat(listener(9)) == Reply(ack)
     assert beat(1) == {**ack, "sessionId": session_id}
     in_session = {
         "sessionId": session_id,
@@ -156,7 +158,7 @@ def test_a_heartbeat_returns_the_session_and_its_state_for_the_speaker(
         "listenerCount": 2,
         "languages": {"es": 2},
     }
-    assert sessions.heartbeat(speaker) == ({**ack, **in_session}, [])
+    assert use_cases.presence.heartbeat(speaker) == Reply({**ack, **in_session})
 
 
 @pytest.mark.parametrize(
@@ -167,26 +169,26 @@ def test_a_listener_is_asked_for_fewer_heartbeats_after_five_minutes(
 ) -> None:
     # The participant's age counts, not the connection's, which may be older.
     clock.now += 1
-    taken_at = clock.now - 1
-    clock.now = taken_at + min(after_seconds, 7000)
+    joined_at = clock.now - 1
+    clock.now = joined_at + min(after_seconds, 7000)
     assert beat(1)["heartbeatSeconds"] == interval_seconds
 
 
 def test_a_speaker_is_always_asked_for_a_heartbeat_every_30_seconds(
-    sessions: Sessions, session_id: str, speaker: Caller, clock: Clock
+    use_cases: UseCases, session_id: str, speaker: Caller, clock: Clock
 ) -> None:
     clock.now += 3600
-    assert sessions.heartbeat(speaker)[0]["heartbeatSeconds"] == 30
+    assert use_cases.presence.heartbeat(speaker).message["heartbeatSeconds"] == 30
 
 
 # Lost participants
 
 
 def test_a_participant_is_lost_after_three_missed_heartbeats(
-    beat: Beat, sessions: Sessions, session_id: str, speaker: Caller, clock: Clock, store: Store
+    beat: Beat, use_cases: UseCases, session_id: str, speaker: Caller, clock: Clock, stores: Stores
 ) -> None:
     def silence_until_lost(connection_id: str) -> float:
-        participant = store.find_connection(connection_id)
+        participant = stores.participants.find_present(connection_id)
         assert participant is not None
         return next(n for n in range(1000) if participant.is_lost(clock() + n))
 
@@ -197,7 +199,7 @@ def test_a_participant_is_lost_after_three_missed_heartbeats(
     assert silence_until_lost("listener-1=") == 90
     clock.now += 30
     beat(1)
-    sessions.heartbeat(speaker)
+    use_cases.presence.heartbeat(speaker)
     assert silence_until_lost("listener-1=") == 270
     assert silence_until_lost("speaker=") == 90
     # The other participant was last asked for a heartbeat in 30 s, before it was settled.
@@ -205,25 +207,25 @@ def test_a_participant_is_lost_after_three_missed_heartbeats(
 
 
 def test_no_participant_is_lost_before_the_timeout(
-    sessions: Sessions, session_id: str, clock: Clock, store: Store
+    build: Callable[..., UseCases], session_id: str, clock: Clock, stores: Stores
 ) -> None:
-    limits = replace(sessions.limits, heartbeat_interval_seconds=1, heartbeat_timeout_seconds=20)
-    quick = replace(sessions, limits=limits)
-    quick.join(listener(1), JoinSession(session_id, "es", None))
+    limits = replace(LIMITS, heartbeat_interval_seconds=1, heartbeat_timeout_seconds=20)
+    quick = build(limits=limits)
+    quick.joining.join(listener(1), JoinSession(session_id, "es", None))
     for _ in range(2):
-        participant = store.find_connection("listener-1=")
+        participant = stores.participants.find_present("listener-1=")
         assert participant is not None
         assert [participant.is_lost(clock() + n) for n in (0, 19.9, 20)] == [False, False, True]
         clock.now += 10
-        quick.heartbeat(listener(1))
+        quick.presence.heartbeat(listener(1))
 
 
 def test_other_commands_do_not_count_as_heartbeats(
-    dispatcher: Dispatcher, beat: Beat, clock: Clock, store: Store
+    dispatcher: Dispatcher, beat: Beat, clock: Clock, stores: Stores
 ) -> None:
     clock.now += 60
     change = {"action": "changeLanguage", "targetLanguage": "de"}
     assert reply(dispatcher.message(frame("listener-1=", **change)))["type"] == "languageChanged"
-    participant = store.find_connection("listener-1=")
+    participant = stores.participants.find_present("listener-1=")
     assert participant is not None
     assert participant.is_lost(clock() + 30)

@@ -1,4 +1,4 @@
-"""The plan of the house: who may know whom."""
+"""The order in which modules may import each other."""
 
 import ast
 import subprocess
@@ -7,48 +7,33 @@ from pathlib import Path
 
 import pytest
 
-AWS = {"aws.connections", "aws.dynamodb", "aws.functions", "aws.http", "aws.retries"}
+PURE = (
+    *("errors", "models", "session_ids", "languages", "metrics", "heartbeats", "aws.signing"),
+    *("settings", "limits", "admission", "counts", "commands", "messages"),
+)
+"""Modules without I/O. Each may import only those before it."""
 
-ALLOWED: dict[str, set[str]] = {
-    "errors": set(),
-    "settings": {"aws.signing"},
-    "session_ids": set(),
-    "languages": set(),
-    "aws": set(),
-    "aws.signing": set(),
-    "aws.wire": set(),
-    "aws.side_by_side": {"aws.wire"},
-    "aws.http": {"aws.signing", "aws.wire"},
-    "aws.connections": {"aws.http", "aws.side_by_side", "aws.wire"},
-    "aws.circuit": {"errors", "telemetry"},
-    "aws.retries": {"aws.circuit", "errors"},
-    "aws.dynamodb": {"aws.retries", "aws.wire"},
-    "aws.functions": {"aws.wire"},
-    "models": {"errors"},
-    "metrics": set(),
-    "telemetry": {"errors", "metrics"},
-    "protocol": {"errors", "languages", "models", "session_ids"},
-    "auth": {"aws", "aws.http", "errors", "telemetry"},
-    "rate_limits": {"errors", "models", "settings", "telemetry"},
-    "heartbeats": {"errors"},
-    "store": {"aws.dynamodb", "errors", "models"},
-    "outcomes": {"aws.functions", "telemetry"},
-    "lifecycle": {"aws.connections", "aws.retries", "models", "protocol", "store", "telemetry"},
-    "sweep": {"aws.retries", "errors", "lifecycle", "models", "store", "telemetry"},
-    "sessions": {
-        *("aws.connections", "errors", "heartbeats", "lifecycle", "models", "protocol"),
-        *("rate_limits", "store", "telemetry"),
-    },
-    "dispatch": {
-        *("aws.retries", "errors", "models", "outcomes", "protocol", "rate_limits"),
-        *("sessions", "telemetry"),
-    },
-    "wiring": {
-        *AWS,
-        *("auth", "dispatch", "lifecycle", "outcomes", "rate_limits", "session_ids"),
-        *("sessions", "settings", "store", "sweep", "telemetry"),
-    },
-}
+INPUT_AND_OUTPUT = (
+    *("telemetry", "aws", "aws.wire", "aws.side_by_side", "aws.http", "aws.connections"),
+    *("aws.circuit", "aws.retries", "aws.dynamodb", "aws.functions", "auth", "rate_limits"),
+    *("outcomes", "store.table", "store.items", "store.open_sessions", "store.placements"),
+    *("store.sweep_cursor", "store.sessions", "store.seats", "store.participants"),
+    *("store.listeners", "store.hand_overs", "store.refused_commands", "store.event_claims"),
+    "store.stores",
+)
+"""Modules that reach AWS or write the log. Each may import only those before it."""
+
+USE_CASES = (
+    *("membership", "notices", "ending", "lifecycle", "joining", "sessions", "refresh"),
+    *("presence", "refusals", "deliveries", "sweep"),
+)
+"""Each may import only those before it."""
+
+ORDER = (*PURE, *INPUT_AND_OUTPUT, *USE_CASES, "dispatch", "assembly", "wiring")
+
+PARTS = {"aws.http", "aws.wire", "aws.side_by_side", "aws.signing", "aws.circuit"}
+"""Modules of the client for AWS that only the client itself and wiring may import."""
+
 OUTSIDE: dict[str, set[str]] = {"auth": {"jwt"}}
 ROOT = Path("chalicelib")
 MODULES = sorted(
@@ -68,16 +53,27 @@ def imports(path: Path) -> set[str]:
     return names
 
 
+def _imported(module: str) -> set[str]:
+    names = imports(ROOT / f"{module.replace('.', '/')}.py") if module in MODULES else set()
+    return {name.partition(".")[2] for name in names if name.startswith("chalicelib.")}
+
+
 @pytest.mark.parametrize("module", MODULES)
-def test_a_module_knows_only_those_below_it(module: str) -> None:
+def test_a_module_imports_only_those_before_it(module: str) -> None:
     names = imports(ROOT / f"{module.replace('.', '/')}.py")
-    inside = {name.partition(".")[2] for name in names if name.startswith("chalicelib.")}
+    inside = _imported(module)
     outside = {name.split(".")[0] for name in names} - {"chalicelib"} - sys.stdlib_module_names
-    assert inside <= ALLOWED[module]
+    assert inside <= set(ORDER[: ORDER.index(module)])
     assert outside <= OUTSIDE.get(module, set())
 
 
-def test_the_app_knows_chalice_and_the_wiring_alone() -> None:
+def test_only_the_client_for_aws_and_the_wiring_use_its_parts() -> None:
+    others = set(ORDER) - {"wiring", "auth", "settings"}
+    users = {each for each in others if not each.startswith("aws") and _imported(each) & PARTS}
+    assert users == set()
+
+
+def test_the_app_imports_only_chalice_and_the_wiring() -> None:
     assert imports(Path("app.py")) == {"typing", "chalice.app", "chalicelib.wiring"}
 
 

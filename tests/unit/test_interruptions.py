@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from chalicelib import protocol
+from chalicelib import messages
+from chalicelib.assembly import UseCases
 from chalicelib.aws.retries import event_budget
 from chalicelib.dispatch import Dispatcher
 from chalicelib.models import SessionStatus
-from chalicelib.sessions import Sessions
-from chalicelib.store import Store
+from chalicelib.store.stores import Stores
 from chalicelib.sweep import Sweep
 from tests.unit.fakes import (
     CREATE,
@@ -137,7 +137,7 @@ def test_a_speaker_that_closes_has_a_short_grace_and_the_same_function_ends_the_
 @pytest.mark.usefixtures("listening")
 def test_a_speaker_that_reloads_its_page_keeps_the_session(
     dispatcher: Dispatcher,
-    sessions: Sessions,
+    use_cases: UseCases,
     refresh: dict[str, str],
     phones: FakeConnections,
     clock: Clock,
@@ -150,9 +150,9 @@ def test_a_speaker_that_reloads_its_page_keeps_the_session(
         clock.now += seconds
         for each in comes_back:
             dispatcher.message(frame(each, "user-1", **refresh))
-            sessions.lifecycle.leave(each, 1001)
+            use_cases.lifecycle.leave(each, 1001)
 
-    lifecycle = replace(sessions.lifecycle, sleep=sleep)
+    lifecycle = replace(use_cases.lifecycle, sleep=sleep)
     lifecycle.leave("speaker=", 1000)
     expected = ["sessionInterrupted", "sessionResumed", "sessionInterrupted"]
     assert types(phones.inbox["b="]) == expected
@@ -164,9 +164,9 @@ def test_a_speaker_that_reloads_its_page_keeps_the_session(
 
 @pytest.mark.usefixtures("listening")
 def test_the_end_of_a_grace_that_no_function_waits_for_is_left_to_the_sweep(
-    sessions: Sessions, phones: FakeConnections, clock: Clock, sweep: Sweep
+    use_cases: UseCases, phones: FakeConnections, clock: Clock, sweep: Sweep
 ) -> None:
-    replace(sessions.lifecycle, speaker_close_grace_seconds=10.5).leave("speaker=", 1005)
+    replace(use_cases.lifecycle, speaker_close_grace_seconds=10.5).leave("speaker=", 1005)
     assert clock() * 1000 == NOW_MS
     sweep.run()
     assert [(it["type"], it.get("reason")) for it in phones.inbox["b="]] == [
@@ -178,19 +178,19 @@ def test_the_end_of_a_grace_that_no_function_waits_for_is_left_to_the_sweep(
 
 @pytest.mark.usefixtures("listening")
 def test_no_wait_begins_that_the_function_has_no_time_for(
-    sessions: Sessions, phones: FakeConnections, clock: Clock
+    use_cases: UseCases, phones: FakeConnections, clock: Clock
 ) -> None:
     with event_budget(5, clock):
-        sessions.lifecycle.leave("speaker=", 1000)
+        use_cases.lifecycle.leave("speaker=", 1000)
     assert clock() * 1000 == NOW_MS
     assert types(phones.inbox["b="]) == ["sessionInterrupted"]
 
 
 @pytest.mark.usefixtures("listening")
 def test_a_close_that_is_reported_after_a_post_found_it_shortens_the_grace(
-    dispatcher: Dispatcher, sessions: Sessions, phones: FakeConnections
+    dispatcher: Dispatcher, use_cases: UseCases, phones: FakeConnections
 ) -> None:
-    sessions.lifecycle.leave("speaker=")
+    use_cases.lifecycle.leave("speaker=")
     dispatcher.disconnect(closing("speaker=", 1000))
     told = [(it["type"], it.get("graceSeconds")) for it in phones.inbox["b="]]
     assert told == [
@@ -261,11 +261,11 @@ def test_a_listeners_drop_interrupts_nothing(
 @pytest.mark.usefixtures("dropped")
 @pytest.mark.parametrize("status", [SessionStatus.ACTIVE, SessionStatus.PAUSED])
 def test_the_status_of_an_interrupted_session_says_so(
-    store: Store, session_id: str, status: SessionStatus
+    stores: Stores, session_id: str, status: SessionStatus
 ) -> None:
-    session = store.find_session(session_id)
+    session = stores.sessions.find(session_id)
     assert session is not None
-    message = protocol.session_status(replace(session, status=status))
+    message = messages.session_status(replace(session, status=status))
     assert message["status"] == "interrupted"
 
 

@@ -1,11 +1,13 @@
-"""The steps of a join: the record first, then the seat, then the place; and what comes between."""
+"""The steps of a join, the participant before the seat, and events between them."""
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
 
+from chalicelib.assembly import UseCases
+from chalicelib.commands import EndSession, JoinSession, RefreshListener
 from chalicelib.errors import (
     Conflict,
     Forbidden,
@@ -15,183 +17,210 @@ from chalicelib.errors import (
     SessionFull,
     SessionNotFound,
 )
-from chalicelib.models import Connection, Session
-from chalicelib.protocol import EndSession, JoinSession, Message, RefreshListener
-from chalicelib.sessions import Sessions
-from chalicelib.store import Listing, Placement, Store
-from tests.unit.fakes import Clock, FailingStore, FakeConnections, listener, scan, types
+from chalicelib.messages import Message
+from chalicelib.models import Participant, Session
+from chalicelib.store.listeners import ListenerStore, Listing
+from chalicelib.store.participants import ParticipantStore
+from chalicelib.store.placements import Placement
+from chalicelib.store.seats import SeatStore
+from chalicelib.store.stores import Stores
+from chalicelib.store.table import Table
+from tests.unit.conftest import LIMITS
+from tests.unit.fakes import Clock, FakeConnections, listener, scan, types, with_failing
 
 LISTENER = listener(1)
 
 
-class HookedStore(Store):
-    """Lets something happen before, or after, one step of a join, once."""
+@dataclass
+class Hook:
+    """Something that happens at one step of a join, once."""
 
-    step = ""
-    hook: Callable[[], object] | None = None
+    step: str
+    action: Callable[[], object] | None
 
-    def count_in(self, *arguments: Any, **named: Any) -> Session:
-        self._happen("count_in")
-        session = super().count_in(*arguments, **named)
-        self._happen("counted in")
+    def happen(self, step: str) -> None:
+        action, is_due = self.action, step == self.step
+        if action and is_due:
+            self.action = None
+            action()
+
+
+class HookedSeats(SeatStore):
+    """Has a step before and after a seat is taken."""
+
+    hook: Hook
+
+    def take(self, *arguments: Any, **named: Any) -> Session:
+        self.hook.happen("take")
+        session = super().take(*arguments, **named)
+        self.hook.happen("taken")
         return session
 
-    def activate(self, arriving: Connection) -> Placement:
-        self._happen("activate")
+
+class HookedParticipants(ParticipantStore):
+    """Has a step before a join is completed."""
+
+    hook: Hook
+
+    def activate(self, arriving: Participant) -> Placement:
+        self.hook.happen("activate")
         return super().activate(arriving)
 
-    def _happen(self, step: str) -> None:
-        hook, is_due = self.hook, step == self.step
-        if hook and is_due:
-            self.hook = None
-            hook()
+
+JoinWhile = Callable[..., Message]
 
 
 @pytest.fixture
-def hooked(dynamodb: Any, clock: Clock) -> HookedStore:
-    return HookedStore(dynamodb, "sessions", "connections", clock)
+def join_while(
+    build: Callable[..., UseCases], stores: Stores, dynamodb: Any, clock: Clock, session_id: str
+) -> JoinWhile:
+    """Return a function that joins while something happens at one step of the join."""
+
+    def join_while(step: str, action: Callable[[], object], **named: Any) -> Message:
+        seats = HookedSeats(sessions_table(dynamodb), clock)
+        participants = HookedParticipants(connections_table(dynamodb), clock)
+        seats.hook = participants.hook = Hook(step, action)
+        hooked = replace(stores, seats=seats, participants=participants)
+        return join(build(stores=hooked, **named), session_id)
+
+    return join_while
 
 
-def join(sessions: Sessions, session_id: str) -> Message:
-    return sessions.join(LISTENER, JoinSession(session_id, "es", None))
+def sessions_table(dynamodb: Any) -> Table:
+    return Table(dynamodb, "sessions", "sessionId")
 
 
-def join_while(sessions: Sessions, hooked: HookedStore, session_id: str, step: str) -> Message:
-    hooked.step = step
-    return join(replace(sessions, store=hooked), session_id)
+def connections_table(dynamodb: Any) -> Table:
+    return Table(dynamodb, "connections", "connectionId")
 
 
-def count(store: Store, session_id: str) -> int:
-    session = store.find_session(session_id)
+def join(use_cases: UseCases, session_id: str) -> Message:
+    return use_cases.joining.join(LISTENER, JoinSession(session_id, "es", None)).message
+
+
+def count(stores: Stores, session_id: str) -> int:
+    session = stores.sessions.find(session_id)
     assert session is not None
     return session.listener_count
 
 
-STEPS = ["count_in", "activate"]
+STEPS = ["take", "activate"]
 
 
 @pytest.mark.parametrize("step", STEPS)
 def test_a_connection_that_closes_during_its_join_takes_no_seat(
-    sessions: Sessions, hooked: HookedStore, session_id: str, store: Store, step: str
+    use_cases: UseCases, join_while: JoinWhile, session_id: str, stores: Stores, step: str
 ) -> None:
-    hooked.hook = lambda: sessions.lifecycle.leave(LISTENER.connection_id)
     with pytest.raises(NoSession):
-        join_while(sessions, hooked, session_id, step)
-    assert count(store, session_id) == 0
-    assert store.list_listener_ids(session_id) == []
-    assert store.find_connection(LISTENER.connection_id) is None
+        join_while(step, lambda: use_cases.lifecycle.leave(LISTENER.connection_id))
+    assert count(stores, session_id) == 0
+    assert stores.listeners.list_ids(session_id) == []
+    assert stores.participants.find_present(LISTENER.connection_id) is None
 
 
 def test_a_connection_that_closes_during_its_refused_join_has_nothing_to_come_back_to(
-    sessions: Sessions, hooked: HookedStore, session_id: str, store: Store
+    use_cases: UseCases, join_while: JoinWhile, session_id: str, stores: Stores
 ) -> None:
-    full = replace(sessions, limits=replace(sessions.limits, max_listeners=0))
-    hooked.hook = lambda: sessions.lifecycle.leave(LISTENER.connection_id)
     with pytest.raises(SessionFull):
-        join_while(full, hooked, session_id, "count_in")
+        join_while(
+            "take",
+            lambda: use_cases.lifecycle.leave(LISTENER.connection_id),
+            limits=replace(LIMITS, max_listeners=0),
+        )
     guess = RefreshListener(session_id, "es", LISTENER.connection_id, "wrong code")
     with pytest.raises(Forbidden):
-        sessions.refresh_listener(listener(2), guess)
-    assert count(store, session_id) == 0
+        use_cases.refresh.refresh_listener(listener(2), guess)
+    assert count(stores, session_id) == 0
 
 
 @pytest.mark.parametrize("step", STEPS)
 def test_a_session_that_ends_during_a_join_is_not_joined_and_leaves_nothing(
-    sessions: Sessions,
-    hooked: HookedStore,
-    session_id: str,
+    use_cases: UseCases,
+    join_while: JoinWhile,
     speaker: Any,
     dynamodb: Any,
     phones: FakeConnections,
     step: str,
 ) -> None:
-    hooked.hook = lambda: sessions.end(speaker, EndSession(None))
     with pytest.raises(SessionNotFound):
-        join_while(sessions, hooked, session_id, step)
+        join_while(step, lambda: use_cases.sessions.end(speaker, EndSession(None)))
     assert scan(dynamodb, "connections") == []
     assert len(types(phones.inbox.get(LISTENER.connection_id, []))) <= 1
 
 
 @pytest.mark.parametrize("step", STEPS)
 def test_of_two_joins_at_once_on_one_connection_one_succeeds_and_takes_one_seat(
-    sessions: Sessions, hooked: HookedStore, session_id: str, store: Store, step: str
+    use_cases: UseCases, join_while: JoinWhile, session_id: str, stores: Stores, step: str
 ) -> None:
     answers: list[Message] = []
-    hooked.hook = lambda: answers.append(join(sessions, session_id))
     with pytest.raises(Conflict):
-        join_while(sessions, hooked, session_id, step)
+        join_while(step, lambda: answers.append(join(use_cases, session_id)))
     assert [answer["type"] for answer in answers] == ["sessionJoined"]
-    assert count(store, session_id) == 1
-    assert store.list_listener_ids(session_id) == [LISTENER.connection_id]
+    assert count(stores, session_id) == 1
+    assert stores.listeners.list_ids(session_id) == [LISTENER.connection_id]
 
 
 def test_of_two_joins_that_overtake_each_other_one_succeeds_at_most(
-    sessions: Sessions, hooked: HookedStore, session_id: str, store: Store, dynamodb: Any
+    use_cases: UseCases, join_while: JoinWhile, session_id: str, stores: Stores
 ) -> None:
     """The second begins before the first takes its seat, and ends after the first has."""
-    other = HookedStore(dynamodb, "sessions", "connections", sessions.clock)
-    other.step = "activate"
     refused: list[Exception] = []
-
-    def begin_and_wait() -> None:
-        join(replace(sessions, store=other), session_id)
 
     def finish_first() -> None:
         try:
-            join_while(sessions, hooked, session_id, "none")
+            join(use_cases, session_id)
         except ServiceError as refusal:
             refused.append(refusal)
 
-    other.hook = finish_first
-    hooked.hook = None
     with pytest.raises(Conflict):
-        begin_and_wait()
+        join_while("activate", finish_first)
     assert refused == []
-    assert count(store, session_id) == 1
-    assert store.list_listener_ids(session_id) == [LISTENER.connection_id]
+    assert count(stores, session_id) == 1
+    assert stores.listeners.list_ids(session_id) == [LISTENER.connection_id]
 
 
-def test_a_join_that_is_under_way_is_no_place(
-    sessions: Sessions, hooked: HookedStore, session_id: str, store: Store
+def test_a_connection_whose_join_is_under_way_is_no_participant(
+    join_while: JoinWhile, session_id: str, stores: Stores
 ) -> None:
     seen: list[object] = []
 
     def look() -> None:
-        seen.append(store.find_connection(LISTENER.connection_id))
-        seen.append(store.find_record(LISTENER.connection_id))
-        seen.append(store.list_listener_ids(session_id))
-        seen.append(set(store.list_connections(session_id).present.values()))
-        seen.append(store.set_language(LISTENER.connection_id, session_id, "de"))
+        seen.append(stores.participants.find_present(LISTENER.connection_id))
+        seen.append(stores.participants.find(LISTENER.connection_id))
+        seen.append(stores.listeners.list_ids(session_id))
+        seen.append(set(stores.listeners.list_all(session_id).present.values()))
+        seen.append(stores.participants.set_language(LISTENER.connection_id, session_id, "de"))
 
-    hooked.hook = look
-    assert join_while(sessions, hooked, session_id, "activate")["targetLanguage"] == "es"
+    assert join_while("activate", look)["targetLanguage"] == "es"
     assert seen == [None, None, [], set(), None]
 
 
 def test_an_end_that_sees_a_finished_join_as_under_way_notifies_its_listener(
-    sessions: Sessions,
+    use_cases: UseCases,
+    build: Callable[..., UseCases],
+    stores: Stores,
     session_id: str,
     speaker: Any,
     dynamodb: Any,
     phones: FakeConnections,
+    clock: Clock,
 ) -> None:
-    class Lagging(Store):
+    class Lagging(ListenerStore):
         """The index shows what was there a moment ago."""
 
-        def list_connections(self, session_id: str) -> Listing:
-            listing = super().list_connections(session_id)
+        def list_all(self, session_id: str) -> Listing:
+            listing = super().list_all(session_id)
             return Listing(present={}, arriving=frozenset(listing.present))
 
-    join(sessions, session_id)
-    lagging = Lagging(dynamodb, "sessions", "connections", sessions.clock)
-    late = replace(sessions, lifecycle=replace(sessions.lifecycle, store=lagging))
-    late.end(speaker, EndSession(None))
+    join(use_cases, session_id)
+    lagging = Lagging(connections_table(dynamodb), clock)
+    build(stores=replace(stores, listeners=lagging)).sessions.end(speaker, EndSession(None))
     assert types(phones.inbox[LISTENER.connection_id]) == ["sessionEnded"]
     assert scan(dynamodb, "connections") == []
 
 
-def test_a_join_whose_function_dies_holds_nobody_up(
-    sessions: Sessions, hooked: HookedStore, session_id: str, store: Store
+def test_a_join_whose_function_dies_can_be_repeated(
+    use_cases: UseCases, join_while: JoinWhile, session_id: str, stores: Stores
 ) -> None:
     class Crash(BaseException):
         pass
@@ -199,62 +228,64 @@ def test_a_join_whose_function_dies_holds_nobody_up(
     def die() -> None:
         raise Crash
 
-    for step, counted in (("count_in", 0), ("counted in", 1)):
-        hooked.hook = die
+    for step, counted in (("take", 0), ("taken", 1)):
         with pytest.raises(Crash):
-            join_while(sessions, hooked, session_id, step)
-        assert count(store, session_id) == counted
-    assert join(sessions, session_id)["type"] == "sessionJoined"
-    assert count(store, session_id) == 2
+            join_while(step, die)
+        assert count(stores, session_id) == counted
+    assert join(use_cases, session_id)["type"] == "sessionJoined"
+    assert count(stores, session_id) == 2
 
 
-@pytest.mark.parametrize("failing", ["put_connection", "count_in", "activate"])
+@pytest.mark.parametrize("failing", ["participants.put", "seats.take", "participants.activate"])
 def test_a_join_that_cannot_be_finished_is_undone(
-    sessions: Sessions, session_id: str, store: Store, dynamodb: Any, failing: str
+    use_cases: UseCases,
+    build: Callable[..., UseCases],
+    session_id: str,
+    stores: Stores,
+    dynamodb: Any,
+    failing: str,
 ) -> None:
-    broken = FailingStore(dynamodb, "sessions", "connections", sessions.clock)
-    broken.failing = failing
     with pytest.raises(ServiceUnavailable):
-        join(replace(sessions, store=broken), session_id)
-    assert count(store, session_id) == 0
+        join(build(stores=with_failing(stores, failing)), session_id)
+    assert count(stores, session_id) == 0
     assert len(scan(dynamodb, "connections")) == 1
-    assert join(sessions, session_id)["type"] == "sessionJoined"
+    assert join(use_cases, session_id)["type"] == "sessionJoined"
 
 
 def test_an_activation_that_was_done_and_not_answered_is_undone_once(
-    sessions: Sessions, session_id: str, store: Store, dynamodb: Any
+    build: Callable[..., UseCases], session_id: str, stores: Stores, dynamodb: Any, clock: Clock
 ) -> None:
-    class Unanswered(Store):
-        def activate(self, arriving: Connection) -> Placement:
+    class Unanswered(ParticipantStore):
+        def activate(self, arriving: Participant) -> Placement:
             super().activate(arriving)
             raise ServiceUnavailable("busy", retry_after_seconds=2)
 
-    unanswered = Unanswered(dynamodb, "sessions", "connections", sessions.clock)
+    unanswered = Unanswered(connections_table(dynamodb), clock)
     with pytest.raises(ServiceUnavailable):
-        join(replace(sessions, store=unanswered), session_id)
-    assert count(store, session_id) == 0
+        join(build(stores=replace(stores, participants=unanswered)), session_id)
+    assert count(stores, session_id) == 0
     assert len(scan(dynamodb, "connections")) == 1
 
 
 def test_an_activation_that_is_sent_again_is_done(
-    sessions: Sessions, session_id: str, store: Store, dynamodb: Any
+    build: Callable[..., UseCases], session_id: str, stores: Stores, dynamodb: Any, clock: Clock
 ) -> None:
-    class Repeated(Store):
-        def activate(self, arriving: Connection) -> Placement:
+    class Repeated(ParticipantStore):
+        def activate(self, arriving: Participant) -> Placement:
             super().activate(arriving)
             return super().activate(arriving)
 
-    repeated = Repeated(dynamodb, "sessions", "connections", sessions.clock)
-    assert join(replace(sessions, store=repeated), session_id)["type"] == "sessionJoined"
-    assert count(store, session_id) == 1
+    repeated = Repeated(connections_table(dynamodb), clock)
+    joined = join(build(stores=replace(stores, participants=repeated)), session_id)
+    assert joined["type"] == "sessionJoined"
+    assert count(stores, session_id) == 1
 
 
-def test_a_refusal_is_answered_though_its_record_cannot_be_removed(
-    sessions: Sessions, session_id: str, store: Store, dynamodb: Any
+def test_a_refusal_is_answered_though_its_participant_cannot_be_removed(
+    use_cases: UseCases, build: Callable[..., UseCases], session_id: str, stores: Stores
 ) -> None:
-    broken = FailingStore(dynamodb, "sessions", "connections", sessions.clock)
-    broken.failing = "withdraw"
+    broken = build(stores=with_failing(stores, "participants.withdraw"))
     with pytest.raises(SessionNotFound):
-        join(replace(sessions, store=broken), "golden-eagle-999")
-    assert store.find_record(LISTENER.connection_id) is None
-    assert join(sessions, session_id)["type"] == "sessionJoined"
+        join(broken, "golden-eagle-999")
+    assert stores.participants.find(LISTENER.connection_id) is None
+    assert join(use_cases, session_id)["type"] == "sessionJoined"

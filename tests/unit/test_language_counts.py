@@ -7,25 +7,35 @@ from typing import Any
 
 import pytest
 
+from chalicelib.assembly import UseCases, build_dispatcher
+from chalicelib.commands import JoinSession, RefreshListener
 from chalicelib.dispatch import Dispatcher
 from chalicelib.errors import NoSession, ServiceUnavailable
-from chalicelib.models import Connection, Session
-from chalicelib.protocol import JoinSession, RefreshListener
-from chalicelib.sessions import Sessions
-from chalicelib.store import HandOver, Placement, Store
+from chalicelib.models import Participant, Session
+from chalicelib.rate_limits import RateLimits
+from chalicelib.store.hand_overs import HandOver, HandOverStore
+from chalicelib.store.participants import ParticipantStore
+from chalicelib.store.placements import Placement
+from chalicelib.store.stores import Stores
+from chalicelib.store.table import Table
 from chalicelib.sweep import Sweep
 from tests.unit.fakes import (
     Clock,
-    FailingStore,
     FakeConnections,
+    FakeOutcomes,
     closing,
     frame,
     listener,
     reply,
     scan,
+    with_failing,
 )
 
 Send = Callable[..., dict[str, Any]]
+Build = Callable[..., UseCases]
+Join = Callable[[str, str], None]
+Refresh = Callable[[str, str, str], dict[str, Any]]
+Counts = Callable[[], dict[str, int]]
 
 
 @pytest.fixture
@@ -89,49 +99,50 @@ def stored(dynamodb: Any) -> Callable[[], dict[str, int]]:
     return stored
 
 
-Join = Callable[[str, str], None]
-Refresh = Callable[[str, str, str], dict[str, Any]]
-Counts = Callable[[], dict[str, int]]
+@pytest.fixture
+def connections(dynamodb: Any) -> Table:
+    return Table(dynamodb, "connections", "connectionId")
 
 
 # What breaks off
 
 
 def test_a_change_of_language_that_broke_off_between_its_writes_is_repaired_within_two_sweeps(
-    session_id: str, store: Store, join: Join, languages: Counts, sweep: Sweep, clock: Clock
+    session_id: str, stores: Stores, join: Join, languages: Counts, sweep: Sweep, clock: Clock
 ) -> None:
     join("a=", "es")
     join("b=", "es")
-    store.set_language("a=", session_id, "fr")
+    stores.participants.set_language("a=", session_id, "fr")
     assert languages() == {"es": 2}
-    assert sweep.run().mended == 0
+    assert sweep.run().repaired == 0
     clock.now += 34.9
-    assert sweep.run().mended == 0
+    assert sweep.run().repaired == 0
     clock.now += 0.1
-    assert sweep.run().mended == 1
+    assert sweep.run().repaired == 1
     assert languages() == {"es": 1, "fr": 1}
-    assert sweep.run().mended == 0
+    assert sweep.run().repaired == 0
 
 
 def test_a_drift_that_a_repair_of_another_finds_is_repaired_by_the_next_sweep(
-    session_id: str, store: Store, join: Join, languages: Counts, sweep: Sweep, clock: Clock
+    session_id: str, stores: Stores, join: Join, languages: Counts, sweep: Sweep, clock: Clock
 ) -> None:
     join("a=", "es")
     join("b=", "es")
     for each in ("a=", "b="):
-        store.set_language(each, session_id, "fr")
+        stores.participants.set_language(each, session_id, "fr")
         sweep.run()
         clock.now += 35
     assert languages() == {"es": 1, "fr": 1}
-    assert sweep.run().mended == 1
+    assert sweep.run().repaired == 1
     assert languages() == {"fr": 2}
 
 
 def test_a_change_that_cannot_be_counted_is_refused_and_repaired(
-    sessions: Sessions,
+    build: Build,
+    stores: Stores,
     session_id: str,
-    dispatcher: Dispatcher,
-    dynamodb: Any,
+    rate_limits: RateLimits,
+    outcomes: FakeOutcomes,
     join: Join,
     send: Send,
     languages: Counts,
@@ -139,12 +150,10 @@ def test_a_change_that_cannot_be_counted_is_refused_and_repaired(
     clock: Clock,
 ) -> None:
     join("a=", "es")
-    broken = FailingStore(dynamodb, "sessions", "connections", clock)
-    broken.failing = "count_language_change"
-    dispatcher._sessions = replace(sessions, store=broken)
-    changed = send("a=", "changeLanguage", targetLanguage="fr")
-    assert changed["code"] == "SERVICE_UNAVAILABLE"
-    dispatcher._sessions = sessions
+    failing = build(stores=with_failing(stores, "seats.change_language"))
+    broken = build_dispatcher(failing, rate_limits, outcomes, "https://api/stage", clock)
+    change = frame("a=", action="changeLanguage", targetLanguage="fr")
+    assert reply(broken.message(change))["code"] == "SERVICE_UNAVAILABLE"
     assert send("a=", "changeLanguage", targetLanguage="fr")["type"] == "languageChanged"
     sweep.run()
     clock.now += 35
@@ -153,27 +162,27 @@ def test_a_change_that_cannot_be_counted_is_refused_and_repaired(
 
 
 def test_a_leave_between_the_writes_of_a_change_shows_no_negative_count(
-    sessions: Sessions,
+    use_cases: UseCases,
     session_id: str,
     dispatcher: Dispatcher,
-    store: Store,
+    stores: Stores,
     join: Join,
     languages: Counts,
     stored: Counts,
 ) -> None:
     join("a=", "es")
     join("b=", "de")
-    before = store.set_language("a=", session_id, "fr")
+    before = stores.participants.set_language("a=", session_id, "fr")
     assert before == "es"
     dispatcher.disconnect(closing("a=", 1006))
     assert stored() == {"de": 1, "es": 1, "fr": -1}
     assert languages() == {"de": 1, "es": 1}
-    store.count_language_change(session_id, before, "fr")
+    stores.seats.change_language(session_id, before, "fr")
     assert stored() == {"de": 1}
 
 
-def test_a_change_in_a_session_that_is_gone_creates_none(store: Store, dynamodb: Any) -> None:
-    assert not store.count_language_change("golden-eagle-427", "es", "fr")
+def test_a_change_in_a_session_that_is_gone_creates_none(stores: Stores, dynamodb: Any) -> None:
+    assert not stores.seats.change_language("golden-eagle-427", "es", "fr")
     assert scan(dynamodb, "sessions") == []
 
 
@@ -203,106 +212,110 @@ def test_a_session_from_before_the_counts_gets_them_from_the_sweep(
     assert languages() == {"fr": 2}
 
 
-@pytest.mark.parametrize("failing", ["count_in", "activate"])
+@pytest.mark.parametrize("failing", ["seats.take", "participants.activate"])
 def test_a_join_that_cannot_be_finished_counts_for_no_language(
-    sessions: Sessions, session_id: str, dynamodb: Any, stored: Counts, failing: str
+    build: Build, session_id: str, stores: Stores, stored: Counts, failing: str
 ) -> None:
-    broken = FailingStore(dynamodb, "sessions", "connections", sessions.clock)
-    broken.failing = failing
+    broken = build(stores=with_failing(stores, failing))
     with pytest.raises(ServiceUnavailable):
-        replace(sessions, store=broken).join(listener(1), JoinSession(session_id, "fr", None))
+        broken.joining.join(listener(1), JoinSession(session_id, "fr", None))
     assert stored() == {}
 
 
-def test_a_join_whose_connection_closes_on_the_way_counts_for_no_language(
-    sessions: Sessions, session_id: str, dynamodb: Any, stored: Counts
+def test_a_join_whose_connection_closes_meanwhile_counts_for_no_language(
+    build: Build, session_id: str, stores: Stores, connections: Table, stored: Counts, clock: Clock
 ) -> None:
-    class ClosesMeanwhile(Store):
-        def activate(self, arriving: Connection) -> Placement:
-            self.close_connection(arriving.connection_id)
+    class ClosesMeanwhile(ParticipantStore):
+        def activate(self, arriving: Participant) -> Placement:
+            self.mark_left(arriving.connection_id)
             return super().activate(arriving)
 
-    store = ClosesMeanwhile(dynamodb, "sessions", "connections", sessions.clock)
+    hooked = build(stores=replace(stores, participants=ClosesMeanwhile(connections, clock)))
     with pytest.raises(NoSession):
-        replace(sessions, store=store).join(listener(1), JoinSession(session_id, "fr", None))
+        hooked.joining.join(listener(1), JoinSession(session_id, "fr", None))
     assert stored() == {}
 
 
-def test_a_place_that_is_undone_after_its_language_changed_is_counted_out_of_the_new_one(
-    sessions: Sessions, session_id: str, dynamodb: Any, stored: Counts
+def test_a_join_that_is_undone_after_its_language_changed_is_not_counted_in_the_new_one(
+    build: Build, session_id: str, stores: Stores, connections: Table, stored: Counts, clock: Clock
 ) -> None:
-    class ChangesAndFails(Store):
-        def activate(self, arriving: Connection) -> Placement:
+    class ChangesAndFails(ParticipantStore):
+        def activate(self, arriving: Participant) -> Placement:
             super().activate(arriving)
             before = self.set_language(arriving.connection_id, arriving.session_id, "de")
             assert before == "fr"
-            self.count_language_change(arriving.session_id, before, "de")
+            stores.seats.change_language(arriving.session_id, before, "de")
             raise ServiceUnavailable("busy", retry_after_seconds=2)
 
-    store = ChangesAndFails(dynamodb, "sessions", "connections", sessions.clock)
+    hooked = build(stores=replace(stores, participants=ChangesAndFails(connections, clock)))
     with pytest.raises(ServiceUnavailable):
-        replace(sessions, store=store).join(listener(1), JoinSession(session_id, "fr", None))
+        hooked.joining.join(listener(1), JoinSession(session_id, "fr", None))
     assert stored() == {}
 
 
-@pytest.mark.parametrize("failing", ["count_in", "hand_over"])
+@pytest.mark.parametrize("failing", ["seats.take", "hand_overs.hand_over"])
 def test_a_return_that_fails_counts_for_no_language(
-    sessions: Sessions,
+    build: Build,
     session_id: str,
     dispatcher: Dispatcher,
-    dynamodb: Any,
+    stores: Stores,
     join: Join,
     stored: Counts,
     failing: str,
 ) -> None:
     join("old=", "es")
     dispatcher.disconnect(closing("old=", 1006))
-    broken = FailingStore(dynamodb, "sessions", "connections", sessions.clock)
-    broken.failing = failing
+    broken = build(stores=with_failing(stores, failing))
     with pytest.raises(ServiceUnavailable):
-        replace(sessions, store=broken).refresh_listener(
+        broken.refresh.refresh_listener(
             listener(1), RefreshListener(session_id, "fr", "old=", None)
         )
     assert stored() == {}
 
 
 def test_a_refresh_whose_language_cannot_be_counted_is_repaired(
-    sessions: Sessions,
+    use_cases: UseCases,
+    build: Build,
     session_id: str,
-    dynamodb: Any,
+    stores: Stores,
     join: Join,
     languages: Counts,
     sweep: Sweep,
     clock: Clock,
 ) -> None:
     join("old=", "es")
-    broken = FailingStore(dynamodb, "sessions", "connections", clock)
-    broken.failing = "touch_session"
+    broken = build(stores=with_failing(stores, "seats.pass_on"))
     command = RefreshListener(session_id, "fr", "old=", None)
     with pytest.raises(ServiceUnavailable):
-        replace(sessions, store=broken).refresh_listener(listener(1), command)
+        broken.refresh.refresh_listener(listener(1), command)
     sweep.run()
     clock.now += 35
     sweep.run()
     assert languages() == {"fr": 1}
-    sessions.refresh_listener(listener(1), command)
+    use_cases.refresh.refresh_listener(listener(1), command)
     assert languages() == {"fr": 1}
 
 
-def test_a_refresh_that_meets_a_change_of_language_moves_its_listener_from_the_new_one(
-    sessions: Sessions, session_id: str, dynamodb: Any, join: Join, stored: Counts
+def test_a_refresh_during_a_change_of_language_moves_its_listener_from_the_new_one(
+    build: Build,
+    session_id: str,
+    stores: Stores,
+    connections: Table,
+    join: Join,
+    stored: Counts,
+    clock: Clock,
 ) -> None:
-    class ChangesMeanwhile(Store):
-        def hand_over(self, old: Connection, new: Connection) -> HandOver:
-            before = self.set_language(old.connection_id, old.session_id, "de")
+    class ChangesMeanwhile(HandOverStore):
+        def hand_over(self, old: Participant, new: Participant) -> HandOver:
+            before = stores.participants.set_language(old.connection_id, old.session_id, "de")
             if before not in (None, "de"):
-                self.count_language_change(old.session_id, before, "de")
+                stores.seats.change_language(old.session_id, before, "de")
             return super().hand_over(old, new)
 
     join("old=", "es")
-    store = ChangesMeanwhile(dynamodb, "sessions", "connections", sessions.clock)
+    hooked = build(stores=replace(stores, hand_overs=ChangesMeanwhile(connections, clock)))
     command = RefreshListener(session_id, "fr", "old=", None)
-    refreshed = replace(sessions, store=store).refresh_listener(listener(1), command)
+    refreshed = hooked.refresh.refresh_listener(listener(1), command).message
     assert refreshed["targetLanguage"] == "fr"
     assert stored() == {"fr": 1}
 
@@ -376,7 +389,7 @@ def test_a_lost_listener_is_counted_out_of_its_language(
     assert sweep.run().removed == 1
     assert languages() == {"fr": 1}
     clock.now += 35
-    assert sweep.run().mended == 0
+    assert sweep.run().repaired == 0
 
 
 def test_listeners_that_a_notice_finds_gone_are_counted_out_of_their_languages(
@@ -390,13 +403,13 @@ def test_listeners_that_a_notice_finds_gone_are_counted_out_of_their_languages(
     assert languages() == {"fr": 1}
 
 
-def test_many_listeners_are_counted_out_in_one_write(store: Store, session_id: str) -> None:
+def test_many_listeners_are_counted_out_in_one_write(stores: Stores, session_id: str) -> None:
     session: Session | None = None
     for language in ("es", "fr", "fr"):
-        session = store.count_in(session_id, language, None, 3)
+        session = stores.seats.take(session_id, language, None, 3)
     assert session is not None
-    assert store.count_out(session_id, Counter(["es", "fr"]))
-    after = store.find_session(session_id)
+    assert stores.seats.release(session_id, Counter(["es", "fr"]))
+    after = stores.sessions.find(session_id)
     assert after is not None
     assert (after.listener_count, after.languages) == (1, {"fr": 1})
     assert after.changes == session.changes + 1

@@ -4,9 +4,9 @@ import math
 
 import pytest
 
+from chalicelib.commands import find_action
 from chalicelib.errors import ServiceError
 from chalicelib.metrics import LATENCIES, METRICS, NAMESPACE, OUR_FAILURES, document, of_event
-from chalicelib.protocol import find_action
 
 UNITS = {"Milliseconds", "Count", "None"}
 """Units from CloudWatch. Source: MetricDatum, Amazon CloudWatch API Reference."""

@@ -19,15 +19,17 @@ from botocore.exceptions import (
     ProfileNotFound,
 )
 
+from chalicelib.assembly import UseCases
 from chalicelib.aws.connections import Gone, PostFailed
 from chalicelib.aws.dynamodb import Refused
 from chalicelib.aws.retries import AttemptFailed, Overloaded
 from chalicelib.dispatch import Dispatcher
 from chalicelib.errors import ServiceUnavailable, SessionNotFound
-from chalicelib.lifecycle import Lifecycle
 from chalicelib.models import EndReason
 from chalicelib.settings import SettingError
-from chalicelib.store import KEPT_AFTER_END_SECONDS, Store
+from chalicelib.store.items import KEPT_AFTER_END_SECONDS
+from chalicelib.store.stores import Stores
+from chalicelib.store.sweep_cursor import SweepCursor
 from chalicelib.sweep import Sweep
 from operations import operate, running_emulation, session_end, session_list, stage_environment
 from operations.consent import ConsentError
@@ -68,7 +70,7 @@ LISTING_MANY = """
 import sys
 from types import SimpleNamespace
 from operations import operate
-operate._lifecycle = lambda options: SimpleNamespace(store=None)
+operate._sweep = lambda options: SimpleNamespace(sessions=None)
 operate.list_sessions = lambda store, now: [{"sessionId": "golden-eagle-427"}] * 10_000
 sys.argv = ["operate", "sessions", "--json"]
 sys.exit(operate.main())
@@ -166,14 +168,14 @@ def test_the_confirmation_of_another_session_is_refused(confirmed: str) -> None:
 def test_an_end_asks_at_the_terminal(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
-    store: Store,
+    stores: Stores,
     session_id: str,
     stage: str | None,
     typed: str,
     is_agreed: bool,
 ) -> None:
     monkeypatch.setattr(sys, "stdin", Terminal(typed))
-    session = store.find_session(session_id)
+    session = stores.sessions.find(session_id)
     assert session is not None
     options = Namespace(confirm=None, stage=stage)
     if is_agreed:
@@ -184,13 +186,13 @@ def test_an_end_asks_at_the_terminal(
     assert "End golden-eagle-100 " in capsys.readouterr().out
 
 
-def test_an_unknown_session_is_not_ended(lifecycle: Lifecycle) -> None:
+def test_an_unknown_session_is_not_ended(use_cases: UseCases) -> None:
     with pytest.raises(EndError, match="there is no open session golden-eagle-427"):
-        end_session(lifecycle, "golden-eagle-427", agree)
+        end_session(use_cases.ending, "golden-eagle-427", agree)
 
 
 def test_an_unconfirmed_end_changes_nothing(
-    lifecycle: Lifecycle, dynamodb: Any, session_id: str
+    use_cases: UseCases, dynamodb: Any, session_id: str
 ) -> None:
     before = scan(dynamodb, "sessions")
 
@@ -198,7 +200,7 @@ def test_an_unconfirmed_end_changes_nothing(
         raise ConsentError("nothing was changed")
 
     with pytest.raises(ConsentError):
-        end_session(lifecycle, session_id, refuse)
+        end_session(use_cases.ending, session_id, refuse)
     assert scan(dynamodb, "sessions") == before
 
 
@@ -211,18 +213,18 @@ def test_an_unconfirmed_end_changes_nothing(
     ],
 )
 def test_a_session_does_not_end_if_connections_refuses_posts(
-    lifecycle: Lifecycle, dynamodb: Any, session_id: str, status: int, reason: str
+    use_cases: UseCases, dynamodb: Any, session_id: str, status: int, reason: str
 ) -> None:
     before = scan(dynamodb, "sessions")
     shut: Any = ShutConnections(status=status)
     with pytest.raises(EndError, match=reason):
-        end_session(replace(lifecycle, connections=shut), session_id, agree)
+        end_session(replace(use_cases.ending, connections=shut), session_id, agree)
     assert scan(dynamodb, "sessions") == before
 
 
 @pytest.mark.parametrize("is_paused", [False, True])
 def test_an_end_notifies_every_participant_of_an_expiry(
-    lifecycle: Lifecycle,
+    use_cases: UseCases,
     phones: UnreliableConnections,
     dispatcher: Dispatcher,
     dynamodb: Any,
@@ -232,7 +234,7 @@ def test_an_end_notifies_every_participant_of_an_expiry(
     join(dispatcher, 1, session_id, "es")
     if is_paused:
         dispatcher.message(frame("speaker=", "user-1", action="pauseSession"))
-    told = end_session(lifecycle, session_id, agree)
+    told = end_session(use_cases.ending, session_id, agree)
     assert (told.notified, told.gone, told.failed) == (2, 0, 0)
     for receiver in ("speaker=", "listener-1="):
         heard = phones.inbox[receiver][-1]
@@ -245,54 +247,54 @@ def test_an_end_notifies_every_participant_of_an_expiry(
 
 
 def test_an_end_counts_gone_connections_and_failed_posts(
-    lifecycle: Lifecycle, phones: UnreliableConnections, dispatcher: Dispatcher, session_id: str
+    use_cases: UseCases, phones: UnreliableConnections, dispatcher: Dispatcher, session_id: str
 ) -> None:
     for number in (1, 2, 3):
         join(dispatcher, number, session_id, "es")
     phones.closed = {"speaker=", "listener-1="}
     phones.unreachable = {"listener-2="}
-    told = end_session(lifecycle, session_id, agree)
+    told = end_session(use_cases.ending, session_id, agree)
     assert (told.notified, told.gone, told.failed) == (1, 2, 1)
 
 
 def test_an_end_continues_if_the_speaker_cannot_be_notified(
-    lifecycle: Lifecycle, phones: UnreliableConnections, dispatcher: Dispatcher, session_id: str
+    use_cases: UseCases, phones: UnreliableConnections, dispatcher: Dispatcher, session_id: str
 ) -> None:
     join(dispatcher, 1, session_id, "es")
     phones.unreachable = {"speaker="}
-    told = end_session(lifecycle, session_id, agree)
+    told = end_session(use_cases.ending, session_id, agree)
     assert (told.notified, told.gone, told.failed) == (1, 0, 1)
 
 
 def test_an_interrupted_session_can_be_ended(
-    lifecycle: Lifecycle, phones: UnreliableConnections, dispatcher: Dispatcher, session_id: str
+    use_cases: UseCases, phones: UnreliableConnections, dispatcher: Dispatcher, session_id: str
 ) -> None:
     join(dispatcher, 1, session_id, "es")
-    lifecycle.leave("speaker=")
-    told = end_session(lifecycle, session_id, agree)
+    use_cases.lifecycle.leave("speaker=")
+    told = end_session(use_cases.ending, session_id, agree)
     assert told.notified == 1
     assert phones.inbox["listener-1="][-1]["reason"] == "expired"
 
 
-def test_a_session_ends_once(lifecycle: Lifecycle, session_id: str) -> None:
-    end_session(lifecycle, session_id, agree)
+def test_a_session_ends_once(use_cases: UseCases, session_id: str) -> None:
+    end_session(use_cases.ending, session_id, agree)
     with pytest.raises(EndError, match="there is no open session"):
-        end_session(lifecycle, session_id, agree)
+        end_session(use_cases.ending, session_id, agree)
 
 
 def test_a_session_that_its_speaker_ends_during_the_question_is_not_ended_again(
-    lifecycle: Lifecycle, phones: UnreliableConnections, session_id: str
+    use_cases: UseCases, phones: UnreliableConnections, session_id: str
 ) -> None:
     def end_by_speaker(_: object) -> None:
-        lifecycle.end_by_speaker(session_id, "speaker=")
+        use_cases.ending.end_by_speaker(session_id, "speaker=")
 
     with pytest.raises(EndError, match="has already been ended"):
-        end_session(lifecycle, session_id, end_by_speaker)
+        end_session(use_cases.ending, session_id, end_by_speaker)
     assert phones.inbox == {}
 
 
 def test_the_sweep_completes_an_interrupted_end(
-    store: Store,
+    stores: Stores,
     phones: UnreliableConnections,
     dispatcher: Dispatcher,
     sweep: Sweep,
@@ -300,50 +302,50 @@ def test_the_sweep_completes_an_interrupted_end(
     session_id: str,
 ) -> None:
     join(dispatcher, 1, session_id, "es")
-    store.expire_session(session_id)
+    stores.sessions.expire(session_id)
     sweep.run()
     for receiver in ("speaker=", "listener-1="):
         assert phones.inbox[receiver][-1]["reason"] == "expired"
     assert scan(dynamodb, "connections") == []
 
 
-def test_expiring_an_unknown_session_creates_none(store: Store, dynamodb: Any) -> None:
-    assert store.expire_session("golden-eagle-427") is None
+def test_expiring_an_unknown_session_creates_none(stores: Stores, dynamodb: Any) -> None:
+    assert stores.sessions.expire("golden-eagle-427") is None
     assert scan(dynamodb, "sessions") == []
 
 
-def test_an_ended_session_does_not_expire(store: Store, dynamodb: Any, session_id: str) -> None:
-    store.claim_end(session_id, EndReason.SPEAKER_ENDED, "speaker=")
+def test_an_ended_session_does_not_expire(stores: Stores, dynamodb: Any, session_id: str) -> None:
+    stores.sessions.claim_end(session_id, EndReason.SPEAKER_ENDED, "speaker=")
     before = scan(dynamodb, "sessions")
-    assert store.expire_session(session_id) is None
+    assert stores.sessions.expire(session_id) is None
     assert scan(dynamodb, "sessions") == before
 
 
 def test_an_expired_session_is_kept_for_the_sweep_and_cannot_be_extended(
-    store: Store, dynamodb: Any, clock: Clock, session_id: str
+    stores: Stores, dynamodb: Any, clock: Clock, session_id: str
 ) -> None:
-    expired = store.expire_session(session_id)
+    expired = stores.sessions.expire(session_id)
     assert expired is not None
     assert expired.expires_at_seconds == clock.now
     (item,) = scan(dynamodb, "sessions")
     assert int(item["ttl"]["N"]) == clock.now + KEPT_AFTER_END_SECONDS
-    assert store.find_session(session_id) is None
-    assert store.extend_session(session_id, "speaker=", int(clock.now) + 7200) is None
+    assert stores.sessions.find(session_id) is None
+    assert stores.sessions.extend(session_id, "speaker=", int(clock.now) + 7200) is None
     with pytest.raises(SessionNotFound):
-        store.count_in(session_id, "es", None, 500)
+        stores.seats.take(session_id, "es", None, 500)
 
 
-def test_without_open_sessions_the_list_is_empty(store: Store, clock: Clock) -> None:
-    assert list_sessions(store, clock()) == []
+def test_without_open_sessions_the_list_is_empty(stores: Stores, clock: Clock) -> None:
+    assert list_sessions(stores.sessions, clock()) == []
 
 
 def test_a_description_has_the_fields_of_session_status(
-    store: Store, dispatcher: Dispatcher, clock: Clock, session_id: str
+    stores: Stores, dispatcher: Dispatcher, clock: Clock, session_id: str
 ) -> None:
     for number, language in enumerate(("fr", "es", "es")):
         join(dispatcher, number, session_id, language)
     clock.now += 61
-    assert list_sessions(store, clock()) == [
+    assert list_sessions(stores.sessions, clock()) == [
         {
             "sessionId": "golden-eagle-100",
             "status": "active",
@@ -359,10 +361,10 @@ def test_a_description_has_the_fields_of_session_status(
 
 
 def test_a_description_contains_no_ids_of_participants_and_no_invite_code(
-    store: Store, dispatcher: Dispatcher, dynamodb: Any, clock: Clock, session_id: str
+    stores: Stores, dispatcher: Dispatcher, dynamodb: Any, clock: Clock, session_id: str
 ) -> None:
     join(dispatcher, 1, session_id, "es")
-    found = list_sessions(store, clock())
+    found = list_sessions(stores.sessions, clock())
     shown = json.dumps(found) + session_list.table(found)
     (session,) = scan(dynamodb, "sessions")
     for name in ("speakerUserId", "speakerConnectionId", "inviteCode"):
@@ -371,26 +373,26 @@ def test_a_description_contains_no_ids_of_participants_and_no_invite_code(
 
 
 def test_paused_and_interrupted_sessions_are_listed_but_not_ended_ones(
-    store: Store, lifecycle: Lifecycle, dispatcher: Dispatcher, clock: Clock
+    stores: Stores, use_cases: UseCases, dispatcher: Dispatcher, clock: Clock
 ) -> None:
     ids = {
         word: reply(dispatcher.message(frame(f"{word}=", "user-1", **CREATE)))["sessionId"]
         for word in ("paused", "interrupted", "ended", "expired", "lost")
     }
     dispatcher.message(frame("paused=", "user-1", action="pauseSession"))
-    lifecycle.leave("lost=")
+    use_cases.lifecycle.leave("lost=")
     clock.now += 60
-    lifecycle.leave("interrupted=")
-    lifecycle.end_by_speaker(ids["ended"], "ended=")
-    store.expire_session(ids["expired"])
-    shown = {each["sessionId"]: each["status"] for each in list_sessions(store, clock())}
+    use_cases.lifecycle.leave("interrupted=")
+    use_cases.ending.end_by_speaker(ids["ended"], "ended=")
+    stores.sessions.expire(ids["expired"])
+    shown = {each["sessionId"]: each["status"] for each in list_sessions(stores.sessions, clock())}
     assert shown == {ids["paused"]: "paused", ids["interrupted"]: "interrupted"}
 
 
 def test_all_pages_of_sessions_are_listed_by_their_listener_count(
-    monkeypatch: pytest.MonkeyPatch, store: Store, dispatcher: Dispatcher, clock: Clock
+    monkeypatch: pytest.MonkeyPatch, stores: Stores, dispatcher: Dispatcher, clock: Clock
 ) -> None:
-    monkeypatch.setattr("chalicelib.store.PAGE_SESSIONS", 3)
+    monkeypatch.setattr("chalicelib.store.sessions.PAGE_SESSIONS", 3)
     ids = [
         reply(dispatcher.message(frame(f"speaker-{number}=", "user-1", **CREATE)))["sessionId"]
         for number in range(11)
@@ -398,15 +400,13 @@ def test_all_pages_of_sessions_are_listed_by_their_listener_count(
     join(dispatcher, 1, ids[4], "es")
     join(dispatcher, 2, ids[7], "es")
     join(dispatcher, 3, ids[7], "de")
-    found = [each["sessionId"] for each in list_sessions(store, clock())]
+    found = [each["sessionId"] for each in list_sessions(stores.sessions, clock())]
     assert found == [ids[7], ids[4], *sorted({*ids} - {ids[4], ids[7]})]
 
 
-def test_the_sweeps_cursor_is_not_listed(store: Store, clock: Clock) -> None:
-    from chalicelib.store import SweepCursor
-
-    store.put_sweep_cursor(SweepCursor(after_session_id="golden-eagle-427"))
-    assert list_sessions(store, clock()) == []
+def test_the_sweeps_cursor_is_not_listed(stores: Stores, clock: Clock) -> None:
+    stores.sweep_cursor.put(SweepCursor(after_session_id="golden-eagle-427"))
+    assert list_sessions(stores.sessions, clock()) == []
 
 
 def test_a_table_shows_counts_ages_and_times_in_readable_units() -> None:

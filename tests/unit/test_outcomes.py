@@ -1,4 +1,4 @@
-"""What is asked of the function that sends messages later."""
+"""Requests to the function that makes deliveries."""
 
 import json
 from typing import Any
@@ -8,27 +8,28 @@ import pytest
 from chalicelib import telemetry
 from chalicelib.aws.functions import Functions
 from chalicelib.aws.wire import Answer, Unreachable
-from chalicelib.outcomes import Outcomes
+from chalicelib.outcomes import Delivery, Outcomes
 from tests.unit.fakes import PlayedTransport
 
 URL = "https://api/stage"
 ACCEPTED = Answer(202, b"", {})
 LOST = Unreachable("late", was_sent=True)
+NO_TRAIL = {"requestId": None, "sessionId": None, "correlation": None}
 
 
 def outcomes(*ends: Answer | Unreachable) -> tuple[Outcomes, list[tuple[str, Any]]]:
-    """Return outcomes whose requests end so, and what they ask for."""
+    """Return outcomes whose requests have these results, and the requests."""
     transport = PlayedTransport(*(ends or (ACCEPTED,)))
     return Outcomes(Functions(transport), "outcome"), transport.asked
 
 
 @pytest.mark.parametrize("end", [*(Answer(status, b"", {}) for status in (429, 500, 403)), LOST])
-def test_an_outcome_that_cannot_be_handed_on_is_logged_and_nobody_else_need_know(
+def test_an_outcome_that_cannot_be_handed_on_is_only_logged(
     end: Answer | Unreachable, capsys: pytest.CaptureFixture[str]
 ) -> None:
     telemetry.configure("INFO")
     sender, asked = outcomes(end)
-    sender.send("marked=", URL, ['{"marked": 1}'])
+    sender.send(Delivery("marked=", URL, [{"marked": 1}]))
     out = capsys.readouterr().out
     assert json.loads(out)["message"] == "outcome not sent"
     assert "marked" not in out
@@ -37,7 +38,7 @@ def test_an_outcome_that_cannot_be_handed_on_is_logged_and_nobody_else_need_know
 
 def test_an_outcome_that_was_lost_is_handed_on_again() -> None:
     sender, asked = outcomes(LOST, ACCEPTED)
-    sender.send("a=", URL, ["{}"])
+    sender.send(Delivery("a=", URL, [{}]))
     (path, first), (_, again) = asked
     assert path == "/2015-03-31/functions/outcome/invocations"
     assert first == again
@@ -45,24 +46,23 @@ def test_an_outcome_that_was_lost_is_handed_on_again() -> None:
 
 def test_messages_are_handed_on_together_in_order_and_not_waited_for() -> None:
     sender, asked = outcomes()
-    sender.send("a=", URL, ["{}", "[]"], delay_ms=50)
+    sender.send(Delivery("a=", URL, [{"type": "1"}, {"type": "2"}], delay_ms=50))
     ((_, payload),) = asked
     assert payload.pop("id")
     assert payload == {
         "connectionId": "a=",
         "endpointUrl": URL,
-        "messages": ["{}", "[]"],
+        "messages": [{"type": "1"}, {"type": "2"}],
         "delayMs": 50,
-        "requestId": None,
-        "sessionId": None,
-        "correlation": None,
+        "closes": False,
+        "trail": NO_TRAIL,
     }
 
 
 def test_each_event_has_an_id_of_its_own() -> None:
     sender, asked = outcomes()
     for _ in range(2):
-        sender.send("a=", URL, ["{}"])
+        sender.send(Delivery("a=", URL, [{}]))
     first, second = (event["id"] for _, event in asked)
     assert first != second
 
@@ -72,16 +72,18 @@ def test_the_log_follows_an_outcome_like_the_event_that_caused_it() -> None:
     telemetry.configure("INFO")
     with telemetry.handled("connect", connection_id="new=", request_id="request="):
         telemetry.follow("golden-eagle-427", "first=")
-        sender.send("new=", URL, ["{}"])
+        sender.send(Delivery("new=", URL, [{}]))
     ((_, event),) = asked
-    assert event["requestId"] == "request="
-    assert event["sessionId"] == "golden-eagle-427"
-    assert event["correlation"] == telemetry.hash_of("first=")
+    assert event["trail"] == {
+        "requestId": "request=",
+        "sessionId": "golden-eagle-427",
+        "correlation": telemetry.hash_of("first="),
+    }
 
 
 def test_a_connection_to_close_is_handed_on_without_messages() -> None:
     sender, asked = outcomes()
-    sender.close("a=", URL, delay_ms=50)
+    sender.send(Delivery("a=", URL, delay_ms=50, closes=True))
     ((_, event),) = asked
     assert event.pop("id")
     assert event == {
@@ -90,7 +92,11 @@ def test_a_connection_to_close_is_handed_on_without_messages() -> None:
         "messages": [],
         "delayMs": 50,
         "closes": True,
-        "requestId": None,
-        "sessionId": None,
-        "correlation": None,
+        "trail": NO_TRAIL,
     }
+
+
+def test_a_delivery_is_the_same_after_its_way_through_an_event() -> None:
+    trail = {"requestId": "request=", "sessionId": None, "correlation": None}
+    delivery = Delivery("a=", URL, [{"type": "1"}], 50, closes=False, trail=trail)
+    assert Delivery.from_event(json.loads(json.dumps(delivery.to_event()))) == delivery

@@ -8,12 +8,13 @@ from typing import Any
 import pytest
 
 from chalicelib import telemetry
+from chalicelib.assembly import UseCases, build_dispatcher
 from chalicelib.dispatch import Dispatcher
 from chalicelib.errors import RateLimitExceeded, ServiceUnavailable
 from chalicelib.models import Caller
 from chalicelib.rate_limits import HOUR, MINUTE, RateLimits
-from chalicelib.sessions import Sessions
 from chalicelib.settings import RateLimitSettings
+from tests.unit.conftest import LIMITS
 from tests.unit.fakes import (
     ADDRESS,
     CREATE,
@@ -59,6 +60,14 @@ def fail_to_update(**_: Any) -> dict[str, Any]:
 def failing(clock: Clock) -> RateLimits:
     """Return rate limits whose table is unavailable."""
     return RateLimits(fail_to_update, SETTINGS, clock)
+
+
+@pytest.fixture
+def blind(
+    build: Callable[..., UseCases], failing: RateLimits, outcomes: Any, clock: Clock
+) -> Dispatcher:
+    """Return a dispatcher whose table of counters is unavailable."""
+    return build_dispatcher(build(rate_limits=failing), failing, outcomes, "url", clock)
 
 
 def retry_after_seconds(count: Callable[[], object]) -> int:
@@ -174,14 +183,16 @@ def test_the_default_limits_are_the_protocols(
 
 
 @pytest.fixture
-def crowded(dispatcher: Dispatcher, dynamodb: Any, clock: Clock, session_id: str) -> Dispatcher:
+def crowded(
+    build: Callable[..., UseCases], dynamodb: Any, clock: Clock, session_id: str
+) -> Dispatcher:
     """Return a dispatcher that has accepted an address's connections for this minute."""
     few = replace(SETTINGS, connections_per_minute=2)
     limits = RateLimits(dynamodb.update_item, few, clock)
     for _ in range(2):
         limits.count_connection(CALLER)
-    sessions = replace(dispatcher._sessions, rate_limits=limits)
-    return Dispatcher(sessions, limits, FakeOutcomes(), "url", clock)  # type: ignore[arg-type]
+    outcomes: Any = FakeOutcomes()
+    return build_dispatcher(build(rate_limits=limits), limits, outcomes, "url", clock)
 
 
 WITHOUT_PASS: dict[str, dict[str, str]] = {
@@ -306,10 +317,10 @@ def test_a_refresh_after_a_refused_join_does_not_bypass_the_limit(
 
 
 def test_an_audience_joins_with_an_invite_code_from_one_address(
-    sessions: Sessions, rate_limits: RateLimits, outcomes: FakeOutcomes, clock: Clock
+    build: Callable[..., UseCases], rate_limits: RateLimits, outcomes: Any, clock: Clock
 ) -> None:
-    wide = replace(sessions, limits=replace(sessions.limits, max_listeners=500))
-    dispatcher = Dispatcher(wide, rate_limits, outcomes, "url", clock)  # type: ignore[arg-type]
+    wide = build(limits=replace(LIMITS, max_listeners=500))
+    dispatcher = build_dispatcher(wide, rate_limits, outcomes, "url", clock)
     created = reply(dispatcher.message(frame("speaker=", "user-1", **CREATE)))
     code = {"inviteCode": created["inviteCode"]}
     for number in range(60):
@@ -462,32 +473,22 @@ def test_a_failing_table_is_logged_without_the_subject(
     assert "marked" not in line
 
 
-def test_no_session_is_created_while_the_table_fails(
-    sessions: Sessions, failing: RateLimits, outcomes: FakeOutcomes, clock: Clock, dynamodb: Any
-) -> None:
-    blind = replace(sessions, rate_limits=failing)
-    dispatcher = Dispatcher(blind, failing, outcomes, "url", clock)  # type: ignore[arg-type]
-    refusal = reply(dispatcher.message(frame("a=", "user-1", **CREATE)))
+def test_no_session_is_created_while_the_table_fails(blind: Dispatcher, dynamodb: Any) -> None:
+    refusal = reply(blind.message(frame("a=", "user-1", **CREATE)))
     assert (refusal["code"], refusal["retryAfter"]) == ("SERVICE_UNAVAILABLE", 2)
-    assert dispatcher.connect(connecting("a=", "user-1", **CREATE)) == {"statusCode": 503}
+    assert blind.connect(connecting("a=", "user-1", **CREATE)) == {"statusCode": 503}
     assert scan(dynamodb, "sessions") == scan(dynamodb, "connections") == []
 
 
 def test_other_commands_work_while_the_table_fails(
-    sessions: Sessions,
-    session_id: str,
-    failing: RateLimits,
-    outcomes: FakeOutcomes,
-    clock: Clock,
+    blind: Dispatcher, session_id: str, outcomes: FakeOutcomes
 ) -> None:
-    blind = replace(sessions, rate_limits=failing)
-    dispatcher = Dispatcher(blind, failing, outcomes, "url", clock)  # type: ignore[arg-type]
-    wire = Wire(dispatcher, outcomes, by_url=True)
+    wire = Wire(blind, outcomes, by_url=True)
     assert wire.give("b=", **joining(session_id))["type"] == "sessionJoined"
     invited = joining(session_id, inviteCode="code-of-the-hall")
     assert wire.give("c=", **invited)["type"] == "sessionJoined"
     for _ in range(4):
-        beat = reply(dispatcher.message(frame("b=", action="heartbeat")))
+        beat = reply(blind.message(frame("b=", action="heartbeat")))
         assert beat["sessionId"] == session_id
     assert wire.refuses("SESSION_NOT_FOUND", "d=", **UNKNOWN)
 

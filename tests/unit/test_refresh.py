@@ -1,23 +1,22 @@
 """New connections for old: by frame and by URL, for speakers and listeners, in any order."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from chalicelib.assembly import UseCases
+from chalicelib.commands import RefreshListener
 from chalicelib.dispatch import Dispatcher
 from chalicelib.errors import ServiceUnavailable
 from chalicelib.models import Caller
-from chalicelib.protocol import RefreshListener
-from chalicelib.sessions import MAX_REPLACEMENTS, Sessions
-from chalicelib.store import Store
+from chalicelib.refresh import MAX_REPLACEMENTS
+from chalicelib.store.stores import Stores
 from chalicelib.sweep import Sweep
 from tests.unit.fakes import (
     CREATE,
     JOINS_A_MINUTE,
     Clock,
-    FailingStore,
     FakeConnections,
     FakeOutcomes,
     Wire,
@@ -28,6 +27,7 @@ from tests.unit.fakes import (
     reply,
     scan,
     types,
+    with_failing,
 )
 
 JOIN = {"action": "joinSession", "targetLanguage": "es"}
@@ -67,8 +67,8 @@ def join(dispatcher: Dispatcher, session_id: str) -> Callable[..., None]:
     return join
 
 
-def places(dynamodb: Any) -> set[str]:
-    """The connections that have a place."""
+def present(dynamodb: Any) -> set[str]:
+    """Return the connections that are participants."""
     return {
         item["connectionId"]["S"]
         for item in participants(dynamodb)
@@ -83,7 +83,7 @@ def test_a_speakers_refresh_without_a_token_is_unauthorized(
     wire: Wire, session_id: str, dynamodb: Any
 ) -> None:
     assert wire.refuses("UNAUTHORIZED", "new=", **as_speaker(session_id))
-    assert places(dynamodb) == {"speaker="}
+    assert present(dynamodb) == {"speaker="}
 
 
 def test_a_speakers_refresh_by_another_user_is_forbidden_and_leaves_nothing(
@@ -92,7 +92,7 @@ def test_a_speakers_refresh_by_another_user_is_forbidden_and_leaves_nothing(
     before = scan(dynamodb, "sessions")
     assert wire.refuses("FORBIDDEN", "new=", "user-2", **as_speaker(session_id))
     assert scan(dynamodb, "sessions") == before
-    assert places(dynamodb) == {"speaker="}
+    assert present(dynamodb) == {"speaker="}
     assert status()["status"] == "active"
 
 
@@ -132,9 +132,11 @@ def test_a_connection_that_has_another_session_cannot_take_over_this_one(
 
 
 def test_a_speakers_refresh_is_answered_with_exactly_this(wire: Wire, session_id: str) -> None:
-    assert wire.give("new=", "user-1", **as_speaker(session_id)) == {
+    refreshed = wire.give("new=", "user-1", **as_speaker(session_id))
+    # A delivery adds the timestamp when it posts the outcome.
+    assert refreshed.pop("timestamp", None) == (None if wire.by_url else 1_800_000_000_000)
+    assert refreshed == {
         "type": "connectionRefreshComplete",
-        "timestamp": 1_800_000_000_000,
         "sessionId": session_id,
         "connectionId": "new=",
         "role": "speaker",
@@ -166,7 +168,7 @@ def test_a_superseded_speakers_commands_find_no_session(
 
 
 @pytest.mark.parametrize("codes", [[], [1000], [1001], [None], [1000, 1000], [1001, 1000]])
-def test_the_close_of_a_superseded_speaker_changes_nothing_however_often_it_is_told(
+def test_the_close_of_a_superseded_speaker_changes_nothing_however_often_it_is_reported(
     wire: Wire,
     session_id: str,
     dispatcher: Dispatcher,
@@ -229,7 +231,7 @@ def test_a_superseded_speakers_refresh_for_another_session_conflicts(
     assert refusal["code"] == "CONFLICT"
 
 
-def test_a_speaker_may_refresh_the_connection_that_he_has(
+def test_a_speaker_may_refresh_its_present_connection(
     dispatcher: Dispatcher, session_id: str, status: Status
 ) -> None:
     refreshed = reply(dispatcher.message(frame("speaker=", "user-1", **as_speaker(session_id))))
@@ -267,10 +269,10 @@ def test_a_listeners_refresh_of_a_session_that_is_over_finds_none_and_gives_no_p
     else:
         clock.now += 7200
     assert wire.refuses("SESSION_NOT_FOUND", "new=", **as_listener(session_id, "old="))
-    assert "new=" not in places(dynamodb)
+    assert "new=" not in present(dynamodb)
 
 
-def test_a_listener_of_another_session_is_taken_as_one_who_joins(
+def test_a_listener_of_another_session_is_taken_as_one_that_joins(
     wire: Wire,
     session_id: str,
     dispatcher: Dispatcher,
@@ -286,12 +288,12 @@ def test_a_listener_of_another_session_is_taken_as_one_who_joins(
     assert reply(dispatcher.message(frame("theirs=", action="heartbeat")))["sessionId"] == other
 
 
-@pytest.mark.parametrize("old", [None, "never-was=", "his own", "speaker="])
+@pytest.mark.parametrize("old", [None, "never-was=", "its own", "speaker="])
 def test_a_refresh_without_a_listeners_connection_is_a_join_under_its_limits(
     wire: Wire, session_id: str, join: Callable[..., None], status: Status, old: str | None
 ) -> None:
     def refresh(connection_id: str) -> dict[str, str]:
-        return as_listener(session_id, connection_id if old == "his own" else old)
+        return as_listener(session_id, connection_id if old == "its own" else old)
 
     wire.give("new=", **refresh("new="))
     assert status()["listenerCount"] == 1
@@ -334,9 +336,11 @@ def test_a_listeners_refresh_is_answered_with_exactly_this(
     wire: Wire, session_id: str, join: Callable[..., None]
 ) -> None:
     join("old=")
-    assert wire.give("new=", **as_listener(session_id, "old=", "fr-CA")) == {
+    refreshed = wire.give("new=", **as_listener(session_id, "old=", "fr-CA"))
+    # A delivery adds the timestamp when it posts the outcome.
+    assert refreshed.pop("timestamp", None) == (None if wire.by_url else 1_800_000_000_000)
+    assert refreshed == {
         "type": "connectionRefreshComplete",
-        "timestamp": 1_800_000_000_000,
         "sessionId": session_id,
         "connectionId": "new=",
         "role": "listener",
@@ -357,7 +361,7 @@ def test_a_full_session_refuses_none_of_its_own_and_counts_none_twice(
     assert wire.refuses("SESSION_FULL", "stranger=", **as_listener(session_id))
 
 
-def test_a_superseded_listener_gets_no_notices_and_his_commands_find_no_session(
+def test_a_superseded_listener_gets_no_notices_and_its_commands_find_no_session(
     wire: Wire,
     session_id: str,
     dispatcher: Dispatcher,
@@ -376,7 +380,7 @@ def test_a_superseded_listener_gets_no_notices_and_his_commands_find_no_session(
 
 
 @pytest.mark.parametrize("codes", [[], [1000], [None, None], [1001, 1000, None]])
-def test_the_close_of_a_superseded_listener_changes_nothing_however_often_it_is_told(
+def test_the_close_of_a_superseded_listener_changes_nothing_however_often_it_is_reported(
     wire: Wire,
     session_id: str,
     dispatcher: Dispatcher,
@@ -406,7 +410,7 @@ def test_a_chain_of_lost_answers_ends_in_one_place(
     for new in ("n1=", "n2=", "n3="):
         assert wire.give(new, **as_listener(session_id, "o="))["connectionId"] == new
     assert status()["listenerCount"] == 3
-    assert places(dynamodb) == {"speaker=", "b=", "c=", "n3="}
+    assert present(dynamodb) == {"speaker=", "b=", "c=", "n3="}
 
 
 def test_a_lost_connection_comes_back_by_its_old_id_and_counts_once(
@@ -460,23 +464,24 @@ def test_a_return_that_broke_off_is_in_the_way_of_another_for_35_seconds(
     dispatcher: Dispatcher,
     join: Callable[..., None],
     status: Status,
-    store: Store,
+    stores: Stores,
     clock: Clock,
 ) -> None:
     join("old=")
     dispatcher.disconnect(closing("old=", 1006))
-    left = store.find_record("old=")
+    left = stores.participants.find("old=")
     assert left is not None
-    assert store.claim_return(left) is not None
+    assert stores.hand_overs.claim_return(left) is not None
+    lapses_at = clock.now + 35
     refresh = frame("new=", **as_listener(session_id, "old="))
     assert reply(dispatcher.message(refresh))["code"] == "SERVICE_UNAVAILABLE"
     assert status()["listenerCount"] == 0
-    clock.now += 35
+    clock.now = lapses_at
     assert reply(dispatcher.message(refresh))["type"] == "connectionRefreshComplete"
     assert status()["listenerCount"] == 1
 
 
-def test_a_superseded_connection_that_names_its_lost_successor_is_in_nobodys_way(
+def test_a_superseded_connection_that_names_its_lost_successor_takes_one_seat(
     session_id: str, dispatcher: Dispatcher, join: Callable[..., None], status: Status
 ) -> None:
     join("first=")
@@ -516,7 +521,7 @@ def test_a_lost_listener_that_comes_back_after_the_end_has_guessed_nothing(
 
 
 @pytest.mark.parametrize("is_lost", [False, True])
-def test_one_old_id_lets_nobody_in_twice(
+def test_one_old_id_admits_one_listener(
     wire: Wire,
     session_id: str,
     dispatcher: Dispatcher,
@@ -531,7 +536,7 @@ def test_one_old_id_lets_nobody_in_twice(
     wire.give("n1=", **as_listener(session_id, "old="))
     wire.give("n2=", **as_listener(session_id, "old="))
     assert status()["listenerCount"] == 1
-    assert places(dynamodb) == {"speaker=", "n2="}
+    assert present(dynamodb) == {"speaker=", "n2="}
 
 
 def test_a_later_refresh_of_a_listener_wins(
@@ -624,23 +629,30 @@ def test_a_command_on_a_superseded_connection_is_refused(
 
 
 def test_a_refresh_that_could_not_be_finished_may_be_tried_again_on_the_same_connection(
-    sessions: Sessions, session_id: str, dynamodb: Any, speaker: Caller, join: Callable[..., None]
+    use_cases: UseCases,
+    build: Callable[..., UseCases],
+    stores: Stores,
+    session_id: str,
+    dynamodb: Any,
+    speaker: Caller,
+    join: Callable[..., None],
 ) -> None:
     join("old=")
-    store = FailingStore(dynamodb, "sessions", "connections", sessions.clock)
-    store.failing = "touch_session"
+    broken = build(stores=with_failing(stores, "seats.pass_on"))
     command = RefreshListener(session_id, "es", "old=", None)
     with pytest.raises(ServiceUnavailable):
-        replace(sessions, store=store).refresh_listener(listener(1), command)
-    refreshed = sessions.refresh_listener(listener(1), command)
+        broken.refresh.refresh_listener(listener(1), command)
+    refreshed = use_cases.refresh.refresh_listener(listener(1), command).message
     assert refreshed["connectionId"] == listener(1).connection_id
-    assert listener(1).connection_id in places(dynamodb)
-    assert sessions.heartbeat(speaker)[0]["listenerCount"] == 1
+    assert listener(1).connection_id in present(dynamodb)
+    assert use_cases.presence.heartbeat(speaker).message["listenerCount"] == 1
 
 
-@pytest.mark.parametrize("failing", ["hand_over", "count_in"])
-def test_a_listener_who_could_not_come_back_is_not_counted(
-    sessions: Sessions,
+@pytest.mark.parametrize("failing", ["hand_overs.hand_over", "seats.take"])
+def test_a_listener_that_could_not_come_back_is_not_counted(
+    use_cases: UseCases,
+    build: Callable[..., UseCases],
+    stores: Stores,
     session_id: str,
     dispatcher: Dispatcher,
     dynamodb: Any,
@@ -650,13 +662,12 @@ def test_a_listener_who_could_not_come_back_is_not_counted(
 ) -> None:
     join("old=")
     dispatcher.disconnect(closing("old=", 1006))
-    store = FailingStore(dynamodb, "sessions", "connections", sessions.clock)
-    store.failing = failing
+    broken = build(stores=with_failing(stores, failing))
     command = RefreshListener(session_id, "es", "old=", None)
     with pytest.raises(ServiceUnavailable):
-        replace(sessions, store=store).refresh_listener(listener(1), command)
-    assert sessions.heartbeat(speaker)[0]["listenerCount"] == 0
-    assert places(dynamodb) == {"speaker="}
+        broken.refresh.refresh_listener(listener(1), command)
+    assert use_cases.presence.heartbeat(speaker).message["listenerCount"] == 0
+    assert present(dynamodb) == {"speaker="}
 
 
 # Reminders
@@ -671,7 +682,7 @@ def remind(
     return [message for _, _, message in outcomes.sent]
 
 
-def test_nobody_is_asked_to_refresh_before_100_minutes(
+def test_no_connection_is_asked_to_refresh_before_100_minutes(
     dispatcher: Dispatcher, session_id: str, outcomes: FakeOutcomes, clock: Clock
 ) -> None:
     clock.now += 100 * 60 - 0.1
@@ -704,7 +715,6 @@ def test_from_100_minutes_on_each_heartbeat_asks_for_a_refresh(
     clock.now += 100 * 60
     asked = {
         "type": "connectionRefreshRequired",
-        "timestamp": 1_800_006_000_000,
         "sessionId": session_id,
         "remainingSeconds": 1200,
     }
@@ -732,7 +742,6 @@ def test_from_105_minutes_on_a_warning_comes_after_it(
     assert asked["type"] == "connectionRefreshRequired"
     assert warning == {
         "type": "connectionWarning",
-        "timestamp": 1_800_006_300_000,
         "remainingSeconds": 900,
     }
 

@@ -4,11 +4,15 @@ from typing import Any
 
 import pytest
 
-from chalicelib.dispatch import FOLLOW_MS, Dispatcher
+from chalicelib.assembly import UseCases
+from chalicelib.dispatch import FOLLOW_UP_DELAY_MS, Dispatcher
 from chalicelib.errors import ServiceUnavailable
 from chalicelib.lifecycle import Lifecycle
-from chalicelib.models import Connection, Role
-from chalicelib.store import Store
+from chalicelib.models import Participant, Role
+from chalicelib.outcomes import Delivery
+from chalicelib.store.participants import ParticipantStore
+from chalicelib.store.refused_commands import RefusedCommandStore
+from chalicelib.store.stores import Stores
 from chalicelib.sweep import Sweep
 from tests.unit.fakes import (
     CREATE,
@@ -23,11 +27,14 @@ from tests.unit.fakes import (
 )
 
 NONSENSE = {"action": "fly"}
-CLOSE = {"messages": [], "delayMs": FOLLOW_MS, "closes": True}
 MAX_REFUSED = 20
 
 ALLOWED_HEARTBEATS = 4
 """At once, with 2 a minute. Source: heartbeats.times_to_keep."""
+
+
+def close(connection_id: str) -> Delivery:
+    return Delivery(connection_id, "https://api/stage", delay_ms=FOLLOW_UP_DELAY_MS, closes=True)
 
 
 def refuse(
@@ -45,7 +52,7 @@ def test_the_twentieth_refused_command_in_a_row_closes_the_connection_after_its_
     refuse(dispatcher, MAX_REFUSED - 1, "b=")
     assert outcomes.closing == []
     refuse(dispatcher, 1)
-    assert outcomes.closing == [("a=", "https://api/stage", FOLLOW_MS)]
+    assert outcomes.closing == [("a=", "https://api/stage", FOLLOW_UP_DELAY_MS)]
 
 
 def test_a_close_that_was_lost_is_asked_for_again(
@@ -74,7 +81,7 @@ def test_every_kind_of_refusal_counts(
 
 
 @pytest.mark.parametrize("role", ["speaker", "listener"])
-def test_refused_joins_and_refreshes_count_though_each_begins_with_a_record(
+def test_refused_joins_and_refreshes_count_though_each_begins_with_an_item(
     dispatcher: Dispatcher, outcomes: FakeOutcomes, role: str
 ) -> None:
     unknown = {
@@ -94,7 +101,7 @@ def test_a_refusal_that_is_the_services_fault_does_not_count(
     def busy(*_: object) -> None:
         raise ServiceUnavailable("busy", retry_after_seconds=2)
 
-    monkeypatch.setattr(Store, "find_record", busy)
+    monkeypatch.setattr(ParticipantStore, "find", busy)
     for _ in range(MAX_REFUSED):
         answer = reply(dispatcher.message(frame("a=", "user-1", action="pauseSession")))
         assert answer["code"] == "SERVICE_UNAVAILABLE"
@@ -111,7 +118,7 @@ def test_a_refusal_that_cannot_be_counted_is_answered_and_closes_nothing(
     def fail(*_: object) -> int:
         raise error
 
-    monkeypatch.setattr(Store, "count_refused_command", fail)
+    monkeypatch.setattr(RefusedCommandStore, "count", fail)
     refuse(dispatcher, MAX_REFUSED + 1)
     assert outcomes.closing == []
 
@@ -174,26 +181,26 @@ def test_refused_heartbeats_in_a_row_close_the_connection(
     for _ in range(MAX_REFUSED):
         assert outcomes.closing == []
         assert reply(dispatcher.message(heartbeat))["code"] == "RATE_LIMIT_EXCEEDED"
-    assert outcomes.closing == [(connection_id, "https://api/stage", FOLLOW_MS)]
+    assert outcomes.closing == [(connection_id, "https://api/stage", FOLLOW_UP_DELAY_MS)]
 
 
 def test_a_participant_that_is_refused_keeps_its_place(
-    dispatcher: Dispatcher, session_id: str, store: Store
+    dispatcher: Dispatcher, session_id: str, stores: Stores
 ) -> None:
     join = {"action": "joinSession", "sessionId": session_id, "targetLanguage": "es"}
     dispatcher.message(frame("a=", **join))
-    before = store.find_connection("a=")
+    before = stores.participants.find_present("a=")
     refuse(dispatcher, 3)
-    assert store.find_connection("a=") == before
-    assert store.list_listener_ids(session_id) == ["a="]
+    assert stores.participants.find_present("a=") == before
+    assert stores.listeners.list_ids(session_id) == ["a="]
 
 
 def test_what_only_counts_refusals_is_no_place_and_goes_with_its_connection(
-    dispatcher: Dispatcher, store: Store, lifecycle: Lifecycle, dynamodb: Any
+    dispatcher: Dispatcher, stores: Stores, lifecycle: Lifecycle, dynamodb: Any
 ) -> None:
     refuse(dispatcher, 3)
-    assert store.find_record("a=") is None
-    assert store.close_connection("b=") is None
+    assert stores.participants.find("a=") is None
+    assert stores.participants.mark_left("b=") is None
     assert dispatcher.disconnect(closing("a=")) == {"statusCode": 200}
     assert scan(dynamodb, "connections") == []
 
@@ -207,10 +214,10 @@ def test_a_refusal_of_a_connection_that_never_closes_goes_in_time(
 
 
 def test_the_outcome_function_closes_the_connection(
-    dispatcher: Dispatcher, phones: FakeConnections, store: Store
+    use_cases: UseCases, phones: FakeConnections, stores: Stores
 ) -> None:
-    store.put_connection(Connection("a=", "golden-eagle-427", Role.LISTENER, 0, "es"))
-    dispatcher._sessions.deliver({**CLOSE, "connectionId": "a="})
+    stores.participants.put(Participant("a=", "golden-eagle-427", Role.LISTENER, 0, "es"))
+    use_cases.deliveries.deliver(close("a="))
     assert phones.closed == {"a="}
     assert phones.inbox == {}
 
@@ -218,19 +225,21 @@ def test_the_outcome_function_closes_the_connection(
 @pytest.mark.parametrize("code", [1000, 1006])
 def test_a_refused_speaker_whose_connection_the_service_closes_keeps_the_long_grace(
     dispatcher: Dispatcher,
+    use_cases: UseCases,
     phones: FakeConnections,
     sweep: Sweep,
     clock: Clock,
     session_id: str,
     code: int,
 ) -> None:
-    """However often each event comes, and although a command succeeds before the close."""
+    """Also if each event comes twice, and if a command succeeds before the close."""
     join = {"action": "joinSession", "sessionId": session_id, "targetLanguage": "es"}
     dispatcher.message(frame("a=", **join))
     refuse(dispatcher, MAX_REFUSED, "speaker=", "user-1")
     dispatcher.message(frame("speaker=", "user-1", action="getSessionStatus"))
+    delivery = close("speaker=")
     for _ in range(2):
-        dispatcher._sessions.deliver({**CLOSE, "connectionId": "speaker="})
+        use_cases.deliveries.deliver(delivery)
     for _ in range(2):
         dispatcher.disconnect(closing("speaker=", code))
     clock.now += 1
@@ -244,7 +253,7 @@ def test_a_refused_speaker_whose_connection_the_service_closes_keeps_the_long_gr
 
 
 def test_a_close_that_cannot_be_noted_is_left_out(
-    dispatcher: Dispatcher,
+    use_cases: UseCases,
     phones: FakeConnections,
     session_id: str,
     monkeypatch: pytest.MonkeyPatch,
@@ -252,15 +261,15 @@ def test_a_close_that_cannot_be_noted_is_left_out(
     def busy(*_: object) -> None:
         raise ServiceUnavailable("busy", retry_after_seconds=2)
 
-    monkeypatch.setattr(Store, "note_own_close", busy)
+    monkeypatch.setattr(ParticipantStore, "note_service_close", busy)
     with pytest.raises(ServiceUnavailable):
-        dispatcher._sessions.deliver({**CLOSE, "connectionId": "speaker="})
+        use_cases.deliveries.deliver(close("speaker="))
     assert phones.closed == set()
 
 
 def test_the_close_of_a_bare_connection_stores_nothing(
-    dispatcher: Dispatcher, phones: FakeConnections, dynamodb: Any
+    use_cases: UseCases, phones: FakeConnections, dynamodb: Any
 ) -> None:
-    dispatcher._sessions.deliver({**CLOSE, "connectionId": "a="})
+    use_cases.deliveries.deliver(close("a="))
     assert phones.closed == {"a="}
     assert scan(dynamodb, "connections") == []

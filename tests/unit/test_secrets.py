@@ -3,18 +3,21 @@
 Each input contains marked secrets, and each handler runs through its successes and failures.
 """
 
+import dataclasses
 import io
 import json
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import redirect_stdout, suppress
 from dataclasses import replace
+from functools import partial
 from itertools import cycle
 from typing import Any
 
 import pytest
 
 from chalicelib import telemetry
+from chalicelib.assembly import UseCases, build_dispatcher, build_sweep
 from chalicelib.auth import Authorizer, KeySet, TokenVerifier
 from chalicelib.aws.connections import PostFailed
 from chalicelib.aws.dynamodb import DynamoDB, Refused
@@ -23,12 +26,11 @@ from chalicelib.aws.retries import Retries
 from chalicelib.aws.wire import Unreachable
 from chalicelib.dispatch import Dispatcher
 from chalicelib.errors import InternalError, ServiceError
-from chalicelib.outcomes import Outcomes
+from chalicelib.outcomes import Delivery, Outcomes
 from chalicelib.rate_limits import RateLimits
-from chalicelib.sessions import Sessions
-from chalicelib.store import Store
+from chalicelib.store.stores import Stores, build_stores
 from chalicelib.sweep import Sweep
-from tests.unit.fakes import Clock, FakeConnections, FakeOutcomes, PlayedTransport, event
+from tests.unit.fakes import Clock, FakeOutcomes, PlayedTransport, event
 from tests.unit.test_auth import ISSUER, KEY, METHOD_ARN, OTHER_KEY, key_set, token
 
 MARK = "marked"
@@ -106,21 +108,37 @@ def out() -> Iterator[io.StringIO]:
 
 
 @pytest.fixture
-def marked_sessions(sessions: Sessions) -> Sessions:
-    return replace(sessions, new_invite_code=lambda: CODE)
+def marked_use_cases(build: Callable[..., UseCases]) -> UseCases:
+    return build(new_invite_code=lambda: CODE)
 
 
 @pytest.fixture
 def marked_dispatcher(
-    marked_sessions: Sessions, rate_limits: RateLimits, outcomes: FakeOutcomes, clock: Clock
+    marked_use_cases: UseCases, rate_limits: RateLimits, outcomes: FakeOutcomes, clock: Clock
 ) -> Dispatcher:
-    return _dispatcher(marked_sessions, rate_limits, outcomes, clock)
+    return _dispatcher(marked_use_cases, rate_limits, outcomes, clock)
 
 
-def _dispatcher(
-    sessions: Any, rate_limits: Any, outcomes: Any, clock: Clock, url: str = "https://marked-api"
-) -> Dispatcher:
-    return Dispatcher(sessions, rate_limits, outcomes, url, clock)
+def _dispatcher(use_cases: UseCases, rate_limits: Any, outcomes: Any, clock: Clock) -> Dispatcher:
+    return build_dispatcher(use_cases, rate_limits, outcomes, "https://marked-api", clock)
+
+
+def _breaking(use_cases: UseCases, broken: Any) -> UseCases:
+    """Return use cases that all fail."""
+    return replace(
+        use_cases,
+        sessions=broken,
+        joining=broken,
+        refresh=broken,
+        presence=broken,
+        refusals=replace(use_cases.refusals, refused_commands=broken),
+        lifecycle=broken,
+        deliveries=replace(use_cases.deliveries, lifecycle=broken),
+    )
+
+
+def _broken_stores(broken: Any) -> Stores:
+    return Stores(**{each.name: broken for each in dataclasses.fields(Stores)})
 
 
 def _event(name: str, user_id: str | None = None, **rest: Any) -> dict[str, Any]:
@@ -211,12 +229,13 @@ def test_no_line_of_a_client_event_contains_a_secret(
 @pytest.mark.parametrize(
     ("what", "errors"),
     [
-        *(pytest.param("sessions", [error], id=type(error).__name__) for error in ERRORS),
-        *((what, ERRORS) for what in ("store", "rate limits", "phones", "outcomes")),
+        *(pytest.param("use cases", [error], id=type(error).__name__) for error in ERRORS),
+        *((what, ERRORS) for what in ("stores", "rate limits", "phones", "outcomes")),
     ],
 )
 def test_no_line_of_a_failure_contains_a_secret(
-    marked_sessions: Sessions,
+    build: Callable[..., UseCases],
+    marked_use_cases: UseCases,
     rate_limits: RateLimits,
     outcomes: FakeOutcomes,
     clock: Clock,
@@ -224,44 +243,38 @@ def test_no_line_of_a_failure_contains_a_secret(
     what: str,
     errors: list[Exception],
 ) -> None:
-    working = _dispatcher(marked_sessions, rate_limits, outcomes, clock)
+    working = _dispatcher(marked_use_cases, rate_limits, outcomes, clock)
     working.message(_frame("speaker", USER, action="createSession", sourceLanguage="en"))
     working.message(_frame("listener", None, action="joinSession", **COMMANDS["joinSession"]))
     broken: Any = Raising(*errors)
-    lifecycle, sessions = marked_sessions.lifecycle, marked_sessions
-    if what == "sessions":
-        sessions = broken
-    elif what == "store":
-        sessions = replace(sessions, store=broken, lifecycle=replace(lifecycle, store=broken))
+    build_marked = partial(build, new_invite_code=lambda: CODE)
+    use_cases = marked_use_cases
+    if what == "use cases":
+        use_cases = _breaking(use_cases, broken)
+    elif what == "stores":
+        use_cases = build_marked(stores=_broken_stores(broken))
     elif what == "rate limits":
         rate_limits = broken
-        sessions = replace(sessions, rate_limits=broken)
+        use_cases = build_marked(rate_limits=broken)
     elif what == "phones":
-        sessions = replace(sessions, lifecycle=replace(lifecycle, connections=broken))
+        use_cases = build_marked(connections=broken)
     else:
         functions = Functions(broken)
         outcomes = Outcomes(functions, "marked-function")  # type: ignore[assignment]
-    _drive(_dispatcher(sessions, rate_limits, outcomes, clock))
+    _drive(_dispatcher(use_cases, rate_limits, outcomes, clock))
+    message = {"type": "marked", "sessionId": "marked", "requestId": "marked"}
     for delay_ms in (0, 50):
         with suppress(Exception):
-            sessions.deliver(
-                {
-                    "id": str(delay_ms),
-                    "connectionId": "marked-listener=",
-                    "endpointUrl": "https://marked-api",
-                    "messages": [
-                        '{"type": "marked", "sessionId": "marked", "requestId": "marked"}'
-                    ],
-                    "delayMs": delay_ms,
-                }
+            use_cases.deliveries.deliver(
+                Delivery("marked-listener=", "https://marked-api", [message], delay_ms)
             )
 
 
 @pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
 def test_no_line_of_a_sweep_contains_a_secret(
     sweep: Sweep,
+    build: Callable[..., UseCases],
     marked_dispatcher: Dispatcher,
-    phones: FakeConnections,
     clock: Clock,
     out: io.StringIO,
     error: Exception,
@@ -276,9 +289,12 @@ def test_no_line_of_a_sweep_contains_a_secret(
     assert sweep.run().removed == 1
     clock.now += 60
     broken: Any = Raising(error)
-    replace(sweep, lifecycle=replace(sweep.lifecycle, connections=broken)).run()
+    mute = build(connections=broken)
+    replace(sweep, lifecycle=mute.lifecycle, ending=mute.ending).run()
     with suppress(ServiceError):
-        replace(sweep, lifecycle=replace(sweep.lifecycle, store=broken)).run()
+        stores = _broken_stores(broken)
+        cut_off = build_sweep(stores, build(stores=stores).lifecycle, 3, clock)
+        replace(cut_off, stopwatch=clock, sleep=clock.sleep, session_threads=1).run()
     clock.now += 61
     assert sweep.run().is_complete
 
@@ -336,12 +352,16 @@ def test_no_line_of_a_library_contains_a_secret(out: io.StringIO) -> None:
 
 
 def test_an_unavailable_store_is_an_expected_error(
-    rate_limits: RateLimits, outcomes: FakeOutcomes, sessions: Sessions, clock: Clock, out: Any
+    rate_limits: RateLimits,
+    outcomes: FakeOutcomes,
+    build: Callable[..., UseCases],
+    clock: Clock,
+    out: Any,
 ) -> None:
     down = PlayedTransport(Unreachable("https://marked", was_sent=False))
-    store = Store(DynamoDB(down, Retries("store")), "sessions", "connections", clock)
-    sessions = replace(sessions, store=store, lifecycle=replace(sessions.lifecycle, store=store))
-    _drive(_dispatcher(sessions, rate_limits, outcomes, clock))
+    dynamodb = DynamoDB(down, Retries("store"))
+    use_cases = build(stores=build_stores(dynamodb, "sessions", "connections", clock))
+    _drive(_dispatcher(use_cases, rate_limits, outcomes, clock))
     levels = {json.loads(line).get("level") for line in out.getvalue().splitlines()}
     assert levels >= {"INFO", "WARNING"}
     assert "ERROR" not in levels

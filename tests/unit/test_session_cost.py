@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from chalicelib import metrics, telemetry
-from chalicelib.dispatch import FOLLOW_MS
-from chalicelib.models import Connection, QualityTier, Role, Session
-from chalicelib.store import _connection_item, _session_item
+from chalicelib.dispatch import FOLLOW_UP_DELAY_MS
+from chalicelib.models import Participant, QualityTier, Role, Session
+from chalicelib.outcomes import Delivery
+from chalicelib.store.items import encode_participant, encode_session
 from tests.moto_dynamodb import MotoDynamoDB
 from tests.unit import session_cost, test_costs
 from tests.unit.session_cost import OPERATIONS, Requests, Scenario
@@ -143,7 +144,9 @@ def test_a_reminder_takes_a_claim_and_its_participant(
     house: test_costs.House, units: Units
 ) -> None:
     units.begin()
-    house.sessions.deliver_reminders("b=", "1", ["{}"], FOLLOW_MS)
+    house.use_cases.deliveries.deliver(
+        Delivery("b=", test_costs.ENDPOINT_URL, [{}], FOLLOW_UP_DELAY_MS)
+    )
     assert units.counted == session_cost.REMINDER
 
 
@@ -158,20 +161,20 @@ def test_what_is_stored_is_no_larger_than_what_is_charged() -> None:
         created_at_ms=1_800_000_000_000,
         expires_at_seconds=1_800_007_200,
     )
-    connection = Connection(
+    connection = Participant(
         connection_id="L0SM9cOFvHcCIhw=",
         session_id="golden-eagle-427",
         role=Role.LISTENER,
-        taken_at_ms=1_800_000_000_000,
+        joined_at_ms=1_800_000_000_000,
         target_language="fr-CA",
         correlation="L0SM9cOFvHcCIhw=",
         listening_since_ms=1_800_000_000_000,
         lost_at_ms=1_800_000_000_000,
         settled_lost_at_ms=1_800_000_000_000,
     )
-    item = _connection_item(connection)
+    item = encode_participant(connection)
     keys = {name: item[name] for name in ("connectionId", "sessionId", "targetLanguage")}
-    assert _size(_session_item(session)) < 512
+    assert _size(encode_session(session)) < 512
     heartbeats = {f"t{number}": {"N": "1800000000000"} for number in range(5)}
     more = {"supersededBy": {"S": "a" * 16}, "leftAt": {"N": "1800000000000"}}
     assert _size({**item, **heartbeats, **more}) < 1024
@@ -216,7 +219,7 @@ def test_a_sweep_of_nothing_writes_the_metrics_of_an_idle_stage(
     house: test_costs.House, capsys: pytest.CaptureFixture[str]
 ) -> None:
     telemetry.configure("WARNING", "prod", b"key")
-    house.store.delete_session(house.session_id)
+    house.stores.sessions.delete(house.session_id)
     capsys.readouterr()
     house.run_sweep()
     written = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
@@ -249,7 +252,7 @@ def test_a_sessions_metrics_are_there() -> None:
 
 
 def test_a_small_session_by_hand() -> None:
-    # Two listeners and a speaker for an hour, six heartbeats each, one pause; nobody refreshes.
+    # Two listeners and a speaker for an hour, six heartbeats each, one pause, no refresh.
     lines = {line.what: line for line in session_cost.of_session(SMALL)}
 
     def amount(what: str) -> float:

@@ -1,13 +1,21 @@
 """The use cases, against moto: the failing paths first."""
 
-import json
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from chalicelib.assembly import UseCases
 from chalicelib.aws.connections import PostFailed
+from chalicelib.commands import (
+    ChangeLanguage,
+    CreateSession,
+    EndSession,
+    GetSessionStatus,
+    JoinSession,
+    RefreshListener,
+)
 from chalicelib.errors import (
     Conflict,
     Forbidden,
@@ -18,61 +26,58 @@ from chalicelib.errors import (
     Unauthorized,
 )
 from chalicelib.models import Caller, QualityTier
-from chalicelib.protocol import (
-    ChangeLanguage,
-    CreateSession,
-    EndSession,
-    GetSessionStatus,
-    JoinSession,
-    RefreshListener,
-)
-from chalicelib.sessions import Sessions
-from chalicelib.store import Listing, Store
+from chalicelib.outcomes import Delivery
+from chalicelib.store.listeners import ListenerStore, Listing
+from chalicelib.store.stores import Stores
+from chalicelib.store.table import Table
 from chalicelib.sweep import Sweep
-from tests.unit.fakes import Clock, FailingStore, FakeConnections, listener, scan
+from tests.unit.fakes import Clock, FakeConnections, listener, scan, with_failing
 
 CREATE = CreateSession("en", QualityTier.STANDARD)
 STATUS = GetSessionStatus(None)
 END = EndSession(None)
 
 
-def join(sessions: Sessions, number: int, session_id: str, language: str = "es") -> dict[str, Any]:
-    return sessions.join(listener(number), JoinSession(session_id, language, None))
+def join(use_cases: UseCases, number: int, session_id: str, language: str = "es") -> dict[str, Any]:
+    command = JoinSession(session_id, language, None)
+    return use_cases.joining.join(listener(number), command).message
 
 
-def test_creating_without_a_token_is_unauthorized(sessions: Sessions, dynamodb: Any) -> None:
+def test_creating_without_a_token_is_unauthorized(use_cases: UseCases, dynamodb: Any) -> None:
     with pytest.raises(Unauthorized):
-        sessions.create(listener(1), CREATE)
+        use_cases.sessions.create(listener(1), CREATE)
     assert scan(dynamodb, "sessions") == scan(dynamodb, "connections") == []
 
 
-def test_a_listener_of_a_session_may_not_create_one(sessions: Sessions, session_id: str) -> None:
-    join(sessions, 1, session_id)
+def test_a_listener_of_a_session_may_not_create_one(use_cases: UseCases, session_id: str) -> None:
+    join(use_cases, 1, session_id)
     with pytest.raises(Forbidden):
-        sessions.create(listener(1), CREATE)
+        use_cases.sessions.create(listener(1), CREATE)
 
 
 def test_a_second_session_on_one_connection_conflicts_and_leaves_nothing(
-    sessions: Sessions, session_id: str, speaker: Caller, dynamodb: Any
+    use_cases: UseCases, session_id: str, speaker: Caller, dynamodb: Any
 ) -> None:
     with pytest.raises(Conflict):
-        sessions.create(speaker, CREATE)
+        use_cases.sessions.create(speaker, CREATE)
     assert [item["sessionId"]["S"] for item in scan(dynamodb, "sessions")] == [session_id]
 
 
-def test_a_taken_session_id_is_not_overwritten(sessions: Sessions, speaker: Caller) -> None:
+def test_a_taken_session_id_is_not_overwritten(
+    build: Callable[..., UseCases], speaker: Caller
+) -> None:
     ids = iter(["golden-eagle-427", "golden-eagle-427", "golden-eagle-428"])
-    sessions = replace(sessions, new_session_id=lambda: next(ids))
-    first = sessions.create(speaker, CREATE)
-    second = sessions.create(replace(speaker, connection_id="other="), CREATE)
+    sessions = build(new_session_id=lambda: next(ids)).sessions
+    first = sessions.create(speaker, CREATE).message
+    second = sessions.create(replace(speaker, connection_id="other="), CREATE).message
     assert first["sessionId"] == "golden-eagle-427"
     assert second["sessionId"] == "golden-eagle-428"
 
 
 def test_creating_gives_up_when_every_id_is_taken(
-    sessions: Sessions, speaker: Caller, dynamodb: Any
+    build: Callable[..., UseCases], speaker: Caller, dynamodb: Any
 ) -> None:
-    sessions = replace(sessions, new_session_id=lambda: "golden-eagle-427")
+    sessions = build(new_session_id=lambda: "golden-eagle-427").sessions
     sessions.create(speaker, CREATE)
     with pytest.raises(InternalError):
         sessions.create(replace(speaker, connection_id="other="), CREATE)
@@ -80,92 +85,92 @@ def test_creating_gives_up_when_every_id_is_taken(
 
 
 def test_an_unknown_session_cannot_be_joined_and_nothing_is_left(
-    sessions: Sessions, dynamodb: Any
+    use_cases: UseCases, dynamodb: Any
 ) -> None:
     with pytest.raises(SessionNotFound):
-        join(sessions, 1, "golden-eagle-999")
+        join(use_cases, 1, "golden-eagle-999")
     assert scan(dynamodb, "sessions") == scan(dynamodb, "connections") == []
 
 
 def test_an_expired_session_cannot_be_joined(
-    sessions: Sessions, session_id: str, clock: Clock
+    use_cases: UseCases, session_id: str, clock: Clock
 ) -> None:
     clock.now += 7200
     with pytest.raises(SessionNotFound):
-        join(sessions, 1, session_id)
+        join(use_cases, 1, session_id)
 
 
 def test_a_full_session_refuses_and_keeps_its_count(
-    sessions: Sessions, session_id: str, speaker: Caller, dynamodb: Any
+    use_cases: UseCases, session_id: str, speaker: Caller, dynamodb: Any
 ) -> None:
     for number in range(3):
-        join(sessions, number, session_id)
+        join(use_cases, number, session_id)
     with pytest.raises(SessionFull):
-        join(sessions, 4, session_id)
-    assert sessions.get_status(speaker, STATUS)["listenerCount"] == 3
+        join(use_cases, 4, session_id)
+    assert use_cases.sessions.get_status(speaker, STATUS).message["listenerCount"] == 3
     assert len(scan(dynamodb, "connections")) == 4
 
 
 def test_a_wrong_invite_code_is_forbidden_and_a_right_one_lets_in(
-    sessions: Sessions, session_id: str, speaker: Caller
+    use_cases: UseCases, session_id: str, speaker: Caller
 ) -> None:
     with pytest.raises(Forbidden):
-        sessions.join(listener(1), JoinSession(session_id, "es", "wrong"))
-    sessions.join(listener(1), JoinSession(session_id, "es", "code-of-the-hall"))
-    assert sessions.get_status(speaker, STATUS)["listenerCount"] == 1
+        use_cases.joining.join(listener(1), JoinSession(session_id, "es", "wrong"))
+    use_cases.joining.join(listener(1), JoinSession(session_id, "es", "code-of-the-hall"))
+    assert use_cases.sessions.get_status(speaker, STATUS).message["listenerCount"] == 1
 
 
 def test_a_wrong_invite_code_is_forbidden_even_where_the_session_is_full(
-    sessions: Sessions, session_id: str
+    use_cases: UseCases, session_id: str
 ) -> None:
     for number in range(3):
-        join(sessions, number, session_id)
+        join(use_cases, number, session_id)
     with pytest.raises(Forbidden):
-        sessions.join(listener(4), JoinSession(session_id, "es", "wrong"))
+        use_cases.joining.join(listener(4), JoinSession(session_id, "es", "wrong"))
 
 
 def test_joining_twice_conflicts_and_counts_once(
-    sessions: Sessions, session_id: str, speaker: Caller
+    use_cases: UseCases, session_id: str, speaker: Caller
 ) -> None:
-    join(sessions, 1, session_id)
+    join(use_cases, 1, session_id)
     with pytest.raises(Conflict):
-        join(sessions, 1, session_id)
-    assert sessions.get_status(speaker, STATUS)["listenerCount"] == 1
+        join(use_cases, 1, session_id)
+    assert use_cases.sessions.get_status(speaker, STATUS).message["listenerCount"] == 1
 
 
-def test_a_speaker_cannot_join_his_own_session_on_the_same_connection(
-    sessions: Sessions, session_id: str, speaker: Caller
+def test_a_speaker_cannot_join_its_own_session_on_the_same_connection(
+    use_cases: UseCases, session_id: str, speaker: Caller
 ) -> None:
     with pytest.raises(Conflict):
-        sessions.join(speaker, JoinSession(session_id, "es", None))
-    assert sessions.get_status(speaker, STATUS)["listenerCount"] == 0
+        use_cases.joining.join(speaker, JoinSession(session_id, "es", None))
+    assert use_cases.sessions.get_status(speaker, STATUS).message["listenerCount"] == 0
 
 
 @pytest.mark.parametrize("number", [1, 2])
 def test_leaving_twice_counts_out_once(
-    sessions: Sessions, session_id: str, speaker: Caller, number: int
+    use_cases: UseCases, session_id: str, speaker: Caller, number: int
 ) -> None:
-    join(sessions, 1, session_id)
-    join(sessions, 2, session_id)
+    join(use_cases, 1, session_id)
+    join(use_cases, 2, session_id)
     for _ in range(2):
-        sessions.lifecycle.leave(listener(number).connection_id, 1000)
-    assert sessions.get_status(speaker, STATUS)["listenerCount"] == 1
+        use_cases.lifecycle.leave(listener(number).connection_id, 1000)
+    assert use_cases.sessions.get_status(speaker, STATUS).message["listenerCount"] == 1
 
 
 def test_a_connection_without_a_session_leaves_quietly(
-    sessions: Sessions, phones: FakeConnections
+    use_cases: UseCases, phones: FakeConnections
 ) -> None:
-    sessions.lifecycle.leave("nobody=", 1000)
+    use_cases.lifecycle.leave("unknown=", 1000)
     assert phones.inbox == {}
 
 
 def test_status_counts_listeners_by_language(
-    sessions: Sessions, session_id: str, speaker: Caller
+    use_cases: UseCases, session_id: str, speaker: Caller
 ) -> None:
-    join(sessions, 1, session_id, "es")
-    join(sessions, 2, session_id, "es")
-    join(sessions, 3, session_id, "fr")
-    status = sessions.get_status(speaker, STATUS)
+    join(use_cases, 1, session_id, "es")
+    join(use_cases, 2, session_id, "es")
+    join(use_cases, 3, session_id, "fr")
+    status = use_cases.sessions.get_status(speaker, STATUS).message
     assert status == {
         "type": "sessionStatus",
         "sessionId": session_id,
@@ -178,61 +183,64 @@ def test_status_counts_listeners_by_language(
 
 
 def test_changing_language_moves_a_listener(
-    sessions: Sessions, session_id: str, speaker: Caller
+    use_cases: UseCases, session_id: str, speaker: Caller
 ) -> None:
-    join(sessions, 1, session_id, "es")
-    changed = sessions.change_language(listener(1), ChangeLanguage("de", None))
-    assert changed == {"type": "languageChanged", "targetLanguage": "de"}
-    assert sessions.get_status(speaker, STATUS)["languages"] == {"de": 1}
+    join(use_cases, 1, session_id, "es")
+    changed = use_cases.joining.change_language(listener(1), ChangeLanguage("de", None))
+    assert changed.message == {"type": "languageChanged", "targetLanguage": "de"}
+    assert use_cases.sessions.get_status(speaker, STATUS).message["languages"] == {"de": 1}
 
 
-def test_commands_for_a_session_need_one(sessions: Sessions, speaker: Caller) -> None:
+def test_commands_for_a_session_need_one(use_cases: UseCases, speaker: Caller) -> None:
     with pytest.raises(SessionNotFound):
-        sessions.get_status(speaker, STATUS)
+        use_cases.sessions.get_status(speaker, STATUS)
     with pytest.raises(SessionNotFound):
-        sessions.end(speaker, END)
+        use_cases.sessions.end(speaker, END)
     with pytest.raises(SessionNotFound):
-        sessions.change_language(listener(1), ChangeLanguage("de", None))
+        use_cases.joining.change_language(listener(1), ChangeLanguage("de", None))
 
 
-def test_a_speakers_commands_are_not_for_strangers(sessions: Sessions) -> None:
+def test_a_speakers_commands_are_not_for_strangers(use_cases: UseCases) -> None:
     with pytest.raises(Unauthorized):
-        sessions.end(listener(1), END)
+        use_cases.sessions.end(listener(1), END)
     with pytest.raises(Unauthorized):
-        sessions.get_status(listener(1), STATUS)
+        use_cases.sessions.get_status(listener(1), STATUS)
 
 
-def test_a_speakers_commands_are_not_for_his_listeners(sessions: Sessions, session_id: str) -> None:
-    join(sessions, 1, session_id)
+def test_a_speakers_commands_are_not_for_its_listeners(
+    use_cases: UseCases, session_id: str
+) -> None:
+    join(use_cases, 1, session_id)
     with pytest.raises(Forbidden):
-        sessions.end(listener(1), END)
+        use_cases.sessions.end(listener(1), END)
     with pytest.raises(Forbidden):
-        sessions.get_status(listener(1), STATUS)
+        use_cases.sessions.get_status(listener(1), STATUS)
 
 
 def test_a_listeners_command_is_not_for_the_speaker(
-    sessions: Sessions, session_id: str, speaker: Caller
+    use_cases: UseCases, session_id: str, speaker: Caller
 ) -> None:
     with pytest.raises(Forbidden):
-        sessions.change_language(speaker, ChangeLanguage("de", None))
+        use_cases.joining.change_language(speaker, ChangeLanguage("de", None))
 
 
 def test_one_speaker_cannot_name_anothers_session(
-    sessions: Sessions, session_id: str, speaker: Caller
+    use_cases: UseCases, session_id: str, speaker: Caller
 ) -> None:
     other = replace(speaker, connection_id="other=", user_id="user-2")
     with pytest.raises(Forbidden):
-        sessions.end(other, EndSession(session_id))
-    sessions.create(other, CREATE)
+        use_cases.sessions.end(other, EndSession(session_id))
+    use_cases.sessions.create(other, CREATE)
     with pytest.raises(Forbidden):
-        sessions.end(other, EndSession(session_id))
+        use_cases.sessions.end(other, EndSession(session_id))
     with pytest.raises(Forbidden):
-        sessions.get_status(other, GetSessionStatus(session_id))
-    assert sessions.get_status(speaker, GetSessionStatus(session_id))["status"] == "active"
+        use_cases.sessions.get_status(other, GetSessionStatus(session_id))
+    status = use_cases.sessions.get_status(speaker, GetSessionStatus(session_id)).message
+    assert status["status"] == "active"
 
 
-def test_ending_tells_each_listener_once_and_leaves_the_session_to_a_sweep(
-    sessions: Sessions,
+def test_an_end_notifies_each_listener_once_and_leaves_the_session_to_a_sweep(
+    use_cases: UseCases,
     session_id: str,
     speaker: Caller,
     phones: FakeConnections,
@@ -240,12 +248,12 @@ def test_ending_tells_each_listener_once_and_leaves_the_session_to_a_sweep(
     clock: Clock,
     sweep: Sweep,
 ) -> None:
-    join(sessions, 1, session_id)
-    join(sessions, 2, session_id)
+    join(use_cases, 1, session_id)
+    join(use_cases, 2, session_id)
     phones.closed.add(listener(2).connection_id)
 
-    ended = sessions.end(speaker, END)
-    sessions.lifecycle.leave(speaker.connection_id, 1000)
+    ended = use_cases.sessions.end(speaker, END).message
+    use_cases.lifecycle.leave(speaker.connection_id, 1000)
 
     notice = {"type": "sessionEnded", "sessionId": session_id, "reason": "speakerEnded"}
     assert ended == notice
@@ -253,7 +261,7 @@ def test_ending_tells_each_listener_once_and_leaves_the_session_to_a_sweep(
     assert scan(dynamodb, "connections") == []
     assert [item["status"]["S"] for item in scan(dynamodb, "sessions")] == ["ended"]
     with pytest.raises(SessionNotFound):
-        join(sessions, 3, session_id)
+        join(use_cases, 3, session_id)
 
     clock.now += 34
     sweep.run()
@@ -275,7 +283,7 @@ def test_ending_tells_each_listener_once_and_leaves_the_session_to_a_sweep(
     ],
 )
 def test_the_end_of_the_speakers_connection_ends_the_session_after_a_grace(
-    sessions: Sessions,
+    use_cases: UseCases,
     session_id: str,
     speaker: Caller,
     phones: FakeConnections,
@@ -285,9 +293,9 @@ def test_the_end_of_the_speakers_connection_ends_the_session_after_a_grace(
     close_code: int | None,
     reasons: list[str | None],
 ) -> None:
-    join(sessions, 1, session_id)
+    join(use_cases, 1, session_id)
     for _ in range(2):
-        sessions.lifecycle.leave(speaker.connection_id, close_code)
+        use_cases.lifecycle.leave(speaker.connection_id, close_code)
     clock.now += 60
     sweep.run()
     clock.now += 35
@@ -297,68 +305,72 @@ def test_the_end_of_the_speakers_connection_ends_the_session_after_a_grace(
     assert scan(dynamodb, "sessions") == scan(dynamodb, "connections") == []
 
 
-def test_whoever_has_left_keeps_a_record_that_is_in_no_list(
-    sessions: Sessions, session_id: str, speaker: Caller, dynamodb: Any
+def test_a_listener_that_has_left_keeps_an_item_that_is_in_no_list(
+    use_cases: UseCases, session_id: str, speaker: Caller, dynamodb: Any
 ) -> None:
-    join(sessions, 1, session_id)
-    sessions.lifecycle.leave(listener(1).connection_id, 1000)
+    join(use_cases, 1, session_id)
+    use_cases.lifecycle.leave(listener(1).connection_id, 1000)
     languages = {
         item["connectionId"]["S"]: item.get("targetLanguage")
         for item in scan(dynamodb, "connections")
     }
     assert languages == {"listener-1=": None, "speaker=": None}
-    assert sessions.get_status(speaker, STATUS)["languages"] == {}
-    sessions.end(speaker, END)
+    assert use_cases.sessions.get_status(speaker, STATUS).message["languages"] == {}
+    use_cases.sessions.end(speaker, END)
     assert [item["connectionId"]["S"] for item in scan(dynamodb, "connections")] == ["listener-1="]
 
 
-def test_a_listener_may_join_another_session_once_his_has_ended(
-    sessions: Sessions, session_id: str, speaker: Caller
+def test_a_listener_may_join_another_session_once_its_session_has_ended(
+    use_cases: UseCases, session_id: str, speaker: Caller
 ) -> None:
-    join(sessions, 1, session_id)
-    sessions.end(speaker, END)
-    again = sessions.create(speaker, CREATE)
-    assert join(sessions, 1, again["sessionId"])["sessionId"] == again["sessionId"]
+    join(use_cases, 1, session_id)
+    use_cases.sessions.end(speaker, END)
+    again = use_cases.sessions.create(speaker, CREATE).message
+    assert join(use_cases, 1, again["sessionId"])["sessionId"] == again["sessionId"]
 
 
 def test_a_speakers_heartbeat_keeps_the_session_from_expiring(
-    sessions: Sessions, session_id: str, speaker: Caller, clock: Clock
+    use_cases: UseCases, session_id: str, speaker: Caller, clock: Clock
 ) -> None:
     clock.now += 7000
-    sessions.heartbeat(speaker)
+    use_cases.presence.heartbeat(speaker)
     clock.now += 7000
-    assert join(sessions, 1, session_id)["sessionId"] == session_id
+    assert join(use_cases, 1, session_id)["sessionId"] == session_id
 
 
 def test_a_heartbeat_does_not_wake_an_expired_session(
-    sessions: Sessions, session_id: str, speaker: Caller, clock: Clock
+    use_cases: UseCases, session_id: str, speaker: Caller, clock: Clock
 ) -> None:
     clock.now += 7201
-    assert "sessionId" not in sessions.heartbeat(speaker)[0]
+    assert "sessionId" not in use_cases.presence.heartbeat(speaker).message
     with pytest.raises(SessionNotFound):
-        join(sessions, 1, session_id)
+        join(use_cases, 1, session_id)
 
 
 def test_an_expired_connection_is_treated_as_gone(
-    sessions: Sessions, session_id: str, clock: Clock
+    use_cases: UseCases, session_id: str, clock: Clock
 ) -> None:
-    join(sessions, 1, session_id)
+    join(use_cases, 1, session_id)
     clock.now += 7800
-    assert "sessionId" not in sessions.heartbeat(listener(1))[0]
+    assert "sessionId" not in use_cases.presence.heartbeat(listener(1)).message
 
 
-def sleeping(sessions: Sessions, sleep: Callable[[float], object]) -> Sessions:
-    return replace(sessions, sleep=sleep)  # type: ignore[arg-type]
+def outcome(connection_id: str, session_id: str, **fields: str) -> Delivery:
+    message = {"type": "sessionJoined", "sessionId": session_id, **fields}
+    return Delivery(connection_id, "https://api/stage", [message])
 
 
-def outcome_of(session_id: str, **fields: str) -> str:
-    return json.dumps({"type": "sessionJoined", "sessionId": session_id, **fields})
+def reminders(connection_id: str, *messages: dict[str, Any]) -> Delivery:
+    return Delivery(connection_id, "https://api/stage", messages, delay_ms=50)
 
 
 def test_an_outcome_waits_for_its_connection_to_open(
-    sessions: Sessions, session_id: str, phones: FakeConnections
+    use_cases: UseCases,
+    build: Callable[..., UseCases],
+    session_id: str,
+    phones: FakeConnections,
 ) -> None:
-    join(sessions, 1, session_id)
+    join(use_cases, 1, session_id)
     phones.closed.add("listener-1=")
     waits: list[float] = []
 
@@ -367,145 +379,161 @@ def test_an_outcome_waits_for_its_connection_to_open(
         if len(waits) == 3:
             phones.closed.clear()
 
-    assert sleeping(sessions, sleep).deliver_outcome("listener-1=", "1", outcome_of(session_id))
-    assert [told["type"] for told in phones.inbox["listener-1="]] == ["sessionJoined"]
+    build(sleep=sleep).deliveries.deliver(outcome("listener-1=", session_id))
+    assert [message["type"] for message in phones.inbox["listener-1="]] == ["sessionJoined"]
     assert len(waits) == 3
 
 
 @pytest.mark.parametrize("ends_before_it_opens", [True, False])
 def test_an_outcome_of_a_session_that_has_ended_meanwhile_says_so(
-    sessions: Sessions,
+    use_cases: UseCases,
+    build: Callable[..., UseCases],
     session_id: str,
     speaker: Caller,
     phones: FakeConnections,
     ends_before_it_opens: bool,
 ) -> None:
-    join(sessions, 1, session_id)
+    join(use_cases, 1, session_id)
     phones.closed.add("listener-1=")
 
     def sleep(_: float) -> None:
-        sessions.end(speaker, END)
+        use_cases.sessions.end(speaker, END)
         phones.closed.clear()
 
     if ends_before_it_opens:
         sleep(0)
-    outcome = outcome_of(session_id, requestId="r1")
-    assert sleeping(sessions, sleep).deliver_outcome("listener-1=", "1", outcome)
-    ((told,),) = phones.inbox.values()
-    assert (told["type"], told["code"], told["requestId"]) == ("error", "SESSION_NOT_FOUND", "r1")
+    build(sleep=sleep).deliveries.deliver(outcome("listener-1=", session_id, requestId="r1"))
+    ((heard,),) = phones.inbox.values()
+    assert (heard["type"], heard["code"], heard["requestId"]) == (
+        "error",
+        "SESSION_NOT_FOUND",
+        "r1",
+    )
 
 
 def test_reminders_come_in_order_and_no_sooner_than_asked(
-    sessions: Sessions, session_id: str, phones: FakeConnections
+    use_cases: UseCases,
+    build: Callable[..., UseCases],
+    session_id: str,
+    phones: FakeConnections,
 ) -> None:
-    join(sessions, 1, session_id)
+    join(use_cases, 1, session_id)
     waits: list[float] = []
-    messages = ['{"type": "1"}', '{"type": "2"}']
-    event = {"id": "1", "connectionId": "listener-1=", "delayMs": 50, "messages": messages}
-    sleeping(sessions, waits.append).deliver(event)
+    delivery = reminders("listener-1=", {"type": "1"}, {"type": "2"})
+    build(sleep=waits.append).deliveries.deliver(delivery)
     assert [message["type"] for message in phones.inbox["listener-1="]] == ["1", "2"]
     assert waits == [0.05]
 
 
-def test_who_was_replaced_meanwhile_hears_no_reminder(
-    sessions: Sessions, session_id: str, phones: FakeConnections
+def test_a_listener_that_was_replaced_meanwhile_gets_no_reminder(
+    use_cases: UseCases,
+    build: Callable[..., UseCases],
+    session_id: str,
+    phones: FakeConnections,
 ) -> None:
-    join(sessions, 1, session_id)
+    join(use_cases, 1, session_id)
 
     def sleep(_: float) -> None:
-        sessions.refresh_listener(
+        use_cases.refresh.refresh_listener(
             listener(2), RefreshListener(session_id, "es", "listener-1=", None)
         )
 
-    event = {"id": "1", "connectionId": "listener-1=", "delayMs": 50, "messages": ["{}"]}
-    sleeping(sessions, sleep).deliver(event)
+    build(sleep=sleep).deliveries.deliver(reminders("listener-1=", {}))
     assert phones.inbox == {}
 
 
 def test_an_outcome_that_may_have_come_undoes_nothing(
-    sessions: Sessions, session_id: str, speaker: Caller
+    use_cases: UseCases, build: Callable[..., UseCases], session_id: str, speaker: Caller
 ) -> None:
+    posts: list[str] = []
+
     class Failing(FakeConnections):
         def post(self, connection_id: str, text: str) -> None:
+            posts.append(connection_id)
             raise PostFailed(500)
 
-    join(sessions, 1, session_id)
-    failing: Any = Failing()
-    unlucky = replace(sessions, lifecycle=replace(sessions.lifecycle, connections=failing))
-    assert unlucky.deliver_outcome(listener(1).connection_id, "1", outcome_of(session_id))
-    assert sessions.get_status(speaker, STATUS)["listenerCount"] == 1
+    join(use_cases, 1, session_id)
+    build(connections=Failing()).deliveries.deliver(outcome("listener-1=", session_id))
+    assert posts == ["listener-1="]
+    assert use_cases.sessions.get_status(speaker, STATUS).message["listenerCount"] == 1
 
 
-def test_an_outcome_for_a_speaker_who_never_opens_interrupts_the_session(
-    sessions: Sessions, session_id: str, speaker: Caller, phones: FakeConnections
+def test_an_outcome_for_a_speaker_that_never_opens_interrupts_the_session(
+    use_cases: UseCases, session_id: str, speaker: Caller, phones: FakeConnections
 ) -> None:
-    join(sessions, 1, session_id)
+    join(use_cases, 1, session_id)
     phones.closed.add(speaker.connection_id)
-    assert not sleeping(sessions, lambda _: None).deliver_outcome(
-        speaker.connection_id, "1", outcome_of(session_id)
-    )
+    use_cases.deliveries.deliver(outcome(speaker.connection_id, session_id))
     (notice,) = phones.inbox[listener(1).connection_id]
     assert notice["type"] == "sessionInterrupted"
 
 
 def test_an_outcome_for_a_connection_that_never_opens_undoes_the_join(
-    sessions: Sessions, session_id: str, speaker: Caller, phones: FakeConnections
+    use_cases: UseCases,
+    build: Callable[..., UseCases],
+    session_id: str,
+    speaker: Caller,
+    phones: FakeConnections,
 ) -> None:
-    join(sessions, 1, session_id)
+    join(use_cases, 1, session_id)
     phones.closed.add(listener(1).connection_id)
     waits: list[float] = []
-    assert not sleeping(sessions, waits.append).deliver_outcome(
-        "listener-1=", "1", outcome_of(session_id)
-    )
+    build(sleep=waits.append).deliveries.deliver(outcome("listener-1=", session_id))
     assert sum(waits) == pytest.approx(3.17)
-    assert sessions.get_status(speaker, STATUS)["listenerCount"] == 0
+    assert use_cases.sessions.get_status(speaker, STATUS).message["listenerCount"] == 0
 
 
-def test_a_join_given_again_that_cannot_be_finished_takes_nothing_from_who_is_in(
-    sessions: Sessions, session_id: str, speaker: Caller, dynamodb: Any, clock: Clock
+def test_a_repeated_join_that_cannot_be_finished_takes_nothing_from_its_listener(
+    use_cases: UseCases,
+    build: Callable[..., UseCases],
+    stores: Stores,
+    session_id: str,
+    speaker: Caller,
+    clock: Clock,
 ) -> None:
-    store = FailingStore(dynamodb, "sessions", "connections", sessions.clock)
-    store.failing = "put_connection"
-    join(sessions, 1, session_id)
+    join(use_cases, 1, session_id)
     clock.now += 0.001
     with pytest.raises(ServiceUnavailable):
-        join(replace(sessions, store=store), 1, session_id)
-    assert sessions.heartbeat(listener(1))[0]["sessionId"] == session_id
-    assert sessions.get_status(speaker, STATUS)["listenerCount"] == 1
+        join(build(stores=with_failing(stores, "participants.put")), 1, session_id)
+    assert use_cases.presence.heartbeat(listener(1)).message["sessionId"] == session_id
+    assert use_cases.sessions.get_status(speaker, STATUS).message["listenerCount"] == 1
 
 
 def test_a_session_that_cannot_be_finished_is_undone(
-    sessions: Sessions, speaker: Caller, dynamodb: Any
+    build: Callable[..., UseCases], stores: Stores, speaker: Caller, dynamodb: Any
 ) -> None:
-    store = FailingStore(dynamodb, "sessions", "connections", sessions.clock)
-    store.failing = "create_session"
+    failing = build(stores=with_failing(stores, "sessions.create"))
     with pytest.raises(ServiceUnavailable):
-        replace(sessions, store=store).create(speaker, CREATE)
+        failing.sessions.create(speaker, CREATE)
     assert scan(dynamodb, "sessions") == scan(dynamodb, "connections") == []
 
 
-def test_an_end_that_is_finished_late_does_not_touch_who_has_joined_another_session_since(
-    sessions: Sessions,
+def test_an_end_that_is_finished_late_does_not_remove_a_listener_of_another_session(
+    use_cases: UseCases,
+    build: Callable[..., UseCases],
+    stores: Stores,
     session_id: str,
     speaker: Caller,
     phones: FakeConnections,
     dynamodb: Any,
+    clock: Clock,
 ) -> None:
-    class ListsWhatWas(Store):
-        """As a sweep does that read the index just before the end."""
+    class StaleListenerStore(ListenerStore):
+        """Lists what a sweep reads that queries the index just before the end."""
 
-        def list_connections(self, session_id: str) -> Listing:
+        def list_all(self, session_id: str) -> Listing:
             return Listing({listener(1).connection_id: "es"}, frozenset())
 
-    join(sessions, 1, session_id)
-    sessions.end(speaker, END)
-    other = sessions.create(replace(speaker, connection_id="other="), CREATE)["sessionId"]
-    join(sessions, 1, other)
+    join(use_cases, 1, session_id)
+    use_cases.sessions.end(speaker, END)
+    created = use_cases.sessions.create(replace(speaker, connection_id="other="), CREATE)
+    other = created.message["sessionId"]
+    join(use_cases, 1, other)
 
-    (ended,) = (each for each in sessions.store.scan_sessions(None, 9)[0] if each.end_reason)
-    late = ListsWhatWas(dynamodb, "sessions", "connections", sessions.clock)
-    replace(sessions.lifecycle, store=late).finish_end(ended)
+    (ended,) = (each for each in stores.sessions.scan_page(None, 9)[0] if each.end_reason)
+    stale = StaleListenerStore(Table(dynamodb, "connections", "connectionId"), clock)
+    build(stores=replace(stores, listeners=stale)).ending.finish(ended)
 
     notices = phones.inbox[listener(1).connection_id]
     assert [notice["sessionId"] for notice in notices] == [session_id]
-    assert sessions.heartbeat(listener(1))[0]["sessionId"] == other
+    assert use_cases.presence.heartbeat(listener(1)).message["sessionId"] == other

@@ -4,8 +4,6 @@ from collections.abc import Iterator, Mapping
 
 import pytest
 
-from chalicelib import models
-from chalicelib import settings as settings_module
 from chalicelib.aws.signing import Credentials
 from chalicelib.settings import (
     LOCAL_CONNECTIONS_URL,
@@ -345,10 +343,6 @@ def test_on_aws_heartbeat_intervals_are_below_the_idle_timeout(name: str) -> Non
     check_on_aws({name: "599"})
     with pytest.raises(SettingError, match=rf"{name} \(600\) must be less than 600, after which"):
         check_on_aws({name: "600"})
-
-
-def test_settings_and_the_sweep_agree_on_missed_heartbeats() -> None:
-    assert settings_module.MISSED_HEARTBEATS == models.MISSED_HEARTBEATS
 
 
 def test_the_default_close_grace_never_exceeds_the_grace() -> None:

@@ -10,23 +10,25 @@ from chalicelib.aws.dynamodb import DynamoDB, Refused
 from chalicelib.aws.retries import Retries
 from chalicelib.aws.wire import Answer
 from chalicelib.errors import ServiceUnavailable
-from chalicelib.models import Caller, Connection, EndReason, Role
-from chalicelib.store import HandOver, Store, new_arrival
+from chalicelib.models import Caller, EndReason, Participant, Role
+from chalicelib.store.hand_overs import HandOver
+from chalicelib.store.items import new_arrival
+from chalicelib.store.stores import Stores, build_stores
 from tests.unit.fakes import Clock, PlayedTransport, refused, scan
 
 NOW = 1_800_000_000
 NOW_MS = NOW * 1000
 
 
-def seat(number: int, language: str = "es") -> Connection:
-    return Connection(f"listener-{number}=", "golden-eagle-427", Role.LISTENER, NOW_MS, language)
+def seat(number: int, language: str = "es") -> Participant:
+    return Participant(f"listener-{number}=", "golden-eagle-427", Role.LISTENER, NOW_MS, language)
 
 
 def operations(dynamodb: Any) -> list[str]:
     return [operation for operation, _ in dynamodb.transport.requests]
 
 
-def arriving(number: int) -> Connection:
+def arriving(number: int) -> Participant:
     return replace(seat(number), is_present=False, is_arriving=True, arrival=new_arrival())
 
 
@@ -42,78 +44,80 @@ def quick(clock: Clock) -> Retries:
 @pytest.mark.parametrize("code", ["ThrottlingException", "InternalServerError"])
 def test_a_throttled_or_failing_dynamodb_is_unavailable_for_now(code: str, clock: Clock) -> None:
     dynamodb = DynamoDB(PlayedTransport(refused(code)), quick(clock))
-    store = Store(dynamodb, "sessions", "connections", clock)
+    stores = build_stores(dynamodb, "sessions", "connections", clock)
     with pytest.raises(ServiceUnavailable) as refusal:
-        store.find_session("golden-eagle-427")
+        stores.sessions.find("golden-eagle-427")
     assert refusal.value.retry_after_seconds == 2
     with pytest.raises(ServiceUnavailable):
-        store.list_listener_ids("golden-eagle-427")
+        stores.listeners.list_ids("golden-eagle-427")
 
 
 def test_an_error_of_our_own_making_is_not_hidden(clock: Clock) -> None:
     broken = DynamoDB(PlayedTransport(refused("ValidationException")), quick(clock))
-    store = Store(broken, "sessions", "connections", clock)
+    stores = build_stores(broken, "sessions", "connections", clock)
     with pytest.raises(Refused):
-        store.find_connection("a")
+        stores.participants.find_present("a")
 
 
-def test_listing_reads_to_the_last_page(store: Store, dynamodb: Any) -> None:
+def test_listing_reads_to_the_last_page(stores: Stores, dynamodb: Any) -> None:
     def two_a_page(operation: str, request: dict[str, Any]) -> None:
         if operation == "Query":
             request["Limit"] = 2
 
     dynamodb.transport.on_request.append(two_a_page)
     for number in range(5):
-        store.put_connection(seat(number))
-    assert set(store.list_listener_ids("golden-eagle-427")) == {
+        stores.participants.put(seat(number))
+    assert set(stores.listeners.list_ids("golden-eagle-427")) == {
         f"listener-{number}=" for number in range(5)
     }
     assert operations(dynamodb).count("Query") == 3
 
 
-def test_deleting_many_takes_100_to_a_transaction(store: Store, dynamodb: Any) -> None:
+def test_deleting_many_takes_100_to_a_transaction(stores: Stores, dynamodb: Any) -> None:
     for number in range(201):
-        store.put_connection(arriving(number))
-    ids = store.list_connections("golden-eagle-427").arriving
-    assert store.delete_arriving_connections("golden-eagle-427", ids) == ids
+        stores.participants.put(arriving(number))
+    ids = stores.listeners.list_all("golden-eagle-427").arriving
+    assert stores.listeners.remove_arriving("golden-eagle-427", ids) == ids
     assert scan(dynamodb, "connections") == []
     assert operations(dynamodb).count("TransactWriteItems") == 3
 
 
-def test_deleting_many_spares_who_is_in_another_session_by_now(store: Store, dynamodb: Any) -> None:
+def test_deleting_many_spares_who_is_in_another_session_by_now(
+    stores: Stores, dynamodb: Any
+) -> None:
     elsewhere = replace(seat(2), session_id="golden-eagle-428")
-    store.put_connection(seat(1))
-    store.put_connection(elsewhere)
+    stores.participants.put(seat(1))
+    stores.participants.put(elsewhere)
     ids = {"listener-1=", "listener-2=", "listener-3="}
-    assert store.take_connections("golden-eagle-428", ids) == {"listener-2="}
-    assert store.find_connection("listener-1=") == seat(1)
+    assert stores.listeners.remove("golden-eagle-428", ids) == {"listener-2="}
+    assert stores.participants.find_present("listener-1=") == seat(1)
 
 
 def test_deleting_arrivals_spares_those_that_have_become_listeners(
-    store: Store, dynamodb: Any
+    stores: Stores, dynamodb: Any
 ) -> None:
-    store.put_connection(arriving(1))
+    stores.participants.put(arriving(1))
     come = arriving(2)
-    store.put_connection(come)
-    store.activate(come)
-    store.put_connection(seat(3))
+    stores.participants.put(come)
+    stores.participants.activate(come)
+    stores.participants.put(seat(3))
     ids = {"listener-1=", "listener-2=", "listener-3=", "listener-4="}
-    assert store.delete_arriving_connections("golden-eagle-427", ids) == {"listener-1="}
+    assert stores.listeners.remove_arriving("golden-eagle-427", ids) == {"listener-1="}
     assert len(scan(dynamodb, "connections")) == 2
 
 
-def test_an_end_is_claimed_once(store: Store, session_id: str, speaker: Caller) -> None:
+def test_an_end_is_claimed_once(stores: Stores, session_id: str, speaker: Caller) -> None:
     reason = EndReason.SPEAKER_ENDED
-    assert not store.claim_end(session_id, reason, "somebody-else=")
-    assert store.claim_end(session_id, reason, speaker.connection_id)
-    assert not store.claim_end(session_id, reason, speaker.connection_id)
+    assert not stores.sessions.claim_end(session_id, reason, "somebody-else=")
+    assert stores.sessions.claim_end(session_id, reason, speaker.connection_id)
+    assert not stores.sessions.claim_end(session_id, reason, speaker.connection_id)
 
 
-def test_a_language_is_changed_only_in_the_session_it_was_asked_for(store: Store) -> None:
-    store.put_connection(seat(1))
-    assert not store.set_language("listener-1=", "golden-eagle-428", "de")
-    assert not store.set_language("listener-2=", "golden-eagle-427", "de")
-    assert store.list_connections("golden-eagle-427").present == {"listener-1=": "es"}
+def test_a_language_is_changed_only_in_the_session_it_was_asked_for(stores: Stores) -> None:
+    stores.participants.put(seat(1))
+    assert not stores.participants.set_language("listener-1=", "golden-eagle-428", "de")
+    assert not stores.participants.set_language("listener-2=", "golden-eagle-427", "de")
+    assert stores.listeners.list_all("golden-eagle-427").present == {"listener-1=": "es"}
 
 
 def fail_first_transaction(dynamodb: Any, *reasons: dict[str, Any]) -> None:
@@ -134,96 +138,96 @@ FAILED = {"Code": "ConditionalCheckFailed"}
 CONFLICT = {"Code": "TransactionConflict"}
 
 
-def test_a_hand_over_in_anothers_way_is_tried_again(store: Store, dynamodb: Any) -> None:
-    store.put_connection(seat(1))
+def test_a_hand_over_in_anothers_way_is_tried_again(stores: Stores, dynamodb: Any) -> None:
+    stores.participants.put(seat(1))
     fail_first_transaction(dynamodb, CONFLICT, {"Code": "None"})
-    assert store.hand_over(seat(1), seat(2)) == HandOver(is_done=True)
+    assert stores.hand_overs.hand_over(seat(1), seat(2)) == HandOver(is_done=True)
 
 
 def test_a_hand_over_that_was_done_before_is_seen_although_another_was_in_the_way(
-    store: Store, dynamodb: Any
+    stores: Stores, dynamodb: Any
 ) -> None:
-    store.put_connection(seat(2))
+    stores.participants.put(seat(2))
     held = scan(dynamodb, "connections")[0]
     fail_first_transaction(dynamodb, CONFLICT, {**FAILED, "Item": held})
-    assert store.hand_over(seat(1), seat(2)) == HandOver(is_done=False, new=seat(2))
+    assert stores.hand_overs.hand_over(seat(1), seat(2)) == HandOver(is_done=False, new=seat(2))
 
 
-def test_a_hand_over_shows_both_records_as_they_are(store: Store) -> None:
-    store.put_connection(seat(1))
-    store.hand_over(seat(1), seat(2, "fr"))
-    again = store.hand_over(seat(1), seat(2, "de"))
+def test_a_hand_over_shows_both_records_as_they_are(stores: Stores) -> None:
+    stores.participants.put(seat(1))
+    stores.hand_overs.hand_over(seat(1), seat(2, "fr"))
+    again = stores.hand_overs.hand_over(seat(1), seat(2, "de"))
     gone = replace(seat(1), target_language=None, is_present=False, superseded_by="listener-2=")
     assert again == HandOver(is_done=False, old=gone, new=seat(2, "fr"))
 
 
 def test_a_listener_that_has_changed_its_language_since_it_was_read_hands_nothing_over(
-    store: Store,
+    stores: Stores,
 ) -> None:
-    store.put_connection(seat(1, "de"))
-    tried = store.hand_over(seat(1, "es"), seat(2, "fr"))
+    stores.participants.put(seat(1, "de"))
+    tried = stores.hand_overs.hand_over(seat(1, "es"), seat(2, "fr"))
     assert tried == HandOver(is_done=False, old=seat(1, "de"))
-    assert store.find_connection("listener-2=") is None
+    assert stores.participants.find_present("listener-2=") is None
 
 
-def test_a_record_of_another_session_or_a_speaker_hands_nothing_over(store: Store) -> None:
-    speaker = Connection("speaker=", "golden-eagle-427", Role.SPEAKER, NOW_MS)
+def test_a_record_of_another_session_or_a_speaker_hands_nothing_over(stores: Stores) -> None:
+    speaker = Participant("speaker=", "golden-eagle-427", Role.SPEAKER, NOW_MS)
     elsewhere = replace(seat(1), session_id="golden-eagle-428")
     for old in (speaker, elsewhere):
-        store.put_connection(old)
-        tried = store.hand_over(old, seat(2))
+        stores.participants.put(old)
+        tried = stores.hand_overs.hand_over(old, seat(2))
         assert tried == HandOver(is_done=False, old=old)
-        assert store.find_connection(old.connection_id) == old
-    assert store.find_connection("listener-2=") is None
+        assert stores.participants.find_present(old.connection_id) == old
+    assert stores.participants.find_present("listener-2=") is None
 
 
-def test_of_many_only_those_present_are_taken_and_by_one_caller(store: Store) -> None:
+def test_of_many_only_those_present_are_taken_and_by_one_caller(stores: Stores) -> None:
     for number in range(4):
-        store.put_connection(seat(number))
-    store.close_connection("listener-1=")
+        stores.participants.put(seat(number))
+    stores.participants.mark_left("listener-1=")
     ids = {f"listener-{number}=" for number in range(5)}
-    assert store.take_connections("golden-eagle-427", ids) == {
+    assert stores.listeners.remove("golden-eagle-427", ids) == {
         "listener-0=",
         "listener-2=",
         "listener-3=",
     }
-    assert store.take_connections("golden-eagle-427", ids) == set()
-    assert store.take_connections("golden-eagle-427", set()) == set()
+    assert stores.listeners.remove("golden-eagle-427", ids) == set()
+    assert stores.listeners.remove("golden-eagle-427", set()) == set()
 
 
 def test_those_that_another_had_in_his_way_are_taken_in_the_end(
-    store: Store, dynamodb: Any
+    stores: Stores, dynamodb: Any
 ) -> None:
     for number in (1, 2):
-        store.put_connection(seat(number))
+        stores.participants.put(seat(number))
     fail_first_transaction(dynamodb, CONFLICT, {"Code": "None"}, FAILED)
     ids = {"listener-1=", "listener-2=", "listener-3="}
-    assert store.take_connections("golden-eagle-427", ids) == {"listener-1=", "listener-2="}
+    assert stores.listeners.remove("golden-eagle-427", ids) == {"listener-1=", "listener-2="}
 
 
-def test_no_more_are_counted_out_than_are_counted(store: Store, session_id: str) -> None:
-    store.count_in(session_id, "es", None, 3)
-    assert not store.count_out(session_id, {"es": 2})
-    assert store.count_out(session_id, {"es": 1})
-    assert not store.count_out(session_id, {"es": 1})
-    assert not store.count_out("golden-eagle-999", {"es": 1})
+def test_no_more_are_counted_out_than_are_counted(stores: Stores, session_id: str) -> None:
+    stores.seats.take(session_id, "es", None, 3)
+    assert not stores.seats.release(session_id, {"es": 2})
+    assert stores.seats.release(session_id, {"es": 1})
+    assert not stores.seats.release(session_id, {"es": 1})
+    assert not stores.seats.release("golden-eagle-999", {"es": 1})
 
 
-def test_who_has_left_is_closed_once_and_no_longer_found(store: Store) -> None:
-    store.put_connection(seat(1))
-    assert store.close_connection("listener-1=") == seat(1)
+def test_who_has_left_is_closed_once_and_no_longer_found(stores: Stores) -> None:
+    stores.participants.put(seat(1))
+    assert stores.participants.mark_left("listener-1=") == seat(1)
     left = replace(seat(1), target_language=None, is_present=False, left_at_ms=NOW_MS)
-    assert store.close_connection("listener-1=") == left
-    assert store.find_connection("listener-1=") is None
-    assert store.list_listener_ids("golden-eagle-427") == []
-    assert store.list_connections("golden-eagle-427").present == {}
+    assert stores.participants.mark_left("listener-1=") == left
+    assert stores.participants.find_present("listener-1=") is None
+    assert stores.listeners.list_ids("golden-eagle-427") == []
+    assert stores.listeners.list_all("golden-eagle-427").present == {}
 
 
 def test_many_records_are_read_in_batches_and_what_was_not_processed_is_asked_for_again(
-    store: Store, dynamodb: Any
+    stores: Stores, dynamodb: Any
 ) -> None:
     for number in range(130):
-        store.put_connection(seat(number))
+        stores.participants.put(seat(number))
     asked: list[int] = []
 
     def leave_half(operation: str, parsed: dict[str, Any]) -> None:
@@ -238,61 +242,61 @@ def test_many_records_are_read_in_batches_and_what_was_not_processed_is_asked_fo
 
     dynamodb.transport.on_answer.append(leave_half)
     ids = {f"listener-{number}=" for number in range(131)}
-    found = store.find_records(ids)
+    found = stores.listeners.find_many(ids)
     assert {each.connection_id for each in found} == ids - {"listener-130="}
     assert len(found) == 130
     # One of the first hundred is not there.
     assert asked[:3] == [99, 49, 24]
-    assert store.find_records([]) == []
+    assert stores.listeners.find_many([]) == []
 
 
 def test_a_connection_that_closes_while_it_joins_is_left_without_a_place(
-    store: Store, dynamodb: Any
+    stores: Stores, dynamodb: Any
 ) -> None:
-    store.put_connection(seat(1, "~arriving-1"))
-    closed = store.close_connection("listener-1=")
+    stores.participants.put(seat(1, "~arriving-1"))
+    closed = stores.participants.mark_left("listener-1=")
     assert closed is not None
     assert not closed.is_present  # so it is not counted out
     (item,) = scan(dynamodb, "connections")
     assert "targetLanguage" not in item
 
 
-def test_an_item_that_names_no_session_is_no_record(store: Store, dynamodb: Any) -> None:
+def test_an_item_that_names_no_session_is_no_record(stores: Stores, dynamodb: Any) -> None:
     """As refused commands leave it of a connection that takes part in none."""
     refusals = {"connectionId": {"S": "listener-1="}, "refusals": {"N": "3"}}
     dynamodb.put_item(TableName="connections", Item=refusals)
-    assert store.find_record("listener-1=") is None
-    assert store.find_records(["listener-1="]) == []
-    assert store.close_connection("listener-1=") is None
-    assert store.delete_connection("listener-1=", "golden-eagle-427") is None
-    assert store.put_connection(seat(1)).held is None
+    assert stores.participants.find("listener-1=") is None
+    assert stores.listeners.find_many(["listener-1="]) == []
+    assert stores.participants.mark_left("listener-1=") is None
+    assert stores.participants.delete("listener-1=", "golden-eagle-427") is None
+    assert stores.participants.put(seat(1)).existing is None
 
 
-def test_a_connection_that_may_still_be_opening_is_not_closed_as_settled(
-    store: Store, clock: Clock
+def test_a_connection_that_may_still_be_opening_is_not_marked_as_past_joining(
+    stores: Stores, clock: Clock
 ) -> None:
-    store.put_connection(seat(1))
+    stores.participants.put(seat(1))
     clock.now += 34
-    assert store.close_connection("listener-1=", if_settled=True) is None
+    assert stores.participants.mark_left("listener-1=", if_past_joining=True) is None
     clock.now += 1
-    assert store.close_connection("listener-1=", if_settled=True) == seat(1)
+    assert stores.participants.mark_left("listener-1=", if_past_joining=True) == seat(1)
 
 
 def test_an_interruption_begins_once_and_for_the_current_speaker_only(
-    store: Store, session_id: str, clock: Clock
+    stores: Stores, session_id: str, clock: Clock
 ) -> None:
     ends_at_ms = int(clock() * 1000) + 60_000
-    assert not store.interrupt_session(session_id, "somebody-else=", ends_at_ms)
-    assert store.interrupt_session(session_id, "speaker=", ends_at_ms)
-    assert not store.interrupt_session(session_id, "speaker=", ends_at_ms + 1)
-    session = store.find_session(session_id)
+    assert not stores.sessions.interrupt(session_id, "somebody-else=", ends_at_ms)
+    assert stores.sessions.interrupt(session_id, "speaker=", ends_at_ms)
+    assert not stores.sessions.interrupt(session_id, "speaker=", ends_at_ms + 1)
+    session = stores.sessions.find(session_id)
     assert session is not None
     assert session.grace_ends_at_ms == ends_at_ms
 
 
 @pytest.mark.parametrize("reason", [EndReason.SPEAKER_LOST, EndReason.SPEAKER_ENDED])
 def test_an_interruption_that_botocore_sends_again_has_begun(
-    store: Store, session_id: str, clock: Clock, dynamodb: Any, reason: EndReason
+    stores: Stores, session_id: str, clock: Clock, dynamodb: Any, reason: EndReason
 ) -> None:
     update = dynamodb.update_item
 
@@ -303,31 +307,31 @@ def test_an_interruption_that_botocore_sends_again_has_begun(
     ends_at_ms = int(clock() * 1000) + 60_000
     dynamodb.update_item = send_twice
     try:
-        assert store.interrupt_session(session_id, "speaker=", ends_at_ms, reason)
-        assert not store.interrupt_session(session_id, "speaker=", ends_at_ms, reason)
+        assert stores.sessions.interrupt(session_id, "speaker=", ends_at_ms, reason)
+        assert not stores.sessions.interrupt(session_id, "speaker=", ends_at_ms, reason)
     finally:
         dynamodb.update_item = update
 
 
 def test_nothing_moves_the_end_of_a_session_but_its_current_speaker(
-    store: Store, session_id: str
+    stores: Stores, session_id: str
 ) -> None:
-    assert store.extend_session(session_id, "somebody-else=", NOW + 9) is None
-    assert store.extend_session("golden-eagle-999", "speaker=", NOW + 9) is None
+    assert stores.sessions.extend(session_id, "somebody-else=", NOW + 9) is None
+    assert stores.sessions.extend("golden-eagle-999", "speaker=", NOW + 9) is None
 
 
 def test_a_session_is_kept_for_a_day_after_its_end_for_the_sweep_to_tell_of_it(
-    store: Store, session_id: str, dynamodb: Any
+    stores: Stores, session_id: str, dynamodb: Any
 ) -> None:
     (item,) = scan(dynamodb, "sessions")
     assert int(item["ttl"]["N"]) - int(item["expiresAt"]["N"]) == 24 * 3600
-    store.extend_session(session_id, "speaker=", NOW + 9000)
+    stores.sessions.extend(session_id, "speaker=", NOW + 9000)
     (item,) = scan(dynamodb, "sessions")
     assert item["ttl"] == {"N": str(NOW + 9000 + 24 * 3600)}
 
 
-def test_a_speaker_who_has_another_session_by_now_is_not_replaced_there(store: Store) -> None:
-    place = Connection("speaker=", "golden-eagle-427", Role.SPEAKER, NOW_MS)
-    store.put_connection(place)
-    store.supersede_speaker("calm-fox-100", "speaker=", "new=")
-    assert store.find_record("speaker=") == place
+def test_a_speaker_who_has_another_session_by_now_is_not_replaced_there(stores: Stores) -> None:
+    place = Participant("speaker=", "golden-eagle-427", Role.SPEAKER, NOW_MS)
+    stores.participants.put(place)
+    stores.participants.supersede_speaker("calm-fox-100", "speaker=", "new=")
+    assert stores.participants.find("speaker=") == place

@@ -6,23 +6,29 @@ from typing import Any
 
 import pytest
 
+from chalicelib.assembly import UseCases
 from chalicelib.aws.connections import POST_SECONDS
 from chalicelib.dispatch import Dispatcher
+from chalicelib.ending import END_SECONDS
 from chalicelib.errors import ServiceUnavailable
-from chalicelib.lifecycle import END_SECONDS
-from chalicelib.models import Connection, EndReason, Role, Session
-from chalicelib.store import SWEEP_CURSOR, Listing, Store, SweepCursor
+from chalicelib.models import EndReason, Participant, Role, Session
+from chalicelib.store.listeners import ListenerStore, Listing
+from chalicelib.store.participants import ParticipantStore
+from chalicelib.store.sessions import SessionStore
+from chalicelib.store.stores import Stores
+from chalicelib.store.sweep_cursor import SWEEP_CURSOR, SweepCursor, SweepCursorStore
+from chalicelib.store.table import Table
 from chalicelib.sweep import DEADLINE_SECONDS, WORK_SECONDS, Report, Sweep
 from tests.unit.fakes import (
     CREATE,
     Clock,
-    FailingStore,
     FakeConnections,
     closing,
     frame,
     reply,
     scan,
     types,
+    with_failing,
 )
 
 LISTENERS = {f"listener-{number}=" for number in (1, 2)}
@@ -71,59 +77,97 @@ def create(dispatcher: Dispatcher, speaker: str) -> str:
     return str(reply(dispatcher.message(frame(speaker, "user-1", **CREATE)))["sessionId"])
 
 
-def seat(session_id: str, clock: Clock, connection_id: str) -> Connection:
-    return Connection(connection_id, session_id, Role.LISTENER, int(clock() * 1000), "es")
+def seat(session_id: str, clock: Clock, connection_id: str) -> Participant:
+    return Participant(connection_id, session_id, Role.LISTENER, int(clock() * 1000), "es")
 
 
-def over(store: Store) -> list[Session]:
-    return [each for each in store.scan_sessions(None, 9)[0] if each.end_reason]
+def over(stores: Stores) -> list[Session]:
+    return [each for each in stores.sessions.scan_page(None, 9)[0] if each.end_reason]
 
 
-def with_store(sweep: Sweep, store: Store) -> Sweep:
-    return replace(sweep, lifecycle=replace(sweep.lifecycle, store=store))
+HookedStore = SessionStore | ListenerStore | ParticipantStore
+SweepWith = Callable[..., Sweep]
+
+
+@pytest.fixture
+def sweep_with(
+    sweep: Sweep,
+    build: Callable[..., UseCases],
+    stores: Stores,
+    phones: FakeConnections,
+    dynamodb: Any,
+    clock: Clock,
+) -> SweepWith:
+    """Return a function that builds a sweep on one hooked store, or on other connections."""
+
+    def sweep_with(
+        kind: type[HookedStore] | None = None,
+        *,
+        stores: Stores = stores,
+        connections: Any = phones,
+    ) -> Sweep:
+        if kind is not None:
+            stores = hooked(stores, kind, dynamodb, clock)
+        use_cases = build(stores=stores, connections=connections)
+        return replace(
+            sweep,
+            sessions=stores.sessions,
+            participants=stores.participants,
+            listeners=stores.listeners,
+            seats=stores.seats,
+            cursor=stores.sweep_cursor,
+            lifecycle=use_cases.lifecycle,
+            ending=use_cases.ending,
+        )
+
+    return sweep_with
+
+
+def hooked(stores: Stores, kind: type[HookedStore], dynamodb: Any, clock: Clock) -> Stores:
+    """Return stores, one of which is of a class that hooks its methods."""
+    connections = Table(dynamodb, "connections", "connectionId")
+    if issubclass(kind, SessionStore):
+        sessions = Table(dynamodb, "sessions", "sessionId")
+        return replace(stores, sessions=kind(sessions, connections, clock))
+    if issubclass(kind, ListenerStore):
+        return replace(stores, listeners=kind(connections, clock))
+    return replace(stores, participants=kind(connections, clock))
 
 
 # What fails
 
 
-def test_a_sweep_that_cannot_read_the_sessions_says_so(
-    sweep: Sweep, dynamodb: Any, clock: Clock
+def test_a_sweep_that_cannot_read_the_sessions_raises_service_unavailable(
+    sweep_with: SweepWith, stores: Stores
 ) -> None:
-    store = FailingStore(dynamodb, "sessions", "connections", clock)
-    store.failing = "scan_sessions"
     with pytest.raises(ServiceUnavailable):
-        with_store(sweep, store).run()
+        sweep_with(stores=with_failing(stores, "sessions.scan_page")).run()
 
 
 def test_a_session_that_fails_does_not_stop_the_rest(
-    sweep: Sweep,
-    dispatcher: Dispatcher,
-    dynamodb: Any,
-    clock: Clock,
-    phones: FakeConnections,
+    sweep_with: SweepWith, dispatcher: Dispatcher
 ) -> None:
     ids = [create(dispatcher, f"speaker-{number}=") for number in range(3)]
 
-    class FailsForOne(Store):
-        def list_connections(self, session_id: str) -> Listing:
+    class FailsForOne(ListenerStore):
+        def list_all(self, session_id: str) -> Listing:
             if session_id == ids[1]:
                 raise RuntimeError("unforeseen")
-            return super().list_connections(session_id)
+            return super().list_all(session_id)
 
-    store = FailsForOne(dynamodb, "sessions", "connections", clock)
-    report = with_store(sweep, store).run()
+    report = sweep_with(FailsForOne).run()
     assert (report.visited, report.active_sessions, report.failed) == (3, 2, 1)
     assert report.is_complete
 
 
 def test_a_grace_whose_end_fails_does_not_stop_the_others(
-    sweep: Sweep, dispatcher: Dispatcher, dynamodb: Any, clock: Clock
+    sweep_with: SweepWith, sweep: Sweep, dispatcher: Dispatcher
 ) -> None:
     ids = [create(dispatcher, f"speaker-{number}=") for number in range(3)]
     for number in range(3):
         dispatcher.disconnect(closing(f"speaker-{number}=", 1006))
 
-    class FailsForOne(Store):
+    class FailsForOne(SessionStore):
         def claim_end_of_grace(
             self, session_id: str, grace_ends_at_ms: int | None = None
         ) -> Session | None:
@@ -131,8 +175,7 @@ def test_a_grace_whose_end_fails_does_not_stop_the_others(
                 raise ServiceUnavailable("busy", retry_after_seconds=2)
             return super().claim_end_of_grace(session_id, grace_ends_at_ms)
 
-    store = FailsForOne(dynamodb, "sessions", "connections", clock)
-    report = with_store(sweep, store).run()
+    report = sweep_with(FailsForOne).run()
     assert (report.ended, report.failed) == (2, 1)
     assert sweep.run().ended == 1
 
@@ -162,21 +205,20 @@ def test_an_expired_session_ends_and_everyone_is_told_the_speaker_too(
     assert scan(dynamodb, "sessions") == scan(dynamodb, "connections") == []
 
 
-def test_a_session_that_a_heartbeat_saved_since_it_was_read_goes_on(
-    sweep: Sweep, hall: str, clock: Clock, dispatcher: Dispatcher, dynamodb: Any, status: Status
+def test_a_session_that_a_heartbeat_extended_since_it_was_read_goes_on(
+    sweep_with: SweepWith, hall: str, clock: Clock, dispatcher: Dispatcher, status: Status
 ) -> None:
-    class HeartbeatAfterTheScan(Store):
-        def scan_sessions(
+    class HeartbeatAfterTheScan(SessionStore):
+        def scan_page(
             self, after_session_id: str | None, limit: int
         ) -> tuple[list[Session], str | None]:
-            found = super().scan_sessions(after_session_id, limit)
+            found = super().scan_page(after_session_id, limit)
             dispatcher.message(frame("speaker=", "user-1", action="heartbeat"))
             clock.now += 1
             return found
 
     clock.now += 7199.5
-    store = HeartbeatAfterTheScan(dynamodb, "sessions", "connections", clock)
-    assert with_store(sweep, store).run().ended == 0
+    assert sweep_with(HeartbeatAfterTheScan).run().ended == 0
     assert status()["listenerCount"] == 2
 
 
@@ -232,31 +274,25 @@ def test_the_close_of_a_lost_speakers_connection_by_the_sweep_changes_nothing(
 
 
 def test_a_speaker_whose_heartbeat_comes_as_the_sweep_removes_it_stays(
-    sweep: Sweep,
-    hall: str,
-    clock: Clock,
-    phones: FakeConnections,
-    dynamodb: Any,
-    beat: Beat,
+    sweep_with: SweepWith, hall: str, clock: Clock, phones: FakeConnections, beat: Beat
 ) -> None:
-    class HeartbeatAfterTheLook(Store):
-        def find_connection(self, connection_id: str) -> Connection | None:
-            found = super().find_connection(connection_id)
+    class HeartbeatAfterTheLook(ParticipantStore):
+        def find_present(self, connection_id: str) -> Participant | None:
+            found = super().find_present(connection_id)
             beat("speaker=")
             return found
 
     clock.now += 90
     beat(*LISTENERS)
-    late = HeartbeatAfterTheLook(dynamodb, "sessions", "connections", clock)
-    with_store(sweep, late).run()
+    sweep_with(HeartbeatAfterTheLook).run()
     assert phones.inbox == {}
     assert phones.closed == set()
 
 
 def test_a_session_whose_speaker_never_got_his_place_is_interrupted_and_ends(
-    sweep: Sweep, hall: str, clock: Clock, phones: FakeConnections, store: Store
+    sweep: Sweep, hall: str, clock: Clock, phones: FakeConnections, stores: Stores
 ) -> None:
-    store.delete_connection("speaker=", hall)
+    stores.participants.delete("speaker=", hall)
     clock.now += 34
     sweep.run()
     assert phones.inbox == {}
@@ -268,9 +304,9 @@ def test_a_session_whose_speaker_never_got_his_place_is_interrupted_and_ends(
 
 
 def test_a_speaker_who_closed_while_the_service_broke_off_is_found(
-    sweep: Sweep, hall: str, clock: Clock, phones: FakeConnections, store: Store
+    sweep: Sweep, hall: str, clock: Clock, phones: FakeConnections, stores: Stores
 ) -> None:
-    store.close_connection("speaker=")
+    stores.participants.mark_left("speaker=")
     clock.now += 35
     sweep.run()
     assert types(phones.inbox["listener-1="]) == ["sessionInterrupted"]
@@ -375,23 +411,17 @@ def test_a_settled_listener_is_lost_six_minutes_after_its_heartbeat_at_the_lates
 
 
 def test_a_listener_whose_heartbeat_comes_as_the_sweep_removes_it_stays(
-    sweep: Sweep,
-    hall: str,
-    clock: Clock,
-    phones: FakeConnections,
-    dynamodb: Any,
-    beat: Beat,
+    sweep_with: SweepWith, hall: str, clock: Clock, phones: FakeConnections, beat: Beat
 ) -> None:
-    class HeartbeatAfterTheLook(Store):
-        def find_records(self, connection_ids: Any) -> list[Connection]:
-            found = super().find_records(connection_ids)
+    class HeartbeatAfterTheLook(ListenerStore):
+        def find_many(self, connection_ids: Any) -> list[Participant]:
+            found = super().find_many(connection_ids)
             beat("listener-1=")
             return found
 
     clock.now += 90
     beat("speaker=")
-    late = HeartbeatAfterTheLook(dynamodb, "sessions", "connections", clock)
-    assert with_store(sweep, late).run().removed == 1
+    assert sweep_with(HeartbeatAfterTheLook).run().removed == 1
     assert phones.closed == {"listener-2="}
 
 
@@ -443,58 +473,60 @@ def test_a_second_sweep_changes_nothing(
 
 
 def test_a_join_that_broke_off_is_removed_and_not_counted_out(
-    sweep: Sweep, hall: str, clock: Clock, store: Store, status: Status, beat: Beat
+    sweep: Sweep, hall: str, clock: Clock, stores: Stores, status: Status, beat: Beat
 ) -> None:
-    store.put_connection(replace(seat(hall, clock, "late="), target_language="~arriving"))
+    stores.participants.put(replace(seat(hall, clock, "late="), target_language="~arriving"))
     beat("speaker=", *LISTENERS)
     assert sweep.run().listeners == 2
     clock.now += 34.9
     sweep.run()
-    assert store.find_record("late=") is not None
+    assert stores.participants.find("late=") is not None
     clock.now += 0.1
     assert sweep.run().removed == 0
-    assert store.find_record("late=") is None
+    assert stores.participants.find("late=") is None
     assert status()["listenerCount"] == 2
 
 
 def test_a_join_that_ends_as_the_sweep_removes_it_stays(
-    hall: str, clock: Clock, store: Store
+    hall: str, clock: Clock, stores: Stores
 ) -> None:
     arriving = replace(seat(hall, clock, "late="), target_language="~arriving")
-    store.put_connection(arriving)
-    assert not store.delete_arriving("late=", hall, arriving.taken_at_ms + 1)
-    assert not store.delete_arriving("listener-1=", hall, arriving.taken_at_ms)
-    assert store.delete_arriving("late=", hall, arriving.taken_at_ms)
+    stores.participants.put(arriving)
+    assert not stores.participants.delete_arriving(
+        replace(arriving, joined_at_ms=arriving.joined_at_ms + 1)
+    )
+    assert not stores.participants.delete_arriving(replace(arriving, connection_id="listener-1="))
+    assert stores.participants.delete_arriving(arriving)
 
 
 # Counts
 
 
-def test_a_count_that_is_too_high_is_mended_at_the_second_look(
-    sweep: Sweep, hall: str, clock: Clock, status: Status, store: Store
+def test_a_count_that_is_too_high_is_repaired_at_the_second_look(
+    sweep: Sweep, hall: str, clock: Clock, status: Status, stores: Stores
 ) -> None:
-    store.count_in(hall, "es", None, 3)  # and then the function broke off
-    assert sweep.run().mended == 0
+    stores.seats.take(hall, "es", None, 3)  # and then the function broke off
+    assert sweep.run().repaired == 0
     clock.now += 35
-    assert sweep.run().mended == 1
+    assert sweep.run().repaired == 1
     assert status()["listenerCount"] == 2
-    assert sweep.run().mended == 0
+    assert sweep.run().repaired == 0
 
 
-def test_a_count_that_is_too_low_is_mended_at_the_second_look(
-    sweep: Sweep, hall: str, clock: Clock, status: Status, store: Store
+def test_a_count_that_is_too_low_is_repaired_at_the_second_look(
+    sweep: Sweep, hall: str, clock: Clock, status: Status, stores: Stores
 ) -> None:
-    store.count_out(hall, {"es": 2})
+    stores.seats.release(hall, {"es": 2})
     sweep.run()
     clock.now += 35
-    assert sweep.run().mended == 2
+    assert sweep.run().repaired == 2
     assert status()["listenerCount"] == 2
 
 
 def test_a_leave_that_broke_off_is_counted_out_within_two_sweeps(
-    sweep: Sweep, hall: str, clock: Clock, status: Status, store: Store
+    sweep: Sweep, hall: str, clock: Clock, status: Status, stores: Stores
 ) -> None:
-    store.close_connection("listener-1=")
+    stores.participants.mark_left("listener-1=")
     sweep.run()
     clock.now += 60
     sweep.run()
@@ -502,38 +534,38 @@ def test_a_leave_that_broke_off_is_counted_out_within_two_sweeps(
 
 
 def test_a_count_is_never_raised_above_the_maximum(
-    sweep: Sweep, hall: str, clock: Clock, status: Status, store: Store
+    sweep: Sweep, hall: str, clock: Clock, status: Status, stores: Stores
 ) -> None:
     for number in range(2):
-        store.put_connection(seat(hall, clock, f"more-{number}="))
+        stores.participants.put(seat(hall, clock, f"more-{number}="))
     for _ in range(3):
-        assert sweep.run().mended == 0
+        assert sweep.run().repaired == 0
         clock.now += 35
     assert status()["listenerCount"] <= 3
 
 
-def test_two_looks_within_35_seconds_mend_nothing(
-    sweep: Sweep, hall: str, clock: Clock, status: Status, store: Store
+def test_two_looks_within_35_seconds_repair_nothing(
+    sweep: Sweep, hall: str, clock: Clock, status: Status, stores: Stores
 ) -> None:
-    store.count_in(hall, "es", None, 3)
+    stores.seats.take(hall, "es", None, 3)
     sweep.run()
     clock.now += 34.9
-    assert sweep.run().mended == 0
+    assert sweep.run().repaired == 0
     clock.now += 0.1
-    assert sweep.run().mended == 1
+    assert sweep.run().repaired == 1
 
 
 @pytest.mark.parametrize("what", ["join", "leave", "refresh"])
-def test_nothing_is_mended_if_somebody_came_or_went_between_the_looks(
+def test_nothing_is_repaired_if_a_listener_came_or_went_between_the_looks(
     sweep: Sweep,
     hall: str,
     clock: Clock,
-    store: Store,
+    stores: Stores,
     status: Status,
     dispatcher: Dispatcher,
     what: str,
 ) -> None:
-    store.count_out(hall, {"es": 1})
+    stores.seats.release(hall, {"es": 1})
     sweep.run()
     clock.now += 35
     into = {"sessionId": hall, "targetLanguage": "es"}
@@ -544,52 +576,52 @@ def test_nothing_is_mended_if_somebody_came_or_went_between_the_looks(
     else:
         refresh = {"action": "refreshConnection", "role": "listener", **into}
         dispatcher.message(frame("new=", **refresh, connectionId="listener-1="))
-    assert sweep.run().mended == 0
+    assert sweep.run().repaired == 0
     clock.now += 35
-    assert sweep.run().mended == 1
+    assert sweep.run().repaired == 1
     listed = sum(status()["languages"].values())
     assert status()["listenerCount"] == listed
 
 
 def test_a_join_that_is_under_way_is_not_taken_for_a_wrong_count(
-    sweep: Sweep, hall: str, clock: Clock, store: Store, status: Status
+    sweep: Sweep, hall: str, clock: Clock, stores: Stores, status: Status
 ) -> None:
-    store.count_in(hall, "es", None, 3)
+    stores.seats.take(hall, "es", None, 3)
     sweep.run()
-    store.put_connection(seat(hall, clock, "late="))
+    stores.participants.put(seat(hall, clock, "late="))
     clock.now += 60
-    assert sweep.run().mended == 0
+    assert sweep.run().repaired == 0
     assert status()["listenerCount"] == 3
 
 
-def test_only_what_both_looks_agree_on_is_mended(
-    sweep: Sweep, hall: str, clock: Clock, store: Store, status: Status
+def test_only_what_both_looks_agree_on_is_repaired(
+    sweep: Sweep, hall: str, clock: Clock, stores: Stores, status: Status
 ) -> None:
-    store.count_out(hall, {"es": 2})
+    stores.seats.release(hall, {"es": 2})
     sweep.run()
-    store.close_connection("listener-1=")  # the first half of a leave
+    stores.participants.mark_left("listener-1=")  # the first half of a leave
     clock.now += 35
-    assert sweep.run().mended == 1
+    assert sweep.run().repaired == 1
     assert status()["listenerCount"] == 1
 
 
-def test_a_listing_that_was_wrong_for_a_moment_is_not_remembered(
-    sweep: Sweep, hall: str, clock: Clock, dynamodb: Any, status: Status, beat: Beat
+def test_a_listing_that_was_wrong_for_a_moment_repairs_nothing(
+    sweep_with: SweepWith, sweep: Sweep, hall: str, clock: Clock, status: Status, beat: Beat
 ) -> None:
-    class OverlooksOne(Store):
+    class OverlooksOne(ListenerStore):
         """As an index may that lags behind."""
 
-        def list_connections(self, session_id: str) -> Listing:
-            listing = super().list_connections(session_id)
+        def list_all(self, session_id: str) -> Listing:
+            listing = super().list_all(session_id)
             return Listing(dict(sorted(listing.present.items())[1:]), listing.arriving)
 
-    lagging = with_store(sweep, OverlooksOne(dynamodb, "sessions", "connections", clock))
+    lagging = sweep_with(OverlooksOne)
     lagging.run()
     clock.now += 60
     beat("speaker=", *LISTENERS)
     sweep.run()
     clock.now += 60
-    assert lagging.run().mended == 0
+    assert lagging.run().repaired == 0
     assert status()["listenerCount"] == 2
 
 
@@ -599,12 +631,12 @@ def test_a_listing_that_was_wrong_for_a_moment_is_not_remembered(
 def test_an_end_that_was_claimed_and_broken_off_is_finished_and_everyone_told_once(
     sweep: Sweep,
     hall: str,
-    store: Store,
+    stores: Stores,
     phones: FakeConnections,
     clock: Clock,
     dynamodb: Any,
 ) -> None:
-    store.claim_end(hall, EndReason.SPEAKER_ENDED, "speaker=")
+    stores.sessions.claim_end(hall, EndReason.SPEAKER_ENDED, "speaker=")
     for _ in range(3):
         sweep.run()
         clock.now += 35
@@ -614,24 +646,24 @@ def test_an_end_that_was_claimed_and_broken_off_is_finished_and_everyone_told_on
     assert scan(dynamodb, "sessions") == scan(dynamodb, "connections") == []
 
 
-def test_an_end_that_was_broken_off_half_way_tells_nobody_twice(
+def test_an_end_that_broke_off_half_way_notifies_each_participant_once(
     sweep: Sweep,
     hall: str,
-    dispatcher: Dispatcher,
     phones: FakeConnections,
     clock: Clock,
     dynamodb: Any,
-    lifecycle: Any,
+    stores: Stores,
+    build: Callable[..., UseCases],
 ) -> None:
-    class ListsOne(Store):
-        def list_connections(self, session_id: str) -> Listing:
-            listing = super().list_connections(session_id)
+    class ListsOne(ListenerStore):
+        def list_all(self, session_id: str) -> Listing:
+            listing = super().list_all(session_id)
             return Listing(dict(sorted(listing.present.items())[:1]), listing.arriving)
 
-        def put_back_listeners(self, session_id: str, connection_ids: Any) -> None:
+        def put_back(self, session_id: str, connection_ids: Any) -> None:
             raise RuntimeError("the function is killed")
 
-    killed = replace(lifecycle, store=ListsOne(dynamodb, "sessions", "connections", clock))
+    killed = build(stores=hooked(stores, ListsOne, dynamodb, clock)).ending
     with pytest.raises(RuntimeError):
         killed.end_by_speaker(hall, "speaker=")
     assert phones.inbox.keys() == {"listener-1="}
@@ -643,86 +675,95 @@ def test_an_end_that_was_broken_off_half_way_tells_nobody_twice(
 
 
 def test_an_end_that_takes_too_long_is_left_to_the_next_sweep(
-    sweep: Sweep,
+    sweep_with: SweepWith,
     hall: str,
-    store: Store,
+    stores: Stores,
     clock: Clock,
-    phones: FakeConnections,
-    dynamodb: Any,
 ) -> None:
     class Slow(FakeConnections):
         def fan_out(self, connection_ids: Any, text: str, limit_seconds: float = 10) -> Any:
             clock.now += END_SECONDS
             return super().fan_out(connection_ids, text, limit_seconds)
 
-    class OneAtATime(Store):
-        def list_connections(self, session_id: str) -> Listing:
-            listing = super().list_connections(session_id)
+    class OneAtATime(ListenerStore):
+        def list_all(self, session_id: str) -> Listing:
+            listing = super().list_all(session_id)
             return Listing(dict(sorted(listing.present.items())[:1]), listing.arriving)
 
     slow: Any = Slow()
-    store = OneAtATime(dynamodb, "sessions", "connections", clock)
-    busy = replace(sweep, lifecycle=replace(sweep.lifecycle, store=store, connections=slow))
-    store.claim_end(hall, EndReason.SPEAKER_ENDED, "speaker=")
+    busy = sweep_with(OneAtATime, connections=slow)
+    stores.sessions.claim_end(hall, EndReason.SPEAKER_ENDED, "speaker=")
     clock.now += 35
     busy.run()
-    assert over(store) != []
+    assert over(stores) != []
     busy.run()
     busy.run()
-    assert over(store) == []
+    assert over(stores) == []
     assert {to: types(told) for to, told in slow.inbox.items()} == {
         each: ["sessionEnded"] for each in LISTENERS
     }
 
 
 def test_an_ended_session_is_kept_until_everything_has_settled(
-    sweep: Sweep, hall: str, store: Store, clock: Clock, dispatcher: Dispatcher
+    sweep: Sweep, hall: str, stores: Stores, clock: Clock, dispatcher: Dispatcher
 ) -> None:
     dispatcher.message(frame("speaker=", "user-1", action="endSession"))
     clock.now += 34.9
     sweep.run()
-    store.put_connection(seat(hall, clock, "late="))
+    stores.participants.put(seat(hall, clock, "late="))
     clock.now += 0.1
     sweep.run()
-    assert over(store) == []
-    assert store.find_connection("late=") is None
+    assert over(stores) == []
+    assert stores.participants.find_present("late=") is None
 
 
 # Out of time
 
 
-class Pages(Store):
+class Pages(SessionStore):
     """Counts the pages of sessions that a sweep has read."""
 
     read = -1
 
-    def find_sweep_cursor(self) -> SweepCursor:
-        cursor = super().find_sweep_cursor()
-        self.read = 0
-        return cursor
-
-    def scan_sessions(
+    def scan_page(
         self, after_session_id: str | None, limit: int
     ) -> tuple[list[Session], str | None]:
-        found = super().scan_sessions(after_session_id, limit)
+        found = super().scan_page(after_session_id, limit)
         self.read += 1
         return found
 
 
-def ending_after(pages: int, sweep: Sweep, dynamodb: Any, clock: Clock) -> Sweep:
-    """Return a sweep whose time is up after so many pages."""
-    store = Pages(dynamodb, "sessions", "connections", clock)
-    return replace(
-        with_store(sweep, store),
-        stopwatch=lambda: 0.0 if store.read < pages else float(WORK_SECONDS),
-    )
+EndingAfter = Callable[[int, Sweep], Sweep]
+
+
+@pytest.fixture
+def ending_after(dynamodb: Any, clock: Clock, stores: Stores) -> EndingAfter:
+    """Return a function that builds a sweep whose time is up after so many pages."""
+
+    def ending_after(pages: int, sweep: Sweep) -> Sweep:
+        counting = hooked(stores, Pages, dynamodb, clock).sessions
+        assert isinstance(counting, Pages)
+
+        class BeginsToCount(SweepCursorStore):
+            def get(self) -> SweepCursor:
+                cursor = super().get()
+                counting.read = 0
+                return cursor
+
+        return replace(
+            sweep,
+            sessions=counting,
+            cursor=BeginsToCount(Table(dynamodb, "sessions", "sessionId")),
+            stopwatch=lambda: 0.0 if counting.read < pages else float(WORK_SECONDS),
+        )
+
+    return ending_after
 
 
 @pytest.mark.parametrize("listeners", [0, 2])
 def test_a_sweep_begins_nothing_that_it_cannot_finish_before_its_deadline(
-    sweep: Sweep,
+    sweep_with: SweepWith,
     dispatcher: Dispatcher,
-    dynamodb: Any,
     clock: Clock,
     join: Callable[[str, str], None],
     listeners: int,
@@ -745,7 +786,7 @@ def test_a_sweep_begins_nothing_that_it_cannot_finish_before_its_deadline(
             return super().fan_out(connection_ids, text, limit_seconds)
 
     slow: Any = Slow()
-    busy = replace(sweep, lifecycle=replace(sweep.lifecycle, connections=slow))
+    busy = sweep_with(connections=slow)
     everyone = {
         *(f"speaker-{number}=" for number in range(12)),
         *(f"listener-{number}=" for number in range(listeners)),
@@ -761,18 +802,21 @@ def test_a_sweep_begins_nothing_that_it_cannot_finish_before_its_deadline(
 
 
 def test_a_grace_that_ends_after_the_deadline_is_left_to_the_next_sweep(
-    sweep: Sweep, hall: str, clock: Clock, dispatcher: Dispatcher, dynamodb: Any
+    sweep_with: SweepWith,
+    sweep: Sweep,
+    hall: str,
+    clock: Clock,
+    dispatcher: Dispatcher,
 ) -> None:
     dispatcher.disconnect(closing("speaker=", 1006))
 
-    class Slow(Pages):
-        def list_connections(self, session_id: str) -> Listing:
+    class Slow(ListenerStore):
+        def list_all(self, session_id: str) -> Listing:
             clock.now += 50
-            return super().list_connections(session_id)
+            return super().list_all(session_id)
 
-    store = Slow(dynamodb, "sessions", "connections", clock)
     began_at = clock()
-    late = replace(with_store(sweep, store), stopwatch=lambda: 2 * (clock() - began_at))
+    late = replace(sweep_with(Slow), stopwatch=lambda: 2 * (clock() - began_at))
     assert late.run().ended == 0
     assert clock() - began_at == 50
     clock.now += 10
@@ -780,21 +824,21 @@ def test_a_grace_that_ends_after_the_deadline_is_left_to_the_next_sweep(
 
 
 def test_a_sweep_that_runs_out_of_time_hands_on_to_the_next_whose_gauges_are_complete(
+    ending_after: EndingAfter,
     sweep: Sweep,
     dispatcher: Dispatcher,
     dynamodb: Any,
-    clock: Clock,
     join: Callable[[str, str], None],
 ) -> None:
     ids = [create(dispatcher, f"speaker-{number}=") for number in range(5)]
     for number, session_id in enumerate(ids):
         join(f"listener-{number}=", session_id)
     short = replace(sweep, page_sessions=2)
-    first = ending_after(1, short, dynamodb, clock).run()
+    first = ending_after(1, short).run()
     assert (first.visited, first.active_sessions, first.is_complete) == (2, 2, False)
     assert SWEEP_CURSOR in {item["sessionId"]["S"] for item in scan(dynamodb, "sessions")}
 
-    second = ending_after(1, short, dynamodb, clock).run()
+    second = ending_after(1, short).run()
     assert not second.is_complete
     third = short.run()
     assert first.visited + second.visited + third.visited == 5
@@ -806,40 +850,39 @@ def test_a_sweep_that_runs_out_of_time_hands_on_to_the_next_whose_gauges_are_com
 
 
 def test_where_a_sweep_stopped_is_no_session(
-    sweep: Sweep, store: Store, hall: str, dispatcher: Dispatcher
+    sweep: Sweep, stores: Stores, hall: str, dispatcher: Dispatcher
 ) -> None:
-    store.put_sweep_cursor(SweepCursor("zzz", 3, 4))
-    assert store.find_sweep_cursor() == SweepCursor("zzz", 3, 4)
-    assert [each.session_id for each in store.scan_sessions(None, 9)[0]] == [hall]
-    store.put_sweep_cursor(SweepCursor())
-    assert store.find_sweep_cursor() == SweepCursor()
+    stores.sweep_cursor.put(SweepCursor("zzz", 3, 4))
+    assert stores.sweep_cursor.get() == SweepCursor("zzz", 3, 4)
+    assert [each.session_id for each in stores.sessions.scan_page(None, 9)[0]] == [hall]
+    stores.sweep_cursor.put(SweepCursor())
+    assert stores.sweep_cursor.get() == SweepCursor()
 
 
 def test_a_sweep_that_is_out_of_time_at_once_keeps_its_place(
-    sweep: Sweep, hall: str, store: Store, dynamodb: Any, clock: Clock
+    ending_after: EndingAfter, sweep: Sweep, hall: str, stores: Stores
 ) -> None:
     kept = SweepCursor("golden-eagle-050", 7, 8)
-    store.put_sweep_cursor(kept)
-    assert ending_after(0, sweep, dynamodb, clock).run().visited == 0
-    assert store.find_sweep_cursor() == kept
+    stores.sweep_cursor.put(kept)
+    assert ending_after(0, sweep).run().visited == 0
+    assert stores.sweep_cursor.get() == kept
 
 
-def test_two_sweeps_side_by_side_tell_everyone_once(
-    sweep: Sweep, hall: str, clock: Clock, phones: FakeConnections, dynamodb: Any
+def test_two_sweeps_side_by_side_notify_each_participant_once(
+    sweep_with: SweepWith, sweep: Sweep, hall: str, clock: Clock, phones: FakeConnections
 ) -> None:
-    class SweptInBetween(Store):
+    class SweptInBetween(SessionStore):
         """After each list of sessions another sweep does all there is to do."""
 
-        def scan_sessions(
+        def scan_page(
             self, after_session_id: str | None, limit: int
         ) -> tuple[list[Session], str | None]:
-            found = super().scan_sessions(after_session_id, limit)
+            found = super().scan_page(after_session_id, limit)
             sweep.run()
             return found
 
     clock.now += 7200
-    late = SweptInBetween(dynamodb, "sessions", "connections", clock)
-    with_store(sweep, late).run()
+    sweep_with(SweptInBetween).run()
     assert {to: types(told) for to, told in phones.inbox.items()} == {
         each: ["sessionEnded"] for each in {"speaker=", *LISTENERS}
     }

@@ -12,10 +12,11 @@ from typing import Any
 import pytest
 
 from chalicelib import metrics, telemetry
+from chalicelib.assembly import UseCases
 from chalicelib.aws.dynamodb import Refused
 from chalicelib.dispatch import Dispatcher
 from chalicelib.errors import InternalError, SessionFull
-from chalicelib.sessions import Sessions
+from chalicelib.outcomes import Delivery
 from chalicelib.sweep import Sweep
 from tests.unit.fakes import (
     CREATE,
@@ -291,7 +292,7 @@ def test_a_speakers_correlation_stays_the_same_after_a_refresh(
 
 
 def test_an_outcome_has_the_trail_of_its_command(
-    sessions: Sessions,
+    use_cases: UseCases,
     dispatcher: Dispatcher,
     session_id: str,
     read: Callable[[], Lines],
@@ -299,11 +300,9 @@ def test_an_outcome_has_the_trail_of_its_command(
     join = {"action": "joinSession", "sessionId": session_id, "targetLanguage": "es"}
     dispatcher.connect(connecting("a=", **join))
     read()
-    outcome = json.dumps({"type": "sessionJoined", "sessionId": session_id, "status": "active"})
+    outcome = {"type": "sessionJoined", "sessionId": session_id, "status": "active"}
     trail = {"requestId": "request=", "sessionId": session_id, "correlation": "hash"}
-    sessions.deliver(
-        {"id": "1", "connectionId": "a=", "messages": [outcome], "delayMs": 0, **trail}
-    )
+    use_cases.deliveries.deliver(Delivery("a=", "https://api/stage", [outcome], trail=trail))
     (line,) = events(read())
     assert line["event"] == "outcome"
     assert {name: line[name] for name in trail} == trail

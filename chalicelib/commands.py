@@ -1,14 +1,12 @@
-"""The wire: text to command, outcome and notice to text. Pure.
+"""The parser of commands, whose contract is docs/reference/protocol.md.
 
-Source: docs/reference/protocol.md.
-
-Both ways of giving a command end in the same `Fields`, so that one parser serves them.
+Frames and URLs are both read into `Fields`, which one parser turns into a command.
 """
 
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from chalicelib import languages, session_ids
 from chalicelib.errors import (
@@ -16,30 +14,28 @@ from chalicelib.errors import (
     InvalidParameters,
     InvalidSessionId,
     MessageTooLarge,
-    ServiceError,
     UnsupportedLanguage,
 )
-from chalicelib.models import Admission, Connection, EndReason, QualityTier, Role, Session
+from chalicelib.models import Admission, QualityTier, Role
 
 MAX_MESSAGE_BYTES: Final = 32 * 1024
-"""Of one message, either way. API Gateway itself takes up to 128 KB in frames of 32 KB."""
+"""The longest message that a client may send. API Gateway's limit is 128 KB, in frames of 32 KB."""
 
 MAX_PARAMETER_CHARACTERS: Final = 128
-"""Longer than any id, code or language that is ever given out."""
+"""Longer than every ID, code or language that the service issues."""
 
 MAX_REQUEST_ID_CHARACTERS: Final = 64
 
-Message = dict[str, Any]
-"""A message to a client, before `encode` adds its timestamp."""
-
 Fields = Mapping[str, object]
-"""What a client gave, by name. A name that was given twice holds `REPEATED`."""
+"""A client's parameters by name. A name that is given twice has the value `REPEATED`."""
 
 REPEATED: Final = object()
 
 
 @dataclass(frozen=True, slots=True)
 class CreateSession:
+    """Create a session, whose speaker is the caller."""
+
     source_language: str
     quality_tier: QualityTier
     admission: Admission = Admission.OPEN
@@ -47,6 +43,8 @@ class CreateSession:
 
 @dataclass(frozen=True, slots=True)
 class JoinSession:
+    """Join a session as a listener."""
+
     session_id: str
     target_language: str
     invite_code: str | None
@@ -54,12 +52,21 @@ class JoinSession:
 
 @dataclass(frozen=True, slots=True)
 class RefreshSpeaker:
+    """Make the caller's connection the speaker of its session."""
+
     session_id: str
 
 
 @dataclass(frozen=True, slots=True)
 class RefreshListener:
-    """`connection_id` is that of the connection to replace; without one it is a join."""
+    """Give the caller's connection the seat of another one, or let it join.
+
+    Attributes:
+        session_id: The session's ID.
+        target_language: The listener's target language.
+        connection_id: The connection to replace; None makes it a join.
+        invite_code: The invite code for a join.
+    """
 
     session_id: str
     target_language: str
@@ -69,37 +76,49 @@ class RefreshListener:
 
 @dataclass(frozen=True, slots=True)
 class Heartbeat:
-    pass
+    """Show that a participant is present."""
 
 
 @dataclass(frozen=True, slots=True)
 class ChangeLanguage:
+    """Change a listener's target language."""
+
     target_language: str
     session_id: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class GetSessionStatus:
+    """Get the status of the speaker's session."""
+
     session_id: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class PauseSession:
+    """Pause the speaker's session."""
+
     session_id: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class ResumeSession:
+    """Resume the speaker's session."""
+
     session_id: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class RotateInviteCode:
+    """Replace the invite code of the speaker's session."""
+
     session_id: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class EndSession:
+    """End the speaker's session."""
+
     session_id: str | None
 
 
@@ -119,10 +138,11 @@ Command = (
 
 
 def read_frame(text: str) -> Fields:
-    """Read a frame's fields.
+    """Read a frame's parameters.
 
-    Raises: MessageTooLarge; InvalidAction for what is no JSON object, since no action can be
-    read from it.
+    Raises:
+        MessageTooLarge: The frame is longer than MAX_MESSAGE_BYTES.
+        InvalidAction: The frame is not a JSON object.
     """
     if len(text.encode(errors="surrogatepass")) > MAX_MESSAGE_BYTES:
         raise MessageTooLarge(f"A message may have {MAX_MESSAGE_BYTES} bytes at most.")
@@ -136,27 +156,35 @@ def read_frame(text: str) -> Fields:
 
 
 def read_query(query: Mapping[str, list[str]]) -> Fields:
-    """Read a connect URL's fields from all values of each of its parameters."""
+    """Read a connect URL's parameters, of which each can have several values."""
     return _fields((name, value) for name, values in query.items() for value in values)
 
 
 def parse_request_id(fields: Fields) -> str | None:
-    """Raises: InvalidParameters."""
+    """Return the ID by which a client recognises the answer to its command.
+
+    Raises:
+        InvalidParameters: The ID is malformed.
+    """
     return _optional_text(fields, "requestId", max_characters=MAX_REQUEST_ID_CHARACTERS)
 
 
 def parse_connect_command(fields: Fields) -> Command | None:
-    """Parse the command that a connect URL carries; None if it carries none.
+    """Parse a connect URL's command; None if it has none.
 
-    Raises: InvalidAction, InvalidParameters, InvalidSessionId, UnsupportedLanguage.
+    Raises:
+        InvalidAction: The action is missing or unknown.
+        InvalidParameters: A parameter is missing or malformed.
+        InvalidSessionId: The session ID is malformed.
+        UnsupportedLanguage: A language is not supported.
     """
     return _parse(fields, _CONNECT_PARSERS) if "action" in fields else None
 
 
 def find_invitation(fields: Fields) -> tuple[str, str] | None:
-    """Find the session ID and the invite code of a connect URL that carries no command.
+    """Find the session ID and the invite code of a connect URL without a command.
 
-    Malformed values are no invitation: a connection without a command has no parameters to refuse.
+    Malformed values count as missing, because nothing refuses such a connection.
     """
     try:
         return _session_id(_text(fields, "sessionId")), _text(fields, "inviteCode")
@@ -167,15 +195,19 @@ def find_invitation(fields: Fields) -> tuple[str, str] | None:
 def parse_command(fields: Fields) -> Command:
     """Parse a frame's command.
 
-    Raises: InvalidAction, InvalidParameters, InvalidSessionId, UnsupportedLanguage.
+    Raises:
+        InvalidAction: The action is missing or unknown.
+        InvalidParameters: A parameter is missing or malformed.
+        InvalidSessionId: The session ID is malformed.
+        UnsupportedLanguage: A language is not supported.
     """
     return _parse(fields, _PARSERS)
 
 
 def find_action(fields: Fields) -> str | None:
-    """Return the action that a command asks for, if there is such an action."""
+    """Return a command's action, or None if it is missing or unknown."""
     action = fields.get("action")
-    return action if isinstance(action, str) and action in _PARSERS else None
+    return action if isinstance(action, str) and action in ACTIONS else None
 
 
 def _parse(fields: Fields, parsers: Mapping[str, Callable[[Fields], Command]]) -> Command:
@@ -229,7 +261,7 @@ def _target_language(fields: Fields) -> str:
 
 
 def _own_session_id(fields: Fields) -> str | None:
-    """Read the session that a command for one's own session may name, to be safe."""
+    """Read the optional session ID of a command for the caller's own session."""
     text = _optional_text(fields, "sessionId")
     return None if text is None else _session_id(text)
 
@@ -258,6 +290,7 @@ _PARSERS: Final[Mapping[str, Callable[[Fields], Command]]] = {
     "rotateInviteCode": lambda fields: RotateInviteCode(_own_session_id(fields)),
     "endSession": lambda fields: EndSession(_own_session_id(fields)),
 }
+
 
 ACTIONS: Final = frozenset(_PARSERS)
 """The actions that a frame can carry."""
@@ -300,154 +333,3 @@ def _optional_text(
     else:
         return value
     raise InvalidParameters(f"{name} {problem}.", field=name)
-
-
-def encode(message: Message, timestamp_ms: int, request_id: str | None = None) -> str:
-    """Write a message as the text of a frame."""
-    stamped = {**message, "timestamp": timestamp_ms}
-    if request_id is not None:
-        stamped["requestId"] = request_id
-    return json.dumps(stamped, separators=(",", ":"))
-
-
-def error(refusal: ServiceError) -> Message:
-    message: Message = {
-        "type": "error",
-        "code": refusal.code,
-        "message": refusal.message,
-        "temporary": refusal.temporary,
-    }
-    if refusal.details:
-        message["details"] = refusal.details
-    if refusal.retry_after_seconds is not None:
-        message["retryAfter"] = refusal.retry_after_seconds
-    return message
-
-
-def session_created(session: Session, max_listeners: int, heartbeat_seconds: int) -> Message:
-    return {
-        "type": "sessionCreated",
-        "sessionId": session.session_id,
-        "connectionId": session.speaker_connection_id,
-        "sourceLanguage": session.source_language,
-        "qualityTier": session.quality_tier,
-        "admission": session.admission,
-        "maxListeners": max_listeners,
-        "inviteCode": session.invite_code,
-        "expiresAt": session.expires_at_seconds * 1000,
-        "heartbeatSeconds": heartbeat_seconds,
-    }
-
-
-def session_joined(
-    session: Session, connection_id: str, target_language: str, heartbeat_seconds: int
-) -> Message:
-    return {
-        "type": "sessionJoined",
-        "sessionId": session.session_id,
-        "connectionId": connection_id,
-        "sourceLanguage": session.source_language,
-        "targetLanguage": target_language,
-        "qualityTier": session.quality_tier,
-        "status": session.shown_status,
-        "heartbeatSeconds": heartbeat_seconds,
-    }
-
-
-def speaker_refreshed(session: Session, connection_id: str, heartbeat_seconds: int) -> Message:
-    return {
-        "type": "connectionRefreshComplete",
-        "sessionId": session.session_id,
-        "connectionId": connection_id,
-        "role": Role.SPEAKER,
-        "status": session.shown_status,
-        "inviteCode": session.invite_code,
-        "heartbeatSeconds": heartbeat_seconds,
-    }
-
-
-def listener_refreshed(
-    session: Session, connection_id: str, target_language: str, heartbeat_seconds: int
-) -> Message:
-    return {
-        "type": "connectionRefreshComplete",
-        "sessionId": session.session_id,
-        "connectionId": connection_id,
-        "role": Role.LISTENER,
-        "status": session.shown_status,
-        "sourceLanguage": session.source_language,
-        "targetLanguage": target_language,
-        "heartbeatSeconds": heartbeat_seconds,
-    }
-
-
-def refresh_required(connection: Connection, remaining_seconds: int) -> Message:
-    message: Message = {
-        "type": "connectionRefreshRequired",
-        "sessionId": connection.session_id,
-        "connectionId": connection.connection_id,
-        "role": connection.role,
-        "remainingSeconds": remaining_seconds,
-    }
-    if connection.target_language is not None:
-        message["targetLanguage"] = connection.target_language
-    return message
-
-
-def connection_warning(remaining_seconds: int) -> Message:
-    return {"type": "connectionWarning", "remainingSeconds": remaining_seconds}
-
-
-def heartbeat_ack(connected_seconds: int, heartbeat_seconds: int) -> Message:
-    return {
-        "type": "heartbeatAck",
-        "connectedSeconds": connected_seconds,
-        "heartbeatSeconds": heartbeat_seconds,
-    }
-
-
-def in_session(session: Session) -> Message:
-    """Write what a speaker's `heartbeatAck` says of the session."""
-    return {
-        "sessionId": session.session_id,
-        "status": session.shown_status,
-        "listenerCount": session.listener_count,
-        "languages": session.languages,
-    }
-
-
-def language_changed(target_language: str) -> Message:
-    return {"type": "languageChanged", "targetLanguage": target_language}
-
-
-def session_status(session: Session) -> Message:
-    return {
-        "type": "sessionStatus",
-        "sessionId": session.session_id,
-        "status": session.shown_status,
-        "listenerCount": session.listener_count,
-        "languages": session.languages,
-        "createdAt": session.created_at_ms,
-        "expiresAt": session.expires_at_seconds * 1000,
-    }
-
-
-def session_paused(session_id: str) -> Message:
-    return {"type": "sessionPaused", "sessionId": session_id}
-
-
-def session_resumed(session_id: str) -> Message:
-    return {"type": "sessionResumed", "sessionId": session_id}
-
-
-def invite_code_rotated(session_id: str, invite_code: str) -> Message:
-    return {"type": "inviteCodeRotated", "sessionId": session_id, "inviteCode": invite_code}
-
-
-def session_interrupted(session_id: str, grace_seconds: float) -> Message:
-    seconds = int(grace_seconds) if grace_seconds == int(grace_seconds) else grace_seconds
-    return {"type": "sessionInterrupted", "sessionId": session_id, "graceSeconds": seconds}
-
-
-def session_ended(session_id: str, reason: EndReason) -> Message:
-    return {"type": "sessionEnded", "sessionId": session_id, "reason": reason}

@@ -1,21 +1,12 @@
+"""The parser of commands, and the encoding of messages."""
+
 import json
 from typing import Any
 
 import pytest
 
-from chalicelib import languages, protocol
-from chalicelib.errors import (
-    InvalidAction,
-    InvalidParameters,
-    InvalidSessionId,
-    MessageTooLarge,
-    ServiceError,
-    ServiceUnavailable,
-    SessionFull,
-    UnsupportedLanguage,
-)
-from chalicelib.models import Admission, QualityTier
-from chalicelib.protocol import (
+from chalicelib import commands, languages, messages
+from chalicelib.commands import (
     ChangeLanguage,
     CreateSession,
     EndSession,
@@ -28,6 +19,17 @@ from chalicelib.protocol import (
     ResumeSession,
     RotateInviteCode,
 )
+from chalicelib.errors import (
+    InvalidAction,
+    InvalidParameters,
+    InvalidSessionId,
+    MessageTooLarge,
+    ServiceError,
+    ServiceUnavailable,
+    SessionFull,
+    UnsupportedLanguage,
+)
+from chalicelib.models import Admission, QualityTier
 
 JOIN = {"action": "joinSession", "sessionId": "golden-eagle-427", "targetLanguage": "es"}
 REFRESH_SPEAKER = {
@@ -38,8 +40,8 @@ REFRESH_SPEAKER = {
 REFRESH_LISTENER = {**REFRESH_SPEAKER, "role": "listener", "targetLanguage": "es"}
 
 
-def parse(text: str) -> protocol.Command:
-    return protocol.parse_command(protocol.read_frame(text))
+def parse(text: str) -> commands.Command:
+    return commands.parse_command(commands.read_frame(text))
 
 
 @pytest.mark.parametrize(
@@ -159,7 +161,7 @@ def test_a_parameter_given_twice_in_a_frame_is_refused() -> None:
 
 
 def test_a_parameter_given_twice_in_the_connect_url_is_refused() -> None:
-    fields = protocol.read_query(
+    fields = commands.read_query(
         {
             "action": ["joinSession"],
             "sessionId": ["golden-eagle-427"],
@@ -167,7 +169,7 @@ def test_a_parameter_given_twice_in_the_connect_url_is_refused() -> None:
         }
     )
     with pytest.raises(InvalidParameters) as refusal:
-        protocol.parse_connect_command(fields)
+        commands.parse_connect_command(fields)
     assert refusal.value.field == "targetLanguage"
 
 
@@ -183,7 +185,7 @@ def test_a_language_without_a_voice_is_refused_as_a_target_with_the_codes_that_h
 ) -> None:
     with pytest.raises(UnsupportedLanguage) as refusal:
         parse(json.dumps({**JOIN, "targetLanguage": tag}))
-    details = protocol.error(refusal.value)["details"]
+    details = messages.error(refusal.value)["details"]
     assert details["field"] == "targetLanguage"
     assert details["supported"] == sorted(languages.TARGET_LANGUAGES)
 
@@ -191,7 +193,7 @@ def test_a_language_without_a_voice_is_refused_as_a_target_with_the_codes_that_h
 def test_an_unknown_source_language_is_refused_with_the_codes_of_the_table() -> None:
     with pytest.raises(UnsupportedLanguage) as refusal:
         parse('{"action": "createSession", "sourceLanguage": "tlh"}')
-    details = protocol.error(refusal.value)["details"]
+    details = messages.error(refusal.value)["details"]
     assert details == {
         "field": "sourceLanguage",
         "supported": sorted(languages.SOURCE_LANGUAGES),
@@ -202,7 +204,7 @@ def test_commands_carry_the_tables_code_and_not_the_clients_tag() -> None:
     created = parse('{"action": "createSession", "sourceLanguage": "en-US"}')
     assert created == CreateSession("en", QualityTier.STANDARD)
     joined = parse(json.dumps({**JOIN, "targetLanguage": "zh-Hant-HK"}))
-    assert isinstance(joined, protocol.JoinSession)
+    assert isinstance(joined, commands.JoinSession)
     assert joined.target_language == "zh-TW"
 
 
@@ -220,7 +222,7 @@ def test_an_unknown_quality_tier_is_refused(tier: str) -> None:
 
 def test_a_message_over_32_kb_is_too_large() -> None:
     frame = json.dumps({**JOIN, "padding": ""})
-    room = protocol.MAX_MESSAGE_BYTES - len(frame)
+    room = commands.MAX_MESSAGE_BYTES - len(frame)
     at_the_limit = json.dumps({**JOIN, "padding": "x" * room})
     assert parse(at_the_limit) == parse(json.dumps(JOIN))
     with pytest.raises(MessageTooLarge):
@@ -232,13 +234,13 @@ def test_a_message_over_32_kb_is_too_large() -> None:
 @pytest.mark.parametrize("request_id", ["", 7, None, "x" * 65, "a\nb"])
 def test_a_request_id_is_text_of_64_characters_at_most(request_id: Any) -> None:
     with pytest.raises(InvalidParameters) as refusal:
-        protocol.parse_request_id({"requestId": request_id})
+        commands.parse_request_id({"requestId": request_id})
     assert refusal.value.field == "requestId"
 
 
-def test_a_request_id_is_carried_by_the_outcome() -> None:
-    request_id = protocol.parse_request_id({"requestId": "r" * 64})
-    sent = json.loads(protocol.encode({"type": "heartbeatAck"}, 5, request_id))
+def test_a_request_id_of_64_characters_is_carried_by_the_answer() -> None:
+    request_id = commands.parse_request_id({"requestId": "r" * 64})
+    sent = json.loads(messages.encode({"type": "heartbeatAck", "requestId": request_id}, 5))
     assert sent == {"type": "heartbeatAck", "timestamp": 5, "requestId": "r" * 64}
 
 
@@ -276,12 +278,12 @@ def test_a_request_id_is_carried_by_the_outcome() -> None:
         ),
     ],
 )
-def test_a_frame_becomes_its_command(fields: dict[str, Any], command: protocol.Command) -> None:
+def test_a_frame_becomes_its_command(fields: dict[str, Any], command: commands.Command) -> None:
     assert parse(json.dumps(fields)) == command
 
 
 def test_a_connect_url_without_an_action_carries_no_command() -> None:
-    assert protocol.parse_connect_command(protocol.read_query({"token": ["t"]})) is None
+    assert commands.parse_connect_command(commands.read_query({"token": ["t"]})) is None
 
 
 @pytest.mark.parametrize(
@@ -299,13 +301,13 @@ def test_a_connect_url_without_an_action_carries_no_command() -> None:
 )
 def test_only_creating_joining_and_refreshing_can_stand_in_a_connect_url(action: str) -> None:
     with pytest.raises(InvalidAction):
-        protocol.parse_connect_command(protocol.read_query({"action": [action]}))
+        commands.parse_connect_command(commands.read_query({"action": [action]}))
 
 
 @pytest.mark.parametrize("fields", [JOIN, REFRESH_SPEAKER, REFRESH_LISTENER])
 def test_a_connect_url_and_a_frame_give_the_same_command(fields: dict[str, str]) -> None:
     query = {name: [value] for name, value in fields.items()}
-    assert protocol.parse_connect_command(protocol.read_query(query)) == parse(json.dumps(fields))
+    assert commands.parse_connect_command(commands.read_query(query)) == parse(json.dumps(fields))
 
 
 @pytest.mark.parametrize(
@@ -336,4 +338,4 @@ def test_a_connect_url_and_a_frame_give_the_same_command(fields: dict[str, str])
     ],
 )
 def test_a_refusal_becomes_an_error_message(refusal: ServiceError, message: Any) -> None:
-    assert protocol.error(refusal) == {"type": "error", **message}
+    assert messages.error(refusal) == {"type": "error", **message}

@@ -1,0 +1,181 @@
+"""The use cases with their collaborators."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from chalicelib.aws.connections import Connections
+from chalicelib.deliveries import Deliveries
+from chalicelib.dispatch import Dispatcher
+from chalicelib.ending import Ending
+from chalicelib.joining import Joining
+from chalicelib.lifecycle import Lifecycle
+from chalicelib.limits import Limits
+from chalicelib.membership import Membership
+from chalicelib.notices import Notices
+from chalicelib.outcomes import Outcomes
+from chalicelib.presence import Presence
+from chalicelib.rate_limits import RateLimits
+from chalicelib.refresh import Refresh
+from chalicelib.refusals import Refusals
+from chalicelib.sessions import Sessions
+from chalicelib.store.stores import Stores
+from chalicelib.sweep import Sweep
+
+
+@dataclass(frozen=True, slots=True)
+class Graces:
+    """How long a session waits for its speaker, in seconds.
+
+    Attributes:
+        lost_seconds: After the speaker's connection is lost.
+        closed_seconds: After the speaker has closed its connection.
+    """
+
+    lost_seconds: float
+    closed_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class UseCases:
+    """One object per use case."""
+
+    sessions: Sessions
+    joining: Joining
+    refresh: Refresh
+    presence: Presence
+    refusals: Refusals
+    lifecycle: Lifecycle
+    ending: Ending
+    deliveries: Deliveries
+
+
+def build_lifecycle(
+    stores: Stores,
+    connections: Connections,
+    graces: Graces,
+    clock: Callable[[], float],
+    sleep: Callable[[float], None] = time.sleep,
+) -> Lifecycle:
+    """Build the use cases that no client asks for."""
+    notices = Notices(
+        stores.sessions, stores.seats, stores.participants, stores.listeners, connections, clock
+    )
+    ending = Ending(
+        stores.sessions, stores.participants, stores.listeners, notices, connections, clock
+    )
+    return Lifecycle(
+        stores.sessions,
+        stores.participants,
+        notices,
+        ending,
+        connections,
+        speaker_grace_seconds=graces.lost_seconds,
+        speaker_close_grace_seconds=graces.closed_seconds,
+        clock=clock,
+        sleep=sleep,
+    )
+
+
+def build_use_cases(
+    stores: Stores,
+    connections: Connections,
+    rate_limits: RateLimits,
+    limits: Limits,
+    graces: Graces,
+    *,
+    clock: Callable[[], float],
+    new_session_id: Callable[[], str],
+    new_invite_code: Callable[[], str],
+    sleep: Callable[[float], None] = time.sleep,
+) -> UseCases:
+    """Build the use cases on one set of stores."""
+    lifecycle = build_lifecycle(stores, connections, graces, clock, sleep)
+    membership = Membership(
+        stores.sessions,
+        stores.seats,
+        stores.participants,
+        stores.refused_commands,
+        limits,
+        clock,
+    )
+    joining = Joining(
+        stores.sessions, stores.seats, stores.participants, membership, rate_limits, clock
+    )
+    return UseCases(
+        sessions=Sessions(
+            stores.sessions,
+            membership,
+            lifecycle.notices,
+            lifecycle.ending,
+            rate_limits,
+            clock,
+            new_session_id,
+            new_invite_code,
+        ),
+        joining=joining,
+        refresh=Refresh(
+            stores.sessions,
+            stores.seats,
+            stores.participants,
+            stores.hand_overs,
+            membership,
+            joining,
+            lifecycle.notices,
+            rate_limits,
+            clock,
+            sleep,
+        ),
+        presence=Presence(stores.sessions, stores.participants, membership, clock),
+        refusals=Refusals(rate_limits, stores.refused_commands, limits.max_refused_commands),
+        lifecycle=lifecycle,
+        ending=lifecycle.ending,
+        deliveries=Deliveries(
+            stores.sessions,
+            stores.participants,
+            stores.event_claims,
+            lifecycle,
+            connections,
+            clock,
+            sleep,
+        ),
+    )
+
+
+def build_dispatcher(
+    use_cases: UseCases,
+    rate_limits: RateLimits,
+    outcomes: Outcomes,
+    endpoint_url: str,
+    clock: Callable[[], float],
+) -> Dispatcher:
+    """Build the dispatcher of one API, whose @connections are at `endpoint_url`."""
+    return Dispatcher(
+        use_cases.sessions,
+        use_cases.joining,
+        use_cases.refresh,
+        use_cases.presence,
+        use_cases.lifecycle,
+        use_cases.refusals,
+        rate_limits,
+        outcomes,
+        endpoint_url,
+        clock,
+    )
+
+
+def build_sweep(
+    stores: Stores, lifecycle: Lifecycle, max_listeners: int, clock: Callable[[], float]
+) -> Sweep:
+    """Build the sweep on the stores of its lifecycle."""
+    return Sweep(
+        stores.sessions,
+        stores.participants,
+        stores.listeners,
+        stores.seats,
+        stores.sweep_cursor,
+        lifecycle,
+        lifecycle.ending,
+        max_listeners,
+        clock,
+    )

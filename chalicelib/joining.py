@@ -1,0 +1,176 @@
+"""The commands by which listeners join a session and choose its languages."""
+
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, replace
+
+from chalicelib import messages
+from chalicelib.admission import refusal_to_join
+from chalicelib.commands import ChangeLanguage, JoinSession
+from chalicelib.errors import (
+    Conflict,
+    Forbidden,
+    NoSession,
+    ServiceError,
+    ServiceUnavailable,
+    SessionFull,
+    SessionNotFound,
+)
+from chalicelib.membership import Membership, follow
+from chalicelib.messages import Reply
+from chalicelib.models import Caller, Participant, Role, Session
+from chalicelib.rate_limits import RateLimits
+from chalicelib.store.items import new_arrival
+from chalicelib.store.participants import ParticipantStore
+from chalicelib.store.seats import SeatStore
+from chalicelib.store.sessions import SessionStore
+
+
+@dataclass(frozen=True, slots=True)
+class Joining:
+    """Lets listeners join. Every method may raise ServiceUnavailable."""
+
+    sessions: SessionStore
+    seats: SeatStore
+    participants: ParticipantStore
+    membership: Membership
+    rate_limits: RateLimits
+    clock: Callable[[], float]
+
+    def join(self, caller: Caller, command: JoinSession) -> Reply:
+        """Let the caller join as a listener.
+
+        Raises:
+            RateLimitExceeded: Too many listeners join from the caller's address, or with the code.
+            Conflict: The connection is a participant already.
+            SessionNotFound: The session is not open.
+            Forbidden: The invite code is missing or wrong.
+            SessionFull: All seats are taken.
+        """
+        session = self.admit(
+            caller,
+            command.session_id,
+            command.target_language,
+            command.invite_code,
+            with_connection=caller.is_connecting,
+        )
+        return Reply(
+            messages.session_joined(
+                session,
+                caller.connection_id,
+                command.target_language,
+                self.membership.limits.heartbeat_interval_seconds,
+            )
+        )
+
+    def admit(
+        self,
+        caller: Caller,
+        session_id: str,
+        target_language: str,
+        invite_code: str | None,
+        *,
+        with_connection: bool = False,
+    ) -> Session:
+        """Make the caller a listener, under the limits of a join; see `join` for the errors.
+
+        The limit comes first, then the participant, which is arriving, then the seat. So a join
+        that is refused never takes a seat, and a connection that is a participant learns nothing of
+        the session. An end that comes after the seat finds the participant, so the session's item,
+        which all joins write, needs no second read. A crash leaves a participant that is still
+        arriving, or a seat that the sweep releases.
+
+        Args:
+            caller: The caller.
+            session_id: The session's ID.
+            target_language: The listener's target language.
+            invite_code: The invite code, or None.
+            with_connection: Whether the limit of joins also counts the connection.
+        """
+        if invite_code is None:
+            self.rate_limits.count_join(caller, with_connection=with_connection)
+        arriving = replace(
+            self.membership.new_participant(caller, session_id, Role.LISTENER, target_language),
+            is_present=False,
+            is_arriving=True,
+            arrival=new_arrival(),
+        )
+        if self.membership.claim(arriving).existing is not None:
+            raise Conflict
+        try:
+            session = self._take_seat(session_id, target_language, invite_code)
+        except ServiceError as refusal:
+            if isinstance(refusal, Forbidden | SessionFull):
+                follow(arriving)
+            # If this fails, a participant that has no seat stays until the sweep.
+            with suppress(ServiceUnavailable):
+                self.participants.withdraw(arriving)
+            raise
+        follow(arriving)
+        self._activate(arriving)
+        return session
+
+    def _take_seat(self, session_id: str, target_language: str, invite_code: str | None) -> Session:
+        """Take a seat, by the session's ID or by its invite code.
+
+        With a code, the session is read first, so guesses of the code write nothing to its item.
+        """
+        max_listeners = self.membership.limits.max_listeners
+        if invite_code is None:
+            return self.seats.take(session_id, target_language, None, max_listeners)
+        invitation = self.rate_limits.invitation(invite_code)
+        session = self.sessions.find(session_id)
+        refusal = refusal_to_join(session, invitation, max_listeners, self.clock())
+        if refusal is not None or session is None:
+            raise refusal or SessionNotFound()
+        return self.seats.take(
+            session_id,
+            target_language,
+            invitation,
+            max_listeners,
+            last_window=session.invited_window,
+        )
+
+    def _activate(self, arriving: Participant) -> None:
+        """Complete the join of a listener that has a seat, or release the seat.
+
+        The join fails if its connection has closed, if another command on it came first, or if the
+        session has ended. None of these has released the seat.
+        """
+        try:
+            placement = self.participants.activate(arriving)
+        except ServiceUnavailable:
+            self.membership.undo(arriving)
+            raise
+        if placement.is_done:
+            return
+        self.membership.release_seat(arriving)
+        if placement.existing is None:
+            raise SessionNotFound
+        if placement.existing.is_present or placement.existing.is_arriving:
+            raise Conflict
+        raise NoSession
+
+    def change_language(self, caller: Caller, command: ChangeLanguage) -> Reply:
+        """Change the caller's target language.
+
+        Raises:
+            Forbidden: The caller is a speaker, or in another session.
+            NoSession: The caller is no participant.
+        """
+        listener = self.membership.get_own(caller, Role.LISTENER, command.session_id)
+        session_id, language = listener.session_id, command.target_language
+        before = self.participants.set_language(caller.connection_id, session_id, language)
+        if before is None:
+            raise NoSession
+        if before != language:
+            self.seats.change_language(session_id, before, language)
+        return Reply(messages.language_changed(language))
+
+    def is_invited(self, session_id: str, invite_code: str) -> bool:
+        """Return whether an open session has that invite code; False if DynamoDB doesn't answer."""
+        try:
+            session = self.sessions.find(session_id)
+        except ServiceUnavailable:
+            return False
+        return session is not None and session.has_invite_code(invite_code)

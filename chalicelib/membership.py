@@ -1,0 +1,145 @@
+"""The participant that a connection is, becomes or ceases to be."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from chalicelib import telemetry
+from chalicelib.errors import Forbidden, NoSession, Unauthorized
+from chalicelib.limits import Limits
+from chalicelib.models import Caller, Participant, Role
+from chalicelib.store.participants import Claim, ParticipantStore
+from chalicelib.store.refused_commands import RefusedCommandStore
+from chalicelib.store.seats import SeatStore
+from chalicelib.store.sessions import SessionStore
+
+MUST_SIGN_IN: Final = "This takes a speaker's token."
+NOT_YOURS: Final = "This command is not for you to give."
+
+
+@dataclass(frozen=True, slots=True)
+class Membership:
+    """Finds, claims and removes the participants of callers."""
+
+    sessions: SessionStore
+    seats: SeatStore
+    participants: ParticipantStore
+    refused_commands: RefusedCommandStore
+    limits: Limits
+    clock: Callable[[], float]
+
+    def get_own(self, caller: Caller, role: Role, session_id: str | None) -> Participant:
+        """Return the caller's participant if its role may give a command for the named session.
+
+        Raises:
+            Unauthorized: The command takes a speaker's token, and the caller has none.
+            Forbidden: The caller has another role, or is in another session.
+            NoSession: The caller is no participant.
+        """
+        participant = self.participants.find_present(caller.connection_id)
+        if participant is None:
+            if role is Role.SPEAKER and caller.user_id is None:
+                raise Unauthorized(MUST_SIGN_IN)
+            if session_id is not None:
+                raise _not_in_session()
+            raise NoSession
+        follow(participant)
+        if participant.role is not role:
+            raise Forbidden(NOT_YOURS)
+        if session_id not in (None, participant.session_id):
+            raise _not_in_session()
+        return participant
+
+    def new_participant(
+        self, caller: Caller, session_id: str, role: Role, target_language: str | None = None
+    ) -> Participant:
+        """Return a participant that is not stored yet."""
+        now = self.clock()
+        return Participant(
+            connection_id=caller.connection_id,
+            session_id=session_id,
+            role=role,
+            joined_at_ms=int(now * 1000),
+            target_language=target_language,
+            correlation=session_id if role is Role.SPEAKER else caller.connection_id,
+            lost_at_ms=self.limits.lost_at_ms(now),
+            settled_lost_at_ms=self.limits.settled_lost_at_ms(now),
+        )
+
+    def claim(self, participant: Participant) -> Claim:
+        """Store a participant, also over a leftover of a command that broke off."""
+        claim = self.participants.put(participant)
+        if claim.existing is None or not self.remove_leftover(claim.existing):
+            return claim
+        return self.participants.put(participant)
+
+    def remove_leftover(self, existing: Participant) -> bool:
+        """Delete a participant that no longer stands for anything.
+
+        Returns:
+            Whether it was one.
+        """
+        if not self._is_leftover(existing):
+            return False
+        self.participants.delete(
+            existing.connection_id, existing.session_id, joined_at_ms=existing.joined_at_ms
+        )
+        return True
+
+    def _is_leftover(self, existing: Participant) -> bool:
+        """Return whether a participant was superseded in a session that has ended.
+
+        Or whether it is a speaker that its session has never named, because its refresh broke off.
+        """
+        if existing.superseded_by is None and (
+            existing.role is not Role.SPEAKER
+            or not existing.is_present
+            or not existing.is_past_joining(self.clock())
+        ):
+            return False
+        session = self.sessions.find(existing.session_id)
+        if session is None or existing.superseded_by is not None:
+            return session is None
+        return existing.connection_id not in session.speaker_connection_ids
+
+    def undo(self, participant: Participant) -> None:
+        """Remove a listener that has a seat and may or may not have been stored.
+
+        If another event has removed it, that event has released the seat.
+        """
+        stored = self.participants.delete(
+            participant.connection_id,
+            participant.session_id,
+            joined_at_ms=None if participant.is_arriving else participant.joined_at_ms,
+            arrival=participant.arrival,
+        )
+        if stored is None or stored.is_arriving:
+            self.release_seat(participant)
+        elif stored.is_present:
+            self.release_seat(stored)
+
+    def release_seat(self, participant: Participant) -> None:
+        """Release the seat of one listener."""
+        self.seats.release(participant.session_id, {participant.target_language or "": 1})
+
+    def reset_refused_commands(self, participant: Participant) -> None:
+        """Begin a new row of refused commands, because a command has succeeded."""
+        if participant.refusals:
+            self.refused_commands.reset(participant.connection_id)
+
+    def session_end_seconds(self) -> int:
+        """Return when a session ends whose speaker is heard for the last time now."""
+        return self.limits.session_end_seconds(self.clock())
+
+
+def follow(participant: Participant) -> None:
+    """Log the event under its participant.
+
+    Call it once the participant is known to be in the session, because a session ID in a command
+    may be any text.
+    """
+    telemetry.follow(participant.session_id, participant.correlation)
+
+
+def _not_in_session() -> Forbidden:
+    return Forbidden("This connection is in no session of that ID.", field="sessionId")

@@ -1,0 +1,208 @@
+"""Messages to clients, whose contract is docs/reference/protocol.md."""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from chalicelib.errors import ServiceError, SessionNotFound
+from chalicelib.models import EndReason, Participant, Role, Session
+
+Message = dict[str, Any]
+"""A message before `encode` adds its timestamp."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """The result of a command.
+
+    Attributes:
+        message: The answer to the command.
+        follow_ups: Notices to the same connection that follow the answer.
+    """
+
+    message: Message
+    follow_ups: tuple[Message, ...] = ()
+
+
+def encode(message: Message, timestamp_ms: int) -> str:
+    """Encode a message as the text of a frame."""
+    return json.dumps({**message, "timestamp": timestamp_ms}, separators=(",", ":"))
+
+
+def error(refusal: ServiceError) -> Message:
+    """Return the message for a refusal."""
+    message: Message = {
+        "type": "error",
+        "code": refusal.code,
+        "message": refusal.message,
+        "temporary": refusal.temporary,
+    }
+    if refusal.details:
+        message["details"] = refusal.details
+    if refusal.retry_after_seconds is not None:
+        message["retryAfter"] = refusal.retry_after_seconds
+    return message
+
+
+def session_created(session: Session, max_listeners: int, heartbeat_seconds: int) -> Message:
+    """Return the answer to `createSession`."""
+    return {
+        "type": "sessionCreated",
+        "sessionId": session.session_id,
+        "connectionId": session.speaker_connection_id,
+        "sourceLanguage": session.source_language,
+        "qualityTier": session.quality_tier,
+        "admission": session.admission,
+        "maxListeners": max_listeners,
+        "inviteCode": session.invite_code,
+        "expiresAt": session.expires_at_seconds * 1000,
+        "heartbeatSeconds": heartbeat_seconds,
+    }
+
+
+def session_joined(
+    session: Session, connection_id: str, target_language: str, heartbeat_seconds: int
+) -> Message:
+    """Return the answer to `joinSession`."""
+    return {
+        "type": "sessionJoined",
+        "sessionId": session.session_id,
+        "connectionId": connection_id,
+        "sourceLanguage": session.source_language,
+        "targetLanguage": target_language,
+        "qualityTier": session.quality_tier,
+        "status": session.shown_status,
+        "heartbeatSeconds": heartbeat_seconds,
+    }
+
+
+def speaker_refreshed(session: Session, connection_id: str, heartbeat_seconds: int) -> Message:
+    """Return the answer to a speaker's `refreshConnection`."""
+    return {
+        "type": "connectionRefreshComplete",
+        "sessionId": session.session_id,
+        "connectionId": connection_id,
+        "role": Role.SPEAKER,
+        "status": session.shown_status,
+        "inviteCode": session.invite_code,
+        "heartbeatSeconds": heartbeat_seconds,
+    }
+
+
+def listener_refreshed(
+    session: Session, connection_id: str, target_language: str, heartbeat_seconds: int
+) -> Message:
+    """Return the answer to a listener's `refreshConnection`."""
+    return {
+        "type": "connectionRefreshComplete",
+        "sessionId": session.session_id,
+        "connectionId": connection_id,
+        "role": Role.LISTENER,
+        "status": session.shown_status,
+        "sourceLanguage": session.source_language,
+        "targetLanguage": target_language,
+        "heartbeatSeconds": heartbeat_seconds,
+    }
+
+
+def refresh_required(participant: Participant, remaining_seconds: int) -> Message:
+    """Return the notice that asks a connection to refresh."""
+    message: Message = {
+        "type": "connectionRefreshRequired",
+        "sessionId": participant.session_id,
+        "connectionId": participant.connection_id,
+        "role": participant.role,
+        "remainingSeconds": remaining_seconds,
+    }
+    if participant.target_language is not None:
+        message["targetLanguage"] = participant.target_language
+    return message
+
+
+def connection_warning(remaining_seconds: int) -> Message:
+    """Return the notice that API Gateway will soon close a connection."""
+    return {"type": "connectionWarning", "remainingSeconds": remaining_seconds}
+
+
+def heartbeat_ack(connected_seconds: int, heartbeat_seconds: int) -> Message:
+    """Return the answer to a heartbeat of a connection without a session."""
+    return {
+        "type": "heartbeatAck",
+        "connectedSeconds": connected_seconds,
+        "heartbeatSeconds": heartbeat_seconds,
+    }
+
+
+def speakers_heartbeat_fields(session: Session) -> Message:
+    """Return the further fields of a speaker's `heartbeatAck`."""
+    return {
+        "sessionId": session.session_id,
+        "status": session.shown_status,
+        "listenerCount": session.listener_count,
+        "languages": session.languages,
+    }
+
+
+def language_changed(target_language: str) -> Message:
+    """Return the answer to `changeLanguage`."""
+    return {"type": "languageChanged", "targetLanguage": target_language}
+
+
+def session_status(session: Session) -> Message:
+    """Return the answer to `getSessionStatus`."""
+    return {
+        "type": "sessionStatus",
+        "sessionId": session.session_id,
+        "status": session.shown_status,
+        "listenerCount": session.listener_count,
+        "languages": session.languages,
+        "createdAt": session.created_at_ms,
+        "expiresAt": session.expires_at_seconds * 1000,
+    }
+
+
+def session_paused(session_id: str) -> Message:
+    """Return the answer to `pauseSession`, which is also the notice to listeners."""
+    return {"type": "sessionPaused", "sessionId": session_id}
+
+
+def session_resumed(session_id: str) -> Message:
+    """Return the answer to `resumeSession`, which is also the notice to listeners."""
+    return {"type": "sessionResumed", "sessionId": session_id}
+
+
+def invite_code_rotated(session_id: str, invite_code: str) -> Message:
+    """Return the answer to `rotateInviteCode`."""
+    return {"type": "inviteCodeRotated", "sessionId": session_id, "inviteCode": invite_code}
+
+
+def session_interrupted(session_id: str, grace_seconds: float) -> Message:
+    """Return the notice that the speaker's connection is lost or closed."""
+    seconds = int(grace_seconds) if grace_seconds == int(grace_seconds) else grace_seconds
+    return {"type": "sessionInterrupted", "sessionId": session_id, "graceSeconds": seconds}
+
+
+def session_ended(session_id: str, reason: EndReason) -> Message:
+    """Return the answer to `endSession`, which is also the notice to participants."""
+    return {"type": "sessionEnded", "sessionId": session_id, "reason": reason}
+
+
+def up_to_date(outcome: Message, session: Session | None, connection_id: str) -> Message:
+    """Return an outcome with its session's present status.
+
+    The notices that were sent before a connection opened have not reached its client.
+
+    Args:
+        outcome: The outcome of a command in the connect URL.
+        session: The session as it is now; None if it has ended.
+        connection_id: The connection that gave the command.
+
+    Returns:
+        The outcome, or an error if the session has ended or another connection has superseded its
+        speaker.
+    """
+    is_speakers = outcome["type"] == "sessionCreated" or outcome.get("role") == Role.SPEAKER
+    if session is None or (is_speakers and session.speaker_connection_id != connection_id):
+        answered = {"requestId": outcome["requestId"]} if "requestId" in outcome else {}
+        return {**error(SessionNotFound()), **answered}
+    return {**outcome, "status": session.shown_status} if "status" in outcome else outcome

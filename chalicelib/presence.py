@@ -1,0 +1,68 @@
+"""The command by which participants show that they are present."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from chalicelib import heartbeats, messages
+from chalicelib.membership import Membership, follow
+from chalicelib.messages import Message, Reply
+from chalicelib.models import CONNECTION_SECONDS, Caller, Participant, Role
+from chalicelib.store.participants import ParticipantStore
+from chalicelib.store.sessions import SessionStore
+
+
+@dataclass(frozen=True, slots=True)
+class Presence:
+    """Answers heartbeats."""
+
+    sessions: SessionStore
+    participants: ParticipantStore
+    membership: Membership
+    clock: Callable[[], float]
+
+    def heartbeat(self, caller: Caller) -> Reply:
+        """Answer a heartbeat. A speaker's also extends its session.
+
+        The follow-ups ask an old connection to refresh.
+
+        Raises:
+            RateLimitExceeded: The connection sends too many heartbeats; this one still counts.
+            ServiceUnavailable: DynamoDB is throttling, failing or unreachable.
+        """
+        now = self.clock()
+        limits = self.membership.limits
+        heartbeat = self.participants.record_heartbeat(
+            caller.connection_id,
+            lost_at_ms=limits.lost_at_ms(now),
+            settled_lost_at_ms=limits.settled_lost_at_ms(now),
+            times_kept=heartbeats.times_to_keep(limits.heartbeats_per_minute),
+        )
+        connected_seconds = max(0, now - caller.connected_at_ms / 1000)
+        ack = messages.heartbeat_ack(int(connected_seconds), limits.heartbeat_interval_seconds)
+        if heartbeat is None:
+            return Reply(ack)
+        participant = heartbeat.participant
+        follow(participant)
+        heartbeats.check_limit(heartbeat.times_ms)
+        self.membership.reset_refused_commands(participant)
+        ack["heartbeatSeconds"] = limits.heartbeat_seconds(participant, now)
+        reminders = self._reminders(participant, connected_seconds)
+        if participant.role is Role.LISTENER:
+            return Reply({**ack, "sessionId": participant.session_id}, reminders)
+        session = self.sessions.extend(
+            participant.session_id, caller.connection_id, limits.session_end_seconds(now)
+        )
+        if session is None:
+            return Reply(ack)
+        return Reply({**ack, **messages.speakers_heartbeat_fields(session)}, reminders)
+
+    def _reminders(self, participant: Participant, connected_seconds: float) -> tuple[Message, ...]:
+        """Return the notices that an old connection gets after each heartbeat."""
+        limits = self.membership.limits
+        remaining_seconds = max(0, int(CONNECTION_SECONDS - connected_seconds))
+        reminders: tuple[Message, ...] = ()
+        if connected_seconds >= limits.refresh_after_seconds:
+            reminders += (messages.refresh_required(participant, remaining_seconds),)
+        if connected_seconds >= limits.warn_after_seconds:
+            reminders += (messages.connection_warning(remaining_seconds),)
+        return reminders

@@ -1,0 +1,321 @@
+"""The command by which a client moves to a new connection."""
+
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import Final
+
+from chalicelib import messages
+from chalicelib.commands import RefreshListener, RefreshSpeaker
+from chalicelib.errors import (
+    Conflict,
+    Forbidden,
+    ServiceUnavailable,
+    SessionFull,
+    SessionNotFound,
+    SessionOver,
+    Unauthorized,
+    unavailable,
+)
+from chalicelib.joining import Joining
+from chalicelib.membership import MUST_SIGN_IN, NOT_YOURS, Membership, follow
+from chalicelib.messages import Reply
+from chalicelib.models import Caller, Participant, Role, Session
+from chalicelib.notices import Notices
+from chalicelib.rate_limits import RateLimits
+from chalicelib.store.hand_overs import HandOverStore
+from chalicelib.store.participants import ParticipantStore
+from chalicelib.store.seats import SeatStore
+from chalicelib.store.sessions import SessionStore
+
+MAX_REPLACEMENTS: Final = 10
+"""Longest chain of superseded connections that a refresh follows. Each is a refresh whose answer
+was lost.
+"""
+
+SEAT_DELAYS_SECONDS: Final = (0.05, 0.1, 0.2, 0.4)
+"""Waits of a listener that returns. The second write of its leave releases its own seat. Another
+refresh by the same old connection may be under way.
+"""
+
+Refreshed = tuple[Participant, Session]
+"""The participant that a listener's refresh leads to, and its session."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refresh:
+    """Moves clients to new connections. Every method may raise ServiceUnavailable.
+
+    A repeated refresh gets the same answer and changes nothing.
+    """
+
+    sessions: SessionStore
+    seats: SeatStore
+    participants: ParticipantStore
+    hand_overs: HandOverStore
+    membership: Membership
+    joining: Joining
+    notices: Notices
+    rate_limits: RateLimits
+    clock: Callable[[], float]
+    sleep: Callable[[float], None]
+
+    def refresh_speaker(self, caller: Caller, command: RefreshSpeaker) -> Reply:
+        """Make the caller's connection the speaker of its session. The last refresh wins.
+
+        The participant is stored first, so it exists whenever the session names it. A repeated
+        command finds it, also after it was superseded.
+
+        Raises:
+            Unauthorized: The caller has no token.
+            RateLimitExceeded: The user has made too many refused attempts.
+            Conflict: The connection is a participant of another kind.
+            Forbidden: The session is another user's.
+            SessionNotFound: The session is not open.
+        """
+        if caller.user_id is None:
+            raise Unauthorized(MUST_SIGN_IN)
+        self.rate_limits.check_refused(caller)
+        speaker = self.membership.new_participant(caller, command.session_id, Role.SPEAKER)
+        claim = self.membership.claim(speaker)
+        existing = claim.existing
+        if existing is not None and not existing.is_present:
+            return self._answer_superseded_speaker(caller, existing, command.session_id)
+        if existing is not None and not existing.has_same_membership(speaker):
+            raise Conflict
+        try:
+            before = self.sessions.replace_speaker(
+                command.session_id,
+                caller.user_id,
+                caller.connection_id,
+                self.membership.session_end_seconds(),
+            )
+        except (Forbidden, SessionNotFound):
+            self.participants.withdraw_speaker(caller.connection_id, command.session_id)
+            raise
+        follow(speaker)
+        self.membership.reset_refused_commands(
+            existing or replace(speaker, refusals=claim.refusals)
+        )
+        if before is None:
+            return self._answer_superseded_speaker(caller, speaker, command.session_id)
+        self._supersede_speaker(before, caller.connection_id)
+        if before.grace_ends_at_ms is not None or before.has_unannounced_return:
+            self.notices.announce_return(before)
+        # The write has ended an interruption.
+        return self._speaker_refreshed(replace(before, grace_ends_at_ms=None), caller)
+
+    def _supersede_speaker(self, before: Session, connection_id: str) -> None:
+        """Supersede the connection that was the speaker before this refresh, or its first try."""
+        replaced_id: str | None = before.speaker_connection_id
+        if replaced_id == connection_id:
+            replaced_id = before.previous_speaker_connection_id
+        if replaced_id is not None:
+            self.participants.supersede_speaker(before.session_id, replaced_id, connection_id)
+
+    def _answer_superseded_speaker(
+        self, caller: Caller, existing: Participant, session_id: str
+    ) -> Reply:
+        """Answer a repeated refresh by a connection that has been superseded since."""
+        if existing.session_id != session_id or existing.role is not Role.SPEAKER:
+            raise Conflict
+        session = self._get_session(session_id)
+        if session.speaker_user_id != caller.user_id:
+            raise Forbidden(NOT_YOURS)
+        self.membership.reset_refused_commands(existing)
+        return self._speaker_refreshed(session, caller)
+
+    def _speaker_refreshed(self, session: Session, caller: Caller) -> Reply:
+        interval_seconds = self.membership.limits.heartbeat_interval_seconds
+        return Reply(messages.speaker_refreshed(session, caller.connection_id, interval_seconds))
+
+    def refresh_listener(self, caller: Caller, command: RefreshListener) -> Reply:
+        """Give the caller's connection the seat of an older one, or else let it join.
+
+        The old connection's ID is a secret, so this reveals no session to other clients.
+
+        Raises:
+            Conflict: The connection is another participant already.
+            RateLimitExceeded: As for a join.
+            SessionNotFound: The session is not open.
+            Forbidden: The invite code is missing or wrong.
+            SessionFull: All seats are taken.
+        """
+        new = self.membership.new_participant(
+            caller, command.session_id, Role.LISTENER, command.target_language
+        )
+        try:
+            refreshed = self._replace(new, command.connection_id)
+        except SessionNotFound as error:
+            raise SessionOver(error.message, field=error.field) from None
+        if refreshed is None:
+            listener = new
+            session = self.joining.admit(
+                caller, new.session_id, command.target_language, command.invite_code
+            )
+        else:
+            listener, session = refreshed
+        return Reply(
+            messages.listener_refreshed(
+                session,
+                caller.connection_id,
+                listener.target_language or command.target_language,
+                self.membership.limits.heartbeat_seconds(listener, self.clock()),
+            )
+        )
+
+    def _replace(self, new: Participant, old_id: str | None) -> Refreshed | None:
+        """Give a listener the seat of its old connection, or of the one that superseded that.
+
+        Returns:
+            The listener, and its session; None if the old connection was no listener of it.
+
+        Raises:
+            ServiceUnavailable: Too many refreshes follow each other.
+        """
+        for _ in range(MAX_REPLACEMENTS):
+            if old_id is None or old_id == new.connection_id:
+                return self._find_refreshed(new)
+            old = self.participants.find(old_id)
+            if old is None or not old.has_same_membership(new) or not old.was_admitted:
+                return self._find_refreshed(new)
+            new = replace(
+                new,
+                correlation=old.correlation,
+                listening_since_ms=old.listening_since_ms or old.joined_at_ms,
+            )
+            follow(new)
+            if old.superseded_by is not None:
+                old_id = old.superseded_by
+                continue
+            if not old.is_present:
+                return self._return(new, old)
+            result = self.hand_overs.hand_over(old, new)
+            if result.is_done:
+                return new, self._finish(new, old.target_language)
+            if result.new is not None and not self.membership.remove_leftover(result.new):
+                if result.new.superseded_by is not None and not result.was_done_before(
+                    new.connection_id
+                ):
+                    raise Conflict
+                return self._answer_again(result.new, new)
+        raise unavailable()
+
+    def _find_refreshed(self, new: Participant) -> Refreshed | None:
+        """Find the listener that the same command has stored on the same connection before."""
+        existing = self.participants.find(new.connection_id)
+        if existing is None or (not existing.is_present and existing.superseded_by is None):
+            return None
+        return self._answer_again(existing, new)
+
+    def _answer_again(self, existing: Participant, new: Participant) -> Refreshed:
+        """Answer a repeated refresh.
+
+        Raises:
+            Conflict: Another command has made the connection a participant.
+            SessionNotFound: The session is not open.
+        """
+        if not existing.has_same_membership(new):
+            raise Conflict
+        session = self._get_session(new.session_id)
+        self.membership.reset_refused_commands(existing)
+        return existing, session
+
+    def _finish(self, new: Participant, counted_language: str | None) -> Session:
+        """Note a hand-over in the session's counts.
+
+        If this fails, the listener stays: the repeated command finds it, and the sweep repairs the
+        counts.
+
+        Args:
+            new: The listener.
+            counted_language: The target language that the seat is counted under until now.
+
+        Raises:
+            SessionNotFound: The session is not open; the listener is removed.
+        """
+        language = new.target_language or ""
+        session = self.seats.pass_on(new.session_id, counted_language or language, language)
+        if session is None:
+            self.membership.undo(new)
+            raise SessionNotFound
+        return session
+
+    def _return(self, new: Participant, left: Participant) -> Refreshed | None:
+        """Give a listener a seat whose connection was lost and whose seat is released already.
+
+        The return is claimed before the seat is taken. So of many returns at once by the same lost
+        connection, one at a time takes a seat.
+        """
+        claim = self._claim_return(left)
+        if claim is None:
+            return self._replace(new, left.connection_id)
+        returned: Refreshed | None = None
+        try:
+            returned = self._take_seat_again(new, left)
+        finally:
+            if returned is None or returned[0] is not new:
+                # If this fails, the claim lapses.
+                with suppress(ServiceUnavailable):
+                    self.hand_overs.release_return(left.connection_id, claim)
+        return returned or self._replace(new, left.connection_id)
+
+    def _claim_return(self, left: Participant) -> str | None:
+        """Claim the return of a listener that has left; None if it has returned already.
+
+        Raises:
+            ServiceUnavailable: Another return by that connection takes too long.
+        """
+        for delay_seconds in (*SEAT_DELAYS_SECONDS, None):
+            claim = self.hand_overs.claim_return(left)
+            if claim is not None:
+                return claim
+            found = self.participants.find(left.connection_id)
+            if found is None or found.superseded_by is not None:
+                return None
+            if delay_seconds is not None:
+                self.sleep(delay_seconds)
+        raise unavailable()
+
+    def _take_seat_again(self, new: Participant, left: Participant) -> Refreshed | None:
+        """Take a seat for a listener that returns; None if another command came first."""
+        self._wait_for_seat(new)
+        try:
+            result = self.hand_overs.hand_over(left, new)
+        except ServiceUnavailable:
+            self.membership.undo(new)
+            raise
+        if result.is_done:
+            return new, self._finish(new, new.target_language)
+        self.membership.release_seat(new)
+        if result.new is None or self.membership.remove_leftover(result.new):
+            return None
+        return self._answer_again(result.new, new)
+
+    def _wait_for_seat(self, new: Participant) -> None:
+        """Take a seat, and wait if the session is full: the listener's own may be released soon.
+
+        Raises:
+            SessionNotFound: The session is not open.
+            SessionFull: All seats stay taken.
+        """
+        for delay_seconds in (*SEAT_DELAYS_SECONDS, None):
+            try:
+                self.seats.take(
+                    new.session_id,
+                    new.target_language or "",
+                    None,
+                    self.membership.limits.max_listeners,
+                    is_return=True,
+                )
+                return
+            except SessionFull:
+                if delay_seconds is None:
+                    raise
+                self.sleep(delay_seconds)
+
+    def _get_session(self, session_id: str) -> Session:
+        session = self.sessions.find(session_id)
+        if session is None:
+            raise SessionNotFound
+        return session
