@@ -16,11 +16,12 @@ from typing import Any
 from bench import report
 from bench.report import Row, Target
 from chalicelib import telemetry
-from chalicelib.assembly import Graces, build_dispatcher, build_use_cases
+from chalicelib.assembly import build_dispatcher, build_use_cases
 from chalicelib.aws.dynamodb import DynamoDB
 from chalicelib.aws.retries import Retries
 from chalicelib.aws.wire import Answer
 from chalicelib.dispatch import Dispatcher
+from chalicelib.lifecycle import Graces
 from chalicelib.limits import Limits
 from chalicelib.rate_limits import RateLimits
 from chalicelib.settings import read_rate_limits

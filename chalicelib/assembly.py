@@ -9,10 +9,9 @@ from chalicelib.deliveries import Deliveries
 from chalicelib.dispatch import Dispatcher
 from chalicelib.ending import Ending
 from chalicelib.joining import Joining
-from chalicelib.lifecycle import Lifecycle
+from chalicelib.lifecycle import Graces, Lifecycle, build_lifecycle
 from chalicelib.limits import Limits
 from chalicelib.membership import Membership
-from chalicelib.notices import Notices
 from chalicelib.outcomes import Outcomes
 from chalicelib.presence import Presence
 from chalicelib.rate_limits import RateLimits
@@ -20,20 +19,6 @@ from chalicelib.refresh import Refresh
 from chalicelib.refusals import Refusals
 from chalicelib.sessions import Sessions
 from chalicelib.store.stores import Stores
-from chalicelib.sweep import Sweep
-
-
-@dataclass(frozen=True, slots=True)
-class Graces:
-    """How long a session waits for its speaker, in seconds.
-
-    Attributes:
-        lost_seconds: After the speaker's connection is lost.
-        closed_seconds: After the speaker has closed its connection.
-    """
-
-    lost_seconds: float
-    closed_seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,33 +33,6 @@ class UseCases:
     lifecycle: Lifecycle
     ending: Ending
     deliveries: Deliveries
-
-
-def build_lifecycle(
-    stores: Stores,
-    connections: Connections,
-    graces: Graces,
-    clock: Callable[[], float],
-    sleep: Callable[[float], None] = time.sleep,
-) -> Lifecycle:
-    """Build the use cases that no client asks for."""
-    notices = Notices(
-        stores.sessions, stores.seats, stores.participants, stores.listeners, connections, clock
-    )
-    ending = Ending(
-        stores.sessions, stores.participants, stores.listeners, notices, connections, clock
-    )
-    return Lifecycle(
-        stores.sessions,
-        stores.participants,
-        notices,
-        ending,
-        connections,
-        speaker_grace_seconds=graces.lost_seconds,
-        speaker_close_grace_seconds=graces.closed_seconds,
-        clock=clock,
-        sleep=sleep,
-    )
 
 
 def build_use_cases(
@@ -160,22 +118,5 @@ def build_dispatcher(
         rate_limits,
         outcomes,
         endpoint_url,
-        clock,
-    )
-
-
-def build_sweep(
-    stores: Stores, lifecycle: Lifecycle, max_listeners: int, clock: Callable[[], float]
-) -> Sweep:
-    """Build the sweep on the stores of its lifecycle."""
-    return Sweep(
-        stores.sessions,
-        stores.participants,
-        stores.listeners,
-        stores.seats,
-        stores.sweep_cursor,
-        lifecycle,
-        lifecycle.ending,
-        max_listeners,
         clock,
     )

@@ -13,6 +13,7 @@ from chalicelib.models import EndReason, Participant, Role, Session
 from chalicelib.notices import Notices
 from chalicelib.store.participants import ParticipantStore
 from chalicelib.store.sessions import SessionStore
+from chalicelib.store.stores import Stores
 
 CLEAN_CLOSES: Final = frozenset({1000, 1005})
 """Close codes of a client that leaves. A browser's `close()` without a code arrives as 1005.
@@ -228,3 +229,43 @@ class Lifecycle:
         """
         if lost:
             self.connections.close([each.connection_id for each in lost])
+
+
+@dataclass(frozen=True, slots=True)
+class Graces:
+    """How long a session waits for its speaker, in seconds.
+
+    Attributes:
+        lost_seconds: After the speaker's connection is lost.
+        closed_seconds: After the speaker has closed its connection.
+    """
+
+    lost_seconds: float
+    closed_seconds: float
+
+
+def build_lifecycle(
+    stores: Stores,
+    connections: Connections,
+    graces: Graces,
+    clock: Callable[[], float],
+    sleep: Callable[[float], None] = time.sleep,
+) -> Lifecycle:
+    """Build the use cases that no client asks for."""
+    notices = Notices(
+        stores.sessions, stores.seats, stores.participants, stores.listeners, connections, clock
+    )
+    ending = Ending(
+        stores.sessions, stores.participants, stores.listeners, notices, connections, clock
+    )
+    return Lifecycle(
+        stores.sessions,
+        stores.participants,
+        notices,
+        ending,
+        connections,
+        speaker_grace_seconds=graces.lost_seconds,
+        speaker_close_grace_seconds=graces.closed_seconds,
+        clock=clock,
+        sleep=sleep,
+    )

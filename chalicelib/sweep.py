@@ -19,6 +19,7 @@ from chalicelib.store.listeners import ListenerStore
 from chalicelib.store.participants import ParticipantStore
 from chalicelib.store.seats import SeatStore
 from chalicelib.store.sessions import SessionStore
+from chalicelib.store.stores import Stores
 from chalicelib.store.sweep_cursor import SweepCursor, SweepCursorStore
 
 INTERVAL_SECONDS: Final = 60
@@ -302,3 +303,20 @@ def _log_failed(session_id: str, error: Exception) -> None:
         )
     else:
         telemetry.log_failure(sessionId=session_id)
+
+
+def build_sweep(
+    stores: Stores, lifecycle: Lifecycle, max_listeners: int, clock: Callable[[], float]
+) -> Sweep:
+    """Build the sweep on the stores of its lifecycle."""
+    return Sweep(
+        stores.sessions,
+        stores.participants,
+        stores.listeners,
+        stores.seats,
+        stores.sweep_cursor,
+        lifecycle,
+        lifecycle.ending,
+        max_listeners,
+        clock,
+    )

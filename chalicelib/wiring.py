@@ -33,12 +33,13 @@ from chalicelib.settings import (
 )
 
 if TYPE_CHECKING:
-    from chalicelib.assembly import Graces, UseCases
+    from chalicelib.assembly import UseCases
     from chalicelib.auth import Authorizer
     from chalicelib.aws.connections import Connections
     from chalicelib.aws.dynamodb import DynamoDB
     from chalicelib.aws.http import SignedClient
     from chalicelib.dispatch import Dispatcher
+    from chalicelib.lifecycle import Graces
     from chalicelib.rate_limits import RateLimits
     from chalicelib.store.stores import Stores
     from chalicelib.sweep import Sweep
@@ -148,7 +149,8 @@ def sweep() -> "Sweep":
     Raises:
         SettingError: CONNECTIONS_URL is not set.
     """
-    from chalicelib.assembly import build_lifecycle, build_sweep
+    from chalicelib.lifecycle import build_lifecycle
+    from chalicelib.sweep import build_sweep
 
     settings = _settings()
     endpoint_url = settings.connections_url
@@ -203,7 +205,7 @@ def _connections(endpoint_url: str) -> "Connections":
 
 
 def _graces() -> "Graces":
-    from chalicelib.assembly import Graces
+    from chalicelib.lifecycle import Graces
 
     settings = _settings()
     return Graces(settings.speaker_grace_seconds, settings.speaker_close_grace_seconds)

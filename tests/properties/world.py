@@ -19,25 +19,20 @@ from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.dynamodb.models import dynamodb_backends
 
 from chalicelib import telemetry
-from chalicelib.assembly import (
-    Graces,
-    UseCases,
-    build_dispatcher,
-    build_sweep,
-    build_use_cases,
-)
+from chalicelib.assembly import UseCases, build_dispatcher, build_use_cases
 from chalicelib.aws.circuit import CircuitBreaker
 from chalicelib.aws.connections import FanOut, Gone, PostFailed
 from chalicelib.aws.dynamodb import DynamoDB
 from chalicelib.aws.retries import Retries
 from chalicelib.dispatch import Dispatcher
 from chalicelib.errors import ServiceError, ServiceUnavailable
+from chalicelib.lifecycle import Graces
 from chalicelib.limits import Limits
 from chalicelib.outcomes import Delivery
 from chalicelib.rate_limits import RateLimits
 from chalicelib.settings import RateLimitSettings
 from chalicelib.store.stores import Stores, build_stores
-from chalicelib.sweep import Sweep
+from chalicelib.sweep import Sweep, build_sweep
 from tests.properties.faults import NO_FAULT, Fault, FaultyTransport, IndexHistory, Operation, Plan
 from tests.unit.fakes import Clock
 

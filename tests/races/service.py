@@ -11,7 +11,7 @@ from itertools import count, islice
 from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeVar
 
-from chalicelib.assembly import Graces, build_sweep, build_use_cases
+from chalicelib.assembly import build_use_cases
 from chalicelib.aws import wire
 from chalicelib.aws.dynamodb import DynamoDB
 from chalicelib.aws.http import SignedClient
@@ -24,6 +24,7 @@ from chalicelib.commands import (
     RefreshListener,
     RefreshSpeaker,
 )
+from chalicelib.lifecycle import Graces
 from chalicelib.limits import Limits
 from chalicelib.models import Caller, QualityTier
 from chalicelib.rate_limits import RateLimits
@@ -31,6 +32,7 @@ from chalicelib.settings import RateLimitSettings
 from chalicelib.store.items import LANGUAGE_COUNT
 from chalicelib.store.stores import build_stores
 from chalicelib.store.sweep_cursor import SWEEP_CURSOR
+from chalicelib.sweep import build_sweep
 from devserver import aws
 from tests import emulator
 from tests.races.fakes import Answer, Clock, Connections, latency

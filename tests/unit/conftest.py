@@ -8,21 +8,15 @@ from typing import Any
 
 import pytest
 
-from chalicelib.assembly import (
-    Graces,
-    UseCases,
-    build_dispatcher,
-    build_sweep,
-    build_use_cases,
-)
+from chalicelib.assembly import UseCases, build_dispatcher, build_use_cases
 from chalicelib.dispatch import Dispatcher
-from chalicelib.lifecycle import Lifecycle
+from chalicelib.lifecycle import Graces, Lifecycle
 from chalicelib.limits import Limits
 from chalicelib.models import Caller
 from chalicelib.rate_limits import RateLimits
 from chalicelib.settings import RateLimitSettings
 from chalicelib.store.stores import Stores, build_stores
-from chalicelib.sweep import Sweep
+from chalicelib.sweep import Sweep, build_sweep
 from devserver.aws import table_request
 from tests.moto_dynamodb import MotoDynamoDB, create_tables
 from tests.unit.fakes import (

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from chalicelib import telemetry
-from chalicelib.assembly import UseCases, build_dispatcher, build_sweep
+from chalicelib.assembly import UseCases, build_dispatcher
 from chalicelib.auth import Authorizer, KeySet, TokenVerifier
 from chalicelib.aws.connections import PostFailed
 from chalicelib.aws.dynamodb import DynamoDB, Refused
@@ -29,7 +29,7 @@ from chalicelib.errors import InternalError, ServiceError
 from chalicelib.outcomes import Delivery, Outcomes
 from chalicelib.rate_limits import RateLimits
 from chalicelib.store.stores import Stores, build_stores
-from chalicelib.sweep import Sweep
+from chalicelib.sweep import Sweep, build_sweep
 from tests.unit.fakes import Clock, FakeOutcomes, PlayedTransport, event
 from tests.unit.test_auth import ISSUER, KEY, METHOD_ARN, OTHER_KEY, key_set, token
 
