@@ -158,10 +158,8 @@ class Lifecycle:
         The participant is restored first. After a crash in between, the sweep finds a previous
         speaker that is not superseded, and restores it.
         """
-        previous_id, current_id = (
-            session.previous_speaker_connection_id,
-            session.speaker_connection_id,
-        )
+        previous_id = session.previous_speaker_connection_id
+        current_id = session.speaker_connection_id
         if previous_id is None:
             return
         previous = self.participants.find(previous_id)

@@ -134,7 +134,7 @@ def heartbeat_ack(connected_seconds: int, heartbeat_seconds: int) -> Message:
 
 
 def speakers_heartbeat_fields(session: Session) -> Message:
-    """Return the further fields of a speaker's `heartbeatAck`."""
+    """Return the further fields of a speaker's `heartbeatAck`, which `sessionStatus` has, too."""
     return {
         "sessionId": session.session_id,
         "status": session.shown_status,
@@ -152,10 +152,7 @@ def session_status(session: Session) -> Message:
     """Return the answer to `getSessionStatus`."""
     return {
         "type": "sessionStatus",
-        "sessionId": session.session_id,
-        "status": session.shown_status,
-        "listenerCount": session.listener_count,
-        "languages": session.languages,
+        **speakers_heartbeat_fields(session),
         "createdAt": session.created_at_ms,
         "expiresAt": session.expires_at_seconds * 1000,
     }

@@ -146,8 +146,8 @@ class Refresh:
         )
         try:
             refreshed = self._replace(new, command.connection_id)
-        except SessionNotFound as error:
-            raise SessionOver(error.message, field=error.field) from None
+        except SessionNotFound:
+            raise SessionOver from None
         if refreshed is None:
             listener = new
             session = self.joining.admit(
