@@ -21,8 +21,7 @@ from chalicelib.aws.dynamodb import DynamoDB
 from chalicelib.aws.retries import Retries
 from chalicelib.aws.wire import Answer
 from chalicelib.dispatch import Dispatcher
-from chalicelib.lifecycle import Graces
-from chalicelib.limits import Limits
+from chalicelib.limits import Graces, Limits
 from chalicelib.rate_limits import RateLimits
 from chalicelib.settings import read_rate_limits
 from chalicelib.store.stores import build_stores

@@ -9,9 +9,10 @@ from chalicelib.deliveries import Deliveries
 from chalicelib.dispatch import Dispatcher
 from chalicelib.ending import Ending
 from chalicelib.joining import Joining
-from chalicelib.lifecycle import Graces, Lifecycle, build_lifecycle
-from chalicelib.limits import Limits
+from chalicelib.lifecycle import Lifecycle
+from chalicelib.limits import Graces, Limits
 from chalicelib.membership import Membership
+from chalicelib.notices import Notices
 from chalicelib.outcomes import Outcomes
 from chalicelib.presence import Presence
 from chalicelib.rate_limits import RateLimits
@@ -31,7 +32,6 @@ class UseCases:
     presence: Presence
     refusals: Refusals
     lifecycle: Lifecycle
-    ending: Ending
     deliveries: Deliveries
 
 
@@ -48,55 +48,29 @@ def build_use_cases(
     sleep: Callable[[float], None] = time.sleep,
 ) -> UseCases:
     """Build the use cases on one set of stores."""
-    lifecycle = build_lifecycle(stores, connections, graces, clock, sleep)
-    membership = Membership(
-        stores.sessions,
-        stores.seats,
-        stores.participants,
-        stores.refused_commands,
-        limits,
-        clock,
-    )
-    joining = Joining(
-        stores.sessions, stores.seats, stores.participants, membership, rate_limits, clock
-    )
+    notices = Notices(stores, connections, clock)
+    ending = Ending(stores, notices, connections, clock)
+    lifecycle = Lifecycle(stores, notices, ending, connections, graces, clock, sleep)
+    membership = Membership(stores, limits, clock)
+    joining = Joining(stores, membership, rate_limits, limits, clock)
     return UseCases(
         sessions=Sessions(
-            stores.sessions,
+            stores,
             membership,
-            lifecycle.notices,
-            lifecycle.ending,
+            notices,
+            ending,
             rate_limits,
+            limits,
             clock,
             new_session_id,
             new_invite_code,
         ),
         joining=joining,
-        refresh=Refresh(
-            stores.sessions,
-            stores.seats,
-            stores.participants,
-            stores.hand_overs,
-            membership,
-            joining,
-            lifecycle.notices,
-            rate_limits,
-            clock,
-            sleep,
-        ),
-        presence=Presence(stores.sessions, stores.participants, membership, clock),
-        refusals=Refusals(rate_limits, stores.refused_commands, limits.max_refused_commands),
+        refresh=Refresh(stores, membership, joining, notices, rate_limits, limits, clock, sleep),
+        presence=Presence(stores, membership, limits, clock),
+        refusals=Refusals(stores, rate_limits, limits.max_refused_commands),
         lifecycle=lifecycle,
-        ending=lifecycle.ending,
-        deliveries=Deliveries(
-            stores.sessions,
-            stores.participants,
-            stores.event_claims,
-            lifecycle,
-            connections,
-            clock,
-            sleep,
-        ),
+        deliveries=Deliveries(stores, lifecycle, connections, clock, sleep),
     )
 
 

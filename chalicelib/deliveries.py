@@ -1,8 +1,6 @@
 """The function that delivers to a connection after its own event's answer."""
 
-import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final
 
 from chalicelib import messages, telemetry
@@ -10,15 +8,12 @@ from chalicelib.aws.connections import Connections, Gone, PostFailed
 from chalicelib.lifecycle import Lifecycle
 from chalicelib.messages import Message
 from chalicelib.outcomes import Delivery
-from chalicelib.store.event_claims import EventClaimStore
-from chalicelib.store.participants import ParticipantStore
-from chalicelib.store.sessions import SessionStore
+from chalicelib.store.stores import Stores
 
 OUTCOME_DELAYS_SECONDS: Final = (0.02, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6)
 """Waits between posts of an outcome to a connection that is not open yet."""
 
 
-@dataclass(frozen=True, slots=True)
 class Deliveries:
     """Makes deliveries, each once: Lambda may invoke the function more than once for an event.
 
@@ -27,13 +22,21 @@ class Deliveries:
     and a follow-up also follows that answer.
     """
 
-    sessions: SessionStore
-    participants: ParticipantStore
-    event_claims: EventClaimStore
-    lifecycle: Lifecycle
-    connections: Connections
-    clock: Callable[[], float]
-    sleep: Callable[[float], None] = time.sleep
+    def __init__(
+        self,
+        stores: Stores,
+        lifecycle: Lifecycle,
+        connections: Connections,
+        clock: Callable[[], float],
+        sleep: Callable[[float], None],
+    ) -> None:
+        self._sessions = stores.sessions
+        self._participants = stores.participants
+        self._event_claims = stores.event_claims
+        self._lifecycle = lifecycle
+        self._connections = connections
+        self._clock = clock
+        self._sleep = sleep
 
     def deliver(self, delivery: Delivery) -> None:
         """Make a delivery.
@@ -46,11 +49,11 @@ class Deliveries:
         with telemetry.handled("outcome", connection_id=connection_id, is_clients=False) as record:
             record.fields |= {name: value for name, value in delivery.trail.items() if value}
             if delivery.closes:
-                self.sleep(delivery.delay_ms / 1000)
-                self.lifecycle.close_refused(connection_id)
+                self._sleep(delivery.delay_ms / 1000)
+                self._lifecycle.close_refused(connection_id)
             elif delivery.delay_ms:
                 self._deliver_follow_ups(delivery)
-            elif self.event_claims.claim(delivery.event_id):
+            elif self._event_claims.claim(delivery.event_id):
                 self._deliver_outcome(connection_id, delivery.messages[0])
 
     def _deliver_outcome(self, connection_id: str, outcome: Message) -> None:
@@ -59,24 +62,24 @@ class Deliveries:
         A connection that does not open within about three seconds counts as closed.
         """
         for delay_seconds in (*OUTCOME_DELAYS_SECONDS, None):
-            session = self.sessions.find(outcome["sessionId"])
+            session = self._sessions.find(outcome["sessionId"])
             try:
                 self._post(connection_id, messages.up_to_date(outcome, session, connection_id))
             except Gone:
                 if delay_seconds is not None:
-                    self.sleep(delay_seconds)
+                    self._sleep(delay_seconds)
             except PostFailed:
                 # It may have arrived. A client that missed it learns its session by a heartbeat.
                 return
             else:
                 return
-        self.lifecycle.handle_never_opened(connection_id)
+        self._lifecycle.handle_never_opened(connection_id)
 
     def _deliver_follow_ups(self, delivery: Delivery) -> None:
         """Post messages to a connection that is still a participant, after a delay."""
-        self.sleep(delivery.delay_ms / 1000)
-        participant = self.participants.find_present(delivery.connection_id)
-        if participant is None or not self.event_claims.claim(delivery.event_id):
+        self._sleep(delivery.delay_ms / 1000)
+        participant = self._participants.find_present(delivery.connection_id)
+        if participant is None or not self._event_claims.claim(delivery.event_id):
             return
         telemetry.follow(participant.session_id, participant.correlation)
         try:
@@ -85,7 +88,7 @@ class Deliveries:
         except PostFailed:
             return
         except Gone:
-            self.lifecycle.leave(delivery.connection_id)
+            self._lifecycle.leave(delivery.connection_id)
 
     def _post(self, connection_id: str, message: Message) -> None:
-        self.connections.post(connection_id, messages.encode(message, int(self.clock() * 1000)))
+        self._connections.post(connection_id, messages.encode(message, int(self._clock() * 1000)))

@@ -6,7 +6,7 @@ handshake.
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Final, assert_never
 
 from chalicelib import commands, messages, telemetry
@@ -32,20 +32,32 @@ FOLLOW_UP_DELAY_MS: Final = 50
 """From an answer to its follow-ups. By then, the client has received the answer."""
 
 
-@dataclass(frozen=True, slots=True)
 class Dispatcher:
     """Handles the three events of the WebSocket API."""
 
-    sessions: Sessions
-    joining: Joining
-    refresh: Refresh
-    presence: Presence
-    lifecycle: Lifecycle
-    refusals: Refusals
-    rate_limits: RateLimits
-    outcomes: Outcomes
-    endpoint_url: str
-    clock: Callable[[], float]
+    def __init__(
+        self,
+        sessions: Sessions,
+        joining: Joining,
+        refresh: Refresh,
+        presence: Presence,
+        lifecycle: Lifecycle,
+        refusals: Refusals,
+        rate_limits: RateLimits,
+        outcomes: Outcomes,
+        endpoint_url: str,
+        clock: Callable[[], float],
+    ) -> None:
+        self._sessions = sessions
+        self._joining = joining
+        self._refresh = refresh
+        self._presence = presence
+        self._lifecycle = lifecycle
+        self._refusals = refusals
+        self._rate_limits = rate_limits
+        self._outcomes = outcomes
+        self._endpoint_url = endpoint_url
+        self._clock = clock
 
     def connect(self, event: Event) -> Answer:
         """Carry out the connect URL's command, if it has one. A refusal refuses the handshake."""
@@ -60,7 +72,7 @@ class Dispatcher:
                     return {"statusCode": 200}
                 reply = self._run(caller, command)
             except Exception as error:
-                refusal = self.refusals.refusal(error, caller, with_connection=_has_code(command))
+                refusal = self._refusals.refusal(error, caller, with_connection=_has_code(command))
                 return {"statusCode": record.refused(refusal).status}
             # A post inside $connect would fail.
             self._deliver(caller, _with_request_id(reply.message, request_id))
@@ -81,12 +93,12 @@ class Dispatcher:
         finally:
             is_counted_later = isinstance(command, commands.JoinSession) or _has_code(command)
             if not is_counted_later and not self._is_invited(command, fields):
-                self.rate_limits.count_connection(caller)
+                self._rate_limits.count_connection(caller)
         return command, request_id
 
     def _is_invited(self, command: commands.Command | None, fields: commands.Fields) -> bool:
         invitation = None if command else commands.find_invitation(fields)
-        return invitation is not None and self.joining.is_invited(*invitation)
+        return invitation is not None and self._joining.is_invited(*invitation)
 
     def message(self, event: Event) -> Answer:
         """Carry out a frame's command. The route response returns the answer's body.
@@ -103,14 +115,14 @@ class Dispatcher:
                 request_id = commands.parse_request_id(fields)
                 reply = self._run(caller, commands.parse_command(fields))
             except Exception as error:
-                refusal = record.refused(self.refusals.refusal(error, caller))
-                if self.refusals.closes_connection(refusal, caller):
+                refusal = record.refused(self._refusals.refusal(error, caller))
+                if self._refusals.closes_connection(refusal, caller):
                     self._deliver(caller, delay_ms=FOLLOW_UP_DELAY_MS, closes=True)
                 reply = Reply(messages.error(refusal))
             if reply.follow_ups:
                 self._deliver(caller, *reply.follow_ups, delay_ms=FOLLOW_UP_DELAY_MS)
             answer = _with_request_id(reply.message, request_id)
-            return {"statusCode": 200, "body": messages.encode(answer, int(self.clock() * 1000))}
+            return {"statusCode": 200, "body": messages.encode(answer, int(self._clock() * 1000))}
 
     def disconnect(self, event: Event) -> Answer:
         """Handle a closed connection. API Gateway ignores the answer."""
@@ -118,7 +130,7 @@ class Dispatcher:
         with _handled("disconnect", event) as record, event_budget():
             try:
                 code = context.get("disconnectStatusCode")
-                self.lifecycle.leave(context["connectionId"], code)
+                self._lifecycle.leave(context["connectionId"], code)
             except Exception as error:
                 record.refused(to_refusal(error))
             return {"statusCode": 200}
@@ -126,27 +138,27 @@ class Dispatcher:
     def _run(self, caller: Caller, command: commands.Command) -> Reply:
         match command:
             case commands.CreateSession():
-                return self.sessions.create(caller, command)
+                return self._sessions.create(caller, command)
             case commands.JoinSession():
-                return self.joining.join(caller, command)
+                return self._joining.join(caller, command)
             case commands.RefreshSpeaker():
-                return self.refresh.refresh_speaker(caller, command)
+                return self._refresh.refresh_speaker(caller, command)
             case commands.RefreshListener():
-                return self.refresh.refresh_listener(caller, command)
+                return self._refresh.refresh_listener(caller, command)
             case commands.Heartbeat():
-                return self.presence.heartbeat(caller)
+                return self._presence.heartbeat(caller)
             case commands.ChangeLanguage():
-                return self.joining.change_language(caller, command)
+                return self._joining.change_language(caller, command)
             case commands.GetSessionStatus():
-                return self.sessions.get_status(caller, command)
+                return self._sessions.get_status(caller, command)
             case commands.PauseSession():
-                return self.sessions.pause(caller, command)
+                return self._sessions.pause(caller, command)
             case commands.ResumeSession():
-                return self.sessions.resume(caller, command)
+                return self._sessions.resume(caller, command)
             case commands.RotateInviteCode():
-                return self.sessions.rotate_invite_code(caller, command)
+                return self._sessions.rotate_invite_code(caller, command)
             case commands.EndSession():
-                return self.sessions.end(caller, command)
+                return self._sessions.end(caller, command)
             case _:
                 assert_never(command)
 
@@ -154,8 +166,8 @@ class Dispatcher:
         self, caller: Caller, *delivered: Message, delay_ms: int = 0, closes: bool = False
     ) -> None:
         """Deliver messages, or a close, after this event's answer."""
-        self.outcomes.send(
-            Delivery(caller.connection_id, self.endpoint_url, delivered, delay_ms, closes)
+        self._outcomes.send(
+            Delivery(caller.connection_id, self._endpoint_url, delivered, delay_ms, closes)
         )
 
 

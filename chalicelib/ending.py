@@ -1,7 +1,6 @@
 """The end of a session: the claim that one event ends it, and the removal of its participants."""
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
 from typing import Final
 
 from chalicelib import messages, telemetry
@@ -9,9 +8,8 @@ from chalicelib.aws.connections import FAN_OUT_SECONDS, POST_SECONDS, Connection
 from chalicelib.aws.retries import seconds_left
 from chalicelib.models import EndReason, Session
 from chalicelib.notices import Notices
-from chalicelib.store.listeners import TRANSACTION_ITEMS, ListenerStore
-from chalicelib.store.participants import ParticipantStore
-from chalicelib.store.sessions import SessionStore
+from chalicelib.store.listeners import TRANSACTION_ITEMS
+from chalicelib.store.stores import Stores
 
 END_SECONDS: Final = 20
 """How long an end notifies participants before it leaves the rest to the sweep."""
@@ -26,7 +24,6 @@ PUT_BACK_SECONDS: Final = 3
 """The part of an event's time that is kept for storing participants again that it can't notify."""
 
 
-@dataclass(frozen=True, slots=True)
 class Ending:
     """Ends sessions. Every method may raise ServiceUnavailable.
 
@@ -34,12 +31,19 @@ class Ending:
     which of them ends the session.
     """
 
-    sessions: SessionStore
-    participants: ParticipantStore
-    listeners: ListenerStore
-    notices: Notices
-    connections: Connections
-    clock: Callable[[], float]
+    def __init__(
+        self,
+        stores: Stores,
+        notices: Notices,
+        connections: Connections,
+        clock: Callable[[], float],
+    ) -> None:
+        self._sessions = stores.sessions
+        self._participants = stores.participants
+        self._listeners = stores.listeners
+        self._notices = notices
+        self._connections = connections
+        self._clock = clock
 
     def end_by_speaker(self, session_id: str, speaker_connection_id: str) -> bool:
         """End a session by its speaker, which waits for the answer and gets no notice.
@@ -50,12 +54,12 @@ class Ending:
             False if another connection is the speaker, or if the session has ended.
         """
         reason = EndReason.SPEAKER_ENDED
-        session = self.sessions.claim_end(session_id, reason, speaker_connection_id)
+        session = self._sessions.claim_end(session_id, reason, speaker_connection_id)
         return self._finish_claimed(session, ANSWER_SECONDS)
 
     def end_expired(self, session_id: str) -> bool:
         """End a session that has expired, and return whether this call has ended it."""
-        return self._finish_claimed(self.sessions.claim_end(session_id, EndReason.EXPIRED))
+        return self._finish_claimed(self._sessions.claim_end(session_id, EndReason.EXPIRED))
 
     def end_after_grace(self, session_id: str, grace_ends_at_ms: int | None = None) -> bool:
         """End a session whose grace has run out, and return whether this call has ended it.
@@ -64,7 +68,7 @@ class Ending:
             session_id: The session's ID.
             grace_ends_at_ms: End only this grace.
         """
-        return self._finish_claimed(self.sessions.claim_end_of_grace(session_id, grace_ends_at_ms))
+        return self._finish_claimed(self._sessions.claim_end_of_grace(session_id, grace_ends_at_ms))
 
     def _finish_claimed(self, session: Session | None, limit_seconds: float = END_SECONDS) -> bool:
         if session is None or session.end_reason is None:
@@ -93,17 +97,17 @@ class Ending:
         has_ended_it = session.end_reason is EndReason.SPEAKER_ENDED
         if not has_ended_it and not _has_time_to_dismiss(POST_SECONDS):
             return False
-        speaker = self.participants.delete(session.speaker_connection_id, session.session_id)
+        speaker = self._participants.delete(session.speaker_connection_id, session.session_id)
         if has_ended_it or speaker is None or not speaker.is_present:
             return True
         try:
-            self.connections.post(speaker.connection_id, self._end_notice(session))
+            self._connections.post(speaker.connection_id, self._end_notice(session))
         except Gone:
             return True
         except PostFailed as failure:
             if failure.may_have_arrived:
                 return True
-            self.participants.put_back_speaker(speaker)
+            self._participants.put_back_speaker(speaker)
             return False
         return True
 
@@ -112,20 +116,20 @@ class Ending:
 
         The batches share the time that is left, so a slow listener in one can't use all of it.
         """
-        stop_at = self.clock() + min(limit_seconds, seconds_left() - PUT_BACK_SECONDS)
+        stop_at = self._clock() + min(limit_seconds, seconds_left() - PUT_BACK_SECONDS)
         done: set[str] = set()
         are_all_notified = True
-        while self.clock() < stop_at:
-            listing = self.listeners.list_all(session.session_id)
+        while self._clock() < stop_at:
+            listing = self._listeners.list_all(session.session_id)
             if not (listing.present.keys() | listing.arriving) - done:
                 return are_all_notified
             # A join that the index lists as under way can be complete by now.
             arriving = listing.arriving - done
-            arriving -= self.listeners.remove_arriving(session.session_id, arriving)
+            arriving -= self._listeners.remove_arriving(session.session_id, arriving)
             present = sorted((listing.present.keys() | arriving) - done)
             starts = range(0, len(present), TRANSACTION_ITEMS)
             for start in starts:
-                remaining_seconds = stop_at - self.clock()
+                remaining_seconds = stop_at - self._clock()
                 if remaining_seconds <= 0 or not _has_time_to_dismiss():
                     return False
                 batch = present[start : start + TRANSACTION_ITEMS]
@@ -142,21 +146,21 @@ class Ending:
         A connection that was the session's speaker gets no second notice, even if it has become a
         listener.
         """
-        stop_at = self.clock() + limit_seconds
-        removed = self.listeners.remove(session.session_id, connection_ids)
+        stop_at = self._clock() + limit_seconds
+        removed = self._listeners.remove(session.session_id, connection_ids)
         removed.discard(session.speaker_connection_id)
-        result = self.notices.fan_out(
+        result = self._notices.fan_out(
             session.session_id,
             removed,
             self._end_notice(session),
-            min(max(stop_at - self.clock(), 0), FAN_OUT_SECONDS),
+            min(max(stop_at - self._clock(), 0), FAN_OUT_SECONDS),
         )
-        self.listeners.put_back(session.session_id, result.unreached)
+        self._listeners.put_back(session.session_id, result.unreached)
         return not result.unreached
 
     def _end_notice(self, session: Session) -> str:
         assert session.end_reason is not None
-        return self.notices.encode(messages.session_ended(session.session_id, session.end_reason))
+        return self._notices.encode(messages.session_ended(session.session_id, session.end_reason))
 
 
 def _has_time_to_dismiss(post_seconds: float = 0) -> bool:

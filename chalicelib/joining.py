@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from chalicelib import messages
 from chalicelib.admission import refusal_to_join
@@ -16,26 +16,33 @@ from chalicelib.errors import (
     SessionFull,
     SessionNotFound,
 )
+from chalicelib.limits import Limits
 from chalicelib.membership import Membership, follow
 from chalicelib.messages import Reply
 from chalicelib.models import Caller, Participant, Role, Session
 from chalicelib.rate_limits import RateLimits
 from chalicelib.store.items import new_arrival
-from chalicelib.store.participants import ParticipantStore
-from chalicelib.store.seats import SeatStore
-from chalicelib.store.sessions import SessionStore
+from chalicelib.store.stores import Stores
 
 
-@dataclass(frozen=True, slots=True)
 class Joining:
     """Lets listeners join. Every method may raise ServiceUnavailable."""
 
-    sessions: SessionStore
-    seats: SeatStore
-    participants: ParticipantStore
-    membership: Membership
-    rate_limits: RateLimits
-    clock: Callable[[], float]
+    def __init__(
+        self,
+        stores: Stores,
+        membership: Membership,
+        rate_limits: RateLimits,
+        limits: Limits,
+        clock: Callable[[], float],
+    ) -> None:
+        self._sessions = stores.sessions
+        self._seats = stores.seats
+        self._participants = stores.participants
+        self._membership = membership
+        self._rate_limits = rate_limits
+        self._limits = limits
+        self._clock = clock
 
     def join(self, caller: Caller, command: JoinSession) -> Reply:
         """Let the caller join as a listener.
@@ -59,7 +66,7 @@ class Joining:
                 session,
                 caller.connection_id,
                 command.target_language,
-                self.membership.limits.heartbeat_interval_seconds,
+                self._limits.heartbeat_interval_seconds,
             )
         )
 
@@ -88,14 +95,14 @@ class Joining:
             with_connection: Whether the limit of joins also counts the connection.
         """
         if invite_code is None:
-            self.rate_limits.count_join(caller, with_connection=with_connection)
+            self._rate_limits.count_join(caller, with_connection=with_connection)
         arriving = replace(
-            self.membership.new_participant(caller, session_id, Role.LISTENER, target_language),
+            self._membership.new_participant(caller, session_id, Role.LISTENER, target_language),
             is_present=False,
             is_arriving=True,
             arrival=new_arrival(),
         )
-        if self.membership.claim(arriving).existing is not None:
+        if self._membership.claim(arriving).existing is not None:
             raise Conflict
         try:
             session = self._take_seat(session_id, target_language, invite_code)
@@ -104,7 +111,7 @@ class Joining:
                 follow(arriving)
             # If this fails, a participant that has no seat stays until the sweep.
             with suppress(ServiceUnavailable):
-                self.participants.withdraw(arriving)
+                self._participants.withdraw(arriving)
             raise
         follow(arriving)
         self._activate(arriving)
@@ -115,15 +122,15 @@ class Joining:
 
         With a code, the session is read first, so guesses of the code write nothing to its item.
         """
-        max_listeners = self.membership.limits.max_listeners
+        max_listeners = self._limits.max_listeners
         if invite_code is None:
-            return self.seats.take(session_id, target_language, None, max_listeners)
-        invitation = self.rate_limits.invitation(invite_code)
-        session = self.sessions.find(session_id)
-        refusal = refusal_to_join(session, invitation, max_listeners, self.clock())
+            return self._seats.take(session_id, target_language, None, max_listeners)
+        invitation = self._rate_limits.invitation(invite_code)
+        session = self._sessions.find(session_id)
+        refusal = refusal_to_join(session, invitation, max_listeners, self._clock())
         if refusal is not None or session is None:
             raise refusal or SessionNotFound()
-        return self.seats.take(
+        return self._seats.take(
             session_id,
             target_language,
             invitation,
@@ -138,13 +145,13 @@ class Joining:
         session has ended. None of these has released the seat.
         """
         try:
-            placement = self.participants.activate(arriving)
+            placement = self._participants.activate(arriving)
         except ServiceUnavailable:
-            self.membership.undo(arriving)
+            self._membership.undo(arriving)
             raise
         if placement.is_done:
             return
-        self.membership.release_seat(arriving)
+        self._membership.release_seat(arriving)
         if placement.existing is None:
             raise SessionNotFound
         if placement.existing.is_present or placement.existing.is_arriving:
@@ -158,19 +165,19 @@ class Joining:
             Forbidden: The caller is a speaker, or in another session.
             NoSession: The caller is no participant.
         """
-        listener = self.membership.get_own(caller, Role.LISTENER, command.session_id)
+        listener = self._membership.get_own(caller, Role.LISTENER, command.session_id)
         session_id, language = listener.session_id, command.target_language
-        before = self.participants.set_language(caller.connection_id, session_id, language)
+        before = self._participants.set_language(caller.connection_id, session_id, language)
         if before is None:
             raise NoSession
         if before != language:
-            self.seats.change_language(session_id, before, language)
+            self._seats.change_language(session_id, before, language)
         return Reply(messages.language_changed(language))
 
     def is_invited(self, session_id: str, invite_code: str) -> bool:
         """Return whether an open session has that invite code; False if DynamoDB doesn't answer."""
         try:
-            session = self.sessions.find(session_id)
+            session = self._sessions.find(session_id)
         except ServiceUnavailable:
             return False
         return session is not None and session.has_invite_code(invite_code)

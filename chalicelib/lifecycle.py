@@ -1,18 +1,15 @@
 """What happens when a participant's connection closes or its heartbeats stop."""
 
-import time
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass
 from typing import Final
 
 from chalicelib import messages, telemetry
 from chalicelib.aws.connections import Connections
 from chalicelib.aws.retries import seconds_left
 from chalicelib.ending import Ending
+from chalicelib.limits import Graces
 from chalicelib.models import EndReason, Participant, Role, Session
 from chalicelib.notices import Notices
-from chalicelib.store.participants import ParticipantStore
-from chalicelib.store.sessions import SessionStore
 from chalicelib.store.stores import Stores
 
 CLEAN_CLOSES: Final = frozenset({1000, 1005})
@@ -35,7 +32,6 @@ def sleep_until(
         sleep(min(remaining_seconds, LONGEST_NAP_SECONDS))
 
 
-@dataclass(frozen=True, slots=True)
 class Lifecycle:
     """Handles participants that leave or are lost. Every method may raise ServiceUnavailable.
 
@@ -43,15 +39,24 @@ class Lifecycle:
     which of them acts.
     """
 
-    sessions: SessionStore
-    participants: ParticipantStore
-    notices: Notices
-    ending: Ending
-    connections: Connections
-    speaker_grace_seconds: float
-    speaker_close_grace_seconds: float
-    clock: Callable[[], float]
-    sleep: Callable[[float], None] = time.sleep
+    def __init__(
+        self,
+        stores: Stores,
+        notices: Notices,
+        ending: Ending,
+        connections: Connections,
+        graces: Graces,
+        clock: Callable[[], float],
+        sleep: Callable[[float], None],
+    ) -> None:
+        self._sessions = stores.sessions
+        self._participants = stores.participants
+        self._notices = notices
+        self._ending = ending
+        self._connections = connections
+        self._graces = graces
+        self._clock = clock
+        self._sleep = sleep
 
     def leave(self, connection_id: str, close_code: int | None = None) -> None:
         """Handle a closed connection. Nothing happens if it was superseded.
@@ -60,7 +65,7 @@ class Lifecycle:
             connection_id: The connection's ID.
             close_code: The WebSocket close code, if API Gateway reports one.
         """
-        participant = self.participants.mark_left(connection_id)
+        participant = self._participants.mark_left(connection_id)
         if participant is None:
             return
         telemetry.follow(participant.session_id, participant.correlation)
@@ -68,7 +73,7 @@ class Lifecycle:
             return
         if participant.role is Role.LISTENER:
             if participant.is_present:
-                self.notices.release_seats(participant.session_id, [participant])
+                self._notices.release_seats(participant.session_id, [participant])
         elif participant.was_removed_as_lost:
             # The sweep has interrupted the session. Its own close of the connection comes as 1000.
             return
@@ -86,16 +91,16 @@ class Lifecycle:
         grace_ends_at_ms = self.interrupt(
             session_id,
             speaker_connection_id,
-            self.speaker_close_grace_seconds,
+            self._graces.closed_seconds,
             EndReason.SPEAKER_ENDED,
         )
         if grace_ends_at_ms is None:
             return
-        is_short = self.speaker_close_grace_seconds <= LONGEST_GRACE_TO_WAIT_SECONDS
-        if is_short and grace_ends_at_ms / 1000 - self.clock() < seconds_left():
+        is_short = self._graces.closed_seconds <= LONGEST_GRACE_TO_WAIT_SECONDS
+        if is_short and grace_ends_at_ms / 1000 - self._clock() < seconds_left():
             with telemetry.waiting():
-                sleep_until(grace_ends_at_ms / 1000, self.clock, self.sleep)
-            self.ending.end_after_grace(session_id, grace_ends_at_ms)
+                sleep_until(grace_ends_at_ms / 1000, self._clock, self._sleep)
+            self._ending.end_after_grace(session_id, grace_ends_at_ms)
 
     def interrupt(
         self,
@@ -119,15 +124,15 @@ class Lifecycle:
         Returns:
             When the grace ends, in Unix milliseconds; None if this call has not begun it.
         """
-        seconds = self.speaker_grace_seconds if grace_seconds is None else grace_seconds
-        ends_at_ms = int((self.clock() + seconds) * 1000)
-        if not self.sessions.interrupt(session_id, speaker_connection_id, ends_at_ms, reason):
+        seconds = self._graces.lost_seconds if grace_seconds is None else grace_seconds
+        ends_at_ms = int((self._clock() + seconds) * 1000)
+        if not self._sessions.interrupt(session_id, speaker_connection_id, ends_at_ms, reason):
             return None
         notice = messages.session_interrupted(session_id, seconds)
-        self.notices.notify_listeners(session_id, notice)
-        session = self.sessions.find(session_id)
+        self._notices.notify_listeners(session_id, notice)
+        session = self._sessions.find(session_id)
         if session is not None and session.grace_ends_at_ms is None:
-            self.notices.announce_return(session)
+            self._notices.announce_return(session)
         return ends_at_ms
 
     def close_refused(self, connection_id: str) -> None:
@@ -136,8 +141,8 @@ class Lifecycle:
         It is marked first. API Gateway reports this close as 1000, as if the client had closed the
         connection, but a speaker that has not left gets the long grace.
         """
-        self.participants.note_service_close(connection_id)
-        self.connections.close([connection_id])
+        self._participants.note_service_close(connection_id)
+        self._connections.close([connection_id])
 
     def handle_never_opened(self, connection_id: str) -> None:
         """Handle a participant whose connection never opened.
@@ -145,9 +150,9 @@ class Lifecycle:
         A speaker that had taken over gives the session back, because its previous connection was
         not notified.
         """
-        participant = self.participants.find_present(connection_id)
+        participant = self._participants.find_present(connection_id)
         if participant is not None and participant.role is Role.SPEAKER:
-            session = self.sessions.find(participant.session_id)
+            session = self._sessions.find(participant.session_id)
             if session is not None and session.speaker_connection_id == connection_id:
                 self._restore_previous_speaker(session)
         self.leave(connection_id)
@@ -162,11 +167,11 @@ class Lifecycle:
         current_id = session.speaker_connection_id
         if previous_id is None:
             return
-        previous = self.participants.find(previous_id)
+        previous = self._participants.find(previous_id)
         if previous is not None:
-            self.participants.restore_superseded(previous, current_id)
-        if not self.sessions.restore_speaker(session.session_id, previous_id, current_id):
-            self.participants.supersede_speaker(session.session_id, previous_id, current_id)
+            self._participants.restore_superseded(previous, current_id)
+        if not self._sessions.restore_speaker(session.session_id, previous_id, current_id):
+            self._participants.supersede_speaker(session.session_id, previous_id, current_id)
 
     def handle_lost_speaker(self, session: Session, speaker: Participant | None) -> None:
         """Interrupt a session whose speaker is lost, or is gone without a `$disconnect`.
@@ -188,11 +193,11 @@ class Lifecycle:
 
     def _has_previous_speaker(self, session: Session) -> bool:
         previous_id = session.previous_speaker_connection_id
-        previous = None if previous_id is None else self.participants.find_present(previous_id)
+        previous = None if previous_id is None else self._participants.find_present(previous_id)
         return (
             previous is not None
             and previous.session_id == session.session_id
-            and not previous.is_lost(self.clock())
+            and not previous.is_lost(self._clock())
         )
 
     def remove_lost_listeners(self, session_id: str, lost: Collection[Participant]) -> int:
@@ -202,7 +207,7 @@ class Lifecycle:
         """
         removed = self._mark_lost(lost)
         if removed:
-            self.notices.release_seats(session_id, removed)
+            self._notices.release_seats(session_id, removed)
         self._close(removed)
         return len(removed)
 
@@ -212,7 +217,7 @@ class Lifecycle:
             before
             for each in lost
             if (
-                before := self.participants.mark_left(
+                before := self._participants.mark_left(
                     each.connection_id, if_lost_at_ms=each.lost_at_ms
                 )
             )
@@ -226,44 +231,4 @@ class Lifecycle:
         that it has to refresh.
         """
         if lost:
-            self.connections.close([each.connection_id for each in lost])
-
-
-@dataclass(frozen=True, slots=True)
-class Graces:
-    """How long a session waits for its speaker, in seconds.
-
-    Attributes:
-        lost_seconds: After the speaker's connection is lost.
-        closed_seconds: After the speaker has closed its connection.
-    """
-
-    lost_seconds: float
-    closed_seconds: float
-
-
-def build_lifecycle(
-    stores: Stores,
-    connections: Connections,
-    graces: Graces,
-    clock: Callable[[], float],
-    sleep: Callable[[float], None] = time.sleep,
-) -> Lifecycle:
-    """Build the use cases that no client asks for."""
-    notices = Notices(
-        stores.sessions, stores.seats, stores.participants, stores.listeners, connections, clock
-    )
-    ending = Ending(
-        stores.sessions, stores.participants, stores.listeners, notices, connections, clock
-    )
-    return Lifecycle(
-        stores.sessions,
-        stores.participants,
-        notices,
-        ending,
-        connections,
-        speaker_grace_seconds=graces.lost_seconds,
-        speaker_close_grace_seconds=graces.closed_seconds,
-        clock=clock,
-        sleep=sleep,
-    )
+            self._connections.close([each.connection_id for each in lost])

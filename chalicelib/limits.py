@@ -1,9 +1,26 @@
 """The limits of sessions and connections, as settings give them."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
 
-from chalicelib.models import Participant
-from chalicelib.settings import MISSED_HEARTBEATS
+if TYPE_CHECKING:
+    from chalicelib.models import Participant
+
+MISSED_HEARTBEATS: Final = 3
+"""Missed heartbeats in a row after which a participant can be lost."""
+
+
+@dataclass(frozen=True, slots=True)
+class Graces:
+    """How long a session waits for its speaker, in seconds.
+
+    Attributes:
+        lost_seconds: After the speaker's connection is lost.
+        closed_seconds: After the speaker has closed its connection.
+    """
+
+    lost_seconds: float
+    closed_seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +49,7 @@ class Limits:
     warn_after_seconds: float
     max_refused_commands: int
 
-    def heartbeat_seconds(self, participant: Participant, now_seconds: float) -> int:
+    def heartbeat_seconds(self, participant: "Participant", now_seconds: float) -> int:
         """Return the time between a participant's heartbeats from now on."""
         if participant.has_settled_as_listener(int(now_seconds * 1000)):
             return self.heartbeat_settled_seconds

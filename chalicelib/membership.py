@@ -1,32 +1,38 @@
 """The participant that a connection is, becomes or ceases to be."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final
 
 from chalicelib import telemetry
 from chalicelib.errors import Forbidden, NoSession, Unauthorized
 from chalicelib.limits import Limits
 from chalicelib.models import Caller, Participant, Role
-from chalicelib.store.participants import Claim, ParticipantStore
-from chalicelib.store.refused_commands import RefusedCommandStore
-from chalicelib.store.seats import SeatStore
-from chalicelib.store.sessions import SessionStore
+from chalicelib.store.participants import Claim
+from chalicelib.store.stores import Stores
 
 MUST_SIGN_IN: Final = "This takes a speaker's token."
 NOT_YOURS: Final = "This command is not for you to give."
 
 
-@dataclass(frozen=True, slots=True)
 class Membership:
     """Finds, claims and removes the participants of callers."""
 
-    sessions: SessionStore
-    seats: SeatStore
-    participants: ParticipantStore
-    refused_commands: RefusedCommandStore
-    limits: Limits
-    clock: Callable[[], float]
+    def __init__(
+        self,
+        stores: Stores,
+        limits: Limits,
+        clock: Callable[[], float],
+    ) -> None:
+        self._sessions = stores.sessions
+        self._seats = stores.seats
+        self._participants = stores.participants
+        self._refused_commands = stores.refused_commands
+        self._limits = limits
+        self._clock = clock
+
+    def find(self, caller: Caller) -> Participant | None:
+        """Return the caller's participant if it is present."""
+        return self._participants.find_present(caller.connection_id)
 
     def get_own(self, caller: Caller, role: Role, session_id: str | None) -> Participant:
         """Return the caller's participant if its role may give a command for the named session.
@@ -36,7 +42,7 @@ class Membership:
             Forbidden: The caller has another role, or is in another session.
             NoSession: The caller is no participant.
         """
-        participant = self.participants.find_present(caller.connection_id)
+        participant = self.find(caller)
         if participant is None:
             if role is Role.SPEAKER and caller.user_id is None:
                 raise Unauthorized(MUST_SIGN_IN)
@@ -54,7 +60,7 @@ class Membership:
         self, caller: Caller, session_id: str, role: Role, target_language: str | None = None
     ) -> Participant:
         """Return a participant that is not stored yet."""
-        now = self.clock()
+        now = self._clock()
         return Participant(
             connection_id=caller.connection_id,
             session_id=session_id,
@@ -62,16 +68,16 @@ class Membership:
             joined_at_ms=int(now * 1000),
             target_language=target_language,
             correlation=session_id if role is Role.SPEAKER else caller.connection_id,
-            lost_at_ms=self.limits.lost_at_ms(now),
-            settled_lost_at_ms=self.limits.settled_lost_at_ms(now),
+            lost_at_ms=self._limits.lost_at_ms(now),
+            settled_lost_at_ms=self._limits.settled_lost_at_ms(now),
         )
 
     def claim(self, participant: Participant) -> Claim:
         """Store a participant, also over a leftover of a command that broke off."""
-        claim = self.participants.put(participant)
+        claim = self._participants.put(participant)
         if claim.existing is None or not self.remove_leftover(claim.existing):
             return claim
-        return self.participants.put(participant)
+        return self._participants.put(participant)
 
     def remove_leftover(self, existing: Participant) -> bool:
         """Delete a participant that no longer stands for anything.
@@ -81,7 +87,7 @@ class Membership:
         """
         if not self._is_leftover(existing):
             return False
-        self.participants.delete(
+        self._participants.delete(
             existing.connection_id, existing.session_id, joined_at_ms=existing.joined_at_ms
         )
         return True
@@ -94,10 +100,10 @@ class Membership:
         if existing.superseded_by is None and (
             existing.role is not Role.SPEAKER
             or not existing.is_present
-            or not existing.is_past_joining(self.clock())
+            or not existing.is_past_joining(self._clock())
         ):
             return False
-        session = self.sessions.find(existing.session_id)
+        session = self._sessions.find(existing.session_id)
         if session is None or existing.superseded_by is not None:
             return session is None
         return existing.connection_id not in session.speaker_connection_ids
@@ -107,7 +113,7 @@ class Membership:
 
         If another event has removed it, that event has released the seat.
         """
-        stored = self.participants.delete(
+        stored = self._participants.delete(
             participant.connection_id,
             participant.session_id,
             joined_at_ms=None if participant.is_arriving else participant.joined_at_ms,
@@ -120,16 +126,16 @@ class Membership:
 
     def release_seat(self, participant: Participant) -> None:
         """Release the seat of one listener."""
-        self.seats.release(participant.session_id, {participant.target_language or "": 1})
+        self._seats.release(participant.session_id, {participant.target_language or "": 1})
 
     def reset_refused_commands(self, participant: Participant) -> None:
         """Begin a new row of refused commands, because a command has succeeded."""
         if participant.refusals:
-            self.refused_commands.reset(participant.connection_id)
+            self._refused_commands.reset(participant.connection_id)
 
     def session_end_seconds(self) -> int:
         """Return when a session ends whose speaker is heard for the last time now."""
-        return self.limits.session_end_seconds(self.clock())
+        return self._limits.session_end_seconds(self._clock())
 
 
 def follow(participant: Participant) -> None:

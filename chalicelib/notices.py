@@ -2,17 +2,13 @@
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass
 from typing import Final
 
 from chalicelib import messages, telemetry
 from chalicelib.aws.connections import Connections, FanOut
 from chalicelib.messages import Message
 from chalicelib.models import Participant, Session, SessionStatus
-from chalicelib.store.listeners import ListenerStore
-from chalicelib.store.participants import ParticipantStore
-from chalicelib.store.seats import SeatStore
-from chalicelib.store.sessions import SessionStore
+from chalicelib.store.stores import Stores
 
 NOTICE_SECONDS: Final = 2
 """The time limit of a notice. The speaker often waits for it. A listener that misses it learns the
@@ -21,20 +17,25 @@ it, see aws.connections.AT_ONCE.
 """
 
 
-@dataclass(frozen=True, slots=True)
 class Notices:
     """Posts notices. Every method may raise ServiceUnavailable."""
 
-    sessions: SessionStore
-    seats: SeatStore
-    participants: ParticipantStore
-    listeners: ListenerStore
-    connections: Connections
-    clock: Callable[[], float]
+    def __init__(
+        self,
+        stores: Stores,
+        connections: Connections,
+        clock: Callable[[], float],
+    ) -> None:
+        self._sessions = stores.sessions
+        self._seats = stores.seats
+        self._participants = stores.participants
+        self._listeners = stores.listeners
+        self._connections = connections
+        self._clock = clock
 
     def notify_listeners(self, session_id: str, notice: Message) -> FanOut:
         """Post a notice to a session's listeners, and remove those whose connections are gone."""
-        listener_ids = self.listeners.list_ids(session_id)
+        listener_ids = self._listeners.list_ids(session_id)
         result = self.fan_out(session_id, listener_ids, self.encode(notice), NOTICE_SECONDS)
         self.remove_gone(session_id, result.gone)
         return result
@@ -47,7 +48,7 @@ class Notices:
         is_paused = session.status is SessionStatus.PAUSED
         notice = messages.session_paused if is_paused else messages.session_resumed
         self.notify_listeners(session.session_id, notice(session.session_id))
-        self.sessions.note_return_announced(session.session_id)
+        self._sessions.note_return_announced(session.session_id)
 
     def remove_gone(self, session_id: str, connection_ids: Collection[str]) -> int:
         """Remove listeners whose connections no longer exist, and return how many there were.
@@ -57,7 +58,7 @@ class Notices:
         removed = [
             listener
             for each in connection_ids
-            if (listener := self.participants.mark_left(each, if_past_joining=True))
+            if (listener := self._participants.mark_left(each, if_past_joining=True))
             and listener.is_present
         ]
         if removed:
@@ -66,13 +67,13 @@ class Notices:
 
     def release_seats(self, session_id: str, removed: Iterable[Participant]) -> None:
         """Release the seats of listeners that this event has removed."""
-        self.seats.release(session_id, Counter(each.target_language or "" for each in removed))
+        self._seats.release(session_id, Counter(each.target_language or "" for each in removed))
 
     def fan_out(
         self, session_id: str, connection_ids: Collection[str], text: str, limit_seconds: float
     ) -> FanOut:
         """Post a text to connections side by side, and log and measure the result."""
-        result = self.connections.fan_out(connection_ids, text, limit_seconds)
+        result = self._connections.fan_out(connection_ids, text, limit_seconds)
         gone = len(result.gone)
         telemetry.put_metrics(
             FanoutRecipients=result.reached + gone + result.failed,
@@ -92,4 +93,4 @@ class Notices:
 
     def encode(self, message: Message) -> str:
         """Encode a message with the present time."""
-        return messages.encode(message, int(self.clock() * 1000))
+        return messages.encode(message, int(self._clock() * 1000))

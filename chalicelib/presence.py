@@ -1,24 +1,30 @@
 """The command by which participants show that they are present."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from chalicelib import heartbeats, messages
+from chalicelib.limits import Limits
 from chalicelib.membership import Membership, follow
 from chalicelib.messages import Message, Reply
 from chalicelib.models import CONNECTION_SECONDS, Caller, Participant, Role
-from chalicelib.store.participants import ParticipantStore
-from chalicelib.store.sessions import SessionStore
+from chalicelib.store.stores import Stores
 
 
-@dataclass(frozen=True, slots=True)
 class Presence:
     """Answers heartbeats."""
 
-    sessions: SessionStore
-    participants: ParticipantStore
-    membership: Membership
-    clock: Callable[[], float]
+    def __init__(
+        self,
+        stores: Stores,
+        membership: Membership,
+        limits: Limits,
+        clock: Callable[[], float],
+    ) -> None:
+        self._sessions = stores.sessions
+        self._participants = stores.participants
+        self._membership = membership
+        self._limits = limits
+        self._clock = clock
 
     def heartbeat(self, caller: Caller) -> Reply:
         """Answer a heartbeat. A speaker's also extends its session.
@@ -29,9 +35,9 @@ class Presence:
             RateLimitExceeded: The connection sends too many heartbeats; this one still counts.
             ServiceUnavailable: DynamoDB is throttling, failing or unreachable.
         """
-        now = self.clock()
-        limits = self.membership.limits
-        heartbeat = self.participants.record_heartbeat(
+        now = self._clock()
+        limits = self._limits
+        heartbeat = self._participants.record_heartbeat(
             caller.connection_id,
             lost_at_ms=limits.lost_at_ms(now),
             settled_lost_at_ms=limits.settled_lost_at_ms(now),
@@ -44,12 +50,12 @@ class Presence:
         participant = heartbeat.participant
         follow(participant)
         heartbeats.check_limit(heartbeat.times_ms)
-        self.membership.reset_refused_commands(participant)
+        self._membership.reset_refused_commands(participant)
         ack["heartbeatSeconds"] = limits.heartbeat_seconds(participant, now)
         reminders = self._reminders(participant, connected_seconds)
         if participant.role is Role.LISTENER:
             return Reply({**ack, "sessionId": participant.session_id}, reminders)
-        session = self.sessions.extend(
+        session = self._sessions.extend(
             participant.session_id, caller.connection_id, limits.session_end_seconds(now)
         )
         if session is None:
@@ -58,7 +64,7 @@ class Presence:
 
     def _reminders(self, participant: Participant, connected_seconds: float) -> tuple[Message, ...]:
         """Return the notices that an old connection gets after each heartbeat."""
-        limits = self.membership.limits
+        limits = self._limits
         remaining_seconds = max(0, int(CONNECTION_SECONDS - connected_seconds))
         reminders: tuple[Message, ...] = ()
         if connected_seconds >= limits.refresh_after_seconds:

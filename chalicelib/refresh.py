@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 from chalicelib import messages
@@ -18,15 +18,13 @@ from chalicelib.errors import (
     unavailable,
 )
 from chalicelib.joining import Joining
+from chalicelib.limits import Limits
 from chalicelib.membership import MUST_SIGN_IN, NOT_YOURS, Membership, follow
 from chalicelib.messages import Reply
 from chalicelib.models import Caller, Participant, Role, Session
 from chalicelib.notices import Notices
 from chalicelib.rate_limits import RateLimits
-from chalicelib.store.hand_overs import HandOverStore
-from chalicelib.store.participants import ParticipantStore
-from chalicelib.store.seats import SeatStore
-from chalicelib.store.sessions import SessionStore
+from chalicelib.store.stores import Stores
 
 MAX_REPLACEMENTS: Final = 10
 """Longest chain of superseded connections that a refresh follows. Each is a refresh whose answer
@@ -42,23 +40,34 @@ Refreshed = tuple[Participant, Session]
 """The participant that a listener's refresh leads to, and its session."""
 
 
-@dataclass(frozen=True, slots=True)
 class Refresh:
     """Moves clients to new connections. Every method may raise ServiceUnavailable.
 
     A repeated refresh gets the same answer and changes nothing.
     """
 
-    sessions: SessionStore
-    seats: SeatStore
-    participants: ParticipantStore
-    hand_overs: HandOverStore
-    membership: Membership
-    joining: Joining
-    notices: Notices
-    rate_limits: RateLimits
-    clock: Callable[[], float]
-    sleep: Callable[[float], None]
+    def __init__(
+        self,
+        stores: Stores,
+        membership: Membership,
+        joining: Joining,
+        notices: Notices,
+        rate_limits: RateLimits,
+        limits: Limits,
+        clock: Callable[[], float],
+        sleep: Callable[[float], None],
+    ) -> None:
+        self._sessions = stores.sessions
+        self._seats = stores.seats
+        self._participants = stores.participants
+        self._hand_overs = stores.hand_overs
+        self._membership = membership
+        self._joining = joining
+        self._notices = notices
+        self._rate_limits = rate_limits
+        self._limits = limits
+        self._clock = clock
+        self._sleep = sleep
 
     def refresh_speaker(self, caller: Caller, command: RefreshSpeaker) -> Reply:
         """Make the caller's connection the speaker of its session. The last refresh wins.
@@ -75,33 +84,33 @@ class Refresh:
         """
         if caller.user_id is None:
             raise Unauthorized(MUST_SIGN_IN)
-        self.rate_limits.check_refused(caller)
-        speaker = self.membership.new_participant(caller, command.session_id, Role.SPEAKER)
-        claim = self.membership.claim(speaker)
+        self._rate_limits.check_refused(caller)
+        speaker = self._membership.new_participant(caller, command.session_id, Role.SPEAKER)
+        claim = self._membership.claim(speaker)
         existing = claim.existing
         if existing is not None and not existing.is_present:
             return self._answer_superseded_speaker(caller, existing, command.session_id)
         if existing is not None and not existing.has_same_membership(speaker):
             raise Conflict
         try:
-            before = self.sessions.replace_speaker(
+            before = self._sessions.replace_speaker(
                 command.session_id,
                 caller.user_id,
                 caller.connection_id,
-                self.membership.session_end_seconds(),
+                self._membership.session_end_seconds(),
             )
         except (Forbidden, SessionNotFound):
-            self.participants.withdraw_speaker(caller.connection_id, command.session_id)
+            self._participants.withdraw_speaker(caller.connection_id, command.session_id)
             raise
         follow(speaker)
-        self.membership.reset_refused_commands(
+        self._membership.reset_refused_commands(
             existing or replace(speaker, refusals=claim.refusals)
         )
         if before is None:
             return self._answer_superseded_speaker(caller, speaker, command.session_id)
         self._supersede_speaker(before, caller.connection_id)
         if before.grace_ends_at_ms is not None or before.has_unannounced_return:
-            self.notices.announce_return(before)
+            self._notices.announce_return(before)
         # The write has ended an interruption.
         return self._speaker_refreshed(replace(before, grace_ends_at_ms=None), caller)
 
@@ -111,7 +120,7 @@ class Refresh:
         if replaced_id == connection_id:
             replaced_id = before.previous_speaker_connection_id
         if replaced_id is not None:
-            self.participants.supersede_speaker(before.session_id, replaced_id, connection_id)
+            self._participants.supersede_speaker(before.session_id, replaced_id, connection_id)
 
     def _answer_superseded_speaker(
         self, caller: Caller, existing: Participant, session_id: str
@@ -122,11 +131,11 @@ class Refresh:
         session = self._get_session(session_id)
         if session.speaker_user_id != caller.user_id:
             raise Forbidden(NOT_YOURS)
-        self.membership.reset_refused_commands(existing)
+        self._membership.reset_refused_commands(existing)
         return self._speaker_refreshed(session, caller)
 
     def _speaker_refreshed(self, session: Session, caller: Caller) -> Reply:
-        interval_seconds = self.membership.limits.heartbeat_interval_seconds
+        interval_seconds = self._limits.heartbeat_interval_seconds
         return Reply(messages.speaker_refreshed(session, caller.connection_id, interval_seconds))
 
     def refresh_listener(self, caller: Caller, command: RefreshListener) -> Reply:
@@ -141,7 +150,7 @@ class Refresh:
             Forbidden: The invite code is missing or wrong.
             SessionFull: All seats are taken.
         """
-        new = self.membership.new_participant(
+        new = self._membership.new_participant(
             caller, command.session_id, Role.LISTENER, command.target_language
         )
         try:
@@ -150,7 +159,7 @@ class Refresh:
             raise SessionOver from None
         if refreshed is None:
             listener = new
-            session = self.joining.admit(
+            session = self._joining.admit(
                 caller, new.session_id, command.target_language, command.invite_code
             )
         else:
@@ -160,7 +169,7 @@ class Refresh:
                 session,
                 caller.connection_id,
                 listener.target_language or command.target_language,
-                self.membership.limits.heartbeat_seconds(listener, self.clock()),
+                self._limits.heartbeat_seconds(listener, self._clock()),
             )
         )
 
@@ -176,7 +185,7 @@ class Refresh:
         for _ in range(MAX_REPLACEMENTS):
             if old_id is None or old_id == new.connection_id:
                 return self._find_refreshed(new)
-            old = self.participants.find(old_id)
+            old = self._participants.find(old_id)
             if old is None or not old.has_same_membership(new) or not old.was_admitted:
                 return self._find_refreshed(new)
             new = replace(
@@ -190,10 +199,10 @@ class Refresh:
                 continue
             if not old.is_present:
                 return self._return(new, old)
-            result = self.hand_overs.hand_over(old, new)
+            result = self._hand_overs.hand_over(old, new)
             if result.is_done:
                 return new, self._finish(new, old.target_language)
-            if result.new is not None and not self.membership.remove_leftover(result.new):
+            if result.new is not None and not self._membership.remove_leftover(result.new):
                 if result.new.superseded_by is not None and not result.was_done_before(
                     new.connection_id
                 ):
@@ -203,7 +212,7 @@ class Refresh:
 
     def _find_refreshed(self, new: Participant) -> Refreshed | None:
         """Find the listener that the same command has stored on the same connection before."""
-        existing = self.participants.find(new.connection_id)
+        existing = self._participants.find(new.connection_id)
         if existing is None or (not existing.is_present and existing.superseded_by is None):
             return None
         return self._answer_again(existing, new)
@@ -218,7 +227,7 @@ class Refresh:
         if not existing.has_same_membership(new):
             raise Conflict
         session = self._get_session(new.session_id)
-        self.membership.reset_refused_commands(existing)
+        self._membership.reset_refused_commands(existing)
         return existing, session
 
     def _finish(self, new: Participant, counted_language: str | None) -> Session:
@@ -235,9 +244,9 @@ class Refresh:
             SessionNotFound: The session is not open; the listener is removed.
         """
         language = new.target_language or ""
-        session = self.seats.pass_on(new.session_id, counted_language or language, language)
+        session = self._seats.pass_on(new.session_id, counted_language or language, language)
         if session is None:
-            self.membership.undo(new)
+            self._membership.undo(new)
             raise SessionNotFound
         return session
 
@@ -257,7 +266,7 @@ class Refresh:
             if returned is None or returned[0] is not new:
                 # If this fails, the claim lapses.
                 with suppress(ServiceUnavailable):
-                    self.hand_overs.release_return(left.connection_id, claim)
+                    self._hand_overs.release_return(left.connection_id, claim)
         return returned or self._replace(new, left.connection_id)
 
     def _claim_return(self, left: Participant) -> str | None:
@@ -267,28 +276,28 @@ class Refresh:
             ServiceUnavailable: Another return by that connection takes too long.
         """
         for delay_seconds in (*SEAT_DELAYS_SECONDS, None):
-            claim = self.hand_overs.claim_return(left)
+            claim = self._hand_overs.claim_return(left)
             if claim is not None:
                 return claim
-            found = self.participants.find(left.connection_id)
+            found = self._participants.find(left.connection_id)
             if found is None or found.superseded_by is not None:
                 return None
             if delay_seconds is not None:
-                self.sleep(delay_seconds)
+                self._sleep(delay_seconds)
         raise unavailable()
 
     def _take_seat_again(self, new: Participant, left: Participant) -> Refreshed | None:
         """Take a seat for a listener that returns; None if another command came first."""
         self._wait_for_seat(new)
         try:
-            result = self.hand_overs.hand_over(left, new)
+            result = self._hand_overs.hand_over(left, new)
         except ServiceUnavailable:
-            self.membership.undo(new)
+            self._membership.undo(new)
             raise
         if result.is_done:
             return new, self._finish(new, new.target_language)
-        self.membership.release_seat(new)
-        if result.new is None or self.membership.remove_leftover(result.new):
+        self._membership.release_seat(new)
+        if result.new is None or self._membership.remove_leftover(result.new):
             return None
         return self._answer_again(result.new, new)
 
@@ -301,21 +310,21 @@ class Refresh:
         """
         for delay_seconds in (*SEAT_DELAYS_SECONDS, None):
             try:
-                self.seats.take(
+                self._seats.take(
                     new.session_id,
                     new.target_language or "",
                     None,
-                    self.membership.limits.max_listeners,
+                    self._limits.max_listeners,
                     is_return=True,
                 )
                 return
             except SessionFull:
                 if delay_seconds is None:
                     raise
-                self.sleep(delay_seconds)
+                self._sleep(delay_seconds)
 
     def _get_session(self, session_id: str) -> Session:
-        session = self.sessions.find(session_id)
+        session = self._sessions.find(session_id)
         if session is None:
             raise SessionNotFound
         return session

@@ -1,21 +1,24 @@
 """The consequences of a refused command."""
 
-from dataclasses import dataclass
-
 from chalicelib import telemetry
 from chalicelib.errors import InternalError, ServiceError, ServiceUnavailable
 from chalicelib.models import Caller
 from chalicelib.rate_limits import RateLimits
-from chalicelib.store.refused_commands import RefusedCommandStore
+from chalicelib.store.stores import Stores
 
 
-@dataclass(frozen=True, slots=True)
 class Refusals:
     """Counts refused attempts per user or address, and refused commands per connection."""
 
-    rate_limits: RateLimits
-    refused_commands: RefusedCommandStore
-    max_refused_commands: int
+    def __init__(
+        self,
+        stores: Stores,
+        rate_limits: RateLimits,
+        max_refused_commands: int,
+    ) -> None:
+        self._rate_limits = rate_limits
+        self._refused_commands = stores.refused_commands
+        self._max_refused_commands = max_refused_commands
 
     def refusal(
         self, error: Exception, caller: Caller, *, with_connection: bool = False
@@ -32,7 +35,7 @@ class Refusals:
         refusal = to_refusal(error)
         if not refusal.is_attempt:
             return refusal
-        return self.rate_limits.count_refusal(caller, with_connection=with_connection) or refusal
+        return self._rate_limits.count_refusal(caller, with_connection=with_connection) or refusal
 
     def closes_connection(self, refusal: ServiceError, caller: Caller) -> bool:
         """Count a refused command, and return whether to close its connection.
@@ -43,14 +46,14 @@ class Refusals:
         if isinstance(refusal, ServiceUnavailable | InternalError):
             return False
         try:
-            count = self.refused_commands.count(caller.connection_id)
+            count = self._refused_commands.count(caller.connection_id)
         except ServiceUnavailable:
             telemetry.log_warning("refused command not counted")
             return False
         except Exception:
             telemetry.log_failure()
             return False
-        return count >= self.max_refused_commands
+        return count >= self._max_refused_commands
 
 
 def to_refusal(error: Exception) -> ServiceError:

@@ -1,7 +1,6 @@
 """The commands of speakers: create a session, control it and end it."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final
 
 from chalicelib import messages
@@ -15,18 +14,18 @@ from chalicelib.commands import (
 )
 from chalicelib.ending import Ending
 from chalicelib.errors import Conflict, Forbidden, InternalError, NoSession, Unauthorized
+from chalicelib.limits import Limits
 from chalicelib.membership import MUST_SIGN_IN, NOT_YOURS, Membership, follow
 from chalicelib.messages import Message, Reply
 from chalicelib.models import Caller, EndReason, Role, Session, SessionStatus
 from chalicelib.notices import Notices
 from chalicelib.rate_limits import RateLimits
-from chalicelib.store.sessions import SessionStore
+from chalicelib.store.stores import Stores
 
 ID_ATTEMPTS: Final = 5
 """IDs to try for a new session. Only a few of some 20 million IDs are in use at once."""
 
 
-@dataclass(frozen=True, slots=True)
 class Sessions:
     """Carries out the commands of speakers.
 
@@ -34,14 +33,27 @@ class Sessions:
     Forbidden for another role or session, and NoSession if the caller is no participant.
     """
 
-    sessions: SessionStore
-    membership: Membership
-    notices: Notices
-    ending: Ending
-    rate_limits: RateLimits
-    clock: Callable[[], float]
-    new_session_id: Callable[[], str]
-    new_invite_code: Callable[[], str]
+    def __init__(
+        self,
+        stores: Stores,
+        membership: Membership,
+        notices: Notices,
+        ending: Ending,
+        rate_limits: RateLimits,
+        limits: Limits,
+        clock: Callable[[], float],
+        new_session_id: Callable[[], str],
+        new_invite_code: Callable[[], str],
+    ) -> None:
+        self._sessions = stores.sessions
+        self._membership = membership
+        self._notices = notices
+        self._ending = ending
+        self._rate_limits = rate_limits
+        self._limits = limits
+        self._clock = clock
+        self._new_session_id = new_session_id
+        self._new_invite_code = new_invite_code
 
     def create(self, caller: Caller, command: CreateSession) -> Reply:
         """Create a session whose speaker is the caller.
@@ -53,12 +65,12 @@ class Sessions:
             RateLimitExceeded: The user has created too many sessions.
         """
         if caller.user_id is None:
-            if self.membership.participants.find_present(caller.connection_id):
+            if self._membership.find(caller):
                 raise Forbidden(NOT_YOURS)
             raise Unauthorized(MUST_SIGN_IN)
-        self.rate_limits.count_session(caller.user_id)
+        self._rate_limits.count_session(caller.user_id)
         session = self._create(caller, caller.user_id, command)
-        limits = self.membership.limits
+        limits = self._limits
         return Reply(
             messages.session_created(
                 session, limits.max_listeners, limits.heartbeat_interval_seconds
@@ -68,32 +80,32 @@ class Sessions:
     def _create(self, caller: Caller, user_id: str, command: CreateSession) -> Session:
         for _ in range(ID_ATTEMPTS):
             session = Session(
-                session_id=self.new_session_id(),
+                session_id=self._new_session_id(),
                 speaker_user_id=user_id,
                 speaker_connection_id=caller.connection_id,
                 source_language=command.source_language,
                 quality_tier=command.quality_tier,
-                invite_code=self.new_invite_code(),
-                created_at_ms=int(self.clock() * 1000),
-                expires_at_seconds=self.membership.session_end_seconds(),
+                invite_code=self._new_invite_code(),
+                created_at_ms=int(self._clock() * 1000),
+                expires_at_seconds=self._membership.session_end_seconds(),
                 admission=command.admission,
             )
-            speaker = self.membership.new_participant(caller, session.session_id, Role.SPEAKER)
-            placement = self.sessions.create(session, speaker)
+            speaker = self._membership.new_participant(caller, session.session_id, Role.SPEAKER)
+            placement = self._sessions.create(session, speaker)
             if placement.is_done:
                 follow(speaker)
                 return session
-            if placement.existing and not self.membership.remove_leftover(placement.existing):
+            if placement.existing and not self._membership.remove_leftover(placement.existing):
                 raise Conflict
         raise InternalError("No free session id was found.")
 
     def get_status(self, caller: Caller, command: GetSessionStatus) -> Reply:
         """Return the status of the caller's session."""
-        speaker = self.membership.get_own(caller, Role.SPEAKER, command.session_id)
-        session = self.sessions.find(speaker.session_id)
+        speaker = self._membership.get_own(caller, Role.SPEAKER, command.session_id)
+        session = self._sessions.find(speaker.session_id)
         if session is None or session.speaker_connection_id != caller.connection_id:
             raise NoSession
-        self.membership.reset_refused_commands(speaker)
+        self._membership.reset_refused_commands(speaker)
         return Reply(messages.session_status(session))
 
     def pause(self, caller: Caller, command: PauseSession) -> Reply:
@@ -113,30 +125,30 @@ class Sessions:
         status: SessionStatus,
         notice: Callable[[str], Message],
     ) -> Reply:
-        speaker = self.membership.get_own(caller, Role.SPEAKER, session_id)
-        has_changed = self.sessions.set_status(speaker.session_id, caller.connection_id, status)
+        speaker = self._membership.get_own(caller, Role.SPEAKER, session_id)
+        has_changed = self._sessions.set_status(speaker.session_id, caller.connection_id, status)
         if has_changed is None:
             raise NoSession
-        self.membership.reset_refused_commands(speaker)
+        self._membership.reset_refused_commands(speaker)
         message = notice(speaker.session_id)
         if has_changed:
-            self.notices.notify_listeners(speaker.session_id, message)
+            self._notices.notify_listeners(speaker.session_id, message)
         return Reply(message)
 
     def rotate_invite_code(self, caller: Caller, command: RotateInviteCode) -> Reply:
         """Replace the invite code of the caller's session. The old one admits no listener."""
-        speaker = self.membership.get_own(caller, Role.SPEAKER, command.session_id)
-        session = self.sessions.set_invite_code(
-            speaker.session_id, caller.connection_id, self.new_invite_code()
+        speaker = self._membership.get_own(caller, Role.SPEAKER, command.session_id)
+        session = self._sessions.set_invite_code(
+            speaker.session_id, caller.connection_id, self._new_invite_code()
         )
         if session is None:
             raise NoSession
-        self.membership.reset_refused_commands(speaker)
+        self._membership.reset_refused_commands(speaker)
         return Reply(messages.invite_code_rotated(session.session_id, session.invite_code))
 
     def end(self, caller: Caller, command: EndSession) -> Reply:
         """End the caller's session, and notify the listeners."""
-        speaker = self.membership.get_own(caller, Role.SPEAKER, command.session_id)
-        if not self.ending.end_by_speaker(speaker.session_id, caller.connection_id):
+        speaker = self._membership.get_own(caller, Role.SPEAKER, command.session_id)
+        if not self._ending.end_by_speaker(speaker.session_id, caller.connection_id):
             raise NoSession
         return Reply(messages.session_ended(speaker.session_id, EndReason.SPEAKER_ENDED))

@@ -9,18 +9,17 @@ from functools import partial
 from typing import Final
 
 from chalicelib import telemetry
+from chalicelib.aws.connections import Connections
 from chalicelib.aws.retries import event_budget, seconds_left
 from chalicelib.counts import count_drifts, drifts_to_repair
 from chalicelib.ending import Ending
 from chalicelib.errors import ServiceError
 from chalicelib.lifecycle import Lifecycle, sleep_until
+from chalicelib.limits import Graces
 from chalicelib.models import IN_FLIGHT_SECONDS, CountNote, Participant, Session, SessionStatus
-from chalicelib.store.listeners import ListenerStore
-from chalicelib.store.participants import ParticipantStore
-from chalicelib.store.seats import SeatStore
-from chalicelib.store.sessions import SessionStore
+from chalicelib.notices import Notices
 from chalicelib.store.stores import Stores
-from chalicelib.store.sweep_cursor import SweepCursor, SweepCursorStore
+from chalicelib.store.sweep_cursor import SweepCursor
 
 INTERVAL_SECONDS: Final = 60
 """How often a sweep begins. Source: "Rate expressions", Amazon EventBridge User Guide (no less)."""
@@ -93,7 +92,6 @@ class Report:
             self.failed += visit.has_failed
 
 
-@dataclass(frozen=True, slots=True)
 class Sweep:
     """Visits every session.
 
@@ -102,19 +100,31 @@ class Sweep:
     or is harmless if repeated. A session that fails is logged and left to the next sweep.
     """
 
-    sessions: SessionStore
-    participants: ParticipantStore
-    listeners: ListenerStore
-    seats: SeatStore
-    cursor: SweepCursorStore
-    lifecycle: Lifecycle
-    ending: Ending
-    max_listeners: int
-    clock: Callable[[], float]
-    stopwatch: Callable[[], float] = time.monotonic
-    sleep: Callable[[float], None] = time.sleep
-    page_sessions: int = PAGE_SESSIONS
-    session_threads: int = SESSION_THREADS
+    def __init__(
+        self,
+        stores: Stores,
+        lifecycle: Lifecycle,
+        ending: Ending,
+        max_listeners: int,
+        clock: Callable[[], float],
+        stopwatch: Callable[[], float],
+        sleep: Callable[[float], None],
+        page_sessions: int,
+        session_threads: int,
+    ) -> None:
+        self._sessions = stores.sessions
+        self._participants = stores.participants
+        self._listeners = stores.listeners
+        self._seats = stores.seats
+        self._cursor = stores.sweep_cursor
+        self._lifecycle = lifecycle
+        self._ending = ending
+        self._max_listeners = max_listeners
+        self._clock = clock
+        self._stopwatch = stopwatch
+        self._sleep = sleep
+        self._page_sessions = page_sessions
+        self._session_threads = session_threads
 
     def run(self, request_id: str | None = None) -> Report:
         """Sweep once.
@@ -144,23 +154,23 @@ class Sweep:
         for graces that end before the next sweep begins, whose sessions then end in time. After
         DEADLINE_SECONDS, the rest of both is left to the next sweep.
         """
-        began_at = self.stopwatch()
+        began_at = self._stopwatch()
         stop_at, ends_at = began_at + WORK_SECONDS, began_at + DEADLINE_SECONDS
-        cursor = self.cursor.get()
+        cursor = self._cursor.get()
         is_stored = cursor.after_session_id is not None
         report = Report(cursor.active_sessions, cursor.listeners)
         graces: list[tuple[int, str]] = []
-        with ThreadPoolExecutor(self.session_threads) as pool:
-            while not report.is_complete and self.stopwatch() < stop_at:
-                sessions, last = self.sessions.scan_page(
-                    cursor.after_session_id, self.page_sessions
+        with ThreadPoolExecutor(self._session_threads) as pool:
+            while not report.is_complete and self._stopwatch() < stop_at:
+                sessions, last = self._sessions.scan_page(
+                    cursor.after_session_id, self._page_sessions
                 )
                 graces += self._graces(sessions)
                 report.add(pool.map(partial(self._visit_safely, ends_at), sessions))
                 report.is_complete = last is None
                 cursor = SweepCursor(last, report.active_sessions, report.listeners)
                 if is_stored or not report.is_complete:
-                    self.cursor.put(cursor)
+                    self._cursor.put(cursor)
                     is_stored = not report.is_complete
             for visit in pool.map(partial(self._end_grace_safely, ends_at), sorted(graces)):
                 report.ended += visit.has_ended
@@ -169,7 +179,7 @@ class Sweep:
 
     def _graces(self, sessions: Iterable[Session]) -> list[tuple[int, str]]:
         """List the graces that end before the next sweep: their ends in ms, and their sessions."""
-        now_ms = self.clock() * 1000
+        now_ms = self._clock() * 1000
         return [
             (session.grace_ends_at_ms, session.session_id)
             for session in sessions
@@ -183,17 +193,17 @@ class Sweep:
 
     def _end_grace(self, grace_ends_at_ms: int, session_id: str) -> Visit:
         """Wait for the end of a grace, unless the deadline comes first, and end its session."""
-        if grace_ends_at_ms / 1000 - self.clock() >= seconds_left():
+        if grace_ends_at_ms / 1000 - self._clock() >= seconds_left():
             return Visit()
-        sleep_until(grace_ends_at_ms / 1000, self.clock, self.sleep)
-        return Visit(has_ended=self.ending.end_after_grace(session_id))
+        sleep_until(grace_ends_at_ms / 1000, self._clock, self._sleep)
+        return Visit(has_ended=self._ending.end_after_grace(session_id))
 
     def _visit_safely(self, ends_at: float, session: Session) -> Visit:
         return self._safely(ends_at, session.session_id, lambda: self._visit(session))
 
     def _safely(self, ends_at: float, session_id: str, visit: Callable[[], Visit]) -> Visit:
         """Visit a session in a thread, unless the deadline is over, and log a failure."""
-        with event_budget(ends_at - self.stopwatch(), self.stopwatch):
+        with event_budget(ends_at - self._stopwatch(), self._stopwatch):
             if seconds_left() <= 0:
                 return Visit(has_failed=True)
             try:
@@ -203,49 +213,49 @@ class Sweep:
                 return Visit(has_failed=True)
 
     def _visit(self, session: Session) -> Visit:
-        now = self.clock()
+        now = self._clock()
         if session.status is SessionStatus.ENDED:
             self._finish_end(session, now)
             return Visit()
         if session.is_expired(now):
-            return Visit(has_ended=self.ending.end_expired(session.session_id))
+            return Visit(has_ended=self._ending.end_expired(session.session_id))
         if session.is_speaker_lost(now):
-            return Visit(has_ended=self.ending.end_after_grace(session.session_id))
+            return Visit(has_ended=self._ending.end_after_grace(session.session_id))
         if session.grace_ends_at_ms is None:
             self._check_speaker(session, now)
         return self._check_listeners(session, now)
 
     def _finish_end(self, session: Session, now: float) -> None:
         """Continue an end that broke off, and delete the session once no event works on it."""
-        if not self.ending.finish(session):
+        if not self._ending.finish(session):
             # Another sweep may have found no listeners while this one had removed them.
-            self.sessions.put_back(session)
+            self._sessions.put_back(session)
         elif now - (session.ended_at_ms or 0) / 1000 >= IN_FLIGHT_SECONDS:
-            self.sessions.delete(session.session_id)
+            self._sessions.delete(session.session_id)
 
     def _check_speaker(self, session: Session, now: float) -> None:
-        speaker = self.participants.find_present(session.speaker_connection_id)
+        speaker = self._participants.find_present(session.speaker_connection_id)
         if speaker is None or speaker.session_id != session.session_id:
             # Two reads may show half of the transaction that created both. Source: "Amazon
             # DynamoDB Transactions: How it works" (only TransactGetItems reads a snapshot).
             if now - session.created_at_ms / 1000 >= IN_FLIGHT_SECONDS:
-                self.lifecycle.handle_lost_speaker(session, None)
+                self._lifecycle.handle_lost_speaker(session, None)
         elif speaker.is_lost(now):
-            self.lifecycle.handle_lost_speaker(session, speaker)
+            self._lifecycle.handle_lost_speaker(session, speaker)
 
     def _check_listeners(self, session: Session, now: float) -> Visit:
         """Remove lost listeners and joins that broke off, and repair the counts.
 
         The reads are eventually consistent, because each removal has its own condition.
         """
-        listing = self.listeners.list_all(session.session_id)
+        listing = self._listeners.list_all(session.session_id)
         participants = [
             each
-            for each in self.listeners.find_many(listing.present.keys() | listing.arriving)
+            for each in self._listeners.find_many(listing.present.keys() | listing.arriving)
             if each.session_id == session.session_id
         ]
         lost = [each for each in participants if each.is_present and each.is_lost(now)]
-        removed = self.lifecycle.remove_lost_listeners(session.session_id, lost)
+        removed = self._lifecycle.remove_lost_listeners(session.session_id, lost)
         self._remove_broken_off(listing.arriving, participants, now)
         changes = session.changes + (removed > 0)
         return Visit(
@@ -261,7 +271,7 @@ class Sweep:
         """Remove joins that broke off. They have no seats."""
         for each in participants:
             if each.connection_id in arriving and not each.is_present and each.is_past_joining(now):
-                self.participants.delete_arriving(each)
+                self._participants.delete_arriving(each)
 
     def _repair_counts(
         self, session: Session, listed: Mapping[str, int], changes: int, now: float
@@ -282,17 +292,17 @@ class Sweep:
         now_ms = int(now * 1000)
         if certain:
             rest = {key: left for key, it in drifts.items() if (left := it - certain.get(key, 0))}
-            is_repaired = self.seats.repair(
+            is_repaired = self._seats.repair(
                 session.session_id,
                 certain,
                 CountNote(changes + 1, rest, now_ms),
-                self.max_listeners,
+                self._max_listeners,
             )
             return max(map(abs, certain.values())) if is_repaired else 0
         note = session.count_note
         noted = note.drifts if note and note.changes == changes else {}
         if any(drifts.get(key, 0) * noted.get(key, 0) <= 0 for key in {*drifts, *noted}):
-            self.seats.note_drifts(session.session_id, CountNote(changes, drifts, now_ms))
+            self._seats.note_drifts(session.session_id, CountNote(changes, drifts, now_ms))
         return 0
 
 
@@ -306,17 +316,40 @@ def _log_failed(session_id: str, error: Exception) -> None:
 
 
 def build_sweep(
-    stores: Stores, lifecycle: Lifecycle, max_listeners: int, clock: Callable[[], float]
+    stores: Stores,
+    connections: Connections,
+    graces: Graces,
+    max_listeners: int,
+    *,
+    clock: Callable[[], float],
+    stopwatch: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+    page_sessions: int = PAGE_SESSIONS,
+    session_threads: int = SESSION_THREADS,
 ) -> Sweep:
-    """Build the sweep on the stores of its lifecycle."""
+    """Build the sweep, without the use cases that clients ask for.
+
+    Args:
+        stores: The stores.
+        connections: The API's @connections.
+        graces: How long sessions wait for their speakers.
+        max_listeners: The seats of a session.
+        clock: Returns the Unix time in seconds.
+        stopwatch: Measures in seconds how long the sweep lasts.
+        sleep: Waits for so many seconds.
+        page_sessions: The number of sessions that are read at once.
+        session_threads: The number of sessions that are visited side by side.
+    """
+    notices = Notices(stores, connections, clock)
+    ending = Ending(stores, notices, connections, clock)
     return Sweep(
-        stores.sessions,
-        stores.participants,
-        stores.listeners,
-        stores.seats,
-        stores.sweep_cursor,
-        lifecycle,
-        lifecycle.ending,
+        stores,
+        Lifecycle(stores, notices, ending, connections, graces, clock, sleep),
+        ending,
         max_listeners,
         clock,
+        stopwatch,
+        sleep,
+        page_sessions,
+        session_threads,
     )

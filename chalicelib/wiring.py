@@ -14,22 +14,24 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from urllib.parse import urlsplit
 
 from chalicelib import telemetry
-from chalicelib.settings import (
+from chalicelib.environment import (
     SettingError,
-    Settings,
-    check_all,
-    check_on_aws,
     find_handler,
     is_local_server,
-    read_cognito_settings,
     read_credentials,
     read_endpoint_url,
     read_hash_key,
     read_log_level,
-    read_rate_limits,
     read_region,
-    read_settings,
     read_stage,
+)
+from chalicelib.settings import (
+    Settings,
+    check_all,
+    check_on_aws,
+    read_cognito_settings,
+    read_rate_limits,
+    read_settings,
 )
 
 if TYPE_CHECKING:
@@ -39,7 +41,6 @@ if TYPE_CHECKING:
     from chalicelib.aws.dynamodb import DynamoDB
     from chalicelib.aws.http import SignedClient
     from chalicelib.dispatch import Dispatcher
-    from chalicelib.lifecycle import Graces
     from chalicelib.rate_limits import RateLimits
     from chalicelib.store.stores import Stores
     from chalicelib.sweep import Sweep
@@ -102,7 +103,7 @@ def start() -> None:
     elif handler:
         from chalicelib import assembly  # noqa: F401
 
-        _stores()
+        stores()
         _rate_limits()
 
 
@@ -144,14 +145,29 @@ def _emulated_connections_url(emulator_url: str, api_id: str, stage: str) -> str
 
 @_once
 def sweep() -> "Sweep":
-    """Return the sweep. A setting names its @connections, because no event does.
+    """Return the sweep.
 
     Raises:
         SettingError: CONNECTIONS_URL is not set.
     """
-    from chalicelib.lifecycle import build_lifecycle
     from chalicelib.sweep import build_sweep
 
+    settings = _settings()
+    return build_sweep(
+        stores(),
+        connections_of_stage(),
+        settings.graces,
+        settings.limits.max_listeners,
+        clock=time.time,
+    )
+
+
+def connections_of_stage() -> "Connections":
+    """Return the @connections that a setting names, for a process that gets no events.
+
+    Raises:
+        SettingError: CONNECTIONS_URL is not set.
+    """
     settings = _settings()
     endpoint_url = settings.connections_url
     if endpoint_url is None and settings.emulator_url and settings.api_url:
@@ -161,8 +177,7 @@ def sweep() -> "Sweep":
         )
     if endpoint_url is None:
         raise SettingError("CONNECTIONS_URL is not set")
-    lifecycle = build_lifecycle(_stores(), _connections(endpoint_url), _graces(), time.time)
-    return build_sweep(_stores(), lifecycle, settings.max_listeners, time.time)
+    return _connections(endpoint_url)
 
 
 @_once
@@ -172,25 +187,14 @@ def use_cases(endpoint_url: str) -> "UseCases":
 
     from chalicelib import session_ids
     from chalicelib.assembly import build_use_cases
-    from chalicelib.limits import Limits
 
     settings = _settings()
     return build_use_cases(
-        _stores(),
+        stores(),
         _connections(endpoint_url),
         _rate_limits(),
-        Limits(
-            max_listeners=settings.max_listeners,
-            heartbeat_interval_seconds=settings.heartbeat_interval_seconds,
-            heartbeat_settled_seconds=settings.heartbeat_settled_seconds,
-            heartbeat_timeout_seconds=settings.heartbeat_timeout_seconds,
-            heartbeats_per_minute=settings.heartbeats_per_minute,
-            session_max_duration_seconds=settings.session_max_duration_seconds,
-            refresh_after_seconds=settings.refresh_after_seconds,
-            warn_after_seconds=settings.warn_after_seconds,
-            max_refused_commands=settings.max_refused_commands,
-        ),
-        _graces(),
+        settings.limits,
+        settings.graces,
         clock=time.time,
         new_session_id=session_ids.generate,
         new_invite_code=lambda: secrets.token_urlsafe(INVITE_CODE_BYTES),
@@ -202,13 +206,6 @@ def _connections(endpoint_url: str) -> "Connections":
     from chalicelib.aws.connections import ManagementApi
 
     return ManagementApi(_client("execute-api", endpoint_url))
-
-
-def _graces() -> "Graces":
-    from chalicelib.lifecycle import Graces
-
-    settings = _settings()
-    return Graces(settings.speaker_grace_seconds, settings.speaker_close_grace_seconds)
 
 
 def deliver(event: Mapping[str, Any]) -> None:
@@ -233,7 +230,8 @@ def _dispatcher(endpoint_url: str) -> "Dispatcher":
 
 
 @_once
-def _stores() -> "Stores":
+def stores() -> "Stores":
+    """Return the stores."""
     from chalicelib.store.stores import build_stores
 
     settings = _settings()

@@ -9,9 +9,8 @@ import time
 from typing import Final
 
 from chalicelib import session_ids, wiring
+from chalicelib.environment import SettingError
 from chalicelib.models import Session
-from chalicelib.settings import SettingError
-from chalicelib.sweep import Sweep
 from devserver import arguments
 from devserver.command import run_command
 from operations import aws_errors, consent, stage_environment
@@ -49,7 +48,8 @@ def main() -> int:
 
 def run_sessions(options: argparse.Namespace) -> None:
     """Print the open sessions. It may raise any error that `explain` explains."""
-    found = list_sessions(_sweep(options).sessions, time.time())
+    _enter(options)
+    found = list_sessions(wiring.stores().sessions, time.time())
     if options.json:
         for description in found:
             print(json.dumps(description))
@@ -63,7 +63,13 @@ def run_end(options: argparse.Namespace) -> None:
     """End a session. It may raise any error that `explain` explains."""
     session_id = parse_session_id(options.session)
     check_consent(session_id, options)
-    counts = end_session(_sweep(options).ending, session_id, lambda session: ask(session, options))
+    _enter(options)
+    counts = end_session(
+        wiring.stores(),
+        wiring.connections_of_stage(),
+        session_id,
+        lambda session: ask(session, options),
+    )
     print(
         f"{session_id} has ended: "
         f"{counts.notified} notified, {counts.gone} gone, {counts.failed} failed"
@@ -130,14 +136,13 @@ def _place(options: argparse.Namespace) -> str:
     return f"in {options.stage}" if options.stage else "on the local server"
 
 
-def _sweep(options: argparse.Namespace) -> Sweep:
-    """Wire the application's own objects to the stage or the local server."""
+def _enter(options: argparse.Namespace) -> None:
+    """Make the environment of the stage's functions, or of the local server's, this process's."""
     if options.stage:
         stage_environment.enter(stage_environment.get_environment(options.stage))
         stage_environment.enter_credentials()
     else:
         stage_environment.enter(stage_environment.on_local_server(options.port))
-    return wiring.sweep()
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -1,12 +1,15 @@
 """Ends a session of a stage for an operator."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from typing import Final, cast
+import time
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from typing import Final
 
 from chalicelib.aws.connections import FAN_OUT_SECONDS, Connections, FanOut, Gone, PostFailed
 from chalicelib.ending import Ending
 from chalicelib.models import Session
+from chalicelib.notices import Notices
+from chalicelib.store.stores import Stores
 from operations.aws_errors import describe_missing
 
 NO_CONNECTION: Final = "nobody="
@@ -46,7 +49,7 @@ class CountingConnections:
         self.notified += 1
 
     def fan_out(
-        self, connection_ids: Sequence[str], text: str, limit_seconds: float = FAN_OUT_SECONDS
+        self, connection_ids: Collection[str], text: str, limit_seconds: float = FAN_OUT_SECONDS
     ) -> FanOut:
         """Post to many connections side by side."""
         done = self.connections.fan_out(connection_ids, text, limit_seconds)
@@ -55,9 +58,17 @@ class CountingConnections:
         self.failed += done.failed
         return done
 
+    def close(self, connection_ids: Collection[str]) -> None:
+        """Close connections, which isn't counted."""
+        self.connections.close(connection_ids)
+
 
 def end_session(
-    ending: Ending, session_id: str, confirm: Callable[[Session], None]
+    stores: Stores,
+    connections: Connections,
+    session_id: str,
+    confirm: Callable[[Session], None],
+    clock: Callable[[], float] = time.time,
 ) -> CountingConnections:
     """End an open session as if it had expired now.
 
@@ -65,9 +76,11 @@ def end_session(
     may end the same session: one of them succeeds.
 
     Args:
-        ending: The stage's ending of sessions.
+        stores: The stage's stores.
+        connections: The stage's @connections.
         session_id: The session's ID.
         confirm: Called with the session before anything changes. To refuse, it raises.
+        clock: Returns the Unix time in seconds.
 
     Returns:
         The counts of the posts to the participants.
@@ -75,17 +88,16 @@ def end_session(
     Raises:
         EndError: The session isn't open, or @connections refuses posts.
     """
-    session = ending.sessions.find(session_id)
+    session = stores.sessions.find(session_id)
     if session is None:
         raise EndError(f"there is no open session {session_id}")
-    check_connections(ending.connections)
+    check_connections(connections)
     confirm(session)
-    counting = CountingConnections(ending.connections)
+    counting = CountingConnections(connections)
+    ending = Ending(stores, Notices(stores, counting, clock), counting, clock)
     # A retry after a lost answer also returns None here, so only end_expired decides.
-    ending.sessions.expire(session_id)
-    connections = cast(Connections, counting)
-    notices = replace(ending.notices, connections=connections)
-    if not replace(ending, notices=notices, connections=connections).end_expired(session_id):
+    stores.sessions.expire(session_id)
+    if not ending.end_expired(session_id):
         raise EndError(f"{session_id} has already been ended by its speaker or another process")
     return counting
 

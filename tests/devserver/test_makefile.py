@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from chalicelib.settings import check_names
+from chalicelib.setting_names import check_names
 from tests.make import ROOT, make, put_python, python_in
 
 PLAIN = ("PORT", "STAGE", "SESSION", "OPTIONS", "CONFIRM", "NAME", "TESTS")

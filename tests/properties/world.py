@@ -10,7 +10,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator
 from contextlib import redirect_stdout
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import Enum, auto
 from itertools import count
 from typing import Any
@@ -26,8 +26,7 @@ from chalicelib.aws.dynamodb import DynamoDB
 from chalicelib.aws.retries import Retries
 from chalicelib.dispatch import Dispatcher
 from chalicelib.errors import ServiceError, ServiceUnavailable
-from chalicelib.lifecycle import Graces
-from chalicelib.limits import Limits
+from chalicelib.limits import Graces, Limits
 from chalicelib.outcomes import Delivery
 from chalicelib.rate_limits import RateLimits
 from chalicelib.settings import RateLimitSettings
@@ -39,7 +38,7 @@ from tests.unit.fakes import Clock
 MAX_LISTENERS = 3
 MAX_REFUSED_COMMANDS = 4
 GRACE_SECONDS = 60
-CLOSE_GRACE_SECONDS = 5
+GRACES = Graces(GRACE_SECONDS, closed_seconds=5)
 HEARTBEAT_SECONDS = 100
 SETTLED_SECONDS = 200
 HEARTBEAT_TIMEOUT_SECONDS = 300
@@ -219,7 +218,7 @@ class World:
                 warn_after_seconds=6300,
                 max_refused_commands=MAX_REFUSED_COMMANDS,
             ),
-            Graces(GRACE_SECONDS, CLOSE_GRACE_SECONDS),
+            GRACES,
             clock=self.clock,
             new_session_id=self._new_session_id,
             new_invite_code=lambda: f"{MARK}-code-{len(self.session_ids)}",
@@ -234,9 +233,16 @@ class World:
         )
 
     def _sweep(self) -> Sweep:
-        stores = self._stores()
-        sweep = build_sweep(stores, self._use_cases(stores).lifecycle, MAX_LISTENERS, self.clock)
-        return replace(sweep, stopwatch=self.clock, sleep=self._sleep_or_crash, session_threads=1)
+        return build_sweep(
+            self._stores(),
+            WorldConnections(self),
+            GRACES,
+            MAX_LISTENERS,
+            clock=self.clock,
+            stopwatch=self.clock,
+            sleep=self._sleep_or_crash,
+            session_threads=1,
+        )
 
     def _new_session_id(self) -> str:
         self.session_ids.append(f"golden-eagle-{100 + len(self.session_ids)}")

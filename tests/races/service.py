@@ -5,7 +5,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from itertools import count, islice
 from pathlib import Path
@@ -24,8 +24,7 @@ from chalicelib.commands import (
     RefreshListener,
     RefreshSpeaker,
 )
-from chalicelib.lifecycle import Graces
-from chalicelib.limits import Limits
+from chalicelib.limits import Graces, Limits
 from chalicelib.models import Caller, QualityTier
 from chalicelib.rate_limits import RateLimits
 from chalicelib.settings import RateLimitSettings
@@ -42,7 +41,7 @@ ADDRESS: Final = "203.0.113.7"
 
 INVITE_CODE: Final = "code-of-the-hall"
 GRACE_SECONDS: Final = 60
-CLOSE_GRACE_SECONDS: Final = 5
+GRACES: Final = Graces(GRACE_SECONDS, closed_seconds=5)
 LOST_AFTER_SECONDS: Final = 90
 """Time without a heartbeat after which a participant is lost, in its first 5 minutes."""
 
@@ -143,7 +142,7 @@ class Service:
                 warn_after_seconds=6300,
                 max_refused_commands=20,
             ),
-            Graces(GRACE_SECONDS, CLOSE_GRACE_SECONDS),
+            GRACES,
             clock=self.clock,
             new_session_id=lambda: f"golden-eagle-{next(numbers)}",
             new_invite_code=lambda: INVITE_CODE,
@@ -230,8 +229,16 @@ class Service:
 
     def sweep(self) -> None:
         """Run a sweep, as the function does."""
-        sweep = build_sweep(self.stores, self.use_cases.lifecycle, self.max_listeners, self.clock)
-        report = replace(sweep, stopwatch=self.clock, sleep=self.clock.sleep).run()
+        sweep = build_sweep(
+            self.stores,
+            self.connections,
+            GRACES,
+            self.max_listeners,
+            clock=self.clock,
+            stopwatch=self.clock,
+            sleep=self.clock.sleep,
+        )
+        report = sweep.run()
         assert report.failed == 0
 
     def sweep_twice(self) -> None:

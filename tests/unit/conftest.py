@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from itertools import count
 from typing import Any
 
@@ -10,9 +9,11 @@ import pytest
 
 from chalicelib.assembly import UseCases, build_dispatcher, build_use_cases
 from chalicelib.dispatch import Dispatcher
-from chalicelib.lifecycle import Graces, Lifecycle
-from chalicelib.limits import Limits
+from chalicelib.ending import Ending
+from chalicelib.lifecycle import Lifecycle
+from chalicelib.limits import Graces, Limits
 from chalicelib.models import Caller
+from chalicelib.notices import Notices
 from chalicelib.rate_limits import RateLimits
 from chalicelib.settings import RateLimitSettings
 from chalicelib.store.stores import Stores, build_stores
@@ -93,6 +94,8 @@ LIMITS = Limits(
     max_refused_commands=20,
 )
 
+GRACES = Graces(lost_seconds=60, closed_seconds=5)
+
 
 @pytest.fixture
 def build(
@@ -107,7 +110,7 @@ def build(
             "connections": phones,
             "rate_limits": rate_limits,
             "limits": LIMITS,
-            "graces": Graces(lost_seconds=60, closed_seconds=5),
+            "graces": GRACES,
             "clock": clock,
             "new_session_id": lambda: f"golden-eagle-{next(numbers)}",
             "new_invite_code": lambda: "code-of-the-hall",
@@ -130,10 +133,41 @@ def lifecycle(use_cases: UseCases) -> Lifecycle:
 
 
 @pytest.fixture
-def sweep(stores: Stores, use_cases: UseCases, clock: Clock) -> Sweep:
-    """Return a sweep whose waits advance the clock, and which visits one session at a time."""
-    built = build_sweep(stores, use_cases.lifecycle, 3, clock)
-    return replace(built, stopwatch=clock, sleep=clock.sleep, session_threads=1)
+def sweep_of(stores: Stores, phones: FakeConnections, clock: Clock) -> Callable[..., Sweep]:
+    """Return a function that builds a sweep, with other collaborators where they are named.
+
+    The sweep's waits advance the clock, and it visits one session at a time.
+    """
+
+    def sweep_of(**named: Any) -> Sweep:
+        defaults = {
+            "stores": stores,
+            "connections": phones,
+            "graces": GRACES,
+            "max_listeners": LIMITS.max_listeners,
+            "clock": clock,
+            "stopwatch": clock,
+            "sleep": clock.sleep,
+            "session_threads": 1,
+        }
+        return build_sweep(**{**defaults, **named})
+
+    return sweep_of
+
+
+@pytest.fixture
+def ending_of(stores: Stores, phones: FakeConnections, clock: Clock) -> Callable[..., Ending]:
+    """Return a function that builds an ending, on other stores or connections if they are named."""
+
+    def ending_of(stores: Stores = stores, connections: Any = phones) -> Ending:
+        return Ending(stores, Notices(stores, connections, clock), connections, clock)
+
+    return ending_of
+
+
+@pytest.fixture
+def sweep(sweep_of: Callable[..., Sweep]) -> Sweep:
+    return sweep_of()
 
 
 @pytest.fixture

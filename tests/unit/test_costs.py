@@ -382,20 +382,19 @@ REFUSED: Final = {
 
 @pytest.fixture
 def house(
+    sweep_of: Callable[..., Sweep],
     dynamodb: Any,
     build: Callable[..., UseCases],
     stores: Stores,
     phones: FakeConnections,
     rate_limits: RateLimits,
     outcomes: Any,
-    sweep: Sweep,
     clock: Clock,
 ) -> House:
     requests = Requests(dynamodb)
     wide = build(limits=replace(LIMITS, max_listeners=500))
     dispatcher = build_dispatcher(wide, rate_limits, outcomes, ENDPOINT_URL, clock)
-    wide_sweep = replace(sweep, max_listeners=500)
-    house = House(dispatcher, wide, stores, wide_sweep, clock, requests, phones)
+    house = House(dispatcher, wide, stores, sweep_of(max_listeners=500), clock, requests, phones)
     house.open_session()
     return house
 

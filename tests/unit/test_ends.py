@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.assembly import UseCases
+from chalicelib.assembly import UseCases, build_dispatcher
 from chalicelib.aws.connections import FanOut, PostFailed
 from chalicelib.aws.retries import event_budget
 from chalicelib.dispatch import Dispatcher
@@ -19,11 +19,22 @@ from chalicelib.ending import (
 )
 from chalicelib.models import IN_FLIGHT_SECONDS, Participant, Role
 from chalicelib.notices import NOTICE_SECONDS
+from chalicelib.rate_limits import RateLimits
 from chalicelib.store.listeners import ListenerStore
 from chalicelib.store.stores import Stores
 from chalicelib.store.table import Table
 from chalicelib.sweep import Sweep
-from tests.unit.fakes import CREATE, Clock, FakeConnections, closing, frame, reply, scan, types
+from tests.unit.fakes import (
+    CREATE,
+    Clock,
+    FakeConnections,
+    FakeOutcomes,
+    closing,
+    frame,
+    reply,
+    scan,
+    types,
+)
 
 LISTENERS = {f"{number}=" for number in range(3)}
 
@@ -44,12 +55,6 @@ def join(dispatcher: Dispatcher, connection_id: str, session_id: str) -> None:
 def end(dispatcher: Dispatcher) -> None:
     ended = reply(dispatcher.message(frame("speaker=", "user-1", action="endSession")))
     assert ended["type"] == "sessionEnded"
-
-
-def ending_with(ending: Ending, connections: Any) -> Ending:
-    """Return an ending that posts to other connections."""
-    notices = replace(ending.notices, connections=connections)
-    return replace(ending, notices=notices, connections=connections)
 
 
 def heard(phones: FakeConnections) -> dict[str, list[str]]:
@@ -101,7 +106,12 @@ def test_a_speaker_whose_post_failed_is_notified_by_the_next_sweep(
 
 
 def test_another_sweep_meanwhile_loses_no_notice_of_the_end(
-    dispatcher: Dispatcher, hall: str, phones: FakeConnections, sweep: Sweep, clock: Clock
+    sweep_of: Callable[..., Sweep],
+    dispatcher: Dispatcher,
+    hall: str,
+    phones: FakeConnections,
+    sweep: Sweep,
+    clock: Clock,
 ) -> None:
     phones.throttled |= LISTENERS
     end(dispatcher)
@@ -114,19 +124,18 @@ def test_another_sweep_meanwhile_loses_no_notice_of_the_end(
             return phones.fan_out(connection_ids, text, limit_seconds)
 
     slow: Any = Slow()
-    replace(sweep, ending=ending_with(sweep.ending, slow)).run()
+    sweep_of(connections=slow).run()
     phones.throttled.clear()
     sweep.run()
     assert heard(phones) == {each: ["sessionEnded"] for each in LISTENERS}
 
 
 def test_a_notice_that_may_have_arrived_is_not_sent_again(
+    sweep_of: Callable[..., Sweep],
     dispatcher: Dispatcher,
     hall: str,
-    sweep: Sweep,
     clock: Clock,
     dynamodb: Any,
-    use_cases: UseCases,
 ) -> None:
     class AnswersAreLost(FakeConnections):
         def post(self, connection_id: str, text: str) -> None:
@@ -139,7 +148,7 @@ def test_a_notice_that_may_have_arrived_is_not_sent_again(
 
     silent: Any = AnswersAreLost()
     clock.now += 7200
-    lossy = replace(sweep, ending=ending_with(sweep.ending, silent))
+    lossy = sweep_of(connections=silent)
     for _ in range(3):
         lossy.run()
         clock.now += 60
@@ -164,7 +173,7 @@ def test_a_listener_that_is_still_to_be_notified_is_in_no_session(
 
 
 def test_an_end_leaves_to_the_sweep_what_its_event_has_no_time_for(
-    hall: str, use_cases: UseCases, clock: Clock, stores: Stores
+    ending_of: Callable[..., Ending], hall: str, clock: Clock, stores: Stores
 ) -> None:
     limits: list[float] = []
 
@@ -174,7 +183,7 @@ def test_an_end_leaves_to_the_sweep_what_its_event_has_no_time_for(
             return super().fan_out(connection_ids, text, limit_seconds)
 
     slow: Any = Slow()
-    ending = ending_with(use_cases.ending, slow)
+    ending = ending_of(connections=slow)
     with event_budget(REMOVE_SECONDS + PUT_BACK_SECONDS - 0.1, clock):
         assert ending.end_by_speaker(hall, "speaker=")
     assert limits == []
@@ -197,7 +206,7 @@ class SlowPhones(FakeConnections):
 
 
 def test_slow_connections_delay_only_their_own_notice_and_the_speaker_for_a_moment(
-    session_id: str, use_cases: UseCases, clock: Clock, stores: Stores
+    ending_of: Callable[..., Ending], session_id: str, clock: Clock, stores: Stores
 ) -> None:
     everyone = {f"{number:03}=" for number in range(250)}
     for each in everyone:
@@ -207,7 +216,7 @@ def test_slow_connections_delay_only_their_own_notice_and_the_speaker_for_a_mome
     slow = SlowPhones(throttled={"000=", "150=", "249="}, clock=clock)
     phones: Any = slow
     began_at = clock()
-    ending = ending_with(use_cases.ending, phones)
+    ending = ending_of(connections=phones)
     assert ending.end_by_speaker(session_id, "speaker=")
     assert heard(slow) == {each: ["sessionEnded"] for each in everyone - slow.throttled}
     assert clock() - began_at <= ANSWER_SECONDS + 0.01
@@ -216,6 +225,8 @@ def test_slow_connections_delay_only_their_own_notice_and_the_speaker_for_a_mome
 
 @pytest.mark.parametrize("action", ["pauseSession", "resumeSession", "refreshConnection"])
 def test_a_slow_phone_delays_the_answer_to_its_speaker_for_a_moment_only(
+    rate_limits: RateLimits,
+    outcomes: FakeOutcomes,
     dispatcher: Dispatcher,
     hall: str,
     build: Callable[..., UseCases],
@@ -226,8 +237,9 @@ def test_a_slow_phone_delays_the_answer_to_its_speaker_for_a_moment_only(
     if action == "refreshConnection":
         dispatcher.disconnect(closing("speaker=", 1006))
     phones: Any = SlowPhones(throttled={"0="}, clock=clock)
-    built = build(connections=phones)
-    slow = replace(dispatcher, sessions=built.sessions, refresh=built.refresh)
+    slow = build_dispatcher(
+        build(connections=phones), rate_limits, outcomes, "https://api/stage", clock
+    )
     if action == "pauseSession":
         dispatcher.message(frame("speaker=", "user-1", action="resumeSession"))
     began_at = clock()
@@ -324,10 +336,10 @@ def test_a_superseded_listener_can_take_a_place_in_another_session_once_its_own_
 
 
 def test_a_speaker_that_becomes_a_listener_as_its_session_ends_hears_of_the_end_once(
+    ending_of: Callable[..., Ending],
     dispatcher: Dispatcher,
     hall: str,
     stores: Stores,
-    build: Callable[..., UseCases],
     phones: FakeConnections,
     dynamodb: Any,
     clock: Clock,
@@ -342,8 +354,8 @@ def test_a_speaker_that_becomes_a_listener_as_its_session_ends_hears_of_the_end_
             return super().list_all(session_id)
 
     meanwhile = HandsOverMeanwhile(Table(dynamodb, "connections", "connectionId"), clock)
-    built = build(stores=replace(stores, listeners=meanwhile))
-    assert built.ending.end_by_speaker(hall, "speaker=")
+    ending = ending_of(replace(stores, listeners=meanwhile))
+    assert ending.end_by_speaker(hall, "speaker=")
     # It hears of it by the answer to its command.
     assert heard(phones) == {"1=": ["sessionEnded"], "2=": ["sessionEnded"]}
     assert stores.participants.find("speaker=") is None

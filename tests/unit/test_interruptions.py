@@ -10,6 +10,7 @@ from chalicelib import messages
 from chalicelib.assembly import UseCases
 from chalicelib.aws.retries import event_budget
 from chalicelib.dispatch import Dispatcher
+from chalicelib.limits import Graces
 from chalicelib.models import SessionStatus
 from chalicelib.store.stores import Stores
 from chalicelib.sweep import Sweep
@@ -136,6 +137,7 @@ def test_a_speaker_that_closes_has_a_short_grace_and_the_same_function_ends_the_
 
 @pytest.mark.usefixtures("listening")
 def test_a_speaker_that_reloads_its_page_keeps_the_session(
+    build: Callable[..., UseCases],
     dispatcher: Dispatcher,
     use_cases: UseCases,
     refresh: dict[str, str],
@@ -152,8 +154,7 @@ def test_a_speaker_that_reloads_its_page_keeps_the_session(
             dispatcher.message(frame(each, "user-1", **refresh))
             use_cases.lifecycle.leave(each, 1001)
 
-    lifecycle = replace(use_cases.lifecycle, sleep=sleep)
-    lifecycle.leave("speaker=", 1000)
+    build(sleep=sleep).lifecycle.leave("speaker=", 1000)
     expected = ["sessionInterrupted", "sessionResumed", "sessionInterrupted"]
     assert types(phones.inbox["b="]) == expected
     assert phones.inbox["b="][2]["graceSeconds"] == 60
@@ -164,9 +165,9 @@ def test_a_speaker_that_reloads_its_page_keeps_the_session(
 
 @pytest.mark.usefixtures("listening")
 def test_the_end_of_a_grace_that_no_function_waits_for_is_left_to_the_sweep(
-    use_cases: UseCases, phones: FakeConnections, clock: Clock, sweep: Sweep
+    build: Callable[..., UseCases], phones: FakeConnections, clock: Clock, sweep: Sweep
 ) -> None:
-    replace(use_cases.lifecycle, speaker_close_grace_seconds=10.5).leave("speaker=", 1005)
+    build(graces=Graces(60, closed_seconds=10.5)).lifecycle.leave("speaker=", 1005)
     assert clock() * 1000 == NOW_MS
     sweep.run()
     assert [(it["type"], it.get("reason")) for it in phones.inbox["b="]] == [

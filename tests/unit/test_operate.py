@@ -8,7 +8,7 @@ import subprocess
 import sys
 from argparse import Namespace
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +24,9 @@ from chalicelib.aws.connections import Gone, PostFailed
 from chalicelib.aws.dynamodb import Refused
 from chalicelib.aws.retries import AttemptFailed, Overloaded
 from chalicelib.dispatch import Dispatcher
+from chalicelib.environment import SettingError
 from chalicelib.errors import ServiceUnavailable, SessionNotFound
 from chalicelib.models import EndReason
-from chalicelib.settings import SettingError
 from chalicelib.store.items import KEPT_AFTER_END_SECONDS
 from chalicelib.store.stores import Stores
 from chalicelib.store.sweep_cursor import SweepCursor
@@ -70,7 +70,8 @@ LISTING_MANY = """
 import sys
 from types import SimpleNamespace
 from operations import operate
-operate._sweep = lambda options: SimpleNamespace(sessions=None)
+operate._enter = lambda options: None
+operate.wiring.stores = lambda: SimpleNamespace(sessions=None)
 operate.list_sessions = lambda store, now: [{"sessionId": "golden-eagle-427"}] * 10_000
 sys.argv = ["operate", "sessions", "--json"]
 sys.exit(operate.main())
@@ -186,13 +187,16 @@ def test_an_end_asks_at_the_terminal(
     assert "End golden-eagle-100 " in capsys.readouterr().out
 
 
-def test_an_unknown_session_is_not_ended(use_cases: UseCases) -> None:
+def test_an_unknown_session_is_not_ended(
+    stores: Stores,
+    phones: FakeConnections,
+) -> None:
     with pytest.raises(EndError, match="there is no open session golden-eagle-427"):
-        end_session(use_cases.ending, "golden-eagle-427", agree)
+        end_session(stores, phones, "golden-eagle-427", agree)
 
 
 def test_an_unconfirmed_end_changes_nothing(
-    use_cases: UseCases, dynamodb: Any, session_id: str
+    stores: Stores, phones: FakeConnections, dynamodb: Any, session_id: str
 ) -> None:
     before = scan(dynamodb, "sessions")
 
@@ -200,7 +204,7 @@ def test_an_unconfirmed_end_changes_nothing(
         raise ConsentError("nothing was changed")
 
     with pytest.raises(ConsentError):
-        end_session(use_cases.ending, session_id, refuse)
+        end_session(stores, phones, session_id, refuse)
     assert scan(dynamodb, "sessions") == before
 
 
@@ -213,18 +217,18 @@ def test_an_unconfirmed_end_changes_nothing(
     ],
 )
 def test_a_session_does_not_end_if_connections_refuses_posts(
-    use_cases: UseCases, dynamodb: Any, session_id: str, status: int, reason: str
+    stores: Stores, dynamodb: Any, session_id: str, status: int, reason: str
 ) -> None:
     before = scan(dynamodb, "sessions")
     shut: Any = ShutConnections(status=status)
     with pytest.raises(EndError, match=reason):
-        end_session(replace(use_cases.ending, connections=shut), session_id, agree)
+        end_session(stores, shut, session_id, agree)
     assert scan(dynamodb, "sessions") == before
 
 
 @pytest.mark.parametrize("is_paused", [False, True])
 def test_an_end_notifies_every_participant_of_an_expiry(
-    use_cases: UseCases,
+    stores: Stores,
     phones: UnreliableConnections,
     dispatcher: Dispatcher,
     dynamodb: Any,
@@ -234,7 +238,7 @@ def test_an_end_notifies_every_participant_of_an_expiry(
     join(dispatcher, 1, session_id, "es")
     if is_paused:
         dispatcher.message(frame("speaker=", "user-1", action="pauseSession"))
-    told = end_session(use_cases.ending, session_id, agree)
+    told = end_session(stores, phones, session_id, agree)
     assert (told.notified, told.gone, told.failed) == (2, 0, 0)
     for receiver in ("speaker=", "listener-1="):
         heard = phones.inbox[receiver][-1]
@@ -247,49 +251,53 @@ def test_an_end_notifies_every_participant_of_an_expiry(
 
 
 def test_an_end_counts_gone_connections_and_failed_posts(
-    use_cases: UseCases, phones: UnreliableConnections, dispatcher: Dispatcher, session_id: str
+    stores: Stores, phones: UnreliableConnections, dispatcher: Dispatcher, session_id: str
 ) -> None:
     for number in (1, 2, 3):
         join(dispatcher, number, session_id, "es")
     phones.closed = {"speaker=", "listener-1="}
     phones.unreachable = {"listener-2="}
-    told = end_session(use_cases.ending, session_id, agree)
+    told = end_session(stores, phones, session_id, agree)
     assert (told.notified, told.gone, told.failed) == (1, 2, 1)
 
 
 def test_an_end_continues_if_the_speaker_cannot_be_notified(
-    use_cases: UseCases, phones: UnreliableConnections, dispatcher: Dispatcher, session_id: str
+    stores: Stores, phones: UnreliableConnections, dispatcher: Dispatcher, session_id: str
 ) -> None:
     join(dispatcher, 1, session_id, "es")
     phones.unreachable = {"speaker="}
-    told = end_session(use_cases.ending, session_id, agree)
+    told = end_session(stores, phones, session_id, agree)
     assert (told.notified, told.gone, told.failed) == (1, 0, 1)
 
 
 def test_an_interrupted_session_can_be_ended(
-    use_cases: UseCases, phones: UnreliableConnections, dispatcher: Dispatcher, session_id: str
+    stores: Stores,
+    use_cases: UseCases,
+    phones: UnreliableConnections,
+    dispatcher: Dispatcher,
+    session_id: str,
 ) -> None:
     join(dispatcher, 1, session_id, "es")
     use_cases.lifecycle.leave("speaker=")
-    told = end_session(use_cases.ending, session_id, agree)
+    told = end_session(stores, phones, session_id, agree)
     assert told.notified == 1
     assert phones.inbox["listener-1="][-1]["reason"] == "expired"
 
 
-def test_a_session_ends_once(use_cases: UseCases, session_id: str) -> None:
-    end_session(use_cases.ending, session_id, agree)
+def test_a_session_ends_once(stores: Stores, phones: FakeConnections, session_id: str) -> None:
+    end_session(stores, phones, session_id, agree)
     with pytest.raises(EndError, match="there is no open session"):
-        end_session(use_cases.ending, session_id, agree)
+        end_session(stores, phones, session_id, agree)
 
 
 def test_a_session_that_its_speaker_ends_during_the_question_is_not_ended_again(
-    use_cases: UseCases, phones: UnreliableConnections, session_id: str
+    stores: Stores, dispatcher: Dispatcher, phones: UnreliableConnections, session_id: str
 ) -> None:
     def end_by_speaker(_: object) -> None:
-        use_cases.ending.end_by_speaker(session_id, "speaker=")
+        dispatcher.message(frame("speaker=", "user-1", action="endSession"))
 
     with pytest.raises(EndError, match="has already been ended"):
-        end_session(use_cases.ending, session_id, end_by_speaker)
+        end_session(stores, phones, session_id, end_by_speaker)
     assert phones.inbox == {}
 
 
@@ -383,7 +391,7 @@ def test_paused_and_interrupted_sessions_are_listed_but_not_ended_ones(
     use_cases.lifecycle.leave("lost=")
     clock.now += 60
     use_cases.lifecycle.leave("interrupted=")
-    use_cases.ending.end_by_speaker(ids["ended"], "ended=")
+    dispatcher.message(frame("ended=", "user-1", action="endSession"))
     stores.sessions.expire(ids["expired"])
     shown = {each["sessionId"]: each["status"] for each in list_sessions(stores.sessions, clock())}
     assert shown == {ids["paused"]: "paused", ids["interrupted"]: "interrupted"}

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from chalicelib.settings import NUMBERS
+from chalicelib.setting_names import NUMBERS
 from operations.package import GLIBC_OF_RUNTIME
 
 ROOT = Path(__file__).parents[2]

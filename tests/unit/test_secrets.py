@@ -24,13 +24,15 @@ from chalicelib.aws.dynamodb import DynamoDB, Refused
 from chalicelib.aws.functions import Functions
 from chalicelib.aws.retries import Retries
 from chalicelib.aws.wire import Unreachable
+from chalicelib.deliveries import Deliveries
 from chalicelib.dispatch import Dispatcher
 from chalicelib.errors import InternalError, ServiceError
 from chalicelib.outcomes import Delivery, Outcomes
 from chalicelib.rate_limits import RateLimits
+from chalicelib.refusals import Refusals
 from chalicelib.store.stores import Stores, build_stores
-from chalicelib.sweep import Sweep, build_sweep
-from tests.unit.fakes import Clock, FakeOutcomes, PlayedTransport, event
+from chalicelib.sweep import Sweep
+from tests.unit.fakes import Clock, FakeConnections, FakeOutcomes, PlayedTransport, event
 from tests.unit.test_auth import ISSUER, KEY, METHOD_ARN, OTHER_KEY, key_set, token
 
 MARK = "marked"
@@ -121,20 +123,6 @@ def marked_dispatcher(
 
 def _dispatcher(use_cases: UseCases, rate_limits: Any, outcomes: Any, clock: Clock) -> Dispatcher:
     return build_dispatcher(use_cases, rate_limits, outcomes, "https://marked-api", clock)
-
-
-def _breaking(use_cases: UseCases, broken: Any) -> UseCases:
-    """Return use cases that all fail."""
-    return replace(
-        use_cases,
-        sessions=broken,
-        joining=broken,
-        refresh=broken,
-        presence=broken,
-        refusals=replace(use_cases.refusals, refused_commands=broken),
-        lifecycle=broken,
-        deliveries=replace(use_cases.deliveries, lifecycle=broken),
-    )
 
 
 def _broken_stores(broken: Any) -> Stores:
@@ -234,6 +222,8 @@ def test_no_line_of_a_client_event_contains_a_secret(
     ],
 )
 def test_no_line_of_a_failure_contains_a_secret(
+    stores: Stores,
+    phones: FakeConnections,
     build: Callable[..., UseCases],
     marked_use_cases: UseCases,
     rate_limits: RateLimits,
@@ -250,7 +240,16 @@ def test_no_line_of_a_failure_contains_a_secret(
     build_marked = partial(build, new_invite_code=lambda: CODE)
     use_cases = marked_use_cases
     if what == "use cases":
-        use_cases = _breaking(use_cases, broken)
+        use_cases = replace(
+            use_cases,
+            sessions=broken,
+            joining=broken,
+            refresh=broken,
+            presence=broken,
+            refusals=Refusals(replace(stores, refused_commands=broken), rate_limits, 20),
+            lifecycle=broken,
+            deliveries=Deliveries(stores, broken, phones, clock, clock.sleep),
+        )
     elif what == "stores":
         use_cases = build_marked(stores=_broken_stores(broken))
     elif what == "rate limits":
@@ -272,8 +271,8 @@ def test_no_line_of_a_failure_contains_a_secret(
 
 @pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
 def test_no_line_of_a_sweep_contains_a_secret(
+    sweep_of: Callable[..., Sweep],
     sweep: Sweep,
-    build: Callable[..., UseCases],
     marked_dispatcher: Dispatcher,
     clock: Clock,
     out: io.StringIO,
@@ -289,12 +288,9 @@ def test_no_line_of_a_sweep_contains_a_secret(
     assert sweep.run().removed == 1
     clock.now += 60
     broken: Any = Raising(error)
-    mute = build(connections=broken)
-    replace(sweep, lifecycle=mute.lifecycle, ending=mute.ending).run()
+    sweep_of(connections=broken).run()
     with suppress(ServiceError):
-        stores = _broken_stores(broken)
-        cut_off = build_sweep(stores, build(stores=stores).lifecycle, 3, clock)
-        replace(cut_off, stopwatch=clock, sleep=clock.sleep, session_threads=1).run()
+        sweep_of(stores=_broken_stores(broken)).run()
     clock.now += 61
     assert sweep.run().is_complete
 

@@ -16,6 +16,7 @@ from chalicelib.commands import (
     JoinSession,
     RefreshListener,
 )
+from chalicelib.ending import Ending
 from chalicelib.errors import (
     Conflict,
     Forbidden,
@@ -509,8 +510,8 @@ def test_a_session_that_cannot_be_finished_is_undone(
 
 
 def test_an_end_that_is_finished_late_does_not_remove_a_listener_of_another_session(
+    ending_of: Callable[..., Ending],
     use_cases: UseCases,
-    build: Callable[..., UseCases],
     stores: Stores,
     session_id: str,
     speaker: Caller,
@@ -532,7 +533,7 @@ def test_an_end_that_is_finished_late_does_not_remove_a_listener_of_another_sess
 
     (ended,) = (each for each in stores.sessions.scan_page(None, 9)[0] if each.end_reason)
     stale = StaleListenerStore(Table(dynamodb, "connections", "connectionId"), clock)
-    build(stores=replace(stores, listeners=stale)).ending.finish(ended)
+    ending_of(replace(stores, listeners=stale)).finish(ended)
 
     notices = phones.inbox[listener(1).connection_id]
     assert [notice["sessionId"] for notice in notices] == [session_id]

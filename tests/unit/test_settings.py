@@ -5,20 +5,21 @@ from collections.abc import Iterator, Mapping
 import pytest
 
 from chalicelib.aws.signing import Credentials
-from chalicelib.settings import (
+from chalicelib.environment import (
     LOCAL_CONNECTIONS_URL,
-    NUMBERS,
     SettingError,
-    check_all,
-    check_names,
-    check_on_aws,
     find_handler,
     is_local_server,
-    read_cognito_settings,
     read_credentials,
     read_log_level,
-    read_rate_limits,
     read_region,
+)
+from chalicelib.setting_names import NUMBERS, check_names
+from chalicelib.settings import (
+    check_all,
+    check_on_aws,
+    read_cognito_settings,
+    read_rate_limits,
     read_settings,
 )
 
@@ -138,17 +139,17 @@ def test_an_unknown_log_level_is_named() -> None:
 
 def test_limits_have_the_protocols_defaults() -> None:
     settings = read_settings(TABLES)
-    assert settings.max_listeners == 500
-    assert settings.max_refused_commands == 20
-    assert settings.heartbeat_interval_seconds == 30
-    assert settings.heartbeat_settled_seconds == 90
-    assert settings.heartbeat_timeout_seconds == 90
-    assert settings.heartbeats_per_minute == 2
-    assert settings.session_max_duration_seconds == 7200
-    assert settings.refresh_after_seconds == 6000
-    assert settings.warn_after_seconds == 6300
-    assert settings.speaker_grace_seconds == 60
-    assert settings.speaker_close_grace_seconds == 5
+    assert settings.limits.max_listeners == 500
+    assert settings.limits.max_refused_commands == 20
+    assert settings.limits.heartbeat_interval_seconds == 30
+    assert settings.limits.heartbeat_settled_seconds == 90
+    assert settings.limits.heartbeat_timeout_seconds == 90
+    assert settings.limits.heartbeats_per_minute == 2
+    assert settings.limits.session_max_duration_seconds == 7200
+    assert settings.limits.refresh_after_seconds == 6000
+    assert settings.limits.warn_after_seconds == 6300
+    assert settings.graces.lost_seconds == 60
+    assert settings.graces.closed_seconds == 5
 
 
 def test_times_may_have_fractions() -> None:
@@ -158,17 +159,17 @@ def test_times_may_have_fractions() -> None:
         "SPEAKER_GRACE_SECONDS": "1.5",
     }
     settings = read_settings({**TABLES, **times})
-    assert settings.refresh_after_seconds == 30
-    assert settings.warn_after_seconds == 45
-    assert settings.speaker_grace_seconds == 1.5
+    assert settings.limits.refresh_after_seconds == 30
+    assert settings.limits.warn_after_seconds == 45
+    assert settings.graces.lost_seconds == 1.5
 
 
 def test_limits_can_be_set() -> None:
     settings = read_settings(
         {**TABLES, "MAX_LISTENERS_PER_SESSION": "3", "SESSION_MAX_DURATION_HOURS": "0.5"}
     )
-    assert settings.max_listeners == 3
-    assert settings.session_max_duration_seconds == 1800
+    assert settings.limits.max_listeners == 3
+    assert settings.limits.session_max_duration_seconds == 1800
 
 
 def test_on_aws_the_key_set_comes_from_cognito() -> None:
@@ -346,8 +347,8 @@ def test_on_aws_heartbeat_intervals_are_below_the_idle_timeout(name: str) -> Non
 
 
 def test_the_default_close_grace_never_exceeds_the_grace() -> None:
-    assert read_settings({**TABLES, "SPEAKER_GRACE_SECONDS": "2"}).speaker_close_grace_seconds == 2
-    assert read_settings({**TABLES, "SPEAKER_GRACE_SECONDS": "9"}).speaker_close_grace_seconds == 5
+    assert read_settings({**TABLES, "SPEAKER_GRACE_SECONDS": "2"}).graces.closed_seconds == 2
+    assert read_settings({**TABLES, "SPEAKER_GRACE_SECONDS": "9"}).graces.closed_seconds == 5
 
 
 def test_all_missing_settings_are_named_together() -> None:

@@ -9,8 +9,9 @@ import pytest
 from chalicelib.assembly import UseCases
 from chalicelib.aws.connections import POST_SECONDS
 from chalicelib.dispatch import Dispatcher
-from chalicelib.ending import END_SECONDS
+from chalicelib.ending import END_SECONDS, Ending
 from chalicelib.errors import ServiceUnavailable
+from chalicelib.limits import Graces
 from chalicelib.models import EndReason, Participant, Role, Session
 from chalicelib.store.listeners import ListenerStore, Listing
 from chalicelib.store.participants import ParticipantStore
@@ -91,8 +92,7 @@ SweepWith = Callable[..., Sweep]
 
 @pytest.fixture
 def sweep_with(
-    sweep: Sweep,
-    build: Callable[..., UseCases],
+    sweep_of: Callable[..., Sweep],
     stores: Stores,
     phones: FakeConnections,
     dynamodb: Any,
@@ -105,20 +105,11 @@ def sweep_with(
         *,
         stores: Stores = stores,
         connections: Any = phones,
+        **named: Any,
     ) -> Sweep:
         if kind is not None:
             stores = hooked(stores, kind, dynamodb, clock)
-        use_cases = build(stores=stores, connections=connections)
-        return replace(
-            sweep,
-            sessions=stores.sessions,
-            participants=stores.participants,
-            listeners=stores.listeners,
-            seats=stores.seats,
-            cursor=stores.sweep_cursor,
-            lifecycle=use_cases.lifecycle,
-            ending=use_cases.ending,
-        )
+        return sweep_of(stores=stores, connections=connections, **named)
 
     return sweep_with
 
@@ -326,16 +317,23 @@ def test_a_sweep_waits_for_graces_that_end_before_the_next_begins(
 
 
 def test_a_sweep_waits_for_none_that_is_still_there_when_the_next_begins(
-    sweep: Sweep, hall: str, clock: Clock, dispatcher: Dispatcher, lifecycle: Any
+    build: Callable[..., UseCases],
+    sweep: Sweep,
+    hall: str,
+    clock: Clock,
+    dispatcher: Dispatcher,
 ) -> None:
-    long = replace(lifecycle, speaker_grace_seconds=60.5)
-    long.leave("speaker=")
+    build(graces=Graces(60.5, 5)).lifecycle.leave("speaker=")
     assert sweep.run().ended == 0
     assert clock() == 1_800_000_000
 
 
 def test_a_speaker_who_comes_back_while_the_sweep_waits_keeps_his_session(
-    sweep: Sweep, hall: str, clock: Clock, phones: FakeConnections, dispatcher: Dispatcher
+    sweep_of: Callable[..., Sweep],
+    hall: str,
+    clock: Clock,
+    phones: FakeConnections,
+    dispatcher: Dispatcher,
 ) -> None:
     dispatcher.disconnect(closing("speaker=", 1006))
     refresh = {"action": "refreshConnection", "sessionId": hall, "role": "speaker"}
@@ -344,7 +342,7 @@ def test_a_speaker_who_comes_back_while_the_sweep_waits_keeps_his_session(
         clock.now += seconds
         dispatcher.message(frame("speaker-2=", "user-1", **refresh))
 
-    assert replace(sweep, sleep=sleep).run().ended == 0
+    assert sweep_of(sleep=sleep).run().ended == 0
     assert types(phones.inbox["listener-1="]) == ["sessionInterrupted", "sessionResumed"]
 
 
@@ -647,13 +645,13 @@ def test_an_end_that_was_claimed_and_broken_off_is_finished_and_everyone_told_on
 
 
 def test_an_end_that_broke_off_half_way_notifies_each_participant_once(
+    ending_of: Callable[..., Ending],
     sweep: Sweep,
     hall: str,
     phones: FakeConnections,
     clock: Clock,
     dynamodb: Any,
     stores: Stores,
-    build: Callable[..., UseCases],
 ) -> None:
     class ListsOne(ListenerStore):
         def list_all(self, session_id: str) -> Listing:
@@ -663,7 +661,7 @@ def test_an_end_that_broke_off_half_way_notifies_each_participant_once(
         def put_back(self, session_id: str, connection_ids: Any) -> None:
             raise RuntimeError("the function is killed")
 
-    killed = build(stores=hooked(stores, ListsOne, dynamodb, clock)).ending
+    killed = ending_of(hooked(stores, ListsOne, dynamodb, clock))
     with pytest.raises(RuntimeError):
         killed.end_by_speaker(hall, "speaker=")
     assert phones.inbox.keys() == {"listener-1="}
@@ -733,14 +731,16 @@ class Pages(SessionStore):
         return found
 
 
-EndingAfter = Callable[[int, Sweep], Sweep]
+EndingAfter = Callable[..., Sweep]
 
 
 @pytest.fixture
-def ending_after(dynamodb: Any, clock: Clock, stores: Stores) -> EndingAfter:
+def ending_after(
+    sweep_of: Callable[..., Sweep], dynamodb: Any, clock: Clock, stores: Stores
+) -> EndingAfter:
     """Return a function that builds a sweep whose time is up after so many pages."""
 
-    def ending_after(pages: int, sweep: Sweep) -> Sweep:
+    def ending_after(pages: int, **named: Any) -> Sweep:
         counting = hooked(stores, Pages, dynamodb, clock).sessions
         assert isinstance(counting, Pages)
 
@@ -750,10 +750,10 @@ def ending_after(dynamodb: Any, clock: Clock, stores: Stores) -> EndingAfter:
                 counting.read = 0
                 return cursor
 
-        return replace(
-            sweep,
-            sessions=counting,
-            cursor=BeginsToCount(Table(dynamodb, "sessions", "sessionId")),
+        cursor = BeginsToCount(Table(dynamodb, "sessions", "sessionId"))
+        return sweep_of(
+            stores=replace(stores, sessions=counting, sweep_cursor=cursor),
+            **named,
             stopwatch=lambda: 0.0 if counting.read < pages else float(WORK_SECONDS),
         )
 
@@ -816,7 +816,7 @@ def test_a_grace_that_ends_after_the_deadline_is_left_to_the_next_sweep(
             return super().list_all(session_id)
 
     began_at = clock()
-    late = replace(sweep_with(Slow), stopwatch=lambda: 2 * (clock() - began_at))
+    late = sweep_with(Slow, stopwatch=lambda: 2 * (clock() - began_at))
     assert late.run().ended == 0
     assert clock() - began_at == 50
     clock.now += 10
@@ -824,8 +824,8 @@ def test_a_grace_that_ends_after_the_deadline_is_left_to_the_next_sweep(
 
 
 def test_a_sweep_that_runs_out_of_time_hands_on_to_the_next_whose_gauges_are_complete(
+    sweep_of: Callable[..., Sweep],
     ending_after: EndingAfter,
-    sweep: Sweep,
     dispatcher: Dispatcher,
     dynamodb: Any,
     join: Callable[[str, str], None],
@@ -833,13 +833,13 @@ def test_a_sweep_that_runs_out_of_time_hands_on_to_the_next_whose_gauges_are_com
     ids = [create(dispatcher, f"speaker-{number}=") for number in range(5)]
     for number, session_id in enumerate(ids):
         join(f"listener-{number}=", session_id)
-    short = replace(sweep, page_sessions=2)
-    first = ending_after(1, short).run()
+    first = ending_after(1, page_sessions=2).run()
     assert (first.visited, first.active_sessions, first.is_complete) == (2, 2, False)
     assert SWEEP_CURSOR in {item["sessionId"]["S"] for item in scan(dynamodb, "sessions")}
 
-    second = ending_after(1, short).run()
+    second = ending_after(1, page_sessions=2).run()
     assert not second.is_complete
+    short = sweep_of(page_sessions=2)
     third = short.run()
     assert first.visited + second.visited + third.visited == 5
     assert (third.active_sessions, third.listeners, third.is_complete) == (5, 5, True)
@@ -860,11 +860,11 @@ def test_where_a_sweep_stopped_is_no_session(
 
 
 def test_a_sweep_that_is_out_of_time_at_once_keeps_its_place(
-    ending_after: EndingAfter, sweep: Sweep, hall: str, stores: Stores
+    ending_after: EndingAfter, hall: str, stores: Stores
 ) -> None:
     kept = SweepCursor("golden-eagle-050", 7, 8)
     stores.sweep_cursor.put(kept)
-    assert ending_after(0, sweep).run().visited == 0
+    assert ending_after(0).run().visited == 0
     assert stores.sweep_cursor.get() == kept
 
 

@@ -3,12 +3,24 @@
 Whoever runs functions with this folder on Python's path can name it as theirs.
 """
 
-from dataclasses import replace
+import os
+import time
 from itertools import count
 
 from chalicelib import wiring
+from chalicelib.settings import read_settings
+from chalicelib.sweep import build_sweep
 
 
 def sweep(_event, _context):
-    in_a_hurry = replace(wiring.sweep(), page_sessions=1, stopwatch=count(step=30).__next__)
+    settings = read_settings(os.environ)
+    in_a_hurry = build_sweep(
+        wiring.stores(),
+        wiring.connections_of_stage(),
+        settings.graces,
+        settings.limits.max_listeners,
+        clock=time.time,
+        stopwatch=count(step=30).__next__,
+        page_sessions=1,
+    )
     in_a_hurry.run()
