@@ -1,7 +1,6 @@
 """The rules by which a listener gets a seat in a session."""
 
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from chalicelib.errors import (
     Forbidden,
@@ -16,8 +15,7 @@ INVITED_WINDOW_SECONDS: Final = 60
 """The length of the window in which a session's joins with its invite code are limited."""
 
 
-@dataclass(frozen=True, slots=True)
-class Invitation:
+class Invitation(NamedTuple):
     """An invite code that a listener joins with, and the limit that applies to it.
 
     Attributes:

@@ -1,8 +1,7 @@
 """Messages to clients, whose contract is docs/reference/protocol.md."""
 
 import json
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from chalicelib.errors import ServiceError, SessionNotFound
 from chalicelib.models import EndReason, Participant, Role, Session
@@ -11,8 +10,7 @@ Message = dict[str, Any]
 """A message before `encode` adds its timestamp."""
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(NamedTuple):
     """The result of a command.
 
     Attributes:

@@ -8,16 +8,14 @@ Source: "Specification: Embedded metric format", Amazon CloudWatch User Guide.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from math import isfinite
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 NAMESPACE: Final = "BroadcastSessions"
 """The namespace of all metrics."""
 
 
-@dataclass(frozen=True, slots=True)
-class Metric:
+class Metric(NamedTuple):
     """A metric's definition.
 
     Attributes:

@@ -7,10 +7,9 @@ import socket
 import ssl
 import time
 from collections.abc import Callable, Generator, Mapping
-from dataclasses import dataclass
 from functools import partial
 from math import inf
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final, NamedTuple, Protocol, TypeVar
 from urllib.parse import SplitResult
 
 ADDRESS_SECONDS: Final = 5
@@ -30,8 +29,7 @@ _Address = tuple[Any, Any, int, str, Any]
 _READ_BYTES: Final = 64 * 1024
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """An HTTP response. The names of its headers are in lower case."""
 
     status: int

@@ -1,8 +1,7 @@
 """The writes by which a listener's refresh passes its seat to a new connection."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from chalicelib.aws.dynamodb import TransactionCancelled
 from chalicelib.models import IN_FLIGHT_SECONDS, SUPERSEDED_RECORD_SECONDS, Participant, Role
@@ -11,8 +10,7 @@ from chalicelib.store.placements import placement_write
 from chalicelib.store.table import Table
 
 
-@dataclass(frozen=True, slots=True)
-class HandOver:
+class HandOver(NamedTuple):
     """Whether a seat was handed over; if not, the present items of both connections, if any."""
 
     is_done: bool

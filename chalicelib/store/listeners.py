@@ -1,8 +1,7 @@
 """All listeners of a session: lists by the index, and batches of writes."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, NamedTuple
 
 from chalicelib.aws.dynamodb import Item, TransactionCancelled
 from chalicelib.models import Participant, Role
@@ -30,8 +29,7 @@ TRANSACTION_ITEMS: Final = 100
 """Source: TransactWriteItems, Amazon DynamoDB API Reference."""
 
 
-@dataclass(frozen=True, slots=True)
-class Listing:
+class Listing(NamedTuple):
     """A session's connections in the index.
 
     Attributes:

@@ -1,8 +1,7 @@
 """Single participants in the Connections table."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from chalicelib.aws.dynamodb import ConditionFailed, Item
 from chalicelib.models import IN_FLIGHT_SECONDS, SUPERSEDED_RECORD_SECONDS, Participant
@@ -36,8 +35,7 @@ _OPTIONAL: Final = frozenset(
 """Attributes that not every participant has. A new one keeps none of an earlier one's."""
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
+class Claim(NamedTuple):
     """The result of claiming a connection for a participant.
 
     Attributes:
@@ -49,8 +47,7 @@ class Claim:
     refusals: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Heartbeat:
+class Heartbeat(NamedTuple):
     """A heartbeat that was recorded.
 
     Attributes:

@@ -1,7 +1,6 @@
 """The write that makes a connection a participant."""
 
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from chalicelib.aws.dynamodb import Item
 from chalicelib.models import Participant
@@ -21,8 +20,7 @@ item without a session only counts refused commands.
 FREE_VALUES: Final[Item] = {":arriving": {"S": ARRIVING}}
 
 
-@dataclass(frozen=True, slots=True)
-class Placement:
+class Placement(NamedTuple):
     """Whether a connection has become a participant; if not, the one that it is already, if any."""
 
     is_done: bool

@@ -1,7 +1,7 @@
 """The counts of listeners on the sessions' items: of all of them, and per target language."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from chalicelib.admission import Invitation, refusal_to_join
 from chalicelib.aws.dynamodb import ConditionFailed, Item
@@ -204,8 +204,7 @@ class SeatStore:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class _Part:
+class _Part(NamedTuple):
     """A part of an update expression."""
 
     update: str

@@ -1,7 +1,6 @@
 """The place where a sweep that ran out of time stopped, in an item beside the sessions'."""
 
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from chalicelib.store.items import number
 from chalicelib.store.table import Table
@@ -10,8 +9,7 @@ SWEEP_CURSOR: Final = "#sweep"
 """The item's key, which can't be a session ID."""
 
 
-@dataclass(frozen=True, slots=True)
-class SweepCursor:
+class SweepCursor(NamedTuple):
     """The session after which the next sweep begins, and the numbers counted until then."""
 
     after_session_id: str | None = None
