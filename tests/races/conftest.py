@@ -11,14 +11,13 @@ from tests.races.service import Clients, Service
 NewService = Callable[[int], Service]
 
 
-def rounds(number: int) -> pytest.MarkDecorator:
-    """Repeat a race, which can have a different winner each time."""
-    return pytest.mark.parametrize("_round", range(number))
+twice = pytest.mark.parametrize("_round", range(2))
+"""Repeats a race, which can have a different winner each time."""
 
 
 @pytest.fixture(autouse=True)
 def _round(request: pytest.FixtureRequest) -> None:
-    """Consume the parameter of `rounds`, which tests don't need."""
+    """Consume the parameter of `twice`, which tests don't need."""
 
 
 @pytest.fixture(scope="session")

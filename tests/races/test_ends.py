@@ -8,7 +8,7 @@ import pytest
 
 from chalicelib.commands import JoinSession
 from chalicelib.outcomes import Delivery
-from tests.races.conftest import NewService, rounds
+from tests.races.conftest import NewService, twice
 from tests.races.fakes import latency
 from tests.races.service import INVITE_CODE, Service, answered
 
@@ -19,7 +19,7 @@ ENDINGS: dict[str, Callable[[Service], object]] = {
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
-@rounds(3)
+@twice
 def test_every_participant_receives_the_end_once_and_no_record_is_left(
     new_service: NewService, ending: str
 ) -> None:
@@ -58,7 +58,7 @@ def test_every_participant_receives_the_end_once_and_no_record_is_left(
     assert service.items("sessions") == service.present() == []
 
 
-@rounds(3)
+@twice
 def test_joins_of_an_ending_session_are_refused_or_receive_the_end(
     new_service: NewService,
 ) -> None:
@@ -81,7 +81,7 @@ def test_joins_of_an_ending_session_are_refused_or_receive_the_end(
     assert {service.attendance(each).present == set() for each in session_ids.values()} == {True}
 
 
-@rounds(3)
+@twice
 def test_clean_closes_and_duplicate_ends_end_each_session_once(
     new_service: NewService,
 ) -> None:

@@ -2,13 +2,13 @@
 
 from functools import partial
 
-from tests.races.conftest import NewService, rounds
+from tests.races.conftest import NewService, twice
 from tests.races.service import answered
 
 SEATS = 10
 
 
-@rounds(3)
+@twice
 def test_of_64_concurrent_joins_only_as_many_succeed_as_there_are_seats(
     new_service: NewService,
 ) -> None:
@@ -26,7 +26,7 @@ def test_of_64_concurrent_joins_only_as_many_succeed_as_there_are_seats(
     assert service.attendance(session_id) == (SEATS, joined)
 
 
-@rounds(3)
+@twice
 def test_a_duplicate_leave_releases_one_seat(new_service: NewService) -> None:
     service = new_service(SEATS)
     before = {f"old-{n}" for n in range(SEATS)}
@@ -44,7 +44,7 @@ def test_a_duplicate_leave_releases_one_seat(new_service: NewService) -> None:
     service.join_all(session_id, {f"late-{n}" for n in range(SEATS - len(joined))})
 
 
-@rounds(3)
+@twice
 def test_listeners_that_leave_while_joining_are_not_counted_after_two_sweeps(
     new_service: NewService,
 ) -> None:
@@ -62,7 +62,7 @@ def test_listeners_that_leave_while_joining_are_not_counted_after_two_sweeps(
     assert service.attendance(session_id) == (0, set())
 
 
-@rounds(3)
+@twice
 def test_concurrent_joins_on_one_connection_take_one_seat(new_service: NewService) -> None:
     service = new_service(SEATS)
     session_id = service.create()

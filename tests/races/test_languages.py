@@ -2,11 +2,11 @@
 
 from functools import partial
 
-from tests.races.conftest import NewService, rounds
+from tests.races.conftest import NewService, twice
 from tests.races.service import answered
 
 
-@rounds(3)
+@twice
 def test_each_language_counts_its_listeners_under_concurrent_changes(
     new_service: NewService,
 ) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from chalicelib.assembly import build_dispatcher
 from chalicelib.dispatch import Dispatcher
-from tests.races.conftest import NewService, rounds
+from tests.races.conftest import NewService, twice
 from tests.races.service import ADDRESS, CONCURRENCY, INVITE_CODE, Service, answered, batches
 
 REFUSALS_A_MINUTE = 20
@@ -81,7 +81,7 @@ def test_joins_that_a_limit_refuses_take_no_seats(new_service: NewService) -> No
     assert service.attendance(session_id).listener_count == 470
 
 
-@rounds(3)
+@twice
 def test_of_64_heartbeats_on_one_connection_four_are_accepted(new_service: NewService) -> None:
     service = new_service(1)
     service.create_with_listeners(["listener"])
@@ -95,7 +95,7 @@ def test_of_64_heartbeats_on_one_connection_four_are_accepted(new_service: NewSe
         service.clock.advance(60)
 
 
-@rounds(3)
+@twice
 def test_of_64_uninvited_listeners_40_join_and_no_others_by_refresh(
     new_service: NewService,
 ) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.races.conftest import NewService, rounds
+from tests.races.conftest import NewService, twice
 from tests.races.service import CONCURRENCY, Service, answered, batches
 
 SEATS = 40
@@ -38,7 +38,7 @@ def test_a_full_session_keeps_its_listener_in_any_order(
     assert service.attendance(session_id) == (1, {"new"})
 
 
-@rounds(3)
+@twice
 def test_a_refresh_during_a_close_keeps_or_loses_one_seat(
     new_service: NewService,
 ) -> None:
@@ -67,7 +67,7 @@ def test_a_refresh_during_a_close_keeps_or_loses_one_seat(
 
 
 @pytest.mark.parametrize("times", [1, 2])
-@rounds(3)
+@twice
 def test_a_refresh_during_a_close_succeeds_without_competing_joins(
     new_service: NewService, times: int
 ) -> None:
@@ -88,7 +88,7 @@ def test_a_refresh_during_a_close_succeeds_without_competing_joins(
     assert answered(answers, "connectionRefreshComplete") == set(refreshes)
 
 
-@rounds(3)
+@twice
 def test_two_refreshes_of_one_connection_have_one_seat(new_service: NewService) -> None:
     service = new_service(CONCURRENCY // 2)
     before = [f"old-{n}" for n in range(CONCURRENCY // 2)]
@@ -108,7 +108,7 @@ def test_two_refreshes_of_one_connection_have_one_seat(new_service: NewService) 
     assert service.attendance(session_id) == (len(before), present)
 
 
-@rounds(3)
+@twice
 def test_two_refreshes_of_a_closing_connection_succeed_with_one_seat(
     new_service: NewService,
 ) -> None:
@@ -130,7 +130,7 @@ def test_two_refreshes_of_a_closing_connection_succeed_with_one_seat(
     assert answered(answers, "connectionRefreshComplete") == set(refreshes)
 
 
-@rounds(3)
+@twice
 def test_concurrent_returns_from_one_closed_connection_take_one_seat(
     new_service: NewService,
 ) -> None:
@@ -156,7 +156,7 @@ def test_concurrent_returns_from_one_closed_connection_take_one_seat(
     assert attendance.listener_count == len(attendance.present) == 96
 
 
-@rounds(3)
+@twice
 def test_a_concurrent_chain_of_refreshes_has_one_seat(new_service: NewService) -> None:
     """Each refresh names the previous connection, as from a client with short-lived connections."""
     service = new_service(8)

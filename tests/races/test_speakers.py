@@ -6,14 +6,14 @@ from itertools import product
 
 import pytest
 
-from tests.races.conftest import NewService, rounds
+from tests.races.conftest import NewService, twice
 from tests.races.service import CONCURRENCY, Service, answered, batches
 
 SPEAKERS = [f"speaker-{n}" for n in range(16)]
 
 
 @pytest.mark.parametrize("code", [1000, 1001])
-@rounds(3)
+@twice
 def test_of_two_refreshed_connections_one_is_current(new_service: NewService, code: int) -> None:
     service = new_service(2)
     session_ids = _create_all(service, SPEAKERS)
@@ -43,7 +43,7 @@ def test_of_two_refreshed_connections_one_is_current(new_service: NewService, co
             assert "sessionInterrupted" in received or "sessionResumed" not in received
 
 
-@rounds(3)
+@twice
 def test_a_listener_that_received_an_interruption_receives_its_end(
     new_service: NewService,
 ) -> None:
@@ -64,7 +64,7 @@ def test_a_listener_that_received_an_interruption_receives_its_end(
             assert "sessionInterrupted" in received or not received
 
 
-@rounds(3)
+@twice
 def test_of_64_refreshed_connections_one_is_current(new_service: NewService) -> None:
     service = new_service(2)
     session_ids = _create_all(service, ["speaker"])
@@ -81,7 +81,7 @@ def test_of_64_refreshed_connections_one_is_current(new_service: NewService) -> 
     _assert_one_is_current(service, session_ids, ["speaker"], names)
 
 
-@rounds(3)
+@twice
 def test_duplicate_refreshes_leave_one_working_current_connection(
     new_service: NewService,
 ) -> None:
@@ -102,7 +102,7 @@ def test_duplicate_refreshes_leave_one_working_current_connection(
     _assert_one_is_current(service, session_ids, SPEAKERS, ["first", "second"])
 
 
-@rounds(3)
+@twice
 def test_a_session_outlives_its_speakers_old_connections(
     new_service: NewService,
 ) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from chalicelib import messages
 from chalicelib.models import EndReason
-from tests.races.conftest import NewService, rounds
+from tests.races.conftest import NewService, twice
 from tests.races.service import (
     GRACE_SECONDS,
     LOST_AFTER_SECONDS,
@@ -21,7 +21,6 @@ LISTENERS = 4
 
 
 @pytest.mark.parametrize("sweeps", [2, 8])
-@rounds(2)
 def test_concurrent_sweeps_repair_everything_and_notify_once(
     new_service: NewService, sweeps: int
 ) -> None:
@@ -84,7 +83,7 @@ def test_concurrent_sweeps_repair_everything_and_notify_once(
     assert not left & set(ended.values())
 
 
-@rounds(3)
+@twice
 def test_counts_are_correct_after_concurrent_sweeps_and_commands(
     new_service: NewService,
 ) -> None:

@@ -133,7 +133,7 @@ HIGH_LIMITS: Final = {
 }
 """Limits for stories that don't test limits. All of their requests come from one address."""
 
-GRACE_SECONDS: Final = 8
+GRACE_SECONDS: Final = 5
 """The grace period of a lost speaker. It is long enough to return, and short enough to wait for."""
 
 UNSUPPORTED_BY_EMULATOR: Final = {
