@@ -120,7 +120,7 @@ class SessionStore:
         """Pause or resume an open session.
 
         Returns:
-            Whether this call changed the status, also if its write was sent twice; None if the
+            Whether this call changed the status, even if its write was sent twice; None if the
             session is not open or has another speaker.
         """
         token = new_token()
@@ -159,8 +159,8 @@ class SessionStore:
         is the speaker already, nothing changes.
 
         Returns:
-            The session as it was before; None if the connection was the speaker and has been
-            replaced since.
+            The session as it was before; None if the connection was the speaker earlier and has
+            been replaced since.
 
         Raises:
             SessionNotFound: The session is not open.
@@ -192,7 +192,9 @@ class SessionStore:
             if session is None or not session.is_open(self._clock()):
                 raise SessionNotFound() from None
             if session.speaker_user_id != user_id:
-                raise Forbidden("This session is somebody else's.", field="sessionId") from None
+                raise Forbidden(
+                    "This session belongs to another user.", field="sessionId"
+                ) from None
             return session if session.speaker_connection_id == connection_id else None
         return parse_session(item)
 
@@ -200,7 +202,7 @@ class SessionStore:
         """Make the previous speaker's connection the speaker again.
 
         Returns:
-            False if the session is interrupted or over, or if its connections are other ones.
+            False if the session is interrupted or over, or has other connections.
         """
         try:
             self._table.update(
@@ -237,7 +239,7 @@ class SessionStore:
             reason: The reason of that end. SPEAKER_ENDED also shortens a grace that ends later.
 
         Returns:
-            Whether this call began or shortened the grace, also if its write was sent twice.
+            Whether this call began or shortened the grace, even if its write was sent twice.
         """
         condition = "attribute_not_exists(graceEndsAt) OR graceToken = :token"
         if reason is EndReason.SPEAKER_ENDED:
@@ -268,10 +270,10 @@ class SessionStore:
     def claim_end(
         self, session_id: str, reason: EndReason, speaker_connection_id: str | None = None
     ) -> Session | None:
-        """End a session by its speaker, or because it has expired. No listener can join any more.
+        """End a session by its speaker, or because it has expired. No listener can join afterwards.
 
         Returns:
-            The session, to one caller only, also if its write is sent twice; None to all others.
+            The session, for one caller only, even if its write is sent twice; None for all others.
         """
         values: Item = {":reason": {"S": reason}}
         if speaker_connection_id is None:
@@ -284,7 +286,7 @@ class SessionStore:
     def claim_end_of_grace(
         self, session_id: str, grace_ends_at_ms: int | None = None
     ) -> Session | None:
-        """End a session whose grace has run out; the reason is the one that the grace began with.
+        """Mark a session whose grace is over as ended, for the reason with which the grace began.
 
         Args:
             session_id: The session's ID.
