@@ -26,7 +26,7 @@ PAGE_SESSIONS: Final = 100
 class SessionStore:
     """Reads and writes sessions.
 
-    A method that takes `speaker_connection_id` changes nothing unless that connection is the
+    A method with the argument `speaker_connection_id` changes nothing unless that connection is the
     session's speaker.
     """
 
@@ -40,7 +40,7 @@ class SessionStore:
 
         Returns:
             The placement of the speaker. If it isn't done and no participant exists, the session's
-            ID is taken.
+            ID is in use.
         """
         put_session = {
             "Put": {
@@ -96,11 +96,11 @@ class SessionStore:
     def extend(
         self, session_id: str, speaker_connection_id: str, expires_at_seconds: int
     ) -> Session | None:
-        """Move the end of an open session, and return the session; None if nothing changed."""
+        """Extend an open session, and return it; None if nothing changed."""
         return self._move_end(session_id, expires_at_seconds, speaker_connection_id)
 
     def expire(self, session_id: str) -> Session | None:
-        """Let an open session expire now, and return the session; None if it is not open."""
+        """Let an open session expire now, and return it; None if it isn't open."""
         return self._move_end(session_id, int(self._clock()))
 
     def _move_end(
@@ -155,8 +155,8 @@ class SessionStore:
     ) -> Session | None:
         """Make a connection the speaker of its user's session.
 
-        The last write wins. It ends an interruption, and moves the session's end. If the connection
-        is the speaker already, nothing changes.
+        The last write wins. It ends an interruption and extends the session. If the connection is
+        the speaker already, nothing changes.
 
         Returns:
             The session as it was before; None if the connection was the speaker earlier and has
@@ -236,7 +236,7 @@ class SessionStore:
             session_id: The session's ID.
             speaker_connection_id: The connection that is lost or closed.
             grace_ends_at_ms: When the session ends unless the speaker returns.
-            reason: The reason of that end. SPEAKER_ENDED also shortens a grace that ends later.
+            reason: The reason for that end. SPEAKER_ENDED also shortens a grace that ends later.
 
         Returns:
             Whether this call began or shortened the grace, even if its write was sent twice.
@@ -259,7 +259,7 @@ class SessionStore:
         )
 
     def note_return_announced(self, session_id: str) -> None:
-        """Note that the listeners were notified of the speaker's return."""
+        """Store that the listeners were notified of the speaker's return."""
         self._table.try_update(
             session_id,
             "SET untoldReturn = :none",
@@ -323,7 +323,7 @@ class SessionStore:
         )
 
     def put_back(self, session: Session) -> None:
-        """Store an ended session again if another sweep has deleted it since it was read."""
+        """Restore an ended session if another sweep has deleted it since it was read."""
         end: Item = {
             "endReason": {"S": session.end_reason or EndReason.EXPIRED},
             "endedAt": number(session.ended_at_ms or 0),
@@ -360,7 +360,7 @@ class SessionStore:
         names: dict[str, str] | None = None,
         returning: Literal["ALL_NEW", "ALL_OLD"] = "ALL_NEW",
     ) -> Session | None:
-        """Update a session, and return it as it is then or was; None if the condition failed."""
+        """Update a session, and return its new or old state; None if the condition failed."""
         try:
             item = self._table.update(
                 session_id,
