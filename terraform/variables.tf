@@ -412,7 +412,7 @@ variable "alarm_emails" {
 }
 
 variable "max_active_sessions" {
-  description = "The number of concurrent sessions that the stage is designed for. The service doesn't enforce it. An alarm triggers at 90 %."
+  description = "The number of concurrent sessions that the stage is designed for. The service doesn't enforce it. An alarm triggers at 90%."
   type        = number
   default     = 100
 
