@@ -1,4 +1,4 @@
-"""The commands `make sessions` and `make session-end`."""
+"""Lists or ends the open sessions of a stage, with your AWS credentials."""
 
 import argparse
 import json
