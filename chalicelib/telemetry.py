@@ -1,6 +1,6 @@
 """Structured logging, with one JSON object per line on standard output.
 
-No line contains a token, an e-mail or IP address, a connection ID or text from a client. Messages
+No line contains a token, an email or IP address, a connection ID or text from a client. Messages
 are constant, clients appear as keyed hashes, and an exception is logged with its type and stack but
 without its message. Logging never raises an error and never writes more than LINE_CHARACTERS, which
 protects requests against errors in their own logging.
