@@ -269,7 +269,7 @@ def _own_session_id(fields: Fields) -> str | None:
 def _session_id(text: str) -> str:
     if session_id := session_ids.parse(text):
         return session_id
-    raise InvalidSessionId("A session id looks like golden-eagle-427.", field="sessionId")
+    raise InvalidSessionId("A session ID looks like golden-eagle-427.", field="sessionId")
 
 
 _CONNECT_PARSERS: Final[Mapping[str, Callable[[Fields], Command]]] = {
