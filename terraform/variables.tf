@@ -378,7 +378,7 @@ variable "point_in_time_recovery" {
 }
 
 variable "managed_table_key" {
-  description = "Whether to encrypt the tables with the account's key aws/dynamodb instead of a key that AWS owns. CloudTrail records the use of the account's key, and KMS charges for it."
+  description = "Whether to encrypt the tables with the account's key aws/dynamodb instead of a key that AWS owns. CloudTrail records the use of the account's key, and KMS charges each use."
   type        = bool
   default     = false
 }
