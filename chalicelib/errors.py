@@ -61,7 +61,7 @@ class Forbidden(ServiceError):
 
 
 class SessionNotFound(ServiceError):
-    """The session that a command names doesn't exist or has ended. It can be a guess of an ID."""
+    """The session that a command names doesn't exist or has ended. This can be a guess."""
 
     code, status, is_attempt = "SESSION_NOT_FOUND", 404, True
 

@@ -219,7 +219,7 @@ class Connection:
     """One HTTP/1.1 connection, which carries one request at a time.
 
     With http.client, a signed post took 0.08 ms of CPU instead of 0.03, because it parses headers
-    as if they were email.
+    as if they were those of an email.
     """
 
     def __init__(self, connected: socket.socket) -> None:
