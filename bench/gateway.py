@@ -69,7 +69,7 @@ async def _connects(bare: Server, ours: Server) -> list[Row]:
 
     This process is the client, on one core, and the server has the other. For each connect the
     client does little: asyncio's connect, one write, and one search for the end of the head. The
-    table shows how busy it is. Near 100 %, the figure measures the client, and the server is faster
+    table shows how busy it is. Near 100%, the figure measures the client, and the server is faster
     than it.
     """
     bare_client, our_client = Row(f"{CLIENT}, {BARE}"), Row(f"{CLIENT}, {OURS}")

@@ -1,4 +1,4 @@
-"""The rules by which a listener gets a seat in a session."""
+"""The rules that decide whether a listener gets a seat in a session."""
 
 from typing import Final, NamedTuple
 
@@ -12,7 +12,7 @@ from chalicelib.errors import (
 from chalicelib.models import Admission, Session
 
 INVITED_WINDOW_SECONDS: Final = 60
-"""The length of the window in which a session's joins with its invite code are limited."""
+"""Length of the window in which a session's joins with its invite code are limited."""
 
 
 class Invitation(NamedTuple):
@@ -40,11 +40,11 @@ def refusal_to_join(
     """Return why a listener can't join, or None if it can.
 
     Args:
-        session: The session as it was when the join was decided; None if there was none.
+        session: The session at the time of the join; None if it doesn't exist.
         invitation: The invitation, if the listener has given an invite code.
         max_listeners: The number of a session's seats.
         now_seconds: Unix time.
-        is_return: Whether the listener had a seat before and returns to it.
+        is_return: Whether the listener had a seat before and returns.
     """
     if session is None or not session.is_open(now_seconds):
         return SessionNotFound()

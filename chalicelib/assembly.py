@@ -81,7 +81,7 @@ def build_dispatcher(
     endpoint_url: str,
     clock: Callable[[], float],
 ) -> Dispatcher:
-    """Build the dispatcher of one API, whose @connections are at `endpoint_url`."""
+    """Build the dispatcher of the API whose @connections are at `endpoint_url`."""
     return Dispatcher(
         use_cases.sessions,
         use_cases.joining,

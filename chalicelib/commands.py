@@ -1,6 +1,6 @@
-"""The parser of commands, whose contract is docs/reference/protocol.md.
+"""The parser of the commands in docs/reference/protocol.md.
 
-Frames and URLs are both read into `Fields`, which one parser turns into a command.
+Frames and URLs are both read into `Fields`, which one parser converts to a command.
 """
 
 import json
@@ -59,7 +59,7 @@ class RefreshSpeaker:
 
 @dataclass(frozen=True, slots=True)
 class RefreshListener:
-    """Give the caller's connection the seat of another one, or let it join.
+    """Move the seat of another connection to the caller's, or let the caller join.
 
     Attributes:
         session_id: The session's ID.
@@ -156,12 +156,12 @@ def read_frame(text: str) -> Fields:
 
 
 def read_query(query: Mapping[str, list[str]]) -> Fields:
-    """Read a connect URL's parameters, of which each can have several values."""
+    """Read a connect URL's parameters. Each can have several values."""
     return _fields((name, value) for name, values in query.items() for value in values)
 
 
 def parse_request_id(fields: Fields) -> str | None:
-    """Return the ID by which a client recognises the answer to its command.
+    """Return the ID with which a client matches an answer to its command.
 
     Raises:
         InvalidParameters: The ID is malformed.
@@ -184,7 +184,7 @@ def parse_connect_command(fields: Fields) -> Command | None:
 def find_invitation(fields: Fields) -> tuple[str, str] | None:
     """Find the session ID and the invite code of a connect URL without a command.
 
-    Malformed values count as missing, because nothing refuses such a connection.
+    Malformed values count as missing, because they don't refuse the connection.
     """
     try:
         return _session_id(_text(fields, "sessionId")), _text(fields, "inviteCode")
@@ -223,10 +223,10 @@ def _parse_create(fields: Fields) -> CreateSession:
         raise UnsupportedLanguage(field="sourceLanguage", supported=languages.SOURCE_LANGUAGES)
     tier = _optional_text(fields, "qualityTier") or QualityTier.STANDARD
     if tier not in set(QualityTier):
-        raise InvalidParameters("qualityTier is standard or premium.", field="qualityTier")
+        raise InvalidParameters("qualityTier must be standard or premium.", field="qualityTier")
     admission = _optional_text(fields, "admission") or Admission.OPEN
     if admission not in set(Admission):
-        raise InvalidParameters("admission is open or invited.", field="admission")
+        raise InvalidParameters("admission must be open or invited.", field="admission")
     return CreateSession(source_language, QualityTier(tier), Admission(admission))
 
 
@@ -244,7 +244,7 @@ def _parse_refresh(fields: Fields) -> RefreshSpeaker | RefreshListener:
     if role == Role.SPEAKER:
         return RefreshSpeaker(session_id)
     if role != Role.LISTENER:
-        raise InvalidParameters("role is speaker or listener.", field="role")
+        raise InvalidParameters("role must be speaker or listener.", field="role")
     return RefreshListener(
         session_id=session_id,
         target_language=_target_language(fields),
@@ -269,7 +269,7 @@ def _own_session_id(fields: Fields) -> str | None:
 def _session_id(text: str) -> str:
     if session_id := session_ids.parse(text):
         return session_id
-    raise InvalidSessionId("A session id looks like golden-eagle-427.", field="sessionId")
+    raise InvalidSessionId("A session ID looks like golden-eagle-427.", field="sessionId")
 
 
 _CONNECT_PARSERS: Final[Mapping[str, Callable[[Fields], Command]]] = {
@@ -329,7 +329,7 @@ def _optional_text(
     elif len(value) > max_characters:
         problem = f"may have {max_characters} characters at most"
     elif not value.isprintable():
-        problem = "holds a character that cannot be printed"
+        problem = "contains an unprintable character"
     else:
         return value
     raise InvalidParameters(f"{name} {problem}.", field=name)

@@ -10,7 +10,7 @@ TOTAL: Final = "*"
 
 
 def count_drifts(session: Session, listed: Mapping[str, int]) -> dict[str, int]:
-    """Return by how much each wrong count of a session is too high (negative: too low).
+    """Return how much each wrong count of a session is too high (negative if it is too low).
 
     Args:
         session: The session.
@@ -25,13 +25,13 @@ def count_drifts(session: Session, listed: Mapping[str, int]) -> dict[str, int]:
 def drifts_to_repair(
     session: Session, drifts: Mapping[str, int], now_seconds: float
 ) -> dict[str, int]:
-    """Return by how much each count of a session is certainly too high (negative: too low).
+    """Return how much each count of a session is certainly too high (negative if it is too low).
 
-    A drift is certain if two looks agree on it, if no count changed and no listener refreshed in
-    between, and if the looks are further apart than any event takes. This is necessary because a
-    count is also wrong for a moment in normal operation: a listener takes its seat before its item
-    shows it as present, leaves before its seat is released, and changes its language before the
-    counts do.
+    A drift is certain if two sweeps find it, if no count changed and no listener refreshed in
+    between, and if the time between the sweeps is longer than any event takes. These conditions are
+    necessary because a count is also wrong for a moment in normal operation: a listener takes its
+    seat before its item shows it as present, leaves before its seat is released, and changes its
+    language before the counts change.
     """
     note = session.count_note
     if note is None or note.changes != session.changes:

@@ -1,4 +1,4 @@
-"""The function that delivers to a connection after its own event's answer."""
+"""The use case of the function `outcome`, which delivers messages after an event's answer."""
 
 from collections.abc import Callable
 from typing import Final
@@ -11,15 +11,14 @@ from chalicelib.outcomes import Delivery
 from chalicelib.store.stores import Stores
 
 OUTCOME_DELAYS_SECONDS: Final = (0.02, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6)
-"""Waits between posts of an outcome to a connection that is not open yet."""
+"""Waits between posts of an outcome to a connection that isn't open yet."""
 
 
 class Deliveries:
-    """Makes deliveries, each once: Lambda may invoke the function more than once for an event.
+    """Makes each delivery once, although Lambda may invoke the function twice for an event.
 
-    If the first invocation breaks off between its claim and its post, the messages are lost, as
-    after any other loss on the way. The answer to the client's next heartbeat names its session,
-    and a follow-up also follows that answer.
+    If the first invocation stops between its claim and its post, the messages are lost. The answer
+    to the client's next heartbeat names its session, and follow-ups also follow that answer.
     """
 
     def __init__(
@@ -59,7 +58,7 @@ class Deliveries:
     def _deliver_outcome(self, connection_id: str, outcome: Message) -> None:
         """Post the outcome of a command in the connect URL as soon as the connection is open.
 
-        A connection that does not open within about three seconds counts as closed.
+        A connection that doesn't open within about three seconds counts as closed.
         """
         for delay_seconds in (*OUTCOME_DELAYS_SECONDS, None):
             session = self._sessions.find(outcome["sessionId"])
@@ -69,7 +68,7 @@ class Deliveries:
                 if delay_seconds is not None:
                     self._sleep(delay_seconds)
             except PostFailed:
-                # It may have arrived. A client that missed it learns its session by a heartbeat.
+                # It may have arrived. If not, the answer to a heartbeat names the client's session.
                 return
             else:
                 return

@@ -1,7 +1,7 @@
-"""The mapping of WebSocket events to use cases, and of errors to answers.
+"""The dispatcher, which maps WebSocket events to use cases.
 
-A frame's error is answered by an `error` message, and a connect URL's by the status of the
-handshake.
+It answers an error of a frame by an `error` message, and an error of a connect URL by the status of
+the handshake.
 """
 
 from collections.abc import Callable, Mapping
@@ -26,10 +26,10 @@ Event = Mapping[str, Any]
 """An event as API Gateway sends it."""
 
 Answer = dict[str, Any]
-"""An answer as API Gateway takes it."""
+"""An answer in the form that API Gateway accepts."""
 
 FOLLOW_UP_DELAY_MS: Final = 50
-"""From an answer to its follow-ups. By then, the client has received the answer."""
+"""Time between an answer and its follow-ups, in which the client receives the answer."""
 
 
 class Dispatcher:
@@ -60,7 +60,7 @@ class Dispatcher:
         self._clock = clock
 
     def connect(self, event: Event) -> Answer:
-        """Carry out the connect URL's command, if it has one. A refusal refuses the handshake."""
+        """Run the connect URL's command, if it has one. A refused command refuses the handshake."""
         caller = replace(caller_of(event), is_connecting=True)
         with _handled("connect", event) as record, event_budget():
             command: commands.Command | None = None
@@ -84,7 +84,7 @@ class Dispatcher:
         """Read a connect URL's command and request ID, and count the connection.
 
         The write that counts a join also counts its connection. With an invite code, only a refusal
-        counts the connection: a valid code passes the limit, also without a command.
+        counts the connection, because a valid code passes the limit, even without a command.
         """
         command: commands.Command | None = None
         try:
@@ -101,10 +101,10 @@ class Dispatcher:
         return invitation is not None and self._joining.is_invited(*invitation)
 
     def message(self, event: Event) -> Answer:
-        """Carry out a frame's command. The route response returns the answer's body.
+        """Run a frame's command. The route response returns the answer's body.
 
-        The status is always 200, because sources contradict each other about the frame that a
-        client gets with another status.
+        The status is always 200, because sources disagree about the frame that a client gets with
+        another status.
         """
         request_id: str | None = None
         caller = caller_of(event)
@@ -165,7 +165,7 @@ class Dispatcher:
     def _deliver(
         self, caller: Caller, *delivered: Message, delay_ms: int = 0, closes: bool = False
     ) -> None:
-        """Deliver messages, or a close, after this event's answer."""
+        """Deliver messages, or close the connection, after this event's answer."""
         self._outcomes.send(
             Delivery(caller.connection_id, self._endpoint_url, delivered, delay_ms, closes)
         )
@@ -174,7 +174,7 @@ class Dispatcher:
 def caller_of(event: Event) -> Caller:
     """Read the caller from an event.
 
-    The authorizer runs on $connect alone; API Gateway repeats its context on every later event.
+    The authorizer runs only for $connect. API Gateway repeats its context in every later event.
     """
     context = event["requestContext"]
     return Caller(

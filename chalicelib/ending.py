@@ -1,4 +1,4 @@
-"""The end of a session: the claim that one event ends it, and the removal of its participants."""
+"""Ends of sessions, each claimed by one event, which then removes the participants."""
 
 from collections.abc import Callable, Collection
 from typing import Final
@@ -12,7 +12,7 @@ from chalicelib.store.listeners import TRANSACTION_ITEMS
 from chalicelib.store.stores import Stores
 
 END_SECONDS: Final = 20
-"""How long an end notifies participants before it leaves the rest to the sweep."""
+"""How long an end notifies participants. The sweep notifies the rest."""
 
 ANSWER_SECONDS: Final = 5
 """The same for an end whose speaker waits for the answer."""
@@ -21,13 +21,13 @@ REMOVE_SECONDS: Final = 5
 """The longest time for removing items. Source: aws.retries.EVENT_SECONDS (one request)."""
 
 PUT_BACK_SECONDS: Final = 3
-"""The part of an event's time that is kept for storing participants again that it can't notify."""
+"""The part of an event's time that is reserved for restoring participants that it can't notify."""
 
 
 class Ending:
     """Ends sessions. Every method may raise ServiceUnavailable.
 
-    All methods may be called twice, late, or by two events at once: a conditional write decides
+    All methods may be called twice, late, or by two events at once. A conditional write decides
     which of them ends the session.
     """
 
@@ -46,7 +46,7 @@ class Ending:
         self._clock = clock
 
     def end_by_speaker(self, session_id: str, speaker_connection_id: str) -> bool:
-        """End a session by its speaker, which waits for the answer and gets no notice.
+        """End a session for its speaker, which waits for the answer and gets no notice.
 
         The sweep notifies the listeners that can't be notified within ANSWER_SECONDS.
 
@@ -62,7 +62,7 @@ class Ending:
         return self._finish_claimed(self._sessions.claim_end(session_id, EndReason.EXPIRED))
 
     def end_after_grace(self, session_id: str, grace_ends_at_ms: int | None = None) -> bool:
-        """End a session whose grace has run out, and return whether this call has ended it.
+        """End a session whose grace is over, and return whether this call has ended it.
 
         Args:
             session_id: The session's ID.
@@ -82,9 +82,9 @@ class Ending:
     def finish(self, session: Session, limit_seconds: float = END_SECONDS) -> bool:
         """Remove the participants of an ended session, and notify each of them.
 
-        A participant is removed before it is notified, by one caller only, so no connection gets
-        two notices. If a notice has certainly not arrived, its participant is stored again for the
-        next sweep. Nothing is removed if the event has no time left to post and to store it again.
+        Each participant is removed by one caller and then notified, so no connection gets two
+        notices. If a notice has certainly not arrived, its participant is restored for the next
+        sweep. Nothing is removed if the event has no time left to post and to restore it.
 
         Returns:
             Whether all were notified.
@@ -114,7 +114,7 @@ class Ending:
     def _dismiss_listeners(self, session: Session, limit_seconds: float) -> bool:
         """Remove and notify listeners until the index, which lags behind, lists no new ones.
 
-        The batches share the time that is left, so a slow listener in one can't use all of it.
+        The batches share the remaining time. A slow listener in one batch can't use it up.
         """
         stop_at = self._clock() + min(limit_seconds, seconds_left() - PUT_BACK_SECONDS)
         done: set[str] = set()
@@ -123,7 +123,7 @@ class Ending:
             listing = self._listeners.list_all(session.session_id)
             if not (listing.present.keys() | listing.arriving) - done:
                 return are_all_notified
-            # A join that the index lists as under way can be complete by now.
+            # A join that the index lists as in progress can be complete by now.
             arriving = listing.arriving - done
             arriving -= self._listeners.remove_arriving(session.session_id, arriving)
             present = sorted((listing.present.keys() | arriving) - done)
@@ -164,5 +164,5 @@ class Ending:
 
 
 def _has_time_to_dismiss(post_seconds: float = 0) -> bool:
-    """Return whether the event can still remove items, post for so long and store them again."""
+    """Return whether the event still has time to remove items, to post and to restore items."""
     return seconds_left() >= REMOVE_SECONDS + post_seconds + PUT_BACK_SECONDS

@@ -1,4 +1,4 @@
-"""The variables of the environment, each read by a function that takes the environment."""
+"""Readers of environment variables."""
 
 from collections.abc import Mapping
 from typing import Final

@@ -1,6 +1,6 @@
-"""The protocol's errors, each with a code, an HTTP status and whether a retry can help.
+"""The errors that the protocol defines.
 
-Code that detects an error raises it. Only dispatch maps it, to the status of a handshake or to an
+Code that detects an error raises it. Only dispatch maps it to the status of a handshake or to an
 `error` message.
 
 Source: the protocol's table of error codes, docs/reference/protocol.md.
@@ -22,8 +22,8 @@ class ServiceError(Exception):
         status: The HTTP status of a handshake that fails with this error.
         temporary: Whether the same command may succeed later.
         is_attempt: Whether the error counts as a refused attempt of its user or address.
-        message: One sentence for people. It never contains a token, an address or another
-            client's identifier.
+        message: A sentence for users. It never contains a token, an address or another client's
+            identifier.
         field: The name of the invalid parameter, if there is one.
         retry_after_seconds: When the same command may succeed, in whole seconds, if known.
     """
@@ -61,7 +61,7 @@ class Forbidden(ServiceError):
 
 
 class SessionNotFound(ServiceError):
-    """The session that a command names does not exist or has ended. A guess of an ID ends here."""
+    """The session that a command names doesn't exist or has ended. This can be a guess."""
 
     code, status, is_attempt = "SESSION_NOT_FOUND", 404, True
 
@@ -72,13 +72,13 @@ class SessionNotFound(ServiceError):
 
 
 class SessionOver(SessionNotFound):
-    """The session of a listener that returns has ended. This is no guess."""
+    """The session of a returning listener has ended. This isn't a guess."""
 
     is_attempt = False
 
 
 class NoSession(SessionNotFound):
-    """The connection is no participant, or no longer. This is no guess."""
+    """The connection isn't a participant, or not any more. This isn't a guess."""
 
     is_attempt = False
 

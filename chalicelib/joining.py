@@ -1,4 +1,4 @@
-"""The commands by which listeners join a session and choose its languages."""
+"""The commands with which listeners join a session or change their language."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -81,11 +81,11 @@ class Joining:
     ) -> Session:
         """Make the caller a listener, under the limits of a join; see `join` for the errors.
 
-        The limit comes first, then the participant, which is arriving, then the seat. So a join
-        that is refused never takes a seat, and a connection that is a participant learns nothing of
-        the session. An end that comes after the seat finds the participant, so the session's item,
-        which all joins write, needs no second read. A crash leaves a participant that is still
-        arriving, or a seat that the sweep releases.
+        The join first counts against the limit, then stores an arriving participant, and then takes
+        a seat. So a refused join never takes a seat, and a connection that is a participant already
+        learns nothing about the session. If the session ends after the seat was taken, the end
+        finds the participant, so the join needs no second read of the session's item. After a
+        crash, the sweep removes the arriving participant and releases the seat.
 
         Args:
             caller: The caller.
@@ -109,7 +109,7 @@ class Joining:
         except ServiceError as refusal:
             if isinstance(refusal, Forbidden | SessionFull):
                 follow(arriving)
-            # If this fails, a participant that has no seat stays until the sweep.
+            # If this fails, a participant without a seat stays until the sweep.
             with suppress(ServiceUnavailable):
                 self._participants.withdraw(arriving)
             raise
@@ -142,7 +142,7 @@ class Joining:
         """Complete the join of a listener that has a seat, or release the seat.
 
         The join fails if its connection has closed, if another command on it came first, or if the
-        session has ended. None of these has released the seat.
+        session has ended. None of these events releases the seat, so this method does.
         """
         try:
             placement = self._participants.activate(arriving)
@@ -175,7 +175,7 @@ class Joining:
         return Reply(messages.language_changed(language))
 
     def is_invited(self, session_id: str, invite_code: str) -> bool:
-        """Return whether an open session has that invite code; False if DynamoDB doesn't answer."""
+        """Return whether an open session has this invite code; False if DynamoDB doesn't answer."""
         try:
             session = self._sessions.find(session_id)
         except ServiceUnavailable:

@@ -1,4 +1,4 @@
-"""What happens when a participant's connection closes or its heartbeats stop."""
+"""Departures of participants, by a closed connection or by missing heartbeats."""
 
 from collections.abc import Callable, Collection, Iterable
 from typing import Final
@@ -18,10 +18,10 @@ Source: RFC 6455, section 7.4.1; "The WebSocket interface", WHATWG.
 """
 
 LONGEST_GRACE_TO_WAIT_SECONDS: Final = 10
-"""The longest grace whose end a function waits for; Lambda stops it after 29 s."""
+"""The longest grace for which a function waits. Lambda stops the function after 29 s."""
 
 LONGEST_NAP_SECONDS: Final = 0.25
-"""Between two looks at the clock, which can run faster than time on a developer's machine."""
+"""Longest time between two readings of the clock, which can run faster on a developer's machine."""
 
 
 def sleep_until(
@@ -35,7 +35,7 @@ def sleep_until(
 class Lifecycle:
     """Handles participants that leave or are lost. Every method may raise ServiceUnavailable.
 
-    All methods may be called twice, late, or by two events at once: a conditional write decides
+    All methods may be called twice, late, or by two events at once. A conditional write decides
     which of them acts.
     """
 
@@ -78,7 +78,7 @@ class Lifecycle:
             # The sweep has interrupted the session. Its own close of the connection comes as 1000.
             return
         elif close_code in CLEAN_CLOSES and not participant.is_closed_by_service:
-            # Also if a post has found the connection gone before: the grace becomes the short one.
+            # This shortens a grace that began when a post found the connection gone.
             self._end_unless_speaker_returns(participant.session_id, connection_id)
         elif participant.is_present:
             self.interrupt(participant.session_id, connection_id)
@@ -86,7 +86,7 @@ class Lifecycle:
     def _end_unless_speaker_returns(self, session_id: str, speaker_connection_id: str) -> None:
         """Interrupt a session whose speaker has closed its connection, and end it after the grace.
 
-        The sweep ends it instead if the grace is long, or if the event has no time left for it.
+        If the grace is long, or the event has too little time left, the sweep ends the session.
         """
         grace_ends_at_ms = self.interrupt(
             session_id,
@@ -111,8 +111,8 @@ class Lifecycle:
     ) -> int | None:
         """Begin the grace of a session whose speaker is that connection, and notify listeners.
 
-        If the speaker returns before all are notified, they are notified of its return once more,
-        because the two notices may have overtaken each other.
+        If the speaker returns before all listeners are notified, they are notified of its return
+        once more, because the two notices may arrive in either order.
 
         Args:
             session_id: The session's ID.
@@ -122,7 +122,7 @@ class Lifecycle:
             reason: The reason if the session ends with the grace.
 
         Returns:
-            When the grace ends, in Unix milliseconds; None if this call has not begun it.
+            When the grace ends, in Unix milliseconds; None if this call has not started it.
         """
         seconds = self._graces.lost_seconds if grace_seconds is None else grace_seconds
         ends_at_ms = int((self._clock() + seconds) * 1000)
@@ -138,8 +138,8 @@ class Lifecycle:
     def close_refused(self, connection_id: str) -> None:
         """Close a connection whose commands keep being refused.
 
-        It is marked first. API Gateway reports this close as 1000, as if the client had closed the
-        connection, but a speaker that has not left gets the long grace.
+        The participant is marked first, because API Gateway reports this close as 1000, as if the
+        client had closed the connection. The mark gives a speaker the long grace.
         """
         self._participants.note_service_close(connection_id)
         self._connections.close([connection_id])
@@ -147,8 +147,8 @@ class Lifecycle:
     def handle_never_opened(self, connection_id: str) -> None:
         """Handle a participant whose connection never opened.
 
-        A speaker that had taken over gives the session back, because its previous connection was
-        not notified.
+        If it is a speaker that had taken over, its previous connection becomes the speaker again,
+        because that connection was not notified.
         """
         participant = self._participants.find_present(connection_id)
         if participant is not None and participant.role is Role.SPEAKER:
@@ -160,8 +160,8 @@ class Lifecycle:
     def _restore_previous_speaker(self, session: Session) -> None:
         """Make the speaker's previous connection the speaker again.
 
-        The participant is restored first. After a crash in between, the sweep finds a previous
-        speaker that is not superseded, and restores it.
+        The participant is restored first. After a crash between the two writes, the sweep finds a
+        previous speaker that is not superseded, and restores it.
         """
         previous_id = session.previous_speaker_connection_id
         current_id = session.speaker_connection_id
@@ -176,8 +176,8 @@ class Lifecycle:
     def handle_lost_speaker(self, session: Session, speaker: Participant | None) -> None:
         """Interrupt a session whose speaker is lost, or is gone without a `$disconnect`.
 
-        A refresh that broke off has not superseded the previous connection. If that is not lost, it
-        becomes the speaker again instead.
+        An incomplete refresh has not superseded the previous connection. If that connection is not
+        lost, it becomes the speaker again, and the session isn't interrupted.
 
         Args:
             session: The session.
@@ -227,8 +227,8 @@ class Lifecycle:
     def _close(self, lost: Collection[Participant]) -> None:
         """Close the connections of lost participants.
 
-        API Gateway would keep them for up to ten minutes. A client that is present after all learns
-        that it has to refresh.
+        API Gateway would keep them open for up to ten minutes. If a client is still there, the
+        close makes it refresh.
         """
         if lost:
             self._connections.close([each.connection_id for each in lost])

@@ -1,4 +1,4 @@
-"""The limits of sessions and connections, as settings give them."""
+"""The limits that the settings set for sessions and connections."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -64,7 +64,7 @@ class Limits:
         return self._lost_at_ms(now_seconds, self.heartbeat_settled_seconds)
 
     def session_end_seconds(self, now_seconds: float) -> int:
-        """Return when a session ends whose speaker is heard for the last time now."""
+        """Return when a session ends if its speaker's last heartbeat is now."""
         return int(now_seconds) + self.session_max_duration_seconds
 
     def _lost_at_ms(self, now_seconds: float, interval_seconds: int) -> int:

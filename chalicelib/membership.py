@@ -1,4 +1,4 @@
-"""The participant that a connection is, becomes or ceases to be."""
+"""The membership of a caller's connection in a session."""
 
 from collections.abc import Callable
 from typing import Final
@@ -10,8 +10,8 @@ from chalicelib.models import Caller, Participant, Role
 from chalicelib.store.participants import Claim
 from chalicelib.store.stores import Stores
 
-MUST_SIGN_IN: Final = "This takes a speaker's token."
-NOT_YOURS: Final = "This command is not for you to give."
+MUST_SIGN_IN: Final = "This command requires a speaker's token."
+NOT_YOURS: Final = "You aren't allowed to use this command."
 
 
 class Membership:
@@ -35,10 +35,10 @@ class Membership:
         return self._participants.find_present(caller.connection_id)
 
     def get_own(self, caller: Caller, role: Role, session_id: str | None) -> Participant:
-        """Return the caller's participant if its role may give a command for the named session.
+        """Return the caller's participant if it has that role in the named session.
 
         Raises:
-            Unauthorized: The command takes a speaker's token, and the caller has none.
+            Unauthorized: The command requires a speaker's token, and the caller has none.
             Forbidden: The caller has another role, or is in another session.
             NoSession: The caller is no participant.
         """
@@ -73,14 +73,14 @@ class Membership:
         )
 
     def claim(self, participant: Participant) -> Claim:
-        """Store a participant, also over a leftover of a command that broke off."""
+        """Store a participant. It can replace a leftover of an incomplete command."""
         claim = self._participants.put(participant)
         if claim.existing is None or not self.remove_leftover(claim.existing):
             return claim
         return self._participants.put(participant)
 
     def remove_leftover(self, existing: Participant) -> bool:
-        """Delete a participant that no longer stands for anything.
+        """Delete the caller's participant if it is a leftover.
 
         Returns:
             Whether it was one.
@@ -93,9 +93,10 @@ class Membership:
         return True
 
     def _is_leftover(self, existing: Participant) -> bool:
-        """Return whether a participant was superseded in a session that has ended.
+        """Return whether a participant has no effect any more.
 
-        Or whether it is a speaker that its session has never named, because its refresh broke off.
+        It was superseded in a session that has ended, or it is a speaker that its session has never
+        named, because its refresh was incomplete.
         """
         if existing.superseded_by is None and (
             existing.role is not Role.SPEAKER
@@ -109,7 +110,7 @@ class Membership:
         return existing.connection_id not in session.speaker_connection_ids
 
     def undo(self, participant: Participant) -> None:
-        """Remove a listener that has a seat and may or may not have been stored.
+        """Remove a listener that has a seat, and that may or may not be stored.
 
         If another event has removed it, that event has released the seat.
         """
@@ -129,17 +130,17 @@ class Membership:
         self._seats.release(participant.session_id, {participant.target_language or "": 1})
 
     def reset_refused_commands(self, participant: Participant) -> None:
-        """Begin a new row of refused commands, because a command has succeeded."""
+        """Reset the number of refused commands in a row, because a command has succeeded."""
         if participant.refusals:
             self._refused_commands.reset(participant.connection_id)
 
     def session_end_seconds(self) -> int:
-        """Return when a session ends whose speaker is heard for the last time now."""
+        """Return when a session ends if its speaker's last heartbeat is now."""
         return self._limits.session_end_seconds(self._clock())
 
 
 def follow(participant: Participant) -> None:
-    """Log the event under its participant.
+    """Add the participant to the log lines of the current event.
 
     Call it once the participant is known to be in the session, because a session ID in a command
     may be any text.
@@ -148,4 +149,4 @@ def follow(participant: Participant) -> None:
 
 
 def _not_in_session() -> Forbidden:
-    return Forbidden("This connection is in no session of that ID.", field="sessionId")
+    return Forbidden("This connection isn't in the session with that ID.", field="sessionId")

@@ -1,4 +1,4 @@
-"""Messages to clients, whose contract is docs/reference/protocol.md."""
+"""Messages to clients, as docs/reference/protocol.md defines them."""
 
 import json
 from typing import Any, NamedTuple
@@ -183,14 +183,14 @@ def session_ended(session_id: str, reason: EndReason) -> Message:
 
 
 def up_to_date(outcome: Message, session: Session | None, connection_id: str) -> Message:
-    """Return an outcome with its session's present status.
+    """Return an outcome with its session's current status.
 
-    The notices that were sent before a connection opened have not reached its client.
+    A client doesn't receive notices that were sent before its connection opened.
 
     Args:
         outcome: The outcome of a command in the connect URL.
         session: The session as it is now; None if it has ended.
-        connection_id: The connection that gave the command.
+        connection_id: The connection that sent the command.
 
     Returns:
         The outcome, or an error if the session has ended or another connection has superseded its

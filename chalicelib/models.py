@@ -1,4 +1,4 @@
-"""Sessions and the participants in them, as immutable values without I/O."""
+"""The immutable values of the domain, such as sessions and participants."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -7,7 +7,7 @@ from hmac import compare_digest
 from typing import Final
 
 IN_FLIGHT_SECONDS: Final = 35
-"""Longer than any event runs. Work that is older has finished or has broken off.
+"""Longer than any event runs. Older work has finished or failed.
 
 Source: "WebSocket API quotas", Amazon API Gateway Developer Guide (integration timeout, 29 s).
 """
@@ -16,11 +16,11 @@ CONNECTION_SECONDS: Final = 2 * 3600
 """Longest life of a WebSocket connection. Source: as above (connection duration)."""
 
 CONNECTION_RECORD_SECONDS: Final = CONNECTION_SECONDS + 600
-"""Longest life of a connection's item: the connection's, and a margin."""
+"""Longest life of a connection's item, which is the connection's life and a margin."""
 
 SUPERSEDED_RECORD_SECONDS: Final = 600
-"""How long a superseded participant's item stays. Within this time, a client whose refresh was not
-answered can repeat it with the same old connection ID.
+"""How long a superseded participant's item stays. Within this time, a client that got no answer to
+its refresh can repeat it with the same old connection ID.
 """
 
 SETTLING_SECONDS: Final = 300
@@ -95,13 +95,13 @@ class Caller:
 
 @dataclass(frozen=True, slots=True)
 class CountNote:
-    """The counts of a session that one sweep found wrong. The next sweep compares its own.
+    """The counts of a session that one sweep found wrong, for comparison by the next sweep.
 
     Attributes:
         changes: The session's `changes` at that time.
-        drifts: By how much each wrong count was too high (negative: too low). The key is a target
-            language, or counts.TOTAL for all listeners.
-        seen_at_ms: When the sweep looked.
+        drifts: How much each wrong count was too high (negative if it was too low). The key is a
+            target language, or counts.TOTAL for all listeners.
+        seen_at_ms: When the sweep read the counts.
     """
 
     changes: int
@@ -116,7 +116,7 @@ class Session:
     Attributes:
         session_id: The ID that listeners join with, such as `golden-eagle-427`.
         speaker_user_id: The Cognito user that created the session.
-        speaker_connection_id: The connection that is its speaker now.
+        speaker_connection_id: The speaker's current connection.
         source_language: The speaker's language.
         quality_tier: The quality of the translation.
         invite_code: The code that lets listeners join past the limits of an address.
@@ -130,10 +130,11 @@ class Session:
             is connected.
         end_reason: Why it has ended, or None.
         ended_at_ms: When it has ended, or None.
-        previous_speaker_connection_id: The connection that the present speaker's replaced.
+        previous_speaker_connection_id: The connection that the current speaker's connection
+            replaced.
         speaker_connection_ids: All connections that have ever been its speaker.
         has_unannounced_return: Whether the speaker has returned and listeners may not know.
-        status_token: Identifies the write that has set the status.
+        status_token: Identifies the write that set the status.
         count_note: The counts that the last sweep found wrong, or None.
         admission: How listeners join.
         invited_window: The last window in which a listener joined with the invite code.
@@ -181,7 +182,9 @@ class Session:
         return compare_digest(code.encode(), self.invite_code.encode())
 
     def is_open(self, now_seconds: float) -> bool:
-        """Return whether the session takes commands: it has not ended, expired or lost its speaker.
+        """Return whether the session accepts commands.
+
+        An open session hasn't ended or expired, and its grace isn't over.
 
         Args:
             now_seconds: Unix time.
@@ -193,11 +196,11 @@ class Session:
         )
 
     def is_expired(self, now_seconds: float) -> bool:
-        """Return whether the session's time has run out."""
+        """Return whether the session has expired."""
         return self.expires_at_seconds <= now_seconds
 
     def is_speaker_lost(self, now_seconds: float) -> bool:
-        """Return whether the grace for the speaker's return has run out."""
+        """Return whether the grace for the speaker's return is over."""
         return self.grace_ends_at_ms is not None and self.grace_ends_at_ms <= now_seconds * 1000
 
 
@@ -206,7 +209,7 @@ class Participant:
     """A connection's membership in a session.
 
     The item of a participant that has left or was superseded stays for a while. Its client can then
-    refresh with the ID of that connection, and no other command takes the connection for a new one.
+    refresh with the ID of that connection, and no other command treats the connection as new.
 
     The write of a heartbeat can't know how often its participant sends heartbeats. So it stores
     both possible times of a loss, `lost_at_ms` and `settled_lost_at_ms`.
@@ -218,8 +221,8 @@ class Participant:
         joined_at_ms: When this connection got its seat, or began to join.
         target_language: A listener's language; None for a speaker, and for a listener that is not
             present.
-        is_present: Whether it is a participant now: it has not left, was not superseded and is not
-            still joining.
+        is_present: Whether it is a participant now, which hasn't left, isn't superseded and isn't
+            arriving.
         superseded_by: The connection that has replaced this one, or None.
         correlation: An ID for the log that stays the same through a client's refreshes: the first
             connection of a listener, or the session of a speaker.
@@ -228,8 +231,8 @@ class Participant:
         heard_at_ms: The time of the last heartbeat, or None.
         lost_at_ms: When it is lost without a further heartbeat, if it sends them often.
         settled_lost_at_ms: The same for a listener that has settled.
-        is_arriving: Whether its join is still under way; it has no seat yet.
-        arrival: A token of the join by which a listener came.
+        is_arriving: Whether its join is in progress, without a seat yet.
+        arrival: A token that identifies a listener's join.
         refusals: The number of refused commands in a row on this connection.
         is_closed_by_service: Whether the service closes the connection because of them.
     """
@@ -259,7 +262,7 @@ class Participant:
 
     @property
     def was_admitted(self) -> bool:
-        """Whether a listener ever had a seat; a join that was refused had none."""
+        """Whether a listener ever had a seat. A refused join had none."""
         return not self.is_arriving and (
             self.arrival is not None or self.listening_since_ms is not None
         )
@@ -282,7 +285,7 @@ class Participant:
         return lost_at_ms is not None and lost_at_ms <= now_seconds * 1000
 
     def is_past_joining(self, now_seconds: float) -> bool:
-        """Return whether the event in which it joined must have finished by now."""
+        """Return whether the event in which it joined must be over by now."""
         return now_seconds - self.joined_at_ms / 1000 >= IN_FLIGHT_SECONDS
 
     def has_same_membership(self, other: "Participant") -> bool:

@@ -11,9 +11,9 @@ from chalicelib.models import Participant, Session, SessionStatus
 from chalicelib.store.stores import Stores
 
 NOTICE_SECONDS: Final = 2
-"""The time limit of a notice. The speaker often waits for it. A listener that misses it learns the
-status from the next one, or from a join or refresh. The posts to 500 listeners take a fraction of
-it, see aws.connections.AT_ONCE.
+"""The time limit of a notice, for which the speaker often waits. A listener that misses a notice
+learns the status from the next one, or from a join or refresh. Posts to 500 listeners take a
+fraction of this time; see aws.connections.AT_ONCE.
 """
 
 
@@ -43,7 +43,7 @@ class Notices:
     def announce_return(self, session: Session) -> None:
         """Notify a session's listeners that an interruption is over.
 
-        A paused session is paused again; any other is active.
+        The notice says whether the session is paused, as before, or active.
         """
         is_paused = session.status is SessionStatus.PAUSED
         notice = messages.session_paused if is_paused else messages.session_resumed
@@ -92,5 +92,5 @@ class Notices:
         return result
 
     def encode(self, message: Message) -> str:
-        """Encode a message with the present time."""
+        """Encode a message with the current time."""
         return messages.encode(message, int(self._clock() * 1000))

@@ -1,7 +1,7 @@
-"""Deliveries to a connection that have to follow its own event's answer.
+"""Requests for deliveries to a connection after the answer to its own event.
 
 A post inside $connect fails with 410, and a post by the function that handles a message would
-arrive before its answer. So another function delivers them, which is invoked asynchronously.
+arrive before its answer. So another function, invoked asynchronously, makes the deliveries.
 Source: "How do I troubleshoot 410 Gone errors", AWS Knowledge Center.
 """
 
@@ -17,7 +17,7 @@ from chalicelib.messages import Message
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """What to deliver to a connection after an answer.
+    """Messages to a connection, or its close, after an answer.
 
     Attributes:
         connection_id: The connection's ID.
@@ -27,7 +27,7 @@ class Delivery:
             is posted as soon as the connection opens.
         closes: Whether to close the connection instead.
         event_id: Identifies the event, which Lambda may deliver more than once.
-        trail: The log fields that link it with the event that caused it.
+        trail: The log fields that link the delivery with the event that caused it.
     """
 
     connection_id: str
@@ -65,17 +65,17 @@ class Delivery:
 
 
 class Outcomes:
-    """Hands deliveries to the function that makes them."""
+    """Requests deliveries from the function that makes them."""
 
     def __init__(self, functions: Functions, function_name: str) -> None:
         self._functions = functions
         self._function_name = function_name
 
     def send(self, delivery: Delivery) -> None:
-        """Request a delivery. A failure is logged, and nothing else has to handle it.
+        """Request a delivery. A failure is only logged.
 
-        The client learns its session from the answer to its next heartbeat, and a follow-up of this
-        heartbeat also follows the next one.
+        The answer to the client's next heartbeat names its session, and follow-ups of this
+        heartbeat also follow the next one.
         """
         try:
             self._functions.invoke_later(self._function_name, delivery.to_event())

@@ -1,4 +1,4 @@
-"""The command by which participants show that they are present."""
+"""The command `heartbeat`, which shows that a participant is present."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""The command by which a client moves to a new connection."""
+"""The command `refreshConnection`, which moves a client to a new connection."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -27,17 +27,17 @@ from chalicelib.rate_limits import RateLimits
 from chalicelib.store.stores import Stores
 
 MAX_REPLACEMENTS: Final = 10
-"""Longest chain of superseded connections that a refresh follows. Each is a refresh whose answer
-was lost.
+"""Longest chain of superseded connections that a refresh follows. Each one is from a refresh whose
+answer was lost.
 """
 
 SEAT_DELAYS_SECONDS: Final = (0.05, 0.1, 0.2, 0.4)
-"""Waits of a listener that returns. The second write of its leave releases its own seat. Another
-refresh by the same old connection may be under way.
+"""Waits of a listener that returns. The second write of its own leave may still have to release the
+seat, or another refresh by the same old connection may be in progress.
 """
 
 Refreshed = tuple[Participant, Session]
-"""The participant that a listener's refresh leads to, and its session."""
+"""The participant that results from a listener's refresh, and its session."""
 
 
 class Refresh:
@@ -73,7 +73,7 @@ class Refresh:
         """Make the caller's connection the speaker of its session. The last refresh wins.
 
         The participant is stored first, so it exists whenever the session names it. A repeated
-        command finds it, also after it was superseded.
+        command finds it, even after it was superseded.
 
         Raises:
             Unauthorized: The caller has no token.
@@ -115,7 +115,7 @@ class Refresh:
         return self._speaker_refreshed(replace(before, grace_ends_at_ms=None), caller)
 
     def _supersede_speaker(self, before: Session, connection_id: str) -> None:
-        """Supersede the connection that was the speaker before this refresh, or its first try."""
+        """Supersede the connection that was the speaker before this refresh."""
         replaced_id: str | None = before.speaker_connection_id
         if replaced_id == connection_id:
             replaced_id = before.previous_speaker_connection_id
@@ -139,7 +139,7 @@ class Refresh:
         return Reply(messages.speaker_refreshed(session, caller.connection_id, interval_seconds))
 
     def refresh_listener(self, caller: Caller, command: RefreshListener) -> Reply:
-        """Give the caller's connection the seat of an older one, or else let it join.
+        """Move the seat of an older connection to the caller's, or let the caller join.
 
         The old connection's ID is a secret, so this reveals no session to other clients.
 
@@ -174,13 +174,14 @@ class Refresh:
         )
 
     def _replace(self, new: Participant, old_id: str | None) -> Refreshed | None:
-        """Give a listener the seat of its old connection, or of the one that superseded that.
+        """Give a listener the seat of its old connection, or of the connection that superseded it.
 
         Returns:
-            The listener, and its session; None if the old connection was no listener of it.
+            The listener and its session; None if the old connection wasn't a listener of that
+            session.
 
         Raises:
-            ServiceUnavailable: Too many refreshes follow each other.
+            ServiceUnavailable: The chain of superseded connections is too long.
         """
         for _ in range(MAX_REPLACEMENTS):
             if old_id is None or old_id == new.connection_id:
@@ -211,7 +212,7 @@ class Refresh:
         raise unavailable()
 
     def _find_refreshed(self, new: Participant) -> Refreshed | None:
-        """Find the listener that the same command has stored on the same connection before."""
+        """Find the listener that an earlier attempt of this command has stored."""
         existing = self._participants.find(new.connection_id)
         if existing is None or (not existing.is_present and existing.superseded_by is None):
             return None
@@ -231,14 +232,14 @@ class Refresh:
         return existing, session
 
     def _finish(self, new: Participant, counted_language: str | None) -> Session:
-        """Note a hand-over in the session's counts.
+        """Update the session's counts after a hand-over.
 
-        If this fails, the listener stays: the repeated command finds it, and the sweep repairs the
+        If this fails, the listener stays. A repeated command finds it, and the sweep repairs the
         counts.
 
         Args:
             new: The listener.
-            counted_language: The target language that the seat is counted under until now.
+            counted_language: The target language under which the seat was counted.
 
         Raises:
             SessionNotFound: The session is not open; the listener is removed.
@@ -251,10 +252,10 @@ class Refresh:
         return session
 
     def _return(self, new: Participant, left: Participant) -> Refreshed | None:
-        """Give a listener a seat whose connection was lost and whose seat is released already.
+        """Give a new seat to a listener whose connection was lost and whose seat was released.
 
-        The return is claimed before the seat is taken. So of many returns at once by the same lost
-        connection, one at a time takes a seat.
+        The return is claimed before the seat is taken. Of many simultaneous returns by the same
+        lost connection, only one at a time takes a seat.
         """
         claim = self._claim_return(left)
         if claim is None:
@@ -264,13 +265,13 @@ class Refresh:
             returned = self._take_seat_again(new, left)
         finally:
             if returned is None or returned[0] is not new:
-                # If this fails, the claim lapses.
+                # If this fails, the claim expires.
                 with suppress(ServiceUnavailable):
                     self._hand_overs.release_return(left.connection_id, claim)
         return returned or self._replace(new, left.connection_id)
 
     def _claim_return(self, left: Participant) -> str | None:
-        """Claim the return of a listener that has left; None if it has returned already.
+        """Claim the return of a listener that has left; None if it has already returned.
 
         Raises:
             ServiceUnavailable: Another return by that connection takes too long.
@@ -302,7 +303,7 @@ class Refresh:
         return self._answer_again(result.new, new)
 
     def _wait_for_seat(self, new: Participant) -> None:
-        """Take a seat, and wait if the session is full: the listener's own may be released soon.
+        """Take a seat. If the session is full, wait for the listener's own seat to be released.
 
         Raises:
             SessionNotFound: The session is not open.

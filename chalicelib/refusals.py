@@ -23,7 +23,7 @@ class Refusals:
     def refusal(
         self, error: Exception, caller: Caller, *, with_connection: bool = False
     ) -> ServiceError:
-        """Return the refusal to answer for an error, and count it if it is a refused attempt.
+        """Return the refusal that answers an error, and count it if it is a refused attempt.
 
         After too many refused attempts, the refusal is always the same.
 
@@ -61,4 +61,4 @@ def to_refusal(error: Exception) -> ServiceError:
     if isinstance(error, ServiceError):
         return error
     telemetry.log_failure()
-    return InternalError("Something went wrong on our side.")
+    return InternalError("An unexpected error occurred in the service.")

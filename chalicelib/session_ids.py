@@ -23,7 +23,7 @@ MAX_ID_CHARACTERS: Final = 64
 MAX_DRAWS: Final = 100
 """Draws before generate() gives up.
 
-Two in a hundred IDs are blocked, so a hundred in a row mean that a word list is broken.
+Two in a hundred IDs are blocked, so a hundred blocked draws in a row mean that a list is wrong.
 """
 
 _ID: Final = re.compile(r"[a-z]+-[a-z]+-[0-9]{3}")

@@ -1,4 +1,4 @@
-"""The commands of speakers: create a session, control it and end it."""
+"""The commands of speakers, except heartbeats and refreshes."""
 
 from collections.abc import Callable
 from typing import Final
@@ -29,8 +29,8 @@ ID_ATTEMPTS: Final = 5
 class Sessions:
     """Carries out the commands of speakers.
 
-    Every method may raise ServiceUnavailable. All but `create` raise Unauthorized without a token,
-    Forbidden for another role or session, and NoSession if the caller is no participant.
+    Every method may raise ServiceUnavailable. All except `create` raise Unauthorized without a
+    token, Forbidden for another role or session, and NoSession if the caller isn't a participant.
     """
 
     def __init__(
@@ -97,7 +97,7 @@ class Sessions:
                 return session
             if placement.existing and not self._membership.remove_leftover(placement.existing):
                 raise Conflict
-        raise InternalError("No free session id was found.")
+        raise InternalError("No free session ID was found.")
 
     def get_status(self, caller: Caller, command: GetSessionStatus) -> Reply:
         """Return the status of the caller's session."""
@@ -136,7 +136,7 @@ class Sessions:
         return Reply(message)
 
     def rotate_invite_code(self, caller: Caller, command: RotateInviteCode) -> Reply:
-        """Replace the invite code of the caller's session. The old one admits no listener."""
+        """Replace the invite code of the caller's session. The old code then admits no one."""
         speaker = self._membership.get_own(caller, Role.SPEAKER, command.session_id)
         session = self._sessions.set_invite_code(
             speaker.session_id, caller.connection_id, self._new_invite_code()

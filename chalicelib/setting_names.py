@@ -1,4 +1,4 @@
-"""The names of settings, which show that a variable's name is misspelled."""
+"""The names of the settings, with which misspelled variables are found."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -52,7 +52,7 @@ def check_names(environment: Mapping[str, str]) -> None:
     Variables with an empty value count as not set.
 
     Raises:
-        SettingError: A name looks like a setting's but is none.
+        SettingError: A name looks like the name of a setting but isn't one.
     """
     for name in sorted(environment):
         if name in NUMBERS or name in _TEXTS or not environment[name]:

@@ -1,4 +1,4 @@
-"""The settings of the functions, read from the environment and checked against each other."""
+"""The settings of the functions, with the checks that involve several settings."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""The sweep, which repairs once a minute the state that no event has cleaned up."""
+"""The sweep, which repairs, once a minute, state that no event has cleaned up."""
 
 import time
 from collections import Counter
@@ -22,15 +22,15 @@ from chalicelib.store.stores import Stores
 from chalicelib.store.sweep_cursor import SweepCursor
 
 INTERVAL_SECONDS: Final = 60
-"""How often a sweep begins. Source: "Rate expressions", Amazon EventBridge User Guide (no less)."""
+"""Interval between sweeps, the shortest possible. Source: "Rate expressions", EventBridge."""
 
 WORK_SECONDS: Final = 40
-"""How long a sweep visits new sessions. The next sweep begins with those that are left."""
+"""How long a sweep visits new sessions. The next sweep begins with the rest."""
 
 DEADLINE_SECONDS: Final = 110
-"""The end of all work of a sweep, including graces and visits that it has begun. The last requests
-that begin by then take at most 23 s more: 10 s of posts, a request of 5 s to DynamoDB, and the
-cursor's with its retries. So the sweep ends before Lambda stops it after 150 s.
+"""The end of all work of a sweep, including graces and visits that it has begun. Requests that
+begin just before take at most 23 s more: 10 s for posts, 5 s for a request to DynamoDB, and the
+rest for storing the cursor with retries. So the sweep ends before Lambda stops it after 150 s.
 """
 
 PAGE_SESSIONS: Final = 50
@@ -40,7 +40,7 @@ SESSION_THREADS: Final = 8
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """What a sweep has found and done in one session."""
+    """The findings and changes of a sweep in one session."""
 
     is_active: bool = False
     listeners: int = 0
@@ -52,10 +52,10 @@ class Visit:
 
 @dataclass(slots=True)
 class Report:
-    """What a sweep has found and done.
+    """The findings and changes of a sweep.
 
-    Once `is_complete`, `active_sessions` and `listeners` are those of all sessions. A sweep that
-    runs out of time passes these two numbers on to the next.
+    If `is_complete` is true, `active_sessions` and `listeners` are those of all sessions. A sweep
+    that runs out of time passes these two numbers to the next one.
     """
 
     active_sessions: int = 0
@@ -95,9 +95,9 @@ class Report:
 class Sweep:
     """Visits every session.
 
-    $disconnect may never come, a function may break off between two writes, and a session may just
-    expire. A sweep may be repeated, and two may run at once: every change is a conditional write,
-    or is harmless if repeated. A session that fails is logged and left to the next sweep.
+    A $disconnect may never come, a function may stop between two writes, and a session may expire.
+    A sweep may be repeated, and two may run at once, because every change is a conditional write or
+    harmless if repeated. If a session fails, the sweep logs it and leaves it to the next sweep.
     """
 
     def __init__(
@@ -148,11 +148,11 @@ class Sweep:
             return report
 
     def _run(self) -> Report:
-        """Visit all sessions, or as many as there is time for.
+        """Visit all sessions, or as many as the time allows.
 
-        Memory is bounded by a page of sessions. Time is bounded by WORK_SECONDS, and by the wait
-        for graces that end before the next sweep begins, whose sessions then end in time. After
-        DEADLINE_SECONDS, the rest of both is left to the next sweep.
+        A page of sessions bounds the memory. WORK_SECONDS bounds the time for visits. Afterwards,
+        the sweep waits for graces that end before the next sweep begins, which ends their sessions
+        in time. After DEADLINE_SECONDS, it leaves the rest to the next sweep.
         """
         began_at = self._stopwatch()
         stop_at, ends_at = began_at + WORK_SECONDS, began_at + DEADLINE_SECONDS
@@ -178,7 +178,7 @@ class Sweep:
         return report
 
     def _graces(self, sessions: Iterable[Session]) -> list[tuple[int, str]]:
-        """List the graces that end before the next sweep: their ends in ms, and their sessions."""
+        """List the ends, in ms, of graces that end before the next sweep, with their sessions."""
         now_ms = self._clock() * 1000
         return [
             (session.grace_ends_at_ms, session.session_id)
@@ -202,7 +202,7 @@ class Sweep:
         return self._safely(ends_at, session.session_id, lambda: self._visit(session))
 
     def _safely(self, ends_at: float, session_id: str, visit: Callable[[], Visit]) -> Visit:
-        """Visit a session in a thread, unless the deadline is over, and log a failure."""
+        """Visit a session in a thread, unless the deadline has passed, and log a failure."""
         with event_budget(ends_at - self._stopwatch(), self._stopwatch):
             if seconds_left() <= 0:
                 return Visit(has_failed=True)
@@ -226,7 +226,7 @@ class Sweep:
         return self._check_listeners(session, now)
 
     def _finish_end(self, session: Session, now: float) -> None:
-        """Continue an end that broke off, and delete the session once no event works on it."""
+        """Continue an incomplete end, and delete the session when no event can be working on it."""
         if not self._ending.finish(session):
             # Another sweep may have found no listeners while this one had removed them.
             self._sessions.put_back(session)
@@ -236,7 +236,7 @@ class Sweep:
     def _check_speaker(self, session: Session, now: float) -> None:
         speaker = self._participants.find_present(session.speaker_connection_id)
         if speaker is None or speaker.session_id != session.session_id:
-            # Two reads may show half of the transaction that created both. Source: "Amazon
+            # Two reads may see only half of the transaction that created both. Source: "Amazon
             # DynamoDB Transactions: How it works" (only TransactGetItems reads a snapshot).
             if now - session.created_at_ms / 1000 >= IN_FLIGHT_SECONDS:
                 self._lifecycle.handle_lost_speaker(session, None)
@@ -244,7 +244,7 @@ class Sweep:
             self._lifecycle.handle_lost_speaker(session, speaker)
 
     def _check_listeners(self, session: Session, now: float) -> Visit:
-        """Remove lost listeners and joins that broke off, and repair the counts.
+        """Remove lost listeners and incomplete joins, and repair the counts.
 
         The reads are eventually consistent, because each removal has its own condition.
         """
@@ -268,7 +268,7 @@ class Sweep:
     def _remove_broken_off(
         self, arriving: Collection[str], participants: Iterable[Participant], now: float
     ) -> None:
-        """Remove joins that broke off. They have no seats."""
+        """Remove incomplete joins. They have no seats."""
         for each in participants:
             if each.connection_id in arriving and not each.is_present and each.is_past_joining(now):
                 self._participants.delete_arriving(each)
@@ -276,7 +276,7 @@ class Sweep:
     def _repair_counts(
         self, session: Session, listed: Mapping[str, int], changes: int, now: float
     ) -> int:
-        """Repair counts that two sweeps have found wrong, and note those that are wrong now.
+        """Repair counts that two sweeps have found wrong, and store those that are wrong now.
 
         Args:
             session: The session.
@@ -327,7 +327,7 @@ def build_sweep(
     page_sessions: int = PAGE_SESSIONS,
     session_threads: int = SESSION_THREADS,
 ) -> Sweep:
-    """Build the sweep, without the use cases that clients ask for.
+    """Build the sweep, without the use cases of clients.
 
     Args:
         stores: The stores.
@@ -336,7 +336,7 @@ def build_sweep(
         max_listeners: The seats of a session.
         clock: Returns the Unix time in seconds.
         stopwatch: Measures in seconds how long the sweep lasts.
-        sleep: Waits for so many seconds.
+        sleep: Waits for a number of seconds.
         page_sessions: The number of sessions that are read at once.
         session_threads: The number of sessions that are visited side by side.
     """

@@ -1,6 +1,6 @@
 """Structured logging, with one JSON object per line on standard output.
 
-No line contains a token, an e-mail or IP address, a connection ID or text from a client. Messages
+No line contains a token, an email or IP address, a connection ID or text from a client. Messages
 are constant, clients appear as keyed hashes, and an exception is logged with its type and stack but
 without its message. Logging never raises an error and never writes more than LINE_CHARACTERS, which
 protects requests against errors in their own logging.
@@ -56,7 +56,7 @@ class Record:
         operation: The requested action, once it is known. Until then, the kind of event.
         fields: Further fields of each line.
         code: The resulting error code, or "OK".
-        is_clients: Whether a client caused the event, so that it counts in the metrics.
+        is_clients: Whether a client caused the event. If so, it counts in the metrics.
         waited_ms: Deliberate waits, which don't count as latency, in milliseconds.
     """
 
@@ -125,7 +125,7 @@ def handled(
         raise
     except Exception:
         record.failed()
-        raise InternalError("An unexpected error is in the log.") from None
+        raise InternalError("An unexpected error occurred; see the log.") from None
     finally:
         with suppress(Exception):
             _finish(record, (time.perf_counter() - started) * 1000)

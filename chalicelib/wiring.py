@@ -1,6 +1,6 @@
-"""The application's objects, each of which a process builds once, from the environment.
+"""The application's objects, which each process builds once from the environment.
 
-All Lambda functions share one app.py. The imports are inside the functions of this module, and a
+All Lambda functions share one app.py. The imports are inside the functions of this module, so a
 cold start imports only the modules that its function needs.
 """
 
@@ -50,14 +50,14 @@ CONNECT_TIMEOUT_SECONDS: Final = 2
 
 READ_TIMEOUT_SECONDS: Final = 2
 INVITE_CODE_BYTES: Final = 12
-"""The random bytes of an invite code: sixteen characters in a link or a QR code."""
+"""Random bytes of an invite code, which has sixteen characters in a link or a QR code."""
 
 _Built = TypeVar("_Built")
 _lock = threading.RLock()
 
 
 def _once(build: Callable[..., _Built]) -> Callable[..., _Built]:
-    """Build an object once, also if threads of the local server ask for it at the same time."""
+    """Build an object once, even if several threads of the local server request it at once."""
     cached = cache(build)
 
     @wraps(build)
@@ -76,7 +76,7 @@ def start() -> None:
 
     Raises:
         SettingError: In Lambda, a setting is missing or invalid. Lambda logs the error.
-        SystemExit: The same on the local server, which prints the message.
+        SystemExit: As above, on the local server, which prints the message.
 
     Source: "Lambda execution environment lifecycle" (Init phase), AWS Lambda Developer Guide.
     """

@@ -1,4 +1,4 @@
-"""The command `python -m devserver`, which serves the Chalice project in the current folder."""
+"""Serves a Chalice project like API Gateway, Lambda and EventBridge."""
 
 import argparse
 import asyncio

@@ -103,7 +103,7 @@ class Project:
         return Config(chalice_stage=self.stage, config_from_disk=settings)
 
     def load(self) -> Application:
-        """Import the application, replacing any earlier import of it.
+        """Import the application, in place of an earlier import.
 
         Variables of the process's environment override the stage's variables, which lets you set
         them on the command line. All functions share one process, so variables that config.json

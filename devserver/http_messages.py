@@ -56,7 +56,7 @@ def json_response(status: int, value: Any, headers: dict[str, str] | None = None
 
 
 def error_response(status: int, error_type: str, message: str) -> Response:
-    """Return an error in AWS's form. botocore maps the header to a modelled exception."""
+    """Return an error in AWS's form. botocore maps the header to a modeled exception."""
     return json_response(status, {"message": message}, {"x-amzn-ErrorType": error_type})
 
 

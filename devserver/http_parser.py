@@ -62,7 +62,7 @@ class RequestParser:
         self._is_outside_body = self.is_within_request = True
 
     def on_url(self, url: bytes) -> None:
-        """Add the URL or a part of it."""
+        """Add a part of the URL."""
         self._url += url
 
     def on_header(self, name: bytes, value: bytes) -> None:

@@ -2,7 +2,7 @@
 
 A line identifies the connection by its number, and contains the client's action if that is safe to
 log (actions.py). Lines never contain connection IDs, tokens, query strings, addresses or bodies.
-A handler's traceback contains whatever the handler's exception contains.
+A handler's traceback contains the text of the handler's exception.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""The command that prints an ID token of a user of the embedded Cognito.
+"""Prints an ID token of a user of the embedded Cognito.
 
 The running local server provides the endpoint of its embedded AWS.
 """

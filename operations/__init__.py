@@ -1,1 +1,1 @@
-"""The commands that package, deploy, emulate and operate a stage. They are not packaged."""
+"""The commands for stages, which aren't packaged with the functions."""

@@ -1,6 +1,6 @@
-"""Explains, in one line each, the errors of AWS that an operator can meet.
+"""One-line explanations of the AWS errors that an operator can get.
 
-AWS's own message is left out: it names the user that AWS refused.
+They omit AWS's own message, which names the user that AWS refused.
 """
 
 from typing import Final

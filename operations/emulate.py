@@ -1,9 +1,9 @@
-"""Applies the stack to an emulator of AWS with Terraform, and keeps the emulator running.
+"""Runs the stack on an emulator of AWS, as `make emulate` does.
 
-`make emulate` starts ministack, packages the application, applies the stack in the workspace
-`local`, prints the WebSocket URL and runs until Ctrl-C. Progress goes to stderr. It works in a
-temporary folder, so it leaves no state and doesn't change another stage's package. If the process
-is killed, the next start removes the folder.
+It starts ministack, packages the application, applies the stack in the workspace `local`, prints
+the WebSocket URL and runs until Ctrl-C. Progress goes to stderr. It works in a temporary folder, so
+it leaves no state and doesn't change another stage's package. If the process is killed, the next
+start removes the folder.
 """
 
 import json

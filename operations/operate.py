@@ -1,4 +1,4 @@
-"""Lists the open sessions of a stage, and ends one, with your credentials."""
+"""Lists or ends the open sessions of a stage, with your AWS credentials."""
 
 import argparse
 import json
@@ -137,7 +137,7 @@ def _place(options: argparse.Namespace) -> str:
 
 
 def _enter(options: argparse.Namespace) -> None:
-    """Make the environment of the stage's functions, or of the local server's, this process's."""
+    """Add the environment of the stage, or of the local server, to this process's own."""
     if options.stage:
         stage_environment.enter(stage_environment.get_environment(options.stage))
         stage_environment.enter_credentials()

@@ -1,8 +1,8 @@
 """Packages the application for a stage with Chalice.
 
 Chalice downloads the requirements with pip, and this module sets pip's options: each file must be a
-wheel that Lambda can load, with a hash in requirements.txt. Nothing is built here, because a build
-runs code without a hash and links to this machine's libraries.
+wheel that Lambda can load, with a hash in requirements.txt. pip doesn't build wheels here, because
+a build runs code without a hash and links to this machine's libraries.
 
 The output is chalice.tf.json and deployment.zip in terraform/modules/app. An override file there
 replaces most of what doesn't fit in Chalice's configuration. This module does the rest: it removes

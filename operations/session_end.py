@@ -59,7 +59,7 @@ class CountingConnections:
         return done
 
     def close(self, connection_ids: Collection[str]) -> None:
-        """Close connections, which isn't counted."""
+        """Close connections, without counting them."""
         self.connections.close(connection_ids)
 
 

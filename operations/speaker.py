@@ -1,4 +1,4 @@
-"""Creates a speaker in the user pool of a stage, and prints how to sign in.
+"""Creates a speaker in the user pool of a stage.
 
 Cognito chooses a temporary password and emails it to the speaker. This command never shows it. An
 emulator sends no email, and `make token` signs in any user of its pool.

@@ -1,4 +1,4 @@
-"""Plans, applies and destroys the stack of a stage, in the workspace of its name.
+"""Changes the stack of a stage, in the Terraform workspace of the same name.
 
 Before Terraform plans anything, this command refuses a stage without a file, a package for another
 stage, an undeclared variable, an unconfirmed destruction, and a changed backend file.

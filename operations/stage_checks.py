@@ -1,4 +1,4 @@
-"""Checks of a stage before Terraform runs for it."""
+"""Checks of a stage before Terraform runs."""
 
 import json
 import os

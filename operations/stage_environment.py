@@ -1,4 +1,4 @@
-"""The environment variables with which the application's own code reaches a stage.
+"""The environment variables with which the application's code reaches a stage.
 
 A stage is on AWS, in an emulator, or on the local server. Nothing here changes a stage.
 """

@@ -20,10 +20,10 @@ from operations.terraform_cli import TerraformError
 ROOT: Final = Path(__file__).parent.parent
 
 LOCK_TIMEOUT: Final = "5s"
-"""How long Terraform waits for a locked state before it prints who holds the lock."""
+"""How long Terraform waits for a locked state before it prints the owner of the lock."""
 
 UNDECLARED: Final = "Value for undeclared variable"
-"""Terraform's warning for a misspelt variable in a variables file. It isn't an error there."""
+"""Terraform's warning for a misspelled variable in a variables file. It isn't an error there."""
 
 BACKEND_CHANGED: Final = "-migrate-state"
 """An option that Terraform suggests if a folder's backend differs from its record."""

@@ -378,7 +378,7 @@ variable "point_in_time_recovery" {
 }
 
 variable "managed_table_key" {
-  description = "Whether to encrypt the tables with the account's key aws/dynamodb instead of a key that AWS owns. CloudTrail records the use of the account's key, and KMS charges for it."
+  description = "Whether to encrypt the tables with the account's key aws/dynamodb instead of a key that AWS owns. CloudTrail records the use of the account's key, and KMS charges each use."
   type        = bool
   default     = false
 }
@@ -412,7 +412,7 @@ variable "alarm_emails" {
 }
 
 variable "max_active_sessions" {
-  description = "The number of concurrent sessions that the stage is designed for. The service doesn't enforce it. An alarm triggers at 90 %."
+  description = "The number of concurrent sessions that the stage is designed for. The service doesn't enforce it. An alarm triggers at 90%."
   type        = number
   default     = 100
 

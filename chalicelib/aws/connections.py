@@ -81,7 +81,7 @@ class PostFailed(Exception):
 
     @property
     def may_have_arrived(self) -> bool:
-        """Return whether the message may have been delivered all the same."""
+        """Return whether the message may have been delivered despite the error."""
         return self.status in _UNKNOWN
 
 

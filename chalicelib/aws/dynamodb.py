@@ -39,7 +39,7 @@ DynamoDB API Reference.
 _CANCELLED_BY_LOAD: Final = frozenset(
     {"TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"}
 )
-"""The same as reasons for which DynamoDB cancels a transaction."""
+"""The corresponding reasons for which DynamoDB cancels a transaction."""
 
 _BROKEN: Final = frozenset(
     {
@@ -72,7 +72,8 @@ class ConditionFailed(Refused):
     """The condition of a write failed.
 
     Attributes:
-        item: The stored item. Empty if there is none, or if the request did not ask for it.
+        item: The stored item. It is empty if no item exists, or if the request didn't ask for the
+            item.
     """
 
     def __init__(self, operation: str, item: Item) -> None:

@@ -104,7 +104,7 @@ def _is_ready(descriptor: int, events: int, ends_at: float) -> bool:
 
 
 def poll_ms(seconds: float) -> float | None:
-    """Convert a time-out to poll's milliseconds, where None means none."""
+    """Convert a timeout to poll's milliseconds, where None means none."""
     return None if seconds == inf else seconds * 1000
 
 
@@ -219,7 +219,7 @@ class Connection:
     """One HTTP/1.1 connection, which carries one request at a time.
 
     With http.client, a signed post took 0.08 ms of CPU instead of 0.03, because it parses headers
-    as if they were e-mail.
+    as if they were those of an email.
     """
 
     def __init__(self, connected: socket.socket) -> None:

@@ -10,7 +10,7 @@ EVENT: Final = "#event-"
 """The prefix of a claim's key in the Connections table, which no connection ID has."""
 
 EVENT_CLAIM_SECONDS: Final = 600
-"""Longer than Lambda keeps an event. Source: terraform/modules/app/main.tf (60 s)."""
+"""How long a claim stays. Lambda keeps an event for 60 s. Source: terraform/modules/app/main.tf."""
 
 
 class EventClaimStore:
@@ -24,7 +24,7 @@ class EventClaimStore:
         self._clock = clock
 
     def claim(self, event_id: str) -> bool:
-        """Return whether this is the first claim of an event, also if its write is sent twice."""
+        """Return whether this is the first claim of an event, even if its write is sent twice."""
         return self._table.try_update(
             f"{EVENT}{event_id}",
             "SET eventClaim = :claim, #ttl = :ttl",

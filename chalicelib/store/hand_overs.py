@@ -1,4 +1,4 @@
-"""The writes by which a listener's refresh passes its seat to a new connection."""
+"""The writes with which a listener's refresh passes its seat to a new connection."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -11,14 +11,14 @@ from chalicelib.store.table import Table
 
 
 class HandOver(NamedTuple):
-    """Whether a seat was handed over; if not, the present items of both connections, if any."""
+    """Whether a seat was handed over. If not, the current items of both connections, if any."""
 
     is_done: bool
     old: Participant | None = None
     new: Participant | None = None
 
     def was_done_before(self, new_id: str) -> bool:
-        """Return whether an earlier hand-over has superseded the old connection by the new one."""
+        """Return whether an earlier hand-over superseded the old connection by the new one."""
         return self.old is not None and self.old.superseded_by == new_id
 
 
@@ -32,9 +32,9 @@ class HandOverStore:
     def hand_over(self, old: Participant, new: Participant) -> HandOver:
         """Supersede a listener by a new connection of the same client, in one transaction.
 
-        The old connection may be open or may have left. Nothing changes if the old participant is
-        no such listener, was superseded or has changed its language since `old` was read, or if the
-        new connection is a participant already.
+        The old connection may be open or may have left. Nothing changes if the old participant
+        isn't this listener any more, was superseded or has changed its language since `old` was
+        read, or if the new connection is a participant already.
         """
         expires_at_seconds = int(self._clock()) + SUPERSEDED_RECORD_SECONDS
         if old.is_present:
@@ -73,7 +73,7 @@ class HandOverStore:
     def claim_return(self, left: Participant) -> str | None:
         """Claim the return of a listener that has left, for one refresh at a time.
 
-        The claim of a refresh that broke off lapses after IN_FLIGHT_SECONDS.
+        The claim of an incomplete refresh expires after IN_FLIGHT_SECONDS.
 
         Returns:
             The claim; None if another refresh has it, or if the listener has returned or is gone.

@@ -16,26 +16,24 @@ from chalicelib.models import (
 )
 
 KEPT_AFTER_END_SECONDS: Final = 24 * 3600
-"""How long the item of an expired session stays for the sweep, which still has to notify listeners,
-before DynamoDB may delete it.
-"""
+"""How long DynamoDB keeps an expired session's item, which the sweep needs to notify listeners."""
 
 LANGUAGE_COUNT: Final = "listeners:"
 """The prefix of a session's attributes that count the listeners of a target language.
 
-Each count is an attribute of its own, because ADD takes no path into a map. A missing one counts
-from 0. Source: "Update expressions", Amazon DynamoDB Developer Guide.
+Each count is an attribute of its own, because ADD doesn't accept a path into a map. A missing one
+counts from 0. Source: "Update expressions", Amazon DynamoDB Developer Guide.
 """
 
 NO_LANGUAGE: Final = "~"
-"""The first character of a value in a language's place that names no language. It sorts after all
+"""The first character of a value of `targetLanguage` that isn't a language. It sorts after all
 languages.
 """
 
 ARRIVING: Final = f"{NO_LANGUAGE}arriving-"
-"""The prefix of the value in the language's place while a join is under way; a token follows.
+"""The prefix of `targetLanguage` while a join is in progress. A token follows it.
 
-Notices don't reach such a connection, but the end of the session finds it.
+Notices don't reach the joining connection, but the end of the session finds it.
 """
 
 
@@ -45,12 +43,12 @@ def number(value: int) -> Value:
 
 
 def new_token() -> Value:
-    """Return a value that identifies a write, which may be sent twice."""
+    """Return a token that identifies a write, because it may be sent twice."""
     return {"S": secrets.token_hex(16)}
 
 
 def new_arrival() -> str:
-    """Return a token for a join that begins."""
+    """Return a token for a new join."""
     return f"{ARRIVING}{secrets.token_hex(16)}"
 
 
@@ -117,7 +115,7 @@ def parse_session(item: Item) -> Session:
 
 
 def encode_count_note(note: CountNote) -> Value:
-    """Encode the wrong counts that a sweep has found."""
+    """Encode the counts that a sweep found wrong."""
     return {
         "M": {
             "changes": number(note.changes),
@@ -133,7 +131,7 @@ def _parse_count_note(fields: Any) -> CountNote:
 
 
 def encode_participant(participant: Participant) -> Item:
-    """Encode a participant that has just got its seat, or begins to join."""
+    """Encode a participant that has just taken its seat, or is arriving."""
     item: Item = {
         "connectionId": {"S": participant.connection_id},
         "sessionId": {"S": participant.session_id},
@@ -181,12 +179,12 @@ def parse_participant(item: Item) -> Participant:
 
 
 def find_participant(item: Item) -> Participant | None:
-    """Parse a connection's item; None if there is none, or if it only counts refused commands."""
+    """Parse a connection's item; None if it doesn't exist or only counts refused commands."""
     return parse_participant(item) if "sessionId" in item else None
 
 
 def names_no_language(item: Item) -> bool:
-    """Return whether the language's place of an item holds something else."""
+    """Return whether an item's `targetLanguage` isn't a language."""
     return (find_text(item, "targetLanguage") or "").startswith(NO_LANGUAGE)
 
 

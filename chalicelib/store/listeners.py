@@ -1,4 +1,4 @@
-"""All listeners of a session: lists by the index, and batches of writes."""
+"""Batch reads and writes of a session's listeners."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any, Final, Literal, NamedTuple
@@ -20,7 +20,7 @@ have no language and so no entry.
 """
 
 UNKNOWN_LANGUAGE: Final = "und"
-"""The language in the index of a listener that has yet to be notified of the session's end."""
+"""The language in the index of a listener whose notice of the session's end is outstanding."""
 
 BATCH_ITEMS: Final = 100
 """Source: BatchGetItem, Amazon DynamoDB API Reference."""
@@ -34,7 +34,7 @@ class Listing(NamedTuple):
 
     Attributes:
         present: The target language of each listener, by connection ID.
-        arriving: The connection IDs of joins that are under way.
+        arriving: The connection IDs of joins in progress.
     """
 
     present: Mapping[str, str]
@@ -42,7 +42,7 @@ class Listing(NamedTuple):
 
 
 class ListenerStore:
-    """Reads and writes many listeners at once. It never changes the counts of their sessions."""
+    """Reads and writes many listeners at once. Never changes the counts of their sessions."""
 
     def __init__(self, table: Table, clock: Callable[[], float]) -> None:
         self._table = table
@@ -57,7 +57,7 @@ class ListenerStore:
         return [item["connectionId"]["S"] for item in self._indexed_items(session_id)]
 
     def list_all(self, session_id: str) -> Listing:
-        """List a session's listeners, and the joins that are under way. Eventually consistent."""
+        """List a session's listeners and its joins in progress. Eventually consistent."""
         items = list(self._indexed_items(session_id, with_arriving=True))
         languages = {item["connectionId"]["S"]: item["targetLanguage"]["S"] for item in items}
         arriving = frozenset(item["connectionId"]["S"] for item in items if names_no_language(item))
@@ -89,10 +89,10 @@ class ListenerStore:
         return found
 
     def _read_batch(self, keys: list[Item]) -> tuple[list[Item], list[Item]]:
-        """Return the items, and the keys that are left to ask for.
+        """Return the items, and the unprocessed keys.
 
-        DynamoDB refuses the request if it can process none of them, so repeating it comes to an
-        end. Source: BatchGetItem, Amazon DynamoDB API Reference (UnprocessedKeys).
+        DynamoDB refuses a request if it can't process any of its keys, so the repetition ends.
+        Source: BatchGetItem, Amazon DynamoDB API Reference (UnprocessedKeys).
         """
         table = self._table.name
         answer = self._table.dynamodb.batch_get_item(RequestItems={table: {"Keys": keys}})
@@ -100,11 +100,11 @@ class ListenerStore:
         return answer["Responses"].get(table, []), left["Keys"]
 
     def remove(self, session_id: str, connection_ids: Collection[str]) -> set[str]:
-        """Delete the items of a session's listeners, TRANSACTION_ITEMS at most.
+        """Delete the items of at most TRANSACTION_ITEMS listeners of a session.
 
         Returns:
-            The connection IDs of those that were deleted, each to one caller only. Listeners that
-            left, were superseded or joined another session are not among them.
+            The connection IDs of the deleted items, each for one caller only. Listeners that left,
+            were superseded or joined another session are excluded.
         """
         return self._delete(
             "sessionId = :session AND targetLanguage < :none",
@@ -113,11 +113,10 @@ class ListenerStore:
         )
 
     def remove_arriving(self, session_id: str, connection_ids: Collection[str]) -> set[str]:
-        """Delete the items of joins that are under way, which then fail.
+        """Delete the items of joins in progress, which then fail.
 
         Returns:
-            The connection IDs of those that were deleted. The others have become listeners, or have
-            left.
+            The connection IDs of the deleted items. The others have become listeners, or have left.
         """
         ids = sorted(connection_ids)
         removed: set[str] = set()
@@ -130,11 +129,11 @@ class ListenerStore:
         return removed
 
     def put_back(self, session_id: str, connection_ids: Collection[str]) -> None:
-        """Store removed listeners again that have yet to be notified of the session's end.
+        """Restore at most TRANSACTION_ITEMS removed listeners that couldn't be notified of the end.
 
-        The index lists them for the sweep. For everything else they have left: a heartbeat gets the
-        answer of a connection without a session, and another session can be joined. A connection
-        that has joined another session is skipped. TRANSACTION_ITEMS at most.
+        The index lists them for the sweep. Everywhere else they count as left: a heartbeat gets the
+        answer of a connection without a session, and the connection can join another session. A
+        connection that has joined another session is skipped.
         """
         now_ms = int(self._clock() * 1000)
 
@@ -177,8 +176,8 @@ class ListenerStore:
     ) -> set[str]:
         """Write all items if all conditions hold, or return the IDs of those that failed.
 
-        A transaction, because a repeated request is recognised by its token. A repeated single
-        write would find its own result, and take it for another caller's.
+        It is a transaction because DynamoDB recognizes a repeated one by its token. A repeated
+        single write would mistake its own result for that of another caller.
         """
         try:
             self._table.dynamodb.transact_write_items(writes)

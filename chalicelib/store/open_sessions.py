@@ -10,13 +10,13 @@ IS_OPEN: Final = (
     "attribute_exists(sessionId) AND #status <> :ended AND expiresAt > :now"
     " AND (attribute_not_exists(graceEndsAt) OR graceEndsAt > :now_ms)"
 )
-"""As Session.is_open, in a condition expression. It needs NAMES and open_values."""
+"""Session.is_open as a condition expression. It needs NAMES and open_values."""
 
 NAMES: Final = {"#status": "status"}
 
 
 def open_values(now_seconds: float) -> Item:
-    """Return the values of IS_OPEN at a time."""
+    """Return the values of IS_OPEN for a time."""
     return {
         ":ended": {"S": SessionStatus.ENDED},
         ":now": number(int(now_seconds)),

@@ -20,26 +20,26 @@ _HAS_NOT_LEFT: Final = (
     "attribute_exists(sessionId) AND attribute_not_exists(leftAt)"
     " AND attribute_not_exists(supersededBy)"
 )
-"""The condition that a connection is a participant, or is joining."""
+"""The condition that a connection is a participant or is joining."""
 
 _IS_PRESENT: Final = (
     f"{_HAS_NOT_LEFT} AND (attribute_not_exists(targetLanguage) OR targetLanguage < :none)"
 )
-"""As Participant.is_present, in a condition expression. It needs NO_LANGUAGE_VALUES."""
+"""Participant.is_present as a condition expression. It needs NO_LANGUAGE_VALUES."""
 
 NO_LANGUAGE_VALUES: Final[Item] = {":none": {"S": NO_LANGUAGE}}
 
 _OPTIONAL: Final = frozenset(
     {"targetLanguage", "arrival", "leftAt", "listeningSince", "lostAt", "settledLostAt"}
 )
-"""Attributes that not every participant has. A new one keeps none of an earlier one's."""
+"""Attributes that not every participant has. A new participant doesn't inherit them."""
 
 
 class Claim(NamedTuple):
     """The result of claiming a connection for a participant.
 
     Attributes:
-        existing: The participant that the connection is already, or None if the claim succeeded.
+        existing: The connection's existing participant, or None if the claim succeeded.
         refusals: The number of refused commands in a row, which the claim keeps.
     """
 
@@ -48,11 +48,11 @@ class Claim(NamedTuple):
 
 
 class Heartbeat(NamedTuple):
-    """A heartbeat that was recorded.
+    """A stored heartbeat.
 
     Attributes:
-        participant: The participant after it.
-        times_ms: The times of the last heartbeats, this one first; 0 where there was none.
+        participant: The participant after the heartbeat.
+        times_ms: The times of the last heartbeats, this one first; 0 for each missing one.
     """
 
     participant: Participant
@@ -60,17 +60,17 @@ class Heartbeat(NamedTuple):
 
 
 class ParticipantStore:
-    """Reads and writes participants. It never changes the counts of their sessions."""
+    """Reads and writes participants. Never changes the counts of their sessions."""
 
     def __init__(self, table: Table, clock: Callable[[], float]) -> None:
         self._table = table
         self._clock = clock
 
     def find(self, connection_id: str) -> Participant | None:
-        """Find a participant, also if it has left or was superseded, with a consistent read.
+        """Find a participant, even if it has left or was superseded, with a consistent read.
 
         Returns:
-            None if there is none, or if it is still joining.
+            None if it doesn't exist or is still joining.
         """
         participant = find_participant(self._table.find(connection_id))
         return None if participant is None or participant.is_arriving else participant
@@ -103,7 +103,7 @@ class ParticipantStore:
         return Claim(None, parse_refusals(before))
 
     def activate(self, arriving: Participant) -> Placement:
-        """Complete a join: the connection is a listener now. Idempotent.
+        """Complete a join, which makes the connection a listener. Idempotent.
 
         Resets the number of refused commands.
         """
@@ -157,12 +157,12 @@ class ParticipantStore:
 
         Args:
             connection_id: The connection's ID.
-            lost_at_ms: When it is lost without a further heartbeat.
-            settled_lost_at_ms: The same for a listener that has settled.
+            lost_at_ms: When the participant is lost without another heartbeat.
+            settled_lost_at_ms: The same for a settled listener.
             times_kept: How many earlier heartbeats' times the item keeps.
 
         Returns:
-            None if the connection is no participant; its refused commands are reset.
+            None if the connection isn't a participant. Its refused commands are then reset.
         """
         now_ms = int(self._clock() * 1000)
         shifts = [f", t{n} = if_not_exists(t{n - 1}, :never)" for n in range(1, times_kept + 1)]
@@ -198,16 +198,16 @@ class ParticipantStore:
     ) -> Participant | None:
         """Mark a participant as left, and return it as it was before.
 
-        Only one caller gets it as present, and so only one releases its seat. A join that is under
-        way fails afterwards. The item stays for a refresh by its client.
+        Only one caller gets it as present, so only one releases its seat. A join in progress then
+        fails. The item stays for a refresh by its client.
 
         Args:
             connection_id: The connection's ID.
             if_past_joining: Change nothing if the connection may still be opening.
-            if_lost_at_ms: Change nothing if a heartbeat has moved this time of its loss.
+            if_lost_at_ms: Change nothing if a heartbeat has changed this time of the loss.
 
         Returns:
-            The participant, also if it had left before; None if there is none, or if it stays.
+            The participant, even if it had left before; None if it doesn't exist or doesn't leave.
         """
         now_ms = int(self._clock() * 1000)
         condition = _HAS_NOT_LEFT
@@ -233,7 +233,7 @@ class ParticipantStore:
         return find_participant(before)
 
     def _delete_if_it_only_counts(self, connection_id: str, item: Item) -> None:
-        """Delete the item of a connection that is no participant: it counts refused commands."""
+        """Delete the item of a connection that isn't a participant and only counts refusals."""
         if item and "sessionId" not in item:
             self._table.try_delete(connection_id, "attribute_not_exists(sessionId)")
 
@@ -241,7 +241,7 @@ class ParticipantStore:
         """Change a listener's target language, and reset its refused commands.
 
         Returns:
-            The language before; None if the connection is no listener of that session.
+            The previous language; None if the connection isn't a listener of that session.
         """
         try:
             before = self._table.update(
@@ -261,7 +261,7 @@ class ParticipantStore:
         return str(before["targetLanguage"]["S"])
 
     def note_service_close(self, connection_id: str) -> None:
-        """Note that the service is about to close a participant's connection. Idempotent."""
+        """Mark a participant whose connection the service is about to close. Idempotent."""
         self._table.try_update(
             connection_id,
             "SET closedByService = :yes",
@@ -270,7 +270,7 @@ class ParticipantStore:
         )
 
     def supersede_speaker(self, session_id: str, connection_id: str, by_connection_id: str) -> None:
-        """Mark a speaker as superseded. Its commands and its close have no effect from now on."""
+        """Mark a speaker as superseded. Its commands and its close then have no effect."""
         expires_at_seconds = int(self._clock()) + SUPERSEDED_RECORD_SECONDS
         self._table.try_update(
             connection_id,
@@ -295,7 +295,7 @@ class ParticipantStore:
         )
 
     def put_back_speaker(self, speaker: Participant) -> None:
-        """Store a removed speaker again that has yet to be notified of the session's end."""
+        """Restore a removed speaker that couldn't be notified of the session's end."""
         self._table.try_put(encode_participant(speaker), "attribute_not_exists(sessionId)")
 
     def delete(
@@ -306,7 +306,7 @@ class ParticipantStore:
         joined_at_ms: int | None = None,
         arrival: str | None = None,
     ) -> Participant | None:
-        """Delete a connection's item of a session.
+        """Delete a connection's item in a session.
 
         Args:
             connection_id: The connection's ID.
@@ -329,10 +329,10 @@ class ParticipantStore:
         return None if item is None else find_participant(item)
 
     def delete_arriving(self, participant: Participant) -> bool:
-        """Delete a participant whose join broke off.
+        """Delete a participant whose join is incomplete.
 
         Returns:
-            False if it is a listener by now.
+            False if it has become a listener.
         """
         return self._table.try_delete(
             participant.connection_id,

@@ -13,15 +13,15 @@ IS_FREE: Final = (
 )
 """The condition that a connection can become a participant. It needs FREE_VALUES.
 
-The item of a superseded participant still stands for it, until its clients' refreshes are over. An
-item without a session only counts refused commands.
+The item of a superseded participant stays until its client can't repeat a refresh any more. An item
+without a session only counts refused commands.
 """
 
 FREE_VALUES: Final[Item] = {":arriving": {"S": ARRIVING}}
 
 
 class Placement(NamedTuple):
-    """Whether a connection has become a participant; if not, the one that it is already, if any."""
+    """Whether a connection has become a participant. If not, its existing participant, if any."""
 
     is_done: bool
     existing: Participant | None = None

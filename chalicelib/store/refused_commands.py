@@ -8,7 +8,7 @@ from chalicelib.store.table import Table
 
 
 class RefusedCommandStore:
-    """Counts refused commands, also those of connections that are no participants."""
+    """Counts refused commands, including those of connections that aren't participants."""
 
     def __init__(self, table: Table, clock: Callable[[], float]) -> None:
         self._table = table
@@ -30,5 +30,5 @@ class RefusedCommandStore:
         return parse_refusals(item)
 
     def reset(self, connection_id: str) -> None:
-        """Begin a new row: a command has succeeded."""
+        """Reset the number, because a command has succeeded."""
         self._table.try_update(connection_id, "REMOVE refusals", "attribute_exists(refusals)")

@@ -1,4 +1,4 @@
-"""The counts of listeners on the sessions' items: of all of them, and per target language."""
+"""The listener counts in a session's item, in total and per target language."""
 
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
@@ -16,7 +16,7 @@ from chalicelib.store.table import Table
 class SeatStore:
     """Takes and releases the seats of sessions.
 
-    Counters are not idempotent: a request that may have been carried out is not sent again.
+    Counters aren't idempotent, so a request that may have been applied isn't sent again.
     """
 
     def __init__(self, table: Table, clock: Callable[[], float]) -> None:
@@ -35,17 +35,17 @@ class SeatStore:
     ) -> Session:
         """Take a seat for a listener, and return the session with this seat taken.
 
-        One write: the seats, the expiry, the admission, the invite code and the limit of joins with
-        it are its conditions, so the count never exceeds `max_listeners`. A second write follows if
-        a new window of that limit has begun since the session was read.
+        One write has all conditions: the seats, the expiry, the admission, the invite code and the
+        limit of joins with it. So the count never exceeds `max_listeners`. A second write follows
+        if a new window of that limit has begun since the session was read.
 
         Args:
             session_id: The session's ID.
-            target_language: The listener's target language, whose count rises, too.
+            target_language: The listener's target language, whose count also increases.
             invitation: The invitation, if the listener has given an invite code.
             max_listeners: The number of a session's seats.
-            last_window: The session's `invited_window` as it was read, for an invitation.
-            is_return: Whether the listener had a seat before and returns to it.
+            last_window: The session's `invited_window` when it was read, for an invitation.
+            is_return: Whether the listener had a seat before and returns.
 
         Raises:
             SessionNotFound: The session is not open.
@@ -113,8 +113,8 @@ class SeatStore:
     def change_language(self, session_id: str, before: str, after: str) -> bool:
         """Count a listener under another target language.
 
-        Not idempotent: call it after the listener's item has changed. After a crash in between, the
-        sweep repairs the counts.
+        Not idempotent. Call it after the listener's item has changed. After a crash between the two
+        writes, the sweep repairs the counts.
 
         Returns:
             False if the session no longer exists.
@@ -130,7 +130,7 @@ class SeatStore:
         )
 
     def pass_on(self, session_id: str, before: str, after: str) -> Session | None:
-        """Note that a listener's refresh has passed its seat to another connection.
+        """Count a listener's refresh, which has passed its seat to another connection.
 
         Args:
             session_id: The session's ID.
@@ -160,7 +160,7 @@ class SeatStore:
         """Store the counts that a sweep found wrong.
 
         Returns:
-            False if a participant has come or gone since.
+            False if a participant has come or gone in the meantime.
         """
         return self._table.try_update(
             session_id,
@@ -176,13 +176,12 @@ class SeatStore:
 
         Args:
             session_id: The session's ID.
-            drifts: By how much each count is too high, by target language, or TOTAL for all
-                listeners.
-            rest: The drifts that remain; its `changes` is the session's after this write.
+            drifts: How much each count is too high, by target language, or TOTAL for all listeners.
+            rest: The remaining drifts. `changes` is that of the session after this write.
             max_listeners: The number of a session's seats, which the count never exceeds.
 
         Returns:
-            False if a count has changed since, and nothing was written.
+            False if a count has changed since, in which case nothing was written.
         """
         too_many = drifts.get(TOTAL, 0)
         counts = _add({key: -drift for key, drift in drifts.items() if key != TOTAL})

@@ -26,7 +26,7 @@ PAGE_SESSIONS: Final = 100
 class SessionStore:
     """Reads and writes sessions.
 
-    A method that takes `speaker_connection_id` changes nothing unless that connection is the
+    A method with the argument `speaker_connection_id` changes nothing unless that connection is the
     session's speaker.
     """
 
@@ -40,7 +40,7 @@ class SessionStore:
 
         Returns:
             The placement of the speaker. If it isn't done and no participant exists, the session's
-            ID is taken.
+            ID is in use.
         """
         put_session = {
             "Put": {
@@ -96,11 +96,11 @@ class SessionStore:
     def extend(
         self, session_id: str, speaker_connection_id: str, expires_at_seconds: int
     ) -> Session | None:
-        """Move the end of an open session, and return the session; None if nothing changed."""
+        """Extend an open session, and return it; None if nothing changed."""
         return self._move_end(session_id, expires_at_seconds, speaker_connection_id)
 
     def expire(self, session_id: str) -> Session | None:
-        """Let an open session expire now, and return the session; None if it is not open."""
+        """Let an open session expire now, and return it; None if it isn't open."""
         return self._move_end(session_id, int(self._clock()))
 
     def _move_end(
@@ -120,7 +120,7 @@ class SessionStore:
         """Pause or resume an open session.
 
         Returns:
-            Whether this call changed the status, also if its write was sent twice; None if the
+            Whether this call changed the status, even if its write was sent twice; None if the
             session is not open or has another speaker.
         """
         token = new_token()
@@ -155,12 +155,12 @@ class SessionStore:
     ) -> Session | None:
         """Make a connection the speaker of its user's session.
 
-        The last write wins. It ends an interruption, and moves the session's end. If the connection
-        is the speaker already, nothing changes.
+        The last write wins. It ends an interruption and extends the session. If the connection is
+        the speaker already, nothing changes.
 
         Returns:
-            The session as it was before; None if the connection was the speaker and has been
-            replaced since.
+            The session as it was before; None if the connection was the speaker earlier and has
+            been replaced since.
 
         Raises:
             SessionNotFound: The session is not open.
@@ -192,7 +192,9 @@ class SessionStore:
             if session is None or not session.is_open(self._clock()):
                 raise SessionNotFound() from None
             if session.speaker_user_id != user_id:
-                raise Forbidden("This session is somebody else's.", field="sessionId") from None
+                raise Forbidden(
+                    "This session belongs to another user.", field="sessionId"
+                ) from None
             return session if session.speaker_connection_id == connection_id else None
         return parse_session(item)
 
@@ -200,7 +202,7 @@ class SessionStore:
         """Make the previous speaker's connection the speaker again.
 
         Returns:
-            False if the session is interrupted or over, or if its connections are other ones.
+            False if the session is interrupted or over, or has other connections.
         """
         try:
             self._table.update(
@@ -234,10 +236,10 @@ class SessionStore:
             session_id: The session's ID.
             speaker_connection_id: The connection that is lost or closed.
             grace_ends_at_ms: When the session ends unless the speaker returns.
-            reason: The reason of that end. SPEAKER_ENDED also shortens a grace that ends later.
+            reason: The reason for that end. SPEAKER_ENDED also shortens a grace that ends later.
 
         Returns:
-            Whether this call began or shortened the grace, also if its write was sent twice.
+            Whether this call began or shortened the grace, even if its write was sent twice.
         """
         condition = "attribute_not_exists(graceEndsAt) OR graceToken = :token"
         if reason is EndReason.SPEAKER_ENDED:
@@ -257,7 +259,7 @@ class SessionStore:
         )
 
     def note_return_announced(self, session_id: str) -> None:
-        """Note that the listeners were notified of the speaker's return."""
+        """Store that the listeners were notified of the speaker's return."""
         self._table.try_update(
             session_id,
             "SET untoldReturn = :none",
@@ -268,10 +270,10 @@ class SessionStore:
     def claim_end(
         self, session_id: str, reason: EndReason, speaker_connection_id: str | None = None
     ) -> Session | None:
-        """End a session by its speaker, or because it has expired. No listener can join any more.
+        """End a session by its speaker, or because it has expired. No listener can join afterwards.
 
         Returns:
-            The session, to one caller only, also if its write is sent twice; None to all others.
+            The session, for one caller only, even if its write is sent twice; None for all others.
         """
         values: Item = {":reason": {"S": reason}}
         if speaker_connection_id is None:
@@ -284,7 +286,7 @@ class SessionStore:
     def claim_end_of_grace(
         self, session_id: str, grace_ends_at_ms: int | None = None
     ) -> Session | None:
-        """End a session whose grace has run out; the reason is the one that the grace began with.
+        """Mark a session whose grace is over as ended, for the reason with which the grace began.
 
         Args:
             session_id: The session's ID.
@@ -321,7 +323,7 @@ class SessionStore:
         )
 
     def put_back(self, session: Session) -> None:
-        """Store an ended session again if another sweep has deleted it since it was read."""
+        """Restore an ended session if another sweep has deleted it since it was read."""
         end: Item = {
             "endReason": {"S": session.end_reason or EndReason.EXPIRED},
             "endedAt": number(session.ended_at_ms or 0),
@@ -358,7 +360,7 @@ class SessionStore:
         names: dict[str, str] | None = None,
         returning: Literal["ALL_NEW", "ALL_OLD"] = "ALL_NEW",
     ) -> Session | None:
-        """Update a session, and return it as it is then or was; None if the condition failed."""
+        """Update a session, and return its new or old state; None if the condition failed."""
         try:
             item = self._table.update(
                 session_id,

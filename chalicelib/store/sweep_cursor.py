@@ -1,4 +1,4 @@
-"""The place where a sweep that ran out of time stopped, in an item beside the sessions'."""
+"""The position at which a sweep ran out of time, stored in the Sessions table."""
 
 from typing import Final, NamedTuple
 
@@ -10,7 +10,7 @@ SWEEP_CURSOR: Final = "#sweep"
 
 
 class SweepCursor(NamedTuple):
-    """The session after which the next sweep begins, and the numbers counted until then."""
+    """The session after which the next sweep begins, and the counts until then."""
 
     after_session_id: str | None = None
     active_sessions: int = 0
@@ -24,7 +24,7 @@ class SweepCursorStore:
         self._table = table
 
     def get(self) -> SweepCursor:
-        """Read the cursor; without one, a sweep begins with the first session."""
+        """Read the cursor. Without one, a sweep begins with the first session."""
         item = self._table.find(SWEEP_CURSOR)
         if not item:
             return SweepCursor()

@@ -22,7 +22,7 @@ class Table:
         return {self._key_name: {"S": value}}
 
     def find(self, key: str) -> Item:
-        """Read an item with a consistent read; empty if there is none."""
+        """Read an item with a consistent read; empty if it doesn't exist."""
         return self.dynamodb.get_item(TableName=self.name, Key=self.key(key), ConsistentRead=True)
 
     def update(
@@ -45,7 +45,7 @@ class Table:
             values: The values of both expressions, by their placeholders.
             names: The attribute names of both expressions, by their placeholders.
             returning: "ALL_OLD" or "ALL_NEW".
-            is_repeatable: Whether a request may be sent again that may have been carried out.
+            is_repeatable: Whether to repeat a request that may have been applied.
 
         Raises:
             ConditionFailed: The condition was false; it carries the item.

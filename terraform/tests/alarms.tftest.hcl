@@ -139,7 +139,7 @@ run "alarms" {
 
   assert {
     condition     = aws_cloudwatch_metric_alarm.this["connect-duration"].threshold == 16000
-    error_message = "connect-duration should trigger at 80 % of the timeout, in milliseconds."
+    error_message = "connect-duration should trigger at 80% of the timeout, in milliseconds."
   }
 
   assert {
@@ -260,7 +260,7 @@ run "application_alarms" {
       aws_cloudwatch_metric_alarm.this["active-sessions"].statistic == "Maximum" &&
       aws_cloudwatch_metric_alarm.this["active-sessions"].comparison_operator == "GreaterThanOrEqualToThreshold"
     )
-    error_message = "active-sessions should trigger at 90 % of max_active_sessions."
+    error_message = "active-sessions should trigger at 90% of max_active_sessions."
   }
 
   # The number of invocations isn't sufficient, because a sweep that always fails is still invoked.
@@ -285,7 +285,7 @@ run "application_alarms" {
       { for query in aws_cloudwatch_metric_alarm.fan_out[0].metric_query : query.id => query.metric[0].metric_name if length(query.metric) == 1 } == { failed = "FanoutFailed", recipients = "FanoutRecipients" } &&
       alltrue(flatten([for query in aws_cloudwatch_metric_alarm.fan_out[0].metric_query : [for metric in query.metric : metric.namespace == "BroadcastSessions" && metric.dimensions == tomap({ Stage = "dev" }) && metric.stat == "Sum" && metric.period == 300]]))
     )
-    error_message = "fan-out-failures should trigger when more than 1 % of the recipients aren't reached in 5 minutes, and not divide by 0."
+    error_message = "fan-out-failures should trigger when more than 1% of the recipients aren't reached in 5 minutes, and not divide by 0."
   }
 }
 

@@ -168,7 +168,7 @@ def test_the_environment_variable_name_is_not_used_as_an_output(
     assert run("output", "STAGE=dev")[2][-1] == "dev"
 
 
-def test_an_exported_variable_is_not_treated_as_a_misspelt_setting() -> None:
+def test_an_exported_variable_is_not_treated_as_a_misspelled_setting() -> None:
     exported = re.findall(
         r"(?:\bexport|^RUN =) (\w+)", (ROOT / "Makefile").read_text(), re.MULTILINE
     )

@@ -444,7 +444,7 @@ class Broadcasts(RuleBasedStateMachine):
 
     @rule(are_events_lost=st.booleans())
     def settle(self, are_events_lost: bool) -> None:
-        """Drain all events, and check that counts are correct and no dead record is left."""
+        """Drain all events, and check that counts are correct and no obsolete item is left."""
         self._settle(are_events_lost)
 
     def teardown(self) -> None:
@@ -839,7 +839,7 @@ class Broadcasts(RuleBasedStateMachine):
                 )
                 continue
             if record["role"] == "speaker" and not self._is_current(key):
-                # A speaker's record is in no list of its session, so a record that a crashed or
+                # A speaker's item is in no list of its session, so an item that a crashed or
                 # failed refresh leaves stays until it expires.
                 seen["a speaker's record is left until it expires"] += 1
                 assert float(record["ttl"]) <= float(record["takenAt"]) / 1000 + 7800

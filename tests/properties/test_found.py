@@ -52,7 +52,7 @@ def _refresh(speaker: Link) -> dict[str, str]:
 def test_a_speaker_receives_its_end_once_if_a_sweep_runs_during_it(
     world: World, speaker: Link
 ) -> None:
-    """Statement 4. The sweep finds the record between the claim of the end and its removal."""
+    """Statement 4. The sweep finds the item between the claim of the end and its removal."""
     end = world.send(speaker, {"action": "endSession"}, Plan(Fault.SLOW, at=2))
     world.sweep()
     world.resume(end, NO_FAULT)
@@ -136,10 +136,10 @@ def test_a_connect_time_outcome_has_the_sessions_current_status(
     assert link.last_status == "paused"
 
 
-def test_a_record_of_a_failed_refresh_is_removed_with_the_session(
+def test_an_item_of_a_failed_refresh_is_removed_with_the_session(
     world: World, speaker: Link
 ) -> None:
-    """The record is in no list of the session, and the client received an error."""
+    """The item is in no list of the session, and the client received an error."""
     refresh, other = _refresh(speaker), world.connect("marked-user", "marked-address", {})[0]
     world.send(other, refresh, Plan(Fault.UNANSWERED, at=1))
     world.send(speaker, {"action": "endSession"})
@@ -230,8 +230,10 @@ def test_a_failed_creation_does_not_affect_a_later_join(world: World, speaker: L
     assert world.listeners_of(_session(speaker)["sessionId"]) == [link.connection_id]
 
 
-def test_a_returned_record_does_not_outlive_its_connection(world: World, speaker: Link) -> None:
-    """The previous speaker's record must not get two more hours for its old connection."""
+def test_a_restored_participant_does_not_outlive_its_connection(
+    world: World, speaker: Link
+) -> None:
+    """The previous speaker's item must not get two more hours for its old connection."""
     before = world.connections()[speaker.connection_id]["ttl"]
     for _ in range(6000 // 100):
         world.pass_time_open(100)
@@ -242,7 +244,7 @@ def test_a_returned_record_does_not_outlive_its_connection(world: World, speaker
     assert world.connections()[speaker.connection_id]["ttl"] == before
 
 
-def test_a_superseded_speaker_can_join_once_its_record_has_expired(
+def test_a_superseded_speaker_can_join_once_its_item_has_expired(
     world: World, speaker: Link
 ) -> None:
     """The model confused the new listener with the superseded speaker."""

@@ -167,7 +167,7 @@ class World:
         self.lost: set[str] = set()
         """Participants that had been removed for missing heartbeats at the end of a step."""
         self._superseded_by: dict[str, str] = {}
-        """The successors of superseded connections, whose records can have expired since."""
+        """The successors of superseded connections, whose items can have expired since."""
         self._current: Operation | None = None
         self._connection_numbers = count(1)
         self.event_numbers = count(1)
@@ -510,7 +510,7 @@ class World:
         self, link: Link, session_id: str, role: str, language: str | None, asked_at: int
     ) -> None:
         if session_id in link.superseded and role == "listener" and self._is_in(link, session_id):
-            # The record of its superseded participant has expired, and it has joined again.
+            # The item of its superseded participant has expired, and it has joined again.
             del link.superseded[session_id]
         if session_id in link.ended or session_id in link.superseded:
             seen["notified of a membership after its end"] += 1
@@ -572,7 +572,7 @@ class World:
         return "supersededBy" in record
 
     def record_absences(self) -> None:
-        """Remember superseded and lost connections, because their records expire."""
+        """Remember superseded and lost connections, because their items expire."""
         for key, item in self.connections().items():
             if "supersededBy" in item:
                 self._superseded_by[key] = item["supersededBy"]

@@ -20,7 +20,7 @@ ENDINGS: dict[str, Callable[[Service], object]] = {
 
 @pytest.mark.parametrize("ending", ENDINGS)
 @twice
-def test_every_participant_receives_the_end_once_and_no_record_is_left(
+def test_every_participant_receives_the_end_once_and_no_item_is_left(
     new_service: NewService, ending: str
 ) -> None:
     service = new_service(100)

@@ -57,7 +57,7 @@ def open_client(target: Target) -> Iterator[Callable[..., Client]]:
 
 @pytest.fixture
 def no_records_left(target: Target) -> Iterator[None]:
-    """Check that a test leaves no records after its $disconnect events have been handled.
+    """Check that a test leaves no items after its $disconnect events have been handled.
 
     Sweeps end sessions whose grace period is over. Ended sessions stay in the table for 35 s.
     """

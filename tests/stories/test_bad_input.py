@@ -1,4 +1,4 @@
-"""Bad input, which gets an error code and leaves no records."""
+"""Bad input, which gets an error code and leaves no items."""
 
 import base64
 import hashlib

@@ -20,7 +20,7 @@ from tests.stories.target import Client, Target, client, local_server, refused_w
 
 SOURCE = "X-Source-Ip"
 LIMITED_ADDRESS = {SOURCE: "203.0.113.7"}
-"""A hall's address. Source: RFC 5737, addresses for documentation."""
+"""The audience's address. Source: RFC 5737, addresses for documentation."""
 
 
 @pytest.fixture(scope="module")

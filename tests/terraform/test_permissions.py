@@ -1,4 +1,4 @@
-"""Each function may do what it does, and no more: stories, told with IAM enforced."""
+"""Permissions of the functions' roles, tested by stories on a stack that enforces IAM."""
 
 from collections.abc import Callable
 from fnmatch import fnmatchcase
@@ -17,7 +17,7 @@ from tests.terraform.long_sessions import Message, Scene, is_gone, join
 pytestmark = pytest.mark.timeout(300)  # Applying the stack takes half a minute.
 
 MADE_BY_LAMBDA = {"logs:CreateLogStream", "logs:PutLogEvents"}
-"""What AWS's Lambda does as the function's role. ministack 1.5.33 keeps logs without it."""
+"""Actions of AWS's Lambda under a function's role. ministack 1.5.33 keeps logs without them."""
 
 Story = Callable[[Scene], None]
 
@@ -61,11 +61,11 @@ def scene(
         long_sessions.by_an_outcome_for_a_connection_that_is_gone,
     ],
 )
-def test_a_story_of_a_long_session_comes_to_its_end(scene: Scene, story: Story) -> None:
+def test_a_story_of_a_long_session_completes(scene: Scene, story: Story) -> None:
     story(scene)
 
 
-def test_a_session_whose_speaker_gets_no_place_is_taken_back(scene: Scene) -> None:
+def test_a_failed_creation_leaves_no_session(scene: Scene) -> None:
     before = scene.target.records("SESSIONS_TABLE")
     with scene.enforced.throttling("connect", "dynamodb:PutItem", "connections"):
         wanted = {"action": "createSession", "sourceLanguage": "en", "token": scene.token}
@@ -73,16 +73,14 @@ def test_a_session_whose_speaker_gets_no_place_is_taken_back(scene: Scene) -> No
     assert len(scene.target.records("SESSIONS_TABLE")) == len(before)
 
 
-def test_a_listener_who_gets_no_place_is_counted_out(scene: Scene) -> None:
+def test_a_failed_join_releases_the_seat(scene: Scene) -> None:
     speaker, created = scene.create()
     with scene.enforced.throttling("connect", "dynamodb:UpdateItem", "connections"):
         assert refused_with(scene.target, **join(created)) == scene.target.status(503)
     assert count(speaker) == 0
 
 
-def test_a_speaker_whose_end_nobody_told_is_found_gone_by_what_is_sent_to_him(
-    scene: Scene,
-) -> None:
+def test_a_post_to_a_closed_speaker_interrupts_the_session(scene: Scene) -> None:
     enforced = scene.enforced
     speaker, created = scene.create()
     listener, _ = scene.join(created)
@@ -94,7 +92,7 @@ def test_a_speaker_whose_end_nobody_told_is_found_gone_by_what_is_sent_to_him(
         assert listener.receive()["type"] == "sessionInterrupted"
 
 
-def test_a_sweep_that_runs_out_of_time_is_carried_on_by_the_next(scene: Scene) -> None:
+def test_the_next_sweep_continues_one_that_ran_out_of_time(scene: Scene) -> None:
     def cursors() -> list[Message]:
         records = scene.target.records("SESSIONS_TABLE")
         return [it for it in records if it["sessionId"] == {"S": "#sweep"}]
@@ -108,7 +106,7 @@ def test_a_sweep_that_runs_out_of_time_is_carried_on_by_the_next(scene: Scene) -
     assert cursors() == []
 
 
-def test_no_role_allows_what_no_story_uses(enforced: Enforced) -> None:
+def test_stories_use_every_permission_of_every_role(enforced: Enforced) -> None:
     calls = enforced.calls()
     unused = {
         (function, action, resource)
@@ -118,10 +116,10 @@ def test_no_role_allows_what_no_story_uses(enforced: Enforced) -> None:
             (function, action) == call[:2] and fnmatchcase(call[2], resource) for call in calls
         )
     }
-    assert unused == set(), "no story of this file uses these, if all of it has run"
+    assert unused == set(), "no story uses these permissions; run the whole file"
 
 
-def test_no_story_needs_what_its_role_does_not_allow(enforced: Enforced) -> None:
+def test_roles_allow_every_call_of_the_stories(enforced: Enforced) -> None:
     allowed = enforced.allowed()
     refused = {
         call
@@ -172,7 +170,7 @@ def test_no_story_needs_what_its_role_does_not_allow(enforced: Enforced) -> None
         ),
     ],
 )
-def test_a_role_that_is_short_of_one_permission_makes_a_story_fail(
+def test_a_story_fails_without_a_permission_that_it_needs(
     scene: Scene,
     monkeypatch: pytest.MonkeyPatch,
     function: str,

@@ -36,7 +36,7 @@ locals {
         periods     = 2
         threshold   = 2000
         entry       = "sessions-are-slow-to-create"
-        description = "Creating a session took more than 2 s for 5 % of the speakers for 10 minutes. DynamoDB or the function is slow."
+        description = "Creating a session took more than 2 s for 5% of the speakers for 10 minutes. DynamoDB or the function is slow."
       }
       connection-errors = {
         metric      = "ConnectionErrors"
@@ -50,7 +50,7 @@ locals {
         comparison  = "GreaterThanOrEqualToThreshold"
         threshold   = var.max_active_sessions * 90 / 100
         entry       = "the-stage-is-nearly-full"
-        description = "The stage has 90 % of the ${var.max_active_sessions} concurrent sessions that it is designed for. The service accepts more, but its quotas haven't been checked for more."
+        description = "The stage has 90% of the ${var.max_active_sessions} concurrent sessions that it is designed for. The service accepts more, but its quotas haven't been checked for more."
       }
       refresh-failures = {
         metric      = "RefreshesFailed"
@@ -95,7 +95,7 @@ locals {
   application_rows = [
     [
       {
-        title   = "Sessions that are active"
+        title   = "Active sessions"
         stat    = "Maximum"
         metrics = [[local.namespace, "ActiveSessions", "Stage", var.stage, { label = "sessions" }]]
       },
@@ -105,7 +105,7 @@ locals {
         metrics = [[local.namespace, "TotalListeners", "Stage", var.stage, { label = "listeners" }]]
       },
       {
-        title = "Sessions that have ended, by reason"
+        title = "Ended sessions, by reason"
         stat  = "Sum"
         metrics = [
           for reason in local.end_reasons :
@@ -145,7 +145,7 @@ locals {
     ],
     [
       {
-        title = "Notices, and who was to hear them"
+        title = "Notices and their recipients"
         stat  = "Sum"
         metrics = [
           for metric, label in { FanoutRecipients = "recipients", FanoutGone = "gone", FanoutFailed = "failed" } :
@@ -171,12 +171,12 @@ locals {
     ],
     [
       {
-        title   = "Circuits that have opened"
+        title   = "Opened circuits"
         stat    = "Sum"
         metrics = [[local.namespace, "CircuitOpen", "Stage", var.stage, { label = "circuits" }]]
       },
       {
-        title   = "Sweeps that have ended well"
+        title   = "Completed sweeps"
         stat    = "SampleCount"
         metrics = [[local.namespace, "SweepRepairs", "Stage", var.stage, { label = "sweeps" }]]
       },
@@ -186,7 +186,7 @@ locals {
         metrics = [[local.namespace, "SweepRepairs", "Stage", var.stage, { label = "repairs" }]]
       },
       {
-        title   = "Listeners that were lost"
+        title   = "Lost listeners"
         stat    = "Sum"
         metrics = [[local.namespace, "ParticipantsLost", "Stage", var.stage, { label = "listeners" }]]
       },
@@ -202,7 +202,7 @@ resource "aws_cloudwatch_metric_alarm" "fan_out" {
   count = contains(local.selected, "fan-out-failures") ? 1 : 0
 
   alarm_name          = "${var.name_prefix}-fan-out-failures"
-  alarm_description   = "More than 1 % of the recipients of notices weren't reached in 5 minutes. They don't learn that their session is paused, interrupted or over. ${local.runbook}#listeners-are-not-reached"
+  alarm_description   = "More than 1% of the recipients of notices weren't reached in 5 minutes. They don't learn that their session is paused, interrupted or over. ${local.runbook}#listeners-are-not-reached"
   evaluation_periods  = 1
   comparison_operator = "GreaterThanThreshold"
   threshold           = 1

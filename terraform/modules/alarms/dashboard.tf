@@ -89,10 +89,10 @@ locals {
   # metric.
   cost_row = [
     for title, metrics in {
-      "Cost, by the hour: connects and messages" = [local.connects, local.messages]
-      "Cost, by the hour: functions, in ms"      = local.durations
-      "Cost, by the hour: tables, in units"      = local.consumed_units
-      "Cost, by the hour: logs, in bytes taken in" = [
+      "Cost per hour: connects and messages" = [local.connects, local.messages]
+      "Cost per hour: functions, in ms"      = local.durations
+      "Cost per hour: tables, in units"      = local.consumed_units
+      "Cost per hour: logs, in bytes ingested" = [
         for name, function in var.functions :
         ["AWS/Logs", "IncomingBytes", "LogGroupName", function.log_group, { label = name }]
       ]

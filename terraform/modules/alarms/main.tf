@@ -98,7 +98,7 @@ locals {
         statistic   = "Maximum"
         threshold   = local.duration_share * function.timeout_seconds * 1000
         entry       = "a-function-takes-too-long"
-        description = "An invocation of the function ${name} took more than ${local.duration_share * 100} % of its timeout of ${function.timeout_seconds} s. A slower one is stopped before it finishes."
+        description = "An invocation of the function ${name} took more than ${local.duration_share * 100}% of its timeout of ${function.timeout_seconds} s. A slower one is stopped before it finishes."
       }
     }
   ]...)
