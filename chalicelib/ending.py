@@ -18,7 +18,7 @@ ANSWER_SECONDS: Final = 5
 """The same for an end whose speaker waits for the answer."""
 
 REMOVE_SECONDS: Final = 5
-"""The longest time for removing items. Source: aws.retries.EVENT_SECONDS (one request)."""
+"""The part of an event's time that is reserved for removing items."""
 
 PUT_BACK_SECONDS: Final = 3
 """The part of an event's time that is reserved for restoring participants that it can't notify."""

@@ -29,8 +29,8 @@ WORK_SECONDS: Final = 40
 
 DEADLINE_SECONDS: Final = 110
 """The end of all work of a sweep, including graces and visits that it has begun. Requests that
-begin just before take at most 23 s more: 10 s for posts, 5 s for a request to DynamoDB, and the
-rest for storing the cursor with retries. So the sweep ends before Lambda stops it after 150 s.
+begin just before take at most 28 s more: 10 s for posts, 9 s for a request to DynamoDB, and 9 s for
+storing the cursor. So the sweep ends before Lambda stops it after 150 s.
 """
 
 PAGE_SESSIONS: Final = 50

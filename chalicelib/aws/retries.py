@@ -14,8 +14,9 @@ from chalicelib.errors import unavailable
 EVENT_SECONDS: Final = 20
 """Time in which an event may start requests.
 
-A request takes at most 8 s: two attempts, each with 2 s to connect and 2 s to answer. The function
-therefore answers within the 29 s that API Gateway waits.
+A request takes at most 9 s: an attempt that fails within RETRY_SECONDS, and another one, with up to
+2 s on a kept connection that breaks, 2 s to connect and 2 s to answer. The function therefore
+answers within the 29 s that API Gateway waits.
 Source: "WebSocket API quotas" (integration timeout).
 """
 
@@ -103,7 +104,7 @@ class Retries:
         """Run a request, and retry it where that is safe.
 
         A request that is refused for load is retried for up to RETRY_SECONDS. A request that
-        fails is retried once, if that is safe. Waits have full jitter.
+        fails within this time is retried once, if that is safe. Waits have full jitter.
 
         Args:
             attempt: Makes one attempt. It raises Overloaded or AttemptFailed, or any other error
@@ -141,6 +142,8 @@ class Retries:
                 return result
             wait_seconds = self._uniform(0, delay_seconds)
             if self._clock() + wait_seconds >= give_up_at:
+                if isinstance(failure, AttemptFailed):
+                    self._breaker.failed()
                 raise unavailable() from failure
             self._sleep(wait_seconds)
             delay_seconds = min(2 * delay_seconds, LONGEST_DELAY_SECONDS)

@@ -140,6 +140,21 @@ def test_a_failed_request_counts_once_for_the_circuit(
     assert dependency.calls == FAILURES_TO_OPEN * attempts
 
 
+def test_slow_failures_are_not_retried_and_open_the_circuit(
+    retries: Retries, clock: Clock
+) -> None:
+    class Slow(Dependency):
+        def __call__(self) -> str:
+            clock.now += RETRY_SECONDS
+            return super().__call__()
+
+    slow = Slow(UNSENT)
+    for _ in range(FAILURES_TO_OPEN + 1):
+        with pytest.raises(ServiceUnavailable):
+            retries.run(slow)
+    assert slow.calls == FAILURES_TO_OPEN
+
+
 def test_an_error_that_is_an_answer_is_raised(retries: Retries) -> None:
     dependency = Dependency(Refusal())
     for _ in range(2 * FAILURES_TO_OPEN):
