@@ -587,33 +587,39 @@ def test_a_stage_on_aws_uses_the_operators_credentials(monkeypatch: pytest.Monke
     assert os.environ == {**ON_AWS, "AWS_PROFILE": "ops"}
 
 
-def run(*arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        [sys.executable, "-m", "operations.operate", *arguments],
-        env={**os.environ, **environment},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
-
-
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["sessions", "--stage", "nowhere"], "there is no stage 'nowhere'"),
         (["sessions", "--port", "9"], "no local server answers on port 9"),
         (["end", "golden-eagle", "--port", "9"], "'golden-eagle' is not a session ID"),
         (["end", "golden-eagle-427", "--port", "9"], "--confirm golden-eagle-427"),
     ],
 )
-def test_a_failure_is_one_line_on_stderr(arguments: list[str], said: str) -> None:
-    done = run(*arguments)
-    assert done.returncode == 1
-    assert done.stdout == ""
-    assert said in done.stderr
-    assert done.stderr.startswith("operate: ")
-    assert done.stderr.count("\n") == 1
+def test_a_failure_is_one_line_on_stderr(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
+    said: str,
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["operate", *arguments])
+    assert operate.main() == 1
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert said in err
+    assert err.startswith("operate: ")
+    assert err.count("\n") == 1
+
+
+def test_a_failed_command_exits_with_1() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "operations.operate", "sessions", "--stage", "nowhere"],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert re.fullmatch("operate: .*there is no stage 'nowhere'.*\n", done.stderr)
 
 
 ON_A_STAGE = """
