@@ -1,5 +1,6 @@
 """The domain on moto's DynamoDB, in process, with a clock that the tests turn."""
 
+import gc
 import logging
 from collections.abc import Callable, Iterator
 from itertools import count
@@ -32,6 +33,11 @@ from tests.unit.fakes import (
     frame,
     reply,
 )
+
+
+def pytest_collection_finish() -> None:
+    """Spare the garbage collector all imported modules, which stay until the end."""
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)
