@@ -46,7 +46,7 @@ def log_as_it_was() -> Iterator[None]:
     loggers = [
         logging.getLogger(name) for name in ("", "broadcast_sessions", "broadcast_sessions.metrics")
     ]
-    before = [(logger.handlers, logger.propagate, logger.level) for logger in loggers]
+    before = [([*logger.handlers], logger.propagate, logger.level) for logger in loggers]
     yield
     for logger, (handlers, propagate, level) in zip(loggers, before, strict=True):
         logger.handlers, logger.propagate, logger.level = handlers, propagate, level
