@@ -5,10 +5,9 @@ That moto answers so over HTTP, too, is tested in tests/properties/test_moto.py.
 
 import copy
 import json
-import pickle
 import re
 import threading
-from collections import deque
+from collections import defaultdict
 from collections.abc import Callable, Mapping
 from functools import cache
 from types import SimpleNamespace
@@ -16,14 +15,34 @@ from typing import Any
 
 from moto.core.exceptions import JsonRESTError
 from moto.core.models import DEFAULT_ACCOUNT_ID
-from moto.dynamodb import models
-from moto.dynamodb.comparisons import ConditionExpressionParser
+from moto.dynamodb import models, responses
+from moto.dynamodb.comparisons import AttributeValue, ConditionExpressionParser, OpDefault
 from moto.dynamodb.models import dynamodb_backends
+from moto.dynamodb.models.dynamo_type import DynamoType, Item
 from moto.dynamodb.models.table import Table
+from moto.dynamodb.models.utilities import dynamo_json_dump
 from moto.dynamodb.parsing import validators
-from moto.dynamodb.parsing.ast_nodes import DepthFirstTraverser, Node, UpdateExpression
+from moto.dynamodb.parsing.ast_nodes import (
+    ExpressionAttributeValue,
+    ExpressionValueOperator,
+    Node,
+    NoneExistingPath,
+    UpdateExpression,
+    UpdateExpressionAddAction,
+    UpdateExpressionDeleteAction,
+    UpdateExpressionFunction,
+    UpdateExpressionPath,
+    UpdateExpressionRemoveAction,
+    UpdateExpressionSetAction,
+    UpdateExpressionValue,
+)
 from moto.dynamodb.parsing.expressions import UpdateExpressionParser
-from moto.dynamodb.parsing.validators import ActionCountValidator, OverlappingPathsValidator
+from moto.dynamodb.parsing.validators import (
+    ActionCountValidator,
+    OverlappingPathsValidator,
+    UpdateExpressionValidator,
+    UpdateHashRangeKeyValidator,
+)
 from moto.dynamodb.responses import DynamoHandler
 
 from chalicelib.aws.dynamodb import DynamoDB
@@ -84,15 +103,21 @@ def call(operation: str, request: Mapping[str, Any]) -> Answer:
         said = _carry_out(operation, request)
     except JsonRESTError as error:
         return Answer(400, error.description.encode(), {})
-    return Answer(200, json.dumps(said or {}).encode(), {})
+    return Answer(200, dynamo_json_dump(said or {}).encode(), {})
 
 
 def _carry_out(operation: str, request: Mapping[str, Any]) -> Any:
     vars(_request).clear()
+    _request.body = request
     handler = DynamoHandler()
     handler.body = dict(request)
     handler.region, handler.current_account = REGION, DEFAULT_ACCOUNT_ID
-    return getattr(handler, re.sub(r"(?<!^)(?=[A-Z])", "_", operation).lower())().result
+    return getattr(handler, _snake_case(operation))().result
+
+
+@cache
+def _snake_case(operation: str) -> str:
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", operation).lower()
 
 
 def create_tables(*requests: Mapping[str, Any]) -> None:
@@ -102,109 +127,156 @@ def create_tables(*requests: Mapping[str, Any]) -> None:
         _carry_out("CreateTable", request)
 
 
-_request = threading.local()
-"""The conditions that moto has parsed, and the tables that it has copied, for one request."""
-
-
 def _avoid_repeated_work() -> None:
-    """Have moto parse each expression once, and copy each table once per transaction.
+    """Have moto parse each expression once, and copy only the items that a request changes.
 
     The tests in tests/properties/test_moto_dynamodb.py show that its answers stay the same.
     """
-    UpdateExpressionParser.make = staticmethod(cache(UpdateExpressionParser.make))
-    # Moto runs these checks at every node, although the result at the root contains the others.
-    ActionCountValidator.traverse = ActionCountValidator.verify_action_counts
-    OverlappingPathsValidator.traverse = OverlappingPathsValidator.check_for_overlapping_paths
-    DepthFirstTraverser.traverse = _traverse
+    UpdateExpressionParser.make = staticmethod(_make)
+    UpdateExpressionValidator.validate = _validate
+    ConditionExpressionParser.parse = _parse
+    ConditionExpressionParser._make_operand = _make_operand
     validators.deepcopy = _copy
     models.copy = SimpleNamespace(deepcopy=_copy)
-    ConditionExpressionParser._lex_condition_expression = _lex
-    ConditionExpressionParser.parse = _parse
-
-
-def _copy(it: Any) -> Any:
-    """Copy an object. Moto copies all of a table for each write of a transaction."""
-    if isinstance(it, UpdateExpression):
-        return pickle.loads(_pickled(it))
-    if not isinstance(it, Table):
-        return copy.deepcopy(it)
-    copies = vars(_request).setdefault("copies", {})
-    if it.name not in copies:
-        copies[it.name] = copy.deepcopy(it)
-    return copies[it.name]
-
-
-_pickled = cache(pickle.dumps)
-
-
-def _lex(
-    parser: ConditionExpressionParser,
-    lex: Any = ConditionExpressionParser._lex_condition_expression,
-) -> deque[Any]:
-    return deque(_tokens(parser.condition_expression, lex))
+    # `dynamo_json_dump` converts the same types, in one pass.
+    responses.dynamo_to_dict = lambda result: result
 
 
 @cache
-def _tokens(expression: str, lex: Any) -> tuple[Any, ...]:
-    return tuple(lex(ConditionExpressionParser(expression, {}, {})))
+def _make(expression: str, make: Any = UpdateExpressionParser.make) -> UpdateExpression:
+    made = make(expression)
+    found = cache(lambda kinds: UpdateExpression.find_clauses(made, kinds))
+    made.find_clauses = lambda kinds: found(tuple(kinds))
+    return made
 
 
-def _parse(parser: ConditionExpressionParser, parse: Any = ConditionExpressionParser.parse) -> Any:
-    """Parse a condition, which moto does two or three times for a request."""
-    key = (
-        parser.condition_expression,
-        repr(parser.expression_attribute_names),
-        repr(parser.expression_attribute_values),
-    )
-    conditions = vars(_request).setdefault("conditions", {})
-    if key not in conditions:
-        condition = parse(parser)
-        conditions[key] = condition, parser.expr_attr_names_found, parser.expr_attr_values_found
-    condition, names, values = conditions[key]
-    parser.expr_attr_names_found, parser.expr_attr_values_found = [*names], [*values]
-    return condition
+def _validate(validator: UpdateExpressionValidator) -> Node:
+    """Validate an update as moto does, without a search for the nodes of each processor."""
+    _, _, keys, values, paths, functions, missing, operations, types, empty = validator.processors
+    names = validator.expression_attribute_names or {}
+    plan = _plan(validator.node_to_validate, tuple(names.items()), tuple(keys.table_key_attributes))
+    found: dict[type[Node], list[tuple[Node, int]]] = defaultdict(list)
+    root = _twin(plan, None, -1, found)
+
+    def replace(kind: type[Node], process: Callable[[Node], Node]) -> None:
+        for node, number in found[kind]:
+            parent = node.parent
+            parent.children[number] = new = process(node)
+            new.parent = parent
+
+    def resolve(path: Node) -> Node:
+        paths.resolving = not isinstance(path.parent, ACTIONS)
+        return paths.process_expression_path_node(path)
+
+    replace(ExpressionAttributeValue, values.replace_expression_attribute_value_with_value)
+    replace(UpdateExpressionPath, resolve)
+    replace(UpdateExpressionFunction, functions.process_function)
+    for node, _ in found[UpdateExpressionValue]:
+        for child in node.children:
+            if isinstance(child, NoneExistingPath):
+                missing.raise_none_existing_path(child)
+    replace(UpdateExpressionValue, operations.process_update_expression_value)
+    for node, _ in found[UpdateExpressionSetAction]:
+        types.check_for_type_mismatch(node)
+    for node, _ in found[UpdateExpressionSetAction]:
+        empty.check_for_empty_string_key_value(node)
+    return root
 
 
-def _traverse(traverser: DepthFirstTraverser, node: Any) -> Any:
-    """Process the nodes as moto does, and find out once which kinds of nodes a traverser processes.
-
-    Only one of moto's traversers overrides the hook that it calls for each child.
-    """
-    kind = type(traverser)
-    if kind not in _processed:
-        _processed[kind] = _Kinds(traverser.nodes_to_be_processed())
-    is_processed = _processed[kind]
-    has_hook = kind.pre_processing_of_child is not DepthFirstTraverser.pre_processing_of_child
-
-    def visit(node: Any, child_id: int) -> Any:
-        parent = node.parent
-        for number, child in enumerate(node.children or ()):
-            if has_hook:
-                traverser.pre_processing_of_child(node, number)
-            if _is_node[type(child)]:
-                visit(child, number)
-        if is_processed[type(node)]:
-            node = traverser.process(node)
-            node.parent = parent
-            if parent:
-                parent.children[child_id] = node
-        return node
-
-    return visit(node, -1)
+ACTIONS = (
+    UpdateExpressionSetAction,
+    UpdateExpressionAddAction,
+    UpdateExpressionRemoveAction,
+    UpdateExpressionDeleteAction,
+)
 
 
-class _Kinds(dict[type, bool]):
-    """Whether a type is a subclass of one of the given types."""
+@cache
+def _plan(
+    made: UpdateExpression, names: tuple[tuple[str, str], ...], keys: tuple[str, ...]
+) -> UpdateExpression:
+    """Check what doesn't depend on values or an item, and flatten the expression."""
+    ActionCountValidator().verify_action_counts(made)
+    OverlappingPathsValidator(dict(names)).check_for_overlapping_paths(made)
+    UpdateHashRangeKeyValidator(keys, dict(names)).traverse(made)
+    plan = _twin(made, None, -1, defaultdict(list))
+    plan.normalize()
+    return plan
 
-    def __init__(self, bases: tuple[type, ...]) -> None:
-        self._bases = bases
 
-    def __missing__(self, kind: type) -> bool:
-        self[kind] = issubclass(kind, self._bases)
-        return self[kind]
+def _twin(
+    node: Node, parent: Node | None, number: int, found: dict[type[Node], list[tuple[Node, int]]]
+) -> Node:
+    """Copy a tree, and note each node and its number among its parent's children, leaves first."""
+    kind = type(node)
+    twin = kind.__new__(kind)
+    twin.type, twin.parent, twin.children = node.type, parent, node.children
+    if kind not in UNCHANGED:
+        twin.children = [
+            child if isinstance(child, str) else _twin(child, twin, number, found)
+            for number, child in enumerate(node.children)
+        ]
+    found[kind].append((twin, number))
+    return twin
 
 
-_processed: dict[type, _Kinds] = {}
-_is_node = _Kinds((Node,))
+UNCHANGED = {UpdateExpressionPath, ExpressionAttributeValue, ExpressionValueOperator}
+"""Kinds of nodes whose children stay the same."""
+
+
+def _parse(parser: ConditionExpressionParser) -> Any:
+    """Parse a condition, whose syntax doesn't depend on values."""
+    if not parser.condition_expression:
+        return OpDefault(None, None)
+    names = parser.expression_attribute_names or {}
+    node, names_found, values_found = _syntax(parser.condition_expression, tuple(names.items()))
+    parser.expr_attr_names_found, parser.expr_attr_values_found = [*names_found], [*values_found]
+    return parser._make_op_condition(node)
+
+
+@cache
+def _syntax(
+    condition: str, names: tuple[tuple[str, str], ...], parse: Any = ConditionExpressionParser.parse
+) -> tuple[Any, list[str], list[str]]:
+    parser = ConditionExpressionParser(condition, dict(names), defaultdict(dict))
+    parser._make_op_condition = lambda node: node
+    return parse(parser), parser.expr_attr_names_found, parser.expr_attr_values_found
+
+
+def _make_operand(
+    parser: ConditionExpressionParser,
+    node: Any,
+    make: Any = ConditionExpressionParser._make_operand,
+) -> Any:
+    if node.kind == parser.Kind.EXPRESSION_ATTRIBUTE_VALUE:
+        return AttributeValue(parser.expression_attribute_values[node.text])
+    return make(parser, node)
+
+
+def _copy(it: Any) -> Any:
+    """Copy no more than a request can change: moto copies all of a table for a transaction."""
+    if isinstance(it, Table):
+        copies = vars(_request).setdefault("copies", {})
+        if it.name not in copies:
+            copies[it.name] = _copy_table(it, _request.body["TransactItems"])
+        return copies[it.name]
+    # `_validate` copies an expression, and only a table with a stream needs an item as it was.
+    return it if isinstance(it, UpdateExpression | Item) else copy.deepcopy(it)
+
+
+def _copy_table(table: Table, actions: list[dict[str, Any]]) -> Table:
+    twin = copy.copy(table)
+    twin.items = table.items.copy()
+    for action in actions:
+        for written in action.values():
+            if written["TableName"] == table.name:
+                key = DynamoType(written.get("Key", written.get("Item"))[table.hash_key_attr])
+                if key in twin.items:
+                    twin.items[key] = copy.deepcopy(twin.items[key])
+    return twin
+
+
+_request = threading.local()
+"""The body of a request, and the tables that moto has copied for it."""
 
 _avoid_repeated_work()

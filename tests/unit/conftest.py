@@ -1,5 +1,6 @@
 """The domain on moto's DynamoDB, in process, with a clock that the tests turn."""
 
+import gc
 import logging
 from collections.abc import Callable, Iterator
 from itertools import count
@@ -34,13 +35,18 @@ from tests.unit.fakes import (
 )
 
 
+def pytest_collection_finish() -> None:
+    """Spare the garbage collector all imported modules, which stay until the end."""
+    gc.freeze()
+
+
 @pytest.fixture(autouse=True)
 def log_as_it_was() -> Iterator[None]:
     """Take back what a test set up, whose captured output is closed when it is over."""
     loggers = [
         logging.getLogger(name) for name in ("", "broadcast_sessions", "broadcast_sessions.metrics")
     ]
-    before = [(logger.handlers, logger.propagate, logger.level) for logger in loggers]
+    before = [([*logger.handlers], logger.propagate, logger.level) for logger in loggers]
     yield
     for logger, (handlers, propagate, level) in zip(loggers, before, strict=True):
         logger.handlers, logger.propagate, logger.level = handlers, propagate, level

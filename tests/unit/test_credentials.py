@@ -53,7 +53,7 @@ def sts(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iter
 
     with HTTPServer(("127.0.0.1", 0), Sts) as server:
         monkeypatch.setenv("AWS_ENDPOINT_URL_STS", f"http://127.0.0.1:{server.server_port}")
-        thread = threading.Thread(target=server.serve_forever)
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         yield status
         server.shutdown()

@@ -35,6 +35,7 @@ class Table(ThreadingHTTPServer):
     """A server that counts requests, and resets idle connections as a NAT gateway does."""
 
     daemon_threads = True
+    request_queue_size = 2 * THREADS
 
     def __init__(self, clock: Clock) -> None:
         super().__init__(("127.0.0.1", 0), Handler)

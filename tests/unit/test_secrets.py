@@ -77,7 +77,8 @@ class Raising:
             raise AttributeError(name)
 
         def fail(*_: object, **__: object) -> Any:
-            raise next(self._errors)
+            # A repeated error would keep the frames of all earlier calls.
+            raise next(self._errors).with_traceback(None)
 
         return fail
 

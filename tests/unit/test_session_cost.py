@@ -48,11 +48,11 @@ class Units:
         return Requests(self.count, self.writes, self.reads)
 
     def begin(self) -> None:
+        self._before = self._entries()
         self._transport.on_request.append(self._begin)
         self._transport.on_answer.append(self._end)
 
     def _begin(self, operation: str, request: dict[str, Any]) -> None:
-        self._before = self._entries()
         self.count += 1
         match operation:
             case "GetItem":
@@ -72,7 +72,8 @@ class Units:
         if operation == "Query":
             read_bytes = session_cost.INDEX_ENTRY_BYTES * answer["Count"]
             self.reads += 0.5 * max(1, math.ceil(read_bytes / 4096))
-        before, after = self._before.items(), self._entries().items()
+        before, self._before = self._before.items(), self._entries()
+        after = self._before.items()
         self.writes += len(before - after) + len(after - before)
 
     def _entries(self) -> dict[str, tuple[str, str]]:
