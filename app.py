@@ -36,7 +36,7 @@ def disconnect(event: WebsocketEvent) -> dict[str, Any]:
 
 @app.lambda_function()
 def outcome(event: dict[str, Any], _context: object) -> None:
-    """Send the outcome of a command in a connect URL, once the connection is open."""
+    """Make a delivery that another function's answer must precede."""
     wiring.deliver(event)
 
 

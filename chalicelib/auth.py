@@ -1,6 +1,6 @@
 """The Lambda authorizer, which verifies Cognito tokens.
 
-This is the only code that the authorizer runs. Neither it nor its imports use boto3.
+Only the count of refused tokens needs more of the application.
 """
 
 import json
@@ -259,7 +259,7 @@ def _is_time(value: object) -> bool:
 class Authorizer:
     """The REQUEST authorizer of $connect.
 
-    A valid token makes the client a speaker. A client without a token is a listener.
+    A client without a token passes as anonymous. One with an invalid token is refused.
     """
 
     def __init__(self, verifier: TokenVerifier, count_refusal: Callable[[str], object]) -> None:

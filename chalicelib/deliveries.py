@@ -15,7 +15,7 @@ OUTCOME_DELAYS_SECONDS: Final = (0.02, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6)
 
 
 class Deliveries:
-    """Makes each delivery once, although Lambda may invoke the function twice for an event.
+    """Posts the messages of each delivery once, even if Lambda invokes the function twice for it.
 
     If the first invocation stops between its claim and its post, the messages are lost. The answer
     to the client's next heartbeat names its session, and follow-ups also follow that answer.
@@ -61,7 +61,7 @@ class Deliveries:
         A connection that doesn't open within about three seconds counts as closed.
         """
         for delay_seconds in (*OUTCOME_DELAYS_SECONDS, None):
-            session = self._sessions.find(outcome["sessionId"])
+            session = self._sessions.find_open(outcome["sessionId"])
             try:
                 self._post(connection_id, messages.up_to_date(outcome, session, connection_id))
             except Gone:

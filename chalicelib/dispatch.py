@@ -83,8 +83,9 @@ class Dispatcher:
     ) -> tuple[commands.Command | None, str | None]:
         """Read a connect URL's command and request ID, and count the connection.
 
-        The write that counts a join also counts its connection. With an invite code, only a refusal
-        counts the connection, because a valid code passes the limit, even without a command.
+        The write that counts a join also counts its connection. With an invite code, only a
+        refused attempt counts the connection, because a valid code passes the limit, even without
+        a command.
         """
         command: commands.Command | None = None
         try:
@@ -116,7 +117,7 @@ class Dispatcher:
                 reply = self._run(caller, commands.parse_command(fields))
             except Exception as error:
                 refusal = record.refused(self._refusals.refusal(error, caller))
-                if self._refusals.closes_connection(refusal, caller):
+                if self._refusals.count_refused_command(refusal, caller):
                     self._deliver(caller, delay_ms=FOLLOW_UP_DELAY_MS, closes=True)
                 reply = Reply(messages.error(refusal))
             if reply.follow_ups:

@@ -152,7 +152,7 @@ class RateLimitExceeded(ServiceError):
         """Round the time up to whole seconds, at least 1."""
         super().__init__(
             "Too many requests, please try again later.",
-            retry_after_seconds=max(1, int(retry_after_seconds + 0.999)),
+            retry_after_seconds=max(1, math.ceil(retry_after_seconds)),
         )
 
 

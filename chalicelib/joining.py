@@ -126,7 +126,7 @@ class Joining:
         if invite_code is None:
             return self._seats.take(session_id, target_language, None, max_listeners)
         invitation = self._rate_limits.invitation(invite_code)
-        session = self._sessions.find(session_id)
+        session = self._sessions.find_open(session_id)
         refusal = refusal_to_join(session, invitation, max_listeners, self._clock())
         if refusal is not None or session is None:
             raise refusal or SessionNotFound()
@@ -177,7 +177,7 @@ class Joining:
     def is_invited(self, session_id: str, invite_code: str) -> bool:
         """Return whether an open session has this invite code; False if DynamoDB doesn't answer."""
         try:
-            session = self._sessions.find(session_id)
+            session = self._sessions.find_open(session_id)
         except ServiceUnavailable:
             return False
         return session is not None and session.has_invite_code(invite_code)

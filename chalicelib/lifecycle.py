@@ -1,4 +1,4 @@
-"""Departures of participants, by a closed connection or by missing heartbeats."""
+"""Departures of participants, and the grace period that a speaker has to return."""
 
 from collections.abc import Callable, Collection, Iterable
 from typing import Final
@@ -130,7 +130,7 @@ class Lifecycle:
             return None
         notice = messages.session_interrupted(session_id, seconds)
         self._notices.notify_listeners(session_id, notice)
-        session = self._sessions.find(session_id)
+        session = self._sessions.find_open(session_id)
         if session is not None and session.grace_ends_at_ms is None:
             self._notices.announce_return(session)
         return ends_at_ms
@@ -152,7 +152,7 @@ class Lifecycle:
         """
         participant = self._participants.find_present(connection_id)
         if participant is not None and participant.role is Role.SPEAKER:
-            session = self._sessions.find(participant.session_id)
+            session = self._sessions.find_open(participant.session_id)
             if session is not None and session.speaker_connection_id == connection_id:
                 self._restore_previous_speaker(session)
         self.leave(connection_id)

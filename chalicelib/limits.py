@@ -1,4 +1,4 @@
-"""The limits that the settings set for sessions and connections."""
+"""The limits and grace periods of sessions, whose values `settings.py` reads."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final

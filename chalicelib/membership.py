@@ -104,7 +104,7 @@ class Membership:
             or not existing.is_past_joining(self._clock())
         ):
             return False
-        session = self._sessions.find(existing.session_id)
+        session = self._sessions.find_open(existing.session_id)
         if session is None or existing.superseded_by is not None:
             return session is None
         return existing.connection_id not in session.speaker_connection_ids

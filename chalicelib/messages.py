@@ -123,7 +123,7 @@ def connection_warning(remaining_seconds: int) -> Message:
 
 
 def heartbeat_ack(connected_seconds: int, heartbeat_seconds: int) -> Message:
-    """Return the answer to a heartbeat of a connection without a session."""
+    """Return the fields that the answers to all heartbeats have."""
     return {
         "type": "heartbeatAck",
         "connectedSeconds": connected_seconds,

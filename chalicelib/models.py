@@ -192,14 +192,14 @@ class Session:
         return (
             self.status is not SessionStatus.ENDED
             and not self.is_expired(now_seconds)
-            and not self.is_speaker_lost(now_seconds)
+            and not self.is_grace_over(now_seconds)
         )
 
     def is_expired(self, now_seconds: float) -> bool:
         """Return whether the session has expired."""
         return self.expires_at_seconds <= now_seconds
 
-    def is_speaker_lost(self, now_seconds: float) -> bool:
+    def is_grace_over(self, now_seconds: float) -> bool:
         """Return whether the grace for the speaker's return is over."""
         return self.grace_ends_at_ms is not None and self.grace_ends_at_ms <= now_seconds * 1000
 

@@ -1,4 +1,4 @@
-"""Notices to the listeners of a session."""
+"""Delivery of notices to the listeners of a session. `messages.py` has their fields."""
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable

@@ -325,7 +325,7 @@ class Refresh:
                 self._sleep(delay_seconds)
 
     def _get_session(self, session_id: str) -> Session:
-        session = self._sessions.find(session_id)
+        session = self._sessions.find_open(session_id)
         if session is None:
             raise SessionNotFound
         return session

@@ -37,7 +37,7 @@ class Refusals:
             return refusal
         return self._rate_limits.count_refusal(caller, with_connection=with_connection) or refusal
 
-    def closes_connection(self, refusal: ServiceError, caller: Caller) -> bool:
+    def count_refused_command(self, refusal: ServiceError, caller: Caller) -> bool:
         """Count a refused command, and return whether to close its connection.
 
         Failures of the service are not counted. If the count fails, the connection stays open,

@@ -23,7 +23,7 @@ from chalicelib.rate_limits import RateLimits
 from chalicelib.store.stores import Stores
 
 ID_ATTEMPTS: Final = 5
-"""IDs to try for a new session. Only a few of some 20 million IDs are in use at once."""
+"""IDs to try for a new session. Only a few of 26 million IDs are in use at once."""
 
 
 class Sessions:
@@ -102,7 +102,7 @@ class Sessions:
     def get_status(self, caller: Caller, command: GetSessionStatus) -> Reply:
         """Return the status of the caller's session."""
         speaker = self._membership.get_own(caller, Role.SPEAKER, command.session_id)
-        session = self._sessions.find(speaker.session_id)
+        session = self._sessions.find_open(speaker.session_id)
         if session is None or session.speaker_connection_id != caller.connection_id:
             raise NoSession
         self._membership.reset_refused_commands(speaker)

@@ -64,7 +64,7 @@ def check_names(environment: Mapping[str, str]) -> None:
 def _find_meant(name: str) -> str | None:
     """Return the setting that a misspelled name resembles most, or None."""
     words = set(name.split("_"))
-    candidates = [number for number in sorted(NUMBERS) if words.intersection(number.split("_"))]
+    candidates = [each for each in sorted(NUMBERS) if words.intersection(each.split("_"))]
     if not candidates:
         return None
     from difflib import get_close_matches  # Its import would add 2 ms to each cold start.
@@ -74,4 +74,4 @@ def _find_meant(name: str) -> str | None:
 
 
 def _begins_a_setting(name: str) -> bool:
-    return "_" in name and any(number.startswith(f"{name}_") for number in NUMBERS)
+    return "_" in name and any(each.startswith(f"{name}_") for each in NUMBERS)

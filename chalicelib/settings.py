@@ -22,6 +22,9 @@ CONNECTION_LIFETIME_MINUTES: Final = 120
 IDLE_TIMEOUT_SECONDS: Final = 600
 """Time after which API Gateway closes an idle connection. Source: "WebSocket API quotas"."""
 
+_INTERVALS_SECONDS = {"HEARTBEAT_INTERVAL_SECONDS": 30, "HEARTBEAT_SETTLED_SECONDS": 90}
+"""The defaults of the times between heartbeats."""
+
 _SECONDS_PER_HOUR = 3600
 _SECONDS_PER_MINUTE = 60
 
@@ -100,13 +103,17 @@ def check_on_aws(environment: Mapping[str, str]) -> None:
         SettingError: A variable is misspelled, or an interval is too long.
     """
     check_names(environment)
-    for name, default in (("HEARTBEAT_INTERVAL_SECONDS", 30), ("HEARTBEAT_SETTLED_SECONDS", 90)):
-        seconds = read_whole(environment, name, default=default)
+    for name in _INTERVALS_SECONDS:
+        seconds = _read_interval(environment, name)
         if seconds >= IDLE_TIMEOUT_SECONDS:
             raise SettingError(
                 f"{name} ({seconds}) must be less than {IDLE_TIMEOUT_SECONDS}, after which API "
                 "Gateway closes an idle connection"
             )
+
+
+def _read_interval(environment: Mapping[str, str], name: str) -> int:
+    return read_whole(environment, name, default=_INTERVALS_SECONDS[name])
 
 
 def read_cognito_settings(environment: Mapping[str, str]) -> CognitoSettings:
@@ -155,10 +162,8 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
     limits = Limits(
         max_listeners=read_whole(environment, "MAX_LISTENERS_PER_SESSION", default=500),
         max_refused_commands=read_whole(environment, "MAX_REFUSED_COMMANDS", default=20),
-        heartbeat_interval_seconds=read_whole(
-            environment, "HEARTBEAT_INTERVAL_SECONDS", default=30
-        ),
-        heartbeat_settled_seconds=read_whole(environment, "HEARTBEAT_SETTLED_SECONDS", default=90),
+        heartbeat_interval_seconds=_read_interval(environment, "HEARTBEAT_INTERVAL_SECONDS"),
+        heartbeat_settled_seconds=_read_interval(environment, "HEARTBEAT_SETTLED_SECONDS"),
         heartbeat_timeout_seconds=read_whole(environment, "HEARTBEAT_TIMEOUT_SECONDS", default=90),
         heartbeats_per_minute=read_whole(environment, "RATE_LIMIT_HEARTBEATS_PER_MIN", default=2),
         session_max_duration_seconds=round(duration_hours * _SECONDS_PER_HOUR),

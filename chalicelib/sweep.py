@@ -219,7 +219,7 @@ class Sweep:
             return Visit()
         if session.is_expired(now):
             return Visit(has_ended=self._ending.end_expired(session.session_id))
-        if session.is_speaker_lost(now):
+        if session.is_grace_over(now):
             return Visit(has_ended=self._ending.end_after_grace(session.session_id))
         if session.grace_ends_at_ms is None:
             self._check_speaker(session, now)

@@ -88,7 +88,7 @@ def end_session(
     Raises:
         EndError: The session isn't open, or @connections refuses posts.
     """
-    session = stores.sessions.find(session_id)
+    session = stores.sessions.find_open(session_id)
     if session is None:
         raise EndError(f"there is no open session {session_id}")
     check_connections(connections)

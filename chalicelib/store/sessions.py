@@ -58,7 +58,7 @@ class SessionStore:
             return Placement(is_done=False, existing=existing)
         return Placement(is_done=True)
 
-    def find(self, session_id: str) -> Session | None:
+    def find_open(self, session_id: str) -> Session | None:
         """Find an open session, with a consistent read."""
         item = self._table.find(session_id)
         session = parse_session(item) if item else None

@@ -109,7 +109,7 @@ def test_the_old_invite_code_admits_no_listener_after_a_rotation(
 def test_a_code_that_is_replaced_during_a_join_does_not_admit(
     stores: Stores, dispatcher: Dispatcher, invited_id: str, dynamodb: Any
 ) -> None:
-    session = stores.sessions.find(invited_id)
+    session = stores.sessions.find_open(invited_id)
     assert session is not None
     rotate(dispatcher)
     with pytest.raises(Forbidden):
@@ -196,7 +196,7 @@ def test_one_invited_join_too_many_is_refused_until_the_minute_is_over(
 def test_a_window_that_begins_while_a_join_is_under_way_is_counted_in(
     stores: Stores, session_id: str
 ) -> None:
-    read = stores.sessions.find(session_id)
+    read = stores.sessions.find_open(session_id)
     assert read is not None
     take_seat(stores, read, window=7)
     second = take_seat(stores, read, window=7)
@@ -210,7 +210,7 @@ def test_a_window_that_begins_while_a_join_is_under_way_is_counted_in(
 def test_a_clock_that_is_behind_counts_in_the_window_that_has_begun(
     stores: Stores, session_id: str, clock: Clock
 ) -> None:
-    read = stores.sessions.find(session_id)
+    read = stores.sessions.find_open(session_id)
     assert read is not None
     window = int(clock()) // INVITED_WINDOW_SECONDS
     take_seat(stores, read, window=window)
@@ -221,7 +221,7 @@ def test_a_clock_that_is_behind_counts_in_the_window_that_has_begun(
 def test_a_session_that_ends_during_an_invited_join_takes_no_listener(
     stores: Stores, session_id: str
 ) -> None:
-    read = stores.sessions.find(session_id)
+    read = stores.sessions.find_open(session_id)
     assert read is not None
     stores.sessions.expire(session_id)
     with pytest.raises(SessionNotFound):

@@ -301,7 +301,7 @@ def test_a_superseded_connection_has_a_short_record_and_its_end_changes_nothing(
     # The answer to the refresh may have been lost, even if the old connection has closed since.
     again = reply(dispatcher.message(frame("newer=", **refresh, **listening)))
     assert again["type"] == "connectionRefreshComplete"
-    session = stores.sessions.find(hall)
+    session = stores.sessions.find_open(hall)
     assert session is not None
     assert session.listener_count == 3
 

@@ -264,7 +264,7 @@ def test_a_listeners_drop_interrupts_nothing(
 def test_the_status_of_an_interrupted_session_says_so(
     stores: Stores, session_id: str, status: SessionStatus
 ) -> None:
-    session = stores.sessions.find(session_id)
+    session = stores.sessions.find_open(session_id)
     assert session is not None
     message = messages.session_status(replace(session, status=status))
     assert message["status"] == "interrupted"

@@ -99,7 +99,7 @@ def join(use_cases: UseCases, session_id: str) -> Message:
 
 
 def count(stores: Stores, session_id: str) -> int:
-    session = stores.sessions.find(session_id)
+    session = stores.sessions.find_open(session_id)
     assert session is not None
     return session.listener_count
 

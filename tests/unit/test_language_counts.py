@@ -409,7 +409,7 @@ def test_many_listeners_are_counted_out_in_one_write(stores: Stores, session_id:
         session = stores.seats.take(session_id, language, None, 3)
     assert session is not None
     assert stores.seats.release(session_id, Counter(["es", "fr"]))
-    after = stores.sessions.find(session_id)
+    after = stores.sessions.find_open(session_id)
     assert after is not None
     assert (after.listener_count, after.languages) == (1, {"fr": 1})
     assert after.changes == session.changes + 1

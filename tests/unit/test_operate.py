@@ -176,7 +176,7 @@ def test_an_end_asks_at_the_terminal(
     is_agreed: bool,
 ) -> None:
     monkeypatch.setattr(sys, "stdin", Terminal(typed))
-    session = stores.sessions.find(session_id)
+    session = stores.sessions.find_open(session_id)
     assert session is not None
     options = Namespace(confirm=None, stage=stage)
     if is_agreed:
@@ -337,7 +337,7 @@ def test_an_expired_session_is_kept_for_the_sweep_and_cannot_be_extended(
     assert expired.expires_at_seconds == clock.now
     (item,) = scan(dynamodb, "sessions")
     assert int(item["ttl"]["N"]) == clock.now + KEPT_AFTER_END_SECONDS
-    assert stores.sessions.find(session_id) is None
+    assert stores.sessions.find_open(session_id) is None
     assert stores.sessions.extend(session_id, "speaker=", int(clock.now) + 7200) is None
     with pytest.raises(SessionNotFound):
         stores.seats.take(session_id, "es", None, 500)

@@ -140,9 +140,7 @@ def test_a_failed_request_counts_once_for_the_circuit(
     assert dependency.calls == FAILURES_TO_OPEN * attempts
 
 
-def test_slow_failures_are_not_retried_and_open_the_circuit(
-    retries: Retries, clock: Clock
-) -> None:
+def test_slow_failures_are_not_retried_and_open_the_circuit(retries: Retries, clock: Clock) -> None:
     class Slow(Dependency):
         def __call__(self) -> str:
             clock.now += RETRY_SECONDS

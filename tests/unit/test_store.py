@@ -46,7 +46,7 @@ def test_a_throttled_or_failing_dynamodb_is_unavailable_for_now(code: str, clock
     dynamodb = DynamoDB(PlayedTransport(refused(code)), quick(clock))
     stores = build_stores(dynamodb, "sessions", "connections", clock)
     with pytest.raises(ServiceUnavailable) as refusal:
-        stores.sessions.find("golden-eagle-427")
+        stores.sessions.find_open("golden-eagle-427")
     assert refusal.value.retry_after_seconds == 2
     with pytest.raises(ServiceUnavailable):
         stores.listeners.list_ids("golden-eagle-427")
@@ -289,7 +289,7 @@ def test_an_interruption_begins_once_and_for_the_current_speaker_only(
     assert not stores.sessions.interrupt(session_id, "somebody-else=", ends_at_ms)
     assert stores.sessions.interrupt(session_id, "speaker=", ends_at_ms)
     assert not stores.sessions.interrupt(session_id, "speaker=", ends_at_ms + 1)
-    session = stores.sessions.find(session_id)
+    session = stores.sessions.find_open(session_id)
     assert session is not None
     assert session.grace_ends_at_ms == ends_at_ms
 
