@@ -18,6 +18,9 @@ from tests.terraform.requirements import require_provider
 # Tests reach their servers on this machine even where the environment names a proxy.
 bypass_proxies(os.environ)
 
+# Without byte code, each of hundreds of processes compiles the application and the tests again.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
 # `make test` passes its own options and level on to each make that a test runs.
 for name in ("MAKEFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "MFLAGS"):
     os.environ.pop(name, None)
