@@ -49,7 +49,7 @@ def build_use_cases(
 ) -> UseCases:
     """Build the use cases on one set of stores."""
     notices = Notices(stores, connections, clock)
-    ending = Ending(stores, notices, connections, clock)
+    ending = Ending(stores, notices, clock)
     lifecycle = Lifecycle(stores, notices, ending, connections, graces, clock, sleep)
     membership = Membership(stores, limits, clock)
     joining = Joining(stores, membership, rate_limits, limits, clock)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection
 from typing import Final
 
 from chalicelib import messages, telemetry
-from chalicelib.aws.connections import FAN_OUT_SECONDS, POST_SECONDS, Connections, Gone, PostFailed
+from chalicelib.aws.connections import FAN_OUT_SECONDS, POST_SECONDS, Gone, PostFailed
 from chalicelib.aws.retries import seconds_left
 from chalicelib.models import EndReason, Session
 from chalicelib.notices import Notices
@@ -35,14 +35,12 @@ class Ending:
         self,
         stores: Stores,
         notices: Notices,
-        connections: Connections,
         clock: Callable[[], float],
     ) -> None:
         self._sessions = stores.sessions
         self._participants = stores.participants
         self._listeners = stores.listeners
         self._notices = notices
-        self._connections = connections
         self._clock = clock
 
     def end_by_speaker(self, session_id: str, speaker_connection_id: str) -> bool:
@@ -101,7 +99,7 @@ class Ending:
         if has_ended_it or speaker is None or not speaker.is_present:
             return True
         try:
-            self._connections.post(speaker.connection_id, self._end_notice(session))
+            self._notices.post(speaker.connection_id, self._end_notice(session))
         except Gone:
             return True
         except PostFailed as failure:

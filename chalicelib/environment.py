@@ -1,4 +1,4 @@
-"""Readers of environment variables."""
+"""Readers of single environment variables. `settings.py` reads those that belong together."""
 
 from collections.abc import Mapping
 from typing import Final

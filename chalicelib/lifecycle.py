@@ -117,8 +117,8 @@ class Lifecycle:
         Args:
             session_id: The session's ID.
             speaker_connection_id: The connection that is lost or closed.
-            grace_seconds: How long the session waits for the speaker; by default,
-                `speaker_grace_seconds`.
+            grace_seconds: How long the session waits for the speaker; by default, the grace of a
+                lost speaker.
             reason: The reason if the session ends with the grace.
 
         Returns:

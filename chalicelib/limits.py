@@ -1,10 +1,9 @@
 """The limits and grace periods of sessions, whose values `settings.py` reads."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-if TYPE_CHECKING:
-    from chalicelib.models import Participant
+from chalicelib.models import Participant
 
 MISSED_HEARTBEATS: Final = 3
 """Missed heartbeats in a row after which a participant can be lost."""
@@ -49,7 +48,7 @@ class Limits:
     warn_after_seconds: float
     max_refused_commands: int
 
-    def heartbeat_seconds(self, participant: "Participant", now_seconds: float) -> int:
+    def heartbeat_seconds(self, participant: Participant, now_seconds: float) -> int:
         """Return the time between a participant's heartbeats from now on."""
         if participant.has_settled_as_listener(int(now_seconds * 1000)):
             return self.heartbeat_settled_seconds

@@ -134,10 +134,6 @@ class Membership:
         if participant.refusals:
             self._refused_commands.reset(participant.connection_id)
 
-    def session_end_seconds(self) -> int:
-        """Return when a session ends if its speaker's last heartbeat is now."""
-        return self._limits.session_end_seconds(self._clock())
-
 
 def follow(participant: Participant) -> None:
     """Add the participant to the log lines of the current event.

@@ -91,6 +91,10 @@ class Notices:
         )
         return result
 
+    def post(self, connection_id: str, text: str) -> None:
+        """Post an encoded notice to one connection; see Connections.post for the errors."""
+        self._connections.post(connection_id, text)
+
     def encode(self, message: Message) -> str:
         """Encode a message with the current time."""
         return messages.encode(message, int(self._clock() * 1000))

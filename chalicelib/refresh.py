@@ -97,7 +97,7 @@ class Refresh:
                 command.session_id,
                 caller.user_id,
                 caller.connection_id,
-                self._membership.session_end_seconds(),
+                self._limits.session_end_seconds(self._clock()),
             )
         except (Forbidden, SessionNotFound):
             self._participants.withdraw_speaker(caller.connection_id, command.session_id)
@@ -115,7 +115,7 @@ class Refresh:
         return self._speaker_refreshed(replace(before, grace_ends_at_ms=None), caller)
 
     def _supersede_speaker(self, before: Session, connection_id: str) -> None:
-        """Supersede the connection that was the speaker before this refresh."""
+        """Supersede the connection that was the speaker before this refresh, or its first try."""
         replaced_id: str | None = before.speaker_connection_id
         if replaced_id == connection_id:
             replaced_id = before.previous_speaker_connection_id

@@ -87,7 +87,7 @@ class Sessions:
                 quality_tier=command.quality_tier,
                 invite_code=self._new_invite_code(),
                 created_at_ms=int(self._clock() * 1000),
-                expires_at_seconds=self._membership.session_end_seconds(),
+                expires_at_seconds=self._limits.session_end_seconds(self._clock()),
                 admission=command.admission,
             )
             speaker = self._membership.new_participant(caller, session.session_id, Role.SPEAKER)

@@ -153,12 +153,6 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
     if duration_hours * _SECONDS_PER_HOUR < 1:
         raise SettingError("SESSION_MAX_DURATION_HOURS must be at least a second")
     speaker_grace_seconds = read_number(environment, "SPEAKER_GRACE_SECONDS", default=60)
-    graces = Graces(
-        lost_seconds=speaker_grace_seconds,
-        closed_seconds=read_number(
-            environment, "SPEAKER_CLOSE_GRACE_SECONDS", default=min(5, speaker_grace_seconds)
-        ),
-    )
     limits = Limits(
         max_listeners=read_whole(environment, "MAX_LISTENERS_PER_SESSION", default=500),
         max_refused_commands=read_whole(environment, "MAX_REFUSED_COMMANDS", default=20),
@@ -171,6 +165,12 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         * read_number(environment, "CONNECTION_REFRESH_MINUTES", default=100),
         warn_after_seconds=_SECONDS_PER_MINUTE
         * read_number(environment, "CONNECTION_WARNING_MINUTES", default=105),
+    )
+    graces = Graces(
+        lost_seconds=speaker_grace_seconds,
+        closed_seconds=read_number(
+            environment, "SPEAKER_CLOSE_GRACE_SECONDS", default=min(5, speaker_grace_seconds)
+        ),
     )
     _check_contradictions(limits, graces)
     return Settings(

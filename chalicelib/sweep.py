@@ -341,7 +341,7 @@ def build_sweep(
         session_threads: The number of sessions that are visited side by side.
     """
     notices = Notices(stores, connections, clock)
-    ending = Ending(stores, notices, connections, clock)
+    ending = Ending(stores, notices, clock)
     return Sweep(
         stores,
         Lifecycle(stores, notices, ending, connections, graces, clock, sleep),

@@ -331,10 +331,14 @@ class _LibraryFormatter(_LineFormatter):
 
 
 def _bounded(fields: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        name: value[:TEXT_CHARACTERS] if isinstance(value, str) and name != "error" else value
-        for name, value in fields.items()
-    }
+    bounded: dict[str, Any] = {}
+    for name, value in fields.items():
+        if isinstance(value, str) and name != "error":
+            value = value[:TEXT_CHARACTERS]
+        elif isinstance(value, tuple):  # json.dumps would write the fields of a named tuple.
+            value = _name_type(value)
+        bounded[name] = value
+    return bounded
 
 
 def _name_type(value: object) -> str:

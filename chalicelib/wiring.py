@@ -175,7 +175,7 @@ def connections_of_stage() -> "Connections":
         endpoint_url = _emulated_connections_url(
             settings.emulator_url, url.netloc.partition(".")[0], url.path.strip("/")
         )
-    if endpoint_url is None:
+    if not endpoint_url:
         raise SettingError("CONNECTIONS_URL is not set")
     return _connections(endpoint_url)
 

@@ -12,7 +12,7 @@ class ConsentError(Exception):
 
 
 def check_name(name: str, confirmed: str | None) -> None:
-    """Check that the option `--confirm`, if given, names the change.
+    """Check that the option `--confirm`, if given, names what changes.
 
     Raises:
         ConsentError: It names something else.

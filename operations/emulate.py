@@ -1,4 +1,4 @@
-"""Runs the stack on an emulator of AWS, as `make emulate` does.
+"""Runs the stack on an emulator of AWS.
 
 It starts ministack, packages the application, applies the stack in the workspace `local`, prints
 the WebSocket URL and runs until Ctrl-C. Progress goes to stderr. It works in a temporary folder, so

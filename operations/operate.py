@@ -1,4 +1,4 @@
-"""Lists or ends the open sessions of a stage, with your AWS credentials."""
+"""Lists the open sessions of a stage or of the local server, or ends one of them."""
 
 import argparse
 import json
@@ -69,6 +69,7 @@ def run_end(options: argparse.Namespace) -> None:
         wiring.connections_of_stage(),
         session_id,
         lambda session: ask(session, options),
+        time.time,
     )
     print(
         f"{session_id} has ended: "

@@ -94,7 +94,7 @@ def end_session(
     check_connections(connections)
     confirm(session)
     counting = CountingConnections(connections)
-    ending = Ending(stores, Notices(stores, counting, clock), counting, clock)
+    ending = Ending(stores, Notices(stores, counting, clock), clock)
     # A retry after a lost answer also returns None here, so only end_expired decides.
     stores.sessions.expire(session_id)
     if not ending.end_expired(session_id):

@@ -16,7 +16,7 @@ from chalicelib.models import (
 )
 
 KEPT_AFTER_END_SECONDS: Final = 24 * 3600
-"""How long DynamoDB keeps an expired session's item, which the sweep needs to notify listeners."""
+"""When DynamoDB may delete an expired session's item, which the sweep needs to notify listeners."""
 
 LANGUAGE_COUNT: Final = "listeners:"
 """The prefix of a session's attributes that count the listeners of a target language.

@@ -133,8 +133,10 @@ HIGH_LIMITS: Final = {
 }
 """Limits for stories that don't test limits. All of their requests come from one address."""
 
-GRACE_SECONDS: Final = 5
-"""The grace period of a lost speaker. It is long enough to return, and short enough to wait for."""
+GRACE_SECONDS: Final = 6
+"""The grace period of a lost speaker. It is long enough to return, and short enough to wait for. It
+differs from the grace after a clean close, which is 5 s by default.
+"""
 
 UNSUPPORTED_BY_EMULATOR: Final = {
     "test_a_binary_frame_closes_with_1003": "accepts binary frames",

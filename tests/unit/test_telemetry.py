@@ -14,6 +14,7 @@ import pytest
 from chalicelib import metrics, telemetry
 from chalicelib.assembly import UseCases
 from chalicelib.aws.dynamodb import Refused
+from chalicelib.aws.signing import Credentials
 from chalicelib.dispatch import Dispatcher
 from chalicelib.errors import InternalError, SessionFull
 from chalicelib.outcomes import Delivery
@@ -141,6 +142,12 @@ def test_a_value_that_is_not_json_removes_at_most_the_fields(
     telemetry.log_done("done", value=value)
     (line,) = read()
     assert (line["level"], line["message"]) == ("INFO", "done")
+
+
+def test_a_named_tuple_is_logged_by_its_type_alone(read: Callable[[], Lines]) -> None:
+    telemetry.log_done("done", value=Credentials("a key", "a secret", None))
+    (line,) = read()
+    assert line["value"] == "Credentials"
 
 
 @pytest.mark.parametrize("value", ["x" * 10_240, ["x" * 10_240], {"x" * 10_240: 1}])
