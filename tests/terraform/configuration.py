@@ -33,9 +33,12 @@ class Configuration:
 
     def package(self, stage: str) -> None:
         """Write a stage's package, with an empty zip: Terraform only takes the zip's hash."""
-        module = self.folder / "modules" / "app"
-        (module / "chalice.tf.json").write_text(functions_of(stage))
-        (module / "deployment.zip").touch()
+        self.configure(stage)
+        (self.folder / "modules" / "app" / "deployment.zip").touch()
+
+    def configure(self, stage: str) -> None:
+        """Write the configuration of a stage's functions. Their code is the same in all stages."""
+        (self.folder / "modules" / "app" / "chalice.tf.json").write_text(functions_of(stage))
 
     def plan(self, stage: str, *arguments: str) -> dict[str, list[dict[str, Any]]]:
         """Plan a stage with a mocked provider; return each resource's arguments, by type.

@@ -26,6 +26,7 @@ from operations.speaker import UserPool
 from operations.terraform_cli import TerraformError, run
 from tests.devserver.plain_http import request
 from tests.stories.target import Target, client, until
+from tests.terraform.configuration import Configuration
 from tests.terraform.requirements import require_provider, running_provider
 
 pytestmark = pytest.mark.timeout(300)  # The first applies take a minute.
@@ -107,11 +108,17 @@ class Prepared:
 def prepared(
     environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[dict[str, Prepared]]:
-    copies = {}
+    """Prepare local, and a copy for dev, whose functions have the same code."""
+    scratch = tmp_path_factory.mktemp("stages")
+    with require_provider():
+        prepare(scratch / "local", environment)
+    shutil.copytree(scratch / "local", scratch / "dev", symlinks=True)
+    Configuration(scratch / "dev" / "terraform").configure("dev")
+    run(scratch / "dev" / "terraform", environment, "workspace", "select", "-or-create", "dev")
     with ExitStack() as stack:
+        copies = {}
         for stage in STAGES:
-            with require_provider():
-                folder = prepare(tmp_path_factory.mktemp(stage), environment, stage)
+            folder = scratch / stage / "terraform"
             variables = stack.enter_context(running_provider(folder, environment))
             copies[stage] = Prepared(stage, folder, {**environment, **variables})
         yield copies
