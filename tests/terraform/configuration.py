@@ -32,7 +32,7 @@ class Configuration:
         return terraform_cli.run(self.folder, environment, *arguments)
 
     def package(self, stage: str) -> None:
-        """Write a stage's package, with an empty zip: Terraform only takes the zip's hash."""
+        """Write a stage's package, with an empty zip. A mocked plan needs only the zip's hash."""
         self.configure(stage)
         (self.folder / "modules" / "app" / "deployment.zip").touch()
 

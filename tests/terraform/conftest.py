@@ -13,8 +13,8 @@ from operations import terraform_cli
 from tests.terraform.configuration import ROOT, Configuration
 from tests.terraform.requirements import require_provider, running_provider
 
-# Terraform and the provider load a large schema and end soon: with Go's default of 100 they spend a
-# fifth of their time on collecting garbage. Source: "A Guide to the Go Garbage Collector".
+# Terraform and the provider load a large schema and exit soon. With Go's default of 100, they spend
+# a fifth of their CPU time on garbage collection. Source: "A Guide to the Go Garbage Collector".
 os.environ.setdefault("GOGC", "400")
 
 STAGES = sorted(path.stem for path in (ROOT / "terraform" / "environments").glob("*.tfvars"))

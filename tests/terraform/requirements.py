@@ -39,8 +39,9 @@ def running_provider(folder: Path, environment: Mapping[str, str]) -> Iterator[d
     for each module, and `terraform validate` alone takes 12 s instead of 4.
     Source: "Debugger-Based Debugging", Terraform Plugin Development.
 
-    The provider opens files by their paths in the folder. It refuses to be configured a second time
-    with a file of certificates, which neither a mocked AWS nor an emulator needs.
+    The provider runs in the folder, because it opens the zip by a relative path. AWS_CA_BUNDLE is
+    left out: with it, the provider fails when a second command configures it. Neither a mocked AWS
+    nor an emulator needs certificates.
     """
     (command,) = folder.glob(".terraform/providers/*/*/aws/*/*/terraform-provider-aws_*")
     with subprocess.Popen(

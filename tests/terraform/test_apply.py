@@ -94,7 +94,7 @@ def environment() -> Iterator[dict[str, str]]:
 
 @dataclass(frozen=True)
 class Prepared:
-    """An initialized copy of the stack, whose provider runs."""
+    """An initialized copy of the stack, and the environment that names its running provider."""
 
     stage: str
     folder: Path
@@ -108,7 +108,7 @@ class Prepared:
 def prepared(
     environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[dict[str, Prepared]]:
-    """Prepare local, and a copy for dev, whose functions have the same code."""
+    """Prepare local, and copy it for dev. The functions of both have the same code."""
     scratch = tmp_path_factory.mktemp("stages")
     with require_provider():
         prepare(scratch / "local", environment)
@@ -128,9 +128,9 @@ def prepared(
 def first_applies(
     environment: dict[str, str], prepared: dict[str, Prepared]
 ) -> dict[str, Future[Emulation]]:
-    """Apply both stages at once: dev where somebody has taken a name, which is then freed.
+    """Apply both stages at once. A log group of dev already exists, and is deleted afterwards.
 
-    The provider makes one function at a time, and waits 5 s for each.
+    The provider creates one function at a time, and waits 5 s for each.
     """
     logs = aws.client("logs", environment["AWS_ENDPOINT_URL"])
     taken = {"logGroupName": "/aws/lambda/broadcast-sessions-dev-message"}
@@ -148,7 +148,7 @@ def local(first_applies: dict[str, Future[Emulation]]) -> Emulation:
 
 @pytest.fixture(scope="module")
 def failure(environment: dict[str, str], first_applies: dict[str, Future[Emulation]]) -> str:
-    """Return what was said when the first apply of dev failed half-way."""
+    """Return the error of the first apply of dev, which fails half-way."""
     with pytest.raises(TerraformError) as raised:
         first_applies["dev"].result()
     assert {kind for kind, _ in names(environment, "dev")} >= {"list_tables", "list_functions"}
@@ -179,7 +179,7 @@ def plan(stack: Emulation, *arguments: str, folder: Path | None = None) -> str:
 
 
 def changes(planned: str) -> dict[str, str]:
-    """Return the sign by which a printed plan changes each resource, by its address."""
+    """Return the sign of each changed resource in a printed plan, such as `~`, by its address."""
     _, _, actions = planned.partition("Terraform will perform the following actions:")
     form = r"^  # (\S+) (?:will|must) be .*\n(?:  # .*\n)*(\+/-|-/\+|  [-+~]) resource "
     found = {address: sign.strip() for address, sign in re.findall(form, actions, re.MULTILINE)}
@@ -284,9 +284,9 @@ def test_each_change_of_the_api_makes_a_new_deployment_and_a_change_of_anything_
 
 
 def copy_module(folder: Path, name: str) -> Path:
-    """Copy the module of the application, with its state, in a copy of the stack of local.
+    """Add a copy of the application's module, with its state, to a stack; return its folder.
 
-    One plan shows what changes in each of the modules, and loads the provider's schema once.
+    One plan shows the changes of all modules, and loads the provider's schema once.
     """
     main = (folder / "main.tf").read_text()
     (block,) = re.findall(r"^module \"app\" \{\n.*?^\}\n", main, re.MULTILINE | re.DOTALL)

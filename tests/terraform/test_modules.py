@@ -38,10 +38,9 @@ def endpoint_url() -> Iterator[str]:
 def runner(
     endpoint_url: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[TerraformRunner]:
-    """Initialize a copy of the root module, for Terraform writes beside it.
+    """Initialize a copy of the root module, because Terraform writes beside it.
 
-    Nothing is destroyed: the account goes when the emulator does, and what is protected could not
-    be.
+    The resources end with the emulator. Terraform could not destroy those that are protected.
     """
     scratch = tmp_path_factory.mktemp("modules")
     terraform_cli.copy_stack(ROOT, scratch)

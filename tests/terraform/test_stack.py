@@ -635,7 +635,7 @@ def emulator() -> Iterator[str]:
 
 @pytest.fixture
 def bucket(emulator: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """Make a bucket for states, and remove all that is in it afterwards."""
+    """Create a bucket for states, and delete it with its objects afterwards."""
     s3 = client("s3", emulator)
     s3.create_bucket(Bucket="states")
     monkeypatch.setenv("AWS_ENDPOINT_URL", emulator)

@@ -1,6 +1,5 @@
-# The tables twice: of a stage to try things in, and of one whose data is protected. The user pool
-# three times: one that is made here, one that is there already, and one whose sign-in page can be
-# removed.
+# The tables of a stage for experiments, and of a stage with protected data. A new user pool, an
+# existing one, and one whose sign-in page can be removed.
 
 variable "has_page" {
   type    = bool
