@@ -87,12 +87,9 @@ def package(stage: str, module: Path) -> None:
         with empty_cache_after_failure():
             run_chalice(stage, written)
             unpack(written / "deployment.zip", unpacked)
-        configuration = json.loads((written / "chalice.tf.json").read_text())
-        drop_null_provider(configuration)
         compile_sources(unpacked)
         pack(unpacked, module / "deployment.zip")
-        text = json.dumps(configuration, indent=2, sort_keys=True)
-        (module / "chalice.tf.json").write_text(text + "\n")
+        (module / "chalice.tf.json").write_text(read_configuration(written))
 
 
 @contextmanager
@@ -164,6 +161,13 @@ def make_pip_options(glibc: int, machine: str) -> dict[str, str]:
         "PIP_PLATFORM": " ".join([*platforms, f"manylinux2014_{machine}"]),
         "PIP_REQUIRE_HASHES": "1",
     }
+
+
+def read_configuration(written: Path) -> str:
+    """Return the configuration in the folder that Chalice has written, as Terraform accepts it."""
+    configuration = json.loads((written / "chalice.tf.json").read_text())
+    drop_null_provider(configuration)
+    return json.dumps(configuration, indent=2, sort_keys=True) + "\n"
 
 
 def drop_null_provider(configuration: dict[str, Any]) -> None:

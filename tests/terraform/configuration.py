@@ -3,11 +3,12 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
-from operations import terraform_cli
-from operations.package import package
+from operations import package, terraform_cli
 
 ROOT = Path(__file__).parents[2]
 
@@ -31,7 +32,13 @@ class Configuration:
         return terraform_cli.run(self.folder, environment, *arguments)
 
     def package(self, stage: str) -> None:
-        package(stage, self.folder / "modules" / "app")
+        """Write a stage's package, with an empty zip. A mocked plan needs only the zip's hash."""
+        self.configure(stage)
+        (self.folder / "modules" / "app" / "deployment.zip").touch()
+
+    def configure(self, stage: str) -> None:
+        """Write the configuration of a stage's functions. Their code is the same in all stages."""
+        (self.folder / "modules" / "app" / "chalice.tf.json").write_text(functions_of(stage))
 
     def plan(self, stage: str, *arguments: str) -> dict[str, list[dict[str, Any]]]:
         """Plan a stage with a mocked provider; return each resource's arguments, by type.
@@ -60,3 +67,11 @@ class Configuration:
             if change["mode"] == "managed":
                 resources.setdefault(change["type"], []).append(change["change"]["after"])
         return resources
+
+
+@cache
+def functions_of(stage: str) -> str:
+    """Return the configuration of a stage's functions, as Chalice generates it."""
+    with TemporaryDirectory() as scratch, package.empty_cache_after_failure():
+        package.run_chalice(stage, Path(scratch))
+        return package.read_configuration(Path(scratch))

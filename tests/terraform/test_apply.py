@@ -1,10 +1,15 @@
 """The stack, applied for real to an emulator: two stages in one account, from first to last."""
 
 import json
+import re
+import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Final
 
 import pytest
 
@@ -21,20 +26,62 @@ from operations.speaker import UserPool
 from operations.terraform_cli import TerraformError, run
 from tests.devserver.plain_http import request
 from tests.stories.target import Target, client, until
-from tests.terraform.requirements import require_provider
+from tests.terraform.configuration import Configuration
+from tests.terraform.requirements import require_provider, running_provider
 
-pytestmark = pytest.mark.timeout(300)  # An apply takes half a minute, and a fixture two of them.
+pytestmark = pytest.mark.timeout(300)  # The first applies take a minute.
 
-NOT_READ_BACK = {"aws_cloudwatch_metric_alarm"}
+NOT_READ_BACK: Final = {"aws_cloudwatch_metric_alarm"}
 """What the emulator has, but tells of so incompletely that Terraform wants to write it again:
 ministack 1.5.33's DescribeAlarms leaves most fields out when asked in the Query protocol.
 """
 
-SCHEDULE_SECONDS = 90
+SCHEDULE_SECONDS: Final = 90
 """For a sweep to begin: a minute after its rule was made, and ministack looks every 10 s."""
 
-OVERRIDE = "modules/app/chalice_override.tf"
-API = "modules/app/api.tf"
+STAGES: Final = ("local", "dev")
+
+DEPLOYMENT: Final = "aws_apigatewayv2_deployment.websocket_api_deployment"
+
+
+@dataclass(frozen=True)
+class Edit:
+    """A change of the text of a file."""
+
+    file: str
+    old: str
+    new: str
+
+    def make(self, folder: Path) -> None:
+        file = folder / self.file
+        text = file.read_text()
+        assert text.count(self.old) == 1
+        file.write_text(text.replace(self.old, self.new))
+
+
+API_CHANGES: Final = {
+    "route": Edit("chalice_override.tf", 'route_response_selection_expression = "$default"', ""),
+    "authorization": Edit(
+        "chalice_override.tf", 'authorization_type = "CUSTOM"', 'authorization_type = "NONE"'
+    ),
+    "identity_sources": Edit(
+        "api.tf",
+        'authorizer_type = "REQUEST"',
+        'authorizer_type = "REQUEST"\n  identity_sources = ["route.request.querystring.token"]',
+    ),
+    "authorizers_function": Edit(
+        "api.tf",
+        "authorizer_uri  = aws_lambda_function.authorizer",
+        "authorizer_uri  = aws_lambda_function.outcome",
+    ),
+}
+"""Changes of the module of the application, each of which changes the API."""
+
+OTHER_CHANGES: Final = (
+    Edit("main.tf", "application = ", 'owner = "operations"\n application = '),
+    Edit("environments/local.tfvars", "mfa ", "memory_mb = { message = 512 }\nmfa "),
+)
+"""A tag, and a function's memory."""
 
 
 @pytest.fixture(scope="module")
@@ -45,77 +92,106 @@ def environment() -> Iterator[dict[str, str]]:
         yield {**emulator_environment(endpoint_url), "TF_VAR_saved_queries": "false"}
 
 
+@dataclass(frozen=True)
+class Prepared:
+    """An initialized copy of the stack, and the environment that names its running provider."""
+
+    stage: str
+    folder: Path
+    environment: Mapping[str, str]
+
+    def apply(self) -> Emulation:
+        return apply(self.folder, self.environment, self.stage)
+
+
 @pytest.fixture(scope="module")
-def local(environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Emulation:
+def prepared(
+    environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[dict[str, Prepared]]:
+    """Prepare local, and copy it for dev. The functions of both have the same code."""
+    scratch = tmp_path_factory.mktemp("stages")
     with require_provider():
-        return apply(prepare(tmp_path_factory.mktemp("local"), environment), environment)
+        prepare(scratch / "local", environment)
+    shutil.copytree(scratch / "local", scratch / "dev", symlinks=True)
+    Configuration(scratch / "dev" / "terraform").configure("dev")
+    run(scratch / "dev" / "terraform", environment, "workspace", "select", "-or-create", "dev")
+    with ExitStack() as stack:
+        copies = {}
+        for stage in STAGES:
+            folder = scratch / stage / "terraform"
+            variables = stack.enter_context(running_provider(folder, environment))
+            copies[stage] = Prepared(stage, folder, {**environment, **variables})
+        yield copies
 
 
 @pytest.fixture(scope="module")
-def prepared_dev(environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    with require_provider():
-        return prepare(tmp_path_factory.mktemp("dev"), environment, "dev")
+def first_applies(
+    environment: dict[str, str], prepared: dict[str, Prepared]
+) -> dict[str, Future[Emulation]]:
+    """Apply both stages at once. A log group of dev already exists, and is deleted afterwards.
 
-
-@pytest.fixture(scope="module")
-def failure(environment: dict[str, str], prepared_dev: Path) -> str:
-    """Apply dev where somebody has taken a name, and free the name; return what was said."""
+    The provider creates one function at a time, and waits 5 s for each.
+    """
     logs = aws.client("logs", environment["AWS_ENDPOINT_URL"])
     taken = {"logGroupName": "/aws/lambda/broadcast-sessions-dev-message"}
     logs.create_log_group(**taken)
-    with pytest.raises(TerraformError) as raised:
-        apply(prepared_dev, environment, "dev")
-    assert {kind for kind, _ in names(environment, "dev")} >= {"list_tables", "list_functions"}
+    with ThreadPoolExecutor() as threads:
+        applies = {stage: threads.submit(it.apply) for stage, it in prepared.items()}
     logs.delete_log_group(**taken)
+    return applies
+
+
+@pytest.fixture(scope="module")
+def local(first_applies: dict[str, Future[Emulation]]) -> Emulation:
+    return first_applies["local"].result()
+
+
+@pytest.fixture(scope="module")
+def failure(environment: dict[str, str], first_applies: dict[str, Future[Emulation]]) -> str:
+    """Return the error of the first apply of dev, which fails half-way."""
+    with pytest.raises(TerraformError) as raised:
+        first_applies["dev"].result()
+    assert {kind for kind, _ in names(environment, "dev")} >= {"list_tables", "list_functions"}
     return str(raised.value)
 
 
 @pytest.fixture(scope="module")
-def dev(environment: dict[str, str], prepared_dev: Path, failure: str) -> Emulation:
+def dev(prepared: dict[str, Prepared], failure: str) -> Emulation:
     """Apply dev once more, after the first time failed half-way."""
-    return apply(prepared_dev, environment, "dev")
+    return prepared["dev"].apply()
 
 
 @pytest.fixture(scope="module")
 def destroyed(local: Emulation, dev: Emulation) -> Emulation:
     """Destroy dev, which has served, beside local."""
     assert meets(dev)
-    run(dev.folder, dev.environment, "destroy", "-auto-approve", *VARIABLES["dev"])
+    run(dev.folder, dev.environment, "destroy", "-auto-approve", *variables(dev))
     return dev
 
 
-VARIABLES = {
-    stage: ("-input=false", f"-var-file=environments/{stage}.tfvars") for stage in ("local", "dev")
-}
+def variables(stack: Emulation) -> tuple[str, str]:
+    return "-input=false", f"-var-file=environments/{stack.stage}.tfvars"
 
 
-def changes(stack: Emulation, *arguments: str) -> list[dict[str, Any]]:
-    """Plan, and return what would be changed: each resource's type, address and actions."""
-    planned = stack.folder / "planned"
-    variables = VARIABLES[stack.stage]
-    run(stack.folder, stack.environment, "plan", f"-out={planned}", *variables, *arguments)
-    plan = json.loads(run(stack.folder, stack.environment, "show", "-json", str(planned)))
-    return [
-        {**change, "actions": change["change"]["actions"]}
-        for change in plan["resource_changes"]
-        if change["change"]["actions"] not in (["no-op"], ["read"])
-    ]
+def plan(stack: Emulation, *arguments: str, folder: Path | None = None) -> str:
+    """Return a plan as Terraform prints it. `show -json` would load the provider's schema again."""
+    return run(folder or stack.folder, stack.environment, "plan", *variables(stack), *arguments)
 
 
-def deploys_anew(changed: list[dict[str, Any]]) -> bool:
-    """Say whether a plan makes a new deployment, and only then removes the old one."""
-    actions = [it["actions"] for it in changed if it["type"] == "aws_apigatewayv2_deployment"]
-    assert actions in ([], [["create", "delete"]])
-    return bool(actions)
+def changes(planned: str) -> dict[str, str]:
+    """Return the sign of each changed resource in a printed plan, such as `~`, by its address."""
+    _, _, actions = planned.partition("Terraform will perform the following actions:")
+    form = r"^  # (\S+) (?:will|must) be .*\n(?:  # .*\n)*(\+/-|-/\+|  [-+~]) resource "
+    found = {address: sign.strip() for address, sign in re.findall(form, actions, re.MULTILINE)}
+    counts = re.search(r"^Plan: (\d+) to add, (\d+) to change, (\d+) to destroy", actions, re.M)
+    expected = map(int, counts.groups()) if counts else (0, 0, 0)
+    assert [sum(sign in it for it in found.values()) for sign in "+~-"] == list(expected)
+    assert found or "No changes." in planned
+    return found
 
 
-def edit(file: str, old: str, new: str) -> Callable[[Path], None]:
-    def change(folder: Path) -> None:
-        text = (folder / file).read_text()
-        assert text.count(old) == 1
-        (folder / file).write_text(text.replace(old, new))
-
-    return change
+def types(changed: Mapping[str, str]) -> set[str]:
+    return {re.sub(r"^(module\.\w+\.)*", "", address).partition(".")[0] for address in changed}
 
 
 def meets(stack: Emulation) -> bool:
@@ -178,87 +254,51 @@ def test_pages_of_other_sites_do_not_reach_the_emulator(
     assert request(local.endpoint_url, "GET", "/2015-03-31/functions").status == 200
 
 
-def test_a_second_plan_is_empty(local: Emulation) -> None:
-    assert {change["type"] for change in changes(local)} <= NOT_READ_BACK
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        pytest.param(
-            edit(OVERRIDE, 'route_response_selection_expression = "$default"', ""),
-            id="a route",
-        ),
-        pytest.param(
-            edit(OVERRIDE, 'authorization_type = "CUSTOM"', 'authorization_type = "NONE"'),
-            id="a route's authorization",
-        ),
-        pytest.param(
-            edit(
-                API,
-                'authorizer_type = "REQUEST"',
-                'authorizer_type = "REQUEST"\n'
-                '  identity_sources = ["route.request.querystring.token"]',
-            ),
-            id="the authorizer's identity sources",
-        ),
-        pytest.param(
-            edit(
-                API,
-                "authorizer_uri  = aws_lambda_function.authorizer",
-                "authorizer_uri  = aws_lambda_function.outcome",
-            ),
-            id="the authorizer's function",
-        ),
-    ],
-)
-def test_a_change_of_the_api_makes_a_new_deployment(
-    local: Emulation, restored: None, change: Callable[[Path], None]
+def test_each_change_of_the_api_makes_a_new_deployment_and_a_change_of_anything_else_keeps_it(
+    local: Emulation, tmp_path: Path
 ) -> None:
-    change(local.folder)
-    assert deploys_anew(changes(local, "-refresh=false"))
+    folder = shutil.copytree(local.folder.parent, tmp_path / "changed") / "terraform"
+    for edit in OTHER_CHANGES:
+        edit.make(folder)
+    (folder / "modules/app/deployment.zip").write_bytes(b"other code")
+    for name, edit in API_CHANGES.items():
+        edit.make(copy_module(folder, name))
+    run(folder, local.environment, "get")
+    targets = [f"-target=module.{name}" for name in ("app", *API_CHANGES)]
+    planned = plan(local, "-refresh=false", *targets, folder=folder)
+    changed = changes(planned)
+
+    copies = len(targets)
+    for text in (
+        r'\+ "owner" += "operations"',
+        r"~ source_code_hash +=",
+        r"~ memory_size += 256 -> 512",
+    ):
+        assert len(re.findall(text, planned)) >= copies
+    for name in ("app", *API_CHANGES):
+        assert changed[f"module.{name}.aws_lambda_function.websocket_message"] == "~"
+    # Only then is the old deployment removed.
+    assert {address: sign for address, sign in changed.items() if DEPLOYMENT in address} == {
+        f"module.{name}.{DEPLOYMENT}": "+/-" for name in API_CHANGES
+    }
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        pytest.param(
-            edit("main.tf", "application = ", 'owner = "operations"\n application = '), id="a tag"
-        ),
-        pytest.param(
-            edit("environments/local.tfvars", "mfa ", "memory_mb = { message = 512 }\nmfa "),
-            id="a function's memory",
-        ),
-        pytest.param(
-            lambda folder: (folder / "modules/app/deployment.zip").write_bytes(b"other code"),
-            id="the code",
-        ),
-    ],
-)
-def test_a_change_of_anything_else_keeps_the_deployment(
-    local: Emulation, restored: None, change: Callable[[Path], None]
-) -> None:
-    change(local.folder)
-    changed = changes(local, "-refresh=false")
-    assert "aws_lambda_function" in {it["type"] for it in changed}
-    assert not deploys_anew(changed)
+def copy_module(folder: Path, name: str) -> Path:
+    """Add a copy of the application's module, with its state, to a stack; return its folder.
 
-
-@pytest.fixture
-def restored(local: Emulation) -> Iterator[None]:
-    """Put back what a test changes in the copy."""
-    folder = local.folder
-    files = [
-        folder / OVERRIDE,
-        folder / API,
-        folder / "main.tf",
-        folder / "environments/local.tfvars",
-        folder / "modules/app/deployment.zip",
-    ]
-    kept = {file: file.read_bytes() for file in files}
-    yield
-    for file, content in kept.items():
-        file.write_bytes(content)
+    One plan shows the changes of all modules, and loads the provider's schema once.
+    """
+    main = (folder / "main.tf").read_text()
+    (block,) = re.findall(r"^module \"app\" \{\n.*?^\}\n", main, re.MULTILINE | re.DOTALL)
+    copied = block.replace('"app"', f'"{name}"').replace("./modules/app", f"./modules/{name}")
+    (folder / f"{name}.tf").write_text(copied)
+    file = folder / "terraform.tfstate.d/local/terraform.tfstate"
+    state = json.loads(file.read_text())
+    resources = [it for it in state["resources"] if it.get("module") == "module.app"]
+    renamed = json.dumps(resources).replace("module.app", f"module.{name}")
+    state["resources"] += json.loads(renamed)
+    file.write_text(json.dumps(state))
+    return shutil.copytree(folder / "modules/app", folder / "modules" / name)
 
 
 def test_a_speaker_is_created_whose_address_is_verified_in_any_case(local: Emulation) -> None:
@@ -303,11 +343,9 @@ def test_a_stage_keeps_its_hash_key_which_no_other_stage_has_and_no_plan_shows(
     assert locals_ != devs
     assert len(locals_) == len(devs) == len("01234567-89ab-cdef-0123-456789abcdef")
 
-    settings = '-var=settings={LOG_LEVEL = "ERROR"}'
-    changed = {change["type"] for change in changes(local, settings, "-refresh=false")}
-    assert changed - NOT_READ_BACK == {"aws_lambda_function"}
-    for what in (["show", str(local.folder / "planned")], ["show"]):
-        shown = run(local.folder, local.environment, *what)
+    planned = plan(local, '-var=settings={LOG_LEVEL = "ERROR"}', "-refresh=false")
+    assert types(changes(planned)) - NOT_READ_BACK == {"aws_lambda_function"}
+    for shown in (planned, run(local.folder, local.environment, "show")):
         assert "HASH_KEY" in shown or "LOG_LEVEL" in shown
         assert locals_ not in shown
 
@@ -329,6 +367,8 @@ def test_destroy_leaves_nothing_of_its_stage(
     assert run(destroyed.folder, environment, "state", "list") == ""
 
 
-def test_destroy_leaves_the_other_stage_serving(destroyed: Emulation, local: Emulation) -> None:
+def test_destroy_leaves_the_other_stage_serving_and_its_plan_empty(
+    destroyed: Emulation, local: Emulation
+) -> None:
     assert meets(local)
-    assert {change["type"] for change in changes(local)} <= NOT_READ_BACK
+    assert types(changes(plan(local))) <= NOT_READ_BACK

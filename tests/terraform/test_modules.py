@@ -1,21 +1,21 @@
-"""The modules for the tables and the user pool, each applied by itself to an emulator."""
+"""The modules for the tables and the user pool, applied by themselves to an emulator."""
 
 import json
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from pytest_terraform import terraform
-from pytest_terraform.tf import LazyModuleDir, TerraformTestApi
+from pytest_terraform.tf import TerraformRunner, TerraformState
 
 from devserver import aws
 from operations import terraform_cli
 from operations.emulate import ROOT, emulator_environment
-from tests.terraform.requirements import require_provider
+from tests.terraform.requirements import require_provider, running_provider
 
-ROOTS = Path(__file__).parent / "roots"
+ROOT_MODULE = Path(__file__).parent / "root"
 APP_CLIENT = json.loads((ROOT / "terraform/modules/cognito/app_client.json").read_text())
 TABLES = json.loads((ROOT / "chalicelib" / "tables.json").read_text())
 
@@ -28,37 +28,48 @@ NO_PAGE = {
 }
 
 
-@pytest.fixture(scope="module", autouse=True)
-def endpoint_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Have pytest-terraform apply to an emulator, and a copy, for it writes beside what it applies.
-
-    The first init is to find out whether there is a provider; the plugin's own can only fail.
-    """
-    scratch = tmp_path_factory.mktemp("modules")
-    terraform_cli.copy_stack(ROOT, scratch)
-    roots = shutil.copytree(ROOTS, scratch / ROOTS.relative_to(ROOT))
-    for root in roots.iterdir():
-        shutil.copy(scratch / "terraform" / ".terraform.lock.hcl", root)
-    init = terraform_cli.init_arguments()
-    with aws.ministack() as endpoint_url, pytest.MonkeyPatch.context() as patch:
-        environment = emulator_environment(endpoint_url)
-        with require_provider():
-            terraform_cli.run(roots / "tables", environment, "init", "-input=false", *init)
-        patch.setattr(LazyModuleDir, "value", str(roots))
-        patch.setenv("TF_CLI_ARGS_init", " ".join(init))
-        for name, value in environment.items():
-            patch.setenv(name, value)
+@pytest.fixture(scope="module")
+def endpoint_url() -> Iterator[str]:
+    with aws.ministack() as endpoint_url:
         yield endpoint_url
 
 
-# Nothing is torn down: the account goes when the emulator does, and what is protected could not be.
-@terraform("tables", teardown=terraform.TEARDOWN_OFF)
+@pytest.fixture(scope="module")
+def runner(
+    endpoint_url: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[TerraformRunner]:
+    """Initialize a copy of the root module, because Terraform writes beside it.
+
+    The resources end with the emulator. Terraform could not destroy those that are protected.
+    """
+    scratch = tmp_path_factory.mktemp("modules")
+    terraform_cli.copy_stack(ROOT, scratch)
+    folder = shutil.copytree(ROOT_MODULE, scratch / ROOT_MODULE.relative_to(ROOT))
+    shutil.copy(scratch / "terraform" / ".terraform.lock.hcl", folder)
+    environment = emulator_environment(endpoint_url)
+    with require_provider():
+        init = ("init", "-input=false", *terraform_cli.init_arguments())
+        terraform_cli.run(folder, environment, *init)
+    with running_provider(folder, environment) as variables, pytest.MonkeyPatch.context() as patch:
+        for name, value in {**environment, **variables}.items():
+            patch.setenv(name, value)
+        yield TerraformRunner(
+            folder / ".terraform", scratch / "state", module_dir=folder, tf_bin="terraform"
+        )
+
+
+@pytest.fixture(scope="module")
+def applied(runner: TerraformRunner) -> TerraformState:
+    """Apply the modules, without a sign-in page."""
+    return runner.apply()
+
+
 def test_tables_are_made_as_the_schema_says_and_kept_safe_where_that_is_asked(
-    tables: TerraformTestApi, endpoint_url: str
+    applied: TerraformState, endpoint_url: str
 ) -> None:
     dynamodb = aws.client("dynamodb", endpoint_url)
     for prefix, protected in (("plain", False), ("protected", True)):
-        made = tables.outputs[prefix]["value"]
+        made = applied.outputs[prefix]["value"]
         assert set(made) == set(TABLES)
         for name, schema in TABLES.items():
             table_name = made[name]["name"]
@@ -87,12 +98,11 @@ def keys_of(table: Any) -> Any:
     return table["KeySchema"], attributes, indexes
 
 
-@terraform("user_pool", teardown=terraform.TEARDOWN_OFF)
 def test_a_pool_takes_no_strangers_gives_tokens_as_long_as_asked_and_an_existing_one_is_kept(
-    user_pool: TerraformTestApi, endpoint_url: str
+    applied: TerraformState, endpoint_url: str
 ) -> None:
     cognito = aws.client("cognito-idp", endpoint_url)
-    made = user_pool.outputs["made"]["value"]
+    made = applied.outputs["made"]["value"]
     pool = cognito.describe_user_pool(UserPoolId=made["user_pool_id"])["UserPool"]
     assert pool["AdminCreateUserConfig"]["AllowAdminCreateUserOnly"] is True
     assert pool["Policies"]["PasswordPolicy"]["MinimumLength"] == 14
@@ -111,7 +121,7 @@ def test_a_pool_takes_no_strangers_gives_tokens_as_long_as_asked_and_an_existing
     }
     assert "ClientSecret" not in app_client
 
-    assert user_pool.outputs["existing"]["value"] == {
+    assert applied.outputs["existing"]["value"] == {
         "user_pool_id": "us-east-1_AbCdEfGhI",
         "client_id": "its-client",
     }
@@ -120,30 +130,24 @@ def test_a_pool_takes_no_strangers_gives_tokens_as_long_as_asked_and_an_existing
 
 
 def test_a_deployed_pool_gets_a_sign_in_page_that_can_be_removed_and_keeps_its_client(
-    endpoint_url: str, tmp_path: Path
+    applied: TerraformState,
+    runner: TerraformRunner,
+    endpoint_url: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    terraform_cli.copy_stack(ROOT, tmp_path)
-    root = shutil.copytree(ROOTS / "sign_in_page", tmp_path / "tests/terraform/roots/sign_in_page")
-    shutil.copy(tmp_path / "terraform" / ".terraform.lock.hcl", root)
-    environment = emulator_environment(endpoint_url)
+    pool = applied.outputs["with_page"]["value"]
+    assert page_settings(app_client_of(pool, endpoint_url)) == NO_PAGE
 
-    def run(*arguments: str) -> str:
-        return terraform_cli.run(root, environment, *arguments)
-
-    run("init", "-input=false", *terraform_cli.init_arguments())
-    run("apply", "-auto-approve", "-var=has_page=false")
-    without = json.loads(run("output", "-json"))
-    assert page_settings(app_client_of(without, endpoint_url)) == NO_PAGE
-
-    run("apply", "-auto-approve", "-var=has_page=true")
-    outputs = json.loads(run("output", "-json"))
-    assert outputs["client_id"] == without["client_id"]
+    monkeypatch.setenv("TF_VAR_has_page", "true")
+    outputs = runner.apply().outputs
+    assert outputs["with_page"]["value"] == pool
     assert outputs["sign_in_url"]["value"] == "https://my-hall.auth.us-east-1.amazoncognito.com"
     cognito = aws.client("cognito-idp", endpoint_url)
     domain = cognito.describe_user_pool_domain(Domain="my-hall")["DomainDescription"]
-    assert domain["UserPoolId"] == outputs["user_pool_id"]["value"]
+    assert domain["UserPoolId"] == pool["user_pool_id"]
     assert domain["ManagedLoginVersion"] == 1
-    assert page_settings(app_client_of(outputs, endpoint_url)) == {
+    assert page_settings(app_client_of(pool, endpoint_url)) == {
         "AllowedOAuthFlowsUserPoolClient": True,
         "AllowedOAuthFlows": set(APP_CLIENT["allowed_oauth_flows"]),
         "AllowedOAuthScopes": set(APP_CLIENT["allowed_oauth_scopes"]),
@@ -153,8 +157,11 @@ def test_a_deployed_pool_gets_a_sign_in_page_that_can_be_removed_and_keeps_its_c
 
     # The removal is only planned: ministack 1.5.33 keeps what an update of a client leaves out, and
     # the provider leaves out a false flag. Cognito sets what is left out to its default.
-    run("plan", "-out=removal", "-var=has_page=false")
-    changes = json.loads(run("show", "-json", "removal"))["resource_changes"]
+    monkeypatch.setenv("TF_VAR_has_page", "false")
+    removal = str(tmp_path / "removal")
+    runner.plan(removal)
+    shown = terraform_cli.run(runner.module_dir, os.environ, "show", "-json", removal)
+    changes = json.loads(shown)["resource_changes"]
     changed = {it["type"]: it["change"] for it in changes if it["change"]["actions"] != ["no-op"]}
     assert changed["aws_cognito_user_pool_domain"]["actions"] == ["delete"]
     client_change = changed["aws_cognito_user_pool_client"]
@@ -164,9 +171,9 @@ def test_a_deployed_pool_gets_a_sign_in_page_that_can_be_removed_and_keeps_its_c
         assert client_change["after"][name] == []
 
 
-def app_client_of(outputs: Any, endpoint_url: str) -> dict[str, Any]:
+def app_client_of(pool: Any, endpoint_url: str) -> dict[str, Any]:
     described: dict[str, Any] = aws.client("cognito-idp", endpoint_url).describe_user_pool_client(
-        UserPoolId=outputs["user_pool_id"]["value"], ClientId=outputs["client_id"]["value"]
+        UserPoolId=pool["user_pool_id"], ClientId=pool["client_id"]
     )["UserPoolClient"]
     return described
 

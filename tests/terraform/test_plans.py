@@ -24,14 +24,11 @@ def test_the_configuration_is_formatted(configuration: Configuration) -> None:
     configuration.run("fmt", "-check", "-diff", "-recursive")
 
 
-def test_the_configuration_is_valid(configuration: Configuration) -> None:
-    configuration.run("validate")
-
-
-@pytest.mark.parametrize("name", sorted(set(FILES) - BY_STAGE - set(OF_VARIABLES)))
-def test_terraform_tests_pass(configuration: Configuration, name: str) -> None:
+def test_terraform_tests_pass(configuration: Configuration) -> None:
     configuration.package("dev")
-    configuration.run("test", f"-filter=tests/{name}.tftest.hcl", workspace="dev")
+    files = sorted(set(FILES) - BY_STAGE - set(OF_VARIABLES))
+    run = configuration.run
+    run("test", *(f"-filter=tests/{name}.tftest.hcl" for name in files), workspace="dev")
 
 
 def test_wrong_values_are_refused(variables: Configuration) -> None:
