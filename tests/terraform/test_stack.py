@@ -206,7 +206,7 @@ def test_a_missing_package_is_refused(make: Make) -> None:
 
 
 @pytest.mark.parametrize("verb", ["plan", "deploy", "destroy"])
-def test_a_misspelt_variable_is_refused_before_anything_is_planned(
+def test_a_misspelled_variable_is_refused_before_anything_is_planned(
     make: Make, verb: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
     dev = make("dev")
@@ -217,7 +217,7 @@ def test_a_misspelt_variable_is_refused_before_anything_is_planned(
     assert not dev.copy.exists()
 
 
-def test_a_misspelt_variable_that_only_terraform_notices_leaves_no_plan(
+def test_a_misspelled_variable_that_only_terraform_notices_leaves_no_plan(
     make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tfvars, "find_unknown", lambda *_: None)
