@@ -267,7 +267,7 @@ def test_unknown_key_ids_cause_one_fetch_per_minute() -> None:
     assert issuer.fetches == 2
 
 
-def test_a_fetch_adds_new_keys_and_removes_withdrawn_ones() -> None:
+def test_a_fetch_adds_new_keys_and_removes_withdrawn_keys() -> None:
     issuer, clock = Issuer(), Clock()
     keys = KeySet(issuer, clock)
     keys.find("key-1")

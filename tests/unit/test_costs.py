@@ -400,7 +400,7 @@ def house(
 
 
 @pytest.mark.parametrize("operation", COSTS)
-def test_an_operation_costs_what_is_written_down(house: House, operation: str) -> None:
+def test_an_operation_makes_the_documented_number_of_requests(house: House, operation: str) -> None:
     prepare, do = OPERATIONS[operation]
     prepare(house)
     house.requests.forget()
@@ -419,7 +419,7 @@ def test_every_operation_has_a_cost() -> None:
 
 
 @pytest.mark.parametrize("operation", COSTS)
-def test_what_costs_more_than_was_allowed_says_why(operation: str) -> None:
+def test_a_cost_over_its_budget_has_a_reason(operation: str) -> None:
     cost = COSTS[operation]
     has_grown = cost.allowed is not None and cost.requests > cost.allowed
     assert has_grown == bool(cost.reason)

@@ -64,7 +64,7 @@ def heard(phones: FakeConnections) -> dict[str, list[str]]:
 # Receivers that the notice does not reach
 
 
-def test_those_whose_posts_failed_are_notified_by_the_next_sweep(
+def test_listeners_whose_posts_failed_are_notified_by_the_next_sweep(
     dispatcher: Dispatcher,
     hall: str,
     phones: FakeConnections,
@@ -105,7 +105,7 @@ def test_a_speaker_whose_post_failed_is_notified_by_the_next_sweep(
     assert scan(dynamodb, "sessions") == scan(dynamodb, "connections") == []
 
 
-def test_another_sweep_meanwhile_loses_no_notice_of_the_end(
+def test_concurrent_sweeps_lose_no_notice_of_an_end(
     sweep_of: Callable[..., Sweep],
     dispatcher: Dispatcher,
     hall: str,
@@ -156,7 +156,7 @@ def test_a_notice_that_may_have_arrived_is_not_sent_again(
     assert scan(dynamodb, "sessions") == scan(dynamodb, "connections") == []
 
 
-def test_a_listener_that_is_still_to_be_notified_is_in_no_session(
+def test_a_listener_that_has_not_been_notified_of_an_end_can_join_another_session(
     dispatcher: Dispatcher, hall: str, phones: FakeConnections, sweep: Sweep, clock: Clock
 ) -> None:
     """It can join another one, and then hears nothing of the first any more."""
@@ -172,7 +172,7 @@ def test_a_listener_that_is_still_to_be_notified_is_in_no_session(
     assert reply(dispatcher.message(frame("0=", action="heartbeat")))["sessionId"] == other
 
 
-def test_an_end_leaves_to_the_sweep_what_its_event_has_no_time_for(
+def test_an_end_without_time_for_its_notices_leaves_them_to_the_sweep(
     ending_of: Callable[..., Ending], hall: str, clock: Clock, stores: Stores
 ) -> None:
     limits: list[float] = []
@@ -205,7 +205,7 @@ class SlowPhones(FakeConnections):
         return super().fan_out(connection_ids, text, limit_seconds)
 
 
-def test_slow_connections_delay_only_their_own_notice_and_the_speaker_for_a_moment(
+def test_slow_connections_delay_only_their_own_notices_and_briefly_the_speakers_answer(
     ending_of: Callable[..., Ending], session_id: str, clock: Clock, stores: Stores
 ) -> None:
     everyone = {f"{number:03}=" for number in range(250)}
@@ -224,7 +224,7 @@ def test_slow_connections_delay_only_their_own_notice_and_the_speaker_for_a_mome
 
 
 @pytest.mark.parametrize("action", ["pauseSession", "resumeSession", "refreshConnection"])
-def test_a_slow_phone_delays_the_answer_to_its_speaker_for_a_moment_only(
+def test_a_slow_listener_delays_the_speakers_answer_only_by_the_limit_of_a_notice(
     rate_limits: RateLimits,
     outcomes: FakeOutcomes,
     dispatcher: Dispatcher,
@@ -255,7 +255,7 @@ def test_a_slow_phone_delays_the_answer_to_its_speaker_for_a_moment_only(
 # What came before
 
 
-def test_an_end_takes_as_many_requests_however_often_listeners_have_refreshed(
+def test_earlier_refreshes_add_no_requests_to_an_end(
     dispatcher: Dispatcher, hall: str, dynamodb: Any, phones: FakeConnections
 ) -> None:
     refresh = {
@@ -281,7 +281,7 @@ def test_an_end_takes_as_many_requests_however_often_listeners_have_refreshed(
     assert heard(phones) == {each: ["sessionEnded"] for each in {"0-149=", "1=", "2="}}
 
 
-def test_a_superseded_connection_has_a_short_record_and_its_end_changes_nothing(
+def test_a_superseded_connection_keeps_a_short_lived_item_and_its_close_changes_nothing(
     dispatcher: Dispatcher, hall: str, stores: Stores, dynamodb: Any, clock: Clock
 ) -> None:
     refresh = {"action": "refreshConnection", "sessionId": hall}
@@ -307,7 +307,7 @@ def test_a_superseded_connection_has_a_short_record_and_its_end_changes_nothing(
 
 
 @pytest.mark.parametrize("role", ["listener", "speaker"])
-def test_a_superseded_connection_is_free_for_another_session_once_its_own_has_ended(
+def test_a_superseded_connection_can_join_another_session_after_its_own_has_ended(
     dispatcher: Dispatcher, hall: str, role: str
 ) -> None:
     old = "0=" if role == "listener" else "speaker="
@@ -323,7 +323,7 @@ def test_a_superseded_connection_is_free_for_another_session_once_its_own_has_en
     join(dispatcher, old, other)
 
 
-def test_a_superseded_listener_can_take_a_place_in_another_session_once_its_own_has_ended(
+def test_a_superseded_listener_can_refresh_into_another_session_after_its_own_has_ended(
     dispatcher: Dispatcher, hall: str
 ) -> None:
     refresh = {"action": "refreshConnection", "role": "listener", "targetLanguage": "es"}
@@ -335,7 +335,7 @@ def test_a_superseded_listener_can_take_a_place_in_another_session_once_its_own_
     assert reply(dispatcher.message(taken))["type"] == "connectionRefreshComplete"
 
 
-def test_a_speaker_that_becomes_a_listener_as_its_session_ends_hears_of_the_end_once(
+def test_a_speaker_that_becomes_a_listener_during_the_end_gets_no_second_notice(
     ending_of: Callable[..., Ending],
     dispatcher: Dispatcher,
     hall: str,

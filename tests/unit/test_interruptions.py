@@ -64,7 +64,7 @@ def dropped(dispatcher: Dispatcher, listening: str) -> str:
 
 
 @pytest.mark.usefixtures("dropped")
-def test_after_the_grace_nobody_comes_in_even_before_a_sweep(
+def test_after_the_grace_joins_and_refreshes_are_refused_before_a_sweep_runs(
     wire: Wire,
     session_id: str,
     refresh: dict[str, str],
@@ -81,7 +81,7 @@ def test_after_the_grace_nobody_comes_in_even_before_a_sweep(
 
 
 @pytest.mark.usefixtures("dropped")
-def test_within_the_grace_another_user_does_not_get_the_session(
+def test_during_the_grace_another_user_cannot_take_over_the_session(
     wire: Wire, refresh: dict[str, str], phones: FakeConnections
 ) -> None:
     assert wire.refuses("FORBIDDEN", "new=", "user-2", **refresh)
@@ -90,7 +90,7 @@ def test_within_the_grace_another_user_does_not_get_the_session(
 
 @pytest.mark.usefixtures("listening")
 @pytest.mark.parametrize("codes", [[1001], [1006], [None], [1006, 1006, 1006]])
-def test_a_dropped_speaker_interrupts_once_however_often_it_is_told(
+def test_repeated_disconnects_of_a_speaker_interrupt_the_session_once(
     dispatcher: Dispatcher,
     session_id: str,
     phones: FakeConnections,
@@ -112,7 +112,7 @@ def test_a_dropped_speaker_interrupts_once_however_often_it_is_told(
 
 @pytest.mark.usefixtures("listening")
 @pytest.mark.parametrize("code", [1000, 1005])
-def test_a_speaker_that_closes_has_a_short_grace_and_the_same_function_ends_the_session(
+def test_the_disconnect_function_ends_the_session_after_the_short_grace_of_a_clean_close(
     dispatcher: Dispatcher, session_id: str, phones: FakeConnections, code: int
 ) -> None:
     for _ in range(2):
@@ -164,7 +164,7 @@ def test_a_speaker_that_reloads_its_page_keeps_the_session(
 
 
 @pytest.mark.usefixtures("listening")
-def test_the_end_of_a_grace_that_no_function_waits_for_is_left_to_the_sweep(
+def test_the_sweep_ends_a_session_whose_grace_is_too_long_for_the_function(
     build: Callable[..., UseCases], phones: FakeConnections, clock: Clock, sweep: Sweep
 ) -> None:
     build(graces=Graces(60, closed_seconds=10.5)).lifecycle.leave("speaker=", 1005)
@@ -178,7 +178,7 @@ def test_the_end_of_a_grace_that_no_function_waits_for_is_left_to_the_sweep(
 
 
 @pytest.mark.usefixtures("listening")
-def test_no_wait_begins_that_the_function_has_no_time_for(
+def test_a_function_without_time_for_the_grace_does_not_wait(
     use_cases: UseCases, phones: FakeConnections, clock: Clock
 ) -> None:
     with event_budget(5, clock):
@@ -188,7 +188,7 @@ def test_no_wait_begins_that_the_function_has_no_time_for(
 
 
 @pytest.mark.usefixtures("listening")
-def test_a_close_that_is_reported_after_a_post_found_it_shortens_the_grace(
+def test_a_clean_close_that_is_reported_after_a_failed_post_shortens_the_grace(
     dispatcher: Dispatcher, use_cases: UseCases, phones: FakeConnections
 ) -> None:
     use_cases.lifecycle.leave("speaker=")
@@ -203,9 +203,7 @@ def test_a_close_that_is_reported_after_a_post_found_it_shortens_the_grace(
 
 
 @pytest.mark.usefixtures("listening")
-def test_an_end_by_command_needs_no_grace(
-    give: Give, phones: FakeConnections, clock: Clock
-) -> None:
+def test_an_end_by_command_has_no_grace(give: Give, phones: FakeConnections, clock: Clock) -> None:
     give("speaker=", "endSession")
     assert types(phones.inbox["b="]) == ["sessionEnded"]
     assert clock() * 1000 == NOW_MS
@@ -214,7 +212,7 @@ def test_an_end_by_command_needs_no_grace(
 # Status after an absence
 
 
-def test_a_listener_that_was_away_learns_how_the_session_stands(
+def test_a_listeners_refresh_returns_the_current_status_of_the_session(
     wire: Wire, give: Give, listening: str, session_id: str, dispatcher: Dispatcher
 ) -> None:
     into = {
@@ -235,7 +233,7 @@ def test_a_listener_that_was_away_learns_how_the_session_stands(
     assert wire.give("f=", **into)["status"] == "interrupted"
 
 
-def test_a_speaker_that_comes_back_learns_how_the_session_stands(
+def test_a_speakers_refresh_returns_the_current_status_of_the_session(
     wire: Wire, give: Give, refresh: dict[str, str], dispatcher: Dispatcher, session_id: str
 ) -> None:
     give("speaker=", "pauseSession")
@@ -246,12 +244,14 @@ def test_a_speaker_that_comes_back_learns_how_the_session_stands(
 
 
 @pytest.mark.usefixtures("dropped")
-def test_who_joins_an_interrupted_session_is_told_so(wire: Wire, session_id: str) -> None:
+def test_a_join_of_an_interrupted_session_returns_the_status_interrupted(
+    wire: Wire, session_id: str
+) -> None:
     into = {"sessionId": session_id, "targetLanguage": "es"}
     assert wire.give("c=", action="joinSession", **into)["status"] == "interrupted"
 
 
-def test_a_listeners_drop_interrupts_nothing(
+def test_a_listeners_drop_does_not_interrupt_the_session(
     dispatcher: Dispatcher, listening: str, phones: FakeConnections, give: Give
 ) -> None:
     dispatcher.disconnect(closing(listening, 1006))
@@ -261,7 +261,7 @@ def test_a_listeners_drop_interrupts_nothing(
 
 @pytest.mark.usefixtures("dropped")
 @pytest.mark.parametrize("status", [SessionStatus.ACTIVE, SessionStatus.PAUSED])
-def test_the_status_of_an_interrupted_session_says_so(
+def test_an_active_or_paused_session_has_the_status_interrupted_during_a_grace(
     stores: Stores, session_id: str, status: SessionStatus
 ) -> None:
     session = stores.sessions.find_open(session_id)
@@ -271,7 +271,7 @@ def test_the_status_of_an_interrupted_session_says_so(
 
 
 @pytest.mark.usefixtures("dropped")
-def test_a_speaker_who_comes_back_in_time_goes_on(
+def test_a_speaker_that_returns_within_the_grace_resumes_the_session(
     wire: Wire,
     session_id: str,
     refresh: dict[str, str],
@@ -291,7 +291,7 @@ def test_a_speaker_who_comes_back_in_time_goes_on(
 
 
 @pytest.mark.usefixtures("listening")
-def test_a_session_that_was_paused_is_paused_again_when_its_speaker_comes_back(
+def test_a_paused_session_is_paused_again_when_its_speaker_returns(
     wire: Wire,
     dispatcher: Dispatcher,
     give: Give,
@@ -311,7 +311,7 @@ def test_a_session_that_was_paused_is_paused_again_when_its_speaker_comes_back(
 
 
 @pytest.mark.usefixtures("dropped")
-def test_a_return_that_is_given_again_is_told_once(
+def test_a_repeated_return_of_the_speaker_notifies_listeners_once(
     wire: Wire, refresh: dict[str, str], phones: FakeConnections
 ) -> None:
     first = wire.give("speaker-2=", "user-1", **refresh)
@@ -320,7 +320,7 @@ def test_a_return_that_is_given_again_is_told_once(
 
 
 @pytest.mark.usefixtures("listening")
-def test_a_refresh_that_comes_before_the_drop_interrupts_nothing(
+def test_a_drop_after_the_refresh_does_not_interrupt_the_session(
     wire: Wire, dispatcher: Dispatcher, refresh: dict[str, str], phones: FakeConnections
 ) -> None:
     wire.give("speaker-2=", "user-1", **refresh)
@@ -329,7 +329,7 @@ def test_a_refresh_that_comes_before_the_drop_interrupts_nothing(
 
 
 @pytest.mark.usefixtures("dropped")
-def test_a_speaker_who_drops_again_has_the_whole_grace_again(
+def test_a_second_drop_starts_a_new_full_grace(
     wire: Wire,
     dispatcher: Dispatcher,
     session_id: str,
@@ -350,7 +350,7 @@ def test_a_speaker_who_drops_again_has_the_whole_grace_again(
 
 
 @pytest.mark.usefixtures("dropped")
-def test_a_session_whose_speaker_stays_away_ends_once_as_lost(
+def test_a_session_whose_speaker_does_not_return_ends_once_as_speaker_lost(
     session_id: str, phones: FakeConnections, clock: Clock, sweep: Sweep, dynamodb: Any
 ) -> None:
     clock.now += 60
@@ -370,7 +370,7 @@ def test_a_session_whose_speaker_stays_away_ends_once_as_lost(
 
 
 @pytest.mark.usefixtures("listening")
-def test_the_close_of_an_ended_sessions_speaker_interrupts_nothing(
+def test_the_close_of_the_speaker_of_an_ended_session_sends_no_notice(
     dispatcher: Dispatcher, give: Give, phones: FakeConnections
 ) -> None:
     give("speaker=", "endSession")
@@ -378,7 +378,7 @@ def test_the_close_of_an_ended_sessions_speaker_interrupts_nothing(
     assert types(phones.inbox["b="]) == ["sessionEnded"]
 
 
-def test_one_drop_interrupts_one_session_of_a_speaker_who_has_two(
+def test_a_drop_does_not_interrupt_another_session_of_the_same_user(
     dispatcher: Dispatcher, dropped: str, give: Give
 ) -> None:
     dispatcher.message(frame("speaker-b=", "user-1", **CREATE))
@@ -390,7 +390,7 @@ def test_one_drop_interrupts_one_session_of_a_speaker_who_has_two(
 
 
 @pytest.mark.parametrize("action", ["pauseSession", "resumeSession"])
-def test_a_pause_is_not_for_others_than_the_speaker(
+def test_only_the_speaker_can_pause_or_resume_a_session(
     give: Give, dispatcher: Dispatcher, listening: str, action: str, session_id: str
 ) -> None:
     assert give(listening, action)["code"] == "FORBIDDEN"
@@ -403,7 +403,7 @@ def test_a_pause_is_not_for_others_than_the_speaker(
 
 
 @pytest.mark.usefixtures("listening")
-def test_a_session_that_is_over_cannot_be_paused(
+def test_an_expired_session_cannot_be_paused(
     give: Give, clock: Clock, phones: FakeConnections
 ) -> None:
     clock.now += 7200
@@ -412,7 +412,7 @@ def test_a_session_that_is_over_cannot_be_paused(
 
 
 @pytest.mark.usefixtures("listening")
-def test_a_pause_and_its_end_are_told_once_however_often_they_are_given(
+def test_repeated_pauses_and_resumptions_notify_listeners_once(
     give: Give, session_id: str, phones: FakeConnections
 ) -> None:
     paused = {"type": "sessionPaused", "timestamp": NOW_MS, "sessionId": session_id}
@@ -426,7 +426,9 @@ def test_a_pause_and_its_end_are_told_once_however_often_they_are_given(
     assert phones.inbox == {"b=": [paused, resumed]}
 
 
-def test_who_joins_a_paused_session_is_told_so(wire: Wire, session_id: str, give: Give) -> None:
+def test_a_join_of_a_paused_session_returns_the_status_paused(
+    wire: Wire, session_id: str, give: Give
+) -> None:
     give("speaker=", "pauseSession")
     into = {"sessionId": session_id, "targetLanguage": "es"}
     assert wire.give("c=", action="joinSession", **into)["status"] == "paused"
@@ -435,7 +437,7 @@ def test_who_joins_a_paused_session_is_told_so(wire: Wire, session_id: str, give
 # Receivers that are gone
 
 
-def test_a_receiver_that_is_gone_has_left(
+def test_a_notice_removes_a_listener_whose_connection_is_gone(
     give: Give, listening: str, phones: FakeConnections, clock: Clock
 ) -> None:
     clock.now += 35
@@ -445,7 +447,7 @@ def test_a_receiver_that_is_gone_has_left(
     assert "sessionId" not in give(listening, "heartbeat")
 
 
-def test_a_receiver_that_is_gone_and_then_closes_has_left_once(
+def test_a_listener_that_a_notice_removed_is_not_subtracted_again_when_it_disconnects(
     give: Give,
     session_id: str,
     listening: str,
@@ -462,7 +464,7 @@ def test_a_receiver_that_is_gone_and_then_closes_has_left_once(
     assert give("speaker=", "getSessionStatus")["listenerCount"] == 1
 
 
-def test_a_receiver_that_may_still_be_opening_has_not_left(
+def test_a_notice_does_not_remove_a_listener_whose_connection_may_still_be_opening(
     give: Give, listening: str, phones: FakeConnections, clock: Clock
 ) -> None:
     clock.now += 34

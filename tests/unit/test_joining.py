@@ -12,7 +12,6 @@ from chalicelib.errors import (
     Conflict,
     Forbidden,
     NoSession,
-    ServiceError,
     ServiceUnavailable,
     SessionFull,
     SessionNotFound,
@@ -118,7 +117,7 @@ def test_a_connection_that_closes_during_its_join_takes_no_seat(
     assert stores.participants.find_present(LISTENER.connection_id) is None
 
 
-def test_a_connection_that_closes_during_its_refused_join_has_nothing_to_come_back_to(
+def test_a_connection_that_closed_during_a_refused_join_cannot_return_without_the_code(
     use_cases: UseCases, join_while: JoinWhile, session_id: str, stores: Stores
 ) -> None:
     with pytest.raises(SessionFull):
@@ -134,7 +133,7 @@ def test_a_connection_that_closes_during_its_refused_join_has_nothing_to_come_ba
 
 
 @pytest.mark.parametrize("step", STEPS)
-def test_a_session_that_ends_during_a_join_is_not_joined_and_leaves_nothing(
+def test_a_join_is_refused_and_stores_nothing_if_the_session_ends_during_it(
     use_cases: UseCases,
     join_while: JoinWhile,
     speaker: Any,
@@ -149,7 +148,7 @@ def test_a_session_that_ends_during_a_join_is_not_joined_and_leaves_nothing(
 
 
 @pytest.mark.parametrize("step", STEPS)
-def test_of_two_joins_at_once_on_one_connection_one_succeeds_and_takes_one_seat(
+def test_one_of_two_concurrent_joins_on_a_connection_succeeds_and_takes_one_seat(
     use_cases: UseCases, join_while: JoinWhile, session_id: str, stores: Stores, step: str
 ) -> None:
     answers: list[Message] = []
@@ -160,26 +159,7 @@ def test_of_two_joins_at_once_on_one_connection_one_succeeds_and_takes_one_seat(
     assert stores.listeners.list_ids(session_id) == [LISTENER.connection_id]
 
 
-def test_of_two_joins_that_overtake_each_other_one_succeeds_at_most(
-    use_cases: UseCases, join_while: JoinWhile, session_id: str, stores: Stores
-) -> None:
-    """The second begins before the first takes its seat, and ends after the first has."""
-    refused: list[Exception] = []
-
-    def finish_first() -> None:
-        try:
-            join(use_cases, session_id)
-        except ServiceError as refusal:
-            refused.append(refusal)
-
-    with pytest.raises(Conflict):
-        join_while("activate", finish_first)
-    assert refused == []
-    assert count(stores, session_id) == 1
-    assert stores.listeners.list_ids(session_id) == [LISTENER.connection_id]
-
-
-def test_a_connection_whose_join_is_under_way_is_no_participant(
+def test_a_connection_is_not_a_participant_before_its_join_completes(
     join_while: JoinWhile, session_id: str, stores: Stores
 ) -> None:
     seen: list[object] = []
@@ -195,7 +175,7 @@ def test_a_connection_whose_join_is_under_way_is_no_participant(
     assert seen == [None, None, [], set(), None]
 
 
-def test_an_end_that_sees_a_finished_join_as_under_way_notifies_its_listener(
+def test_an_end_notifies_a_listener_that_a_stale_index_still_shows_as_arriving(
     use_cases: UseCases,
     build: Callable[..., UseCases],
     stores: Stores,
@@ -219,7 +199,7 @@ def test_an_end_that_sees_a_finished_join_as_under_way_notifies_its_listener(
     assert scan(dynamodb, "connections") == []
 
 
-def test_a_join_whose_function_dies_can_be_repeated(
+def test_a_join_can_be_repeated_after_its_function_crashed(
     use_cases: UseCases, join_while: JoinWhile, session_id: str, stores: Stores
 ) -> None:
     class Crash(BaseException):
@@ -237,7 +217,7 @@ def test_a_join_whose_function_dies_can_be_repeated(
 
 
 @pytest.mark.parametrize("failing", ["participants.put", "seats.take", "participants.activate"])
-def test_a_join_that_cannot_be_finished_is_undone(
+def test_a_join_that_fails_is_undone(
     use_cases: UseCases,
     build: Callable[..., UseCases],
     session_id: str,
@@ -252,7 +232,7 @@ def test_a_join_that_cannot_be_finished_is_undone(
     assert join(use_cases, session_id)["type"] == "sessionJoined"
 
 
-def test_an_activation_that_was_done_and_not_answered_is_undone_once(
+def test_an_activation_whose_answer_is_lost_is_undone_once(
     build: Callable[..., UseCases], session_id: str, stores: Stores, dynamodb: Any, clock: Clock
 ) -> None:
     class Unanswered(ParticipantStore):
@@ -267,7 +247,7 @@ def test_an_activation_that_was_done_and_not_answered_is_undone_once(
     assert len(scan(dynamodb, "connections")) == 1
 
 
-def test_an_activation_that_is_sent_again_is_done(
+def test_a_repeated_activation_succeeds(
     build: Callable[..., UseCases], session_id: str, stores: Stores, dynamodb: Any, clock: Clock
 ) -> None:
     class Repeated(ParticipantStore):
@@ -281,7 +261,7 @@ def test_an_activation_that_is_sent_again_is_done(
     assert count(stores, session_id) == 1
 
 
-def test_a_refusal_is_answered_though_its_participant_cannot_be_removed(
+def test_a_refused_join_is_answered_even_if_its_participant_cannot_be_removed(
     use_cases: UseCases, build: Callable[..., UseCases], session_id: str, stores: Stores
 ) -> None:
     broken = build(stores=with_failing(stores, "participants.withdraw"))

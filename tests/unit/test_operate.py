@@ -166,7 +166,7 @@ def test_the_confirmation_of_another_session_is_refused(confirmed: str) -> None:
         (None, "yes\n", True),
     ],
 )
-def test_an_end_asks_at_the_terminal(
+def test_an_end_at_a_terminal_asks_for_confirmation(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     stores: Stores,
@@ -290,7 +290,7 @@ def test_a_session_ends_once(stores: Stores, phones: FakeConnections, session_id
         end_session(stores, phones, session_id, agree)
 
 
-def test_a_session_that_its_speaker_ends_during_the_question_is_not_ended_again(
+def test_a_session_that_its_speaker_ends_before_the_confirmation_is_not_ended_again(
     stores: Stores, dispatcher: Dispatcher, phones: UnreliableConnections, session_id: str
 ) -> None:
     def end_by_speaker(_: object) -> None:

@@ -24,7 +24,7 @@ def outcomes(*ends: Answer | Unreachable) -> tuple[Outcomes, list[tuple[str, Any
 
 
 @pytest.mark.parametrize("end", [*(Answer(status, b"", {}) for status in (429, 500, 403)), LOST])
-def test_an_outcome_that_cannot_be_handed_on_is_only_logged(
+def test_an_outcome_that_cannot_be_sent_is_only_logged(
     end: Answer | Unreachable, capsys: pytest.CaptureFixture[str]
 ) -> None:
     telemetry.configure("INFO")
@@ -36,7 +36,7 @@ def test_an_outcome_that_cannot_be_handed_on_is_only_logged(
     assert len(asked) == (1 if isinstance(end, Answer) and end.status == 403 else 2)
 
 
-def test_an_outcome_that_was_lost_is_handed_on_again() -> None:
+def test_an_outcome_is_sent_again_if_the_first_request_is_lost() -> None:
     sender, asked = outcomes(LOST, ACCEPTED)
     sender.send(Delivery("a=", URL, [{}]))
     (path, first), (_, again) = asked
@@ -44,7 +44,7 @@ def test_an_outcome_that_was_lost_is_handed_on_again() -> None:
     assert first == again
 
 
-def test_messages_are_handed_on_together_in_order_and_not_waited_for() -> None:
+def test_messages_are_sent_in_order_in_one_asynchronous_request() -> None:
     sender, asked = outcomes()
     sender.send(Delivery("a=", URL, [{"type": "1"}, {"type": "2"}], delay_ms=50))
     ((_, payload),) = asked
@@ -59,7 +59,7 @@ def test_messages_are_handed_on_together_in_order_and_not_waited_for() -> None:
     }
 
 
-def test_each_event_has_an_id_of_its_own() -> None:
+def test_each_event_has_a_unique_id() -> None:
     sender, asked = outcomes()
     for _ in range(2):
         sender.send(Delivery("a=", URL, [{}]))
@@ -67,7 +67,7 @@ def test_each_event_has_an_id_of_its_own() -> None:
     assert first != second
 
 
-def test_the_log_follows_an_outcome_like_the_event_that_caused_it() -> None:
+def test_an_outcome_contains_the_log_trail_of_the_event_that_caused_it() -> None:
     sender, asked = outcomes()
     telemetry.configure("INFO")
     with telemetry.handled("connect", connection_id="new=", request_id="request="):
@@ -81,7 +81,7 @@ def test_the_log_follows_an_outcome_like_the_event_that_caused_it() -> None:
     }
 
 
-def test_a_connection_to_close_is_handed_on_without_messages() -> None:
+def test_a_close_is_sent_without_messages() -> None:
     sender, asked = outcomes()
     sender.send(Delivery("a=", URL, delay_ms=50, closes=True))
     ((_, event),) = asked
@@ -96,7 +96,7 @@ def test_a_connection_to_close_is_handed_on_without_messages() -> None:
     }
 
 
-def test_a_delivery_is_the_same_after_its_way_through_an_event() -> None:
+def test_a_delivery_is_unchanged_after_encoding_and_decoding() -> None:
     trail = {"requestId": "request=", "sessionId": None, "correlation": None}
     delivery = Delivery("a=", URL, [{"type": "1"}], 50, closes=False, trail=trail)
     assert Delivery.from_event(json.loads(json.dumps(delivery.to_event()))) == delivery

@@ -91,7 +91,7 @@ def units(house: test_costs.House, dynamodb: Any) -> Units:
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)
-def test_an_operation_has_the_units_that_its_requests_take(
+def test_the_units_of_an_operation_equal_those_of_its_requests(
     house: test_costs.House, units: Units, operation: str
 ) -> None:
     prepare, do = test_costs.OPERATIONS[operation]
@@ -102,7 +102,7 @@ def test_an_operation_has_the_units_that_its_requests_take(
 
 
 @pytest.mark.parametrize("listeners", [1, 150])
-def test_an_end_grows_with_those_who_are_there(
+def test_the_cost_of_an_end_grows_with_the_present_listeners(
     house: test_costs.House, units: Units, listeners: int
 ) -> None:
     house.fill_and_wait(listeners - 1)
@@ -111,7 +111,7 @@ def test_an_end_grows_with_those_who_are_there(
     assert units.counted == session_cost.end(listeners)
 
 
-def test_an_end_does_not_grow_with_the_connections_that_were_superseded(
+def test_the_cost_of_an_end_does_not_grow_with_superseded_connections(
     house: test_costs.House, units: Units
 ) -> None:
     house.frame("new=", **house.as_listener, connectionId="b=")
@@ -122,7 +122,7 @@ def test_an_end_does_not_grow_with_the_connections_that_were_superseded(
 
 
 @pytest.mark.parametrize("operation", ["pauseSession", "resumeSession"])
-def test_a_notice_has_the_requests_of_a_pause_or_its_end(
+def test_the_cost_of_a_notice_equals_that_of_a_pause_or_resumption(
     house: test_costs.House, units: Units, operation: str
 ) -> None:
     prepare, do = test_costs.OPERATIONS[operation]
@@ -133,7 +133,9 @@ def test_a_notice_has_the_requests_of_a_pause_or_its_end(
     assert units.counted == session_cost.notice(100)
 
 
-def test_a_sweep_looks_at_a_session_that_goes_on(house: test_costs.House, units: Units) -> None:
+def test_the_cost_of_a_visit_equals_that_of_a_sweep_of_an_open_session(
+    house: test_costs.House, units: Units
+) -> None:
     house.fill_and_wait(99)
     units.begin()
     house.run_sweep()
@@ -141,7 +143,7 @@ def test_a_sweep_looks_at_a_session_that_goes_on(house: test_costs.House, units:
     assert units.counted == nothing + session_cost.look(100)
 
 
-def test_a_reminder_takes_a_claim_and_its_participant(
+def test_a_reminder_costs_a_claim_and_a_read_of_its_participant(
     house: test_costs.House, units: Units
 ) -> None:
     units.begin()
@@ -151,7 +153,7 @@ def test_a_reminder_takes_a_claim_and_its_participant(
     assert units.counted == session_cost.REMINDER
 
 
-def test_what_is_stored_is_no_larger_than_what_is_charged() -> None:
+def test_stored_items_fit_into_the_units_that_are_charged() -> None:
     session = Session(
         session_id="comfortable-hippopotamus-999",
         speaker_user_id="a" * 36,
@@ -190,7 +192,7 @@ def _size(item: dict[str, Any]) -> int:
     )
 
 
-def test_lines_are_as_long_as_is_said(
+def test_log_lines_have_the_documented_length(
     house: test_costs.House, capsys: pytest.CaptureFixture[str]
 ) -> None:
     telemetry.configure("INFO", "prod", b"key")
@@ -216,7 +218,7 @@ def test_lines_are_as_long_as_is_said(
     assert (measured, len(sweep)) == (pytest.approx(session_cost.SWEEP_BYTES, rel=0.1), 3)
 
 
-def test_a_sweep_of_nothing_writes_the_metrics_of_an_idle_stage(
+def test_a_sweep_without_sessions_writes_the_metrics_of_an_idle_stage(
     house: test_costs.House, capsys: pytest.CaptureFixture[str]
 ) -> None:
     telemetry.configure("WARNING", "prod", b"key")
@@ -231,9 +233,7 @@ def test_a_sweep_of_nothing_writes_the_metrics_of_an_idle_stage(
 @pytest.mark.parametrize(
     ("alarms", "marks"), [("none", []), ("essential", ["yes"]), ("all", ["yes", ""])]
 )
-def test_an_alarm_is_charged_for_each_metric_that_it_looks_at(
-    alarms: str, marks: list[str]
-) -> None:
+def test_an_alarm_is_charged_for_each_metric_that_it_reads(alarms: str, marks: list[str]) -> None:
     rows = re.findall(r"^\| `([a-z_-]+)` \| (yes)? ?\| `(?:AWS|Broadcast)", DOCS, re.MULTILINE)
     names = [name for name, mark in rows if mark in marks and not name.startswith("table-")]
     looked_at = {"fan-out-failures": 2}
@@ -245,14 +245,14 @@ def test_a_stage_without_alarms_pays_for_no_dashboard() -> None:
     assert lines["CloudWatch: dashboard"] == lines["CloudWatch: metrics that alarms look at"] == 0
 
 
-def test_a_sessions_metrics_are_there() -> None:
+def test_the_metrics_of_a_session_exist_and_are_counted_by_their_dimensions() -> None:
     once = [name for name in session_cost.SESSION_METRICS if metrics.METRICS[name].by is None]
     split = set(session_cost.SESSION_METRICS) - set(once)
     assert len(once) == len(set(once))
     assert len(session_cost.SESSION_METRICS) == len(once) + 2 * len(split)
 
 
-def test_a_small_session_by_hand() -> None:
+def test_a_small_session_costs_the_amounts_computed_by_hand() -> None:
     # Two listeners and a speaker for an hour, six heartbeats each, one pause, no refresh.
     lines = {line.what: line for line in session_cost.of_session(SMALL)}
 
@@ -295,7 +295,7 @@ def test_500_listeners_for_two_hours_cost_no_more_than_20_cents() -> None:
     assert session_cost.total_usd(session_cost.of_session(Scenario())) <= 0.20
 
 
-def test_who_stays_longer_than_a_connection_may_refreshes() -> None:
+def test_clients_refresh_in_a_session_that_is_longer_than_a_connection() -> None:
     refreshes = [Scenario(hours=minutes / 60).refreshes for minutes in (30, 100, 101, 120, 201)]
     assert refreshes == [0, 0, 1, 1, 2]
 

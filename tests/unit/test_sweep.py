@@ -171,7 +171,7 @@ def test_a_grace_whose_end_fails_does_not_stop_the_others(
     assert sweep.run().ended == 1
 
 
-def test_a_sweep_of_nothing_does_nothing(sweep: Sweep, dynamodb: Any) -> None:
+def test_a_sweep_without_sessions_changes_nothing(sweep: Sweep, dynamodb: Any) -> None:
     assert sweep.run() == Report(is_complete=True)
     assert scan(dynamodb, "sessions") == []
 
@@ -179,7 +179,7 @@ def test_a_sweep_of_nothing_does_nothing(sweep: Sweep, dynamodb: Any) -> None:
 # Sessions whose time is up
 
 
-def test_an_expired_session_ends_and_everyone_is_told_the_speaker_too(
+def test_an_expired_session_ends_and_all_participants_are_notified(
     sweep: Sweep, hall: str, clock: Clock, phones: FakeConnections, dynamodb: Any
 ) -> None:
     clock.now += 7200
@@ -196,7 +196,7 @@ def test_an_expired_session_ends_and_everyone_is_told_the_speaker_too(
     assert scan(dynamodb, "sessions") == scan(dynamodb, "connections") == []
 
 
-def test_a_session_that_a_heartbeat_extended_since_it_was_read_goes_on(
+def test_a_session_that_a_heartbeat_extends_after_the_scan_stays_open(
     sweep_with: SweepWith, hall: str, clock: Clock, dispatcher: Dispatcher, status: Status
 ) -> None:
     class HeartbeatAfterTheScan(SessionStore):
@@ -243,7 +243,7 @@ def test_a_speaker_whose_heartbeats_are_missing_interrupts_the_session(
 
 
 @pytest.mark.parametrize("code", [1000, 1001])
-def test_the_close_of_a_lost_speakers_connection_by_the_sweep_changes_nothing(
+def test_the_disconnect_of_a_speaker_that_the_sweep_closed_changes_nothing(
     sweep: Sweep,
     hall: str,
     clock: Clock,
@@ -264,7 +264,7 @@ def test_the_close_of_a_lost_speakers_connection_by_the_sweep_changes_nothing(
     assert answer["type"] == "connectionRefreshComplete"
 
 
-def test_a_speaker_whose_heartbeat_comes_as_the_sweep_removes_it_stays(
+def test_a_speaker_whose_heartbeat_arrives_during_its_removal_stays(
     sweep_with: SweepWith, hall: str, clock: Clock, phones: FakeConnections, beat: Beat
 ) -> None:
     class HeartbeatAfterTheLook(ParticipantStore):
@@ -280,7 +280,7 @@ def test_a_speaker_whose_heartbeat_comes_as_the_sweep_removes_it_stays(
     assert phones.closed == set()
 
 
-def test_a_session_whose_speaker_never_got_his_place_is_interrupted_and_ends(
+def test_a_session_whose_speaker_is_not_a_participant_is_interrupted_and_ends(
     sweep: Sweep, hall: str, clock: Clock, phones: FakeConnections, stores: Stores
 ) -> None:
     stores.participants.delete("speaker=", hall)
@@ -294,7 +294,7 @@ def test_a_session_whose_speaker_never_got_his_place_is_interrupted_and_ends(
     assert types(phones.inbox["listener-1="]) == ["sessionInterrupted", "sessionEnded"]
 
 
-def test_a_speaker_who_closed_while_the_service_broke_off_is_found(
+def test_the_sweep_interrupts_a_session_whose_speaker_has_left(
     sweep: Sweep, hall: str, clock: Clock, phones: FakeConnections, stores: Stores
 ) -> None:
     stores.participants.mark_left("speaker=")
@@ -306,7 +306,7 @@ def test_a_speaker_who_closed_while_the_service_broke_off_is_found(
 # Graces
 
 
-def test_a_sweep_waits_for_graces_that_end_before_the_next_begins(
+def test_a_sweep_waits_for_graces_that_end_before_the_next_sweep_begins(
     sweep: Sweep, hall: str, clock: Clock, phones: FakeConnections, dispatcher: Dispatcher
 ) -> None:
     dispatcher.disconnect(closing("speaker=", 1006))
@@ -316,7 +316,7 @@ def test_a_sweep_waits_for_graces_that_end_before_the_next_begins(
     assert (ended["type"], ended["timestamp"]) == ("sessionEnded", 1_800_000_060_000)
 
 
-def test_a_sweep_waits_for_none_that_is_still_there_when_the_next_begins(
+def test_a_sweep_does_not_wait_for_graces_that_end_after_the_next_sweep_begins(
     build: Callable[..., UseCases],
     sweep: Sweep,
     hall: str,
@@ -328,7 +328,7 @@ def test_a_sweep_waits_for_none_that_is_still_there_when_the_next_begins(
     assert clock() == 1_800_000_000
 
 
-def test_a_speaker_who_comes_back_while_the_sweep_waits_keeps_his_session(
+def test_a_speaker_that_returns_while_the_sweep_waits_keeps_the_session(
     sweep_of: Callable[..., Sweep],
     hall: str,
     clock: Clock,
@@ -346,7 +346,7 @@ def test_a_speaker_who_comes_back_while_the_sweep_waits_keeps_his_session(
     assert types(phones.inbox["listener-1="]) == ["sessionInterrupted", "sessionResumed"]
 
 
-def test_graces_end_in_their_order_each_at_its_time(
+def test_graces_end_in_order_and_on_time(
     sweep: Sweep,
     clock: Clock,
     phones: FakeConnections,
@@ -367,7 +367,7 @@ def test_graces_end_in_their_order_each_at_its_time(
 # Listeners
 
 
-def test_lost_listeners_are_counted_out_once_and_their_connections_closed(
+def test_lost_listeners_are_subtracted_once_and_their_connections_are_closed(
     sweep: Sweep,
     hall: str,
     clock: Clock,
@@ -389,7 +389,7 @@ def test_lost_listeners_are_counted_out_once_and_their_connections_closed(
     assert status()["languages"] == {"es": 1}
 
 
-def test_a_settled_listener_is_lost_six_minutes_after_its_heartbeat_at_the_latest(
+def test_a_settled_listener_is_lost_at_most_six_minutes_after_its_last_heartbeat(
     sweep: Sweep, hall: str, clock: Clock, status: Status, beat: Beat
 ) -> None:
     for _ in range(12):
@@ -408,7 +408,7 @@ def test_a_settled_listener_is_lost_six_minutes_after_its_heartbeat_at_the_lates
     assert status()["listenerCount"] == 0
 
 
-def test_a_listener_whose_heartbeat_comes_as_the_sweep_removes_it_stays(
+def test_a_listener_whose_heartbeat_arrives_during_its_removal_stays(
     sweep_with: SweepWith, hall: str, clock: Clock, phones: FakeConnections, beat: Beat
 ) -> None:
     class HeartbeatAfterTheLook(ListenerStore):
@@ -423,7 +423,7 @@ def test_a_listener_whose_heartbeat_comes_as_the_sweep_removes_it_stays(
     assert phones.closed == {"listener-2="}
 
 
-def test_a_listener_that_the_sweep_removed_learns_it_from_a_late_heartbeat_and_comes_back(
+def test_a_removed_listener_gets_a_heartbeat_answer_without_a_session_and_can_return(
     sweep: Sweep,
     hall: str,
     clock: Clock,
@@ -470,7 +470,7 @@ def test_a_second_sweep_changes_nothing(
     ) == before
 
 
-def test_a_join_that_broke_off_is_removed_and_not_counted_out(
+def test_an_interrupted_join_is_removed_and_not_subtracted(
     sweep: Sweep, hall: str, clock: Clock, stores: Stores, status: Status, beat: Beat
 ) -> None:
     stores.participants.put(replace(seat(hall, clock, "late="), target_language="~arriving"))
@@ -485,7 +485,7 @@ def test_a_join_that_broke_off_is_removed_and_not_counted_out(
     assert status()["listenerCount"] == 2
 
 
-def test_a_join_that_ends_as_the_sweep_removes_it_stays(
+def test_a_join_that_completes_during_its_removal_stays(
     hall: str, clock: Clock, stores: Stores
 ) -> None:
     arriving = replace(seat(hall, clock, "late="), target_language="~arriving")
@@ -500,7 +500,7 @@ def test_a_join_that_ends_as_the_sweep_removes_it_stays(
 # Counts
 
 
-def test_a_count_that_is_too_high_is_repaired_at_the_second_look(
+def test_a_count_that_is_too_high_is_repaired_by_the_second_sweep(
     sweep: Sweep, hall: str, clock: Clock, status: Status, stores: Stores
 ) -> None:
     stores.seats.take(hall, "es", None, 3)  # and then the function broke off
@@ -511,7 +511,7 @@ def test_a_count_that_is_too_high_is_repaired_at_the_second_look(
     assert sweep.run().repaired == 0
 
 
-def test_a_count_that_is_too_low_is_repaired_at_the_second_look(
+def test_a_count_that_is_too_low_is_repaired_by_the_second_sweep(
     sweep: Sweep, hall: str, clock: Clock, status: Status, stores: Stores
 ) -> None:
     stores.seats.release(hall, {"es": 2})
@@ -521,7 +521,7 @@ def test_a_count_that_is_too_low_is_repaired_at_the_second_look(
     assert status()["listenerCount"] == 2
 
 
-def test_a_leave_that_broke_off_is_counted_out_within_two_sweeps(
+def test_an_interrupted_leave_is_subtracted_within_two_sweeps(
     sweep: Sweep, hall: str, clock: Clock, status: Status, stores: Stores
 ) -> None:
     stores.participants.mark_left("listener-1=")
@@ -542,7 +542,7 @@ def test_a_count_is_never_raised_above_the_maximum(
     assert status()["listenerCount"] <= 3
 
 
-def test_two_looks_within_35_seconds_repair_nothing(
+def test_two_sweeps_within_35_seconds_repair_nothing(
     sweep: Sweep, hall: str, clock: Clock, status: Status, stores: Stores
 ) -> None:
     stores.seats.take(hall, "es", None, 3)
@@ -554,7 +554,7 @@ def test_two_looks_within_35_seconds_repair_nothing(
 
 
 @pytest.mark.parametrize("what", ["join", "leave", "refresh"])
-def test_nothing_is_repaired_if_a_listener_came_or_went_between_the_looks(
+def test_a_count_is_not_repaired_if_listeners_changed_between_the_sweeps(
     sweep: Sweep,
     hall: str,
     clock: Clock,
@@ -581,7 +581,7 @@ def test_nothing_is_repaired_if_a_listener_came_or_went_between_the_looks(
     assert status()["listenerCount"] == listed
 
 
-def test_a_join_that_is_under_way_is_not_taken_for_a_wrong_count(
+def test_a_join_in_progress_is_not_repaired_as_a_wrong_count(
     sweep: Sweep, hall: str, clock: Clock, stores: Stores, status: Status
 ) -> None:
     stores.seats.take(hall, "es", None, 3)
@@ -592,7 +592,7 @@ def test_a_join_that_is_under_way_is_not_taken_for_a_wrong_count(
     assert status()["listenerCount"] == 3
 
 
-def test_only_what_both_looks_agree_on_is_repaired(
+def test_only_a_difference_that_both_sweeps_find_is_repaired(
     sweep: Sweep, hall: str, clock: Clock, stores: Stores, status: Status
 ) -> None:
     stores.seats.release(hall, {"es": 2})
@@ -603,7 +603,7 @@ def test_only_what_both_looks_agree_on_is_repaired(
     assert status()["listenerCount"] == 1
 
 
-def test_a_listing_that_was_wrong_for_a_moment_repairs_nothing(
+def test_a_stale_listing_causes_no_repair(
     sweep_with: SweepWith, sweep: Sweep, hall: str, clock: Clock, status: Status, beat: Beat
 ) -> None:
     class OverlooksOne(ListenerStore):
@@ -626,7 +626,7 @@ def test_a_listing_that_was_wrong_for_a_moment_repairs_nothing(
 # Ends that were broken off
 
 
-def test_an_end_that_was_claimed_and_broken_off_is_finished_and_everyone_told_once(
+def test_an_end_that_stopped_after_its_claim_is_finished_and_notifies_listeners_once(
     sweep: Sweep,
     hall: str,
     stores: Stores,
@@ -644,7 +644,7 @@ def test_an_end_that_was_claimed_and_broken_off_is_finished_and_everyone_told_on
     assert scan(dynamodb, "sessions") == scan(dynamodb, "connections") == []
 
 
-def test_an_end_that_broke_off_half_way_notifies_each_participant_once(
+def test_an_end_that_stopped_halfway_notifies_each_participant_once(
     ending_of: Callable[..., Ending],
     sweep: Sweep,
     hall: str,
@@ -702,7 +702,7 @@ def test_an_end_that_takes_too_long_is_left_to_the_next_sweep(
     }
 
 
-def test_an_ended_session_is_kept_until_everything_has_settled(
+def test_an_ended_session_is_kept_until_joins_in_progress_have_finished(
     sweep: Sweep, hall: str, stores: Stores, clock: Clock, dispatcher: Dispatcher
 ) -> None:
     dispatcher.message(frame("speaker=", "user-1", action="endSession"))
@@ -761,7 +761,7 @@ def ending_after(
 
 
 @pytest.mark.parametrize("listeners", [0, 2])
-def test_a_sweep_begins_nothing_that_it_cannot_finish_before_its_deadline(
+def test_a_sweep_begins_no_end_that_it_cannot_finish_before_its_deadline(
     sweep_with: SweepWith,
     dispatcher: Dispatcher,
     clock: Clock,
@@ -823,7 +823,7 @@ def test_a_grace_that_ends_after_the_deadline_is_left_to_the_next_sweep(
     assert sweep.run().ended == 1
 
 
-def test_a_sweep_that_runs_out_of_time_hands_on_to_the_next_whose_gauges_are_complete(
+def test_a_later_sweep_completes_one_that_ran_out_of_time_and_counts_all_sessions(
     sweep_of: Callable[..., Sweep],
     ending_after: EndingAfter,
     dispatcher: Dispatcher,
@@ -849,7 +849,7 @@ def test_a_sweep_that_runs_out_of_time_hands_on_to_the_next_whose_gauges_are_com
     assert (fourth.active_sessions, fourth.listeners, fourth.visited) == (5, 5, 5)
 
 
-def test_where_a_sweep_stopped_is_no_session(
+def test_the_cursor_of_a_sweep_is_not_a_session(
     sweep: Sweep, stores: Stores, hall: str, dispatcher: Dispatcher
 ) -> None:
     stores.sweep_cursor.put(SweepCursor("zzz", 3, 4))
@@ -859,7 +859,7 @@ def test_where_a_sweep_stopped_is_no_session(
     assert stores.sweep_cursor.get() == SweepCursor()
 
 
-def test_a_sweep_that_is_out_of_time_at_once_keeps_its_place(
+def test_a_sweep_without_any_time_keeps_its_cursor(
     ending_after: EndingAfter, hall: str, stores: Stores
 ) -> None:
     kept = SweepCursor("golden-eagle-050", 7, 8)
@@ -868,7 +868,7 @@ def test_a_sweep_that_is_out_of_time_at_once_keeps_its_place(
     assert stores.sweep_cursor.get() == kept
 
 
-def test_two_sweeps_side_by_side_notify_each_participant_once(
+def test_two_concurrent_sweeps_notify_each_participant_once(
     sweep_with: SweepWith, sweep: Sweep, hall: str, clock: Clock, phones: FakeConnections
 ) -> None:
     class SweptInBetween(SessionStore):
