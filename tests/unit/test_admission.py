@@ -1,4 +1,4 @@
-"""Who can join: open and invited sessions, and an invite code that is replaced."""
+"""The admission to open and invited sessions, and the rotation of invite codes."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -26,7 +26,7 @@ def use_cases(build: Callable[..., UseCases]) -> UseCases:
 
 @pytest.fixture
 def invited_id(dispatcher: Dispatcher) -> str:
-    """A session that takes listeners with its invite code only; its speaker is on speaker=."""
+    """Return the ID of a session that admits listeners only with its invite code."""
     created = reply(dispatcher.message(frame("speaker=", "user-1", **CREATE, admission="invited")))
     assert created["admission"] == "invited"
     return str(created["sessionId"])
@@ -70,11 +70,11 @@ def test_an_invited_session_refuses_a_listener_without_its_code(
 def test_an_invited_session_admits_a_listener_with_its_code_and_lets_it_return(
     wire: Wire, dispatcher: Dispatcher, invited_id: str, dynamodb: Any
 ) -> None:
-    assert wire.give("b=", **join(invited_id, inviteCode="code-1"))["type"] == "sessionJoined"
-    refreshed = wire.give("c=", **refresh(invited_id, connectionId="b="))
+    assert wire.send("b=", **join(invited_id, inviteCode="code-1"))["type"] == "sessionJoined"
+    refreshed = wire.send("c=", **refresh(invited_id, connectionId="b="))
     assert refreshed["type"] == "connectionRefreshComplete"
     dispatcher.disconnect(closing("c=", 1006))
-    returned = wire.give("d=", **refresh(invited_id, connectionId="c="))
+    returned = wire.send("d=", **refresh(invited_id, connectionId="c="))
     assert returned["type"] == "connectionRefreshComplete"
     assert listener_count(dynamodb) == "1"
 
@@ -93,7 +93,7 @@ def test_a_new_invite_code_starts_with_an_unused_limit(
 def test_the_old_invite_code_admits_no_listener_after_a_rotation(
     wire: Wire, dispatcher: Dispatcher, invited_id: str
 ) -> None:
-    wire.give("b=", **join(invited_id, inviteCode="code-1"))
+    wire.send("b=", **join(invited_id, inviteCode="code-1"))
     rotated = rotate(dispatcher)
     assert rotated.pop("timestamp")
     assert rotated == {
@@ -102,10 +102,10 @@ def test_the_old_invite_code_admits_no_listener_after_a_rotation(
         "inviteCode": "code-2",
     }
     assert wire.refuses("FORBIDDEN", "c=", **join(invited_id, inviteCode="code-1"))
-    assert wire.give("d=", **join(invited_id, inviteCode="code-2"))["type"] == "sessionJoined"
-    assert wire.give("e=", **refresh(invited_id, connectionId="b="))["role"] == "listener"
+    assert wire.send("d=", **join(invited_id, inviteCode="code-2"))["type"] == "sessionJoined"
+    assert wire.send("e=", **refresh(invited_id, connectionId="b="))["role"] == "listener"
     as_speaker = {"action": "refreshConnection", "role": "speaker", "sessionId": invited_id}
-    assert wire.give("new=", "user-1", **as_speaker)["inviteCode"] == "code-2"
+    assert wire.send("new=", "user-1", **as_speaker)["inviteCode"] == "code-2"
 
 
 def test_an_invite_code_that_is_rotated_during_a_join_is_refused(
@@ -171,7 +171,7 @@ def few_invited(
     dynamodb: Any,
     clock: Clock,
 ) -> Dispatcher:
-    """Return a service that takes two joins a minute with an invite code."""
+    """Return a dispatcher that accepts two joins a minute with an invite code."""
     settings = replace(rate_limits._limits, invited_joins_per_minute=2)
     limits = RateLimits(dynamodb.update_item, settings, clock)
     few = build(rate_limits=limits)
@@ -181,18 +181,18 @@ def few_invited(
 def test_an_invited_join_over_the_limit_is_refused_until_the_minute_ends(
     few_invited: Dispatcher, wire: Wire, session_id: str, dynamodb: Any, clock: Clock
 ) -> None:
-    right = join(session_id, inviteCode="code-1")
+    with_code = join(session_id, inviteCode="code-1")
     wire.dispatcher = few_invited
     clock.now += 12.5
     for number in range(2):
-        assert wire.give(f"{number}=", **right)["type"] == "sessionJoined"
-    refusal = reply(few_invited.message(frame("late=", **right)))
+        assert wire.send(f"{number}=", **with_code)["type"] == "sessionJoined"
+    refusal = reply(few_invited.message(frame("late=", **with_code)))
     assert (refusal["code"], refusal["retryAfter"]) == ("RATE_LIMIT_EXCEEDED", 48)
     assert listener_count(dynamodb) == "2"
-    assert wire.give("plain=", **join(session_id))["type"] == "sessionJoined"
+    assert wire.send("plain=", **join(session_id))["type"] == "sessionJoined"
     few_invited.disconnect(closing("plain="))
     clock.now += 47.5
-    assert wire.give("next=", **right)["type"] == "sessionJoined"
+    assert wire.send("next=", **with_code)["type"] == "sessionJoined"
 
 
 def test_joins_that_read_the_session_before_a_window_began_count_in_the_window(

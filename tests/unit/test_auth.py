@@ -58,7 +58,7 @@ def token(*, key: Any = KEY, algorithm: str = "RS256", key_id: Any = "key-1", **
         "token_use": "id",
         "aud": "client-1",
         "iat": now - 10,
-        # Created at collection, and used much later.
+        # Some tokens are created at collection, and used much later.
         "exp": now + 24 * 3600,
         **claims,
     }
@@ -113,29 +113,29 @@ def verifier() -> TokenVerifier:
 
 REFUSED: dict[str, Callable[[], str]] = {
     "empty": lambda: "",
-    "no token at all": lambda: "speaker",
+    "not a token": lambda: "speaker",
     "expired": lambda: token(exp=int(time.time()) - 6),
-    "without an end": lambda: token(exp=None),
+    "without an expiry": lambda: token(exp=None),
     "not yet valid": lambda: token(nbf=int(time.time()) + 60),
     "issued in the future": lambda: token(iat=int(time.time()) + 60),
-    "of another pool": lambda: token(iss=ISSUER + "2"),
+    "from another pool": lambda: token(iss=ISSUER + "2"),
     "without an issuer": lambda: token(iss=None),
     "for another client": lambda: token(aud="client-2"),
     "for two clients": lambda: token(aud=["client-1", "client-2"]),
     "an access token for another client": lambda: access_token(client_id="client-2"),
     "an access token with the client in aud": lambda: access_token(client_id=None, aud="client-1"),
     "an id token with the client in client_id": lambda: token(aud=None, client_id="client-1"),
-    "of another use": lambda: token(token_use="refresh"),
-    "of no use": lambda: token(token_use=None),
+    "with another token_use": lambda: token(token_use="refresh"),
+    "without a token_use": lambda: token(token_use=None),
     "without a user": lambda: token(sub=None),
-    "with a user that is no text": lambda: token(sub=7),
+    "with a user that is not text": lambda: token(sub=7),
     "with no algorithm": lambda: token(key=None, algorithm="none"),
     "with HS256 keyed with the public key": signed_with_the_public_key,
     "with RS512": lambda: token(algorithm="RS512"),
     "with another key": lambda: token(key=OTHER_KEY),
     "with an unknown key id": lambda: token(key_id="key-9"),
     "without a key id": lambda: token(key_id=None),
-    "cut short": lambda: token()[:-20],
+    "truncated": lambda: token()[:-20],
     "without a signature": lambda: token().rpartition(".")[0] + ".",
     "16 KB long": lambda: token(padding="x" * 12_000),
     "not ASCII": lambda: "é" + token(),
@@ -166,7 +166,7 @@ USED: list[tuple[dict[str, Any], str, list[Any]]] = [
     (ACCESS_CLAIMS, "token_use", ["access"]),
     (ACCESS_CLAIMS, "client_id", ["client-1"]),
 ]
-"""For each claim that is used, whether a value is valid."""
+"""The valid values of `ODD` for each claim that the authorizer uses."""
 
 
 def test_a_token_use_other_than_id_or_access_is_refused(

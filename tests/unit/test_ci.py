@@ -1,4 +1,4 @@
-"""The script that CI runs, with small scripts in place of make and the browser's installation."""
+"""The script that CI runs. Small scripts replace make and the browser's installation."""
 
 import shutil
 import subprocess

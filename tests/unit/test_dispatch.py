@@ -1,4 +1,4 @@
-"""Events in, answers out: both ways of a command, and errors mapped to what a client sees."""
+"""The dispatch of events to use cases, and the answers to clients."""
 
 import json
 from dataclasses import dataclass, replace
@@ -187,7 +187,7 @@ class Broken:
     """A use case that raises an unexpected error."""
 
     def __getattr__(self, name: str) -> Any:
-        raise RuntimeError("secret-of-the-house")
+        raise RuntimeError("secret in the message")
 
 
 def test_an_unexpected_error_is_an_internal_error_with_a_stack_trace_in_the_log(
@@ -221,7 +221,7 @@ def test_an_unexpected_error_is_an_internal_error_with_a_stack_trace_in_the_log(
 
 
 def read_log(capsys: pytest.CaptureFixture[str]) -> tuple[list[dict[str, Any]], str]:
-    """Return the log's lines without the metrics, and all that was written."""
+    """Return the log's lines without the metrics, and the whole output."""
     out = capsys.readouterr().out
     lines = [json.loads(line) for line in out.splitlines()]
     return [line for line in lines if "_aws" not in line], out

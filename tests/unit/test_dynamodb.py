@@ -241,7 +241,7 @@ def test_a_5xx_is_unavailable_and_opens_the_circuit(clock: Clock, status: int, b
     for _ in range(FAILURES_TO_OPEN + 1):
         with pytest.raises(ServiceUnavailable):
             dynamodb.get_item(TableName="sessions", Key={})
-    assert len(transport.asked) == FAILURES_TO_OPEN * ATTEMPTS
+    assert len(transport.requests) == FAILURES_TO_OPEN * ATTEMPTS
 
 
 @pytest.mark.parametrize("body", [b"", HTML, b"[]", b"null", b'{"Attributes": ', b"[" * 100_000])
@@ -264,11 +264,11 @@ def test_a_failed_request_is_retried_once_only_if_it_is_repeatable(
 ) -> None:
     transport = PlayedTransport(end, Answer(200, b'{"Attributes": {}}', {}))
     assert update(transport, clock) == {}
-    assert len(transport.asked) == ATTEMPTS
+    assert len(transport.requests) == ATTEMPTS
     transport = PlayedTransport(end, Answer(200, b"{}", {}))
     with pytest.raises(ServiceUnavailable):
         update(transport, clock, is_repeatable=False)
-    assert len(transport.asked) == 1
+    assert len(transport.requests) == 1
 
 
 def test_an_unsent_request_is_always_retried(clock: Clock) -> None:
@@ -303,7 +303,7 @@ def test_a_throttled_request_is_retried_even_if_it_is_not_repeatable(
 ) -> None:
     transport = PlayedTransport(end, end, end, Answer(200, b"{}", {}))
     assert update(transport, clock, is_repeatable=False) == {}
-    assert len(transport.asked) == 4
+    assert len(transport.requests) == 4
 
 
 @pytest.mark.parametrize("other", ["TransactionConflict", "ThrottlingError", "None"])
@@ -315,7 +315,7 @@ def test_a_transaction_whose_condition_failed_is_not_retried(clock: Clock, other
     with pytest.raises(TransactionCancelled) as cancelled:
         DynamoDB(transport, patient_retries(clock)).transact_write_items([])
     assert cancelled.value.reasons == reasons
-    assert len(transport.asked) == 1
+    assert len(transport.requests) == 1
 
 
 def test_a_retried_transaction_has_the_same_token(clock: Clock) -> None:
@@ -323,7 +323,7 @@ def test_a_retried_transaction_has_the_same_token(clock: Clock) -> None:
     dynamodb = DynamoDB(transport, patient_retries(clock))
     dynamodb.transact_write_items([])
     dynamodb.transact_write_items([])
-    first, again, other = (request["ClientRequestToken"] for _, request in transport.asked)
+    first, again, other = (request["ClientRequestToken"] for _, request in transport.requests)
     assert first == again != other
 
 
@@ -450,4 +450,4 @@ def test_requests_pass_uncounted_while_dynamodb_answers_503(clock: Clock) -> Non
     for _ in range(FAILURES_TO_OPEN + 1):
         limits.count_connection(CALLER)
     limits.count_refused_token(ADDRESS)
-    assert len(transport.asked) == FAILURES_TO_OPEN * ATTEMPTS
+    assert len(transport.requests) == FAILURES_TO_OPEN * ATTEMPTS

@@ -1,4 +1,4 @@
-"""Guessing session IDs: once the allowance is used up, a known and an unknown ID answer alike."""
+"""Guesses of session IDs, which can't tell a known ID from an unknown one."""
 
 import json
 from collections import Counter
@@ -20,7 +20,7 @@ STRANGER = Caller("stranger=", None, 1_800_000_000_000, ADDRESS)
 
 @dataclass
 class Requests:
-    """The requests to DynamoDB by name and table, and those that write to a session's item."""
+    """Counts requests to DynamoDB by operation and table."""
 
     made: Counter[tuple[str, str]] = field(default_factory=Counter)
 
@@ -86,8 +86,8 @@ def test_over_the_limit_known_and_unknown_ids_get_the_same_answer(
     answers, costs = [], []
     for number, session_id in enumerate([UNKNOWN, created["sessionId"]]):
         requests.made.clear()
-        give = connecting if by_url else frame
-        event = give(f"guess-{number}=", user_id, **fields(session_id))
+        make_event = connecting if by_url else frame
+        event = make_event(f"guess-{number}=", user_id, **fields(session_id))
         answer = dispatcher.connect(event) if by_url else reply(dispatcher.message(event))
         answers.append(answer)
         costs.append(requests.made.copy())
@@ -108,19 +108,19 @@ def test_over_the_limit_known_and_unknown_ids_get_the_same_answer(
 def test_guesses_of_known_and_unknown_ids_use_up_the_same_limit(
     dispatcher: Dispatcher, rate_limits: RateLimits, guess: str, by_url: bool
 ) -> None:
-    """Of a session that the guesser has no right to: another's, or one with an invite code."""
+    """The known session has an invite code and another speaker."""
     created = reply(dispatcher.message(frame("speaker=", "user-1", **CREATE, admission="invited")))
     user_id, fields = GUESSES[guess]
-    give: Callable[..., dict[str, Any]] = connecting if by_url else frame
+    make_event: Callable[..., dict[str, Any]] = connecting if by_url else frame
     handle = dispatcher.connect if by_url else dispatcher.message
     for number in range(ALLOWED):
         session_id = (UNKNOWN, created["sessionId"])[number % 2]
-        answer = handle(give(f"guess-{number}=", user_id, **fields(session_id)))
+        answer = handle(make_event(f"guess-{number}=", user_id, **fields(session_id)))
         expected = (404, 403)[number % 2]
         codes = ("SESSION_NOT_FOUND", "FORBIDDEN")
         assert answer == {"statusCode": expected} if by_url else code(answer) == codes[number % 2]
     for session_id in (UNKNOWN, created["sessionId"]):
-        answer = handle(give(f"late-{session_id}=", user_id, **fields(session_id)))
+        answer = handle(make_event(f"late-{session_id}=", user_id, **fields(session_id)))
         assert answer == {"statusCode": 429} if by_url else code(answer) == "RATE_LIMIT_EXCEEDED"
 
 

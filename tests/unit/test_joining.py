@@ -1,4 +1,4 @@
-"""The steps of a join, the participant before the seat, and events between them."""
+"""Joins, and events between their steps."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -32,12 +32,12 @@ LISTENER = listener(1)
 
 @dataclass
 class Hook:
-    """Something that happens at one step of a join, once."""
+    """An action that runs once, at one step of a join."""
 
     step: str
     action: Callable[[], object] | None
 
-    def happen(self, step: str) -> None:
+    def run(self, step: str) -> None:
         action, is_due = self.action, step == self.step
         if action and is_due:
             self.action = None
@@ -45,24 +45,24 @@ class Hook:
 
 
 class HookedSeats(SeatStore):
-    """Has a step before and after a seat is taken."""
+    """Runs its hook before and after a seat is taken."""
 
     hook: Hook
 
     def take(self, *arguments: Any, **named: Any) -> Session:
-        self.hook.happen("take")
+        self.hook.run("take")
         session = super().take(*arguments, **named)
-        self.hook.happen("taken")
+        self.hook.run("taken")
         return session
 
 
 class HookedParticipants(ParticipantStore):
-    """Has a step before a join is completed."""
+    """Runs its hook before a join is completed."""
 
     hook: Hook
 
     def activate(self, arriving: Participant) -> Placement:
-        self.hook.happen("activate")
+        self.hook.run("activate")
         return super().activate(arriving)
 
 
@@ -73,7 +73,7 @@ JoinWhile = Callable[..., Message]
 def join_while(
     build: Callable[..., UseCases], stores: Stores, dynamodb: Any, clock: Clock, session_id: str
 ) -> JoinWhile:
-    """Return a function that joins while something happens at one step of the join."""
+    """Return a function that joins, and runs an action at one step of the join."""
 
     def join_while(step: str, action: Callable[[], object], **named: Any) -> Message:
         seats = HookedSeats(sessions_table(dynamodb), clock)
@@ -164,14 +164,14 @@ def test_a_connection_is_not_a_participant_before_its_join_completes(
 ) -> None:
     seen: list[object] = []
 
-    def look() -> None:
+    def observe() -> None:
         seen.append(stores.participants.find_present(LISTENER.connection_id))
         seen.append(stores.participants.find(LISTENER.connection_id))
         seen.append(stores.listeners.list_ids(session_id))
         seen.append(set(stores.listeners.list_all(session_id).present.values()))
         seen.append(stores.participants.set_language(LISTENER.connection_id, session_id, "de"))
 
-    assert join_while("activate", look)["targetLanguage"] == "es"
+    assert join_while("activate", observe)["targetLanguage"] == "es"
     assert seen == [None, None, [], set(), None]
 
 
@@ -186,7 +186,7 @@ def test_an_end_notifies_a_listener_that_a_stale_index_still_shows_as_arriving(
     clock: Clock,
 ) -> None:
     class Lagging(ListenerStore):
-        """The index shows what was there a moment ago."""
+        """Lists all listeners as arriving, as an index does that lags behind."""
 
         def list_all(self, session_id: str) -> Listing:
             listing = super().list_all(session_id)
@@ -205,12 +205,12 @@ def test_a_join_can_be_repeated_after_its_function_crashed(
     class Crash(BaseException):
         pass
 
-    def die() -> None:
+    def crash() -> None:
         raise Crash
 
     for step, counted in (("take", 0), ("taken", 1)):
         with pytest.raises(Crash):
-            join_while(step, die)
+            join_while(step, crash)
         assert count(stores, session_id) == counted
     assert join(use_cases, session_id)["type"] == "sessionJoined"
     assert count(stores, session_id) == 2

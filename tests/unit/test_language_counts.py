@@ -73,7 +73,7 @@ def refresh(send: Send, session_id: str) -> Callable[[str, str, str], dict[str, 
 
 @pytest.fixture
 def languages(send: Send) -> Callable[[], dict[str, int]]:
-    """Ask for the counts, which the answers to both commands show with the same total."""
+    """Return a function that gets the counts and checks their total in both answers."""
 
     def languages() -> dict[str, int]:
         status = send("speaker=", "getSessionStatus")
@@ -89,7 +89,7 @@ def languages(send: Send) -> Callable[[], dict[str, int]]:
 
 @pytest.fixture
 def stored(dynamodb: Any) -> Callable[[], dict[str, int]]:
-    """Read the counts as they are in the session's item, also those that are never shown."""
+    """Return a function that reads all counts of the session's item."""
 
     def stored() -> dict[str, int]:
         (item,) = scan(dynamodb, "sessions")
@@ -104,7 +104,7 @@ def connections(dynamodb: Any) -> Table:
     return Table(dynamodb, "connections", "connectionId")
 
 
-# What breaks off
+# Interrupted and failing writes
 
 
 def test_a_language_change_that_stopped_between_its_writes_is_repaired_within_two_sweeps(
@@ -227,12 +227,12 @@ def test_a_failed_join_is_not_counted_for_any_language(
 def test_a_join_whose_connection_closes_during_it_is_not_counted_for_any_language(
     build: Build, session_id: str, stores: Stores, connections: Table, stored: Counts, clock: Clock
 ) -> None:
-    class ClosesMeanwhile(ParticipantStore):
+    class ClosesDuringJoin(ParticipantStore):
         def activate(self, arriving: Participant) -> Placement:
             self.mark_left(arriving.connection_id)
             return super().activate(arriving)
 
-    hooked = build(stores=replace(stores, participants=ClosesMeanwhile(connections, clock)))
+    hooked = build(stores=replace(stores, participants=ClosesDuringJoin(connections, clock)))
     with pytest.raises(NoSession):
         hooked.joining.join(listener(1), JoinSession(session_id, "fr", None))
     assert stored() == {}
@@ -307,7 +307,7 @@ def test_a_refresh_during_a_language_change_moves_the_listener_from_the_new_lang
     stored: Counts,
     clock: Clock,
 ) -> None:
-    class ChangesMeanwhile(HandOverStore):
+    class ChangesDuringRefresh(HandOverStore):
         def hand_over(self, old: Participant, new: Participant) -> HandOver:
             before = stores.participants.set_language(old.connection_id, old.session_id, "de")
             if before not in (None, "de"):
@@ -315,14 +315,14 @@ def test_a_refresh_during_a_language_change_moves_the_listener_from_the_new_lang
             return super().hand_over(old, new)
 
     join("old=", "es")
-    hooked = build(stores=replace(stores, hand_overs=ChangesMeanwhile(connections, clock)))
+    hooked = build(stores=replace(stores, hand_overs=ChangesDuringRefresh(connections, clock)))
     command = RefreshListener(session_id, "fr", "old=", None)
     refreshed = hooked.refresh.refresh_listener(listener(1), command).message
     assert refreshed["targetLanguage"] == "fr"
     assert stored() == {"fr": 1}
 
 
-# What goes well
+# Successful commands
 
 
 def test_joins_and_leaves_are_counted_by_language(

@@ -17,37 +17,37 @@ LOST = Unreachable("late", was_sent=True)
 NO_TRAIL = {"requestId": None, "sessionId": None, "correlation": None}
 
 
-def outcomes(*ends: Answer | Unreachable) -> tuple[Outcomes, list[tuple[str, Any]]]:
+def outcomes(*results: Answer | Unreachable) -> tuple[Outcomes, list[tuple[str, Any]]]:
     """Return outcomes whose requests have these results, and the requests."""
-    transport = PlayedTransport(*(ends or (ACCEPTED,)))
-    return Outcomes(Functions(transport), "outcome"), transport.asked
+    transport = PlayedTransport(*(results or (ACCEPTED,)))
+    return Outcomes(Functions(transport), "outcome"), transport.requests
 
 
-@pytest.mark.parametrize("end", [*(Answer(status, b"", {}) for status in (429, 500, 403)), LOST])
+@pytest.mark.parametrize("result", [*(Answer(status, b"", {}) for status in (429, 500, 403)), LOST])
 def test_an_outcome_that_cannot_be_sent_is_only_logged(
-    end: Answer | Unreachable, capsys: pytest.CaptureFixture[str]
+    result: Answer | Unreachable, capsys: pytest.CaptureFixture[str]
 ) -> None:
     telemetry.configure("INFO")
-    sender, asked = outcomes(end)
+    sender, requests = outcomes(result)
     sender.send(Delivery("marked=", URL, [{"marked": 1}]))
     out = capsys.readouterr().out
     assert json.loads(out)["message"] == "outcome not sent"
     assert "marked" not in out
-    assert len(asked) == (1 if isinstance(end, Answer) and end.status == 403 else 2)
+    assert len(requests) == (1 if isinstance(result, Answer) and result.status == 403 else 2)
 
 
 def test_an_outcome_is_sent_again_if_the_first_request_is_lost() -> None:
-    sender, asked = outcomes(LOST, ACCEPTED)
+    sender, requests = outcomes(LOST, ACCEPTED)
     sender.send(Delivery("a=", URL, [{}]))
-    (path, first), (_, again) = asked
+    (path, first), (_, again) = requests
     assert path == "/2015-03-31/functions/outcome/invocations"
     assert first == again
 
 
 def test_messages_are_sent_in_order_in_one_asynchronous_request() -> None:
-    sender, asked = outcomes()
+    sender, requests = outcomes()
     sender.send(Delivery("a=", URL, [{"type": "1"}, {"type": "2"}], delay_ms=50))
-    ((_, payload),) = asked
+    ((_, payload),) = requests
     assert payload.pop("id")
     assert payload == {
         "connectionId": "a=",
@@ -60,20 +60,20 @@ def test_messages_are_sent_in_order_in_one_asynchronous_request() -> None:
 
 
 def test_each_event_has_a_unique_id() -> None:
-    sender, asked = outcomes()
+    sender, requests = outcomes()
     for _ in range(2):
         sender.send(Delivery("a=", URL, [{}]))
-    first, second = (event["id"] for _, event in asked)
+    first, second = (event["id"] for _, event in requests)
     assert first != second
 
 
 def test_an_outcome_contains_the_log_trail_of_the_event_that_caused_it() -> None:
-    sender, asked = outcomes()
+    sender, requests = outcomes()
     telemetry.configure("INFO")
     with telemetry.handled("connect", connection_id="new=", request_id="request="):
         telemetry.follow("golden-eagle-427", "first=")
         sender.send(Delivery("new=", URL, [{}]))
-    ((_, event),) = asked
+    ((_, event),) = requests
     assert event["trail"] == {
         "requestId": "request=",
         "sessionId": "golden-eagle-427",
@@ -82,9 +82,9 @@ def test_an_outcome_contains_the_log_trail_of_the_event_that_caused_it() -> None
 
 
 def test_a_close_is_sent_without_messages() -> None:
-    sender, asked = outcomes()
+    sender, requests = outcomes()
     sender.send(Delivery("a=", URL, delay_ms=50, closes=True))
-    ((_, event),) = asked
+    ((_, event),) = requests
     assert event.pop("id")
     assert event == {
         "connectionId": "a=",

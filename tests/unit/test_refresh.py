@@ -1,4 +1,4 @@
-"""New connections for old: by frame and by URL, for speakers and listeners, in any order."""
+"""Refreshes of connections by frame and by URL, for speakers and listeners."""
 
 from collections.abc import Callable
 from typing import Any
@@ -48,7 +48,7 @@ def as_listener(session_id: str, old: str | None = None, language: str = "es") -
 
 @pytest.fixture
 def status(dispatcher: Dispatcher) -> Status:
-    """Ask what the speaker's first connection sees."""
+    """Return a function that gets the session's status, by default on the first connection."""
 
     def ask(connection_id: str = "speaker=") -> dict[str, Any]:
         return reply(dispatcher.message(frame(connection_id, "user-1", action="getSessionStatus")))
@@ -68,7 +68,7 @@ def join(dispatcher: Dispatcher, session_id: str) -> Callable[..., None]:
 
 
 def present(dynamodb: Any) -> set[str]:
-    """Return the connections that are participants."""
+    """Return the IDs of the connections that are participants."""
     return {
         item["connectionId"]["S"]
         for item in participants(dynamodb)
@@ -134,7 +134,7 @@ def test_a_connection_with_another_session_cannot_refresh_as_the_speaker(
 def test_a_speakers_refresh_returns_the_session_and_its_invite_code(
     wire: Wire, session_id: str
 ) -> None:
-    refreshed = wire.give("new=", "user-1", **as_speaker(session_id))
+    refreshed = wire.send("new=", "user-1", **as_speaker(session_id))
     # A delivery adds the timestamp when it posts the outcome.
     assert refreshed.pop("timestamp", None) == (None if wire.by_url else 1_800_000_000_000)
     assert refreshed == {
@@ -152,14 +152,14 @@ def test_a_speakers_refresh_extends_the_session(
     wire: Wire, session_id: str, clock: Clock, status: Status
 ) -> None:
     clock.now += 6000
-    wire.give("new=", "user-1", **as_speaker(session_id))
+    wire.send("new=", "user-1", **as_speaker(session_id))
     assert status("new=")["expiresAt"] == 1_800_013_200_000
 
 
 def test_a_superseded_speakers_commands_find_no_session(
     wire: Wire, session_id: str, dispatcher: Dispatcher, phones: FakeConnections
 ) -> None:
-    wire.give("new=", "user-1", **as_speaker(session_id))
+    wire.send("new=", "user-1", **as_speaker(session_id))
     for action in ("getSessionStatus", "pauseSession", "resumeSession", "endSession"):
         refusal = reply(dispatcher.message(frame("speaker=", "user-1", action=action)))
         assert refusal["code"] == "SESSION_NOT_FOUND"
@@ -182,7 +182,7 @@ def test_repeated_closes_of_a_superseded_speaker_change_nothing(
     codes: list[int | None],
 ) -> None:
     join("b=")
-    wire.give("new=", "user-1", **as_speaker(session_id))
+    wire.send("new=", "user-1", **as_speaker(session_id))
     phones.closed.add("speaker=")
     for code in codes:
         dispatcher.disconnect(closing("speaker=", code))
@@ -196,8 +196,8 @@ def test_repeated_closes_of_a_superseded_speaker_change_nothing(
 def test_the_latest_refresh_of_the_speaker_wins(
     wire: Wire, session_id: str, dispatcher: Dispatcher, status: Status
 ) -> None:
-    wire.give("n1=", "user-1", **as_speaker(session_id))
-    wire.give("n2=", "user-1", **as_speaker(session_id))
+    wire.send("n1=", "user-1", **as_speaker(session_id))
+    wire.send("n2=", "user-1", **as_speaker(session_id))
     assert status("n2=")["status"] == "active"
     assert status("n1=")["code"] == "SESSION_NOT_FOUND"
     dispatcher.disconnect(closing("n1=", 1000))
@@ -207,19 +207,19 @@ def test_the_latest_refresh_of_the_speaker_wins(
 def test_a_repeated_refresh_of_a_speaker_returns_the_same_answer_and_changes_nothing(
     wire: Wire, session_id: str, dynamodb: Any
 ) -> None:
-    first = wire.give("new=", "user-1", **as_speaker(session_id))
+    first = wire.send("new=", "user-1", **as_speaker(session_id))
     before = scan(dynamodb, "sessions"), scan(dynamodb, "connections")
-    assert wire.give("new=", "user-1", **as_speaker(session_id)) == first
+    assert wire.send("new=", "user-1", **as_speaker(session_id)) == first
     assert (scan(dynamodb, "sessions"), scan(dynamodb, "connections")) == before
 
 
 def test_a_superseded_speaker_cannot_regain_the_session_by_repeating_its_refresh(
     wire: Wire, session_id: str, dynamodb: Any, status: Status
 ) -> None:
-    first = wire.give("n1=", "user-1", **as_speaker(session_id))
-    wire.give("n2=", "user-1", **as_speaker(session_id))
+    first = wire.send("n1=", "user-1", **as_speaker(session_id))
+    wire.send("n2=", "user-1", **as_speaker(session_id))
     before = scan(dynamodb, "sessions"), scan(dynamodb, "connections")
-    assert wire.give("n1=", "user-1", **as_speaker(session_id)) == first
+    assert wire.send("n1=", "user-1", **as_speaker(session_id)) == first
     assert (scan(dynamodb, "sessions"), scan(dynamodb, "connections")) == before
     assert status("n2=")["status"] == "active"
 
@@ -283,7 +283,7 @@ def test_a_refresh_with_a_connection_of_another_session_is_a_join(
 ) -> None:
     other = reply(dispatcher.message(frame("other=", "user-2", **CREATE)))["sessionId"]
     join("theirs=", session=other)
-    wire.give("new=", **as_listener(session_id, "theirs="))
+    wire.send("new=", **as_listener(session_id, "theirs="))
     assert status()["listenerCount"] == 1
     theirs = dispatcher.message(frame("other=", "user-2", action="getSessionStatus"))
     assert reply(theirs)["listenerCount"] == 1
@@ -297,7 +297,7 @@ def test_a_refresh_without_a_listeners_connection_is_a_join_and_needs_a_free_sea
     def refresh(connection_id: str) -> dict[str, str]:
         return as_listener(session_id, connection_id if old == "its own" else old)
 
-    wire.give("new=", **refresh("new="))
+    wire.send("new=", **refresh("new="))
     assert status()["listenerCount"] == 1
     join("b=", "c=")
     assert wire.refuses("SESSION_FULL", "more=", **refresh("more="))
@@ -308,11 +308,11 @@ def test_a_refresh_that_is_a_join_has_the_limit_of_joins_per_address(
     wire: Wire, session_id: str, dispatcher: Dispatcher, status: Status
 ) -> None:
     for number in range(JOINS_A_MINUTE):
-        wire.give(f"{number}=", **as_listener(session_id, "never-was="))
+        wire.send(f"{number}=", **as_listener(session_id, "never-was="))
         dispatcher.disconnect(closing(f"{number}="))
     assert wire.refuses("RATE_LIMIT_EXCEEDED", "new=", **as_listener(session_id, "never-was="))
     code = {"inviteCode": "code-of-the-hall"}
-    wire.give("invited=", **as_listener(session_id), **code)
+    wire.send("invited=", **as_listener(session_id), **code)
     assert status()["listenerCount"] == 1
 
 
@@ -338,7 +338,7 @@ def test_a_listeners_refresh_returns_the_session_and_its_languages(
     wire: Wire, session_id: str, join: Callable[..., None]
 ) -> None:
     join("old=")
-    refreshed = wire.give("new=", **as_listener(session_id, "old=", "fr-CA"))
+    refreshed = wire.send("new=", **as_listener(session_id, "old=", "fr-CA"))
     # A delivery adds the timestamp when it posts the outcome.
     assert refreshed.pop("timestamp", None) == (None if wire.by_url else 1_800_000_000_000)
     assert refreshed == {
@@ -357,7 +357,7 @@ def test_a_full_session_accepts_refreshes_of_its_listeners_and_counts_them_once(
     wire: Wire, session_id: str, join: Callable[..., None], status: Status
 ) -> None:
     join("a=", "b=", "c=")
-    wire.give("new=", **as_listener(session_id, "b=", "fr"))
+    wire.send("new=", **as_listener(session_id, "b=", "fr"))
     assert status()["listenerCount"] == 3
     assert status()["languages"] == {"es": 2, "fr": 1}
     assert wire.refuses("SESSION_FULL", "stranger=", **as_listener(session_id))
@@ -371,7 +371,7 @@ def test_a_superseded_listener_gets_no_notices_and_its_commands_find_no_session(
     phones: FakeConnections,
 ) -> None:
     join("old=")
-    wire.give("new=", **as_listener(session_id, "old="))
+    wire.send("new=", **as_listener(session_id, "old="))
     change = {"action": "changeLanguage", "targetLanguage": "de"}
     assert reply(dispatcher.message(frame("old=", **change)))["code"] == "SESSION_NOT_FOUND"
     assert "sessionId" not in reply(dispatcher.message(frame("old=", action="heartbeat")))
@@ -394,7 +394,7 @@ def test_repeated_closes_of_a_superseded_listener_change_nothing(
     codes: list[int | None],
 ) -> None:
     join("old=", "b=")
-    wire.give("new=", **as_listener(session_id, "old="))
+    wire.send("new=", **as_listener(session_id, "old="))
     phones.closed.add("old=")
     for code in codes:
         dispatcher.disconnect(closing("old=", code))
@@ -410,7 +410,7 @@ def test_refreshes_that_repeat_an_old_connection_after_lost_answers_keep_one_sea
 ) -> None:
     join("o=", "b=", "c=")
     for new in ("n1=", "n2=", "n3="):
-        assert wire.give(new, **as_listener(session_id, "o="))["connectionId"] == new
+        assert wire.send(new, **as_listener(session_id, "o="))["connectionId"] == new
     assert status()["listenerCount"] == 3
     assert present(dynamodb) == {"speaker=", "b=", "c=", "n3="}
 
@@ -425,7 +425,7 @@ def test_a_lost_listener_returns_with_its_old_connection_id_and_counts_once(
     join("old=")
     dispatcher.disconnect(closing("old=", 1006))
     assert status()["listenerCount"] == 0
-    wire.give("new=", **as_listener(session_id, "old="))
+    wire.send("new=", **as_listener(session_id, "old="))
     dispatcher.disconnect(closing("old=", 1006))
     assert status()["listenerCount"] == 1
 
@@ -438,9 +438,9 @@ def test_a_lost_listener_returns_with_the_id_of_a_superseded_connection(
     status: Status,
 ) -> None:
     join("o=")
-    wire.give("n1=", **as_listener(session_id, "o="))
+    wire.send("n1=", **as_listener(session_id, "o="))
     dispatcher.disconnect(closing("n1=", 1006))
-    wire.give("n2=", **as_listener(session_id, "o="))
+    wire.send("n2=", **as_listener(session_id, "o="))
     assert status()["listenerCount"] == 1
 
 
@@ -457,7 +457,7 @@ def test_the_seat_of_a_lost_listener_is_not_reserved(
     assert wire.refuses("SESSION_FULL", "new=", **as_listener(session_id, "old="))
     assert status()["listenerCount"] == 3
     dispatcher.disconnect(closing("c=", 1000))
-    wire.give("new=", **as_listener(session_id, "old="))
+    wire.send("new=", **as_listener(session_id, "old="))
     assert status()["listenerCount"] == 3
 
 
@@ -535,8 +535,8 @@ def test_two_refreshes_with_the_same_old_connection_keep_one_listener(
     join("old=")
     if is_lost:
         dispatcher.disconnect(closing("old=", 1006))
-    wire.give("n1=", **as_listener(session_id, "old="))
-    wire.give("n2=", **as_listener(session_id, "old="))
+    wire.send("n1=", **as_listener(session_id, "old="))
+    wire.send("n2=", **as_listener(session_id, "old="))
     assert status()["listenerCount"] == 1
     assert present(dynamodb) == {"speaker=", "n2="}
 
@@ -545,8 +545,8 @@ def test_the_latest_refresh_of_a_listener_wins(
     wire: Wire, session_id: str, dispatcher: Dispatcher, join: Callable[..., None], status: Status
 ) -> None:
     join("old=")
-    wire.give("n1=", **as_listener(session_id, "old="))
-    wire.give("n2=", **as_listener(session_id, "n1=", "fr"))
+    wire.send("n1=", **as_listener(session_id, "old="))
+    wire.send("n2=", **as_listener(session_id, "n1=", "fr"))
     dispatcher.disconnect(closing("n1=", 1000))
     assert status()["languages"] == {"fr": 1}
     assert status()["listenerCount"] == 1
@@ -561,9 +561,9 @@ def test_a_repeated_refresh_of_a_listener_returns_the_same_answer_and_changes_no
     old: str | None,
 ) -> None:
     join("old=")
-    first = wire.give("new=", **as_listener(session_id, old))
+    first = wire.send("new=", **as_listener(session_id, old))
     before = scan(dynamodb, "sessions"), scan(dynamodb, "connections")
-    assert wire.give("new=", **as_listener(session_id, old)) == first
+    assert wire.send("new=", **as_listener(session_id, old)) == first
     assert (scan(dynamodb, "sessions"), scan(dynamodb, "connections")) == before
 
 
@@ -571,10 +571,10 @@ def test_a_repeated_refresh_of_a_superseded_listener_changes_nothing(
     wire: Wire, session_id: str, join: Callable[..., None], status: Status, dynamodb: Any
 ) -> None:
     join("old=")
-    first = wire.give("n1=", **as_listener(session_id, "old="))
-    wire.give("n2=", **as_listener(session_id, "n1="))
+    first = wire.send("n1=", **as_listener(session_id, "old="))
+    wire.send("n2=", **as_listener(session_id, "n1="))
     before = scan(dynamodb, "sessions"), scan(dynamodb, "connections")
-    assert wire.give("n1=", **as_listener(session_id, "old=")) == first
+    assert wire.send("n1=", **as_listener(session_id, "old=")) == first
     assert (scan(dynamodb, "sessions"), scan(dynamodb, "connections")) == before
     assert status()["listenerCount"] == 1
 
@@ -583,7 +583,7 @@ def test_a_superseded_listener_cannot_take_its_seat_back_on_the_same_connection(
     wire: Wire, session_id: str, join: Callable[..., None], status: Status
 ) -> None:
     join("old=")
-    wire.give("new=", **as_listener(session_id, "old="))
+    wire.send("new=", **as_listener(session_id, "old="))
     assert wire.refuses("CONFLICT", "old=", **as_listener(session_id, "new="))
     assert status()["listenerCount"] == 1
 
@@ -593,9 +593,9 @@ def test_a_repeated_refresh_in_another_language_keeps_the_listeners_language(
     wire: Wire, session_id: str, join: Callable[..., None], status: Status, old: str | None
 ) -> None:
     join("old=")
-    first = wire.give("new=", **as_listener(session_id, old, "fr"))
+    first = wire.send("new=", **as_listener(session_id, old, "fr"))
     counts = status()["languages"]
-    assert wire.give("new=", **as_listener(session_id, old, "de")) == first
+    assert wire.send("new=", **as_listener(session_id, old, "de")) == first
     assert first["targetLanguage"] == "fr"
     assert status()["languages"] == counts
 
@@ -621,8 +621,8 @@ def test_a_command_on_a_superseded_connection_is_refused(
     code: str,
 ) -> None:
     join("old=")
-    wire.give("new=", **as_listener(session_id, "old="))
-    wire.give("newer=", "user-1", **as_speaker(session_id))
+    wire.send("new=", **as_listener(session_id, "old="))
+    wire.send("newer=", "user-1", **as_speaker(session_id))
     if "sessionId" in command:
         command = {**command, "sessionId": session_id}
     connection_id = "speaker=" if role == "speaker" else "old="
@@ -772,7 +772,7 @@ def test_a_refreshed_connection_is_not_asked_to_refresh_again(
     wire: Wire, session_id: str, dispatcher: Dispatcher, outcomes: FakeOutcomes, clock: Clock
 ) -> None:
     clock.now += 110 * 60
-    wire.give("new=", "user-1", **as_speaker(session_id))
+    wire.send("new=", "user-1", **as_speaker(session_id))
     beat = frame("new=", "user-1", action="heartbeat")
     beat["requestContext"]["connectedAt"] = int(clock() * 1000)
     assert reply(dispatcher.message(beat))["sessionId"] == session_id

@@ -1,4 +1,4 @@
-"""A connection that keeps being refused is closed after its answer."""
+"""The close of a connection after too many refused commands in a row."""
 
 from typing import Any
 
@@ -30,7 +30,7 @@ NONSENSE = {"action": "fly"}
 MAX_REFUSED = 20
 
 ALLOWED_HEARTBEATS = 4
-"""At once, with 2 a minute. Source: heartbeats.times_to_keep."""
+"""Heartbeats that are accepted at once, with 2 a minute. Source: heartbeats.times_to_keep."""
 
 
 def close(connection_id: str) -> Delivery:
@@ -230,7 +230,7 @@ def test_a_speaker_whose_connection_the_service_closes_has_the_long_grace(
     session_id: str,
     code: int,
 ) -> None:
-    """Also if each event comes twice, and if a command succeeds before the close."""
+    """Each event occurs twice, and a command succeeds before the close."""
     join = {"action": "joinSession", "sessionId": session_id, "targetLanguage": "es"}
     dispatcher.message(frame("a=", **join))
     refuse(dispatcher, MAX_REFUSED, "speaker=", "user-1")

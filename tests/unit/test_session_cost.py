@@ -1,4 +1,4 @@
-"""What a session costs: the arithmetic, and that it counts what is counted and written."""
+"""The computed cost of a session, compared with counted requests and written log lines."""
 
 import json
 import math
@@ -17,7 +17,7 @@ from tests.moto_dynamodb import MotoDynamoDB
 from tests.unit import session_cost, test_costs
 from tests.unit.session_cost import OPERATIONS, Requests, Scenario
 
-house = test_costs.house
+stage = test_costs.stage
 
 DOCS = "\n".join(path.read_text() for path in sorted(Path("docs/reference").glob("*.md")))
 
@@ -36,7 +36,7 @@ SMALL = Scenario(
 
 
 class Units:
-    """Adds up what a client's requests are charged for, by what they do to the index."""
+    """Counts the requests to DynamoDB and their units, including those of the index."""
 
     def __init__(self, dynamodb: Any) -> None:
         self.count, self.writes, self.reads = 0, 0.0, 0.0
@@ -86,68 +86,68 @@ class Units:
 
 
 @pytest.fixture
-def units(house: test_costs.House, dynamodb: Any) -> Units:
+def units(stage: test_costs.Stage, dynamodb: Any) -> Units:
     return Units(dynamodb)
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)
 def test_the_units_of_an_operation_equal_those_of_its_requests(
-    house: test_costs.House, units: Units, operation: str
+    stage: test_costs.Stage, units: Units, operation: str
 ) -> None:
     prepare, do = test_costs.OPERATIONS[operation]
-    prepare(house)
+    prepare(stage)
     units.begin()
-    do(house)
+    do(stage)
     assert units.counted == OPERATIONS[operation]
 
 
 @pytest.mark.parametrize("listeners", [1, 150])
 def test_the_cost_of_an_end_grows_with_the_present_listeners(
-    house: test_costs.House, units: Units, listeners: int
+    stage: test_costs.Stage, units: Units, listeners: int
 ) -> None:
-    house.fill_and_wait(listeners - 1)
+    stage.fill_and_wait(listeners - 1)
     units.begin()
-    house.end()
+    stage.end()
     assert units.counted == session_cost.end(listeners)
 
 
 def test_the_cost_of_an_end_does_not_grow_with_superseded_connections(
-    house: test_costs.House, units: Units
+    stage: test_costs.Stage, units: Units
 ) -> None:
-    house.frame("new=", **house.as_listener, connectionId="b=")
-    house.frame("new-speaker=", "user-1", **house.as_speaker)
+    stage.frame("new=", **stage.as_listener, connectionId="b=")
+    stage.frame("new-speaker=", "user-1", **stage.as_speaker)
     units.begin()
-    house.frame("new-speaker=", "user-1", action="endSession")
+    stage.frame("new-speaker=", "user-1", action="endSession")
     assert units.counted == session_cost.end(1)
 
 
 @pytest.mark.parametrize("operation", ["pauseSession", "resumeSession"])
 def test_the_cost_of_a_notice_equals_that_of_a_pause_or_resumption(
-    house: test_costs.House, units: Units, operation: str
+    stage: test_costs.Stage, units: Units, operation: str
 ) -> None:
     prepare, do = test_costs.OPERATIONS[operation]
-    house.fill_and_wait(99)
-    prepare(house)
+    stage.fill_and_wait(99)
+    prepare(stage)
     units.begin()
-    do(house)
+    do(stage)
     assert units.counted == session_cost.notice(100)
 
 
 def test_the_cost_of_a_visit_equals_that_of_a_sweep_of_an_open_session(
-    house: test_costs.House, units: Units
+    stage: test_costs.Stage, units: Units
 ) -> None:
-    house.fill_and_wait(99)
+    stage.fill_and_wait(99)
     units.begin()
-    house.run_sweep()
-    nothing = OPERATIONS["sweep of nothing"]
-    assert units.counted == nothing + session_cost.look(100)
+    stage.run_sweep()
+    idle = OPERATIONS["sweep without sessions"]
+    assert units.counted == idle + session_cost.visit(100)
 
 
 def test_a_reminder_costs_a_claim_and_a_read_of_its_participant(
-    house: test_costs.House, units: Units
+    stage: test_costs.Stage, units: Units
 ) -> None:
     units.begin()
-    house.use_cases.deliveries.deliver(
+    stage.use_cases.deliveries.deliver(
         Delivery("b=", test_costs.ENDPOINT_URL, [{}], FOLLOW_UP_DELAY_MS)
     )
     assert units.counted == session_cost.REMINDER
@@ -193,38 +193,38 @@ def _size(item: dict[str, Any]) -> int:
 
 
 def test_log_lines_have_the_documented_length(
-    house: test_costs.House, capsys: pytest.CaptureFixture[str]
+    stage: test_costs.Stage, capsys: pytest.CaptureFixture[str]
 ) -> None:
     telemetry.configure("INFO", "prod", b"key")
     with telemetry.handled("outcome", connection_id="none=", is_clients=False):
-        pass  # The first of a process says that it was a cold start.
+        pass  # The first event of a process also logs a cold start.
     capsys.readouterr()
 
-    house.frame("b=", action="heartbeat")
+    stage.frame("b=", action="heartbeat")
     event, metric = capsys.readouterr().out.splitlines()
-    house.speak("pauseSession")
+    stage.send_as_speaker("pauseSession")
     fan_out_metrics, fan_out, _ = capsys.readouterr().out.splitlines()
-    house.run_sweep()
+    stage.run_sweep()
     *sweep, _ = capsys.readouterr().out.splitlines()
 
-    # API Gateway's request ids, which the tests' events lack, take 33 characters with their name.
+    # The tests' events lack API Gateway's request ID, a field of 33 characters.
     request_id = len(', "requestId": "I2TFKKOwRdhSZ0s="')
     assert len(event) + request_id == pytest.approx(session_cost.EVENT_BYTES, rel=0.1)
     assert len(metric) == pytest.approx(session_cost.METRIC_BYTES, rel=0.1)
     measured = len(fan_out) + request_id + len(fan_out_metrics)
     assert measured == pytest.approx(session_cost.FAN_OUT_BYTES, rel=0.1)
-    # Lambda's are longer.
+    # Lambda's request IDs are 20 characters longer.
     measured = sum(map(len, sweep)) + request_id + 20
     assert (measured, len(sweep)) == (pytest.approx(session_cost.SWEEP_BYTES, rel=0.1), 3)
 
 
 def test_a_sweep_without_sessions_writes_the_metrics_of_an_idle_stage(
-    house: test_costs.House, capsys: pytest.CaptureFixture[str]
+    stage: test_costs.Stage, capsys: pytest.CaptureFixture[str]
 ) -> None:
     telemetry.configure("WARNING", "prod", b"key")
-    house.stores.sessions.delete(house.session_id)
+    stage.stores.sessions.delete(stage.session_id)
     capsys.readouterr()
-    house.run_sweep()
+    stage.run_sweep()
     written = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     names = {name for line in written for name in line if name in metrics.METRICS}
     assert names == set(session_cost.IDLE_METRICS)
@@ -236,13 +236,13 @@ def test_a_sweep_without_sessions_writes_the_metrics_of_an_idle_stage(
 def test_an_alarm_is_charged_for_each_metric_that_it_reads(alarms: str, marks: list[str]) -> None:
     rows = re.findall(r"^\| `([a-z_-]+)` \| (yes)? ?\| `(?:AWS|Broadcast)", DOCS, re.MULTILINE)
     names = [name for name, mark in rows if mark in marks and not name.startswith("table-")]
-    looked_at = {"fan-out-failures": 2}
-    assert sum(looked_at.get(it, 1) for it in names) == session_cost.ALARM_METRICS[alarms]
+    metrics_read = {"fan-out-failures": 2}
+    assert sum(metrics_read.get(it, 1) for it in names) == session_cost.ALARM_METRICS[alarms]
 
 
 def test_a_stage_without_alarms_pays_for_no_dashboard() -> None:
-    lines = {line.what: line.amount for line in session_cost.of_month(alarms="none")}
-    assert lines["CloudWatch: dashboard"] == lines["CloudWatch: metrics that alarms look at"] == 0
+    lines = {line.item: line.amount for line in session_cost.of_month(alarms="none")}
+    assert lines["CloudWatch: dashboard"] == lines["CloudWatch: metrics that alarms read"] == 0
 
 
 def test_the_metrics_of_a_session_exist_and_are_counted_by_their_dimensions() -> None:
@@ -254,10 +254,10 @@ def test_the_metrics_of_a_session_exist_and_are_counted_by_their_dimensions() ->
 
 def test_a_small_session_costs_the_amounts_computed_by_hand() -> None:
     # Two listeners and a speaker for an hour, six heartbeats each, one pause, no refresh.
-    lines = {line.what: line for line in session_cost.of_session(SMALL)}
+    lines = {line.item: line for line in session_cost.of_session(SMALL)}
 
-    def amount(what: str) -> float:
-        return lines[what].amount
+    def amount(item: str) -> float:
+        return lines[item].amount
 
     # Three outcomes; 18 heartbeats and 18 answers; a pause: command, answer, two posts; an end.
     assert amount("API Gateway: messages") == 3 + 36 + 4 + 4

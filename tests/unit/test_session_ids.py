@@ -133,10 +133,10 @@ def test_a_generated_id_is_recognized_in_any_spelling(
     session_id: str, first: str, second: str, before: str, after: str, upper: int
 ) -> None:
     adjective, noun, number = session_id.split("-")
-    heard = f"{adjective}{first}{noun}{second}{number}"
-    heard = "".join(c.upper() if upper >> n & 1 else c for n, c in enumerate(heard))
+    spoken = f"{adjective}{first}{noun}{second}{number}"
+    spoken = "".join(c.upper() if upper >> n & 1 else c for n, c in enumerate(spoken))
 
-    assert session_ids.parse(f"{before}{heard}{after}") == session_id
+    assert session_ids.parse(f"{before}{spoken}{after}") == session_id
 
 
 @pytest.mark.parametrize(

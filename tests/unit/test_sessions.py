@@ -1,4 +1,4 @@
-"""The use cases, against moto: the failing paths first."""
+"""The use cases of sessions, listeners and outcomes."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -406,8 +406,8 @@ def test_an_outcome_of_a_session_that_has_ended_is_delivered_as_an_error(
     if ends_before_it_opens:
         sleep(0)
     build(sleep=sleep).deliveries.deliver(outcome("listener-1=", session_id, requestId="r1"))
-    ((heard,),) = phones.inbox.values()
-    assert (heard["type"], heard["code"], heard["requestId"]) == (
+    ((message,),) = phones.inbox.values()
+    assert (message["type"], message["code"], message["requestId"]) == (
         "error",
         "SESSION_NOT_FOUND",
         "r1",
@@ -522,7 +522,7 @@ def test_an_end_that_is_finished_late_does_not_remove_a_listener_of_another_sess
     clock: Clock,
 ) -> None:
     class StaleListenerStore(ListenerStore):
-        """Lists what a sweep reads that queries the index just before the end."""
+        """Lists a listener, as an index does that was read before the end."""
 
         def list_all(self, session_id: str) -> Listing:
             return Listing({listener(1).connection_id: "es"}, frozenset())

@@ -1,4 +1,4 @@
-"""What only the store knows: paging, batches, and DynamoDB's failures."""
+"""The stores: pages, batches, conditions and the failures of DynamoDB."""
 
 from dataclasses import replace
 from typing import Any
@@ -33,7 +33,7 @@ def arriving(number: int) -> Participant:
 
 
 def quick(clock: Clock) -> Retries:
-    """Return retries whose naps turn the clock."""
+    """Return retries whose waits advance the clock."""
 
     def sleep(seconds: float) -> None:
         clock.now += seconds
@@ -97,9 +97,9 @@ def test_removing_arrivals_skips_arrivals_that_have_become_listeners(
     stores: Stores, dynamodb: Any
 ) -> None:
     stores.participants.put(arriving(1))
-    come = arriving(2)
-    stores.participants.put(come)
-    stores.participants.activate(come)
+    completed = arriving(2)
+    stores.participants.put(completed)
+    stores.participants.activate(completed)
     stores.participants.put(seat(3))
     ids = {"listener-1=", "listener-2=", "listener-3=", "listener-4="}
     assert stores.listeners.remove_arriving("golden-eagle-427", ids) == {"listener-1="}
@@ -110,7 +110,7 @@ def test_an_end_is_claimed_once_and_only_by_the_current_speaker(
     stores: Stores, session_id: str, speaker: Caller
 ) -> None:
     reason = EndReason.SPEAKER_ENDED
-    assert not stores.sessions.claim_end(session_id, reason, "somebody-else=")
+    assert not stores.sessions.claim_end(session_id, reason, "other=")
     assert stores.sessions.claim_end(session_id, reason, speaker.connection_id)
     assert not stores.sessions.claim_end(session_id, reason, speaker.connection_id)
 
@@ -123,15 +123,15 @@ def test_a_language_is_changed_only_for_a_listener_of_the_given_session(stores: 
 
 
 def fail_first_transaction(dynamodb: Any, *reasons: dict[str, Any]) -> None:
-    """Have the first transaction cancelled for these reasons, without being carried out."""
-    carry_out = dynamodb.transport.request
+    """Cancel the first transaction for these reasons."""
+    send = dynamodb.transport.request
     pending = [refused("TransactionCanceledException", CancellationReasons=list(reasons))]
 
     def request(*arguments: Any, **named: Any) -> Answer:
         is_transaction = arguments[3]["x-amz-target"].endswith("TransactWriteItems")
         if is_transaction and pending:
             return pending.pop()
-        return carry_out(*arguments, **named)
+        return send(*arguments, **named)
 
     dynamodb.transport.request = request
 
@@ -150,8 +150,8 @@ def test_a_completed_hand_over_is_recognized_despite_a_transaction_conflict(
     stores: Stores, dynamodb: Any
 ) -> None:
     stores.participants.put(seat(2))
-    held = scan(dynamodb, "connections")[0]
-    fail_first_transaction(dynamodb, CONFLICT, {**FAILED, "Item": held})
+    stored = scan(dynamodb, "connections")[0]
+    fail_first_transaction(dynamodb, CONFLICT, {**FAILED, "Item": stored})
     assert stores.hand_overs.hand_over(seat(1), seat(2)) == HandOver(is_done=False, new=seat(2))
 
 
@@ -232,13 +232,13 @@ def test_participants_are_read_in_batches_and_unprocessed_keys_are_requested_aga
 ) -> None:
     for number in range(130):
         stores.participants.put(seat(number))
-    asked: list[int] = []
+    counts: list[int] = []
 
     def leave_half(operation: str, parsed: dict[str, Any]) -> None:
         if operation != "BatchGetItem":
             return
         items = parsed["Responses"]["connections"]
-        asked.append(len(items))
+        counts.append(len(items))
         half = -(-len(items) // 2)
         parsed["Responses"]["connections"] = items[:half]
         left = [{"connectionId": item["connectionId"]} for item in items[half:]]
@@ -249,8 +249,8 @@ def test_participants_are_read_in_batches_and_unprocessed_keys_are_requested_aga
     found = stores.listeners.find_many(ids)
     assert {each.connection_id for each in found} == ids - {"listener-130="}
     assert len(found) == 130
-    # One of the first hundred is not there.
-    assert asked[:3] == [99, 49, 24]
+    # One of the first hundred does not exist.
+    assert counts[:3] == [99, 49, 24]
     assert stores.listeners.find_many([]) == []
 
 
@@ -260,13 +260,13 @@ def test_a_connection_that_closes_during_its_join_is_not_present(
     stores.participants.put(seat(1, "~arriving-1"))
     closed = stores.participants.mark_left("listener-1=")
     assert closed is not None
-    assert not closed.is_present  # so it is not counted out
+    assert not closed.is_present  # So it is not subtracted.
     (item,) = scan(dynamodb, "connections")
     assert "targetLanguage" not in item
 
 
 def test_an_item_without_a_session_is_not_a_participant(stores: Stores, dynamodb: Any) -> None:
-    """As refused commands leave it of a connection that takes part in none."""
+    """Refused commands on a connection without a session leave such an item."""
     refusals = {"connectionId": {"S": "listener-1="}, "refusals": {"N": "3"}}
     dynamodb.put_item(TableName="connections", Item=refusals)
     assert stores.participants.find("listener-1=") is None
@@ -290,7 +290,7 @@ def test_an_interruption_begins_once_and_only_for_the_current_speaker(
     stores: Stores, session_id: str, clock: Clock
 ) -> None:
     ends_at_ms = int(clock() * 1000) + 60_000
-    assert not stores.sessions.interrupt(session_id, "somebody-else=", ends_at_ms)
+    assert not stores.sessions.interrupt(session_id, "other=", ends_at_ms)
     assert stores.sessions.interrupt(session_id, "speaker=", ends_at_ms)
     assert not stores.sessions.interrupt(session_id, "speaker=", ends_at_ms + 1)
     session = stores.sessions.find_open(session_id)
@@ -318,7 +318,7 @@ def test_an_interruption_begins_even_if_its_write_is_repeated(
 
 
 def test_only_the_current_speaker_extends_a_session(stores: Stores, session_id: str) -> None:
-    assert stores.sessions.extend(session_id, "somebody-else=", NOW + 9) is None
+    assert stores.sessions.extend(session_id, "other=", NOW + 9) is None
     assert stores.sessions.extend("golden-eagle-999", "speaker=", NOW + 9) is None
 
 
@@ -333,7 +333,7 @@ def test_a_session_is_kept_for_a_day_after_it_expires(
 
 
 def test_a_speaker_of_another_session_is_not_superseded(stores: Stores) -> None:
-    place = Participant("speaker=", "golden-eagle-427", Role.SPEAKER, NOW_MS)
-    stores.participants.put(place)
+    stored = Participant("speaker=", "golden-eagle-427", Role.SPEAKER, NOW_MS)
+    stores.participants.put(stored)
     stores.participants.supersede_speaker("calm-fox-100", "speaker=", "new=")
-    assert stores.participants.find("speaker=") == place
+    assert stores.participants.find("speaker=") == stored

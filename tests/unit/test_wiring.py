@@ -1,4 +1,4 @@
-"""Where the sweep's connections are: no event tells it."""
+"""The wiring of functions from their settings, each in a process of its own."""
 
 import json
 import subprocess
@@ -26,7 +26,7 @@ ON_THE_LOCAL_SERVER = {
     "AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI": "http://127.0.0.1:8765/local",
 }
 
-# Wiring is once per process, so that each case has one of its own; it says which URL it took.
+# Wiring happens once per process, so each test starts one. The script prints its clients' URLs.
 SCRIPT = """
 import json
 from chalicelib import wiring
@@ -71,7 +71,7 @@ def test_a_sweep_without_a_connections_url_names_the_missing_setting(
         (ON_THE_LOCAL_SERVER, "http://127.0.0.1:8765/local"),
         ({**ON_AN_EMULATOR, **ON_THE_LOCAL_SERVER}, "http://127.0.0.1:8765/local"),
     ],
-    ids=["AWS", "AWS with a domain of one's own", "emulator", "local server", "both"],
+    ids=["AWS", "AWS with a custom domain", "emulator", "local server", "both"],
 )
 def test_the_sweep_uses_one_client_for_the_url_of_its_connections(
     environment: dict[str, str], url: str
@@ -92,7 +92,7 @@ def test_the_sweep_uses_one_client_for_the_url_of_its_connections(
             "http://127.0.0.1:1",
         ),
     ],
-    ids=["AWS", "emulator", "a DynamoDB of its own"],
+    ids=["AWS", "emulator", "custom endpoint of DynamoDB"],
 )
 def test_the_authorizer_counts_at_the_configured_endpoint_of_dynamodb(
     environment: dict[str, str], url: str
@@ -107,7 +107,7 @@ POOL = {"COGNITO_USER_POOL_ID": "us-east-1_pool", "COGNITO_CLIENT_ID": "client"}
 
 
 @pytest.mark.parametrize(
-    ("handler", "setting", "said"),
+    ("handler", "setting", "message"),
     [
         ("message", {"MAX_LISTENERS_PER_SESSION": "abc"}, "MAX_LISTENERS_PER_SESSION must be a"),
         ("connect", {"CONNECTION_REFRESH_MINUTES": "200"}, "CONNECTION_REFRESH_MINUTES (200)"),
@@ -117,13 +117,13 @@ POOL = {"COGNITO_USER_POOL_ID": "us-east-1_pool", "COGNITO_CLIENT_ID": "client"}
         ("disconnect", {"HASH_KEY": ""}, "HASH_KEY is not set"),
     ],
 )
-@pytest.mark.parametrize("place", [ON_AWS, ON_AN_EMULATOR], ids=["AWS", "emulator"])
+@pytest.mark.parametrize("environment", [ON_AWS, ON_AN_EMULATOR], ids=["AWS", "emulator"])
 def test_a_function_with_an_invalid_setting_fails_at_its_start(
-    place: dict[str, str], handler: str, setting: dict[str, str], said: str
+    environment: dict[str, str], handler: str, setting: dict[str, str], message: str
 ) -> None:
-    failed = run("start()", {**place, **POOL, "_HANDLER": f"app.{handler}", **setting})
+    failed = run("start()", {**environment, **POOL, "_HANDLER": f"app.{handler}", **setting})
     assert failed.returncode == 1
-    assert f"SettingError: {said}" in failed.stderr.splitlines()[-1]
+    assert f"SettingError: {message}" in failed.stderr.splitlines()[-1]
 
 
 def test_the_local_server_names_an_invalid_setting_in_one_line() -> None:
