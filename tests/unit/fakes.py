@@ -29,6 +29,14 @@ STATUSES = {error.code: error.status for error in ServiceError.__subclasses__()}
 
 SCHEMA = json.loads(Path("chalicelib/tables.json").read_text())
 
+STAGE_OUTPUTS = {
+    "alarm_topic_arn": "arn:aws:sns:eu-central-1:123456789012:broadcast-sessions-dev-alarms",
+    "api_id": "abc123",
+    "table_names": {"sessions": "the-sessions", "connections": "the-connections"},
+    "url": "wss://live.example.com",
+}
+"""The outputs of a deployed stage."""
+
 
 class Clock:
     def __init__(self, now: float = 1_800_000_000.0) -> None:
@@ -225,3 +233,10 @@ def reply(answer: dict[str, Any]) -> dict[str, Any]:
 
 def types(notices: list[dict[str, Any]]) -> list[str]:
     return [notice["type"] for notice in notices]
+
+
+def join(dispatcher: Dispatcher, number: int, session_id: str, language: str) -> None:
+    caller = listener(number)
+    command = {"action": "joinSession", "sessionId": session_id, "targetLanguage": language}
+    joined = reply(dispatcher.message(frame(caller.connection_id, **command)))
+    assert joined["type"] == "sessionJoined"

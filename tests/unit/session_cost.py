@@ -159,7 +159,7 @@ Source: "Working with Lambda function logs", AWS Lambda Developer Guide.
 LINE_BYTES: Final = 26
 """The overhead of each line. Source: PutLogEvents, Amazon CloudWatch Logs API Reference.
 
-It is assumed that AWS charges for it.
+Assumed: AWS charges for it.
 """
 
 RUN_BYTES: Final = EVENT_BYTES + PLATFORM_BYTES + 4 * LINE_BYTES

@@ -9,10 +9,10 @@ from chalicelib.aws.circuit import CircuitBreaker
 from chalicelib.aws.dynamodb import DynamoDB, Refused
 from chalicelib.aws.retries import Retries
 from chalicelib.aws.wire import Answer
-from chalicelib.errors import ServiceUnavailable
+from chalicelib.errors import ServiceUnavailable, SessionNotFound
 from chalicelib.models import Caller, EndReason, Participant, Role
 from chalicelib.store.hand_overs import HandOver
-from chalicelib.store.items import new_arrival
+from chalicelib.store.items import KEPT_AFTER_END_SECONDS, new_arrival
 from chalicelib.store.stores import Stores, build_stores
 from tests.unit.fakes import Clock, PlayedTransport, refused, scan
 
@@ -337,3 +337,29 @@ def test_a_speaker_of_another_session_is_not_superseded(stores: Stores) -> None:
     stores.participants.put(stored)
     stores.participants.supersede_speaker("calm-fox-100", "speaker=", "new=")
     assert stores.participants.find("speaker=") == stored
+
+
+def test_expiring_an_unknown_session_creates_none(stores: Stores, dynamodb: Any) -> None:
+    assert stores.sessions.expire("golden-eagle-427") is None
+    assert scan(dynamodb, "sessions") == []
+
+
+def test_an_ended_session_does_not_expire(stores: Stores, dynamodb: Any, session_id: str) -> None:
+    stores.sessions.claim_end(session_id, EndReason.SPEAKER_ENDED, "speaker=")
+    before = scan(dynamodb, "sessions")
+    assert stores.sessions.expire(session_id) is None
+    assert scan(dynamodb, "sessions") == before
+
+
+def test_an_expired_session_is_kept_for_the_sweep_and_cannot_be_extended(
+    stores: Stores, dynamodb: Any, clock: Clock, session_id: str
+) -> None:
+    expired = stores.sessions.expire(session_id)
+    assert expired is not None
+    assert expired.expires_at_seconds == clock.now
+    (item,) = scan(dynamodb, "sessions")
+    assert int(item["ttl"]["N"]) == clock.now + KEPT_AFTER_END_SECONDS
+    assert stores.sessions.find_open(session_id) is None
+    assert stores.sessions.extend(session_id, "speaker=", int(clock.now) + 7200) is None
+    with pytest.raises(SessionNotFound):
+        stores.seats.take(session_id, "es", None, 500)
