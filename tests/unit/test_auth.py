@@ -231,7 +231,7 @@ def test_id_and_access_tokens_give_their_user(
 
 
 class Issuer:
-    """A pool's key set, which counts its fetches."""
+    """A user pool's key set that counts its fetches."""
 
     def __init__(self) -> None:
         self.keys = {"key-1": KEY}
@@ -403,20 +403,20 @@ def test_a_slow_key_set_times_out(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 BROKEN: dict[str, Callable[[], Iterator[bytes]]] = {
-    "nothing": lambda: iter([]),
-    "a body cut short": lambda: iter([WHOLE[:-1]]),
-    "a body cut short, without its length": lambda: iter([HEAD + b"\r\n" + BODY[:-1]]),
-    "a chunk cut short": lambda: iter([HEAD + b"Transfer-Encoding: chunked\r\n\r\n9\r\n{"]),
-    "no HTTP": lambda: iter([b"SSH-2.0-OpenSSH_9.2\r\n\r\n"]),
+    "no answer": lambda: iter([]),
+    "a truncated body": lambda: iter([WHOLE[:-1]]),
+    "a truncated body without its length": lambda: iter([HEAD + b"\r\n" + BODY[:-1]]),
+    "a truncated chunk": lambda: iter([HEAD + b"Transfer-Encoding: chunked\r\n\r\n9\r\n{"]),
+    "not HTTP": lambda: iter([b"SSH-2.0-OpenSSH_9.2\r\n\r\n"]),
     "no status": lambda: iter([b"HTTP/1.1\r\n\r\n" + BODY]),
-    "a status that is no number": lambda: iter([b"HTTP/1.1 OK 200\r\n\r\n" + BODY]),
+    "a status that is not a number": lambda: iter([b"HTTP/1.1 OK 200\r\n\r\n" + BODY]),
     "another status": lambda: iter([WHOLE.replace(b"200 OK", b"503 Service Unavailable")]),
     "a redirect": lambda: iter([WHOLE.replace(b"200 OK", b"302 Found\r\nLocation: /x")]),
     "another coding": lambda: iter([HEAD + b"Transfer-Encoding: gzip\r\n\r\n" + BODY]),
-    "a length that is no number": lambda: iter([HEAD + b"Content-Length: x\r\n\r\n" + BODY]),
+    "a length that is not a number": lambda: iter([HEAD + b"Content-Length: x\r\n\r\n" + BODY]),
     "HTML": lambda: iter([HEAD + b"\r\n<html>Sign in to this network</html>"]),
-    "no UTF-8": lambda: iter([HEAD + b'\r\n{"keys": "\xff"}']),
-    "nests": lambda: iter([HEAD + b"\r\n" + b"[" * 100_000]),
+    "not UTF-8": lambda: iter([HEAD + b'\r\n{"keys": "\xff"}']),
+    "deeply nested JSON": lambda: iter([HEAD + b"\r\n" + b"[" * 100_000]),
 }
 
 
@@ -495,7 +495,7 @@ def effect(policy: dict[str, Any]) -> str:
         connect_event([signed(HEADER, {**CLAIMS, "token_use": ["id"]})]),
     ],
 )
-def test_a_client_with_an_invalid_token_never_becomes_anonymous(
+def test_a_client_with_an_invalid_token_is_refused_instead_of_anonymous(
     authorizer: Authorizer, event: dict[str, Any]
 ) -> None:
     policy = authorizer.authorize(event)

@@ -1,4 +1,4 @@
-"""Deliveries arrive once, although Lambda may invoke their function more than once."""
+"""Deliveries, which arrive once even if Lambda invokes their function several times."""
 
 from collections.abc import Callable
 from dataclasses import replace

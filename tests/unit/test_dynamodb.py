@@ -148,7 +148,7 @@ def test_a_write_does_not_use_a_connection_idle_for_twenty_seconds(
     assert (table.count, table.connections, table.resets) == (5, 5, 0)
 
 
-def test_a_connection_that_was_idle_for_less_is_reused(
+def test_a_connection_that_was_idle_for_less_than_twenty_seconds_is_reused(
     table: Table, increment: Increment, clock: Clock
 ) -> None:
     for number in range(1, 6):
@@ -402,7 +402,7 @@ def test_an_item_is_decoded_as_by_botocore(clock: Clock) -> None:
 
 
 @pytest.mark.parametrize("code", sorted(shape.name for shape in MODEL.error_shapes))
-def test_every_error_of_the_model_has_botocores_code(clock: Clock, code: str) -> None:
+def test_every_error_of_the_model_has_the_same_code_as_in_botocore(clock: Clock, code: str) -> None:
     answer = refused(code)
     parsed = create_parser("json").parse(
         {"status_code": 400, "headers": {}, "body": answer.body},
@@ -422,7 +422,9 @@ def test_every_error_of_the_model_has_botocores_code(clock: Clock, code: str) ->
         (Answer(400, b'{"__type": "AccessDeniedException"}', {}), None),
     ],
 )
-def test_any_other_refusal_has_its_code(clock: Clock, answer: Answer, code: str | None) -> None:
+def test_any_other_refusal_has_the_code_of_its_answer(
+    clock: Clock, answer: Answer, code: str | None
+) -> None:
     with pytest.raises(Refused) as refusal:
         update(PlayedTransport(answer), clock)
     assert refusal.value.code == (code or "AccessDeniedException")
@@ -444,7 +446,7 @@ def test_a_counter_update_without_an_answer_is_not_retried(
     assert session["listenerCount"] == {"N": "1"}
 
 
-def test_requests_pass_uncounted_while_dynamodb_answers_503(clock: Clock) -> None:
+def test_clients_are_not_limited_while_dynamodb_answers_503(clock: Clock) -> None:
     transport = PlayedTransport(Answer(503, HTML, {}))
     limits = RateLimits(DynamoDB(transport, patient_retries(clock)).update_item, SETTINGS, clock)
     for _ in range(FAILURES_TO_OPEN + 1):

@@ -143,7 +143,7 @@ def test_an_unexpected_error_is_not_explained() -> None:
     assert operate.explain(KeyError("sessionId")) is None
 
 
-def test_a_closed_output_pipe_is_no_failure() -> None:
+def test_a_closed_output_pipe_is_not_an_error() -> None:
     reading, writing = os.pipe()
     os.close(reading)
     done = subprocess.run(

@@ -18,7 +18,7 @@ NO_TRAIL = {"requestId": None, "sessionId": None, "correlation": None}
 
 
 def outcomes(*results: Answer | Unreachable) -> tuple[Outcomes, list[tuple[str, Any]]]:
-    """Return outcomes whose requests have these results, and the requests."""
+    """Return outcomes whose requests have these results, and a list of the requests."""
     transport = PlayedTransport(*(results or (ACCEPTED,)))
     return Outcomes(Functions(transport), "outcome"), transport.requests
 

@@ -169,7 +169,7 @@ def test_each_subject_has_its_own_limit(
     count_other(limits)
 
 
-def test_the_default_limits_are_the_protocols(
+def test_the_default_limits_are_those_of_the_protocol(
     dispatcher: Dispatcher, rate_limits: RateLimits, session_id: str, clock: Clock
 ) -> None:
     # The fixture has created one of the 50 sessions.
@@ -211,7 +211,7 @@ WITHOUT_PASS: dict[str, dict[str, str]] = {
         "role": "listener",
     },
     "a session without a token": CREATE,
-    "nonsense": {"action": "fly"},
+    "an unknown action": {"action": "fly"},
     "a join with a bad request ID": {**joining("golden-eagle-100"), "requestId": ""},
 }
 
@@ -369,7 +369,7 @@ def test_wrong_codes_and_missing_rights_count_as_refused_attempts(
 
 
 @pytest.mark.parametrize(
-    "mistake",
+    "command",
     [
         {"action": "fly"},
         {"action": "joinSession"},
@@ -377,10 +377,10 @@ def test_wrong_codes_and_missing_rights_count_as_refused_attempts(
         {"action": "changeLanguage", "targetLanguage": "es"},
     ],
 )
-def test_an_ordinary_mistake_is_not_a_refused_attempt(
-    dispatcher: Dispatcher, dynamodb: Any, mistake: dict[str, str]
+def test_an_invalid_command_is_not_a_refused_attempt(
+    dispatcher: Dispatcher, dynamodb: Any, command: dict[str, str]
 ) -> None:
-    assert reply(dispatcher.message(frame("a=", **mistake)))["type"] == "error"
+    assert reply(dispatcher.message(frame("a=", **command)))["type"] == "error"
     assert scan(dynamodb, "rate_limits") == []
 
 

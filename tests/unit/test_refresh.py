@@ -304,7 +304,7 @@ def test_a_refresh_without_a_listeners_connection_is_a_join_and_needs_a_free_sea
     assert status()["listenerCount"] == 3
 
 
-def test_a_refresh_that_is_a_join_has_the_limit_of_joins_per_address(
+def test_a_refresh_that_is_a_join_counts_for_the_limit_of_joins_per_address(
     wire: Wire, session_id: str, dispatcher: Dispatcher, status: Status
 ) -> None:
     for number in range(JOINS_A_MINUTE):

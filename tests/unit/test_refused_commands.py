@@ -72,7 +72,7 @@ def test_each_further_refused_command_requests_the_close_again(
         {"body": '{"action": "pauseSession", "sessionId": "golden-eagle-999"}'},
     ],
 )
-def test_every_kind_of_refusal_counts(
+def test_every_kind_of_refused_command_counts(
     dispatcher: Dispatcher, outcomes: FakeOutcomes, refused: dict[str, Any]
 ) -> None:
     for _ in range(MAX_REFUSED):

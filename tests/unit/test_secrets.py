@@ -155,7 +155,7 @@ def _commands() -> Iterator[tuple[str | None, dict[str, Any]]]:
 
 
 def _calling(handler: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """Answer an unexpected error as API Gateway does when a function fails."""
+    """Return a handler that answers an unexpected error as API Gateway does."""
 
     def call(event: Any) -> Any:
         try:

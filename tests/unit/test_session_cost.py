@@ -185,7 +185,10 @@ def test_stored_items_fit_into_the_units_that_are_charged() -> None:
 
 
 def _size(item: dict[str, Any]) -> int:
-    """Source: "DynamoDB item sizes and formats", Amazon DynamoDB Developer Guide."""
+    """Return the size of an item in bytes.
+
+    Source: "DynamoDB item sizes and formats", Amazon DynamoDB Developer Guide.
+    """
     values = (text for value in item.values() for text in value.values())
     return sum(map(len, item)) + sum(
         sum(map(len, text)) if isinstance(text, list) else len(text) for text in values
@@ -259,24 +262,26 @@ def test_a_small_session_costs_the_amounts_computed_by_hand() -> None:
     def amount(item: str) -> float:
         return lines[item].amount
 
-    # Three outcomes; 18 heartbeats and 18 answers; a pause: command, answer, two posts; an end.
+    # 3 outcomes, 18 heartbeats with answers, and for the pause and the end each a command, an
+    # answer and two posts.
     assert amount("API Gateway: messages") == 3 + 36 + 4 + 4
     assert amount("API Gateway: connection minutes") == 3 * 60
-    # Authorizer, connect, disconnect and outcome three times; 18 heartbeats, pause and end.
+    # Authorizer, connect, disconnect and outcome run 3 times each. 18 heartbeats, a pause, an end.
     assert amount("Lambda: runs") == 12 + 20
-    # 32 runs of 100 ms, 3 waits of 50, two fan-outs of 20, two starts of 1 s, at 1 GB; 60 looks
-    # of the sweep of 1 ms, at half of that.
+    # With 1 GB: 32 runs of 100 ms, 3 waits of 50 ms, 2 fan-outs of 20 ms and 2 starts of 1 s. With
+    # half a GB: 60 visits of the sweep of 1 ms.
     seconds = 3.2 + 0.15 + 0.04 + 2 + 0.06 / 2
     assert amount("Lambda: GB-seconds") == pytest.approx(seconds)
-    # Created 5; joined 6 each; outcomes 3; heartbeats 1 each of 12 and 2 of 6; paused 1; ended 2,
-    # and 3 for each listener; closes 3.
+    # 5 for the creation, 6 for each join, 3 for outcomes, 1 for each of 12 heartbeats of listeners,
+    # 2 for each of 6 of the speaker, 1 for the pause, 2 for the end with 3 for each listener, and
+    # 3 for closes.
     assert amount("DynamoDB: write units") == 5 + 12 + 3 + 12 + 12 + 1 + 2 + 6 + 3
-    # Joined 1 for each listener; outcomes 1 for everyone; paused 1.5; ended 2; looks 2.5 each.
-    assert amount("DynamoDB: read units") == 4 + 1 + 1.5 + 2 + 60 * 2.5
+    # 2 for joins, 3 for outcomes, 1.5 for the pause, 2 for the end, and 2.5 for each visit.
+    assert amount("DynamoDB: read units") == 2 + 3 + 1.5 + 2 + 60 * 2.5
     log_bytes = 32 * (300 + 267 + 4 * 26) + 24 * (255 + 26) + 2 * (1015 + 2 * 26)
     assert amount("CloudWatch: GB of logs") == pytest.approx(log_bytes / 1e9)
     assert amount("CloudWatch: metrics, in months") == pytest.approx(11 * 2 / 720)
-    # Outcomes, answers and posts.
+    # 3 outcomes, 18 answers to heartbeats, and 3 messages each for the pause and the end.
     assert amount("data out, in GB") == pytest.approx((3 + 18 + 3 + 3) * 200 / 1e9)
 
     assert lines["API Gateway: messages"].usd == pytest.approx(47e-6)

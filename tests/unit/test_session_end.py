@@ -89,7 +89,7 @@ def test_a_session_does_not_end_if_connections_refuses_posts(
 
 
 @pytest.mark.parametrize("is_paused", [False, True])
-def test_an_end_notifies_every_participant_of_an_expiry(
+def test_an_end_notifies_every_participant_with_the_reason_expired(
     stores: Stores,
     phones: UnreliableConnections,
     dispatcher: Dispatcher,
@@ -146,7 +146,9 @@ def test_an_interrupted_session_can_be_ended(
     assert phones.inbox["listener-1="][-1]["reason"] == "expired"
 
 
-def test_a_session_ends_once(stores: Stores, phones: FakeConnections, session_id: str) -> None:
+def test_an_ended_session_cannot_be_ended_again(
+    stores: Stores, phones: FakeConnections, session_id: str
+) -> None:
     end_session(stores, phones, session_id, agree)
     with pytest.raises(EndError, match="there is no open session"):
         end_session(stores, phones, session_id, agree)

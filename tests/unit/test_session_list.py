@@ -52,7 +52,7 @@ def test_a_description_contains_no_ids_of_participants_and_no_invite_code(
     assert "listener-1" not in shown
 
 
-def test_paused_and_interrupted_sessions_are_listed_but_not_ended_ones(
+def test_paused_and_interrupted_sessions_are_listed_and_ended_sessions_are_not(
     stores: Stores, use_cases: UseCases, dispatcher: Dispatcher, clock: Clock
 ) -> None:
     ids = {
@@ -69,7 +69,7 @@ def test_paused_and_interrupted_sessions_are_listed_but_not_ended_ones(
     assert shown == {ids["paused"]: "paused", ids["interrupted"]: "interrupted"}
 
 
-def test_all_pages_of_sessions_are_listed_by_their_listener_count(
+def test_sessions_of_all_pages_are_listed_in_the_order_of_their_listener_counts(
     monkeypatch: pytest.MonkeyPatch, stores: Stores, dispatcher: Dispatcher, clock: Clock
 ) -> None:
     monkeypatch.setattr("chalicelib.store.sessions.PAGE_SESSIONS", 3)

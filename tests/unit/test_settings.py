@@ -78,7 +78,7 @@ def test_an_invalid_time_is_named(name: str, value: str) -> None:
 
 
 @pytest.mark.parametrize(("name", "field", "default"), [(k, *v) for k, v in RATES.items()])
-def test_a_rate_has_the_protocols_default_and_can_be_set(
+def test_a_rate_has_the_default_of_the_protocol_and_can_be_set(
     name: str, field: str, default: int
 ) -> None:
     assert getattr(read_rate_limits(LIMITS), field) == default

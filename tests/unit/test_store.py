@@ -339,7 +339,7 @@ def test_a_speaker_of_another_session_is_not_superseded(stores: Stores) -> None:
     assert stores.participants.find("speaker=") == stored
 
 
-def test_expiring_an_unknown_session_creates_none(stores: Stores, dynamodb: Any) -> None:
+def test_expiring_an_unknown_session_does_not_create_it(stores: Stores, dynamodb: Any) -> None:
     assert stores.sessions.expire("golden-eagle-427") is None
     assert scan(dynamodb, "sessions") == []
 
