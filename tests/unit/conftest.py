@@ -1,4 +1,4 @@
-"""The domain on moto's DynamoDB, in process, with a clock that the tests turn."""
+"""Fixtures: the domain on moto's DynamoDB, in process, with a clock that tests advance."""
 
 import gc
 import logging
@@ -36,13 +36,13 @@ from tests.unit.fakes import (
 
 
 def pytest_collection_finish() -> None:
-    """Spare the garbage collector all imported modules, which stay until the end."""
+    """Exclude all imported modules from garbage collection: they stay until the end."""
     gc.freeze()
 
 
 @pytest.fixture(autouse=True)
-def log_as_it_was() -> Iterator[None]:
-    """Take back what a test set up, whose captured output is closed when it is over."""
+def restore_loggers() -> Iterator[None]:
+    """Restore the loggers after a test. Its handlers write to a stream that is then closed."""
     loggers = [
         logging.getLogger(name) for name in ("", "broadcast_sessions", "broadcast_sessions.metrics")
     ]
@@ -59,7 +59,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def dynamodb() -> MotoDynamoDB:
-    """Return the application's client, on empty tables."""
+    """Return the application's client on empty tables."""
     create_tables(*(table_request(name, SCHEMA[name]) for name in SCHEMA))
     return MotoDynamoDB()
 
@@ -107,7 +107,7 @@ GRACES = Graces(lost_seconds=60, closed_seconds=5)
 def build(
     stores: Stores, phones: FakeConnections, rate_limits: RateLimits, clock: Clock
 ) -> Callable[..., UseCases]:
-    """Return a function that builds use cases, with other collaborators where they are named."""
+    """Return a function that builds use cases. Named collaborators replace the defaults."""
     numbers = count(100)
 
     def build(**named: Any) -> UseCases:
@@ -140,7 +140,7 @@ def lifecycle(use_cases: UseCases) -> Lifecycle:
 
 @pytest.fixture
 def sweep_of(stores: Stores, phones: FakeConnections, clock: Clock) -> Callable[..., Sweep]:
-    """Return a function that builds a sweep, with other collaborators where they are named.
+    """Return a function that builds a sweep. Named collaborators replace the defaults.
 
     The sweep's waits advance the clock, and it visits one session at a time.
     """
@@ -163,7 +163,7 @@ def sweep_of(stores: Stores, phones: FakeConnections, clock: Clock) -> Callable[
 
 @pytest.fixture
 def ending_of(stores: Stores, phones: FakeConnections, clock: Clock) -> Callable[..., Ending]:
-    """Return a function that builds an ending, on other stores or connections if they are named."""
+    """Return a function that builds an ending, on other stores or connections if given."""
 
     def ending_of(stores: Stores = stores, connections: Any = phones) -> Ending:
         return Ending(stores, Notices(stores, connections, clock), clock)
@@ -200,5 +200,5 @@ def wire(request: pytest.FixtureRequest, dispatcher: Dispatcher, outcomes: FakeO
 
 @pytest.fixture
 def session_id(dispatcher: Dispatcher) -> str:
-    """A session of user-1 on the connection speaker=."""
+    """Return the ID of a session of user-1, whose connection is speaker=."""
     return str(reply(dispatcher.message(frame("speaker=", "user-1", **CREATE)))["sessionId"])

@@ -1,4 +1,4 @@
-"""Small real stand-ins, and what the tests say often."""
+"""Fakes of collaborators, and functions that build events and read answers."""
 
 import json
 from collections.abc import Collection, Mapping
@@ -17,14 +17,25 @@ from chalicelib.store.stores import Stores
 CREATE = {"action": "createSession", "sourceLanguage": "en"}
 
 ADDRESS = "203.0.113.7"
-"""Of everybody: a hall has one. Source: RFC 5737, addresses for documentation."""
+"""The address of all clients. Source: RFC 5737, addresses for documentation."""
 
 JOINS_A_MINUTE = 25
-"""Without an invite code, from one address: more than the refused attempts that are allowed."""
+"""The limit of joins from one address without an invite code.
+
+It is above the limit of refused attempts.
+"""
 
 STATUSES = {error.code: error.status for error in ServiceError.__subclasses__()}
 
 SCHEMA = json.loads(Path("chalicelib/tables.json").read_text())
+
+STAGE_OUTPUTS = {
+    "alarm_topic_arn": "arn:aws:sns:eu-central-1:123456789012:broadcast-sessions-dev-alarms",
+    "api_id": "abc123",
+    "table_names": {"sessions": "the-sessions", "connections": "the-connections"},
+    "url": "wss://live.example.com",
+}
+"""The outputs of a deployed stage."""
 
 
 class Clock:
@@ -40,7 +51,10 @@ class Clock:
 
 @dataclass
 class FakeConnections:
-    """Keeps what is posted to whom; `closed` connections are gone, `throttled` ones answer 429."""
+    """Connections that keep the posted messages in an inbox each.
+
+    Connections in `closed` are gone. Connections in `throttled` answer 429.
+    """
 
     closed: set[str] = field(default_factory=set)
     throttled: set[str] = field(default_factory=set)
@@ -87,7 +101,7 @@ def participants(dynamodb: Any) -> list[dict[str, Any]]:
 
 @dataclass
 class FakeOutcomes:
-    """Keeps what is to be sent or closed after an answer, from where, and with which delay."""
+    """Outcomes that keep the messages, closes and delays of their deliveries."""
 
     sent: list[tuple[str, str, dict[str, Any]]] = field(default_factory=list)
     delays_ms: list[int] = field(default_factory=list)
@@ -103,17 +117,20 @@ class FakeOutcomes:
 
 
 def refused(code: str, **rest: Any) -> Answer:
-    """Return an answer by which DynamoDB refuses a request."""
-    said = {"__type": f"com.amazonaws.dynamodb.v20120810#{code}", "message": "x", **rest}
-    return Answer(400, json.dumps(said).encode(), {})
+    """Return an answer with which DynamoDB refuses a request."""
+    body = {"__type": f"com.amazonaws.dynamodb.v20120810#{code}", "message": "x", **rest}
+    return Answer(400, json.dumps(body).encode(), {})
 
 
 class PlayedTransport:
-    """Answers with each of its ends in turn, and with the last for ever; keeps what it is asked."""
+    """A transport that returns or raises its results in order, and repeats the last.
 
-    def __init__(self, *ends: Answer | Unreachable) -> None:
-        self.ends = list(ends)
-        self.asked: list[tuple[str, Any]] = []
+    It keeps the operation or path, and the body, of each request.
+    """
+
+    def __init__(self, *results: Answer | Unreachable) -> None:
+        self.results = list(results)
+        self.requests: list[tuple[str, Any]] = []
 
     def request(
         self,
@@ -124,15 +141,15 @@ class PlayedTransport:
         *,
         is_idempotent: bool | None = None,
     ) -> Answer:
-        self.asked.append(((headers or {}).get("x-amz-target", path), json.loads(body)))
-        end = self.ends.pop(0) if len(self.ends) > 1 else self.ends[0]
-        if isinstance(end, Unreachable):
-            raise end
-        return end
+        self.requests.append(((headers or {}).get("x-amz-target", path), json.loads(body)))
+        result = self.results.pop(0) if len(self.results) > 1 else self.results[0]
+        if isinstance(result, Unreachable):
+            raise result
+        return result
 
 
 class Failing:
-    """A store, one of whose methods fails as if DynamoDB were unreachable."""
+    """A store with one method that fails as if DynamoDB were unreachable."""
 
     def __init__(self, store: Any, method: str) -> None:
         assert hasattr(store, method)
@@ -146,21 +163,21 @@ class Failing:
 
 
 def with_failing(stores: Stores, method: str) -> Stores:
-    """Return stores, one of whose methods fails, for example `seats.take`."""
+    """Return stores with one method that fails, for example `seats.take`."""
     kind, _, name = method.partition(".")
     return replace(stores, **{kind: Failing(getattr(stores, kind), name)})
 
 
 @dataclass
 class Wire:
-    """Gives commands by the connect URL or by a frame, and hears what the client is told."""
+    """A client that sends commands by connect URL or by frame, and reads their outcomes."""
 
     dispatcher: Dispatcher
     outcomes: FakeOutcomes
     by_url: bool
 
-    def give(self, connection_id: str, user_id: str | None = None, **fields: str) -> dict[str, Any]:
-        """Return the outcome, of a command that is not refused by the handshake."""
+    def send(self, connection_id: str, user_id: str | None = None, **fields: str) -> dict[str, Any]:
+        """Send a command whose handshake succeeds. Return its outcome."""
         if not self.by_url:
             return reply(self.dispatcher.message(frame(connection_id, user_id, **fields)))
         assert self.dispatcher.connect(connecting(connection_id, user_id, **fields)) == {
@@ -173,7 +190,7 @@ class Wire:
     def refuses(
         self, code: str, connection_id: str, user_id: str | None = None, **fields: str
     ) -> bool:
-        """Whether a command is refused with that code, or with its status."""
+        """Return whether a command is refused with this code, or with its HTTP status."""
         if not self.by_url:
             message = reply(self.dispatcher.message(frame(connection_id, user_id, **fields)))
             return (message["type"], message.get("code")) == ("error", code)
@@ -216,3 +233,10 @@ def reply(answer: dict[str, Any]) -> dict[str, Any]:
 
 def types(notices: list[dict[str, Any]]) -> list[str]:
     return [notice["type"] for notice in notices]
+
+
+def join(dispatcher: Dispatcher, number: int, session_id: str, language: str) -> None:
+    caller = listener(number)
+    command = {"action": "joinSession", "sessionId": session_id, "targetLanguage": language}
+    joined = reply(dispatcher.message(frame(caller.connection_id, **command)))
+    assert joined["type"] == "sessionJoined"

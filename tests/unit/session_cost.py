@@ -23,7 +23,7 @@ DAYS_A_MONTH: Final = 30
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """`usd` for so many (`per`), and the page of AWS's that says so."""
+    """A price in US dollars for a number of units, with AWS's page as its source."""
 
     usd: float
     per: int
@@ -42,7 +42,7 @@ _DYNAMODB: Final = "aws.amazon.com/dynamodb/pricing/on-demand"
 _CLOUDWATCH: Final = "aws.amazon.com/cloudwatch/pricing"
 
 PRICES: Final[Mapping[str, Price]] = {
-    # Up to a billion messages a month; a message of more than 32 KB is two or more.
+    # Up to a billion messages a month. A message over 32 KB counts as two or more.
     "message": Price(1.00, MILLION, _GATEWAY),
     "connection minute": Price(0.25, MILLION, _GATEWAY),
     "run": Price(0.20, MILLION, _LAMBDA),
@@ -55,25 +55,25 @@ PRICES: Final[Mapping[str, Price]] = {
     "GB of logs": Price(0.50, 1, _CLOUDWATCH),
     # A month, charged by the hour in which the metric is written.
     "metric": Price(0.30, 1, _CLOUDWATCH),
-    # A month, for each metric that an alarm looks at.
+    # A month, for each metric that an alarm reads.
     "alarm metric": Price(0.10, 1, _CLOUDWATCH),
     "dashboard": Price(3.00, 1, _CLOUDWATCH),
     "GB out": Price(0.09, 1, "aws.amazon.com/ec2/pricing/on-demand"),
-    # A month, in Cognito's Essentials, which a new pool has.
+    # A month, in the tier Essentials of Cognito, the default of a new pool.
     "active speaker": Price(0.015, 1, "aws.amazon.com/cognito/pricing"),
-    "alarm e-mail": Price(20.00, MILLION, "aws.amazon.com/sns/pricing"),
+    "alarm email": Price(20.00, MILLION, "aws.amazon.com/sns/pricing"),
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Requests:
-    """Requests to DynamoDB, and the units that are charged for them.
+    """A number of requests to DynamoDB, with the units that AWS charges for them.
 
     Source: "DynamoDB read and write operations" and "Using Global Secondary Indexes in DynamoDB",
-    Amazon DynamoDB Developer Guide. A write of up to 1 KB is a unit, also where its condition
-    fails; each item of a transaction is two; an entry of the index is a unit more when it comes,
-    and when it goes. A consistent read of up to 4 KB is a unit; one of the index, or of an item of
-    a batch, is a half.
+    Amazon DynamoDB Developer Guide. A write of up to 1 KB is one unit, even if its
+    condition fails. Each item of a transaction is two units. An entry of the index adds one unit
+    when it appears and one when it disappears. A consistent read of up to 4 KB is one unit. A read
+    of the index, or of an item in a batch, is half a unit.
     """
 
     count: int
@@ -90,37 +90,37 @@ class Requests:
 
 
 OPERATIONS: Final[Mapping[str, Requests]] = {
-    # Sessions of the user; session and participant in a transaction.
+    # The user's sessions, and a transaction of session and participant.
     "createSession by URL": Requests(2, writes=5),
-    # The arriving participant and its entry in the index; the seat; the completed participant and
-    # its entry, which replaces the other; session.
+    # The arriving participant and its index entry, the seat, the completed participant and its
+    # index entry, which replaces the first one, and the session.
     "joinSession with inviteCode by URL": Requests(4, writes=6, reads=1),
     "outcome of joinSession by URL": Requests(2, writes=1, reads=1),
     "outcome of createSession by URL": Requests(2, writes=1, reads=1),
     "outcome of refreshConnection by URL": Requests(2, writes=1, reads=1),
-    # Refused attempts of the user, participant, session, the old participant.
+    # The user's refused attempts, the participant, the session and the old participant.
     "speaker's refresh by URL": Requests(4, writes=4),
-    # Connections of the address; the old participant; two items in a transaction, two in the
-    # index; session.
+    # The address's connections, the old participant, a transaction of two items with two index
+    # entries, and the session.
     "listener's refresh by URL": Requests(4, writes=8, reads=1),
     "listener's heartbeat": Requests(1, writes=1),
     "speaker's heartbeat": Requests(2, writes=2),
     "close of a bare connection": Requests(1, writes=1),
     "close of a superseded connection": Requests(1, writes=1),
-    "sweep of nothing": Requests(2, reads=2),
+    "sweep without sessions": Requests(2, reads=2),
 }
-"""By the names in test_costs.py."""
+"""The requests of operations, by their names in test_costs.py."""
 
 REMINDER: Final = Requests(2, writes=1, reads=1)
 INDEX_ENTRY_BYTES: Final = 80
-"""A connection id, a session id, a language, and the attributes' names."""
+"""The size of a connection ID, a session ID and a language with the attributes' names."""
 
-DELETED: Final = 3
-"""Units for a listener's record that a transaction deletes: two, and one in the index."""
+REMOVED: Final = 3
+"""Units for removing a listener in a transaction: two for the item and one for the index."""
 
 
 def query(entries: int) -> Requests:
-    """Read entries of the index; one that finds nothing costs as much as one of 4 KB."""
+    """Read entries of the index. An empty result costs as much as 4 KB."""
     return Requests(1, reads=0.5 * max(1, math.ceil(entries * INDEX_ENTRY_BYTES / 4096)))
 
 
@@ -130,42 +130,43 @@ def notice(listeners: int) -> Requests:
 
 
 def end(listeners: int) -> Requests:
-    """End a session that so many listen to, however many connections they had before."""
+    """End a session. Superseded connections of its listeners add no cost."""
     transactions = math.ceil(listeners / TRANSACTION_ITEMS)
-    deletions = Requests(transactions, writes=DELETED * listeners)
+    deletions = Requests(transactions, writes=REMOVED * listeners)
     return Requests(3, writes=2, reads=1) + query(listeners) + query(0) + deletions
 
 
-def look(listeners: int) -> Requests:
-    """What a sweep asks about one session that goes on: speaker and listeners."""
-    records = Requests(math.ceil(listeners / BATCH_ITEMS), reads=listeners / 2)
-    return Requests(1, reads=1) + query(listeners) + records
+def visit(listeners: int) -> Requests:
+    """Read the speaker and listeners of one open session in a sweep."""
+    reads = Requests(math.ceil(listeners / BATCH_ITEMS), reads=listeners / 2)
+    return Requests(1, reads=1) + query(listeners) + reads
 
 
 EVENT_BYTES: Final = 300
 METRIC_BYTES: Final = 255
 FAN_OUT_BYTES: Final = 1015
-"""Of a fan-out's own line and metrics."""
+"""The line and the metrics of a fan-out."""
 
 SWEEP_BYTES: Final = 860
-"""Of a sweep's own lines and metrics."""
+"""The lines and the metrics of a sweep."""
 
 PLATFORM_BYTES: Final = 267
-"""Of Lambda's START, END and REPORT.
+"""Lambda's lines START, END and REPORT.
 
 Source: "Working with Lambda function logs", AWS Lambda Developer Guide.
 """
 
 LINE_BYTES: Final = 26
-"""With each line. Source: PutLogEvents, Amazon CloudWatch Logs API Reference. That it is charged,
-too, is assumed.
+"""The overhead of each line. Source: PutLogEvents, Amazon CloudWatch Logs API Reference.
+
+Assumed: AWS charges for it.
 """
 
 RUN_BYTES: Final = EVENT_BYTES + PLATFORM_BYTES + 4 * LINE_BYTES
 MEASURED_BYTES: Final = METRIC_BYTES + LINE_BYTES
 
 MESSAGE_BYTES: Final = 200
-"""Of a message to a client, with its frame: assumed, most have some 150."""
+"""The size of a message to a client with its frame. Assumed: most have about 150 bytes."""
 
 SESSION_METRICS: Final = (
     "SessionCreationLatency",
@@ -178,34 +179,39 @@ SESSION_METRICS: Final = (
     "FanoutDuration",
     "RefreshesCompleted",
     "SessionsEnded",
-    "SessionsEnded",  # by reason, too
+    "SessionsEnded",  # The same metric by reason.
 )
 IDLE_METRICS: Final = ("ActiveSessions", "TotalListeners", "SweepRepairs")
-"""Those that a sweep writes, each minute."""
+"""The metrics that a sweep writes each minute."""
 
 ALARM_METRICS: Final[Mapping[str, int]] = {"none": 0, "essential": 9, "all": 30}
-"""Of terraform/modules/alarms, by its levels: one for each alarm, two for fan-out-failures.
+"""The metrics that the alarms of terraform/modules/alarms read, by level.
 
-The alarms of the tables look at metrics that DynamoDB writes only after a failure, so they are not
-counted: a stage whose tables fail or are throttled pays for up to eight metrics of each.
+Each alarm reads one metric, and fan-out-failures reads two.
+
+The alarms of tables read metrics that DynamoDB writes only after a failure, so they are not
+counted. A stage with failing or throttled tables pays for up to eight metrics of each table.
 """
 
 SWEEP_MEMORY_MB: Final = 512
 
-LOOK_MS: Final = 0.5
-"""What each listener adds to a sweep's look at its session: assumed, a batch has 100 of them."""
+VISIT_MS: Final = 0.5
+"""The time that each listener adds to a sweep. Assumed: a batch has 100 listeners."""
 
 HANDLER_MS: Final = 20
-"""Assumed: two to four requests to DynamoDB, and a seventh of a processor (256 MB)."""
+"""The time of an event. Assumed: two to four requests, and a seventh of a CPU (256 MB)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """A session in which all clients come at the start, refresh in time, and stay to the end.
+    """A session in which all clients connect at the start, refresh in time, and stay to the end.
 
-    Clients create, join and refresh by URL, and join with the invite code. `handler_ms` is how
-    long a function runs for one event; `listener_ms` what each listener adds to a fan-out;
-    `cold_starts` are of all functions together.
+    Clients create, join and refresh by URL, and join with the invite code.
+
+    Attributes:
+        handler_ms: The time that a function runs for one event.
+        listener_ms: The time that each listener adds to a fan-out.
+        cold_starts: The cold starts of all functions together.
     """
 
     listeners: int = 500
@@ -234,19 +240,19 @@ class Scenario:
 
     @property
     def listener_heartbeats(self) -> int:
-        """Of each listener."""
+        """The heartbeats of each listener."""
         settling = min(self.hours * 3600, SETTLING_SECONDS)
         settled = self.hours * 3600 - settling
         return int(settling / self.heartbeat_seconds + settled / self.settled_seconds)
 
     @property
     def heartbeats(self) -> int:
-        """Of all clients together."""
+        """The heartbeats of all clients together."""
         return self.speaker_heartbeats + self.listeners * self.listener_heartbeats
 
     @property
     def refreshes(self) -> int:
-        """Of each client."""
+        """The refreshes of each client."""
         return math.ceil(self.minutes / self.refresh_minutes) - 1
 
     @property
@@ -256,7 +262,7 @@ class Scenario:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    what: str
+    item: str
     amount: float
     price: str
 
@@ -267,7 +273,7 @@ class Line:
 
 
 def count_messages(it: Scenario) -> dict[str, int]:
-    """Count messages both ways, by what they are. Handshakes and closes are none: assumed."""
+    """Count messages in both directions by kind. Assumed: connects and closes are no messages."""
     return {
         "outcomes": it.connections,
         "heartbeats and their answers": 2 * it.heartbeats,
@@ -278,13 +284,13 @@ def count_messages(it: Scenario) -> dict[str, int]:
 
 
 def count_to_clients(it: Scenario) -> int:
-    """Count the messages to clients: all but heartbeats and the speaker's other commands."""
+    """Count the messages to clients: all except heartbeats and the speaker's commands."""
     from_clients = it.heartbeats + it.notices + 1
     return sum(count_messages(it).values()) - from_clients
 
 
 def count_runs(it: Scenario) -> dict[str, int]:
-    """Count what functions run for, by function; the sweep runs anyway."""
+    """Count the runs of each function. The sweep is left out: it runs without sessions, too."""
     return {
         "authorizer": it.connections,
         "connect": it.connections,
@@ -311,7 +317,7 @@ def count_requests(it: Scenario) -> Requests:
         end(it.listeners),
         OPERATIONS["close of a superseded connection"] * old_connections,
         OPERATIONS["close of a bare connection"] * it.clients,
-        look(it.listeners) * it.minutes,
+        visit(it.listeners) * it.minutes,
     ]
     return sum(counted, Requests(0))
 
@@ -325,12 +331,12 @@ def count_gb_seconds(it: Scenario) -> float:
         + fan_outs * it.listeners * it.listener_ms
         + it.cold_starts * it.cold_start_ms
     )
-    sweep_milliseconds = it.minutes * it.listeners * LOOK_MS
+    sweep_milliseconds = it.minutes * it.listeners * VISIT_MS
     return (milliseconds * it.memory_mb + sweep_milliseconds * SWEEP_MEMORY_MB) / 1024 / 1000
 
 
 def count_log_bytes(it: Scenario) -> int:
-    """Count what the functions write at LOG_LEVEL INFO, of clients who do nothing wrong."""
+    """Count the bytes of log lines at LOG_LEVEL INFO, without refused commands."""
     runs = count_runs(it)
     measured = runs["disconnect"] + it.heartbeats + it.connections
     fan_outs = (it.notices + 1) * (FAN_OUT_BYTES + 2 * LINE_BYTES)
@@ -354,20 +360,20 @@ def of_session(it: Scenario) -> list[Line]:
 
 
 def of_month(handler_ms: float = HANDLER_MS, alarms: str = "all") -> list[Line]:
-    """Say what a stage with these alarms costs in a month in which it is not used."""
+    """Return the cost of an idle stage with these alarms for a month."""
     sweeps = DAYS_A_MONTH * 24 * 60
     gb_seconds = sweeps * handler_ms * SWEEP_MEMORY_MB / 1024 / 1000
     log_bytes = sweeps * (RUN_BYTES + SWEEP_BYTES + 3 * LINE_BYTES)
     return [
         Line("CloudWatch: metrics that each sweep writes", len(IDLE_METRICS), "metric"),
-        Line("CloudWatch: metrics that alarms look at", ALARM_METRICS[alarms], "alarm metric"),
+        Line("CloudWatch: metrics that alarms read", ALARM_METRICS[alarms], "alarm metric"),
         Line("CloudWatch: dashboard", int(alarms != "none"), "dashboard"),
         Line("sweep: runs", sweeps, "run"),
         Line("sweep: GB-seconds", gb_seconds, "GB-second"),
-        Line("sweep: read units", sweeps * OPERATIONS["sweep of nothing"].reads, "read unit"),
+        Line("sweep: read units", sweeps * OPERATIONS["sweep without sessions"].reads, "read unit"),
         Line("sweep: GB of logs", log_bytes / GB, "GB of logs"),
         Line("Cognito: a speaker who signs in", 1, "active speaker"),
-        Line("SNS: alarm e-mails, assumed", 100, "alarm e-mail"),
+        Line("SNS: alarm emails, assumed", 100, "alarm email"),
     ]
 
 
@@ -376,9 +382,9 @@ def total_usd(lines: Iterable[Line]) -> float:
 
 
 def as_table(lines: Sequence[Line]) -> str:
-    """Write the lines as the docs show them."""
-    rows = ["| what | how many | price in $ | $ |", "| --- | ---: | ---: | ---: |"]
+    """Return the lines as the table in the docs."""
+    rows = ["| item | amount | price in $ | $ |", "| --- | ---: | ---: | ---: |"]
     for line in lines:
         amount = f"{line.amount:,.0f}" if line.amount >= 1000 else f"{line.amount:,.4g}"
-        rows.append(f"| {line.what} | {amount} | {PRICES[line.price]} | {line.usd:.4f} |")
+        rows.append(f"| {line.item} | {amount} | {PRICES[line.price]} | {line.usd:.4f} |")
     return "\n".join([*rows, f"| total | | | {total_usd(lines):.2f} |"])

@@ -1,4 +1,4 @@
-"""Who can join: open and invited sessions, and an invite code that is replaced."""
+"""The admission to open and invited sessions, and the rotation of invite codes."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -26,7 +26,7 @@ def use_cases(build: Callable[..., UseCases]) -> UseCases:
 
 @pytest.fixture
 def invited_id(dispatcher: Dispatcher) -> str:
-    """A session that takes listeners with its invite code only; its speaker is on speaker=."""
+    """Return the ID of a session that admits listeners only with its invite code."""
     created = reply(dispatcher.message(frame("speaker=", "user-1", **CREATE, admission="invited")))
     assert created["admission"] == "invited"
     return str(created["sessionId"])
@@ -49,7 +49,9 @@ def listener_count(dynamodb: Any) -> str:
     return str(session["listenerCount"]["N"])
 
 
-def test_admission_is_open_unless_the_speaker_says_otherwise(dispatcher: Dispatcher) -> None:
+def test_admission_is_open_by_default_and_an_unknown_value_is_refused(
+    dispatcher: Dispatcher,
+) -> None:
     assert reply(dispatcher.message(frame("a=", "user-1", **CREATE)))["admission"] == "open"
     refusal = reply(dispatcher.message(frame("b=", "user-1", **CREATE, admission="closed")))
     assert refusal["code"] == "INVALID_PARAMETERS"
@@ -65,19 +67,19 @@ def test_an_invited_session_refuses_a_listener_without_its_code(
     assert listener_count(dynamodb) == "0"
 
 
-def test_an_invited_session_takes_a_listener_with_its_code_and_lets_it_come_back(
+def test_an_invited_session_admits_a_listener_with_its_code_and_lets_it_return(
     wire: Wire, dispatcher: Dispatcher, invited_id: str, dynamodb: Any
 ) -> None:
-    assert wire.give("b=", **join(invited_id, inviteCode="code-1"))["type"] == "sessionJoined"
-    refreshed = wire.give("c=", **refresh(invited_id, connectionId="b="))
+    assert wire.send("b=", **join(invited_id, inviteCode="code-1"))["type"] == "sessionJoined"
+    refreshed = wire.send("c=", **refresh(invited_id, connectionId="b="))
     assert refreshed["type"] == "connectionRefreshComplete"
     dispatcher.disconnect(closing("c=", 1006))
-    returned = wire.give("d=", **refresh(invited_id, connectionId="c="))
+    returned = wire.send("d=", **refresh(invited_id, connectionId="c="))
     assert returned["type"] == "connectionRefreshComplete"
     assert listener_count(dynamodb) == "1"
 
 
-def test_a_new_invite_code_has_its_whole_limit(
+def test_a_new_invite_code_starts_with_an_unused_limit(
     dispatcher: Dispatcher, invited_id: str, stores: Stores, clock: Clock
 ) -> None:
     window = int(clock()) // INVITED_WINDOW_SECONDS
@@ -91,7 +93,7 @@ def test_a_new_invite_code_has_its_whole_limit(
 def test_the_old_invite_code_admits_no_listener_after_a_rotation(
     wire: Wire, dispatcher: Dispatcher, invited_id: str
 ) -> None:
-    wire.give("b=", **join(invited_id, inviteCode="code-1"))
+    wire.send("b=", **join(invited_id, inviteCode="code-1"))
     rotated = rotate(dispatcher)
     assert rotated.pop("timestamp")
     assert rotated == {
@@ -100,13 +102,13 @@ def test_the_old_invite_code_admits_no_listener_after_a_rotation(
         "inviteCode": "code-2",
     }
     assert wire.refuses("FORBIDDEN", "c=", **join(invited_id, inviteCode="code-1"))
-    assert wire.give("d=", **join(invited_id, inviteCode="code-2"))["type"] == "sessionJoined"
-    assert wire.give("e=", **refresh(invited_id, connectionId="b="))["role"] == "listener"
+    assert wire.send("d=", **join(invited_id, inviteCode="code-2"))["type"] == "sessionJoined"
+    assert wire.send("e=", **refresh(invited_id, connectionId="b="))["role"] == "listener"
     as_speaker = {"action": "refreshConnection", "role": "speaker", "sessionId": invited_id}
-    assert wire.give("new=", "user-1", **as_speaker)["inviteCode"] == "code-2"
+    assert wire.send("new=", "user-1", **as_speaker)["inviteCode"] == "code-2"
 
 
-def test_a_code_that_is_replaced_during_a_join_does_not_admit(
+def test_an_invite_code_that_is_rotated_during_a_join_is_refused(
     stores: Stores, dispatcher: Dispatcher, invited_id: str, dynamodb: Any
 ) -> None:
     session = stores.sessions.find_open(invited_id)
@@ -127,7 +129,7 @@ def test_a_code_that_is_replaced_during_a_join_does_not_admit(
         ("listener=", None, "FORBIDDEN"),
     ],
 )
-def test_only_the_speaker_replaces_the_code(
+def test_only_the_speaker_can_rotate_the_invite_code(
     dispatcher: Dispatcher, session_id: str, connection_id: str, user_id: str | None, code: str
 ) -> None:
     dispatcher.message(frame("listener=", **join(session_id)))
@@ -135,7 +137,7 @@ def test_only_the_speaker_replaces_the_code(
     assert refusal["code"] == code
 
 
-def test_a_speaker_that_was_replaced_cannot_replace_the_code(
+def test_a_superseded_speaker_cannot_rotate_the_invite_code(
     dispatcher: Dispatcher, stores: Stores, session_id: str
 ) -> None:
     as_speaker = {"action": "refreshConnection", "role": "speaker", "sessionId": session_id}
@@ -169,31 +171,31 @@ def few_invited(
     dynamodb: Any,
     clock: Clock,
 ) -> Dispatcher:
-    """Return a service that takes two joins a minute with an invite code."""
+    """Return a dispatcher that accepts two joins a minute with an invite code."""
     settings = replace(rate_limits._limits, invited_joins_per_minute=2)
     limits = RateLimits(dynamodb.update_item, settings, clock)
     few = build(rate_limits=limits)
     return build_dispatcher(few, limits, outcomes, "https://api/stage", clock)
 
 
-def test_one_invited_join_too_many_is_refused_until_the_minute_is_over(
+def test_an_invited_join_over_the_limit_is_refused_until_the_minute_ends(
     few_invited: Dispatcher, wire: Wire, session_id: str, dynamodb: Any, clock: Clock
 ) -> None:
-    right = join(session_id, inviteCode="code-1")
+    with_code = join(session_id, inviteCode="code-1")
     wire.dispatcher = few_invited
     clock.now += 12.5
     for number in range(2):
-        assert wire.give(f"{number}=", **right)["type"] == "sessionJoined"
-    refusal = reply(few_invited.message(frame("late=", **right)))
+        assert wire.send(f"{number}=", **with_code)["type"] == "sessionJoined"
+    refusal = reply(few_invited.message(frame("late=", **with_code)))
     assert (refusal["code"], refusal["retryAfter"]) == ("RATE_LIMIT_EXCEEDED", 48)
     assert listener_count(dynamodb) == "2"
-    assert wire.give("plain=", **join(session_id))["type"] == "sessionJoined"
+    assert wire.send("plain=", **join(session_id))["type"] == "sessionJoined"
     few_invited.disconnect(closing("plain="))
     clock.now += 47.5
-    assert wire.give("next=", **right)["type"] == "sessionJoined"
+    assert wire.send("next=", **with_code)["type"] == "sessionJoined"
 
 
-def test_a_window_that_begins_while_a_join_is_under_way_is_counted_in(
+def test_joins_that_read_the_session_before_a_window_began_count_in_the_window(
     stores: Stores, session_id: str
 ) -> None:
     read = stores.sessions.find_open(session_id)
@@ -207,7 +209,7 @@ def test_a_window_that_begins_while_a_join_is_under_way_is_counted_in(
     assert (third.invited_window, third.invited_joins, third.listener_count) == (8, 1, 3)
 
 
-def test_a_clock_that_is_behind_counts_in_the_window_that_has_begun(
+def test_a_join_with_a_slow_clock_counts_in_the_current_window(
     stores: Stores, session_id: str, clock: Clock
 ) -> None:
     read = stores.sessions.find_open(session_id)
@@ -218,7 +220,7 @@ def test_a_clock_that_is_behind_counts_in_the_window_that_has_begun(
     assert (behind.invited_window, behind.invited_joins) == (window, 2)
 
 
-def test_a_session_that_ends_during_an_invited_join_takes_no_listener(
+def test_an_invited_join_is_refused_if_the_session_ends_during_it(
     stores: Stores, session_id: str
 ) -> None:
     read = stores.sessions.find_open(session_id)

@@ -58,7 +58,7 @@ def token(*, key: Any = KEY, algorithm: str = "RS256", key_id: Any = "key-1", **
         "token_use": "id",
         "aud": "client-1",
         "iat": now - 10,
-        # Created at collection, and used much later.
+        # Some tokens are created at collection, and used much later.
         "exp": now + 24 * 3600,
         **claims,
     }
@@ -113,29 +113,29 @@ def verifier() -> TokenVerifier:
 
 REFUSED: dict[str, Callable[[], str]] = {
     "empty": lambda: "",
-    "no token at all": lambda: "speaker",
+    "not a token": lambda: "speaker",
     "expired": lambda: token(exp=int(time.time()) - 6),
-    "without an end": lambda: token(exp=None),
+    "without an expiry": lambda: token(exp=None),
     "not yet valid": lambda: token(nbf=int(time.time()) + 60),
     "issued in the future": lambda: token(iat=int(time.time()) + 60),
-    "of another pool": lambda: token(iss=ISSUER + "2"),
+    "from another pool": lambda: token(iss=ISSUER + "2"),
     "without an issuer": lambda: token(iss=None),
     "for another client": lambda: token(aud="client-2"),
     "for two clients": lambda: token(aud=["client-1", "client-2"]),
     "an access token for another client": lambda: access_token(client_id="client-2"),
     "an access token with the client in aud": lambda: access_token(client_id=None, aud="client-1"),
     "an id token with the client in client_id": lambda: token(aud=None, client_id="client-1"),
-    "of another use": lambda: token(token_use="refresh"),
-    "of no use": lambda: token(token_use=None),
+    "with another token_use": lambda: token(token_use="refresh"),
+    "without a token_use": lambda: token(token_use=None),
     "without a user": lambda: token(sub=None),
-    "with a user that is no text": lambda: token(sub=7),
+    "with a user that is not text": lambda: token(sub=7),
     "with no algorithm": lambda: token(key=None, algorithm="none"),
     "with HS256 keyed with the public key": signed_with_the_public_key,
     "with RS512": lambda: token(algorithm="RS512"),
     "with another key": lambda: token(key=OTHER_KEY),
     "with an unknown key id": lambda: token(key_id="key-9"),
     "without a key id": lambda: token(key_id=None),
-    "cut short": lambda: token()[:-20],
+    "truncated": lambda: token()[:-20],
     "without a signature": lambda: token().rpartition(".")[0] + ".",
     "16 KB long": lambda: token(padding="x" * 12_000),
     "not ASCII": lambda: "é" + token(),
@@ -166,7 +166,7 @@ USED: list[tuple[dict[str, Any], str, list[Any]]] = [
     (ACCESS_CLAIMS, "token_use", ["access"]),
     (ACCESS_CLAIMS, "client_id", ["client-1"]),
 ]
-"""For each claim that is used, whether a value is valid."""
+"""The valid values of `ODD` for each claim that the authorizer uses."""
 
 
 def test_a_token_use_other_than_id_or_access_is_refused(
@@ -231,7 +231,7 @@ def test_id_and_access_tokens_give_their_user(
 
 
 class Issuer:
-    """A pool's key set, which counts its fetches."""
+    """A user pool's key set that counts its fetches."""
 
     def __init__(self) -> None:
         self.keys = {"key-1": KEY}
@@ -267,7 +267,7 @@ def test_unknown_key_ids_cause_one_fetch_per_minute() -> None:
     assert issuer.fetches == 2
 
 
-def test_a_fetch_adds_new_keys_and_removes_withdrawn_ones() -> None:
+def test_a_fetch_adds_new_keys_and_removes_withdrawn_keys() -> None:
     issuer, clock = Issuer(), Clock()
     keys = KeySet(issuer, clock)
     keys.find("key-1")
@@ -403,20 +403,20 @@ def test_a_slow_key_set_times_out(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 BROKEN: dict[str, Callable[[], Iterator[bytes]]] = {
-    "nothing": lambda: iter([]),
-    "a body cut short": lambda: iter([WHOLE[:-1]]),
-    "a body cut short, without its length": lambda: iter([HEAD + b"\r\n" + BODY[:-1]]),
-    "a chunk cut short": lambda: iter([HEAD + b"Transfer-Encoding: chunked\r\n\r\n9\r\n{"]),
-    "no HTTP": lambda: iter([b"SSH-2.0-OpenSSH_9.2\r\n\r\n"]),
+    "no answer": lambda: iter([]),
+    "a truncated body": lambda: iter([WHOLE[:-1]]),
+    "a truncated body without its length": lambda: iter([HEAD + b"\r\n" + BODY[:-1]]),
+    "a truncated chunk": lambda: iter([HEAD + b"Transfer-Encoding: chunked\r\n\r\n9\r\n{"]),
+    "not HTTP": lambda: iter([b"SSH-2.0-OpenSSH_9.2\r\n\r\n"]),
     "no status": lambda: iter([b"HTTP/1.1\r\n\r\n" + BODY]),
-    "a status that is no number": lambda: iter([b"HTTP/1.1 OK 200\r\n\r\n" + BODY]),
+    "a status that is not a number": lambda: iter([b"HTTP/1.1 OK 200\r\n\r\n" + BODY]),
     "another status": lambda: iter([WHOLE.replace(b"200 OK", b"503 Service Unavailable")]),
     "a redirect": lambda: iter([WHOLE.replace(b"200 OK", b"302 Found\r\nLocation: /x")]),
     "another coding": lambda: iter([HEAD + b"Transfer-Encoding: gzip\r\n\r\n" + BODY]),
-    "a length that is no number": lambda: iter([HEAD + b"Content-Length: x\r\n\r\n" + BODY]),
+    "a length that is not a number": lambda: iter([HEAD + b"Content-Length: x\r\n\r\n" + BODY]),
     "HTML": lambda: iter([HEAD + b"\r\n<html>Sign in to this network</html>"]),
-    "no UTF-8": lambda: iter([HEAD + b'\r\n{"keys": "\xff"}']),
-    "nests": lambda: iter([HEAD + b"\r\n" + b"[" * 100_000]),
+    "not UTF-8": lambda: iter([HEAD + b'\r\n{"keys": "\xff"}']),
+    "deeply nested JSON": lambda: iter([HEAD + b"\r\n" + b"[" * 100_000]),
 }
 
 
@@ -495,7 +495,7 @@ def effect(policy: dict[str, Any]) -> str:
         connect_event([signed(HEADER, {**CLAIMS, "token_use": ["id"]})]),
     ],
 )
-def test_a_client_with_an_invalid_token_never_becomes_anonymous(
+def test_a_client_with_an_invalid_token_is_refused_instead_of_anonymous(
     authorizer: Authorizer, event: dict[str, Any]
 ) -> None:
     policy = authorizer.authorize(event)

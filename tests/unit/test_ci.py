@@ -1,4 +1,4 @@
-"""The script that CI runs, with small scripts in place of make and the browser's installation."""
+"""The script that CI runs. Small scripts replace make and the browser's installation."""
 
 import shutil
 import subprocess
@@ -10,7 +10,7 @@ RUN = Path(__file__).parents[2] / ".ci" / "run"
 
 
 @pytest.mark.parametrize(("failing", "code"), [("none", 0), ("check", 2), ("test", 2)])
-def test_it_fails_if_a_check_or_a_test_fails_and_always_shows_both(
+def test_ci_runs_tests_and_checks_and_fails_if_either_fails(
     tmp_path: Path, failing: str, code: int
 ) -> None:
     folder, programs = tmp_path / "project", tmp_path / "bin"

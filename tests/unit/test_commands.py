@@ -95,21 +95,21 @@ def test_a_frame_without_a_known_action_is_refused(text: str) -> None:
         ("inviteCode", "x" * 129),
     ],
 )
-def test_a_parameter_that_is_no_plain_text_is_refused_by_its_name(field: str, value: Any) -> None:
+def test_an_error_names_a_parameter_that_is_not_plain_text(field: str, value: Any) -> None:
     with pytest.raises(InvalidParameters) as refusal:
         parse(json.dumps({**JOIN, field: value}))
     assert refusal.value.field == field
 
 
 @pytest.mark.parametrize("field", ["sessionId", "targetLanguage"])
-def test_a_missing_parameter_is_refused_by_its_name(field: str) -> None:
+def test_an_error_names_a_missing_parameter(field: str) -> None:
     with pytest.raises(InvalidParameters) as refusal:
         parse(json.dumps({name: value for name, value in JOIN.items() if name != field}))
     assert refusal.value.field == field
 
 
 @pytest.mark.parametrize("field", ["sessionId", "role", "targetLanguage"])
-def test_a_refresh_without_what_it_needs_is_refused_by_its_name(field: str) -> None:
+def test_an_error_names_a_missing_parameter_of_a_refresh(field: str) -> None:
     with pytest.raises(InvalidParameters) as refusal:
         parse(
             json.dumps({name: REFRESH_LISTENER[name] for name in REFRESH_LISTENER.keys() - {field}})
@@ -131,15 +131,13 @@ def test_a_refresh_without_what_it_needs_is_refused_by_its_name(field: str) -> N
         ("inviteCode", 7),
     ],
 )
-def test_a_parameter_of_a_refresh_that_makes_no_sense_is_refused_by_its_name(
-    field: str, value: Any
-) -> None:
+def test_an_error_names_an_invalid_parameter_of_a_refresh(field: str, value: Any) -> None:
     with pytest.raises(InvalidParameters) as refusal:
         parse(json.dumps({**REFRESH_LISTENER, field: value}))
     assert refusal.value.field == field
 
 
-def test_a_refresh_needs_a_session_id_and_a_language_that_exist() -> None:
+def test_a_refresh_with_an_invalid_session_id_or_language_is_refused() -> None:
     with pytest.raises(InvalidSessionId):
         parse(json.dumps({**REFRESH_SPEAKER, "sessionId": "x"}))
     with pytest.raises(UnsupportedLanguage):
@@ -149,18 +147,18 @@ def test_a_refresh_needs_a_session_id_and_a_language_that_exist() -> None:
 @pytest.mark.parametrize(
     "action", ["pauseSession", "resumeSession", "endSession", "getSessionStatus"]
 )
-def test_a_session_that_a_command_names_to_be_safe_must_look_like_one(action: str) -> None:
+def test_an_invalid_optional_session_id_is_refused(action: str) -> None:
     with pytest.raises(InvalidSessionId):
         parse(json.dumps({"action": action, "sessionId": "x"}))
 
 
-def test_a_parameter_given_twice_in_a_frame_is_refused() -> None:
+def test_a_repeated_parameter_in_a_frame_is_refused() -> None:
     with pytest.raises(InvalidParameters) as refusal:
         parse('{"action": "joinSession", "sessionId": "a-b-100", "sessionId": "a-b-100"}')
     assert refusal.value.field == "sessionId"
 
 
-def test_a_parameter_given_twice_in_the_connect_url_is_refused() -> None:
+def test_a_repeated_parameter_in_the_connect_url_is_refused() -> None:
     fields = commands.read_query(
         {
             "action": ["joinSession"],
@@ -174,13 +172,13 @@ def test_a_parameter_given_twice_in_the_connect_url_is_refused() -> None:
 
 
 @pytest.mark.parametrize("text", ["golden-eagle", "427", "golden-eagle-42", "gölden-eagle-427"])
-def test_what_is_no_session_id_is_refused(text: str) -> None:
+def test_a_malformed_session_id_is_refused(text: str) -> None:
     with pytest.raises(InvalidSessionId):
         parse(json.dumps({**JOIN, "sessionId": text}))
 
 
 @pytest.mark.parametrize("tag", ["xx", "auto", "sw", "klingon"])
-def test_a_language_without_a_voice_is_refused_as_a_target_with_the_codes_that_have_one(
+def test_a_target_language_without_a_voice_is_refused_with_a_list_of_valid_codes(
     tag: str,
 ) -> None:
     with pytest.raises(UnsupportedLanguage) as refusal:
@@ -190,7 +188,7 @@ def test_a_language_without_a_voice_is_refused_as_a_target_with_the_codes_that_h
     assert details["supported"] == sorted(languages.TARGET_LANGUAGES)
 
 
-def test_an_unknown_source_language_is_refused_with_the_codes_of_the_table() -> None:
+def test_an_unknown_source_language_is_refused_with_a_list_of_valid_codes() -> None:
     with pytest.raises(UnsupportedLanguage) as refusal:
         parse('{"action": "createSession", "sourceLanguage": "tlh"}')
     details = messages.error(refusal.value)["details"]
@@ -200,7 +198,7 @@ def test_an_unknown_source_language_is_refused_with_the_codes_of_the_table() -> 
     }
 
 
-def test_commands_carry_the_tables_code_and_not_the_clients_tag() -> None:
+def test_commands_contain_the_supported_language_code_instead_of_the_clients_tag() -> None:
     created = parse('{"action": "createSession", "sourceLanguage": "en-US"}')
     assert created == CreateSession("en", QualityTier.STANDARD)
     joined = parse(json.dumps({**JOIN, "targetLanguage": "zh-Hant-HK"}))
@@ -232,13 +230,13 @@ def test_a_message_over_32_kb_is_too_large() -> None:
 
 
 @pytest.mark.parametrize("request_id", ["", 7, None, "x" * 65, "a\nb"])
-def test_a_request_id_is_text_of_64_characters_at_most(request_id: Any) -> None:
+def test_an_invalid_or_too_long_request_id_is_refused(request_id: Any) -> None:
     with pytest.raises(InvalidParameters) as refusal:
         commands.parse_request_id({"requestId": request_id})
     assert refusal.value.field == "requestId"
 
 
-def test_a_request_id_of_64_characters_is_carried_by_the_answer() -> None:
+def test_an_answer_contains_a_request_id_of_64_characters() -> None:
     request_id = commands.parse_request_id({"requestId": "r" * 64})
     sent = json.loads(messages.encode({"type": "heartbeatAck", "requestId": request_id}, 5))
     assert sent == {"type": "heartbeatAck", "timestamp": 5, "requestId": "r" * 64}
@@ -278,11 +276,13 @@ def test_a_request_id_of_64_characters_is_carried_by_the_answer() -> None:
         ),
     ],
 )
-def test_a_frame_becomes_its_command(fields: dict[str, Any], command: commands.Command) -> None:
+def test_a_frame_is_parsed_into_its_command(
+    fields: dict[str, Any], command: commands.Command
+) -> None:
     assert parse(json.dumps(fields)) == command
 
 
-def test_a_connect_url_without_an_action_carries_no_command() -> None:
+def test_a_connect_url_without_an_action_has_no_command() -> None:
     assert commands.parse_connect_command(commands.read_query({"token": ["t"]})) is None
 
 
@@ -299,7 +299,9 @@ def test_a_connect_url_without_an_action_carries_no_command() -> None:
         "fly",
     ],
 )
-def test_only_creating_joining_and_refreshing_can_stand_in_a_connect_url(action: str) -> None:
+def test_actions_other_than_create_join_and_refresh_are_refused_in_a_connect_url(
+    action: str,
+) -> None:
     with pytest.raises(InvalidAction):
         commands.parse_connect_command(commands.read_query({"action": [action]}))
 

@@ -218,7 +218,9 @@ def test_a_fan_out_posts_once_to_each_connection(api: ManagementApi, connections
     assert Counter(connections.requests) == Counter(("POST", to, b"{}") for to in ids)
 
 
-def test_a_fan_out_posts_at_the_same_time(api: ManagementApi, connections: Phones) -> None:
+def test_a_fan_out_posts_to_many_connections_at_the_same_time(
+    api: ManagementApi, connections: Phones
+) -> None:
     connections.before_answer = threading.Barrier(AT_ONCE, timeout=WAIT_SECONDS).wait
     assert api.fan_out([f"{n}=" for n in range(AT_ONCE)], "{}").reached == AT_ONCE
 

@@ -1,7 +1,4 @@
-"""What each operation costs in requests to DynamoDB: a quiet session's bill is little else.
-
-`COSTS` is the table that the docs show; the tests below hold it against what is counted.
-"""
+"""The requests to DynamoDB of each operation, compared with `COSTS`, the table in the docs."""
 
 import json
 from collections.abc import Callable
@@ -35,10 +32,13 @@ from tests.unit.fakes import (
 
 @dataclass(frozen=True)
 class Cost:
-    """Requests to DynamoDB, one after the other; a transaction, a batch or a page is one each.
+    """Requests to DynamoDB. A transaction, a batch and a page are one request each.
 
-    `items` says how many items each transaction or batch has. `allowed` is the budget that was set
-    before, and `reason` why it is exceeded.
+    Attributes:
+        requests: The number of requests.
+        items: The number of items in each transaction or batch.
+        allowed: The number that the first design allowed.
+        reason: The reason for more requests than that.
     """
 
     requests: int
@@ -66,7 +66,7 @@ COSTS: Final[dict[str, Cost]] = {
     "outcome of joinSession by URL": Cost(2),
     "outcome of createSession by URL": Cost(2),
     "outcome of refreshConnection by URL": Cost(2),
-    "outcome that comes again": Cost(1),
+    "repeated outcome": Cost(1),
     "close of a refused connection by the service": Cost(1),
     "speaker's refresh by URL": Cost(4),
     "speaker's refresh by frame": Cost(4),
@@ -80,9 +80,9 @@ COSTS: Final[dict[str, Cost]] = {
     "bare connection's heartbeat": Cost(1, allowed=1),
     "listener's heartbeat": Cost(1, allowed=1),
     "speaker's heartbeat": Cost(2, allowed=2),
-    "heartbeat that is refused": Cost(2),
+    "refused heartbeat": Cost(2),
     "changeLanguage": Cost(3, allowed=2, reason="the session counts listeners per language"),
-    "changeLanguage to the same": Cost(2, allowed=2),
+    "changeLanguage to the same language": Cost(2, allowed=2),
     "getSessionStatus": Cost(2, allowed=3),
     "pauseSession": Cost(3),
     "pauseSession again": Cost(2),
@@ -95,7 +95,7 @@ COSTS: Final[dict[str, Cost]] = {
     "speaker's close with 1000, 1 listener": Cost(9, items=(1,)),
     "speaker's drop": Cost(4),
     "close of a superseded connection": Cost(1),
-    "sweep of nothing": Cost(2),
+    "sweep without sessions": Cost(2),
     "sweep of one quiet session with 100 listeners": Cost(5, items=(100,)),
     "sweep of a session with a lost listener": Cost(7, items=(2,)),
     "sweep of a session with a lost speaker": Cost(9, items=(2,)),
@@ -103,7 +103,7 @@ COSTS: Final[dict[str, Cost]] = {
 
 
 class Requests:
-    """Counts a client's requests, and how many items transactions and batches have."""
+    """Counts requests to DynamoDB, and the items of transactions and batches."""
 
     def __init__(self, dynamodb: Any) -> None:
         self.count = 0
@@ -123,8 +123,8 @@ class Requests:
 
 
 @dataclass
-class House:
-    """A stage with one session, whose speaker is on speaker= and whose listener is on b=."""
+class Stage:
+    """A stage with one session. Its speaker has the connection speaker=, its listener b=."""
 
     dispatcher: Dispatcher
     use_cases: UseCases
@@ -164,11 +164,11 @@ class House:
         assert len(self.phones.inbox[connection_id]) == 1
         return {"statusCode": 200}
 
-    def speak(self, action: str) -> Any:
+    def send_as_speaker(self, action: str) -> Any:
         return self.frame("speaker=", "user-1", action=action)
 
     def end(self) -> Any:
-        """End the session past the dispatcher: an event has no time for moto's transactions."""
+        """End the session without the dispatcher, whose time limit is too short for moto."""
         speaker = Caller("speaker=", "user-1", int(self.clock() * 1000), ADDRESS)
         self.use_cases.sessions.end(speaker, EndSession(None))
         return {"statusCode": 200}
@@ -181,7 +181,7 @@ class House:
         return {"statusCode": 200}
 
     def refuse(self, times: int, user_id: str | None = None) -> None:
-        """Let a user, or the hall's address, use up refused attempts."""
+        """Use up refused attempts of a user, or of the address of all clients."""
         for number in range(times):
             self.frame(f"stranger-{number}=", user_id, **{**self.invited, **UNKNOWN})
 
@@ -208,170 +208,170 @@ class House:
         return {"statusCode": 200}
 
 
-Do = Callable[[House], Any]
+Do = Callable[[Stage], Any]
 
 
-def nothing(_: House) -> None:
+def nothing(_: Stage) -> None:
     pass
 
 
 OPERATIONS: Final[dict[str, tuple[Do, Do]]] = {
-    # What comes before, and what is counted.
-    "bare connect": (nothing, lambda house: house.url("new=")),
-    "createSession by URL": (nothing, lambda house: house.url("new=", "user-1", **CREATE)),
-    "createSession by frame": (nothing, lambda house: house.frame("new=", "user-1", **CREATE)),
-    "joinSession by URL": (nothing, lambda house: house.url("new=", **house.join)),
-    "joinSession by frame": (nothing, lambda house: house.frame("new=", **house.join)),
+    # The preparation, and the operation whose requests are counted.
+    "bare connect": (nothing, lambda stage: stage.url("new=")),
+    "createSession by URL": (nothing, lambda stage: stage.url("new=", "user-1", **CREATE)),
+    "createSession by frame": (nothing, lambda stage: stage.frame("new=", "user-1", **CREATE)),
+    "joinSession by URL": (nothing, lambda stage: stage.url("new=", **stage.join)),
+    "joinSession by frame": (nothing, lambda stage: stage.frame("new=", **stage.join)),
     "joinSession with inviteCode by URL": (
         nothing,
-        lambda house: house.url("new=", **house.invited),
+        lambda stage: stage.url("new=", **stage.invited),
     ),
     "joinSession with inviteCode by frame": (
         nothing,
-        lambda house: house.frame("new=", **house.invited),
+        lambda stage: stage.frame("new=", **stage.invited),
     ),
     "joinSession that a limit refuses": (
-        lambda house: house.refuse(20),
-        lambda house: house.frame("new=", **house.join),
+        lambda stage: stage.refuse(20),
+        lambda stage: stage.frame("new=", **stage.join),
     ),
     "joinSession of an unknown session": (
         nothing,
-        lambda house: house.frame("new=", **{**house.join, **UNKNOWN}),
+        lambda stage: stage.frame("new=", **{**stage.join, **UNKNOWN}),
     ),
     "joinSession of an unknown session with inviteCode": (
         nothing,
-        lambda house: house.frame("new=", **{**house.invited, **UNKNOWN}),
+        lambda stage: stage.frame("new=", **{**stage.invited, **UNKNOWN}),
     ),
     "joinSession with a wrong inviteCode": (
         nothing,
-        lambda house: house.frame("new=", **house.join, inviteCode="wrong"),
+        lambda stage: stage.frame("new=", **stage.join, inviteCode="wrong"),
     ),
     "outcome of joinSession by URL": (
-        lambda house: house.frame("new=", **house.join),
-        lambda house: house.deliver("new=", "sessionJoined"),
+        lambda stage: stage.frame("new=", **stage.join),
+        lambda stage: stage.deliver("new=", "sessionJoined"),
     ),
     "outcome of createSession by URL": (
-        lambda house: house.frame("new=", "user-1", **CREATE),
-        lambda house: house.deliver("new=", "sessionCreated"),
+        lambda stage: stage.frame("new=", "user-1", **CREATE),
+        lambda stage: stage.deliver("new=", "sessionCreated"),
     ),
     "outcome of refreshConnection by URL": (
-        lambda house: house.frame("new=", **house.as_listener, connectionId="b="),
-        lambda house: house.deliver("new=", "connectionRefreshComplete"),
+        lambda stage: stage.frame("new=", **stage.as_listener, connectionId="b="),
+        lambda stage: stage.deliver("new=", "connectionRefreshComplete"),
     ),
-    "outcome that comes again": (
-        lambda house: [
-            house.frame("new=", **house.join),
-            house.deliver("new=", "sessionJoined"),
+    "repeated outcome": (
+        lambda stage: [
+            stage.frame("new=", **stage.join),
+            stage.deliver("new=", "sessionJoined"),
         ],
-        lambda house: house.deliver("new=", "sessionJoined"),
+        lambda stage: stage.deliver("new=", "sessionJoined"),
     ),
     "close of a refused connection by the service": (
         nothing,
-        lambda house: house.close_refused("speaker="),
+        lambda stage: stage.close_refused("speaker="),
     ),
     "speaker's refresh by URL": (
         nothing,
-        lambda house: house.url("new=", "user-1", **house.as_speaker),
+        lambda stage: stage.url("new=", "user-1", **stage.as_speaker),
     ),
     "speaker's refresh by frame": (
         nothing,
-        lambda house: house.frame("new=", "user-1", **house.as_speaker),
+        lambda stage: stage.frame("new=", "user-1", **stage.as_speaker),
     ),
     "speaker's refresh that a limit refuses": (
-        lambda house: house.refuse(20, "user-1"),
-        lambda house: house.frame("new=", "user-1", **house.as_speaker),
+        lambda stage: stage.refuse(20, "user-1"),
+        lambda stage: stage.frame("new=", "user-1", **stage.as_speaker),
     ),
     "speaker's return within the grace by frame": (
-        lambda house: house.close("speaker="),
-        lambda house: house.frame("new=", "user-1", **house.as_speaker),
+        lambda stage: stage.close("speaker="),
+        lambda stage: stage.frame("new=", "user-1", **stage.as_speaker),
     ),
     "listener's refresh by URL": (
         nothing,
-        lambda house: house.url("new=", **house.as_listener, connectionId="b="),
+        lambda stage: stage.url("new=", **stage.as_listener, connectionId="b="),
     ),
     "listener's refresh by frame": (
         nothing,
-        lambda house: house.frame("new=", **house.as_listener, connectionId="b="),
+        lambda stage: stage.frame("new=", **stage.as_listener, connectionId="b="),
     ),
     "listener's refresh with another language by frame": (
         nothing,
-        lambda house: house.frame(
-            "new=", **{**house.as_listener, "targetLanguage": "de"}, connectionId="b="
+        lambda stage: stage.frame(
+            "new=", **{**stage.as_listener, "targetLanguage": "de"}, connectionId="b="
         ),
     ),
     "listener's return after a drop by frame": (
-        lambda house: house.close("b="),
-        lambda house: house.frame("new=", **house.as_listener, connectionId="b="),
+        lambda stage: stage.close("b="),
+        lambda stage: stage.frame("new=", **stage.as_listener, connectionId="b="),
     ),
     "listener's refresh as a join by frame": (
         nothing,
-        lambda house: house.frame("new=", **house.as_listener, connectionId="never-was="),
+        lambda stage: stage.frame("new=", **stage.as_listener, connectionId="never-was="),
     ),
     "bare connection's heartbeat": (
         nothing,
-        lambda house: house.frame("bare=", action="heartbeat"),
+        lambda stage: stage.frame("bare=", action="heartbeat"),
     ),
-    "listener's heartbeat": (nothing, lambda house: house.frame("b=", action="heartbeat")),
-    "speaker's heartbeat": (nothing, lambda house: house.speak("heartbeat")),
-    "heartbeat that is refused": (
-        lambda house: [house.frame("b=", action="heartbeat") for _ in range(4)],
-        lambda house: house.frame("b=", action="heartbeat"),
+    "listener's heartbeat": (nothing, lambda stage: stage.frame("b=", action="heartbeat")),
+    "speaker's heartbeat": (nothing, lambda stage: stage.send_as_speaker("heartbeat")),
+    "refused heartbeat": (
+        lambda stage: [stage.frame("b=", action="heartbeat") for _ in range(4)],
+        lambda stage: stage.frame("b=", action="heartbeat"),
     ),
     "changeLanguage": (
         nothing,
-        lambda house: house.frame("b=", action="changeLanguage", targetLanguage="de"),
+        lambda stage: stage.frame("b=", action="changeLanguage", targetLanguage="de"),
     ),
-    "changeLanguage to the same": (
+    "changeLanguage to the same language": (
         nothing,
-        lambda house: house.frame("b=", action="changeLanguage", targetLanguage="es"),
+        lambda stage: stage.frame("b=", action="changeLanguage", targetLanguage="es"),
     ),
-    "getSessionStatus": (nothing, lambda house: house.speak("getSessionStatus")),
-    "pauseSession": (nothing, lambda house: house.speak("pauseSession")),
+    "getSessionStatus": (nothing, lambda stage: stage.send_as_speaker("getSessionStatus")),
+    "pauseSession": (nothing, lambda stage: stage.send_as_speaker("pauseSession")),
     "pauseSession again": (
-        lambda house: house.speak("pauseSession"),
-        lambda house: house.speak("pauseSession"),
+        lambda stage: stage.send_as_speaker("pauseSession"),
+        lambda stage: stage.send_as_speaker("pauseSession"),
     ),
     "resumeSession": (
-        lambda house: house.speak("pauseSession"),
-        lambda house: house.speak("resumeSession"),
+        lambda stage: stage.send_as_speaker("pauseSession"),
+        lambda stage: stage.send_as_speaker("resumeSession"),
     ),
-    "rotateInviteCode": (nothing, lambda house: house.speak("rotateInviteCode")),
-    "endSession with 1 listener": (nothing, lambda house: house.speak("endSession")),
+    "rotateInviteCode": (nothing, lambda stage: stage.send_as_speaker("rotateInviteCode")),
+    "endSession with 1 listener": (nothing, lambda stage: stage.send_as_speaker("endSession")),
     "endSession with 150 listeners": (
-        lambda house: house.fill_and_wait(149),
-        lambda house: house.end(),
+        lambda stage: stage.fill_and_wait(149),
+        lambda stage: stage.end(),
     ),
-    "close of a bare connection": (nothing, lambda house: house.close("bare=")),
-    "listener's leave": (nothing, lambda house: house.dispatcher.disconnect(event("b="))),
+    "close of a bare connection": (nothing, lambda stage: stage.close("bare=")),
+    "listener's leave": (nothing, lambda stage: stage.dispatcher.disconnect(event("b="))),
     "speaker's close with 1000, 1 listener": (
         nothing,
-        lambda house: house.close("speaker=", 1000),
+        lambda stage: stage.close("speaker=", 1000),
     ),
-    "speaker's drop": (nothing, lambda house: house.close("speaker=")),
+    "speaker's drop": (nothing, lambda stage: stage.close("speaker=")),
     "close of a superseded connection": (
-        lambda house: house.frame("new=", "user-1", **house.as_speaker),
-        lambda house: house.close("speaker="),
+        lambda stage: stage.frame("new=", "user-1", **stage.as_speaker),
+        lambda stage: stage.close("speaker="),
     ),
-    "sweep of nothing": (
-        lambda house: house.stores.sessions.delete(house.session_id),
-        lambda house: house.run_sweep(),
+    "sweep without sessions": (
+        lambda stage: stage.stores.sessions.delete(stage.session_id),
+        lambda stage: stage.run_sweep(),
     ),
     "sweep of one quiet session with 100 listeners": (
-        lambda house: house.fill_and_wait(99),
-        lambda house: house.run_sweep(),
+        lambda stage: stage.fill_and_wait(99),
+        lambda stage: stage.run_sweep(),
     ),
     "sweep of a session with a lost listener": (
-        lambda house: house.lose(listener=True),
-        lambda house: house.run_sweep(),
+        lambda stage: stage.lose(listener=True),
+        lambda stage: stage.run_sweep(),
     ),
     "sweep of a session with a lost speaker": (
-        lambda house: house.lose(listener=False),
-        lambda house: house.run_sweep(),
+        lambda stage: stage.lose(listener=False),
+        lambda stage: stage.run_sweep(),
     ),
 }
 
 REFUSED: Final = {
-    "heartbeat that is refused",
+    "refused heartbeat",
     "joinSession that a limit refuses",
     "joinSession of an unknown session",
     "joinSession of an unknown session with inviteCode",
@@ -381,7 +381,7 @@ REFUSED: Final = {
 
 
 @pytest.fixture
-def house(
+def stage(
     sweep_of: Callable[..., Sweep],
     dynamodb: Any,
     build: Callable[..., UseCases],
@@ -390,27 +390,27 @@ def house(
     rate_limits: RateLimits,
     outcomes: Any,
     clock: Clock,
-) -> House:
+) -> Stage:
     requests = Requests(dynamodb)
     wide = build(limits=replace(LIMITS, max_listeners=500))
     dispatcher = build_dispatcher(wide, rate_limits, outcomes, ENDPOINT_URL, clock)
-    house = House(dispatcher, wide, stores, sweep_of(max_listeners=500), clock, requests, phones)
-    house.open_session()
-    return house
+    stage = Stage(dispatcher, wide, stores, sweep_of(max_listeners=500), clock, requests, phones)
+    stage.open_session()
+    return stage
 
 
 @pytest.mark.parametrize("operation", COSTS)
-def test_an_operation_costs_what_is_written_down(house: House, operation: str) -> None:
+def test_an_operation_makes_the_documented_number_of_requests(stage: Stage, operation: str) -> None:
     prepare, do = OPERATIONS[operation]
-    prepare(house)
-    house.requests.forget()
-    answer = do(house)
+    prepare(stage)
+    stage.requests.forget()
+    answer = do(stage)
     assert answer["statusCode"] == 200
     is_refused = json.loads(answer.get("body", "{}")).get("type") == "error"
     assert is_refused is (operation in REFUSED)
 
     cost = COSTS[operation]
-    requests = house.requests
+    requests = stage.requests
     assert (requests.count, tuple(requests.items)) == (cost.requests, cost.items)
 
 
@@ -419,14 +419,14 @@ def test_every_operation_has_a_cost() -> None:
 
 
 @pytest.mark.parametrize("operation", COSTS)
-def test_what_costs_more_than_was_allowed_says_why(operation: str) -> None:
+def test_a_cost_over_its_budget_has_a_reason(operation: str) -> None:
     cost = COSTS[operation]
     has_grown = cost.allowed is not None and cost.requests > cost.allowed
     assert has_grown == bool(cost.reason)
 
 
 def as_table() -> str:
-    """Write the costs as the docs show them."""
+    """Return the costs as the table in the docs."""
     lines = [
         "| operation | requests | items of each transaction | allowed at first |",
         "| --- | --- | --- | --- |",

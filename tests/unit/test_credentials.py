@@ -72,7 +72,7 @@ def test_an_unknown_profile_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("some_credentials")
-def test_refused_credentials_are_reported_by_the_error_code(sts: int) -> None:
+def test_refused_credentials_are_reported_with_the_error_code(sts: int) -> None:
     if sts == 200:
         credentials.check("us-east-1")
         return
@@ -109,6 +109,6 @@ def test_a_region_of_another_partition_is_refused(region: str, partition: str) -
 
 
 @pytest.mark.parametrize("region", ["us-gov-west-1", "eu-central-1", "Frankfurt"])
-def test_other_regions_are_accepted_and_left_to_terraform(region: str) -> None:
+def test_the_check_accepts_other_regions_and_terraform_checks_them(region: str) -> None:
     with pytest.raises(CredentialsError, match="there are no AWS credentials"):
         credentials.check(region)

@@ -1,4 +1,4 @@
-"""Deliveries arrive once, although Lambda may invoke their function more than once."""
+"""Deliveries, which arrive once even if Lambda invokes their function several times."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -63,7 +63,7 @@ def test_an_outcome_that_is_delivered_while_it_waits_for_its_connection_arrives_
     assert types(phones.inbox["listener-1="]) == ["sessionJoined"]
 
 
-def test_an_outcome_whose_session_is_over_says_so_once(
+def test_an_outcome_of_an_ended_session_is_delivered_once_as_an_error(
     use_cases: UseCases,
     outcome: Delivery,
     phones: FakeConnections,
@@ -124,7 +124,7 @@ def test_an_outcome_that_is_delivered_again_after_its_participant_changed_arrive
     assert phones.inbox["listener-1="] == heard
 
 
-def test_an_outcome_of_a_speaker_that_was_superseded_is_a_refusal(
+def test_an_outcome_of_a_superseded_speaker_is_delivered_as_an_error(
     use_cases: UseCases, session_id: str, speaker: Caller, phones: FakeConnections
 ) -> None:
     first = replace(speaker, connection_id="first=")
@@ -136,7 +136,7 @@ def test_an_outcome_of_a_speaker_that_was_superseded_is_a_refusal(
     assert [message["code"] for message in phones.inbox["first="]] == ["SESSION_NOT_FOUND"]
 
 
-def test_an_outcome_whose_claim_is_sent_again_arrives(
+def test_an_outcome_arrives_even_if_the_write_of_its_claim_is_repeated(
     use_cases: UseCases, outcome: Delivery, phones: FakeConnections, dynamodb: Any
 ) -> None:
     update = dynamodb.update_item
@@ -162,7 +162,7 @@ def test_reminders_that_are_delivered_twice_arrive_once(
     assert types(phones.inbox["listener-1="]) == ["connectionWarning"] * 2
 
 
-def test_a_reminder_that_overtakes_the_outcome_does_not_cost_it(
+def test_an_outcome_arrives_even_if_a_reminder_arrives_first(
     use_cases: UseCases,
     outcome: Delivery,
     reminder: Delivery,
@@ -175,7 +175,7 @@ def test_a_reminder_that_overtakes_the_outcome_does_not_cost_it(
 
 @pytest.mark.parametrize("status", ["paused", "interrupted"])
 @pytest.mark.usefixtures("outcome")
-def test_the_outcome_of_a_refresh_says_how_the_session_stands_when_the_connection_opens(
+def test_the_outcome_of_a_refresh_has_the_sessions_status_at_the_time_of_delivery(
     use_cases: UseCases,
     session_id: str,
     phones: FakeConnections,

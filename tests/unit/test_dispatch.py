@@ -1,4 +1,4 @@
-"""Events in, answers out: both ways of a command, and errors mapped to what a client sees."""
+"""The dispatch of events to use cases, and the answers to clients."""
 
 import json
 from dataclasses import dataclass, replace
@@ -25,7 +25,7 @@ from tests.unit.fakes import (
 )
 
 
-def test_a_bare_connection_leaves_no_record_and_hears_nothing(
+def test_a_connect_without_a_command_stores_and_sends_nothing(
     dispatcher: Dispatcher, outcomes: FakeOutcomes, dynamodb: Any
 ) -> None:
     assert dispatcher.connect(connecting("a=")) == {"statusCode": 200}
@@ -44,7 +44,7 @@ def test_a_bare_connection_leaves_no_record_and_hears_nothing(
         (CREATE, 401),
     ],
 )
-def test_a_failed_connect_command_refuses_the_handshake_and_leaves_nothing(
+def test_a_failed_connect_command_refuses_the_handshake_and_stores_nothing(
     dispatcher: Dispatcher,
     outcomes: FakeOutcomes,
     dynamodb: Any,
@@ -134,7 +134,7 @@ def test_an_event_without_a_body_is_answered_by_an_error(dispatcher: Dispatcher)
         (None, ["sessionInterrupted"]),
     ],
 )
-def test_only_a_close_with_1000_or_without_a_code_is_the_speakers_own_end(
+def test_only_a_speakers_close_with_code_1000_or_1005_ends_the_session_after_a_short_grace(
     dispatcher: Dispatcher,
     phones: FakeConnections,
     close_code: int | None,
@@ -160,7 +160,7 @@ NULLS: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("identity", [None, {}, {"sourceIp": None}, {"sourceIp": "203.0.113.7"}])
-def test_what_aws_leaves_out_may_be_null_on_every_route(
+def test_optional_fields_of_an_event_can_be_null_on_every_route(
     dispatcher: Dispatcher, identity: dict[str, Any] | None
 ) -> None:
     nulls = event(
@@ -175,7 +175,7 @@ def test_what_aws_leaves_out_may_be_null_on_every_route(
     assert dispatcher.disconnect(nulls) == {"statusCode": 200}
 
 
-def test_a_parameter_of_the_connect_url_whose_values_are_null_is_not_there(
+def test_a_parameter_of_the_connect_url_with_a_null_value_is_ignored(
     dispatcher: Dispatcher,
 ) -> None:
     nulls = event("a=", multiValueQueryStringParameters={"action": None, "token": ["x"]})
@@ -187,7 +187,7 @@ class Broken:
     """A use case that raises an unexpected error."""
 
     def __getattr__(self, name: str) -> Any:
-        raise RuntimeError("secret-of-the-house")
+        raise RuntimeError("secret in the message")
 
 
 def test_an_unexpected_error_is_an_internal_error_with_a_stack_trace_in_the_log(
@@ -221,13 +221,13 @@ def test_an_unexpected_error_is_an_internal_error_with_a_stack_trace_in_the_log(
 
 
 def read_log(capsys: pytest.CaptureFixture[str]) -> tuple[list[dict[str, Any]], str]:
-    """Return the log's lines without the metrics, and all that was written."""
+    """Return the log's lines without the metrics, and the whole output."""
     out = capsys.readouterr().out
     lines = [json.loads(line) for line in out.splitlines()]
     return [line for line in lines if "_aws" not in line], out
 
 
-def test_each_event_is_one_line_that_names_nobody(
+def test_each_event_is_one_log_line_without_identifiers(
     dispatcher: Dispatcher, capsys: pytest.CaptureFixture[str]
 ) -> None:
     telemetry.configure("INFO")

@@ -148,7 +148,7 @@ def test_a_write_does_not_use_a_connection_idle_for_twenty_seconds(
     assert (table.count, table.connections, table.resets) == (5, 5, 0)
 
 
-def test_a_connection_that_was_idle_for_less_is_reused(
+def test_a_connection_that_was_idle_for_less_than_twenty_seconds_is_reused(
     table: Table, increment: Increment, clock: Clock
 ) -> None:
     for number in range(1, 6):
@@ -241,7 +241,7 @@ def test_a_5xx_is_unavailable_and_opens_the_circuit(clock: Clock, status: int, b
     for _ in range(FAILURES_TO_OPEN + 1):
         with pytest.raises(ServiceUnavailable):
             dynamodb.get_item(TableName="sessions", Key={})
-    assert len(transport.asked) == FAILURES_TO_OPEN * ATTEMPTS
+    assert len(transport.requests) == FAILURES_TO_OPEN * ATTEMPTS
 
 
 @pytest.mark.parametrize("body", [b"", HTML, b"[]", b"null", b'{"Attributes": ', b"[" * 100_000])
@@ -264,11 +264,11 @@ def test_a_failed_request_is_retried_once_only_if_it_is_repeatable(
 ) -> None:
     transport = PlayedTransport(end, Answer(200, b'{"Attributes": {}}', {}))
     assert update(transport, clock) == {}
-    assert len(transport.asked) == ATTEMPTS
+    assert len(transport.requests) == ATTEMPTS
     transport = PlayedTransport(end, Answer(200, b"{}", {}))
     with pytest.raises(ServiceUnavailable):
         update(transport, clock, is_repeatable=False)
-    assert len(transport.asked) == 1
+    assert len(transport.requests) == 1
 
 
 def test_an_unsent_request_is_always_retried(clock: Clock) -> None:
@@ -303,7 +303,7 @@ def test_a_throttled_request_is_retried_even_if_it_is_not_repeatable(
 ) -> None:
     transport = PlayedTransport(end, end, end, Answer(200, b"{}", {}))
     assert update(transport, clock, is_repeatable=False) == {}
-    assert len(transport.asked) == 4
+    assert len(transport.requests) == 4
 
 
 @pytest.mark.parametrize("other", ["TransactionConflict", "ThrottlingError", "None"])
@@ -315,7 +315,7 @@ def test_a_transaction_whose_condition_failed_is_not_retried(clock: Clock, other
     with pytest.raises(TransactionCancelled) as cancelled:
         DynamoDB(transport, patient_retries(clock)).transact_write_items([])
     assert cancelled.value.reasons == reasons
-    assert len(transport.asked) == 1
+    assert len(transport.requests) == 1
 
 
 def test_a_retried_transaction_has_the_same_token(clock: Clock) -> None:
@@ -323,7 +323,7 @@ def test_a_retried_transaction_has_the_same_token(clock: Clock) -> None:
     dynamodb = DynamoDB(transport, patient_retries(clock))
     dynamodb.transact_write_items([])
     dynamodb.transact_write_items([])
-    first, again, other = (request["ClientRequestToken"] for _, request in transport.asked)
+    first, again, other = (request["ClientRequestToken"] for _, request in transport.requests)
     assert first == again != other
 
 
@@ -402,7 +402,7 @@ def test_an_item_is_decoded_as_by_botocore(clock: Clock) -> None:
 
 
 @pytest.mark.parametrize("code", sorted(shape.name for shape in MODEL.error_shapes))
-def test_every_error_of_the_model_has_botocores_code(clock: Clock, code: str) -> None:
+def test_every_error_of_the_model_has_the_same_code_as_in_botocore(clock: Clock, code: str) -> None:
     answer = refused(code)
     parsed = create_parser("json").parse(
         {"status_code": 400, "headers": {}, "body": answer.body},
@@ -422,7 +422,9 @@ def test_every_error_of_the_model_has_botocores_code(clock: Clock, code: str) ->
         (Answer(400, b'{"__type": "AccessDeniedException"}', {}), None),
     ],
 )
-def test_any_other_refusal_has_its_code(clock: Clock, answer: Answer, code: str | None) -> None:
+def test_any_other_refusal_has_the_code_of_its_answer(
+    clock: Clock, answer: Answer, code: str | None
+) -> None:
     with pytest.raises(Refused) as refusal:
         update(PlayedTransport(answer), clock)
     assert refusal.value.code == (code or "AccessDeniedException")
@@ -444,10 +446,10 @@ def test_a_counter_update_without_an_answer_is_not_retried(
     assert session["listenerCount"] == {"N": "1"}
 
 
-def test_requests_pass_uncounted_while_dynamodb_answers_503(clock: Clock) -> None:
+def test_clients_are_not_limited_while_dynamodb_answers_503(clock: Clock) -> None:
     transport = PlayedTransport(Answer(503, HTML, {}))
     limits = RateLimits(DynamoDB(transport, patient_retries(clock)).update_item, SETTINGS, clock)
     for _ in range(FAILURES_TO_OPEN + 1):
         limits.count_connection(CALLER)
     limits.count_refused_token(ADDRESS)
-    assert len(transport.asked) == FAILURES_TO_OPEN * ATTEMPTS
+    assert len(transport.requests) == FAILURES_TO_OPEN * ATTEMPTS

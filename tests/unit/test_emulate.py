@@ -75,7 +75,7 @@ def test_the_emulator_listens_on_the_given_port() -> None:
             pytest.fail("two emulators have one port")
 
 
-def test_a_start_removes_the_folder_of_a_killed_one(
+def test_a_start_removes_the_folder_of_a_killed_emulation(
     monkeypatch: pytest.MonkeyPatch, folder: Path, taken_port: int
 ) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(folder))

@@ -1,4 +1,4 @@
-"""The end of a session reaches everyone in it, once, whatever came before."""
+"""The notices of the end of a session, which each participant receives once."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -40,8 +40,8 @@ LISTENERS = {f"{number}=" for number in range(3)}
 
 
 @pytest.fixture
-def hall(dispatcher: Dispatcher, session_id: str) -> str:
-    """A session with three listeners."""
+def attended_id(dispatcher: Dispatcher, session_id: str) -> str:
+    """Return the ID of a session with three listeners."""
     for each in sorted(LISTENERS):
         join(dispatcher, each, session_id)
     return session_id
@@ -57,16 +57,16 @@ def end(dispatcher: Dispatcher) -> None:
     assert ended["type"] == "sessionEnded"
 
 
-def heard(phones: FakeConnections) -> dict[str, list[str]]:
-    return {to: types(told) for to, told in phones.inbox.items()}
+def received(phones: FakeConnections) -> dict[str, list[str]]:
+    return {to: types(notices) for to, notices in phones.inbox.items()}
 
 
-# Receivers that the notice does not reach
+# Listeners and speakers that the notice does not reach at first
 
 
-def test_those_whose_posts_failed_are_notified_by_the_next_sweep(
+def test_listeners_whose_posts_failed_are_notified_by_the_next_sweep(
     dispatcher: Dispatcher,
-    hall: str,
+    attended_id: str,
     phones: FakeConnections,
     sweep: Sweep,
     clock: Clock,
@@ -84,12 +84,12 @@ def test_those_whose_posts_failed_are_notified_by_the_next_sweep(
     for _ in range(3):
         sweep.run()
         clock.now += 60
-    assert heard(phones) == {each: ["sessionEnded"] for each in LISTENERS}
+    assert received(phones) == {each: ["sessionEnded"] for each in LISTENERS}
     assert scan(dynamodb, "sessions") == scan(dynamodb, "connections") == []
 
 
 def test_a_speaker_whose_post_failed_is_notified_by_the_next_sweep(
-    hall: str, phones: FakeConnections, sweep: Sweep, clock: Clock, dynamodb: Any
+    attended_id: str, phones: FakeConnections, sweep: Sweep, clock: Clock, dynamodb: Any
 ) -> None:
     clock.now += 7200
     phones.throttled.add("speaker=")
@@ -101,14 +101,14 @@ def test_a_speaker_whose_post_failed_is_notified_by_the_next_sweep(
     for _ in range(2):
         clock.now += 60
         sweep.run()
-    assert heard(phones) == {each: ["sessionEnded"] for each in {"speaker=", *LISTENERS}}
+    assert received(phones) == {each: ["sessionEnded"] for each in {"speaker=", *LISTENERS}}
     assert scan(dynamodb, "sessions") == scan(dynamodb, "connections") == []
 
 
-def test_another_sweep_meanwhile_loses_no_notice_of_the_end(
+def test_concurrent_sweeps_lose_no_notice_of_an_end(
     sweep_of: Callable[..., Sweep],
     dispatcher: Dispatcher,
-    hall: str,
+    attended_id: str,
     phones: FakeConnections,
     sweep: Sweep,
     clock: Clock,
@@ -127,13 +127,13 @@ def test_another_sweep_meanwhile_loses_no_notice_of_the_end(
     sweep_of(connections=slow).run()
     phones.throttled.clear()
     sweep.run()
-    assert heard(phones) == {each: ["sessionEnded"] for each in LISTENERS}
+    assert received(phones) == {each: ["sessionEnded"] for each in LISTENERS}
 
 
 def test_a_notice_that_may_have_arrived_is_not_sent_again(
     sweep_of: Callable[..., Sweep],
     dispatcher: Dispatcher,
-    hall: str,
+    attended_id: str,
     clock: Clock,
     dynamodb: Any,
 ) -> None:
@@ -152,14 +152,14 @@ def test_a_notice_that_may_have_arrived_is_not_sent_again(
     for _ in range(3):
         lossy.run()
         clock.now += 60
-    assert heard(silent) == {each: ["sessionEnded"] for each in {"speaker=", *LISTENERS}}
+    assert received(silent) == {each: ["sessionEnded"] for each in {"speaker=", *LISTENERS}}
     assert scan(dynamodb, "sessions") == scan(dynamodb, "connections") == []
 
 
-def test_a_listener_that_is_still_to_be_notified_is_in_no_session(
-    dispatcher: Dispatcher, hall: str, phones: FakeConnections, sweep: Sweep, clock: Clock
+def test_a_listener_that_has_not_been_notified_of_an_end_can_join_another_session(
+    dispatcher: Dispatcher, attended_id: str, phones: FakeConnections, sweep: Sweep, clock: Clock
 ) -> None:
-    """It can join another one, and then hears nothing of the first any more."""
+    """After that join, it gets no notice of the first session."""
     phones.throttled |= LISTENERS
     end(dispatcher)
     assert "sessionId" not in reply(dispatcher.message(frame("0=", action="heartbeat")))
@@ -168,12 +168,12 @@ def test_a_listener_that_is_still_to_be_notified_is_in_no_session(
     phones.throttled.clear()
     clock.now += IN_FLIGHT_SECONDS
     sweep.run()
-    assert heard(phones) == {"1=": ["sessionEnded"], "2=": ["sessionEnded"]}
+    assert received(phones) == {"1=": ["sessionEnded"], "2=": ["sessionEnded"]}
     assert reply(dispatcher.message(frame("0=", action="heartbeat")))["sessionId"] == other
 
 
-def test_an_end_leaves_to_the_sweep_what_its_event_has_no_time_for(
-    ending_of: Callable[..., Ending], hall: str, clock: Clock, stores: Stores
+def test_an_end_without_time_for_its_notices_leaves_them_to_the_sweep(
+    ending_of: Callable[..., Ending], attended_id: str, clock: Clock, stores: Stores
 ) -> None:
     limits: list[float] = []
 
@@ -185,7 +185,7 @@ def test_an_end_leaves_to_the_sweep_what_its_event_has_no_time_for(
     slow: Any = Slow()
     ending = ending_of(connections=slow)
     with event_budget(REMOVE_SECONDS + PUT_BACK_SECONDS - 0.1, clock):
-        assert ending.end_by_speaker(hall, "speaker=")
+        assert ending.end_by_speaker(attended_id, "speaker=")
     assert limits == []
     with event_budget(REMOVE_SECONDS + PUT_BACK_SECONDS, clock):
         assert ending.finish(stores.sessions.scan_page(None, 1)[0][0])
@@ -195,7 +195,7 @@ def test_an_end_leaves_to_the_sweep_what_its_event_has_no_time_for(
 
 @dataclass
 class SlowPhones(FakeConnections):
-    """Takes the whole limit of a fan-out that has a throttled connection among its receivers."""
+    """Connections whose fan-out takes its whole limit if one of the receivers is throttled."""
 
     clock: Clock = field(default_factory=Clock)
 
@@ -205,7 +205,7 @@ class SlowPhones(FakeConnections):
         return super().fan_out(connection_ids, text, limit_seconds)
 
 
-def test_slow_connections_delay_only_their_own_notice_and_the_speaker_for_a_moment(
+def test_slow_connections_delay_only_their_own_notices_and_briefly_the_speakers_answer(
     ending_of: Callable[..., Ending], session_id: str, clock: Clock, stores: Stores
 ) -> None:
     everyone = {f"{number:03}=" for number in range(250)}
@@ -218,17 +218,17 @@ def test_slow_connections_delay_only_their_own_notice_and_the_speaker_for_a_mome
     began_at = clock()
     ending = ending_of(connections=phones)
     assert ending.end_by_speaker(session_id, "speaker=")
-    assert heard(slow) == {each: ["sessionEnded"] for each in everyone - slow.throttled}
+    assert received(slow) == {each: ["sessionEnded"] for each in everyone - slow.throttled}
     assert clock() - began_at <= ANSWER_SECONDS + 0.01
     assert stores.listeners.list_all(session_id).present.keys() == slow.throttled
 
 
 @pytest.mark.parametrize("action", ["pauseSession", "resumeSession", "refreshConnection"])
-def test_a_slow_phone_delays_the_answer_to_its_speaker_for_a_moment_only(
+def test_a_slow_listener_delays_the_speakers_answer_only_by_the_limit_of_a_notice(
     rate_limits: RateLimits,
     outcomes: FakeOutcomes,
     dispatcher: Dispatcher,
-    hall: str,
+    attended_id: str,
     build: Callable[..., UseCases],
     clock: Clock,
     action: str,
@@ -243,25 +243,25 @@ def test_a_slow_phone_delays_the_answer_to_its_speaker_for_a_moment_only(
     if action == "pauseSession":
         dispatcher.message(frame("speaker=", "user-1", action="resumeSession"))
     began_at = clock()
-    refresh = {"sessionId": hall, "role": "speaker"} if action == "refreshConnection" else {}
+    refresh = {"sessionId": attended_id, "role": "speaker"} if action == "refreshConnection" else {}
     speaker = "new=" if refresh else "speaker="
     command = frame(speaker, "user-1", action=action, **refresh)
     answer = reply(slow.message(command))
     assert answer["type"] != "error"
     assert clock() - began_at == NOTICE_SECONDS
-    assert heard(phones).keys() == LISTENERS - {"0="}
+    assert received(phones).keys() == LISTENERS - {"0="}
 
 
-# What came before
+# Refreshes before the end
 
 
-def test_an_end_takes_as_many_requests_however_often_listeners_have_refreshed(
-    dispatcher: Dispatcher, hall: str, dynamodb: Any, phones: FakeConnections
+def test_earlier_refreshes_add_no_requests_to_an_end(
+    dispatcher: Dispatcher, attended_id: str, dynamodb: Any, phones: FakeConnections
 ) -> None:
     refresh = {
         "action": "refreshConnection",
         "role": "listener",
-        "sessionId": hall,
+        "sessionId": attended_id,
         "targetLanguage": "es",
     }
     for number in range(150):
@@ -278,13 +278,13 @@ def test_an_end_takes_as_many_requests_however_often_listeners_have_refreshed(
         "TransactWriteItems",
         "Query",
     ]
-    assert heard(phones) == {each: ["sessionEnded"] for each in {"0-149=", "1=", "2="}}
+    assert received(phones) == {each: ["sessionEnded"] for each in {"0-149=", "1=", "2="}}
 
 
-def test_a_superseded_connection_has_a_short_record_and_its_end_changes_nothing(
-    dispatcher: Dispatcher, hall: str, stores: Stores, dynamodb: Any, clock: Clock
+def test_a_superseded_connection_keeps_a_short_lived_item_and_its_close_changes_nothing(
+    dispatcher: Dispatcher, attended_id: str, stores: Stores, dynamodb: Any, clock: Clock
 ) -> None:
-    refresh = {"action": "refreshConnection", "sessionId": hall}
+    refresh = {"action": "refreshConnection", "sessionId": attended_id}
     listening = {"role": "listener", "targetLanguage": "es", "connectionId": "0="}
     dispatcher.message(frame("new=", **refresh, **listening))
     dispatcher.message(frame("new-speaker=", "user-1", **refresh, role="speaker"))
@@ -301,21 +301,21 @@ def test_a_superseded_connection_has_a_short_record_and_its_end_changes_nothing(
     # The answer to the refresh may have been lost, even if the old connection has closed since.
     again = reply(dispatcher.message(frame("newer=", **refresh, **listening)))
     assert again["type"] == "connectionRefreshComplete"
-    session = stores.sessions.find_open(hall)
+    session = stores.sessions.find_open(attended_id)
     assert session is not None
     assert session.listener_count == 3
 
 
 @pytest.mark.parametrize("role", ["listener", "speaker"])
-def test_a_superseded_connection_is_free_for_another_session_once_its_own_has_ended(
-    dispatcher: Dispatcher, hall: str, role: str
+def test_a_superseded_connection_can_join_another_session_after_its_own_has_ended(
+    dispatcher: Dispatcher, attended_id: str, role: str
 ) -> None:
     old = "0=" if role == "listener" else "speaker="
-    refresh = {"action": "refreshConnection", "sessionId": hall, "role": role}
+    refresh = {"action": "refreshConnection", "sessionId": attended_id, "role": role}
     listening = {"targetLanguage": "es", "connectionId": "0="} if role == "listener" else {}
     dispatcher.message(frame("new=", "user-1", **refresh, **listening))
-    dispatcher.disconnect(closing("2="))  # else the session is full
-    into = {"action": "joinSession", "sessionId": hall, "targetLanguage": "es"}
+    dispatcher.disconnect(closing("2="))  # Otherwise the session is full.
+    into = {"action": "joinSession", "sessionId": attended_id, "targetLanguage": "es"}
     assert reply(dispatcher.message(frame(old, **into)))["code"] == "CONFLICT"
     speaker = "new=" if role == "speaker" else "speaker="
     dispatcher.message(frame(speaker, "user-1", action="endSession"))
@@ -323,11 +323,11 @@ def test_a_superseded_connection_is_free_for_another_session_once_its_own_has_en
     join(dispatcher, old, other)
 
 
-def test_a_superseded_listener_can_take_a_place_in_another_session_once_its_own_has_ended(
-    dispatcher: Dispatcher, hall: str
+def test_a_superseded_listener_can_refresh_into_another_session_after_its_own_has_ended(
+    dispatcher: Dispatcher, attended_id: str
 ) -> None:
     refresh = {"action": "refreshConnection", "role": "listener", "targetLanguage": "es"}
-    dispatcher.message(frame("new=", **refresh, sessionId=hall, connectionId="0="))
+    dispatcher.message(frame("new=", **refresh, sessionId=attended_id, connectionId="0="))
     end(dispatcher)
     other = reply(dispatcher.message(frame("other=", "user-1", **CREATE)))["sessionId"]
     join(dispatcher, "a=", other)
@@ -335,17 +335,17 @@ def test_a_superseded_listener_can_take_a_place_in_another_session_once_its_own_
     assert reply(dispatcher.message(taken))["type"] == "connectionRefreshComplete"
 
 
-def test_a_speaker_that_becomes_a_listener_as_its_session_ends_hears_of_the_end_once(
+def test_a_speaker_that_becomes_a_listener_during_the_end_gets_no_second_notice(
     ending_of: Callable[..., Ending],
     dispatcher: Dispatcher,
-    hall: str,
+    attended_id: str,
     stores: Stores,
     phones: FakeConnections,
     dynamodb: Any,
     clock: Clock,
 ) -> None:
-    class HandsOverMeanwhile(ListenerStore):
-        """As a refresh does that is under way when the end begins."""
+    class HandsOverDuringEnd(ListenerStore):
+        """Hands a listener over, as a concurrent refresh does."""
 
         def list_all(self, session_id: str) -> Any:
             old = stores.participants.find("0=")
@@ -353,9 +353,9 @@ def test_a_speaker_that_becomes_a_listener_as_its_session_ends_hears_of_the_end_
             stores.hand_overs.hand_over(old, replace(old, connection_id="speaker="))
             return super().list_all(session_id)
 
-    meanwhile = HandsOverMeanwhile(Table(dynamodb, "connections", "connectionId"), clock)
-    ending = ending_of(replace(stores, listeners=meanwhile))
-    assert ending.end_by_speaker(hall, "speaker=")
-    # It hears of it by the answer to its command.
-    assert heard(phones) == {"1=": ["sessionEnded"], "2=": ["sessionEnded"]}
+    listeners = HandsOverDuringEnd(Table(dynamodb, "connections", "connectionId"), clock)
+    ending = ending_of(replace(stores, listeners=listeners))
+    assert ending.end_by_speaker(attended_id, "speaker=")
+    # The answer to its command notifies it.
+    assert received(phones) == {"1=": ["sessionEnded"], "2=": ["sessionEnded"]}
     assert stores.participants.find("speaker=") is None

@@ -1,4 +1,4 @@
-"""Guessing session IDs: once the allowance is used up, a known and an unknown ID answer alike."""
+"""Guesses of session IDs, which can't tell a known ID from an unknown one."""
 
 import json
 from collections import Counter
@@ -11,7 +11,7 @@ import pytest
 from chalicelib.dispatch import Dispatcher
 from chalicelib.models import Caller
 from chalicelib.rate_limits import RateLimits
-from tests.unit.fakes import ADDRESS, CREATE, connecting, frame, reply, scan
+from tests.unit.fakes import ADDRESS, CREATE, connecting, frame, reply
 
 ALLOWED = 20
 UNKNOWN = "golden-eagle-999"
@@ -20,7 +20,7 @@ STRANGER = Caller("stranger=", None, 1_800_000_000_000, ADDRESS)
 
 @dataclass
 class Requests:
-    """The requests to DynamoDB by name and table, and those that write to a session's item."""
+    """Counts requests to DynamoDB by operation and table."""
 
     made: Counter[tuple[str, str]] = field(default_factory=Counter)
 
@@ -70,7 +70,7 @@ GUESSES: dict[str, tuple[str | None, Callable[[str], dict[str, str]]]] = {
 @pytest.mark.parametrize("admission", ["open", "invited"])
 @pytest.mark.parametrize("by_url", [False, True], ids=["by frame", "by URL"])
 @pytest.mark.parametrize("guess", GUESSES)
-def test_after_the_allowance_a_known_id_answers_as_an_unknown_one(
+def test_over_the_limit_known_and_unknown_ids_get_the_same_answer(
     dispatcher: Dispatcher,
     rate_limits: RateLimits,
     requests: Requests,
@@ -86,8 +86,8 @@ def test_after_the_allowance_a_known_id_answers_as_an_unknown_one(
     answers, costs = [], []
     for number, session_id in enumerate([UNKNOWN, created["sessionId"]]):
         requests.made.clear()
-        give = connecting if by_url else frame
-        event = give(f"guess-{number}=", user_id, **fields(session_id))
+        make_event = connecting if by_url else frame
+        event = make_event(f"guess-{number}=", user_id, **fields(session_id))
         answer = dispatcher.connect(event) if by_url else reply(dispatcher.message(event))
         answers.append(answer)
         costs.append(requests.made.copy())
@@ -105,22 +105,22 @@ def test_after_the_allowance_a_known_id_answers_as_an_unknown_one(
 
 @pytest.mark.parametrize("by_url", [False, True], ids=["by frame", "by URL"])
 @pytest.mark.parametrize("guess", GUESSES)
-def test_the_allowance_is_the_same_for_known_and_unknown_ids(
+def test_guesses_of_known_and_unknown_ids_use_up_the_same_limit(
     dispatcher: Dispatcher, rate_limits: RateLimits, guess: str, by_url: bool
 ) -> None:
-    """Of a session that the guesser has no right to: another's, or one with an invite code."""
+    """The known session has an invite code and another speaker."""
     created = reply(dispatcher.message(frame("speaker=", "user-1", **CREATE, admission="invited")))
     user_id, fields = GUESSES[guess]
-    give: Callable[..., dict[str, Any]] = connecting if by_url else frame
+    make_event: Callable[..., dict[str, Any]] = connecting if by_url else frame
     handle = dispatcher.connect if by_url else dispatcher.message
     for number in range(ALLOWED):
         session_id = (UNKNOWN, created["sessionId"])[number % 2]
-        answer = handle(give(f"guess-{number}=", user_id, **fields(session_id)))
+        answer = handle(make_event(f"guess-{number}=", user_id, **fields(session_id)))
         expected = (404, 403)[number % 2]
         codes = ("SESSION_NOT_FOUND", "FORBIDDEN")
         assert answer == {"statusCode": expected} if by_url else code(answer) == codes[number % 2]
     for session_id in (UNKNOWN, created["sessionId"]):
-        answer = handle(give(f"late-{session_id}=", user_id, **fields(session_id)))
+        answer = handle(make_event(f"late-{session_id}=", user_id, **fields(session_id)))
         assert answer == {"statusCode": 429} if by_url else code(answer) == "RATE_LIMIT_EXCEEDED"
 
 
@@ -139,7 +139,7 @@ def code(answer: dict[str, Any]) -> str:
         lambda it: refresh(it, "speaker"),
     ],
 )
-def test_a_connection_that_has_a_session_learns_nothing_of_another(
+def test_a_connection_with_a_session_gets_the_same_conflict_for_known_and_unknown_ids(
     dispatcher: Dispatcher,
     session_id: str,
     requests: Requests,
@@ -157,14 +157,7 @@ def test_a_connection_that_has_a_session_learns_nothing_of_another(
     assert costs[0] == costs[1]
 
 
-def test_another_session_of_a_connection_conflicts_and_leaves_no_session_behind(
-    dispatcher: Dispatcher, session_id: str, dynamodb: Any
-) -> None:
-    assert code(dispatcher.message(frame("speaker=", "user-1", **CREATE))) == "CONFLICT"
-    assert [each["sessionId"]["S"] for each in scan(dynamodb, "sessions")] == [session_id]
-
-
-def test_a_refused_token_counts_and_a_counter_that_breaks_hides_no_refusal(
+def test_a_broken_counter_does_not_change_the_answer_to_a_refused_attempt(
     dispatcher: Dispatcher, rate_limits: RateLimits, session_id: str
 ) -> None:
     def broken(**_: Any) -> dict[str, Any]:

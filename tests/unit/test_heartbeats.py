@@ -26,7 +26,7 @@ Beat = Callable[[int], dict[str, Any]]
 
 @pytest.fixture
 def beat(use_cases: UseCases, session_id: str) -> Beat:
-    """Send a heartbeat as a listener of the session."""
+    """Return a function that sends a heartbeat as a listener of the session."""
     for number in (1, 2):
         use_cases.joining.join(listener(number), JoinSession(session_id, "es", None))
     return lambda number: use_cases.presence.heartbeat(listener(number)).message
@@ -43,7 +43,7 @@ def retry_after_seconds(beat: Callable[[], object]) -> int:
 
 
 def test_a_fifth_heartbeat_within_any_minute_is_refused(beat: Beat, clock: Clock) -> None:
-    clock.now += 50  # A minute of the clock starts between them.
+    clock.now += 50  # The next minute of the clock starts between the heartbeats.
     for _ in range(4):
         beat(1)
         clock.now += 14.9
@@ -167,7 +167,7 @@ def test_a_heartbeat_returns_the_session_and_its_state_for_the_speaker(
 def test_a_listener_is_asked_for_fewer_heartbeats_after_five_minutes(
     beat: Beat, clock: Clock, after_seconds: float, interval_seconds: int
 ) -> None:
-    # The participant's age counts, not the connection's, which may be older.
+    # The age of the participant counts. Its connection can be older.
     clock.now += 1
     joined_at = clock.now - 1
     clock.now = joined_at + min(after_seconds, 7000)

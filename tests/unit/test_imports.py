@@ -28,7 +28,7 @@ USE_CASES = (
     *("membership", "notices", "ending", "lifecycle", "joining", "sessions", "refresh"),
     *("presence", "refusals", "deliveries", "sweep"),
 )
-"""Each may import only those before it."""
+"""Modules with use cases. Each may import only those before it."""
 
 ORDER = (*PURE, *INPUT_AND_OUTPUT, *USE_CASES, "dispatch", "assembly", "wiring")
 

@@ -1,4 +1,4 @@
-"""A speaker's connection that drops, a pause, and what the others hear of it."""
+"""Interruptions and pauses of a session, and the notices of them to listeners."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -28,18 +28,18 @@ from tests.unit.fakes import (
 
 NOW_MS = 1_800_000_000_000
 
-Give = Callable[..., dict[str, Any]]
+Send = Callable[..., dict[str, Any]]
 
 
 @pytest.fixture
-def give(dispatcher: Dispatcher) -> Give:
-    """Give a command by a frame, a speaker's with the token of user-1."""
+def send(dispatcher: Dispatcher) -> Send:
+    """Return a function that sends a command in a frame, for speakers with user-1's token."""
 
-    def give(connection_id: str, action: str, **fields: str) -> dict[str, Any]:
+    def send(connection_id: str, action: str, **fields: str) -> dict[str, Any]:
         user_id = "user-1" if connection_id.startswith("speaker") else None
         return reply(dispatcher.message(frame(connection_id, user_id, action=action, **fields)))
 
-    return give
+    return send
 
 
 @pytest.fixture
@@ -48,14 +48,14 @@ def refresh(session_id: str) -> dict[str, str]:
 
 
 @pytest.fixture
-def listening(give: Give, session_id: str) -> str:
-    give("b=", "joinSession", sessionId=session_id, targetLanguage="es")
+def listening(send: Send, session_id: str) -> str:
+    send("b=", "joinSession", sessionId=session_id, targetLanguage="es")
     return "b="
 
 
 @pytest.fixture
 def dropped(dispatcher: Dispatcher, listening: str) -> str:
-    """The session's speaker, whose connection is lost."""
+    """Drop the connection of the session's speaker. Return its ID."""
     dispatcher.disconnect(closing("speaker=", 1006))
     return "speaker="
 
@@ -64,7 +64,7 @@ def dropped(dispatcher: Dispatcher, listening: str) -> str:
 
 
 @pytest.mark.usefixtures("dropped")
-def test_after_the_grace_nobody_comes_in_even_before_a_sweep(
+def test_after_the_grace_joins_and_refreshes_are_refused_before_a_sweep_runs(
     wire: Wire,
     session_id: str,
     refresh: dict[str, str],
@@ -81,7 +81,7 @@ def test_after_the_grace_nobody_comes_in_even_before_a_sweep(
 
 
 @pytest.mark.usefixtures("dropped")
-def test_within_the_grace_another_user_does_not_get_the_session(
+def test_during_the_grace_another_user_cannot_take_over_the_session(
     wire: Wire, refresh: dict[str, str], phones: FakeConnections
 ) -> None:
     assert wire.refuses("FORBIDDEN", "new=", "user-2", **refresh)
@@ -90,7 +90,7 @@ def test_within_the_grace_another_user_does_not_get_the_session(
 
 @pytest.mark.usefixtures("listening")
 @pytest.mark.parametrize("codes", [[1001], [1006], [None], [1006, 1006, 1006]])
-def test_a_dropped_speaker_interrupts_once_however_often_it_is_told(
+def test_repeated_disconnects_of_a_speaker_interrupt_the_session_once(
     dispatcher: Dispatcher,
     session_id: str,
     phones: FakeConnections,
@@ -112,7 +112,7 @@ def test_a_dropped_speaker_interrupts_once_however_often_it_is_told(
 
 @pytest.mark.usefixtures("listening")
 @pytest.mark.parametrize("code", [1000, 1005])
-def test_a_speaker_that_closes_has_a_short_grace_and_the_same_function_ends_the_session(
+def test_the_disconnect_function_ends_the_session_after_the_short_grace_of_a_clean_close(
     dispatcher: Dispatcher, session_id: str, phones: FakeConnections, code: int
 ) -> None:
     for _ in range(2):
@@ -145,12 +145,12 @@ def test_a_speaker_that_reloads_its_page_keeps_the_session(
     clock: Clock,
     sweep: Sweep,
 ) -> None:
-    """Also if another grace begins while the first is waited for."""
-    comes_back = iter(["speaker-2="])
+    """A second grace can begin while the function waits for the first."""
+    returns = iter(["speaker-2="])
 
     def sleep(seconds: float) -> None:
         clock.now += seconds
-        for each in comes_back:
+        for each in returns:
             dispatcher.message(frame(each, "user-1", **refresh))
             use_cases.lifecycle.leave(each, 1001)
 
@@ -164,7 +164,7 @@ def test_a_speaker_that_reloads_its_page_keeps_the_session(
 
 
 @pytest.mark.usefixtures("listening")
-def test_the_end_of_a_grace_that_no_function_waits_for_is_left_to_the_sweep(
+def test_the_sweep_ends_a_session_whose_grace_is_too_long_for_the_function(
     build: Callable[..., UseCases], phones: FakeConnections, clock: Clock, sweep: Sweep
 ) -> None:
     build(graces=Graces(60, closed_seconds=10.5)).lifecycle.leave("speaker=", 1005)
@@ -178,7 +178,7 @@ def test_the_end_of_a_grace_that_no_function_waits_for_is_left_to_the_sweep(
 
 
 @pytest.mark.usefixtures("listening")
-def test_no_wait_begins_that_the_function_has_no_time_for(
+def test_a_function_without_time_for_the_grace_does_not_wait(
     use_cases: UseCases, phones: FakeConnections, clock: Clock
 ) -> None:
     with event_budget(5, clock):
@@ -188,13 +188,13 @@ def test_no_wait_begins_that_the_function_has_no_time_for(
 
 
 @pytest.mark.usefixtures("listening")
-def test_a_close_that_is_reported_after_a_post_found_it_shortens_the_grace(
+def test_a_clean_close_that_is_reported_after_a_failed_post_shortens_the_grace(
     dispatcher: Dispatcher, use_cases: UseCases, phones: FakeConnections
 ) -> None:
     use_cases.lifecycle.leave("speaker=")
     dispatcher.disconnect(closing("speaker=", 1000))
-    told = [(it["type"], it.get("graceSeconds")) for it in phones.inbox["b="]]
-    assert told == [
+    notices = [(it["type"], it.get("graceSeconds")) for it in phones.inbox["b="]]
+    assert notices == [
         ("sessionInterrupted", 60),
         ("sessionInterrupted", 5),
         ("sessionEnded", None),
@@ -203,19 +203,17 @@ def test_a_close_that_is_reported_after_a_post_found_it_shortens_the_grace(
 
 
 @pytest.mark.usefixtures("listening")
-def test_an_end_by_command_needs_no_grace(
-    give: Give, phones: FakeConnections, clock: Clock
-) -> None:
-    give("speaker=", "endSession")
+def test_an_end_by_command_has_no_grace(send: Send, phones: FakeConnections, clock: Clock) -> None:
+    send("speaker=", "endSession")
     assert types(phones.inbox["b="]) == ["sessionEnded"]
     assert clock() * 1000 == NOW_MS
 
 
-# Status after an absence
+# The status after an absence
 
 
-def test_a_listener_that_was_away_learns_how_the_session_stands(
-    wire: Wire, give: Give, listening: str, session_id: str, dispatcher: Dispatcher
+def test_a_listeners_refresh_returns_the_current_status_of_the_session(
+    wire: Wire, send: Send, listening: str, session_id: str, dispatcher: Dispatcher
 ) -> None:
     into = {
         "action": "refreshConnection",
@@ -223,45 +221,47 @@ def test_a_listener_that_was_away_learns_how_the_session_stands(
         "sessionId": session_id,
         "targetLanguage": "es",
     }
-    give("speaker=", "pauseSession")
-    refreshed = wire.give("c=", **into, connectionId=listening)
+    send("speaker=", "pauseSession")
+    refreshed = wire.send("c=", **into, connectionId=listening)
     assert (refreshed["status"], refreshed["sourceLanguage"]) == ("paused", "en")
-    assert wire.give("c=", **into, connectionId=listening) == refreshed
+    assert wire.send("c=", **into, connectionId=listening) == refreshed
     dispatcher.disconnect(closing("c=", 1006))
-    give("speaker=", "resumeSession")
-    assert wire.give("d=", **into, connectionId="c=")["status"] == "active"
+    send("speaker=", "resumeSession")
+    assert wire.send("d=", **into, connectionId="c=")["status"] == "active"
     dispatcher.disconnect(closing("speaker=", 1006))
-    assert wire.give("e=", **into, connectionId="d=")["status"] == "interrupted"
-    assert wire.give("f=", **into)["status"] == "interrupted"
+    assert wire.send("e=", **into, connectionId="d=")["status"] == "interrupted"
+    assert wire.send("f=", **into)["status"] == "interrupted"
 
 
-def test_a_speaker_that_comes_back_learns_how_the_session_stands(
-    wire: Wire, give: Give, refresh: dict[str, str], dispatcher: Dispatcher, session_id: str
+def test_a_speakers_refresh_returns_the_current_status_of_the_session(
+    wire: Wire, send: Send, refresh: dict[str, str], dispatcher: Dispatcher, session_id: str
 ) -> None:
-    give("speaker=", "pauseSession")
+    send("speaker=", "pauseSession")
     dispatcher.disconnect(closing("speaker=", 1006))
-    assert wire.give("speaker-2=", "user-1", **refresh)["status"] == "paused"
-    assert wire.give("speaker-2=", "user-1", **refresh)["status"] == "paused"
-    assert give("speaker-2=", "heartbeat")["status"] == "paused"
+    assert wire.send("speaker-2=", "user-1", **refresh)["status"] == "paused"
+    assert wire.send("speaker-2=", "user-1", **refresh)["status"] == "paused"
+    assert send("speaker-2=", "heartbeat")["status"] == "paused"
 
 
 @pytest.mark.usefixtures("dropped")
-def test_who_joins_an_interrupted_session_is_told_so(wire: Wire, session_id: str) -> None:
+def test_a_join_of_an_interrupted_session_returns_the_status_interrupted(
+    wire: Wire, session_id: str
+) -> None:
     into = {"sessionId": session_id, "targetLanguage": "es"}
-    assert wire.give("c=", action="joinSession", **into)["status"] == "interrupted"
+    assert wire.send("c=", action="joinSession", **into)["status"] == "interrupted"
 
 
-def test_a_listeners_drop_interrupts_nothing(
-    dispatcher: Dispatcher, listening: str, phones: FakeConnections, give: Give
+def test_a_listeners_drop_does_not_interrupt_the_session(
+    dispatcher: Dispatcher, listening: str, phones: FakeConnections, send: Send
 ) -> None:
     dispatcher.disconnect(closing(listening, 1006))
     assert phones.inbox == {}
-    assert give("speaker=", "getSessionStatus")["status"] == "active"
+    assert send("speaker=", "getSessionStatus")["status"] == "active"
 
 
 @pytest.mark.usefixtures("dropped")
 @pytest.mark.parametrize("status", [SessionStatus.ACTIVE, SessionStatus.PAUSED])
-def test_the_status_of_an_interrupted_session_says_so(
+def test_an_active_or_paused_session_has_the_status_interrupted_during_a_grace(
     stores: Stores, session_id: str, status: SessionStatus
 ) -> None:
     session = stores.sessions.find_open(session_id)
@@ -271,65 +271,65 @@ def test_the_status_of_an_interrupted_session_says_so(
 
 
 @pytest.mark.usefixtures("dropped")
-def test_a_speaker_who_comes_back_in_time_goes_on(
+def test_a_speaker_that_returns_within_the_grace_resumes_the_session(
     wire: Wire,
     session_id: str,
     refresh: dict[str, str],
-    give: Give,
+    send: Send,
     clock: Clock,
     phones: FakeConnections,
     sweep: Sweep,
 ) -> None:
     clock.now += 59
-    wire.give("speaker-2=", "user-1", **refresh)
+    wire.send("speaker-2=", "user-1", **refresh)
     resumed = {"type": "sessionResumed", "timestamp": NOW_MS + 59_000, "sessionId": session_id}
     assert phones.inbox["b="][1:] == [resumed]
     clock.now += 60
     sweep.run()
-    assert give("speaker-2=", "getSessionStatus")["status"] == "active"
+    assert send("speaker-2=", "getSessionStatus")["status"] == "active"
     assert len(phones.inbox["b="]) == 2
 
 
 @pytest.mark.usefixtures("listening")
-def test_a_session_that_was_paused_is_paused_again_when_its_speaker_comes_back(
+def test_a_paused_session_is_paused_again_when_its_speaker_returns(
     wire: Wire,
     dispatcher: Dispatcher,
-    give: Give,
+    send: Send,
     session_id: str,
     refresh: dict[str, str],
     phones: FakeConnections,
 ) -> None:
-    give("speaker=", "pauseSession")
+    send("speaker=", "pauseSession")
     dispatcher.disconnect(closing("speaker=", 1006))
     into = {"sessionId": session_id, "targetLanguage": "es"}
-    assert wire.give("c=", action="joinSession", **into)["status"] == "interrupted"
-    wire.give("speaker-2=", "user-1", **refresh)
+    assert wire.send("c=", action="joinSession", **into)["status"] == "interrupted"
+    wire.send("speaker-2=", "user-1", **refresh)
     expected = ["sessionPaused", "sessionInterrupted", "sessionPaused"]
     assert types(phones.inbox["b="]) == expected
     assert types(phones.inbox["c="]) == expected[2:]
-    assert give("speaker-2=", "getSessionStatus")["status"] == "paused"
+    assert send("speaker-2=", "getSessionStatus")["status"] == "paused"
 
 
 @pytest.mark.usefixtures("dropped")
-def test_a_return_that_is_given_again_is_told_once(
+def test_a_repeated_return_of_the_speaker_notifies_listeners_once(
     wire: Wire, refresh: dict[str, str], phones: FakeConnections
 ) -> None:
-    first = wire.give("speaker-2=", "user-1", **refresh)
-    assert wire.give("speaker-2=", "user-1", **refresh) == first
+    first = wire.send("speaker-2=", "user-1", **refresh)
+    assert wire.send("speaker-2=", "user-1", **refresh) == first
     assert types(phones.inbox["b="]) == ["sessionInterrupted", "sessionResumed"]
 
 
 @pytest.mark.usefixtures("listening")
-def test_a_refresh_that_comes_before_the_drop_interrupts_nothing(
+def test_a_drop_after_the_refresh_does_not_interrupt_the_session(
     wire: Wire, dispatcher: Dispatcher, refresh: dict[str, str], phones: FakeConnections
 ) -> None:
-    wire.give("speaker-2=", "user-1", **refresh)
+    wire.send("speaker-2=", "user-1", **refresh)
     dispatcher.disconnect(closing("speaker=", 1006))
     assert phones.inbox == {}
 
 
 @pytest.mark.usefixtures("dropped")
-def test_a_speaker_who_drops_again_has_the_whole_grace_again(
+def test_a_second_drop_starts_a_new_full_grace(
     wire: Wire,
     dispatcher: Dispatcher,
     session_id: str,
@@ -339,10 +339,10 @@ def test_a_speaker_who_drops_again_has_the_whole_grace_again(
     sweep: Sweep,
 ) -> None:
     clock.now += 50
-    wire.give("speaker-2=", "user-1", **refresh)
+    wire.send("speaker-2=", "user-1", **refresh)
     dispatcher.disconnect(closing("speaker-2=", 1001))
     clock.now += 59
-    wire.give("speaker-3=", "user-1", **refresh)
+    wire.send("speaker-3=", "user-1", **refresh)
     sweep.run()
     assert types(phones.inbox["b="]) == [
         *("sessionInterrupted", "sessionResumed", "sessionInterrupted", "sessionResumed")
@@ -350,7 +350,7 @@ def test_a_speaker_who_drops_again_has_the_whole_grace_again(
 
 
 @pytest.mark.usefixtures("dropped")
-def test_a_session_whose_speaker_stays_away_ends_once_as_lost(
+def test_a_session_whose_speaker_does_not_return_ends_once_as_speaker_lost(
     session_id: str, phones: FakeConnections, clock: Clock, sweep: Sweep, dynamodb: Any
 ) -> None:
     clock.now += 60
@@ -370,102 +370,104 @@ def test_a_session_whose_speaker_stays_away_ends_once_as_lost(
 
 
 @pytest.mark.usefixtures("listening")
-def test_the_close_of_an_ended_sessions_speaker_interrupts_nothing(
-    dispatcher: Dispatcher, give: Give, phones: FakeConnections
+def test_the_close_of_the_speaker_of_an_ended_session_sends_no_notice(
+    dispatcher: Dispatcher, send: Send, phones: FakeConnections
 ) -> None:
-    give("speaker=", "endSession")
+    send("speaker=", "endSession")
     dispatcher.disconnect(closing("speaker=", 1006))
     assert types(phones.inbox["b="]) == ["sessionEnded"]
 
 
-def test_one_drop_interrupts_one_session_of_a_speaker_who_has_two(
-    dispatcher: Dispatcher, dropped: str, give: Give
+def test_a_drop_does_not_interrupt_another_session_of_the_same_user(
+    dispatcher: Dispatcher, dropped: str, send: Send
 ) -> None:
     dispatcher.message(frame("speaker-b=", "user-1", **CREATE))
     dispatcher.disconnect(closing(dropped, 1006))
-    assert give("speaker-b=", "getSessionStatus")["status"] == "active"
+    assert send("speaker-b=", "getSessionStatus")["status"] == "active"
 
 
 # Pauses
 
 
 @pytest.mark.parametrize("action", ["pauseSession", "resumeSession"])
-def test_a_pause_is_not_for_others_than_the_speaker(
-    give: Give, dispatcher: Dispatcher, listening: str, action: str, session_id: str
+def test_only_the_speaker_can_pause_or_resume_a_session(
+    send: Send, dispatcher: Dispatcher, listening: str, action: str, session_id: str
 ) -> None:
-    assert give(listening, action)["code"] == "FORBIDDEN"
-    assert give("stranger=", action)["code"] == "UNAUTHORIZED"
+    assert send(listening, action)["code"] == "FORBIDDEN"
+    assert send("stranger=", action)["code"] == "UNAUTHORIZED"
     other = frame("other=", "user-2", action=action, sessionId=session_id)
     assert reply(dispatcher.message(other))["code"] == "FORBIDDEN"
     bare = frame("other=", "user-2", action=action)
     assert reply(dispatcher.message(bare))["code"] == "SESSION_NOT_FOUND"
-    assert give("speaker=", "getSessionStatus")["status"] == "active"
+    assert send("speaker=", "getSessionStatus")["status"] == "active"
 
 
 @pytest.mark.usefixtures("listening")
-def test_a_session_that_is_over_cannot_be_paused(
-    give: Give, clock: Clock, phones: FakeConnections
+def test_an_expired_session_cannot_be_paused(
+    send: Send, clock: Clock, phones: FakeConnections
 ) -> None:
     clock.now += 7200
-    assert give("speaker=", "pauseSession")["code"] == "SESSION_NOT_FOUND"
+    assert send("speaker=", "pauseSession")["code"] == "SESSION_NOT_FOUND"
     assert phones.inbox == {}
 
 
 @pytest.mark.usefixtures("listening")
-def test_a_pause_and_its_end_are_told_once_however_often_they_are_given(
-    give: Give, session_id: str, phones: FakeConnections
+def test_repeated_pauses_and_resumptions_notify_listeners_once(
+    send: Send, session_id: str, phones: FakeConnections
 ) -> None:
     paused = {"type": "sessionPaused", "timestamp": NOW_MS, "sessionId": session_id}
     resumed = {**paused, "type": "sessionResumed"}
-    assert give("speaker=", "resumeSession") == resumed
+    assert send("speaker=", "resumeSession") == resumed
     assert phones.inbox == {}
-    assert give("speaker=", "pauseSession") == give("speaker=", "pauseSession") == paused
-    assert give("speaker=", "getSessionStatus")["status"] == "paused"
-    assert give("speaker=", "resumeSession") == give("speaker=", "resumeSession") == resumed
-    assert give("speaker=", "getSessionStatus")["status"] == "active"
+    assert send("speaker=", "pauseSession") == send("speaker=", "pauseSession") == paused
+    assert send("speaker=", "getSessionStatus")["status"] == "paused"
+    assert send("speaker=", "resumeSession") == send("speaker=", "resumeSession") == resumed
+    assert send("speaker=", "getSessionStatus")["status"] == "active"
     assert phones.inbox == {"b=": [paused, resumed]}
 
 
-def test_who_joins_a_paused_session_is_told_so(wire: Wire, session_id: str, give: Give) -> None:
-    give("speaker=", "pauseSession")
+def test_a_join_of_a_paused_session_returns_the_status_paused(
+    wire: Wire, session_id: str, send: Send
+) -> None:
+    send("speaker=", "pauseSession")
     into = {"sessionId": session_id, "targetLanguage": "es"}
-    assert wire.give("c=", action="joinSession", **into)["status"] == "paused"
+    assert wire.send("c=", action="joinSession", **into)["status"] == "paused"
 
 
-# Receivers that are gone
+# Listeners that are gone
 
 
-def test_a_receiver_that_is_gone_has_left(
-    give: Give, listening: str, phones: FakeConnections, clock: Clock
+def test_a_notice_removes_a_listener_whose_connection_is_gone(
+    send: Send, listening: str, phones: FakeConnections, clock: Clock
 ) -> None:
     clock.now += 35
     phones.closed.add(listening)
-    give("speaker=", "pauseSession")
-    assert give("speaker=", "getSessionStatus")["listenerCount"] == 0
-    assert "sessionId" not in give(listening, "heartbeat")
+    send("speaker=", "pauseSession")
+    assert send("speaker=", "getSessionStatus")["listenerCount"] == 0
+    assert "sessionId" not in send(listening, "heartbeat")
 
 
-def test_a_receiver_that_is_gone_and_then_closes_has_left_once(
-    give: Give,
+def test_a_listener_that_a_notice_removed_is_not_subtracted_again_when_it_disconnects(
+    send: Send,
     session_id: str,
     listening: str,
     phones: FakeConnections,
     clock: Clock,
     dispatcher: Dispatcher,
 ) -> None:
-    give("c=", "joinSession", sessionId=session_id, targetLanguage="es")
+    send("c=", "joinSession", sessionId=session_id, targetLanguage="es")
     clock.now += 35
     phones.closed.add(listening)
-    give("speaker=", "pauseSession")
+    send("speaker=", "pauseSession")
     dispatcher.disconnect(closing(listening, 1006))
-    give("speaker=", "resumeSession")
-    assert give("speaker=", "getSessionStatus")["listenerCount"] == 1
+    send("speaker=", "resumeSession")
+    assert send("speaker=", "getSessionStatus")["listenerCount"] == 1
 
 
-def test_a_receiver_that_may_still_be_opening_has_not_left(
-    give: Give, listening: str, phones: FakeConnections, clock: Clock
+def test_a_notice_does_not_remove_a_listener_whose_connection_may_still_be_opening(
+    send: Send, listening: str, phones: FakeConnections, clock: Clock
 ) -> None:
     clock.now += 34
     phones.closed.add(listening)
-    give("speaker=", "pauseSession")
-    assert give("speaker=", "getSessionStatus")["listenerCount"] == 1
+    send("speaker=", "pauseSession")
+    assert send("speaker=", "getSessionStatus")["listenerCount"] == 1

@@ -1,4 +1,4 @@
-"""The steps of a join, the participant before the seat, and events between them."""
+"""Joins, and events between their steps."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -12,7 +12,6 @@ from chalicelib.errors import (
     Conflict,
     Forbidden,
     NoSession,
-    ServiceError,
     ServiceUnavailable,
     SessionFull,
     SessionNotFound,
@@ -33,12 +32,12 @@ LISTENER = listener(1)
 
 @dataclass
 class Hook:
-    """Something that happens at one step of a join, once."""
+    """An action that runs once, at one step of a join."""
 
     step: str
     action: Callable[[], object] | None
 
-    def happen(self, step: str) -> None:
+    def run(self, step: str) -> None:
         action, is_due = self.action, step == self.step
         if action and is_due:
             self.action = None
@@ -46,24 +45,24 @@ class Hook:
 
 
 class HookedSeats(SeatStore):
-    """Has a step before and after a seat is taken."""
+    """Runs its hook before and after a seat is taken."""
 
     hook: Hook
 
     def take(self, *arguments: Any, **named: Any) -> Session:
-        self.hook.happen("take")
+        self.hook.run("take")
         session = super().take(*arguments, **named)
-        self.hook.happen("taken")
+        self.hook.run("taken")
         return session
 
 
 class HookedParticipants(ParticipantStore):
-    """Has a step before a join is completed."""
+    """Runs its hook before a join is completed."""
 
     hook: Hook
 
     def activate(self, arriving: Participant) -> Placement:
-        self.hook.happen("activate")
+        self.hook.run("activate")
         return super().activate(arriving)
 
 
@@ -74,7 +73,7 @@ JoinWhile = Callable[..., Message]
 def join_while(
     build: Callable[..., UseCases], stores: Stores, dynamodb: Any, clock: Clock, session_id: str
 ) -> JoinWhile:
-    """Return a function that joins while something happens at one step of the join."""
+    """Return a function that joins, and runs an action at one step of the join."""
 
     def join_while(step: str, action: Callable[[], object], **named: Any) -> Message:
         seats = HookedSeats(sessions_table(dynamodb), clock)
@@ -118,7 +117,7 @@ def test_a_connection_that_closes_during_its_join_takes_no_seat(
     assert stores.participants.find_present(LISTENER.connection_id) is None
 
 
-def test_a_connection_that_closes_during_its_refused_join_has_nothing_to_come_back_to(
+def test_a_connection_that_closed_during_a_refused_join_cannot_return_without_the_code(
     use_cases: UseCases, join_while: JoinWhile, session_id: str, stores: Stores
 ) -> None:
     with pytest.raises(SessionFull):
@@ -134,7 +133,7 @@ def test_a_connection_that_closes_during_its_refused_join_has_nothing_to_come_ba
 
 
 @pytest.mark.parametrize("step", STEPS)
-def test_a_session_that_ends_during_a_join_is_not_joined_and_leaves_nothing(
+def test_a_join_is_refused_and_stores_nothing_if_the_session_ends_during_it(
     use_cases: UseCases,
     join_while: JoinWhile,
     speaker: Any,
@@ -149,7 +148,7 @@ def test_a_session_that_ends_during_a_join_is_not_joined_and_leaves_nothing(
 
 
 @pytest.mark.parametrize("step", STEPS)
-def test_of_two_joins_at_once_on_one_connection_one_succeeds_and_takes_one_seat(
+def test_one_of_two_concurrent_joins_on_a_connection_succeeds_and_takes_one_seat(
     use_cases: UseCases, join_while: JoinWhile, session_id: str, stores: Stores, step: str
 ) -> None:
     answers: list[Message] = []
@@ -160,42 +159,23 @@ def test_of_two_joins_at_once_on_one_connection_one_succeeds_and_takes_one_seat(
     assert stores.listeners.list_ids(session_id) == [LISTENER.connection_id]
 
 
-def test_of_two_joins_that_overtake_each_other_one_succeeds_at_most(
-    use_cases: UseCases, join_while: JoinWhile, session_id: str, stores: Stores
-) -> None:
-    """The second begins before the first takes its seat, and ends after the first has."""
-    refused: list[Exception] = []
-
-    def finish_first() -> None:
-        try:
-            join(use_cases, session_id)
-        except ServiceError as refusal:
-            refused.append(refusal)
-
-    with pytest.raises(Conflict):
-        join_while("activate", finish_first)
-    assert refused == []
-    assert count(stores, session_id) == 1
-    assert stores.listeners.list_ids(session_id) == [LISTENER.connection_id]
-
-
-def test_a_connection_whose_join_is_under_way_is_no_participant(
+def test_a_connection_is_not_a_participant_before_its_join_completes(
     join_while: JoinWhile, session_id: str, stores: Stores
 ) -> None:
     seen: list[object] = []
 
-    def look() -> None:
+    def observe() -> None:
         seen.append(stores.participants.find_present(LISTENER.connection_id))
         seen.append(stores.participants.find(LISTENER.connection_id))
         seen.append(stores.listeners.list_ids(session_id))
         seen.append(set(stores.listeners.list_all(session_id).present.values()))
         seen.append(stores.participants.set_language(LISTENER.connection_id, session_id, "de"))
 
-    assert join_while("activate", look)["targetLanguage"] == "es"
+    assert join_while("activate", observe)["targetLanguage"] == "es"
     assert seen == [None, None, [], set(), None]
 
 
-def test_an_end_that_sees_a_finished_join_as_under_way_notifies_its_listener(
+def test_an_end_notifies_a_listener_that_a_stale_index_still_shows_as_arriving(
     use_cases: UseCases,
     build: Callable[..., UseCases],
     stores: Stores,
@@ -206,7 +186,7 @@ def test_an_end_that_sees_a_finished_join_as_under_way_notifies_its_listener(
     clock: Clock,
 ) -> None:
     class Lagging(ListenerStore):
-        """The index shows what was there a moment ago."""
+        """Lists all listeners as arriving, as an index does that lags behind."""
 
         def list_all(self, session_id: str) -> Listing:
             listing = super().list_all(session_id)
@@ -219,25 +199,25 @@ def test_an_end_that_sees_a_finished_join_as_under_way_notifies_its_listener(
     assert scan(dynamodb, "connections") == []
 
 
-def test_a_join_whose_function_dies_can_be_repeated(
+def test_a_join_can_be_repeated_after_its_function_crashed(
     use_cases: UseCases, join_while: JoinWhile, session_id: str, stores: Stores
 ) -> None:
     class Crash(BaseException):
         pass
 
-    def die() -> None:
+    def crash() -> None:
         raise Crash
 
     for step, counted in (("take", 0), ("taken", 1)):
         with pytest.raises(Crash):
-            join_while(step, die)
+            join_while(step, crash)
         assert count(stores, session_id) == counted
     assert join(use_cases, session_id)["type"] == "sessionJoined"
     assert count(stores, session_id) == 2
 
 
 @pytest.mark.parametrize("failing", ["participants.put", "seats.take", "participants.activate"])
-def test_a_join_that_cannot_be_finished_is_undone(
+def test_a_join_that_fails_is_undone(
     use_cases: UseCases,
     build: Callable[..., UseCases],
     session_id: str,
@@ -252,7 +232,7 @@ def test_a_join_that_cannot_be_finished_is_undone(
     assert join(use_cases, session_id)["type"] == "sessionJoined"
 
 
-def test_an_activation_that_was_done_and_not_answered_is_undone_once(
+def test_an_activation_whose_answer_is_lost_is_undone_once(
     build: Callable[..., UseCases], session_id: str, stores: Stores, dynamodb: Any, clock: Clock
 ) -> None:
     class Unanswered(ParticipantStore):
@@ -267,7 +247,7 @@ def test_an_activation_that_was_done_and_not_answered_is_undone_once(
     assert len(scan(dynamodb, "connections")) == 1
 
 
-def test_an_activation_that_is_sent_again_is_done(
+def test_a_repeated_activation_succeeds(
     build: Callable[..., UseCases], session_id: str, stores: Stores, dynamodb: Any, clock: Clock
 ) -> None:
     class Repeated(ParticipantStore):
@@ -281,7 +261,7 @@ def test_an_activation_that_is_sent_again_is_done(
     assert count(stores, session_id) == 1
 
 
-def test_a_refusal_is_answered_though_its_participant_cannot_be_removed(
+def test_a_refused_join_is_answered_even_if_its_participant_cannot_be_removed(
     use_cases: UseCases, build: Callable[..., UseCases], session_id: str, stores: Stores
 ) -> None:
     broken = build(stores=with_failing(stores, "participants.withdraw"))

@@ -73,7 +73,7 @@ def refresh(send: Send, session_id: str) -> Callable[[str, str, str], dict[str, 
 
 @pytest.fixture
 def languages(send: Send) -> Callable[[], dict[str, int]]:
-    """Ask for the counts, which the answers to both commands show with the same total."""
+    """Return a function that gets the counts and checks their total in both answers."""
 
     def languages() -> dict[str, int]:
         status = send("speaker=", "getSessionStatus")
@@ -89,7 +89,7 @@ def languages(send: Send) -> Callable[[], dict[str, int]]:
 
 @pytest.fixture
 def stored(dynamodb: Any) -> Callable[[], dict[str, int]]:
-    """Read the counts as they are in the session's item, also those that are never shown."""
+    """Return a function that reads all counts of the session's item."""
 
     def stored() -> dict[str, int]:
         (item,) = scan(dynamodb, "sessions")
@@ -104,10 +104,10 @@ def connections(dynamodb: Any) -> Table:
     return Table(dynamodb, "connections", "connectionId")
 
 
-# What breaks off
+# Interrupted and failing writes
 
 
-def test_a_change_of_language_that_broke_off_between_its_writes_is_repaired_within_two_sweeps(
+def test_a_language_change_that_stopped_between_its_writes_is_repaired_within_two_sweeps(
     session_id: str, stores: Stores, join: Join, languages: Counts, sweep: Sweep, clock: Clock
 ) -> None:
     join("a=", "es")
@@ -123,7 +123,7 @@ def test_a_change_of_language_that_broke_off_between_its_writes_is_repaired_with
     assert sweep.run().repaired == 0
 
 
-def test_a_drift_that_a_repair_of_another_finds_is_repaired_by_the_next_sweep(
+def test_a_drift_that_began_after_another_is_repaired_one_sweep_later(
     session_id: str, stores: Stores, join: Join, languages: Counts, sweep: Sweep, clock: Clock
 ) -> None:
     join("a=", "es")
@@ -137,7 +137,7 @@ def test_a_drift_that_a_repair_of_another_finds_is_repaired_by_the_next_sweep(
     assert languages() == {"fr": 2}
 
 
-def test_a_change_that_cannot_be_counted_is_refused_and_repaired(
+def test_a_language_change_that_cannot_be_counted_is_refused_and_repaired(
     build: Build,
     stores: Stores,
     session_id: str,
@@ -161,7 +161,7 @@ def test_a_change_that_cannot_be_counted_is_refused_and_repaired(
     assert languages() == {"fr": 1}
 
 
-def test_a_leave_between_the_writes_of_a_change_shows_no_negative_count(
+def test_a_leave_between_the_writes_of_a_language_change_shows_no_negative_count(
     use_cases: UseCases,
     session_id: str,
     dispatcher: Dispatcher,
@@ -181,12 +181,14 @@ def test_a_leave_between_the_writes_of_a_change_shows_no_negative_count(
     assert stored() == {"de": 1}
 
 
-def test_a_change_in_a_session_that_is_gone_creates_none(stores: Stores, dynamodb: Any) -> None:
+def test_a_language_change_in_a_deleted_session_does_not_create_it(
+    stores: Stores, dynamodb: Any
+) -> None:
     assert not stores.seats.change_language("golden-eagle-427", "es", "fr")
     assert scan(dynamodb, "sessions") == []
 
 
-def test_a_session_from_before_the_counts_gets_them_from_the_sweep(
+def test_the_sweep_adds_language_counts_to_a_session_without_them(
     session_id: str,
     dispatcher: Dispatcher,
     dynamodb: Any,
@@ -213,7 +215,7 @@ def test_a_session_from_before_the_counts_gets_them_from_the_sweep(
 
 
 @pytest.mark.parametrize("failing", ["seats.take", "participants.activate"])
-def test_a_join_that_cannot_be_finished_counts_for_no_language(
+def test_a_failed_join_is_not_counted_for_any_language(
     build: Build, session_id: str, stores: Stores, stored: Counts, failing: str
 ) -> None:
     broken = build(stores=with_failing(stores, failing))
@@ -222,21 +224,21 @@ def test_a_join_that_cannot_be_finished_counts_for_no_language(
     assert stored() == {}
 
 
-def test_a_join_whose_connection_closes_meanwhile_counts_for_no_language(
+def test_a_join_whose_connection_closes_during_it_is_not_counted_for_any_language(
     build: Build, session_id: str, stores: Stores, connections: Table, stored: Counts, clock: Clock
 ) -> None:
-    class ClosesMeanwhile(ParticipantStore):
+    class ClosesDuringJoin(ParticipantStore):
         def activate(self, arriving: Participant) -> Placement:
             self.mark_left(arriving.connection_id)
             return super().activate(arriving)
 
-    hooked = build(stores=replace(stores, participants=ClosesMeanwhile(connections, clock)))
+    hooked = build(stores=replace(stores, participants=ClosesDuringJoin(connections, clock)))
     with pytest.raises(NoSession):
         hooked.joining.join(listener(1), JoinSession(session_id, "fr", None))
     assert stored() == {}
 
 
-def test_a_join_that_is_undone_after_its_language_changed_is_not_counted_in_the_new_one(
+def test_a_join_that_is_undone_after_a_language_change_is_not_counted_for_the_new_language(
     build: Build, session_id: str, stores: Stores, connections: Table, stored: Counts, clock: Clock
 ) -> None:
     class ChangesAndFails(ParticipantStore):
@@ -254,7 +256,7 @@ def test_a_join_that_is_undone_after_its_language_changed_is_not_counted_in_the_
 
 
 @pytest.mark.parametrize("failing", ["seats.take", "hand_overs.hand_over"])
-def test_a_return_that_fails_counts_for_no_language(
+def test_a_failed_return_is_not_counted_for_any_language(
     build: Build,
     session_id: str,
     dispatcher: Dispatcher,
@@ -296,7 +298,7 @@ def test_a_refresh_whose_language_cannot_be_counted_is_repaired(
     assert languages() == {"fr": 1}
 
 
-def test_a_refresh_during_a_change_of_language_moves_its_listener_from_the_new_one(
+def test_a_refresh_during_a_language_change_moves_the_listener_from_the_new_language(
     build: Build,
     session_id: str,
     stores: Stores,
@@ -305,7 +307,7 @@ def test_a_refresh_during_a_change_of_language_moves_its_listener_from_the_new_o
     stored: Counts,
     clock: Clock,
 ) -> None:
-    class ChangesMeanwhile(HandOverStore):
+    class ChangesDuringRefresh(HandOverStore):
         def hand_over(self, old: Participant, new: Participant) -> HandOver:
             before = stores.participants.set_language(old.connection_id, old.session_id, "de")
             if before not in (None, "de"):
@@ -313,14 +315,14 @@ def test_a_refresh_during_a_change_of_language_moves_its_listener_from_the_new_o
             return super().hand_over(old, new)
 
     join("old=", "es")
-    hooked = build(stores=replace(stores, hand_overs=ChangesMeanwhile(connections, clock)))
+    hooked = build(stores=replace(stores, hand_overs=ChangesDuringRefresh(connections, clock)))
     command = RefreshListener(session_id, "fr", "old=", None)
     refreshed = hooked.refresh.refresh_listener(listener(1), command).message
     assert refreshed["targetLanguage"] == "fr"
     assert stored() == {"fr": 1}
 
 
-# What goes well
+# Successful commands
 
 
 def test_joins_and_leaves_are_counted_by_language(
@@ -337,7 +339,7 @@ def test_joins_and_leaves_are_counted_by_language(
     assert languages() == stored() == {"fr": 1}
 
 
-def test_a_change_of_language_moves_one_listener_and_a_repeated_one_none(
+def test_a_language_change_moves_one_listener_and_a_repeated_change_moves_none(
     join: Join, send: Send, languages: Counts, dispatcher: Dispatcher
 ) -> None:
     join("a=", "es")
@@ -352,7 +354,7 @@ def test_a_change_of_language_moves_one_listener_and_a_repeated_one_none(
 
 
 @pytest.mark.parametrize("language", ["es", "fr"])
-def test_a_refresh_moves_its_listener_to_the_language_it_names_and_once(
+def test_a_refresh_moves_its_listener_once_to_the_requested_language(
     join: Join, refresh: Refresh, languages: Counts, dispatcher: Dispatcher, language: str
 ) -> None:
     join("old=", "es")
@@ -366,7 +368,7 @@ def test_a_refresh_moves_its_listener_to_the_language_it_names_and_once(
 
 
 @pytest.mark.parametrize("language", ["es", "fr"])
-def test_a_return_after_a_drop_counts_for_the_language_it_names(
+def test_a_return_after_a_drop_is_counted_for_the_requested_language(
     join: Join, refresh: Refresh, languages: Counts, dispatcher: Dispatcher, language: str
 ) -> None:
     join("old=", "es")
@@ -376,7 +378,7 @@ def test_a_return_after_a_drop_counts_for_the_language_it_names(
         assert languages() == {language: 1}
 
 
-def test_a_lost_listener_is_counted_out_of_its_language(
+def test_a_lost_listener_is_subtracted_from_its_language(
     join: Join, send: Send, languages: Counts, sweep: Sweep, clock: Clock
 ) -> None:
     join("a=", "es")
@@ -392,7 +394,7 @@ def test_a_lost_listener_is_counted_out_of_its_language(
     assert sweep.run().repaired == 0
 
 
-def test_listeners_that_a_notice_finds_gone_are_counted_out_of_their_languages(
+def test_listeners_that_a_notice_finds_gone_are_subtracted_from_their_languages(
     join: Join, send: Send, languages: Counts, phones: FakeConnections, clock: Clock
 ) -> None:
     for connection_id, language in (("a=", "es"), ("b=", "fr"), ("c=", "fr")):
@@ -403,7 +405,7 @@ def test_listeners_that_a_notice_finds_gone_are_counted_out_of_their_languages(
     assert languages() == {"fr": 1}
 
 
-def test_many_listeners_are_counted_out_in_one_write(stores: Stores, session_id: str) -> None:
+def test_many_listeners_are_subtracted_in_one_write(stores: Stores, session_id: str) -> None:
     session: Session | None = None
     for language in ("es", "fr", "fr"):
         session = stores.seats.take(session_id, language, None, 3)

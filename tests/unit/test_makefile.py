@@ -1,4 +1,4 @@
-"""The virtual environments of the Makefile, with shell scripts in place of Python."""
+"""The virtual environments of the Makefile. Shell scripts replace Python."""
 
 import shutil
 import subprocess
@@ -16,7 +16,7 @@ case "$1 $2" in
 *) exec {sys.executable} -c "import sys; sys.version_info = (VERSION, 0); $2" ;;
 esac
 """
-"""Copies itself into an environment, writes down pip's arguments, and reports a VERSION."""
+"""A script that copies itself into an environment, saves pip's arguments, and has a VERSION."""
 
 
 @pytest.fixture

@@ -17,37 +17,37 @@ LOST = Unreachable("late", was_sent=True)
 NO_TRAIL = {"requestId": None, "sessionId": None, "correlation": None}
 
 
-def outcomes(*ends: Answer | Unreachable) -> tuple[Outcomes, list[tuple[str, Any]]]:
-    """Return outcomes whose requests have these results, and the requests."""
-    transport = PlayedTransport(*(ends or (ACCEPTED,)))
-    return Outcomes(Functions(transport), "outcome"), transport.asked
+def outcomes(*results: Answer | Unreachable) -> tuple[Outcomes, list[tuple[str, Any]]]:
+    """Return outcomes whose requests have these results, and a list of the requests."""
+    transport = PlayedTransport(*(results or (ACCEPTED,)))
+    return Outcomes(Functions(transport), "outcome"), transport.requests
 
 
-@pytest.mark.parametrize("end", [*(Answer(status, b"", {}) for status in (429, 500, 403)), LOST])
-def test_an_outcome_that_cannot_be_handed_on_is_only_logged(
-    end: Answer | Unreachable, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("result", [*(Answer(status, b"", {}) for status in (429, 500, 403)), LOST])
+def test_an_outcome_that_cannot_be_sent_is_only_logged(
+    result: Answer | Unreachable, capsys: pytest.CaptureFixture[str]
 ) -> None:
     telemetry.configure("INFO")
-    sender, asked = outcomes(end)
+    sender, requests = outcomes(result)
     sender.send(Delivery("marked=", URL, [{"marked": 1}]))
     out = capsys.readouterr().out
     assert json.loads(out)["message"] == "outcome not sent"
     assert "marked" not in out
-    assert len(asked) == (1 if isinstance(end, Answer) and end.status == 403 else 2)
+    assert len(requests) == (1 if isinstance(result, Answer) and result.status == 403 else 2)
 
 
-def test_an_outcome_that_was_lost_is_handed_on_again() -> None:
-    sender, asked = outcomes(LOST, ACCEPTED)
+def test_an_outcome_is_sent_again_if_the_first_request_is_lost() -> None:
+    sender, requests = outcomes(LOST, ACCEPTED)
     sender.send(Delivery("a=", URL, [{}]))
-    (path, first), (_, again) = asked
+    (path, first), (_, again) = requests
     assert path == "/2015-03-31/functions/outcome/invocations"
     assert first == again
 
 
-def test_messages_are_handed_on_together_in_order_and_not_waited_for() -> None:
-    sender, asked = outcomes()
+def test_messages_are_sent_in_order_in_one_asynchronous_request() -> None:
+    sender, requests = outcomes()
     sender.send(Delivery("a=", URL, [{"type": "1"}, {"type": "2"}], delay_ms=50))
-    ((_, payload),) = asked
+    ((_, payload),) = requests
     assert payload.pop("id")
     assert payload == {
         "connectionId": "a=",
@@ -59,21 +59,21 @@ def test_messages_are_handed_on_together_in_order_and_not_waited_for() -> None:
     }
 
 
-def test_each_event_has_an_id_of_its_own() -> None:
-    sender, asked = outcomes()
+def test_each_event_has_a_unique_id() -> None:
+    sender, requests = outcomes()
     for _ in range(2):
         sender.send(Delivery("a=", URL, [{}]))
-    first, second = (event["id"] for _, event in asked)
+    first, second = (event["id"] for _, event in requests)
     assert first != second
 
 
-def test_the_log_follows_an_outcome_like_the_event_that_caused_it() -> None:
-    sender, asked = outcomes()
+def test_an_outcome_contains_the_log_trail_of_the_event_that_caused_it() -> None:
+    sender, requests = outcomes()
     telemetry.configure("INFO")
     with telemetry.handled("connect", connection_id="new=", request_id="request="):
         telemetry.follow("golden-eagle-427", "first=")
         sender.send(Delivery("new=", URL, [{}]))
-    ((_, event),) = asked
+    ((_, event),) = requests
     assert event["trail"] == {
         "requestId": "request=",
         "sessionId": "golden-eagle-427",
@@ -81,10 +81,10 @@ def test_the_log_follows_an_outcome_like_the_event_that_caused_it() -> None:
     }
 
 
-def test_a_connection_to_close_is_handed_on_without_messages() -> None:
-    sender, asked = outcomes()
+def test_a_close_is_sent_without_messages() -> None:
+    sender, requests = outcomes()
     sender.send(Delivery("a=", URL, delay_ms=50, closes=True))
-    ((_, event),) = asked
+    ((_, event),) = requests
     assert event.pop("id")
     assert event == {
         "connectionId": "a=",
@@ -96,7 +96,7 @@ def test_a_connection_to_close_is_handed_on_without_messages() -> None:
     }
 
 
-def test_a_delivery_is_the_same_after_its_way_through_an_event() -> None:
+def test_a_delivery_is_unchanged_after_encoding_and_decoding() -> None:
     trail = {"requestId": "request=", "sessionId": None, "correlation": None}
     delivery = Delivery("a=", URL, [{"type": "1"}], 50, closes=False, trail=trail)
     assert Delivery.from_event(json.loads(json.dumps(delivery.to_event()))) == delivery

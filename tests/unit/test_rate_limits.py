@@ -63,7 +63,7 @@ def failing(clock: Clock) -> RateLimits:
 
 
 @pytest.fixture
-def blind(
+def uncounted(
     build: Callable[..., UseCases], failing: RateLimits, outcomes: Any, clock: Clock
 ) -> Dispatcher:
     """Return a dispatcher whose table of counters is unavailable."""
@@ -81,7 +81,7 @@ def joining(session_id: str, **fields: str) -> dict[str, str]:
     return {"action": "joinSession", "sessionId": session_id, "targetLanguage": "es", **fields}
 
 
-# The rows of the protocol's table: a number small enough to count in a test, and the window.
+# The rows of the protocol's table, with the window of each limit.
 
 TABLE: dict[str, tuple[str, Count, int]] = {
     "sessions created by one user": (
@@ -169,7 +169,7 @@ def test_each_subject_has_its_own_limit(
     count_other(limits)
 
 
-def test_the_default_limits_are_the_protocols(
+def test_the_default_limits_are_those_of_the_protocol(
     dispatcher: Dispatcher, rate_limits: RateLimits, session_id: str, clock: Clock
 ) -> None:
     # The fixture has created one of the 50 sessions.
@@ -211,7 +211,7 @@ WITHOUT_PASS: dict[str, dict[str, str]] = {
         "role": "listener",
     },
     "a session without a token": CREATE,
-    "nonsense": {"action": "fly"},
+    "an unknown action": {"action": "fly"},
     "a join with a bad request ID": {**joining("golden-eagle-100"), "requestId": ""},
 }
 
@@ -369,7 +369,7 @@ def test_wrong_codes_and_missing_rights_count_as_refused_attempts(
 
 
 @pytest.mark.parametrize(
-    "mistake",
+    "command",
     [
         {"action": "fly"},
         {"action": "joinSession"},
@@ -377,10 +377,10 @@ def test_wrong_codes_and_missing_rights_count_as_refused_attempts(
         {"action": "changeLanguage", "targetLanguage": "es"},
     ],
 )
-def test_an_ordinary_mistake_is_not_a_refused_attempt(
-    dispatcher: Dispatcher, dynamodb: Any, mistake: dict[str, str]
+def test_an_invalid_command_is_not_a_refused_attempt(
+    dispatcher: Dispatcher, dynamodb: Any, command: dict[str, str]
 ) -> None:
-    assert reply(dispatcher.message(frame("a=", **mistake)))["type"] == "error"
+    assert reply(dispatcher.message(frame("a=", **command)))["type"] == "error"
     assert scan(dynamodb, "rate_limits") == []
 
 
@@ -402,14 +402,14 @@ def test_a_blocked_address_can_join_with_an_invite_code_or_token(
     wire: Wire, session_id: str, rate_limits: RateLimits, rest: dict[str, str]
 ) -> None:
     use_up_attempts(rate_limits)
-    assert wire.give("b=", **rest, **joining(session_id))["type"] == "sessionJoined"
+    assert wire.send("b=", **rest, **joining(session_id))["type"] == "sessionJoined"
 
 
 def test_a_speaker_at_a_blocked_address_can_create_and_has_its_own_attempts(
     wire: Wire, rate_limits: RateLimits
 ) -> None:
     use_up_attempts(rate_limits)
-    assert wire.give("a=", "user-1", **CREATE)["type"] == "sessionCreated"
+    assert wire.send("a=", "user-1", **CREATE)["type"] == "sessionCreated"
     assert wire.refuses("SESSION_NOT_FOUND", "b=", "user-1", **UNKNOWN)
 
 
@@ -422,7 +422,7 @@ def test_a_listener_at_a_blocked_address_can_refresh(
         dispatcher.disconnect(closing("old=", 1006))
     use_up_attempts(rate_limits)
     refresh = {**joining(session_id), "action": "refreshConnection", "role": "listener"}
-    refreshed = wire.give("new=", **refresh, connectionId="old=")
+    refreshed = wire.send("new=", **refresh, connectionId="old=")
     assert refreshed["type"] == "connectionRefreshComplete"
 
 
@@ -446,19 +446,19 @@ def test_other_addresses_are_not_blocked(
     assert reply(dispatcher.message(elsewhere))["type"] == "sessionJoined"
 
 
-# A table that fails
+# A failing table
 
-HELD_BY: dict[str, Count] = {
+OTHER_COUNTS: dict[str, Count] = {
     "a connection": lambda limits: limits.count_connection(CALLER),
     "a join": lambda limits: limits.count_join(CALLER),
     "a refusal": lambda limits: limits.count_refusal(CALLER),
     "a check": lambda limits: limits.check_refused(CALLER),
     "a refused token": lambda limits: limits.count_refused_token(ADDRESS),
 }
-COUNTED: list[Count] = [*HELD_BY.values(), lambda limits: limits.count_session("user-1")]
+COUNTED: list[Count] = [*OTHER_COUNTS.values(), lambda limits: limits.count_session("user-1")]
 
 
-@pytest.mark.parametrize("count", HELD_BY.values(), ids=HELD_BY)
+@pytest.mark.parametrize("count", OTHER_COUNTS.values(), ids=OTHER_COUNTS)
 def test_a_failing_table_does_not_stop_other_commands(failing: RateLimits, count: Count) -> None:
     count(failing)
 
@@ -473,22 +473,22 @@ def test_a_failing_table_is_logged_without_the_subject(
     assert "marked" not in line
 
 
-def test_no_session_is_created_while_the_table_fails(blind: Dispatcher, dynamodb: Any) -> None:
-    refusal = reply(blind.message(frame("a=", "user-1", **CREATE)))
+def test_no_session_is_created_while_the_table_fails(uncounted: Dispatcher, dynamodb: Any) -> None:
+    refusal = reply(uncounted.message(frame("a=", "user-1", **CREATE)))
     assert (refusal["code"], refusal["retryAfter"]) == ("SERVICE_UNAVAILABLE", 2)
-    assert blind.connect(connecting("a=", "user-1", **CREATE)) == {"statusCode": 503}
+    assert uncounted.connect(connecting("a=", "user-1", **CREATE)) == {"statusCode": 503}
     assert scan(dynamodb, "sessions") == scan(dynamodb, "connections") == []
 
 
 def test_other_commands_work_while_the_table_fails(
-    blind: Dispatcher, session_id: str, outcomes: FakeOutcomes
+    uncounted: Dispatcher, session_id: str, outcomes: FakeOutcomes
 ) -> None:
-    wire = Wire(blind, outcomes, by_url=True)
-    assert wire.give("b=", **joining(session_id))["type"] == "sessionJoined"
+    wire = Wire(uncounted, outcomes, by_url=True)
+    assert wire.send("b=", **joining(session_id))["type"] == "sessionJoined"
     invited = joining(session_id, inviteCode="code-of-the-hall")
-    assert wire.give("c=", **invited)["type"] == "sessionJoined"
+    assert wire.send("c=", **invited)["type"] == "sessionJoined"
     for _ in range(4):
-        beat = reply(blind.message(frame("b=", action="heartbeat")))
+        beat = reply(uncounted.message(frame("b=", action="heartbeat")))
         assert beat["sessionId"] == session_id
     assert wire.refuses("SESSION_NOT_FOUND", "d=", **UNKNOWN)
 

@@ -1,4 +1,4 @@
-"""New connections for old: by frame and by URL, for speakers and listeners, in any order."""
+"""Refreshes of connections by frame and by URL, for speakers and listeners."""
 
 from collections.abc import Callable
 from typing import Any
@@ -48,7 +48,7 @@ def as_listener(session_id: str, old: str | None = None, language: str = "es") -
 
 @pytest.fixture
 def status(dispatcher: Dispatcher) -> Status:
-    """Ask what the speaker's first connection sees."""
+    """Return a function that gets the session's status, by default on the first connection."""
 
     def ask(connection_id: str = "speaker=") -> dict[str, Any]:
         return reply(dispatcher.message(frame(connection_id, "user-1", action="getSessionStatus")))
@@ -68,7 +68,7 @@ def join(dispatcher: Dispatcher, session_id: str) -> Callable[..., None]:
 
 
 def present(dynamodb: Any) -> set[str]:
-    """Return the connections that are participants."""
+    """Return the IDs of the connections that are participants."""
     return {
         item["connectionId"]["S"]
         for item in participants(dynamodb)
@@ -86,7 +86,7 @@ def test_a_speakers_refresh_without_a_token_is_unauthorized(
     assert present(dynamodb) == {"speaker="}
 
 
-def test_a_speakers_refresh_by_another_user_is_forbidden_and_leaves_nothing(
+def test_a_speakers_refresh_by_another_user_is_forbidden_and_stores_nothing(
     wire: Wire, session_id: str, dynamodb: Any, status: Status
 ) -> None:
     before = scan(dynamodb, "sessions")
@@ -96,14 +96,14 @@ def test_a_speakers_refresh_by_another_user_is_forbidden_and_leaves_nothing(
     assert status()["status"] == "active"
 
 
-def test_a_speakers_refresh_of_an_unknown_session_finds_none_and_leaves_nothing(
+def test_a_speakers_refresh_of_an_unknown_session_is_refused_and_stores_nothing(
     wire: Wire, dynamodb: Any
 ) -> None:
     assert wire.refuses("SESSION_NOT_FOUND", "new=", "user-1", **as_speaker(UNKNOWN))
     assert participants(dynamodb) == []
 
 
-def test_a_speakers_refresh_of_an_ended_session_finds_none(
+def test_a_speakers_refresh_of_an_ended_session_is_refused(
     wire: Wire, session_id: str, dispatcher: Dispatcher, dynamodb: Any
 ) -> None:
     dispatcher.message(frame("speaker=", "user-1", action="endSession"))
@@ -111,14 +111,14 @@ def test_a_speakers_refresh_of_an_ended_session_finds_none(
     assert participants(dynamodb) == []
 
 
-def test_a_speakers_refresh_of_an_expired_session_finds_none(
+def test_a_speakers_refresh_of_an_expired_session_is_refused(
     wire: Wire, session_id: str, clock: Clock
 ) -> None:
     clock.now += 7200
     assert wire.refuses("SESSION_NOT_FOUND", "new=", "user-1", **as_speaker(session_id))
 
 
-def test_a_connection_that_has_another_session_cannot_take_over_this_one(
+def test_a_connection_with_another_session_cannot_refresh_as_the_speaker(
     dispatcher: Dispatcher, session_id: str, join: Callable[..., None], status: Status
 ) -> None:
     join("b=")
@@ -131,8 +131,10 @@ def test_a_connection_that_has_another_session_cannot_take_over_this_one(
     assert status()["listenerCount"] == 1
 
 
-def test_a_speakers_refresh_is_answered_with_exactly_this(wire: Wire, session_id: str) -> None:
-    refreshed = wire.give("new=", "user-1", **as_speaker(session_id))
+def test_a_speakers_refresh_returns_the_session_and_its_invite_code(
+    wire: Wire, session_id: str
+) -> None:
+    refreshed = wire.send("new=", "user-1", **as_speaker(session_id))
     # A delivery adds the timestamp when it posts the outcome.
     assert refreshed.pop("timestamp", None) == (None if wire.by_url else 1_800_000_000_000)
     assert refreshed == {
@@ -146,18 +148,18 @@ def test_a_speakers_refresh_is_answered_with_exactly_this(wire: Wire, session_id
     }
 
 
-def test_a_speakers_refresh_moves_the_end_of_the_session(
+def test_a_speakers_refresh_extends_the_session(
     wire: Wire, session_id: str, clock: Clock, status: Status
 ) -> None:
     clock.now += 6000
-    wire.give("new=", "user-1", **as_speaker(session_id))
+    wire.send("new=", "user-1", **as_speaker(session_id))
     assert status("new=")["expiresAt"] == 1_800_013_200_000
 
 
 def test_a_superseded_speakers_commands_find_no_session(
     wire: Wire, session_id: str, dispatcher: Dispatcher, phones: FakeConnections
 ) -> None:
-    wire.give("new=", "user-1", **as_speaker(session_id))
+    wire.send("new=", "user-1", **as_speaker(session_id))
     for action in ("getSessionStatus", "pauseSession", "resumeSession", "endSession"):
         refusal = reply(dispatcher.message(frame("speaker=", "user-1", action=action)))
         assert refusal["code"] == "SESSION_NOT_FOUND"
@@ -168,7 +170,7 @@ def test_a_superseded_speakers_commands_find_no_session(
 
 
 @pytest.mark.parametrize("codes", [[], [1000], [1001], [None], [1000, 1000], [1001, 1000]])
-def test_the_close_of_a_superseded_speaker_changes_nothing_however_often_it_is_reported(
+def test_repeated_closes_of_a_superseded_speaker_change_nothing(
     wire: Wire,
     session_id: str,
     dispatcher: Dispatcher,
@@ -180,7 +182,7 @@ def test_the_close_of_a_superseded_speaker_changes_nothing_however_often_it_is_r
     codes: list[int | None],
 ) -> None:
     join("b=")
-    wire.give("new=", "user-1", **as_speaker(session_id))
+    wire.send("new=", "user-1", **as_speaker(session_id))
     phones.closed.add("speaker=")
     for code in codes:
         dispatcher.disconnect(closing("speaker=", code))
@@ -191,33 +193,33 @@ def test_the_close_of_a_superseded_speaker_changes_nothing_however_often_it_is_r
     assert phones.inbox == {}
 
 
-def test_a_later_refresh_of_the_speaker_wins(
+def test_the_latest_refresh_of_the_speaker_wins(
     wire: Wire, session_id: str, dispatcher: Dispatcher, status: Status
 ) -> None:
-    wire.give("n1=", "user-1", **as_speaker(session_id))
-    wire.give("n2=", "user-1", **as_speaker(session_id))
+    wire.send("n1=", "user-1", **as_speaker(session_id))
+    wire.send("n2=", "user-1", **as_speaker(session_id))
     assert status("n2=")["status"] == "active"
     assert status("n1=")["code"] == "SESSION_NOT_FOUND"
     dispatcher.disconnect(closing("n1=", 1000))
     assert status("n2=")["status"] == "active"
 
 
-def test_a_speakers_refresh_that_is_given_again_answers_the_same_and_changes_nothing(
+def test_a_repeated_refresh_of_a_speaker_returns_the_same_answer_and_changes_nothing(
     wire: Wire, session_id: str, dynamodb: Any
 ) -> None:
-    first = wire.give("new=", "user-1", **as_speaker(session_id))
+    first = wire.send("new=", "user-1", **as_speaker(session_id))
     before = scan(dynamodb, "sessions"), scan(dynamodb, "connections")
-    assert wire.give("new=", "user-1", **as_speaker(session_id)) == first
+    assert wire.send("new=", "user-1", **as_speaker(session_id)) == first
     assert (scan(dynamodb, "sessions"), scan(dynamodb, "connections")) == before
 
 
-def test_a_superseded_speakers_refresh_that_is_given_again_does_not_win_the_session_back(
+def test_a_superseded_speaker_cannot_regain_the_session_by_repeating_its_refresh(
     wire: Wire, session_id: str, dynamodb: Any, status: Status
 ) -> None:
-    first = wire.give("n1=", "user-1", **as_speaker(session_id))
-    wire.give("n2=", "user-1", **as_speaker(session_id))
+    first = wire.send("n1=", "user-1", **as_speaker(session_id))
+    wire.send("n2=", "user-1", **as_speaker(session_id))
     before = scan(dynamodb, "sessions"), scan(dynamodb, "connections")
-    assert wire.give("n1=", "user-1", **as_speaker(session_id)) == first
+    assert wire.send("n1=", "user-1", **as_speaker(session_id)) == first
     assert (scan(dynamodb, "sessions"), scan(dynamodb, "connections")) == before
     assert status("n2=")["status"] == "active"
 
@@ -231,7 +233,7 @@ def test_a_superseded_speakers_refresh_for_another_session_conflicts(
     assert refusal["code"] == "CONFLICT"
 
 
-def test_a_speaker_may_refresh_its_present_connection(
+def test_a_speaker_can_refresh_its_current_connection(
     dispatcher: Dispatcher, session_id: str, status: Status
 ) -> None:
     refreshed = reply(dispatcher.message(frame("speaker=", "user-1", **as_speaker(session_id))))
@@ -243,7 +245,7 @@ def test_a_speaker_may_refresh_its_present_connection(
 
 
 @pytest.mark.parametrize("old", [None, "never-was="])
-def test_a_listeners_refresh_of_an_unknown_session_finds_none_and_leaves_nothing(
+def test_a_listeners_refresh_of_an_unknown_session_is_refused_and_stores_nothing(
     wire: Wire, old: str | None, dynamodb: Any
 ) -> None:
     assert wire.refuses("SESSION_NOT_FOUND", "new=", **as_listener(UNKNOWN, old))
@@ -251,7 +253,7 @@ def test_a_listeners_refresh_of_an_unknown_session_finds_none_and_leaves_nothing
 
 
 @pytest.mark.parametrize("is_over", ["ended", "expired", "lost"])
-def test_a_listeners_refresh_of_a_session_that_is_over_finds_none_and_gives_no_place(
+def test_a_listeners_refresh_of_an_ended_expired_or_lost_session_is_refused(
     wire: Wire,
     session_id: str,
     dispatcher: Dispatcher,
@@ -272,7 +274,7 @@ def test_a_listeners_refresh_of_a_session_that_is_over_finds_none_and_gives_no_p
     assert "new=" not in present(dynamodb)
 
 
-def test_a_listener_of_another_session_is_taken_as_one_that_joins(
+def test_a_refresh_with_a_connection_of_another_session_is_a_join(
     wire: Wire,
     session_id: str,
     dispatcher: Dispatcher,
@@ -281,7 +283,7 @@ def test_a_listener_of_another_session_is_taken_as_one_that_joins(
 ) -> None:
     other = reply(dispatcher.message(frame("other=", "user-2", **CREATE)))["sessionId"]
     join("theirs=", session=other)
-    wire.give("new=", **as_listener(session_id, "theirs="))
+    wire.send("new=", **as_listener(session_id, "theirs="))
     assert status()["listenerCount"] == 1
     theirs = dispatcher.message(frame("other=", "user-2", action="getSessionStatus"))
     assert reply(theirs)["listenerCount"] == 1
@@ -289,28 +291,28 @@ def test_a_listener_of_another_session_is_taken_as_one_that_joins(
 
 
 @pytest.mark.parametrize("old", [None, "never-was=", "its own", "speaker="])
-def test_a_refresh_without_a_listeners_connection_is_a_join_under_its_limits(
+def test_a_refresh_without_a_listeners_connection_is_a_join_and_needs_a_free_seat(
     wire: Wire, session_id: str, join: Callable[..., None], status: Status, old: str | None
 ) -> None:
     def refresh(connection_id: str) -> dict[str, str]:
         return as_listener(session_id, connection_id if old == "its own" else old)
 
-    wire.give("new=", **refresh("new="))
+    wire.send("new=", **refresh("new="))
     assert status()["listenerCount"] == 1
     join("b=", "c=")
     assert wire.refuses("SESSION_FULL", "more=", **refresh("more="))
     assert status()["listenerCount"] == 3
 
 
-def test_a_refresh_that_is_a_join_is_limited_per_address_like_one(
+def test_a_refresh_that_is_a_join_counts_for_the_limit_of_joins_per_address(
     wire: Wire, session_id: str, dispatcher: Dispatcher, status: Status
 ) -> None:
     for number in range(JOINS_A_MINUTE):
-        wire.give(f"{number}=", **as_listener(session_id, "never-was="))
+        wire.send(f"{number}=", **as_listener(session_id, "never-was="))
         dispatcher.disconnect(closing(f"{number}="))
     assert wire.refuses("RATE_LIMIT_EXCEEDED", "new=", **as_listener(session_id, "never-was="))
     code = {"inviteCode": "code-of-the-hall"}
-    wire.give("invited=", **as_listener(session_id), **code)
+    wire.send("invited=", **as_listener(session_id), **code)
     assert status()["listenerCount"] == 1
 
 
@@ -332,11 +334,11 @@ def test_a_listeners_refresh_on_a_connection_of_another_session_conflicts(
     assert reply(dispatcher.message(frame("old=", action="heartbeat")))["sessionId"] == session_id
 
 
-def test_a_listeners_refresh_is_answered_with_exactly_this(
+def test_a_listeners_refresh_returns_the_session_and_its_languages(
     wire: Wire, session_id: str, join: Callable[..., None]
 ) -> None:
     join("old=")
-    refreshed = wire.give("new=", **as_listener(session_id, "old=", "fr-CA"))
+    refreshed = wire.send("new=", **as_listener(session_id, "old=", "fr-CA"))
     # A delivery adds the timestamp when it posts the outcome.
     assert refreshed.pop("timestamp", None) == (None if wire.by_url else 1_800_000_000_000)
     assert refreshed == {
@@ -351,11 +353,11 @@ def test_a_listeners_refresh_is_answered_with_exactly_this(
     }
 
 
-def test_a_full_session_refuses_none_of_its_own_and_counts_none_twice(
+def test_a_full_session_accepts_refreshes_of_its_listeners_and_counts_them_once(
     wire: Wire, session_id: str, join: Callable[..., None], status: Status
 ) -> None:
     join("a=", "b=", "c=")
-    wire.give("new=", **as_listener(session_id, "b=", "fr"))
+    wire.send("new=", **as_listener(session_id, "b=", "fr"))
     assert status()["listenerCount"] == 3
     assert status()["languages"] == {"es": 2, "fr": 1}
     assert wire.refuses("SESSION_FULL", "stranger=", **as_listener(session_id))
@@ -369,7 +371,7 @@ def test_a_superseded_listener_gets_no_notices_and_its_commands_find_no_session(
     phones: FakeConnections,
 ) -> None:
     join("old=")
-    wire.give("new=", **as_listener(session_id, "old="))
+    wire.send("new=", **as_listener(session_id, "old="))
     change = {"action": "changeLanguage", "targetLanguage": "de"}
     assert reply(dispatcher.message(frame("old=", **change)))["code"] == "SESSION_NOT_FOUND"
     assert "sessionId" not in reply(dispatcher.message(frame("old=", action="heartbeat")))
@@ -380,7 +382,7 @@ def test_a_superseded_listener_gets_no_notices_and_its_commands_find_no_session(
 
 
 @pytest.mark.parametrize("codes", [[], [1000], [None, None], [1001, 1000, None]])
-def test_the_close_of_a_superseded_listener_changes_nothing_however_often_it_is_reported(
+def test_repeated_closes_of_a_superseded_listener_change_nothing(
     wire: Wire,
     session_id: str,
     dispatcher: Dispatcher,
@@ -392,7 +394,7 @@ def test_the_close_of_a_superseded_listener_changes_nothing_however_often_it_is_
     codes: list[int | None],
 ) -> None:
     join("old=", "b=")
-    wire.give("new=", **as_listener(session_id, "old="))
+    wire.send("new=", **as_listener(session_id, "old="))
     phones.closed.add("old=")
     for code in codes:
         dispatcher.disconnect(closing("old=", code))
@@ -403,17 +405,17 @@ def test_the_close_of_a_superseded_listener_changes_nothing_however_often_it_is_
     assert status()["languages"] == {"es": 2}
 
 
-def test_a_chain_of_lost_answers_ends_in_one_place(
+def test_refreshes_that_repeat_an_old_connection_after_lost_answers_keep_one_seat(
     wire: Wire, session_id: str, join: Callable[..., None], status: Status, dynamodb: Any
 ) -> None:
     join("o=", "b=", "c=")
     for new in ("n1=", "n2=", "n3="):
-        assert wire.give(new, **as_listener(session_id, "o="))["connectionId"] == new
+        assert wire.send(new, **as_listener(session_id, "o="))["connectionId"] == new
     assert status()["listenerCount"] == 3
     assert present(dynamodb) == {"speaker=", "b=", "c=", "n3="}
 
 
-def test_a_lost_connection_comes_back_by_its_old_id_and_counts_once(
+def test_a_lost_listener_returns_with_its_old_connection_id_and_counts_once(
     wire: Wire,
     session_id: str,
     dispatcher: Dispatcher,
@@ -423,12 +425,12 @@ def test_a_lost_connection_comes_back_by_its_old_id_and_counts_once(
     join("old=")
     dispatcher.disconnect(closing("old=", 1006))
     assert status()["listenerCount"] == 0
-    wire.give("new=", **as_listener(session_id, "old="))
+    wire.send("new=", **as_listener(session_id, "old="))
     dispatcher.disconnect(closing("old=", 1006))
     assert status()["listenerCount"] == 1
 
 
-def test_a_lost_connection_comes_back_along_a_chain(
+def test_a_lost_listener_returns_with_the_id_of_a_superseded_connection(
     wire: Wire,
     session_id: str,
     dispatcher: Dispatcher,
@@ -436,13 +438,13 @@ def test_a_lost_connection_comes_back_along_a_chain(
     status: Status,
 ) -> None:
     join("o=")
-    wire.give("n1=", **as_listener(session_id, "o="))
+    wire.send("n1=", **as_listener(session_id, "o="))
     dispatcher.disconnect(closing("n1=", 1006))
-    wire.give("n2=", **as_listener(session_id, "o="))
+    wire.send("n2=", **as_listener(session_id, "o="))
     assert status()["listenerCount"] == 1
 
 
-def test_a_lost_connections_place_is_not_kept_free_in_a_full_session(
+def test_the_seat_of_a_lost_listener_is_not_reserved(
     wire: Wire,
     session_id: str,
     dispatcher: Dispatcher,
@@ -455,11 +457,11 @@ def test_a_lost_connections_place_is_not_kept_free_in_a_full_session(
     assert wire.refuses("SESSION_FULL", "new=", **as_listener(session_id, "old="))
     assert status()["listenerCount"] == 3
     dispatcher.disconnect(closing("c=", 1000))
-    wire.give("new=", **as_listener(session_id, "old="))
+    wire.send("new=", **as_listener(session_id, "old="))
     assert status()["listenerCount"] == 3
 
 
-def test_a_return_that_broke_off_is_in_the_way_of_another_for_35_seconds(
+def test_an_interrupted_return_blocks_the_next_one_for_35_seconds(
     session_id: str,
     dispatcher: Dispatcher,
     join: Callable[..., None],
@@ -495,7 +497,7 @@ def test_a_superseded_connection_that_names_its_lost_successor_takes_one_seat(
     assert status()["listenerCount"] == 1
 
 
-def test_a_refresh_by_the_first_of_many_connections_never_takes_a_second_seat(
+def test_a_refresh_with_the_first_of_many_superseded_connections_takes_no_second_seat(
     session_id: str, dispatcher: Dispatcher, join: Callable[..., None], status: Status
 ) -> None:
     join("0=")
@@ -508,7 +510,7 @@ def test_a_refresh_by_the_first_of_many_connections_never_takes_a_second_seat(
     assert status()["listenerCount"] == 1
 
 
-def test_a_lost_listener_that_comes_back_after_the_end_has_guessed_nothing(
+def test_a_lost_listeners_return_after_the_end_is_not_a_refused_attempt(
     session_id: str, dispatcher: Dispatcher, join: Callable[..., None]
 ) -> None:
     join("old=")
@@ -521,7 +523,7 @@ def test_a_lost_listener_that_comes_back_after_the_end_has_guessed_nothing(
 
 
 @pytest.mark.parametrize("is_lost", [False, True])
-def test_one_old_id_admits_one_listener(
+def test_two_refreshes_with_the_same_old_connection_keep_one_listener(
     wire: Wire,
     session_id: str,
     dispatcher: Dispatcher,
@@ -533,25 +535,25 @@ def test_one_old_id_admits_one_listener(
     join("old=")
     if is_lost:
         dispatcher.disconnect(closing("old=", 1006))
-    wire.give("n1=", **as_listener(session_id, "old="))
-    wire.give("n2=", **as_listener(session_id, "old="))
+    wire.send("n1=", **as_listener(session_id, "old="))
+    wire.send("n2=", **as_listener(session_id, "old="))
     assert status()["listenerCount"] == 1
     assert present(dynamodb) == {"speaker=", "n2="}
 
 
-def test_a_later_refresh_of_a_listener_wins(
+def test_the_latest_refresh_of_a_listener_wins(
     wire: Wire, session_id: str, dispatcher: Dispatcher, join: Callable[..., None], status: Status
 ) -> None:
     join("old=")
-    wire.give("n1=", **as_listener(session_id, "old="))
-    wire.give("n2=", **as_listener(session_id, "n1=", "fr"))
+    wire.send("n1=", **as_listener(session_id, "old="))
+    wire.send("n2=", **as_listener(session_id, "n1=", "fr"))
     dispatcher.disconnect(closing("n1=", 1000))
     assert status()["languages"] == {"fr": 1}
     assert status()["listenerCount"] == 1
 
 
 @pytest.mark.parametrize("old", ["old=", "never-was=", None, "new="])
-def test_a_listeners_refresh_that_is_given_again_answers_the_same_and_changes_nothing(
+def test_a_repeated_refresh_of_a_listener_returns_the_same_answer_and_changes_nothing(
     wire: Wire,
     session_id: str,
     join: Callable[..., None],
@@ -559,29 +561,29 @@ def test_a_listeners_refresh_that_is_given_again_answers_the_same_and_changes_no
     old: str | None,
 ) -> None:
     join("old=")
-    first = wire.give("new=", **as_listener(session_id, old))
+    first = wire.send("new=", **as_listener(session_id, old))
     before = scan(dynamodb, "sessions"), scan(dynamodb, "connections")
-    assert wire.give("new=", **as_listener(session_id, old)) == first
+    assert wire.send("new=", **as_listener(session_id, old)) == first
     assert (scan(dynamodb, "sessions"), scan(dynamodb, "connections")) == before
 
 
-def test_a_superseded_listeners_refresh_that_is_given_again_changes_nothing(
+def test_a_repeated_refresh_of_a_superseded_listener_changes_nothing(
     wire: Wire, session_id: str, join: Callable[..., None], status: Status, dynamodb: Any
 ) -> None:
     join("old=")
-    first = wire.give("n1=", **as_listener(session_id, "old="))
-    wire.give("n2=", **as_listener(session_id, "n1="))
+    first = wire.send("n1=", **as_listener(session_id, "old="))
+    wire.send("n2=", **as_listener(session_id, "n1="))
     before = scan(dynamodb, "sessions"), scan(dynamodb, "connections")
-    assert wire.give("n1=", **as_listener(session_id, "old=")) == first
+    assert wire.send("n1=", **as_listener(session_id, "old=")) == first
     assert (scan(dynamodb, "sessions"), scan(dynamodb, "connections")) == before
     assert status()["listenerCount"] == 1
 
 
-def test_a_superseded_listener_cannot_take_its_place_back_on_the_same_connection(
+def test_a_superseded_listener_cannot_take_its_seat_back_on_the_same_connection(
     wire: Wire, session_id: str, join: Callable[..., None], status: Status
 ) -> None:
     join("old=")
-    wire.give("new=", **as_listener(session_id, "old="))
+    wire.send("new=", **as_listener(session_id, "old="))
     assert wire.refuses("CONFLICT", "old=", **as_listener(session_id, "new="))
     assert status()["listenerCount"] == 1
 
@@ -591,9 +593,9 @@ def test_a_repeated_refresh_in_another_language_keeps_the_listeners_language(
     wire: Wire, session_id: str, join: Callable[..., None], status: Status, old: str | None
 ) -> None:
     join("old=")
-    first = wire.give("new=", **as_listener(session_id, old, "fr"))
+    first = wire.send("new=", **as_listener(session_id, old, "fr"))
     counts = status()["languages"]
-    assert wire.give("new=", **as_listener(session_id, old, "de")) == first
+    assert wire.send("new=", **as_listener(session_id, old, "de")) == first
     assert first["targetLanguage"] == "fr"
     assert status()["languages"] == counts
 
@@ -619,8 +621,8 @@ def test_a_command_on_a_superseded_connection_is_refused(
     code: str,
 ) -> None:
     join("old=")
-    wire.give("new=", **as_listener(session_id, "old="))
-    wire.give("newer=", "user-1", **as_speaker(session_id))
+    wire.send("new=", **as_listener(session_id, "old="))
+    wire.send("newer=", "user-1", **as_speaker(session_id))
     if "sessionId" in command:
         command = {**command, "sessionId": session_id}
     connection_id = "speaker=" if role == "speaker" else "old="
@@ -628,7 +630,7 @@ def test_a_command_on_a_superseded_connection_is_refused(
     assert refusal["code"] == code
 
 
-def test_a_refresh_that_could_not_be_finished_may_be_tried_again_on_the_same_connection(
+def test_a_failed_refresh_can_be_repeated_on_the_same_connection(
     use_cases: UseCases,
     build: Callable[..., UseCases],
     stores: Stores,
@@ -649,7 +651,7 @@ def test_a_refresh_that_could_not_be_finished_may_be_tried_again_on_the_same_con
 
 
 @pytest.mark.parametrize("failing", ["hand_overs.hand_over", "seats.take"])
-def test_a_listener_that_could_not_come_back_is_not_counted(
+def test_a_listener_whose_return_failed_is_not_counted(
     use_cases: UseCases,
     build: Callable[..., UseCases],
     stores: Stores,
@@ -689,7 +691,7 @@ def test_no_connection_is_asked_to_refresh_before_100_minutes(
     assert remind(dispatcher, outcomes, "speaker=", "user-1") == []
 
 
-def test_neither_a_bare_nor_a_superseded_connection_is_asked_to_refresh(
+def test_bare_and_superseded_connections_are_not_asked_to_refresh(
     dispatcher: Dispatcher,
     session_id: str,
     join: Callable[..., None],
@@ -704,7 +706,7 @@ def test_neither_a_bare_nor_a_superseded_connection_is_asked_to_refresh(
         assert remind(dispatcher, outcomes, connection_id, user_id) == []
 
 
-def test_from_100_minutes_on_each_heartbeat_asks_for_a_refresh(
+def test_after_100_minutes_each_heartbeat_causes_a_request_to_refresh(
     dispatcher: Dispatcher,
     session_id: str,
     join: Callable[..., None],
@@ -727,7 +729,7 @@ def test_from_100_minutes_on_each_heartbeat_asks_for_a_refresh(
     ]
 
 
-def test_from_105_minutes_on_a_warning_comes_after_it(
+def test_after_105_minutes_a_warning_follows_the_request_to_refresh(
     dispatcher: Dispatcher,
     session_id: str,
     join: Callable[..., None],
@@ -756,7 +758,7 @@ def test_reminders_are_sent_together_after_the_answer(
     assert [url for _, url, _ in outcomes.sent] == ["https://api/stage"] * 2
 
 
-def test_what_remains_of_a_connection_is_never_less_than_nothing(
+def test_the_remaining_seconds_of_a_connection_are_never_negative(
     dispatcher: Dispatcher, session_id: str, outcomes: FakeOutcomes, clock: Clock
 ) -> None:
     clock.now += 7190
@@ -766,11 +768,11 @@ def test_what_remains_of_a_connection_is_never_less_than_nothing(
     assert [reminder["remainingSeconds"] for reminder in reminders] == [0, 0]
 
 
-def test_a_refreshed_connection_is_not_asked_again(
+def test_a_refreshed_connection_is_not_asked_to_refresh_again(
     wire: Wire, session_id: str, dispatcher: Dispatcher, outcomes: FakeOutcomes, clock: Clock
 ) -> None:
     clock.now += 110 * 60
-    wire.give("new=", "user-1", **as_speaker(session_id))
+    wire.send("new=", "user-1", **as_speaker(session_id))
     beat = frame("new=", "user-1", action="heartbeat")
     beat["requestContext"]["connectedAt"] = int(clock() * 1000)
     assert reply(dispatcher.message(beat))["sessionId"] == session_id

@@ -1,4 +1,4 @@
-"""A connection that keeps being refused is closed after its answer."""
+"""The close of a connection after too many refused commands in a row."""
 
 from typing import Any
 
@@ -30,7 +30,7 @@ NONSENSE = {"action": "fly"}
 MAX_REFUSED = 20
 
 ALLOWED_HEARTBEATS = 4
-"""At once, with 2 a minute. Source: heartbeats.times_to_keep."""
+"""Heartbeats that are accepted at once, with 2 a minute. Source: heartbeats.times_to_keep."""
 
 
 def close(connection_id: str) -> Delivery:
@@ -55,7 +55,7 @@ def test_the_twentieth_refused_command_in_a_row_closes_the_connection_after_its_
     assert outcomes.closing == [("a=", "https://api/stage", FOLLOW_UP_DELAY_MS)]
 
 
-def test_a_close_that_was_lost_is_asked_for_again(
+def test_each_further_refused_command_requests_the_close_again(
     dispatcher: Dispatcher, outcomes: FakeOutcomes
 ) -> None:
     refuse(dispatcher, MAX_REFUSED + 1)
@@ -72,7 +72,7 @@ def test_a_close_that_was_lost_is_asked_for_again(
         {"body": '{"action": "pauseSession", "sessionId": "golden-eagle-999"}'},
     ],
 )
-def test_every_kind_of_refusal_counts(
+def test_every_kind_of_refused_command_counts(
     dispatcher: Dispatcher, outcomes: FakeOutcomes, refused: dict[str, Any]
 ) -> None:
     for _ in range(MAX_REFUSED):
@@ -81,7 +81,7 @@ def test_every_kind_of_refusal_counts(
 
 
 @pytest.mark.parametrize("role", ["speaker", "listener"])
-def test_refused_joins_and_refreshes_count_though_each_begins_with_an_item(
+def test_refused_joins_and_refreshes_count_as_refused_commands(
     dispatcher: Dispatcher, outcomes: FakeOutcomes, role: str
 ) -> None:
     unknown = {
@@ -95,7 +95,7 @@ def test_refused_joins_and_refreshes_count_though_each_begins_with_an_item(
     assert len(outcomes.closing) == 1
 
 
-def test_a_refusal_that_is_the_services_fault_does_not_count(
+def test_an_error_of_the_service_does_not_count_as_a_refused_command(
     dispatcher: Dispatcher, outcomes: FakeOutcomes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def busy(*_: object) -> None:
@@ -109,7 +109,7 @@ def test_a_refusal_that_is_the_services_fault_does_not_count(
 
 
 @pytest.mark.parametrize("error", [ServiceUnavailable("busy"), KeyError("refusals")])
-def test_a_refusal_that_cannot_be_counted_is_answered_and_closes_nothing(
+def test_a_refused_command_that_cannot_be_counted_is_answered_and_closes_nothing(
     dispatcher: Dispatcher,
     outcomes: FakeOutcomes,
     monkeypatch: pytest.MonkeyPatch,
@@ -132,7 +132,7 @@ def as_listener(session_id: str, old_id: str) -> dict[str, str]:
     return {"action": "refreshConnection", "role": "listener", **join}
 
 
-def test_a_command_that_succeeds_begins_a_new_row(
+def test_a_successful_command_resets_the_count_of_refused_commands(
     dispatcher: Dispatcher, outcomes: FakeOutcomes, session_id: str, dynamodb: Any
 ) -> None:
     join = {"action": "joinSession", "sessionId": session_id, "targetLanguage": "es"}
@@ -184,7 +184,7 @@ def test_refused_heartbeats_in_a_row_close_the_connection(
     assert outcomes.closing == [(connection_id, "https://api/stage", FOLLOW_UP_DELAY_MS)]
 
 
-def test_a_participant_that_is_refused_keeps_its_place(
+def test_a_participant_keeps_its_seat_after_refused_commands(
     dispatcher: Dispatcher, session_id: str, stores: Stores
 ) -> None:
     join = {"action": "joinSession", "sessionId": session_id, "targetLanguage": "es"}
@@ -195,7 +195,7 @@ def test_a_participant_that_is_refused_keeps_its_place(
     assert stores.listeners.list_ids(session_id) == ["a="]
 
 
-def test_what_only_counts_refusals_is_no_place_and_goes_with_its_connection(
+def test_an_item_that_only_counts_refusals_is_deleted_with_its_connection(
     dispatcher: Dispatcher, stores: Stores, lifecycle: Lifecycle, dynamodb: Any
 ) -> None:
     refuse(dispatcher, 3)
@@ -205,9 +205,7 @@ def test_what_only_counts_refusals_is_no_place_and_goes_with_its_connection(
     assert scan(dynamodb, "connections") == []
 
 
-def test_a_refusal_of_a_connection_that_never_closes_goes_in_time(
-    dispatcher: Dispatcher, dynamodb: Any
-) -> None:
+def test_an_item_that_only_counts_refusals_expires(dispatcher: Dispatcher, dynamodb: Any) -> None:
     refuse(dispatcher, 1)
     (item,) = scan(dynamodb, "connections")
     assert int(item["ttl"]["N"]) == 1_800_000_000 + 7800
@@ -223,7 +221,7 @@ def test_the_outcome_function_closes_the_connection(
 
 
 @pytest.mark.parametrize("code", [1000, 1006])
-def test_a_refused_speaker_whose_connection_the_service_closes_keeps_the_long_grace(
+def test_a_speaker_whose_connection_the_service_closes_has_the_long_grace(
     dispatcher: Dispatcher,
     use_cases: UseCases,
     phones: FakeConnections,
@@ -232,7 +230,7 @@ def test_a_refused_speaker_whose_connection_the_service_closes_keeps_the_long_gr
     session_id: str,
     code: int,
 ) -> None:
-    """Also if each event comes twice, and if a command succeeds before the close."""
+    """Each event occurs twice, and a command succeeds before the close."""
     join = {"action": "joinSession", "sessionId": session_id, "targetLanguage": "es"}
     dispatcher.message(frame("a=", **join))
     refuse(dispatcher, MAX_REFUSED, "speaker=", "user-1")
@@ -252,7 +250,7 @@ def test_a_refused_speaker_whose_connection_the_service_closes_keeps_the_long_gr
     ]
 
 
-def test_a_close_that_cannot_be_noted_is_left_out(
+def test_a_connection_is_not_closed_if_the_close_cannot_be_recorded(
     use_cases: UseCases,
     phones: FakeConnections,
     session_id: str,

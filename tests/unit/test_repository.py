@@ -87,7 +87,7 @@ def test_only_the_deployment_can_ask_for_a_token() -> None:
     assert read_jobs(DEPLOY)["deploy"]["permissions"] == {"contents": "read", "id-token": "write"}
 
 
-def test_the_deployment_offers_every_stage_but_the_emulators() -> None:
+def test_the_deployment_offers_every_stage_except_the_emulators() -> None:
     # YAML 1.1 reads the key `on` as true.
     [trigger] = yaml.safe_load(DEPLOY.read_text())[True].values()
     files = (ROOT / "terraform" / "environments").glob("*.tfvars")
@@ -107,7 +107,7 @@ def test_the_documented_role_trusts_one_environment_of_one_repository() -> None:
     assert "*" not in policy
 
 
-def test_the_newest_version_in_the_changelog_is_the_projects() -> None:
+def test_the_newest_version_in_the_changelog_is_the_version_of_the_project() -> None:
     headings = re.findall(r"^## (.*)", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
     assert headings[0] == "[Unreleased]"
     assert re.fullmatch(rf"\[{PROJECT['version']}\] - \d{{4}}-\d{{2}}-\d{{2}}", headings[1])

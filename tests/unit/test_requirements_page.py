@@ -1,4 +1,4 @@
-"""docs/reference/requirements.md names tests that exist."""
+"""The tests that docs/reference/requirements.md names."""
 
 import re
 from pathlib import Path

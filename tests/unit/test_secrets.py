@@ -106,8 +106,8 @@ def out() -> Iterator[io.StringIO]:
     assert not [line for line in lines if MARK in line]
     assert not [line for line in lines if "203.0.113" in line or "eyJ" in line]
     for line in lines:
-        held = json.loads(line)
-        assert "_aws" in held or held.keys() >= {"time", "level", "message"}
+        fields = json.loads(line)
+        assert "_aws" in fields or fields.keys() >= {"time", "level", "message"}
 
 
 @pytest.fixture
@@ -155,7 +155,7 @@ def _commands() -> Iterator[tuple[str | None, dict[str, Any]]]:
 
 
 def _calling(handler: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """Answer an unexpected error as API Gateway does when a function fails."""
+    """Return a handler that answers an unexpected error as API Gateway does."""
 
     def call(event: Any) -> Any:
         try:
@@ -216,10 +216,10 @@ def test_no_line_of_a_client_event_contains_a_secret(
 
 
 @pytest.mark.parametrize(
-    ("what", "errors"),
+    ("failing", "errors"),
     [
         *(pytest.param("use cases", [error], id=type(error).__name__) for error in ERRORS),
-        *((what, ERRORS) for what in ("stores", "rate limits", "phones", "outcomes")),
+        *((failing, ERRORS) for failing in ("stores", "rate limits", "phones", "outcomes")),
     ],
 )
 def test_no_line_of_a_failure_contains_a_secret(
@@ -231,7 +231,7 @@ def test_no_line_of_a_failure_contains_a_secret(
     outcomes: FakeOutcomes,
     clock: Clock,
     out: io.StringIO,
-    what: str,
+    failing: str,
     errors: list[Exception],
 ) -> None:
     working = _dispatcher(marked_use_cases, rate_limits, outcomes, clock)
@@ -240,7 +240,7 @@ def test_no_line_of_a_failure_contains_a_secret(
     broken: Any = Raising(*errors)
     build_marked = partial(build, new_invite_code=lambda: CODE)
     use_cases = marked_use_cases
-    if what == "use cases":
+    if failing == "use cases":
         use_cases = replace(
             use_cases,
             sessions=broken,
@@ -251,12 +251,12 @@ def test_no_line_of_a_failure_contains_a_secret(
             lifecycle=broken,
             deliveries=Deliveries(stores, broken, phones, clock, clock.sleep),
         )
-    elif what == "stores":
+    elif failing == "stores":
         use_cases = build_marked(stores=_broken_stores(broken))
-    elif what == "rate limits":
+    elif failing == "rate limits":
         rate_limits = broken
         use_cases = build_marked(rate_limits=broken)
-    elif what == "phones":
+    elif failing == "phones":
         use_cases = build_marked(connections=broken)
     else:
         functions = Functions(broken)

@@ -1,4 +1,4 @@
-"""What a session costs: the arithmetic, and that it counts what is counted and written."""
+"""The computed cost of a session, compared with counted requests and written log lines."""
 
 import json
 import math
@@ -17,7 +17,7 @@ from tests.moto_dynamodb import MotoDynamoDB
 from tests.unit import session_cost, test_costs
 from tests.unit.session_cost import OPERATIONS, Requests, Scenario
 
-house = test_costs.house
+stage = test_costs.stage
 
 DOCS = "\n".join(path.read_text() for path in sorted(Path("docs/reference").glob("*.md")))
 
@@ -36,7 +36,7 @@ SMALL = Scenario(
 
 
 class Units:
-    """Adds up what a client's requests are charged for, by what they do to the index."""
+    """Counts the requests to DynamoDB and their units, including those of the index."""
 
     def __init__(self, dynamodb: Any) -> None:
         self.count, self.writes, self.reads = 0, 0.0, 0.0
@@ -86,72 +86,74 @@ class Units:
 
 
 @pytest.fixture
-def units(house: test_costs.House, dynamodb: Any) -> Units:
+def units(stage: test_costs.Stage, dynamodb: Any) -> Units:
     return Units(dynamodb)
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)
-def test_an_operation_has_the_units_that_its_requests_take(
-    house: test_costs.House, units: Units, operation: str
+def test_the_units_of_an_operation_equal_those_of_its_requests(
+    stage: test_costs.Stage, units: Units, operation: str
 ) -> None:
     prepare, do = test_costs.OPERATIONS[operation]
-    prepare(house)
+    prepare(stage)
     units.begin()
-    do(house)
+    do(stage)
     assert units.counted == OPERATIONS[operation]
 
 
 @pytest.mark.parametrize("listeners", [1, 150])
-def test_an_end_grows_with_those_who_are_there(
-    house: test_costs.House, units: Units, listeners: int
+def test_the_cost_of_an_end_grows_with_the_present_listeners(
+    stage: test_costs.Stage, units: Units, listeners: int
 ) -> None:
-    house.fill_and_wait(listeners - 1)
+    stage.fill_and_wait(listeners - 1)
     units.begin()
-    house.end()
+    stage.end()
     assert units.counted == session_cost.end(listeners)
 
 
-def test_an_end_does_not_grow_with_the_connections_that_were_superseded(
-    house: test_costs.House, units: Units
+def test_the_cost_of_an_end_does_not_grow_with_superseded_connections(
+    stage: test_costs.Stage, units: Units
 ) -> None:
-    house.frame("new=", **house.as_listener, connectionId="b=")
-    house.frame("new-speaker=", "user-1", **house.as_speaker)
+    stage.frame("new=", **stage.as_listener, connectionId="b=")
+    stage.frame("new-speaker=", "user-1", **stage.as_speaker)
     units.begin()
-    house.frame("new-speaker=", "user-1", action="endSession")
+    stage.frame("new-speaker=", "user-1", action="endSession")
     assert units.counted == session_cost.end(1)
 
 
 @pytest.mark.parametrize("operation", ["pauseSession", "resumeSession"])
-def test_a_notice_has_the_requests_of_a_pause_or_its_end(
-    house: test_costs.House, units: Units, operation: str
+def test_the_cost_of_a_notice_equals_that_of_a_pause_or_resumption(
+    stage: test_costs.Stage, units: Units, operation: str
 ) -> None:
     prepare, do = test_costs.OPERATIONS[operation]
-    house.fill_and_wait(99)
-    prepare(house)
+    stage.fill_and_wait(99)
+    prepare(stage)
     units.begin()
-    do(house)
+    do(stage)
     assert units.counted == session_cost.notice(100)
 
 
-def test_a_sweep_looks_at_a_session_that_goes_on(house: test_costs.House, units: Units) -> None:
-    house.fill_and_wait(99)
+def test_the_cost_of_a_visit_equals_that_of_a_sweep_of_an_open_session(
+    stage: test_costs.Stage, units: Units
+) -> None:
+    stage.fill_and_wait(99)
     units.begin()
-    house.run_sweep()
-    nothing = OPERATIONS["sweep of nothing"]
-    assert units.counted == nothing + session_cost.look(100)
+    stage.run_sweep()
+    idle = OPERATIONS["sweep without sessions"]
+    assert units.counted == idle + session_cost.visit(100)
 
 
-def test_a_reminder_takes_a_claim_and_its_participant(
-    house: test_costs.House, units: Units
+def test_a_reminder_costs_a_claim_and_a_read_of_its_participant(
+    stage: test_costs.Stage, units: Units
 ) -> None:
     units.begin()
-    house.use_cases.deliveries.deliver(
+    stage.use_cases.deliveries.deliver(
         Delivery("b=", test_costs.ENDPOINT_URL, [{}], FOLLOW_UP_DELAY_MS)
     )
     assert units.counted == session_cost.REMINDER
 
 
-def test_what_is_stored_is_no_larger_than_what_is_charged() -> None:
+def test_stored_items_fit_into_the_units_that_are_charged() -> None:
     session = Session(
         session_id="comfortable-hippopotamus-999",
         speaker_user_id="a" * 36,
@@ -183,46 +185,49 @@ def test_what_is_stored_is_no_larger_than_what_is_charged() -> None:
 
 
 def _size(item: dict[str, Any]) -> int:
-    """Source: "DynamoDB item sizes and formats", Amazon DynamoDB Developer Guide."""
+    """Return the size of an item in bytes.
+
+    Source: "DynamoDB item sizes and formats", Amazon DynamoDB Developer Guide.
+    """
     values = (text for value in item.values() for text in value.values())
     return sum(map(len, item)) + sum(
         sum(map(len, text)) if isinstance(text, list) else len(text) for text in values
     )
 
 
-def test_lines_are_as_long_as_is_said(
-    house: test_costs.House, capsys: pytest.CaptureFixture[str]
+def test_log_lines_have_the_documented_length(
+    stage: test_costs.Stage, capsys: pytest.CaptureFixture[str]
 ) -> None:
     telemetry.configure("INFO", "prod", b"key")
     with telemetry.handled("outcome", connection_id="none=", is_clients=False):
-        pass  # The first of a process says that it was a cold start.
+        pass  # The first event of a process also logs a cold start.
     capsys.readouterr()
 
-    house.frame("b=", action="heartbeat")
+    stage.frame("b=", action="heartbeat")
     event, metric = capsys.readouterr().out.splitlines()
-    house.speak("pauseSession")
+    stage.send_as_speaker("pauseSession")
     fan_out_metrics, fan_out, _ = capsys.readouterr().out.splitlines()
-    house.run_sweep()
+    stage.run_sweep()
     *sweep, _ = capsys.readouterr().out.splitlines()
 
-    # API Gateway's request ids, which the tests' events lack, take 33 characters with their name.
+    # The tests' events lack API Gateway's request ID, a field of 33 characters.
     request_id = len(', "requestId": "I2TFKKOwRdhSZ0s="')
     assert len(event) + request_id == pytest.approx(session_cost.EVENT_BYTES, rel=0.1)
     assert len(metric) == pytest.approx(session_cost.METRIC_BYTES, rel=0.1)
     measured = len(fan_out) + request_id + len(fan_out_metrics)
     assert measured == pytest.approx(session_cost.FAN_OUT_BYTES, rel=0.1)
-    # Lambda's are longer.
+    # Lambda's request IDs are 20 characters longer.
     measured = sum(map(len, sweep)) + request_id + 20
     assert (measured, len(sweep)) == (pytest.approx(session_cost.SWEEP_BYTES, rel=0.1), 3)
 
 
-def test_a_sweep_of_nothing_writes_the_metrics_of_an_idle_stage(
-    house: test_costs.House, capsys: pytest.CaptureFixture[str]
+def test_a_sweep_without_sessions_writes_the_metrics_of_an_idle_stage(
+    stage: test_costs.Stage, capsys: pytest.CaptureFixture[str]
 ) -> None:
     telemetry.configure("WARNING", "prod", b"key")
-    house.stores.sessions.delete(house.session_id)
+    stage.stores.sessions.delete(stage.session_id)
     capsys.readouterr()
-    house.run_sweep()
+    stage.run_sweep()
     written = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     names = {name for line in written for name in line if name in metrics.METRICS}
     assert names == set(session_cost.IDLE_METRICS)
@@ -231,52 +236,52 @@ def test_a_sweep_of_nothing_writes_the_metrics_of_an_idle_stage(
 @pytest.mark.parametrize(
     ("alarms", "marks"), [("none", []), ("essential", ["yes"]), ("all", ["yes", ""])]
 )
-def test_an_alarm_is_charged_for_each_metric_that_it_looks_at(
-    alarms: str, marks: list[str]
-) -> None:
+def test_an_alarm_is_charged_for_each_metric_that_it_reads(alarms: str, marks: list[str]) -> None:
     rows = re.findall(r"^\| `([a-z_-]+)` \| (yes)? ?\| `(?:AWS|Broadcast)", DOCS, re.MULTILINE)
     names = [name for name, mark in rows if mark in marks and not name.startswith("table-")]
-    looked_at = {"fan-out-failures": 2}
-    assert sum(looked_at.get(it, 1) for it in names) == session_cost.ALARM_METRICS[alarms]
+    metrics_read = {"fan-out-failures": 2}
+    assert sum(metrics_read.get(it, 1) for it in names) == session_cost.ALARM_METRICS[alarms]
 
 
 def test_a_stage_without_alarms_pays_for_no_dashboard() -> None:
-    lines = {line.what: line.amount for line in session_cost.of_month(alarms="none")}
-    assert lines["CloudWatch: dashboard"] == lines["CloudWatch: metrics that alarms look at"] == 0
+    lines = {line.item: line.amount for line in session_cost.of_month(alarms="none")}
+    assert lines["CloudWatch: dashboard"] == lines["CloudWatch: metrics that alarms read"] == 0
 
 
-def test_a_sessions_metrics_are_there() -> None:
+def test_the_metrics_of_a_session_exist_and_are_counted_by_their_dimensions() -> None:
     once = [name for name in session_cost.SESSION_METRICS if metrics.METRICS[name].by is None]
     split = set(session_cost.SESSION_METRICS) - set(once)
     assert len(once) == len(set(once))
     assert len(session_cost.SESSION_METRICS) == len(once) + 2 * len(split)
 
 
-def test_a_small_session_by_hand() -> None:
+def test_a_small_session_costs_the_amounts_computed_by_hand() -> None:
     # Two listeners and a speaker for an hour, six heartbeats each, one pause, no refresh.
-    lines = {line.what: line for line in session_cost.of_session(SMALL)}
+    lines = {line.item: line for line in session_cost.of_session(SMALL)}
 
-    def amount(what: str) -> float:
-        return lines[what].amount
+    def amount(item: str) -> float:
+        return lines[item].amount
 
-    # Three outcomes; 18 heartbeats and 18 answers; a pause: command, answer, two posts; an end.
+    # 3 outcomes, 18 heartbeats with answers, and for the pause and the end each a command, an
+    # answer and two posts.
     assert amount("API Gateway: messages") == 3 + 36 + 4 + 4
     assert amount("API Gateway: connection minutes") == 3 * 60
-    # Authorizer, connect, disconnect and outcome three times; 18 heartbeats, pause and end.
+    # Authorizer, connect, disconnect and outcome run 3 times each. 18 heartbeats, a pause, an end.
     assert amount("Lambda: runs") == 12 + 20
-    # 32 runs of 100 ms, 3 waits of 50, two fan-outs of 20, two starts of 1 s, at 1 GB; 60 looks
-    # of the sweep of 1 ms, at half of that.
+    # With 1 GB: 32 runs of 100 ms, 3 waits of 50 ms, 2 fan-outs of 20 ms and 2 starts of 1 s. With
+    # half a GB: 60 visits of the sweep of 1 ms.
     seconds = 3.2 + 0.15 + 0.04 + 2 + 0.06 / 2
     assert amount("Lambda: GB-seconds") == pytest.approx(seconds)
-    # Created 5; joined 6 each; outcomes 3; heartbeats 1 each of 12 and 2 of 6; paused 1; ended 2,
-    # and 3 for each listener; closes 3.
+    # 5 for the creation, 6 for each join, 3 for outcomes, 1 for each of 12 heartbeats of listeners,
+    # 2 for each of 6 of the speaker, 1 for the pause, 2 for the end with 3 for each listener, and
+    # 3 for closes.
     assert amount("DynamoDB: write units") == 5 + 12 + 3 + 12 + 12 + 1 + 2 + 6 + 3
-    # Joined 1 for each listener; outcomes 1 for everyone; paused 1.5; ended 2; looks 2.5 each.
-    assert amount("DynamoDB: read units") == 4 + 1 + 1.5 + 2 + 60 * 2.5
+    # 2 for joins, 3 for outcomes, 1.5 for the pause, 2 for the end, and 2.5 for each visit.
+    assert amount("DynamoDB: read units") == 2 + 3 + 1.5 + 2 + 60 * 2.5
     log_bytes = 32 * (300 + 267 + 4 * 26) + 24 * (255 + 26) + 2 * (1015 + 2 * 26)
     assert amount("CloudWatch: GB of logs") == pytest.approx(log_bytes / 1e9)
     assert amount("CloudWatch: metrics, in months") == pytest.approx(11 * 2 / 720)
-    # Outcomes, answers and posts.
+    # 3 outcomes, 18 answers to heartbeats, and 3 messages each for the pause and the end.
     assert amount("data out, in GB") == pytest.approx((3 + 18 + 3 + 3) * 200 / 1e9)
 
     assert lines["API Gateway: messages"].usd == pytest.approx(47e-6)
@@ -295,7 +300,7 @@ def test_500_listeners_for_two_hours_cost_no_more_than_20_cents() -> None:
     assert session_cost.total_usd(session_cost.of_session(Scenario())) <= 0.20
 
 
-def test_who_stays_longer_than_a_connection_may_refreshes() -> None:
+def test_clients_refresh_in_a_session_that_is_longer_than_a_connection() -> None:
     refreshes = [Scenario(hours=minutes / 60).refreshes for minutes in (30, 100, 101, 120, 201)]
     assert refreshes == [0, 0, 1, 1, 2]
 

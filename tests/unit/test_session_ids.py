@@ -129,14 +129,14 @@ def test_a_generated_id_is_canonical(session_id: str) -> None:
     after=SPACE,
     upper=st.integers(0, 2**session_ids.MAX_ID_CHARACTERS - 1),
 )
-def test_a_generated_id_survives_being_passed_on(
+def test_a_generated_id_is_recognized_in_any_spelling(
     session_id: str, first: str, second: str, before: str, after: str, upper: int
 ) -> None:
     adjective, noun, number = session_id.split("-")
-    heard = f"{adjective}{first}{noun}{second}{number}"
-    heard = "".join(c.upper() if upper >> n & 1 else c for n, c in enumerate(heard))
+    spoken = f"{adjective}{first}{noun}{second}{number}"
+    spoken = "".join(c.upper() if upper >> n & 1 else c for n, c in enumerate(spoken))
 
-    assert session_ids.parse(f"{before}{heard}{after}") == session_id
+    assert session_ids.parse(f"{before}{spoken}{after}") == session_id
 
 
 @pytest.mark.parametrize(
@@ -157,7 +157,7 @@ def test_an_ordinary_id_is_not_blocked() -> None:
     assert not session_ids.is_blocked("golden-eagle-427")
 
 
-def test_generating_gives_up_when_every_draw_is_blocked() -> None:
+def test_generating_an_id_fails_when_every_draw_is_blocked() -> None:
     with pytest.raises(RuntimeError, match="100 session IDs in a row are blocked"):
         session_ids.generate(AlwaysTheSameNumber(666))
 

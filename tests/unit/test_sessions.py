@@ -1,4 +1,4 @@
-"""The use cases, against moto: the failing paths first."""
+"""The use cases of sessions, listeners and outcomes."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -50,13 +50,13 @@ def test_creating_without_a_token_is_unauthorized(use_cases: UseCases, dynamodb:
     assert scan(dynamodb, "sessions") == scan(dynamodb, "connections") == []
 
 
-def test_a_listener_of_a_session_may_not_create_one(use_cases: UseCases, session_id: str) -> None:
+def test_a_listener_cannot_create_a_session(use_cases: UseCases, session_id: str) -> None:
     join(use_cases, 1, session_id)
     with pytest.raises(Forbidden):
         use_cases.sessions.create(listener(1), CREATE)
 
 
-def test_a_second_session_on_one_connection_conflicts_and_leaves_nothing(
+def test_a_second_session_on_one_connection_conflicts_and_stores_nothing(
     use_cases: UseCases, session_id: str, speaker: Caller, dynamodb: Any
 ) -> None:
     with pytest.raises(Conflict):
@@ -75,7 +75,7 @@ def test_a_taken_session_id_is_not_overwritten(
     assert second["sessionId"] == "golden-eagle-428"
 
 
-def test_creating_gives_up_when_every_id_is_taken(
+def test_creating_a_session_fails_when_every_id_is_taken(
     build: Callable[..., UseCases], speaker: Caller, dynamodb: Any
 ) -> None:
     sessions = build(new_session_id=lambda: "golden-eagle-427").sessions
@@ -85,7 +85,7 @@ def test_creating_gives_up_when_every_id_is_taken(
     assert len(scan(dynamodb, "connections")) == 1
 
 
-def test_an_unknown_session_cannot_be_joined_and_nothing_is_left(
+def test_joining_an_unknown_session_is_refused_and_stores_nothing(
     use_cases: UseCases, dynamodb: Any
 ) -> None:
     with pytest.raises(SessionNotFound):
@@ -101,7 +101,7 @@ def test_an_expired_session_cannot_be_joined(
         join(use_cases, 1, session_id)
 
 
-def test_a_full_session_refuses_and_keeps_its_count(
+def test_a_full_session_refuses_listeners_and_keeps_its_count(
     use_cases: UseCases, session_id: str, speaker: Caller, dynamodb: Any
 ) -> None:
     for number in range(3):
@@ -112,7 +112,7 @@ def test_a_full_session_refuses_and_keeps_its_count(
     assert len(scan(dynamodb, "connections")) == 4
 
 
-def test_a_wrong_invite_code_is_forbidden_and_a_right_one_lets_in(
+def test_a_wrong_invite_code_is_forbidden_and_the_right_one_admits(
     use_cases: UseCases, session_id: str, speaker: Caller
 ) -> None:
     with pytest.raises(Forbidden):
@@ -121,7 +121,7 @@ def test_a_wrong_invite_code_is_forbidden_and_a_right_one_lets_in(
     assert use_cases.sessions.get_status(speaker, STATUS).message["listenerCount"] == 1
 
 
-def test_a_wrong_invite_code_is_forbidden_even_where_the_session_is_full(
+def test_a_wrong_invite_code_is_forbidden_even_if_the_session_is_full(
     use_cases: UseCases, session_id: str
 ) -> None:
     for number in range(3):
@@ -148,7 +148,7 @@ def test_a_speaker_cannot_join_its_own_session_on_the_same_connection(
 
 
 @pytest.mark.parametrize("number", [1, 2])
-def test_leaving_twice_counts_out_once(
+def test_a_listener_that_leaves_twice_is_subtracted_once(
     use_cases: UseCases, session_id: str, speaker: Caller, number: int
 ) -> None:
     join(use_cases, 1, session_id)
@@ -158,7 +158,7 @@ def test_leaving_twice_counts_out_once(
     assert use_cases.sessions.get_status(speaker, STATUS).message["listenerCount"] == 1
 
 
-def test_a_connection_without_a_session_leaves_quietly(
+def test_a_connection_without_a_session_leaves_without_a_notice(
     use_cases: UseCases, phones: FakeConnections
 ) -> None:
     use_cases.lifecycle.leave("unknown=", 1000)
@@ -192,7 +192,9 @@ def test_changing_language_moves_a_listener(
     assert use_cases.sessions.get_status(speaker, STATUS).message["languages"] == {"de": 1}
 
 
-def test_commands_for_a_session_need_one(use_cases: UseCases, speaker: Caller) -> None:
+def test_commands_on_a_connection_without_a_session_find_none(
+    use_cases: UseCases, speaker: Caller
+) -> None:
     with pytest.raises(SessionNotFound):
         use_cases.sessions.get_status(speaker, STATUS)
     with pytest.raises(SessionNotFound):
@@ -201,14 +203,14 @@ def test_commands_for_a_session_need_one(use_cases: UseCases, speaker: Caller) -
         use_cases.joining.change_language(listener(1), ChangeLanguage("de", None))
 
 
-def test_a_speakers_commands_are_not_for_strangers(use_cases: UseCases) -> None:
+def test_a_speakers_commands_without_a_token_are_unauthorized(use_cases: UseCases) -> None:
     with pytest.raises(Unauthorized):
         use_cases.sessions.end(listener(1), END)
     with pytest.raises(Unauthorized):
         use_cases.sessions.get_status(listener(1), STATUS)
 
 
-def test_a_speakers_commands_are_not_for_its_listeners(
+def test_a_speakers_commands_are_forbidden_to_listeners(
     use_cases: UseCases, session_id: str
 ) -> None:
     join(use_cases, 1, session_id)
@@ -218,14 +220,14 @@ def test_a_speakers_commands_are_not_for_its_listeners(
         use_cases.sessions.get_status(listener(1), STATUS)
 
 
-def test_a_listeners_command_is_not_for_the_speaker(
+def test_changing_language_is_forbidden_to_the_speaker(
     use_cases: UseCases, session_id: str, speaker: Caller
 ) -> None:
     with pytest.raises(Forbidden):
         use_cases.joining.change_language(speaker, ChangeLanguage("de", None))
 
 
-def test_one_speaker_cannot_name_anothers_session(
+def test_a_speaker_cannot_control_another_users_session(
     use_cases: UseCases, session_id: str, speaker: Caller
 ) -> None:
     other = replace(speaker, connection_id="other=", user_id="user-2")
@@ -240,7 +242,7 @@ def test_one_speaker_cannot_name_anothers_session(
     assert status["status"] == "active"
 
 
-def test_an_end_notifies_each_listener_once_and_leaves_the_session_to_a_sweep(
+def test_an_end_notifies_each_listener_once_and_a_sweep_deletes_the_session(
     use_cases: UseCases,
     session_id: str,
     speaker: Caller,
@@ -283,7 +285,7 @@ def test_an_end_notifies_each_listener_once_and_leaves_the_session_to_a_sweep(
         (None, [None, "speakerLost"]),
     ],
 )
-def test_the_end_of_the_speakers_connection_ends_the_session_after_a_grace(
+def test_the_close_of_the_speakers_connection_ends_the_session_after_a_grace(
     use_cases: UseCases,
     session_id: str,
     speaker: Caller,
@@ -306,7 +308,7 @@ def test_the_end_of_the_speakers_connection_ends_the_session_after_a_grace(
     assert scan(dynamodb, "sessions") == scan(dynamodb, "connections") == []
 
 
-def test_a_listener_that_has_left_keeps_an_item_that_is_in_no_list(
+def test_a_listener_that_has_left_keeps_an_item_and_is_not_counted(
     use_cases: UseCases, session_id: str, speaker: Caller, dynamodb: Any
 ) -> None:
     join(use_cases, 1, session_id)
@@ -321,7 +323,7 @@ def test_a_listener_that_has_left_keeps_an_item_that_is_in_no_list(
     assert [item["connectionId"]["S"] for item in scan(dynamodb, "connections")] == ["listener-1="]
 
 
-def test_a_listener_may_join_another_session_once_its_session_has_ended(
+def test_a_listener_can_join_another_session_after_its_session_has_ended(
     use_cases: UseCases, session_id: str, speaker: Caller
 ) -> None:
     join(use_cases, 1, session_id)
@@ -330,7 +332,7 @@ def test_a_listener_may_join_another_session_once_its_session_has_ended(
     assert join(use_cases, 1, again["sessionId"])["sessionId"] == again["sessionId"]
 
 
-def test_a_speakers_heartbeat_keeps_the_session_from_expiring(
+def test_a_speakers_heartbeat_extends_the_session(
     use_cases: UseCases, session_id: str, speaker: Caller, clock: Clock
 ) -> None:
     clock.now += 7000
@@ -339,7 +341,7 @@ def test_a_speakers_heartbeat_keeps_the_session_from_expiring(
     assert join(use_cases, 1, session_id)["sessionId"] == session_id
 
 
-def test_a_heartbeat_does_not_wake_an_expired_session(
+def test_a_heartbeat_does_not_reopen_an_expired_session(
     use_cases: UseCases, session_id: str, speaker: Caller, clock: Clock
 ) -> None:
     clock.now += 7201
@@ -348,7 +350,7 @@ def test_a_heartbeat_does_not_wake_an_expired_session(
         join(use_cases, 1, session_id)
 
 
-def test_an_expired_connection_is_treated_as_gone(
+def test_an_expired_connection_is_not_a_participant(
     use_cases: UseCases, session_id: str, clock: Clock
 ) -> None:
     join(use_cases, 1, session_id)
@@ -386,7 +388,7 @@ def test_an_outcome_waits_for_its_connection_to_open(
 
 
 @pytest.mark.parametrize("ends_before_it_opens", [True, False])
-def test_an_outcome_of_a_session_that_has_ended_meanwhile_says_so(
+def test_an_outcome_of_a_session_that_has_ended_is_delivered_as_an_error(
     use_cases: UseCases,
     build: Callable[..., UseCases],
     session_id: str,
@@ -404,15 +406,15 @@ def test_an_outcome_of_a_session_that_has_ended_meanwhile_says_so(
     if ends_before_it_opens:
         sleep(0)
     build(sleep=sleep).deliveries.deliver(outcome("listener-1=", session_id, requestId="r1"))
-    ((heard,),) = phones.inbox.values()
-    assert (heard["type"], heard["code"], heard["requestId"]) == (
+    ((message,),) = phones.inbox.values()
+    assert (message["type"], message["code"], message["requestId"]) == (
         "error",
         "SESSION_NOT_FOUND",
         "r1",
     )
 
 
-def test_reminders_come_in_order_and_no_sooner_than_asked(
+def test_reminders_arrive_in_order_after_their_delay(
     use_cases: UseCases,
     build: Callable[..., UseCases],
     session_id: str,
@@ -426,7 +428,7 @@ def test_reminders_come_in_order_and_no_sooner_than_asked(
     assert waits == [0.05]
 
 
-def test_a_listener_that_was_replaced_meanwhile_gets_no_reminder(
+def test_a_listener_that_is_superseded_during_the_delay_gets_no_reminder(
     use_cases: UseCases,
     build: Callable[..., UseCases],
     session_id: str,
@@ -443,7 +445,7 @@ def test_a_listener_that_was_replaced_meanwhile_gets_no_reminder(
     assert phones.inbox == {}
 
 
-def test_an_outcome_that_may_have_come_undoes_nothing(
+def test_an_outcome_whose_post_fails_does_not_undo_the_join(
     use_cases: UseCases, build: Callable[..., UseCases], session_id: str, speaker: Caller
 ) -> None:
     posts: list[str] = []
@@ -459,7 +461,7 @@ def test_an_outcome_that_may_have_come_undoes_nothing(
     assert use_cases.sessions.get_status(speaker, STATUS).message["listenerCount"] == 1
 
 
-def test_an_outcome_for_a_speaker_that_never_opens_interrupts_the_session(
+def test_a_speaker_whose_connection_never_opens_interrupts_the_session(
     use_cases: UseCases, session_id: str, speaker: Caller, phones: FakeConnections
 ) -> None:
     join(use_cases, 1, session_id)
@@ -469,7 +471,7 @@ def test_an_outcome_for_a_speaker_that_never_opens_interrupts_the_session(
     assert notice["type"] == "sessionInterrupted"
 
 
-def test_an_outcome_for_a_connection_that_never_opens_undoes_the_join(
+def test_the_join_of_a_connection_that_never_opens_is_undone(
     use_cases: UseCases,
     build: Callable[..., UseCases],
     session_id: str,
@@ -484,7 +486,7 @@ def test_an_outcome_for_a_connection_that_never_opens_undoes_the_join(
     assert use_cases.sessions.get_status(speaker, STATUS).message["listenerCount"] == 0
 
 
-def test_a_repeated_join_that_cannot_be_finished_takes_nothing_from_its_listener(
+def test_a_repeated_join_that_fails_does_not_remove_the_listener(
     use_cases: UseCases,
     build: Callable[..., UseCases],
     stores: Stores,
@@ -500,7 +502,7 @@ def test_a_repeated_join_that_cannot_be_finished_takes_nothing_from_its_listener
     assert use_cases.sessions.get_status(speaker, STATUS).message["listenerCount"] == 1
 
 
-def test_a_session_that_cannot_be_finished_is_undone(
+def test_a_creation_that_fails_is_undone(
     build: Callable[..., UseCases], stores: Stores, speaker: Caller, dynamodb: Any
 ) -> None:
     failing = build(stores=with_failing(stores, "sessions.create"))
@@ -520,7 +522,7 @@ def test_an_end_that_is_finished_late_does_not_remove_a_listener_of_another_sess
     clock: Clock,
 ) -> None:
     class StaleListenerStore(ListenerStore):
-        """Lists what a sweep reads that queries the index just before the end."""
+        """Lists a listener, as an index does that was read before the end."""
 
         def list_all(self, session_id: str) -> Listing:
             return Listing({listener(1).connection_id: "es"}, frozenset())

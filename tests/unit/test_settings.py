@@ -78,7 +78,7 @@ def test_an_invalid_time_is_named(name: str, value: str) -> None:
 
 
 @pytest.mark.parametrize(("name", "field", "default"), [(k, *v) for k, v in RATES.items()])
-def test_a_rate_has_the_protocols_default_and_can_be_set(
+def test_a_rate_has_the_default_of_the_protocol_and_can_be_set(
     name: str, field: str, default: int
 ) -> None:
     assert getattr(read_rate_limits(LIMITS), field) == default
@@ -250,19 +250,19 @@ def test_a_misspelled_name_without_a_value_is_ignored() -> None:
 class Recorder(Mapping[str, str]):
     """An environment that records which variables are read."""
 
-    def __init__(self, held: dict[str, str]) -> None:
-        self.held = held
+    def __init__(self, values: dict[str, str]) -> None:
+        self.values = values
         self.read_names: set[str] = set()
 
     def __getitem__(self, name: str) -> str:
         self.read_names.add(name)
-        return self.held[name]
+        return self.values[name]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self.held)
+        return iter(self.values)
 
     def __len__(self) -> int:
-        return len(self.held)
+        return len(self.values)
 
 
 def test_every_numeric_setting_is_compared_with_unknown_names() -> None:

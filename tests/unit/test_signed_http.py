@@ -195,7 +195,11 @@ class OddServer:
 
 
 def read_request(connected: socket.socket) -> bytes:
-    """Raises: OSError."""
+    """Read one request.
+
+    Raises:
+        OSError: The client closed the connection.
+    """
     received = b""
     while b"\r\n\r\n" not in received:
         received += receive(connected)

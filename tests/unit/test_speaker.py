@@ -52,7 +52,7 @@ def run(monkeypatch: pytest.MonkeyPatch, email: str, stage: str = "local") -> in
 
 
 @pytest.mark.parametrize(
-    ("email", "said"),
+    ("email", "explanation"),
     [
         ("", "'' is not an email address; one looks like speaker@example.com"),
         ("speaker", "'speaker' is not an email address"),
@@ -63,12 +63,15 @@ def run(monkeypatch: pytest.MonkeyPatch, email: str, stage: str = "local") -> in
     ],
 )
 def test_a_malformed_address_is_refused_before_the_stage_is_looked_up(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], email: str, said: str
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    email: str,
+    explanation: str,
 ) -> None:
     assert run(monkeypatch, email, "nowhere") == 1
     printed = capsys.readouterr()
     assert printed.out == ""
-    assert said in printed.err
+    assert explanation in printed.err
     assert printed.err.count("\n") == 1
 
 
@@ -117,7 +120,7 @@ def test_a_second_speaker_of_the_same_address_is_refused(
 
 
 @pytest.mark.parametrize(
-    ("error", "said"),
+    ("error", "explanation"),
     [
         (
             ClientError({"Error": {"Code": "AccessDeniedException", "Message": "User: anna"}}, "x"),
@@ -129,17 +132,17 @@ def test_a_second_speaker_of_the_same_address_is_refused(
         ),
         (EndpointConnectionError(endpoint_url="https://x"), "Cognito can't be reached"),
     ],
-    ids=["denied", "refused", "out of reach"],
+    ids=["denied", "refused", "unreachable"],
 )
-def test_a_refusal_by_cognito_is_one_sentence(error: Exception, said: str) -> None:
+def test_a_refusal_by_cognito_is_one_sentence(error: Exception, explanation: str) -> None:
     pool = UserPool("dev", "eu-central-1_pool", "a-client", Refusing(error))
-    with pytest.raises(SpeakerError, match=said):
+    with pytest.raises(SpeakerError, match=explanation):
         speaker.create(pool, EMAIL)
 
 
 def test_the_instructions_on_aws_name_the_region_and_the_pool() -> None:
     pool = UserPool("dev", "eu-central-1_pool", "a-client", None)
-    said = speaker.instructions(pool, "anna@example.com")
-    assert "Cognito has emailed a temporary password" in said
-    assert said.count("--region eu-central-1 --user-pool-id eu-central-1_pool") == 2
-    assert "--client-id a-client" in said
+    text = speaker.instructions(pool, "anna@example.com")
+    assert "Cognito has emailed a temporary password" in text
+    assert text.count("--region eu-central-1 --user-pool-id eu-central-1_pool") == 2
+    assert "--client-id a-client" in text

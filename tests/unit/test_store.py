@@ -1,4 +1,4 @@
-"""What only the store knows: paging, batches, and DynamoDB's failures."""
+"""The stores: pages, batches, conditions and the failures of DynamoDB."""
 
 from dataclasses import replace
 from typing import Any
@@ -9,10 +9,10 @@ from chalicelib.aws.circuit import CircuitBreaker
 from chalicelib.aws.dynamodb import DynamoDB, Refused
 from chalicelib.aws.retries import Retries
 from chalicelib.aws.wire import Answer
-from chalicelib.errors import ServiceUnavailable
+from chalicelib.errors import ServiceUnavailable, SessionNotFound
 from chalicelib.models import Caller, EndReason, Participant, Role
 from chalicelib.store.hand_overs import HandOver
-from chalicelib.store.items import new_arrival
+from chalicelib.store.items import KEPT_AFTER_END_SECONDS, new_arrival
 from chalicelib.store.stores import Stores, build_stores
 from tests.unit.fakes import Clock, PlayedTransport, refused, scan
 
@@ -33,7 +33,7 @@ def arriving(number: int) -> Participant:
 
 
 def quick(clock: Clock) -> Retries:
-    """Return retries whose naps turn the clock."""
+    """Return retries whose waits advance the clock."""
 
     def sleep(seconds: float) -> None:
         clock.now += seconds
@@ -52,7 +52,7 @@ def test_a_throttled_or_failing_dynamodb_is_unavailable_for_now(code: str, clock
         stores.listeners.list_ids("golden-eagle-427")
 
 
-def test_an_error_of_our_own_making_is_not_hidden(clock: Clock) -> None:
+def test_a_refusal_by_dynamodb_of_an_invalid_request_is_raised(clock: Clock) -> None:
     broken = DynamoDB(PlayedTransport(refused("ValidationException")), quick(clock))
     stores = build_stores(broken, "sessions", "connections", clock)
     with pytest.raises(Refused):
@@ -73,7 +73,7 @@ def test_listing_reads_to_the_last_page(stores: Stores, dynamodb: Any) -> None:
     assert operations(dynamodb).count("Query") == 3
 
 
-def test_deleting_many_takes_100_to_a_transaction(stores: Stores, dynamodb: Any) -> None:
+def test_a_transaction_removes_up_to_100_arrivals(stores: Stores, dynamodb: Any) -> None:
     for number in range(201):
         stores.participants.put(arriving(number))
     ids = stores.listeners.list_all("golden-eagle-427").arriving
@@ -82,7 +82,7 @@ def test_deleting_many_takes_100_to_a_transaction(stores: Stores, dynamodb: Any)
     assert operations(dynamodb).count("TransactWriteItems") == 3
 
 
-def test_deleting_many_spares_who_is_in_another_session_by_now(
+def test_removing_listeners_skips_listeners_of_another_session(
     stores: Stores, dynamodb: Any
 ) -> None:
     elsewhere = replace(seat(2), session_id="golden-eagle-428")
@@ -93,27 +93,29 @@ def test_deleting_many_spares_who_is_in_another_session_by_now(
     assert stores.participants.find_present("listener-1=") == seat(1)
 
 
-def test_deleting_arrivals_spares_those_that_have_become_listeners(
+def test_removing_arrivals_skips_arrivals_that_have_become_listeners(
     stores: Stores, dynamodb: Any
 ) -> None:
     stores.participants.put(arriving(1))
-    come = arriving(2)
-    stores.participants.put(come)
-    stores.participants.activate(come)
+    completed = arriving(2)
+    stores.participants.put(completed)
+    stores.participants.activate(completed)
     stores.participants.put(seat(3))
     ids = {"listener-1=", "listener-2=", "listener-3=", "listener-4="}
     assert stores.listeners.remove_arriving("golden-eagle-427", ids) == {"listener-1="}
     assert len(scan(dynamodb, "connections")) == 2
 
 
-def test_an_end_is_claimed_once(stores: Stores, session_id: str, speaker: Caller) -> None:
+def test_an_end_is_claimed_once_and_only_by_the_current_speaker(
+    stores: Stores, session_id: str, speaker: Caller
+) -> None:
     reason = EndReason.SPEAKER_ENDED
-    assert not stores.sessions.claim_end(session_id, reason, "somebody-else=")
+    assert not stores.sessions.claim_end(session_id, reason, "other=")
     assert stores.sessions.claim_end(session_id, reason, speaker.connection_id)
     assert not stores.sessions.claim_end(session_id, reason, speaker.connection_id)
 
 
-def test_a_language_is_changed_only_in_the_session_it_was_asked_for(stores: Stores) -> None:
+def test_a_language_is_changed_only_for_a_listener_of_the_given_session(stores: Stores) -> None:
     stores.participants.put(seat(1))
     assert not stores.participants.set_language("listener-1=", "golden-eagle-428", "de")
     assert not stores.participants.set_language("listener-2=", "golden-eagle-427", "de")
@@ -121,15 +123,15 @@ def test_a_language_is_changed_only_in_the_session_it_was_asked_for(stores: Stor
 
 
 def fail_first_transaction(dynamodb: Any, *reasons: dict[str, Any]) -> None:
-    """Have the first transaction cancelled for these reasons, without being carried out."""
-    carry_out = dynamodb.transport.request
+    """Cancel the first transaction for these reasons."""
+    send = dynamodb.transport.request
     pending = [refused("TransactionCanceledException", CancellationReasons=list(reasons))]
 
     def request(*arguments: Any, **named: Any) -> Answer:
         is_transaction = arguments[3]["x-amz-target"].endswith("TransactWriteItems")
         if is_transaction and pending:
             return pending.pop()
-        return carry_out(*arguments, **named)
+        return send(*arguments, **named)
 
     dynamodb.transport.request = request
 
@@ -138,22 +140,22 @@ FAILED = {"Code": "ConditionalCheckFailed"}
 CONFLICT = {"Code": "TransactionConflict"}
 
 
-def test_a_hand_over_in_anothers_way_is_tried_again(stores: Stores, dynamodb: Any) -> None:
+def test_a_hand_over_with_a_transaction_conflict_is_retried(stores: Stores, dynamodb: Any) -> None:
     stores.participants.put(seat(1))
     fail_first_transaction(dynamodb, CONFLICT, {"Code": "None"})
     assert stores.hand_overs.hand_over(seat(1), seat(2)) == HandOver(is_done=True)
 
 
-def test_a_hand_over_that_was_done_before_is_seen_although_another_was_in_the_way(
+def test_a_completed_hand_over_is_recognized_despite_a_transaction_conflict(
     stores: Stores, dynamodb: Any
 ) -> None:
     stores.participants.put(seat(2))
-    held = scan(dynamodb, "connections")[0]
-    fail_first_transaction(dynamodb, CONFLICT, {**FAILED, "Item": held})
+    stored = scan(dynamodb, "connections")[0]
+    fail_first_transaction(dynamodb, CONFLICT, {**FAILED, "Item": stored})
     assert stores.hand_overs.hand_over(seat(1), seat(2)) == HandOver(is_done=False, new=seat(2))
 
 
-def test_a_hand_over_shows_both_records_as_they_are(stores: Stores) -> None:
+def test_a_repeated_hand_over_returns_both_stored_participants(stores: Stores) -> None:
     stores.participants.put(seat(1))
     stores.hand_overs.hand_over(seat(1), seat(2, "fr"))
     again = stores.hand_overs.hand_over(seat(1), seat(2, "de"))
@@ -161,7 +163,7 @@ def test_a_hand_over_shows_both_records_as_they_are(stores: Stores) -> None:
     assert again == HandOver(is_done=False, old=gone, new=seat(2, "fr"))
 
 
-def test_a_listener_that_has_changed_its_language_since_it_was_read_hands_nothing_over(
+def test_a_hand_over_fails_if_the_listeners_language_has_changed_since_the_read(
     stores: Stores,
 ) -> None:
     stores.participants.put(seat(1, "de"))
@@ -170,7 +172,7 @@ def test_a_listener_that_has_changed_its_language_since_it_was_read_hands_nothin
     assert stores.participants.find_present("listener-2=") is None
 
 
-def test_a_record_of_another_session_or_a_speaker_hands_nothing_over(stores: Stores) -> None:
+def test_a_speaker_or_a_listener_of_another_session_cannot_be_handed_over(stores: Stores) -> None:
     speaker = Participant("speaker=", "golden-eagle-427", Role.SPEAKER, NOW_MS)
     elsewhere = replace(seat(1), session_id="golden-eagle-428")
     for old in (speaker, elsewhere):
@@ -181,7 +183,9 @@ def test_a_record_of_another_session_or_a_speaker_hands_nothing_over(stores: Sto
     assert stores.participants.find_present("listener-2=") is None
 
 
-def test_of_many_only_those_present_are_taken_and_by_one_caller(stores: Stores) -> None:
+def test_removing_listeners_returns_each_present_listener_to_only_one_caller(
+    stores: Stores,
+) -> None:
     for number in range(4):
         stores.participants.put(seat(number))
     stores.participants.mark_left("listener-1=")
@@ -195,7 +199,7 @@ def test_of_many_only_those_present_are_taken_and_by_one_caller(stores: Stores) 
     assert stores.listeners.remove("golden-eagle-427", set()) == set()
 
 
-def test_those_that_another_had_in_his_way_are_taken_in_the_end(
+def test_removing_listeners_is_retried_after_a_transaction_conflict(
     stores: Stores, dynamodb: Any
 ) -> None:
     for number in (1, 2):
@@ -205,7 +209,7 @@ def test_those_that_another_had_in_his_way_are_taken_in_the_end(
     assert stores.listeners.remove("golden-eagle-427", ids) == {"listener-1=", "listener-2="}
 
 
-def test_no_more_are_counted_out_than_are_counted(stores: Stores, session_id: str) -> None:
+def test_no_more_seats_are_released_than_are_taken(stores: Stores, session_id: str) -> None:
     stores.seats.take(session_id, "es", None, 3)
     assert not stores.seats.release(session_id, {"es": 2})
     assert stores.seats.release(session_id, {"es": 1})
@@ -213,7 +217,7 @@ def test_no_more_are_counted_out_than_are_counted(stores: Stores, session_id: st
     assert not stores.seats.release("golden-eagle-999", {"es": 1})
 
 
-def test_who_has_left_is_closed_once_and_no_longer_found(stores: Stores) -> None:
+def test_a_listener_that_has_left_is_no_longer_found(stores: Stores) -> None:
     stores.participants.put(seat(1))
     assert stores.participants.mark_left("listener-1=") == seat(1)
     left = replace(seat(1), target_language=None, is_present=False, left_at_ms=NOW_MS)
@@ -223,18 +227,18 @@ def test_who_has_left_is_closed_once_and_no_longer_found(stores: Stores) -> None
     assert stores.listeners.list_all("golden-eagle-427").present == {}
 
 
-def test_many_records_are_read_in_batches_and_what_was_not_processed_is_asked_for_again(
+def test_participants_are_read_in_batches_and_unprocessed_keys_are_requested_again(
     stores: Stores, dynamodb: Any
 ) -> None:
     for number in range(130):
         stores.participants.put(seat(number))
-    asked: list[int] = []
+    counts: list[int] = []
 
     def leave_half(operation: str, parsed: dict[str, Any]) -> None:
         if operation != "BatchGetItem":
             return
         items = parsed["Responses"]["connections"]
-        asked.append(len(items))
+        counts.append(len(items))
         half = -(-len(items) // 2)
         parsed["Responses"]["connections"] = items[:half]
         left = [{"connectionId": item["connectionId"]} for item in items[half:]]
@@ -245,24 +249,24 @@ def test_many_records_are_read_in_batches_and_what_was_not_processed_is_asked_fo
     found = stores.listeners.find_many(ids)
     assert {each.connection_id for each in found} == ids - {"listener-130="}
     assert len(found) == 130
-    # One of the first hundred is not there.
-    assert asked[:3] == [99, 49, 24]
+    # One of the first hundred does not exist.
+    assert counts[:3] == [99, 49, 24]
     assert stores.listeners.find_many([]) == []
 
 
-def test_a_connection_that_closes_while_it_joins_is_left_without_a_place(
+def test_a_connection_that_closes_during_its_join_is_not_present(
     stores: Stores, dynamodb: Any
 ) -> None:
     stores.participants.put(seat(1, "~arriving-1"))
     closed = stores.participants.mark_left("listener-1=")
     assert closed is not None
-    assert not closed.is_present  # so it is not counted out
+    assert not closed.is_present  # So it is not subtracted.
     (item,) = scan(dynamodb, "connections")
     assert "targetLanguage" not in item
 
 
-def test_an_item_that_names_no_session_is_no_record(stores: Stores, dynamodb: Any) -> None:
-    """As refused commands leave it of a connection that takes part in none."""
+def test_an_item_without_a_session_is_not_a_participant(stores: Stores, dynamodb: Any) -> None:
+    """Refused commands on a connection without a session leave such an item."""
     refusals = {"connectionId": {"S": "listener-1="}, "refusals": {"N": "3"}}
     dynamodb.put_item(TableName="connections", Item=refusals)
     assert stores.participants.find("listener-1=") is None
@@ -272,7 +276,7 @@ def test_an_item_that_names_no_session_is_no_record(stores: Stores, dynamodb: An
     assert stores.participants.put(seat(1)).existing is None
 
 
-def test_a_connection_that_may_still_be_opening_is_not_marked_as_past_joining(
+def test_a_connection_that_may_still_be_opening_is_not_marked_as_left(
     stores: Stores, clock: Clock
 ) -> None:
     stores.participants.put(seat(1))
@@ -282,11 +286,11 @@ def test_a_connection_that_may_still_be_opening_is_not_marked_as_past_joining(
     assert stores.participants.mark_left("listener-1=", if_past_joining=True) == seat(1)
 
 
-def test_an_interruption_begins_once_and_for_the_current_speaker_only(
+def test_an_interruption_begins_once_and_only_for_the_current_speaker(
     stores: Stores, session_id: str, clock: Clock
 ) -> None:
     ends_at_ms = int(clock() * 1000) + 60_000
-    assert not stores.sessions.interrupt(session_id, "somebody-else=", ends_at_ms)
+    assert not stores.sessions.interrupt(session_id, "other=", ends_at_ms)
     assert stores.sessions.interrupt(session_id, "speaker=", ends_at_ms)
     assert not stores.sessions.interrupt(session_id, "speaker=", ends_at_ms + 1)
     session = stores.sessions.find_open(session_id)
@@ -295,7 +299,7 @@ def test_an_interruption_begins_once_and_for_the_current_speaker_only(
 
 
 @pytest.mark.parametrize("reason", [EndReason.SPEAKER_LOST, EndReason.SPEAKER_ENDED])
-def test_an_interruption_that_botocore_sends_again_has_begun(
+def test_an_interruption_begins_even_if_its_write_is_repeated(
     stores: Stores, session_id: str, clock: Clock, dynamodb: Any, reason: EndReason
 ) -> None:
     update = dynamodb.update_item
@@ -313,14 +317,12 @@ def test_an_interruption_that_botocore_sends_again_has_begun(
         dynamodb.update_item = update
 
 
-def test_nothing_moves_the_end_of_a_session_but_its_current_speaker(
-    stores: Stores, session_id: str
-) -> None:
-    assert stores.sessions.extend(session_id, "somebody-else=", NOW + 9) is None
+def test_only_the_current_speaker_extends_a_session(stores: Stores, session_id: str) -> None:
+    assert stores.sessions.extend(session_id, "other=", NOW + 9) is None
     assert stores.sessions.extend("golden-eagle-999", "speaker=", NOW + 9) is None
 
 
-def test_a_session_is_kept_for_a_day_after_its_end_for_the_sweep_to_tell_of_it(
+def test_a_session_is_kept_for_a_day_after_it_expires(
     stores: Stores, session_id: str, dynamodb: Any
 ) -> None:
     (item,) = scan(dynamodb, "sessions")
@@ -330,8 +332,34 @@ def test_a_session_is_kept_for_a_day_after_its_end_for_the_sweep_to_tell_of_it(
     assert item["ttl"] == {"N": str(NOW + 9000 + 24 * 3600)}
 
 
-def test_a_speaker_who_has_another_session_by_now_is_not_replaced_there(stores: Stores) -> None:
-    place = Participant("speaker=", "golden-eagle-427", Role.SPEAKER, NOW_MS)
-    stores.participants.put(place)
+def test_a_speaker_of_another_session_is_not_superseded(stores: Stores) -> None:
+    stored = Participant("speaker=", "golden-eagle-427", Role.SPEAKER, NOW_MS)
+    stores.participants.put(stored)
     stores.participants.supersede_speaker("calm-fox-100", "speaker=", "new=")
-    assert stores.participants.find("speaker=") == place
+    assert stores.participants.find("speaker=") == stored
+
+
+def test_expiring_an_unknown_session_does_not_create_it(stores: Stores, dynamodb: Any) -> None:
+    assert stores.sessions.expire("golden-eagle-427") is None
+    assert scan(dynamodb, "sessions") == []
+
+
+def test_an_ended_session_does_not_expire(stores: Stores, dynamodb: Any, session_id: str) -> None:
+    stores.sessions.claim_end(session_id, EndReason.SPEAKER_ENDED, "speaker=")
+    before = scan(dynamodb, "sessions")
+    assert stores.sessions.expire(session_id) is None
+    assert scan(dynamodb, "sessions") == before
+
+
+def test_an_expired_session_is_kept_for_the_sweep_and_cannot_be_extended(
+    stores: Stores, dynamodb: Any, clock: Clock, session_id: str
+) -> None:
+    expired = stores.sessions.expire(session_id)
+    assert expired is not None
+    assert expired.expires_at_seconds == clock.now
+    (item,) = scan(dynamodb, "sessions")
+    assert int(item["ttl"]["N"]) == clock.now + KEPT_AFTER_END_SECONDS
+    assert stores.sessions.find_open(session_id) is None
+    assert stores.sessions.extend(session_id, "speaker=", int(clock.now) + 7200) is None
+    with pytest.raises(SessionNotFound):
+        stores.seats.take(session_id, "es", None, 500)

@@ -1,4 +1,4 @@
-"""What is set right though no event did: the sweep, with the failures first."""
+"""The sweep, which repairs state that no event has cleaned up."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -56,8 +56,8 @@ def join(dispatcher: Dispatcher) -> Callable[[str, str], None]:
 
 
 @pytest.fixture
-def hall(session_id: str, join: Callable[[str, str], None]) -> str:
-    """A session with two listeners."""
+def attended_id(session_id: str, join: Callable[[str, str], None]) -> str:
+    """Return the ID of a session with two listeners."""
     for each in sorted(LISTENERS):
         join(each, session_id)
     return session_id
@@ -65,7 +65,7 @@ def hall(session_id: str, join: Callable[[str, str], None]) -> str:
 
 @pytest.fixture
 def beat(dispatcher: Dispatcher) -> Callable[..., None]:
-    """Send a heartbeat on each of these connections."""
+    """Return a function that sends a heartbeat on each of the given connections."""
 
     def beat(*connection_ids: str) -> None:
         for each in connection_ids:
@@ -82,7 +82,7 @@ def seat(session_id: str, clock: Clock, connection_id: str) -> Participant:
     return Participant(connection_id, session_id, Role.LISTENER, int(clock() * 1000), "es")
 
 
-def over(stores: Stores) -> list[Session]:
+def ended_sessions(stores: Stores) -> list[Session]:
     return [each for each in stores.sessions.scan_page(None, 9)[0] if each.end_reason]
 
 
@@ -98,7 +98,7 @@ def sweep_with(
     dynamodb: Any,
     clock: Clock,
 ) -> SweepWith:
-    """Return a function that builds a sweep on one hooked store, or on other connections."""
+    """Return a function that builds a sweep with a store of a given class, or with connections."""
 
     def sweep_with(
         kind: type[HookedStore] | None = None,
@@ -115,7 +115,7 @@ def sweep_with(
 
 
 def hooked(stores: Stores, kind: type[HookedStore], dynamodb: Any, clock: Clock) -> Stores:
-    """Return stores, one of which is of a class that hooks its methods."""
+    """Return stores, with one of the given class."""
     connections = Table(dynamodb, "connections", "connectionId")
     if issubclass(kind, SessionStore):
         sessions = Table(dynamodb, "sessions", "sessionId")
@@ -125,7 +125,7 @@ def hooked(stores: Stores, kind: type[HookedStore], dynamodb: Any, clock: Clock)
     return replace(stores, participants=kind(connections, clock))
 
 
-# What fails
+# Failures
 
 
 def test_a_sweep_that_cannot_read_the_sessions_raises_service_unavailable(
@@ -171,16 +171,16 @@ def test_a_grace_whose_end_fails_does_not_stop_the_others(
     assert sweep.run().ended == 1
 
 
-def test_a_sweep_of_nothing_does_nothing(sweep: Sweep, dynamodb: Any) -> None:
+def test_a_sweep_without_sessions_changes_nothing(sweep: Sweep, dynamodb: Any) -> None:
     assert sweep.run() == Report(is_complete=True)
     assert scan(dynamodb, "sessions") == []
 
 
-# Sessions whose time is up
+# Expired sessions and lost speakers
 
 
-def test_an_expired_session_ends_and_everyone_is_told_the_speaker_too(
-    sweep: Sweep, hall: str, clock: Clock, phones: FakeConnections, dynamodb: Any
+def test_an_expired_session_ends_and_all_participants_are_notified(
+    sweep: Sweep, attended_id: str, clock: Clock, phones: FakeConnections, dynamodb: Any
 ) -> None:
     clock.now += 7200
     assert sweep.run().ended == 1
@@ -189,15 +189,15 @@ def test_an_expired_session_ends_and_everyone_is_told_the_speaker_too(
     ended = {
         "type": "sessionEnded",
         "timestamp": 1_800_007_200_000,
-        "sessionId": hall,
+        "sessionId": attended_id,
         "reason": "expired",
     }
     assert phones.inbox == {each: [ended] for each in {"speaker=", *LISTENERS}}
     assert scan(dynamodb, "sessions") == scan(dynamodb, "connections") == []
 
 
-def test_a_session_that_a_heartbeat_extended_since_it_was_read_goes_on(
-    sweep_with: SweepWith, hall: str, clock: Clock, dispatcher: Dispatcher, status: Status
+def test_a_session_that_a_heartbeat_extends_after_the_scan_stays_open(
+    sweep_with: SweepWith, attended_id: str, clock: Clock, dispatcher: Dispatcher, status: Status
 ) -> None:
     class HeartbeatAfterTheScan(SessionStore):
         def scan_page(
@@ -217,7 +217,7 @@ Beat = Callable[..., None]
 
 
 def test_a_speaker_whose_heartbeats_are_missing_interrupts_the_session(
-    sweep: Sweep, hall: str, clock: Clock, phones: FakeConnections, beat: Beat
+    sweep: Sweep, attended_id: str, clock: Clock, phones: FakeConnections, beat: Beat
 ) -> None:
     clock.now += 30
     beat("speaker=", *LISTENERS)
@@ -229,45 +229,45 @@ def test_a_speaker_whose_heartbeats_are_missing_interrupts_the_session(
     began_at = clock()
     sweep.run()
     assert "speaker=" in phones.closed
-    assert {to: types(told) for to, told in phones.inbox.items()} == {
+    assert {to: types(notices) for to, notices in phones.inbox.items()} == {
         each: ["sessionInterrupted"] for each in LISTENERS
     }
-    assert {told[0]["graceSeconds"] for told in phones.inbox.values()} == {60}
+    assert {notices[0]["graceSeconds"] for notices in phones.inbox.values()} == {60}
     clock.now = began_at + 60
     sweep.run()
     sweep.run()
-    assert {to: types(told) for to, told in phones.inbox.items()} == {
+    assert {to: types(notices) for to, notices in phones.inbox.items()} == {
         each: ["sessionInterrupted", "sessionEnded"] for each in LISTENERS
     }
-    assert {told[1]["reason"] for told in phones.inbox.values()} == {"speakerLost"}
+    assert {notices[1]["reason"] for notices in phones.inbox.values()} == {"speakerLost"}
 
 
 @pytest.mark.parametrize("code", [1000, 1001])
-def test_the_close_of_a_lost_speakers_connection_by_the_sweep_changes_nothing(
+def test_the_disconnect_of_a_speaker_that_the_sweep_closed_changes_nothing(
     sweep: Sweep,
-    hall: str,
+    attended_id: str,
     clock: Clock,
     phones: FakeConnections,
     dispatcher: Dispatcher,
     status: Status,
     code: int,
 ) -> None:
-    """API Gateway reports it with 1000, as it does a close by the client."""
+    """API Gateway reports this close with 1000, like a close by the client."""
     clock.now += 90
     sweep.run()
-    sent = {to: list(told) for to, told in phones.inbox.items()}
+    sent = {to: list(notices) for to, notices in phones.inbox.items()}
     dispatcher.disconnect(closing("speaker=", code))
     assert phones.inbox == sent
-    refresh = {"action": "refreshConnection", "sessionId": hall, "role": "speaker"}
+    refresh = {"action": "refreshConnection", "sessionId": attended_id, "role": "speaker"}
     clock.now += 50
     answer = reply(dispatcher.message(frame("speaker-2=", "user-1", **refresh)))
     assert answer["type"] == "connectionRefreshComplete"
 
 
-def test_a_speaker_whose_heartbeat_comes_as_the_sweep_removes_it_stays(
-    sweep_with: SweepWith, hall: str, clock: Clock, phones: FakeConnections, beat: Beat
+def test_a_speaker_whose_heartbeat_arrives_during_its_removal_stays(
+    sweep_with: SweepWith, attended_id: str, clock: Clock, phones: FakeConnections, beat: Beat
 ) -> None:
-    class HeartbeatAfterTheLook(ParticipantStore):
+    class HeartbeatAfterTheRead(ParticipantStore):
         def find_present(self, connection_id: str) -> Participant | None:
             found = super().find_present(connection_id)
             beat("speaker=")
@@ -275,15 +275,15 @@ def test_a_speaker_whose_heartbeat_comes_as_the_sweep_removes_it_stays(
 
     clock.now += 90
     beat(*LISTENERS)
-    sweep_with(HeartbeatAfterTheLook).run()
+    sweep_with(HeartbeatAfterTheRead).run()
     assert phones.inbox == {}
     assert phones.closed == set()
 
 
-def test_a_session_whose_speaker_never_got_his_place_is_interrupted_and_ends(
-    sweep: Sweep, hall: str, clock: Clock, phones: FakeConnections, stores: Stores
+def test_a_session_whose_speaker_is_not_a_participant_is_interrupted_and_ends(
+    sweep: Sweep, attended_id: str, clock: Clock, phones: FakeConnections, stores: Stores
 ) -> None:
-    stores.participants.delete("speaker=", hall)
+    stores.participants.delete("speaker=", attended_id)
     clock.now += 34
     sweep.run()
     assert phones.inbox == {}
@@ -294,8 +294,8 @@ def test_a_session_whose_speaker_never_got_his_place_is_interrupted_and_ends(
     assert types(phones.inbox["listener-1="]) == ["sessionInterrupted", "sessionEnded"]
 
 
-def test_a_speaker_who_closed_while_the_service_broke_off_is_found(
-    sweep: Sweep, hall: str, clock: Clock, phones: FakeConnections, stores: Stores
+def test_the_sweep_interrupts_a_session_whose_speaker_has_left(
+    sweep: Sweep, attended_id: str, clock: Clock, phones: FakeConnections, stores: Stores
 ) -> None:
     stores.participants.mark_left("speaker=")
     clock.now += 35
@@ -306,8 +306,8 @@ def test_a_speaker_who_closed_while_the_service_broke_off_is_found(
 # Graces
 
 
-def test_a_sweep_waits_for_graces_that_end_before_the_next_begins(
-    sweep: Sweep, hall: str, clock: Clock, phones: FakeConnections, dispatcher: Dispatcher
+def test_a_sweep_waits_for_graces_that_end_before_the_next_sweep_begins(
+    sweep: Sweep, attended_id: str, clock: Clock, phones: FakeConnections, dispatcher: Dispatcher
 ) -> None:
     dispatcher.disconnect(closing("speaker=", 1006))
     clock.now += 20
@@ -316,10 +316,10 @@ def test_a_sweep_waits_for_graces_that_end_before_the_next_begins(
     assert (ended["type"], ended["timestamp"]) == ("sessionEnded", 1_800_000_060_000)
 
 
-def test_a_sweep_waits_for_none_that_is_still_there_when_the_next_begins(
+def test_a_sweep_does_not_wait_for_graces_that_end_after_the_next_sweep_begins(
     build: Callable[..., UseCases],
     sweep: Sweep,
-    hall: str,
+    attended_id: str,
     clock: Clock,
     dispatcher: Dispatcher,
 ) -> None:
@@ -328,15 +328,15 @@ def test_a_sweep_waits_for_none_that_is_still_there_when_the_next_begins(
     assert clock() == 1_800_000_000
 
 
-def test_a_speaker_who_comes_back_while_the_sweep_waits_keeps_his_session(
+def test_a_speaker_that_returns_while_the_sweep_waits_keeps_the_session(
     sweep_of: Callable[..., Sweep],
-    hall: str,
+    attended_id: str,
     clock: Clock,
     phones: FakeConnections,
     dispatcher: Dispatcher,
 ) -> None:
     dispatcher.disconnect(closing("speaker=", 1006))
-    refresh = {"action": "refreshConnection", "sessionId": hall, "role": "speaker"}
+    refresh = {"action": "refreshConnection", "sessionId": attended_id, "role": "speaker"}
 
     def sleep(seconds: float) -> None:
         clock.now += seconds
@@ -346,7 +346,7 @@ def test_a_speaker_who_comes_back_while_the_sweep_waits_keeps_his_session(
     assert types(phones.inbox["listener-1="]) == ["sessionInterrupted", "sessionResumed"]
 
 
-def test_graces_end_in_their_order_each_at_its_time(
+def test_graces_end_in_order_and_on_time(
     sweep: Sweep,
     clock: Clock,
     phones: FakeConnections,
@@ -367,9 +367,9 @@ def test_graces_end_in_their_order_each_at_its_time(
 # Listeners
 
 
-def test_lost_listeners_are_counted_out_once_and_their_connections_closed(
+def test_lost_listeners_are_subtracted_once_and_their_connections_are_closed(
     sweep: Sweep,
-    hall: str,
+    attended_id: str,
     clock: Clock,
     phones: FakeConnections,
     status: Status,
@@ -389,8 +389,8 @@ def test_lost_listeners_are_counted_out_once_and_their_connections_closed(
     assert status()["languages"] == {"es": 1}
 
 
-def test_a_settled_listener_is_lost_six_minutes_after_its_heartbeat_at_the_latest(
-    sweep: Sweep, hall: str, clock: Clock, status: Status, beat: Beat
+def test_a_settled_listener_is_lost_at_most_six_minutes_after_its_last_heartbeat(
+    sweep: Sweep, attended_id: str, clock: Clock, status: Status, beat: Beat
 ) -> None:
     for _ in range(12):
         clock.now += 30
@@ -408,10 +408,10 @@ def test_a_settled_listener_is_lost_six_minutes_after_its_heartbeat_at_the_lates
     assert status()["listenerCount"] == 0
 
 
-def test_a_listener_whose_heartbeat_comes_as_the_sweep_removes_it_stays(
-    sweep_with: SweepWith, hall: str, clock: Clock, phones: FakeConnections, beat: Beat
+def test_a_listener_whose_heartbeat_arrives_during_its_removal_stays(
+    sweep_with: SweepWith, attended_id: str, clock: Clock, phones: FakeConnections, beat: Beat
 ) -> None:
-    class HeartbeatAfterTheLook(ListenerStore):
+    class HeartbeatAfterTheRead(ListenerStore):
         def find_many(self, connection_ids: Any) -> list[Participant]:
             found = super().find_many(connection_ids)
             beat("listener-1=")
@@ -419,13 +419,13 @@ def test_a_listener_whose_heartbeat_comes_as_the_sweep_removes_it_stays(
 
     clock.now += 90
     beat("speaker=")
-    assert sweep_with(HeartbeatAfterTheLook).run().removed == 1
+    assert sweep_with(HeartbeatAfterTheRead).run().removed == 1
     assert phones.closed == {"listener-2="}
 
 
-def test_a_listener_that_the_sweep_removed_learns_it_from_a_late_heartbeat_and_comes_back(
+def test_a_removed_listener_gets_a_heartbeat_answer_without_a_session_and_can_return(
     sweep: Sweep,
-    hall: str,
+    attended_id: str,
     clock: Clock,
     status: Status,
     dispatcher: Dispatcher,
@@ -440,7 +440,7 @@ def test_a_listener_that_the_sweep_removed_learns_it_from_a_late_heartbeat_and_c
     assert "sessionId" not in late
     refresh = {
         "action": "refreshConnection",
-        "sessionId": hall,
+        "sessionId": attended_id,
         "role": "listener",
         "targetLanguage": "fr",
         "connectionId": "listener-1=",
@@ -451,7 +451,7 @@ def test_a_listener_that_the_sweep_removed_learns_it_from_a_late_heartbeat_and_c
 
 def test_a_second_sweep_changes_nothing(
     sweep: Sweep,
-    hall: str,
+    attended_id: str,
     clock: Clock,
     phones: FakeConnections,
     dynamodb: Any,
@@ -470,10 +470,10 @@ def test_a_second_sweep_changes_nothing(
     ) == before
 
 
-def test_a_join_that_broke_off_is_removed_and_not_counted_out(
-    sweep: Sweep, hall: str, clock: Clock, stores: Stores, status: Status, beat: Beat
+def test_an_interrupted_join_is_removed_and_not_subtracted(
+    sweep: Sweep, attended_id: str, clock: Clock, stores: Stores, status: Status, beat: Beat
 ) -> None:
-    stores.participants.put(replace(seat(hall, clock, "late="), target_language="~arriving"))
+    stores.participants.put(replace(seat(attended_id, clock, "late="), target_language="~arriving"))
     beat("speaker=", *LISTENERS)
     assert sweep.run().listeners == 2
     clock.now += 34.9
@@ -485,10 +485,10 @@ def test_a_join_that_broke_off_is_removed_and_not_counted_out(
     assert status()["listenerCount"] == 2
 
 
-def test_a_join_that_ends_as_the_sweep_removes_it_stays(
-    hall: str, clock: Clock, stores: Stores
+def test_a_join_that_completes_during_its_removal_stays(
+    attended_id: str, clock: Clock, stores: Stores
 ) -> None:
-    arriving = replace(seat(hall, clock, "late="), target_language="~arriving")
+    arriving = replace(seat(attended_id, clock, "late="), target_language="~arriving")
     stores.participants.put(arriving)
     assert not stores.participants.delete_arriving(
         replace(arriving, joined_at_ms=arriving.joined_at_ms + 1)
@@ -500,10 +500,10 @@ def test_a_join_that_ends_as_the_sweep_removes_it_stays(
 # Counts
 
 
-def test_a_count_that_is_too_high_is_repaired_at_the_second_look(
-    sweep: Sweep, hall: str, clock: Clock, status: Status, stores: Stores
+def test_a_count_that_is_too_high_is_repaired_by_the_second_sweep(
+    sweep: Sweep, attended_id: str, clock: Clock, status: Status, stores: Stores
 ) -> None:
-    stores.seats.take(hall, "es", None, 3)  # and then the function broke off
+    stores.seats.take(attended_id, "es", None, 3)  # Then the function stopped.
     assert sweep.run().repaired == 0
     clock.now += 35
     assert sweep.run().repaired == 1
@@ -511,18 +511,18 @@ def test_a_count_that_is_too_high_is_repaired_at_the_second_look(
     assert sweep.run().repaired == 0
 
 
-def test_a_count_that_is_too_low_is_repaired_at_the_second_look(
-    sweep: Sweep, hall: str, clock: Clock, status: Status, stores: Stores
+def test_a_count_that_is_too_low_is_repaired_by_the_second_sweep(
+    sweep: Sweep, attended_id: str, clock: Clock, status: Status, stores: Stores
 ) -> None:
-    stores.seats.release(hall, {"es": 2})
+    stores.seats.release(attended_id, {"es": 2})
     sweep.run()
     clock.now += 35
     assert sweep.run().repaired == 2
     assert status()["listenerCount"] == 2
 
 
-def test_a_leave_that_broke_off_is_counted_out_within_two_sweeps(
-    sweep: Sweep, hall: str, clock: Clock, status: Status, stores: Stores
+def test_an_interrupted_leave_is_subtracted_within_two_sweeps(
+    sweep: Sweep, attended_id: str, clock: Clock, status: Status, stores: Stores
 ) -> None:
     stores.participants.mark_left("listener-1=")
     sweep.run()
@@ -532,20 +532,20 @@ def test_a_leave_that_broke_off_is_counted_out_within_two_sweeps(
 
 
 def test_a_count_is_never_raised_above_the_maximum(
-    sweep: Sweep, hall: str, clock: Clock, status: Status, stores: Stores
+    sweep: Sweep, attended_id: str, clock: Clock, status: Status, stores: Stores
 ) -> None:
     for number in range(2):
-        stores.participants.put(seat(hall, clock, f"more-{number}="))
+        stores.participants.put(seat(attended_id, clock, f"more-{number}="))
     for _ in range(3):
         assert sweep.run().repaired == 0
         clock.now += 35
     assert status()["listenerCount"] <= 3
 
 
-def test_two_looks_within_35_seconds_repair_nothing(
-    sweep: Sweep, hall: str, clock: Clock, status: Status, stores: Stores
+def test_two_sweeps_within_35_seconds_repair_nothing(
+    sweep: Sweep, attended_id: str, clock: Clock, status: Status, stores: Stores
 ) -> None:
-    stores.seats.take(hall, "es", None, 3)
+    stores.seats.take(attended_id, "es", None, 3)
     sweep.run()
     clock.now += 34.9
     assert sweep.run().repaired == 0
@@ -553,23 +553,23 @@ def test_two_looks_within_35_seconds_repair_nothing(
     assert sweep.run().repaired == 1
 
 
-@pytest.mark.parametrize("what", ["join", "leave", "refresh"])
-def test_nothing_is_repaired_if_a_listener_came_or_went_between_the_looks(
+@pytest.mark.parametrize("change", ["join", "leave", "refresh"])
+def test_a_count_is_not_repaired_if_listeners_changed_between_the_sweeps(
     sweep: Sweep,
-    hall: str,
+    attended_id: str,
     clock: Clock,
     stores: Stores,
     status: Status,
     dispatcher: Dispatcher,
-    what: str,
+    change: str,
 ) -> None:
-    stores.seats.release(hall, {"es": 1})
+    stores.seats.release(attended_id, {"es": 1})
     sweep.run()
     clock.now += 35
-    into = {"sessionId": hall, "targetLanguage": "es"}
-    if what == "join":
+    into = {"sessionId": attended_id, "targetLanguage": "es"}
+    if change == "join":
         dispatcher.message(frame("new=", action="joinSession", **into))
-    elif what == "leave":
+    elif change == "leave":
         dispatcher.disconnect(closing("listener-1="))
     else:
         refresh = {"action": "refreshConnection", "role": "listener", **into}
@@ -581,33 +581,33 @@ def test_nothing_is_repaired_if_a_listener_came_or_went_between_the_looks(
     assert status()["listenerCount"] == listed
 
 
-def test_a_join_that_is_under_way_is_not_taken_for_a_wrong_count(
-    sweep: Sweep, hall: str, clock: Clock, stores: Stores, status: Status
+def test_a_join_in_progress_is_not_repaired_as_a_wrong_count(
+    sweep: Sweep, attended_id: str, clock: Clock, stores: Stores, status: Status
 ) -> None:
-    stores.seats.take(hall, "es", None, 3)
+    stores.seats.take(attended_id, "es", None, 3)
     sweep.run()
-    stores.participants.put(seat(hall, clock, "late="))
+    stores.participants.put(seat(attended_id, clock, "late="))
     clock.now += 60
     assert sweep.run().repaired == 0
     assert status()["listenerCount"] == 3
 
 
-def test_only_what_both_looks_agree_on_is_repaired(
-    sweep: Sweep, hall: str, clock: Clock, stores: Stores, status: Status
+def test_only_a_difference_that_both_sweeps_find_is_repaired(
+    sweep: Sweep, attended_id: str, clock: Clock, stores: Stores, status: Status
 ) -> None:
-    stores.seats.release(hall, {"es": 2})
+    stores.seats.release(attended_id, {"es": 2})
     sweep.run()
-    stores.participants.mark_left("listener-1=")  # the first half of a leave
+    stores.participants.mark_left("listener-1=")  # The first write of a leave.
     clock.now += 35
     assert sweep.run().repaired == 1
     assert status()["listenerCount"] == 1
 
 
-def test_a_listing_that_was_wrong_for_a_moment_repairs_nothing(
-    sweep_with: SweepWith, sweep: Sweep, hall: str, clock: Clock, status: Status, beat: Beat
+def test_a_stale_listing_causes_no_repair(
+    sweep_with: SweepWith, sweep: Sweep, attended_id: str, clock: Clock, status: Status, beat: Beat
 ) -> None:
     class OverlooksOne(ListenerStore):
-        """As an index may that lags behind."""
+        """Lists one listener too few, as an index can that lags behind."""
 
         def list_all(self, session_id: str) -> Listing:
             listing = super().list_all(session_id)
@@ -623,31 +623,31 @@ def test_a_listing_that_was_wrong_for_a_moment_repairs_nothing(
     assert status()["listenerCount"] == 2
 
 
-# Ends that were broken off
+# Interrupted ends
 
 
-def test_an_end_that_was_claimed_and_broken_off_is_finished_and_everyone_told_once(
+def test_an_end_that_stopped_after_its_claim_is_finished_and_notifies_listeners_once(
     sweep: Sweep,
-    hall: str,
+    attended_id: str,
     stores: Stores,
     phones: FakeConnections,
     clock: Clock,
     dynamodb: Any,
 ) -> None:
-    stores.sessions.claim_end(hall, EndReason.SPEAKER_ENDED, "speaker=")
+    stores.sessions.claim_end(attended_id, EndReason.SPEAKER_ENDED, "speaker=")
     for _ in range(3):
         sweep.run()
         clock.now += 35
-    assert {to: types(told) for to, told in phones.inbox.items()} == {
+    assert {to: types(notices) for to, notices in phones.inbox.items()} == {
         each: ["sessionEnded"] for each in LISTENERS
     }
     assert scan(dynamodb, "sessions") == scan(dynamodb, "connections") == []
 
 
-def test_an_end_that_broke_off_half_way_notifies_each_participant_once(
+def test_an_end_that_stopped_halfway_notifies_each_participant_once(
     ending_of: Callable[..., Ending],
     sweep: Sweep,
-    hall: str,
+    attended_id: str,
     phones: FakeConnections,
     clock: Clock,
     dynamodb: Any,
@@ -663,10 +663,10 @@ def test_an_end_that_broke_off_half_way_notifies_each_participant_once(
 
     killed = ending_of(hooked(stores, ListsOne, dynamodb, clock))
     with pytest.raises(RuntimeError):
-        killed.end_by_speaker(hall, "speaker=")
+        killed.end_by_speaker(attended_id, "speaker=")
     assert phones.inbox.keys() == {"listener-1="}
     sweep.run()
-    assert {to: types(told) for to, told in phones.inbox.items()} == {
+    assert {to: types(notices) for to, notices in phones.inbox.items()} == {
         each: ["sessionEnded"] for each in LISTENERS
     }
     assert scan(dynamodb, "connections") == []
@@ -674,7 +674,7 @@ def test_an_end_that_broke_off_half_way_notifies_each_participant_once(
 
 def test_an_end_that_takes_too_long_is_left_to_the_next_sweep(
     sweep_with: SweepWith,
-    hall: str,
+    attended_id: str,
     stores: Stores,
     clock: Clock,
 ) -> None:
@@ -683,39 +683,39 @@ def test_an_end_that_takes_too_long_is_left_to_the_next_sweep(
             clock.now += END_SECONDS
             return super().fan_out(connection_ids, text, limit_seconds)
 
-    class OneAtATime(ListenerStore):
+    class ListsOne(ListenerStore):
         def list_all(self, session_id: str) -> Listing:
             listing = super().list_all(session_id)
             return Listing(dict(sorted(listing.present.items())[:1]), listing.arriving)
 
     slow: Any = Slow()
-    busy = sweep_with(OneAtATime, connections=slow)
-    stores.sessions.claim_end(hall, EndReason.SPEAKER_ENDED, "speaker=")
+    busy = sweep_with(ListsOne, connections=slow)
+    stores.sessions.claim_end(attended_id, EndReason.SPEAKER_ENDED, "speaker=")
     clock.now += 35
     busy.run()
-    assert over(stores) != []
+    assert ended_sessions(stores) != []
     busy.run()
     busy.run()
-    assert over(stores) == []
-    assert {to: types(told) for to, told in slow.inbox.items()} == {
+    assert ended_sessions(stores) == []
+    assert {to: types(notices) for to, notices in slow.inbox.items()} == {
         each: ["sessionEnded"] for each in LISTENERS
     }
 
 
-def test_an_ended_session_is_kept_until_everything_has_settled(
-    sweep: Sweep, hall: str, stores: Stores, clock: Clock, dispatcher: Dispatcher
+def test_an_ended_session_is_kept_until_joins_in_progress_have_finished(
+    sweep: Sweep, attended_id: str, stores: Stores, clock: Clock, dispatcher: Dispatcher
 ) -> None:
     dispatcher.message(frame("speaker=", "user-1", action="endSession"))
     clock.now += 34.9
     sweep.run()
-    stores.participants.put(seat(hall, clock, "late="))
+    stores.participants.put(seat(attended_id, clock, "late="))
     clock.now += 0.1
     sweep.run()
-    assert over(stores) == []
+    assert ended_sessions(stores) == []
     assert stores.participants.find_present("late=") is None
 
 
-# Out of time
+# Deadlines
 
 
 class Pages(SessionStore):
@@ -738,19 +738,19 @@ EndingAfter = Callable[..., Sweep]
 def ending_after(
     sweep_of: Callable[..., Sweep], dynamodb: Any, clock: Clock, stores: Stores
 ) -> EndingAfter:
-    """Return a function that builds a sweep whose time is up after so many pages."""
+    """Return a function that builds a sweep that has no time left after a number of pages."""
 
     def ending_after(pages: int, **named: Any) -> Sweep:
         counting = hooked(stores, Pages, dynamodb, clock).sessions
         assert isinstance(counting, Pages)
 
-        class BeginsToCount(SweepCursorStore):
+        class StartsToCount(SweepCursorStore):
             def get(self) -> SweepCursor:
                 cursor = super().get()
                 counting.read = 0
                 return cursor
 
-        cursor = BeginsToCount(Table(dynamodb, "sessions", "sessionId"))
+        cursor = StartsToCount(Table(dynamodb, "sessions", "sessionId"))
         return sweep_of(
             stores=replace(stores, sessions=counting, sweep_cursor=cursor),
             **named,
@@ -761,14 +761,14 @@ def ending_after(
 
 
 @pytest.mark.parametrize("listeners", [0, 2])
-def test_a_sweep_begins_nothing_that_it_cannot_finish_before_its_deadline(
+def test_a_sweep_begins_no_end_that_it_cannot_finish_before_its_deadline(
     sweep_with: SweepWith,
     dispatcher: Dispatcher,
     clock: Clock,
     join: Callable[[str, str], None],
     listeners: int,
 ) -> None:
-    """Twelve ends whose posts are slow take four minutes; the next sweeps do what is left."""
+    """Twelve ends with slow posts take four minutes. The next sweeps complete them."""
     session_ids = [create(dispatcher, f"speaker-{number}=") for number in range(12)]
     for number in range(listeners):
         join(f"listener-{number}=", session_ids[number])
@@ -798,13 +798,13 @@ def test_a_sweep_begins_nothing_that_it_cannot_finish_before_its_deadline(
         clock.now += 60
         busy.run()
     assert set(slow.inbox) == everyone
-    assert all(types(told) == ["sessionEnded"] for told in slow.inbox.values())
+    assert all(types(notices) == ["sessionEnded"] for notices in slow.inbox.values())
 
 
 def test_a_grace_that_ends_after_the_deadline_is_left_to_the_next_sweep(
     sweep_with: SweepWith,
     sweep: Sweep,
-    hall: str,
+    attended_id: str,
     clock: Clock,
     dispatcher: Dispatcher,
 ) -> None:
@@ -823,7 +823,7 @@ def test_a_grace_that_ends_after_the_deadline_is_left_to_the_next_sweep(
     assert sweep.run().ended == 1
 
 
-def test_a_sweep_that_runs_out_of_time_hands_on_to_the_next_whose_gauges_are_complete(
+def test_a_later_sweep_completes_one_that_ran_out_of_time_and_counts_all_sessions(
     sweep_of: Callable[..., Sweep],
     ending_after: EndingAfter,
     dispatcher: Dispatcher,
@@ -849,18 +849,18 @@ def test_a_sweep_that_runs_out_of_time_hands_on_to_the_next_whose_gauges_are_com
     assert (fourth.active_sessions, fourth.listeners, fourth.visited) == (5, 5, 5)
 
 
-def test_where_a_sweep_stopped_is_no_session(
-    sweep: Sweep, stores: Stores, hall: str, dispatcher: Dispatcher
+def test_the_cursor_of_a_sweep_is_not_a_session(
+    sweep: Sweep, stores: Stores, attended_id: str, dispatcher: Dispatcher
 ) -> None:
     stores.sweep_cursor.put(SweepCursor("zzz", 3, 4))
     assert stores.sweep_cursor.get() == SweepCursor("zzz", 3, 4)
-    assert [each.session_id for each in stores.sessions.scan_page(None, 9)[0]] == [hall]
+    assert [each.session_id for each in stores.sessions.scan_page(None, 9)[0]] == [attended_id]
     stores.sweep_cursor.put(SweepCursor())
     assert stores.sweep_cursor.get() == SweepCursor()
 
 
-def test_a_sweep_that_is_out_of_time_at_once_keeps_its_place(
-    ending_after: EndingAfter, hall: str, stores: Stores
+def test_a_sweep_without_any_time_keeps_its_cursor(
+    ending_after: EndingAfter, attended_id: str, stores: Stores
 ) -> None:
     kept = SweepCursor("golden-eagle-050", 7, 8)
     stores.sweep_cursor.put(kept)
@@ -868,11 +868,11 @@ def test_a_sweep_that_is_out_of_time_at_once_keeps_its_place(
     assert stores.sweep_cursor.get() == kept
 
 
-def test_two_sweeps_side_by_side_notify_each_participant_once(
-    sweep_with: SweepWith, sweep: Sweep, hall: str, clock: Clock, phones: FakeConnections
+def test_two_concurrent_sweeps_notify_each_participant_once(
+    sweep_with: SweepWith, sweep: Sweep, attended_id: str, clock: Clock, phones: FakeConnections
 ) -> None:
-    class SweptInBetween(SessionStore):
-        """After each list of sessions another sweep does all there is to do."""
+    class SweepAfterTheScan(SessionStore):
+        """Runs another sweep after each page of sessions."""
 
         def scan_page(
             self, after_session_id: str | None, limit: int
@@ -882,7 +882,7 @@ def test_two_sweeps_side_by_side_notify_each_participant_once(
             return found
 
     clock.now += 7200
-    sweep_with(SweptInBetween).run()
-    assert {to: types(told) for to, told in phones.inbox.items()} == {
+    sweep_with(SweepAfterTheScan).run()
+    assert {to: types(notices) for to, notices in phones.inbox.items()} == {
         each: ["sessionEnded"] for each in {"speaker=", *LISTENERS}
     }

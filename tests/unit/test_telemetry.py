@@ -159,13 +159,13 @@ def test_a_line_never_exceeds_the_limit(capsys: pytest.CaptureFixture[str], valu
     assert json.loads(line)["message"] == "done"
 
 
-@pytest.mark.parametrize("place", ["sessionId", "action", "requestId", "targetLanguage"])
+@pytest.mark.parametrize("field", ["sessionId", "action", "requestId", "targetLanguage"])
 def test_ten_kilobytes_of_input_do_not_make_lines_long(
-    dispatcher: Dispatcher, capsys: pytest.CaptureFixture[str], place: str
+    dispatcher: Dispatcher, capsys: pytest.CaptureFixture[str], field: str
 ) -> None:
     telemetry.configure("INFO")
     fields = {"action": "joinSession", "sessionId": "golden-eagle-427", "targetLanguage": "es"}
-    error = reply(dispatcher.message(frame("a=", **{**fields, place: "x" * 10_240})))
+    error = reply(dispatcher.message(frame("a=", **{**fields, field: "x" * 10_240})))
     assert error["type"] == "error"
     lines = capsys.readouterr().out.splitlines()
     assert max(map(len, lines)) < 600

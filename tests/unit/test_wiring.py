@@ -1,4 +1,4 @@
-"""Where the sweep's connections are: no event tells it."""
+"""The wiring of functions from their settings, each in a process of its own."""
 
 import json
 import subprocess
@@ -26,7 +26,7 @@ ON_THE_LOCAL_SERVER = {
     "AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI": "http://127.0.0.1:8765/local",
 }
 
-# Wiring is once per process, so that each case has one of its own; it says which URL it took.
+# Wiring happens once per process, so each test starts one. The script prints its clients' URLs.
 SCRIPT = """
 import json
 from chalicelib import wiring
@@ -54,7 +54,7 @@ def run(part: str, environment: dict[str, str]) -> subprocess.CompletedProcess[s
 
 
 @pytest.mark.parametrize("environment", [{}, {"AWS_ENDPOINT_URL": "http://127.0.0.1:4566"}])
-def test_a_sweep_that_is_not_told_where_its_connections_are_names_the_setting(
+def test_a_sweep_without_a_connections_url_names_the_missing_setting(
     environment: dict[str, str],
 ) -> None:
     failed = run("sweep()", environment)
@@ -71,9 +71,9 @@ def test_a_sweep_that_is_not_told_where_its_connections_are_names_the_setting(
         (ON_THE_LOCAL_SERVER, "http://127.0.0.1:8765/local"),
         ({**ON_AN_EMULATOR, **ON_THE_LOCAL_SERVER}, "http://127.0.0.1:8765/local"),
     ],
-    ids=["AWS", "AWS with a domain of one's own", "emulator", "local server", "both"],
+    ids=["AWS", "AWS with a custom domain", "emulator", "local server", "both"],
 )
-def test_the_sweep_asks_for_connections_once_and_where_they_are(
+def test_the_sweep_uses_one_client_for_the_url_of_its_connections(
     environment: dict[str, str], url: str
 ) -> None:
     done = run("sweep()", environment)
@@ -92,9 +92,11 @@ def test_the_sweep_asks_for_connections_once_and_where_they_are(
             "http://127.0.0.1:1",
         ),
     ],
-    ids=["AWS", "emulator", "a DynamoDB of its own"],
+    ids=["AWS", "emulator", "custom endpoint of DynamoDB"],
 )
-def test_the_authorizer_counts_where_dynamodb_is(environment: dict[str, str], url: str) -> None:
+def test_the_authorizer_counts_at_the_configured_endpoint_of_dynamodb(
+    environment: dict[str, str], url: str
+) -> None:
     pool = {"COGNITO_USER_POOL_ID": "us-east-1_pool", "COGNITO_CLIENT_ID": "client"}
     done = run("authorizer()", {**environment, **pool})
     assert done.stderr == ""
@@ -105,7 +107,7 @@ POOL = {"COGNITO_USER_POOL_ID": "us-east-1_pool", "COGNITO_CLIENT_ID": "client"}
 
 
 @pytest.mark.parametrize(
-    ("handler", "setting", "said"),
+    ("handler", "setting", "message"),
     [
         ("message", {"MAX_LISTENERS_PER_SESSION": "abc"}, "MAX_LISTENERS_PER_SESSION must be a"),
         ("connect", {"CONNECTION_REFRESH_MINUTES": "200"}, "CONNECTION_REFRESH_MINUTES (200)"),
@@ -115,16 +117,16 @@ POOL = {"COGNITO_USER_POOL_ID": "us-east-1_pool", "COGNITO_CLIENT_ID": "client"}
         ("disconnect", {"HASH_KEY": ""}, "HASH_KEY is not set"),
     ],
 )
-@pytest.mark.parametrize("place", [ON_AWS, ON_AN_EMULATOR], ids=["AWS", "emulator"])
-def test_a_function_with_a_setting_that_makes_no_sense_fails_at_its_start(
-    place: dict[str, str], handler: str, setting: dict[str, str], said: str
+@pytest.mark.parametrize("environment", [ON_AWS, ON_AN_EMULATOR], ids=["AWS", "emulator"])
+def test_a_function_with_an_invalid_setting_fails_at_its_start(
+    environment: dict[str, str], handler: str, setting: dict[str, str], message: str
 ) -> None:
-    failed = run("start()", {**place, **POOL, "_HANDLER": f"app.{handler}", **setting})
+    failed = run("start()", {**environment, **POOL, "_HANDLER": f"app.{handler}", **setting})
     assert failed.returncode == 1
-    assert f"SettingError: {said}" in failed.stderr.splitlines()[-1]
+    assert f"SettingError: {message}" in failed.stderr.splitlines()[-1]
 
 
-def test_the_local_server_is_told_in_one_line_which_setting_makes_no_sense() -> None:
+def test_the_local_server_names_an_invalid_setting_in_one_line() -> None:
     local = {**ON_THE_LOCAL_SERVER, **POOL}
     failed = run("start()", {**local, "MAX_LISTENERS_PER_SESSION": "abc"})
     assert failed.returncode == 1
@@ -132,7 +134,7 @@ def test_the_local_server_is_told_in_one_line_which_setting_makes_no_sense() -> 
     assert run("start()", local).returncode == 0
 
 
-def test_what_packages_the_functions_needs_no_settings() -> None:
+def test_packaging_the_functions_needs_no_settings() -> None:
     done = run("start()", {"HASH_KEY": "", "MAX_LISTENERS_PER_SESSION": "abc"})
     assert done.returncode == 0
 
