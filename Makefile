@@ -86,8 +86,8 @@ SAFE := env -u AWS_PROFILE -u AWS_SESSION_TOKEN AWS_ACCESS_KEY_ID=none AWS_SECRE
 	AWS_DEFAULT_REGION=us-east-1 AWS_CONFIG_FILE=/dev/null AWS_SHARED_CREDENTIALS_FILE=/dev/null \
 	AWS_EC2_METADATA_DISABLED=true
 
-# Two workers, each of which runs a group of tests/conftest.py at a time, in the order of that file.
-IN_GROUPS := --numprocesses 2 --no-loadscope-reorder
+# Three workers for two cores, because many tests wait. Each runs a group of tests/conftest.py at a time, in the order of that file.
+IN_GROUPS := --numprocesses 3 --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 .PHONY: help install lock local emulate token demo test check docs scan lint format package bench clean \
@@ -121,7 +121,7 @@ token: $(INSTALLED) ## Print a speaker's token for the local server [PORT=8000] 
 demo: $(INSTALLED) ## Play a session against the local server [PORT=8000] [OPTIONS=--fast]
 	@$(SAFE) $(RUN) examples.demo --port '$(PORT)' $(OPTIONS)
 
-test: $(INSTALLED) ## Run the tests, two at a time [TESTS=tests/unit]
+test: $(INSTALLED) ## Run the tests, three at a time [TESTS=tests/unit]
 	$(SAFE) $(BIN)/python -m pytest $(IN_GROUPS) $(TESTS)
 
 check: lint scan $(INSTALLED) ## Lint, check the format and types, and scan the stack

@@ -1,6 +1,5 @@
 """Ends a session of a stage for an operator."""
 
-import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Final
@@ -12,7 +11,7 @@ from chalicelib.notices import Notices
 from chalicelib.store.stores import Stores
 from operations.aws_errors import describe_missing
 
-NO_CONNECTION: Final = "nobody="
+NO_CONNECTION: Final = "none="
 """An ID that no connection has."""
 
 _FORBIDDEN: Final = 403
@@ -68,7 +67,7 @@ def end_session(
     connections: Connections,
     session_id: str,
     confirm: Callable[[Session], None],
-    clock: Callable[[], float] = time.time,
+    clock: Callable[[], float],
 ) -> CountingConnections:
     """End an open session as if it had expired now.
 

@@ -47,8 +47,10 @@ FIRST = (
 A folder is in place of its files.
 """
 
-LAST = ("tests/stories/test_a_crowd.py", "tests/stories/test_limits.py")
-"""Groups with tests that run alone: the other worker waits least for them among short tests."""
+WITH_LONE_TESTS = ("tests/stories/test_a_crowd.py", "tests/stories/test_limits.py")
+"""Groups with tests that run alone. They come after long tests, which they would wait for, and
+before the rest, which is short and keeps the other workers busy to the end.
+"""
 
 
 @pytest.fixture(scope="session")
@@ -93,9 +95,9 @@ def group_of(nodeid: str) -> str:
 
 
 def order_of(group: str) -> int:
-    if group in LAST:
-        return len(FIRST) + 1
-    return next((n for n, it in enumerate(FIRST) if group.startswith(it)), len(FIRST))
+    if group in WITH_LONE_TESTS:
+        return len(FIRST)
+    return next((n for n, it in enumerate(FIRST) if group.startswith(it)), len(FIRST) + 1)
 
 
 @pytest.hookimpl(wrapper=True)

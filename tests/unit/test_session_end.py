@@ -13,7 +13,7 @@ from chalicelib.sweep import Sweep
 from operations import session_end
 from operations.consent import ConsentError
 from operations.session_end import EndError, end_session
-from tests.unit.fakes import FakeConnections, frame, join, scan
+from tests.unit.fakes import Clock, FakeConnections, frame, join, scan
 
 
 def agree(_: object) -> None:
@@ -50,15 +50,16 @@ def phones() -> UnreliableConnections:
 
 
 def test_an_unknown_session_is_not_ended(
+    clock: Clock,
     stores: Stores,
     phones: FakeConnections,
 ) -> None:
     with pytest.raises(EndError, match="there is no open session golden-eagle-427"):
-        end_session(stores, phones, "golden-eagle-427", agree)
+        end_session(stores, phones, "golden-eagle-427", agree, clock)
 
 
 def test_an_unconfirmed_end_changes_nothing(
-    stores: Stores, phones: FakeConnections, dynamodb: Any, session_id: str
+    clock: Clock, stores: Stores, phones: FakeConnections, dynamodb: Any, session_id: str
 ) -> None:
     before = scan(dynamodb, "sessions")
 
@@ -66,7 +67,7 @@ def test_an_unconfirmed_end_changes_nothing(
         raise ConsentError("nothing was changed")
 
     with pytest.raises(ConsentError):
-        end_session(stores, phones, session_id, refuse)
+        end_session(stores, phones, session_id, refuse, clock)
     assert scan(dynamodb, "sessions") == before
 
 
@@ -79,17 +80,18 @@ def test_an_unconfirmed_end_changes_nothing(
     ],
 )
 def test_a_session_does_not_end_if_connections_refuses_posts(
-    stores: Stores, dynamodb: Any, session_id: str, status: int, reason: str
+    clock: Clock, stores: Stores, dynamodb: Any, session_id: str, status: int, reason: str
 ) -> None:
     before = scan(dynamodb, "sessions")
     refusing: Any = RefusingConnections(status=status)
     with pytest.raises(EndError, match=reason):
-        end_session(stores, refusing, session_id, agree)
+        end_session(stores, refusing, session_id, agree, clock)
     assert scan(dynamodb, "sessions") == before
 
 
 @pytest.mark.parametrize("is_paused", [False, True])
 def test_an_end_notifies_every_participant_with_the_reason_expired(
+    clock: Clock,
     stores: Stores,
     phones: UnreliableConnections,
     dispatcher: Dispatcher,
@@ -100,7 +102,7 @@ def test_an_end_notifies_every_participant_with_the_reason_expired(
     join(dispatcher, 1, session_id, "es")
     if is_paused:
         dispatcher.message(frame("speaker=", "user-1", action="pauseSession"))
-    counts = end_session(stores, phones, session_id, agree)
+    counts = end_session(stores, phones, session_id, agree, clock)
     assert (counts.notified, counts.gone, counts.failed) == (2, 0, 0)
     for receiver in ("speaker=", "listener-1="):
         notice = phones.inbox[receiver][-1]
@@ -113,26 +115,35 @@ def test_an_end_notifies_every_participant_with_the_reason_expired(
 
 
 def test_an_end_counts_gone_connections_and_failed_posts(
-    stores: Stores, phones: UnreliableConnections, dispatcher: Dispatcher, session_id: str
+    clock: Clock,
+    stores: Stores,
+    phones: UnreliableConnections,
+    dispatcher: Dispatcher,
+    session_id: str,
 ) -> None:
     for number in (1, 2, 3):
         join(dispatcher, number, session_id, "es")
     phones.closed = {"speaker=", "listener-1="}
     phones.unreachable = {"listener-2="}
-    counts = end_session(stores, phones, session_id, agree)
+    counts = end_session(stores, phones, session_id, agree, clock)
     assert (counts.notified, counts.gone, counts.failed) == (1, 2, 1)
 
 
 def test_an_end_continues_if_the_speaker_cannot_be_notified(
-    stores: Stores, phones: UnreliableConnections, dispatcher: Dispatcher, session_id: str
+    clock: Clock,
+    stores: Stores,
+    phones: UnreliableConnections,
+    dispatcher: Dispatcher,
+    session_id: str,
 ) -> None:
     join(dispatcher, 1, session_id, "es")
     phones.unreachable = {"speaker="}
-    counts = end_session(stores, phones, session_id, agree)
+    counts = end_session(stores, phones, session_id, agree, clock)
     assert (counts.notified, counts.gone, counts.failed) == (1, 0, 1)
 
 
 def test_an_interrupted_session_can_be_ended(
+    clock: Clock,
     stores: Stores,
     use_cases: UseCases,
     phones: UnreliableConnections,
@@ -141,27 +152,31 @@ def test_an_interrupted_session_can_be_ended(
 ) -> None:
     join(dispatcher, 1, session_id, "es")
     use_cases.lifecycle.leave("speaker=")
-    counts = end_session(stores, phones, session_id, agree)
+    counts = end_session(stores, phones, session_id, agree, clock)
     assert counts.notified == 1
     assert phones.inbox["listener-1="][-1]["reason"] == "expired"
 
 
 def test_an_ended_session_cannot_be_ended_again(
-    stores: Stores, phones: FakeConnections, session_id: str
+    clock: Clock, stores: Stores, phones: FakeConnections, session_id: str
 ) -> None:
-    end_session(stores, phones, session_id, agree)
+    end_session(stores, phones, session_id, agree, clock)
     with pytest.raises(EndError, match="there is no open session"):
-        end_session(stores, phones, session_id, agree)
+        end_session(stores, phones, session_id, agree, clock)
 
 
 def test_a_session_that_its_speaker_ends_before_the_confirmation_is_not_ended_again(
-    stores: Stores, dispatcher: Dispatcher, phones: UnreliableConnections, session_id: str
+    clock: Clock,
+    stores: Stores,
+    dispatcher: Dispatcher,
+    phones: UnreliableConnections,
+    session_id: str,
 ) -> None:
     def end_by_speaker(_: object) -> None:
         dispatcher.message(frame("speaker=", "user-1", action="endSession"))
 
     with pytest.raises(EndError, match="has already been ended"):
-        end_session(stores, phones, session_id, end_by_speaker)
+        end_session(stores, phones, session_id, end_by_speaker, clock)
     assert phones.inbox == {}
 
 
