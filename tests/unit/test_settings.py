@@ -1,6 +1,8 @@
 """Settings: defaults, limits and errors that name the variable."""
 
+import re
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 import pytest
 
@@ -344,6 +346,14 @@ def test_on_aws_heartbeat_intervals_are_below_the_idle_timeout(name: str) -> Non
     check_on_aws({name: "599"})
     with pytest.raises(SettingError, match=rf"{name} \(600\) must be less than 600, after which"):
         check_on_aws({name: "600"})
+
+
+def test_the_validations_of_variables_tf_have_the_applications_defaults() -> None:
+    text = Path("terraform/variables.tf").read_text()
+    found = set(re.findall(r'lookup\(var\.settings, "(\w+)", "?(\w+)"?\)', text))
+    assert len(found) == 9
+    assert read_log_level(dict(found)) == read_log_level({})
+    assert read_settings(TABLES | dict(found)) == read_settings(TABLES)
 
 
 def test_the_default_close_grace_never_exceeds_the_grace() -> None:
