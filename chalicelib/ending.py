@@ -31,12 +31,7 @@ class Ending:
     which of them ends the session.
     """
 
-    def __init__(
-        self,
-        stores: Stores,
-        notices: Notices,
-        clock: Callable[[], float],
-    ) -> None:
+    def __init__(self, stores: Stores, notices: Notices, clock: Callable[[], float]) -> None:
         self._sessions = stores.sessions
         self._participants = stores.participants
         self._listeners = stores.listeners

@@ -17,12 +17,7 @@ NOT_YOURS: Final = "You aren't allowed to use this command."
 class Membership:
     """Finds, claims and removes the participants of callers."""
 
-    def __init__(
-        self,
-        stores: Stores,
-        limits: Limits,
-        clock: Callable[[], float],
-    ) -> None:
+    def __init__(self, stores: Stores, limits: Limits, clock: Callable[[], float]) -> None:
         self._sessions = stores.sessions
         self._seats = stores.seats
         self._participants = stores.participants

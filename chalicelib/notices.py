@@ -21,10 +21,7 @@ class Notices:
     """Posts notices. Every method may raise ServiceUnavailable."""
 
     def __init__(
-        self,
-        stores: Stores,
-        connections: Connections,
-        clock: Callable[[], float],
+        self, stores: Stores, connections: Connections, clock: Callable[[], float]
     ) -> None:
         self._sessions = stores.sessions
         self._seats = stores.seats

@@ -14,11 +14,7 @@ class Presence:
     """Answers heartbeats."""
 
     def __init__(
-        self,
-        stores: Stores,
-        membership: Membership,
-        limits: Limits,
-        clock: Callable[[], float],
+        self, stores: Stores, membership: Membership, limits: Limits, clock: Callable[[], float]
     ) -> None:
         self._sessions = stores.sessions
         self._participants = stores.participants

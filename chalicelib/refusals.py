@@ -10,12 +10,7 @@ from chalicelib.store.stores import Stores
 class Refusals:
     """Counts refused attempts per user or address, and refused commands per connection."""
 
-    def __init__(
-        self,
-        stores: Stores,
-        rate_limits: RateLimits,
-        max_refused_commands: int,
-    ) -> None:
+    def __init__(self, stores: Stores, rate_limits: RateLimits, max_refused_commands: int) -> None:
         self._rate_limits = rate_limits
         self._refused_commands = stores.refused_commands
         self._max_refused_commands = max_refused_commands
