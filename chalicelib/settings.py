@@ -14,10 +14,8 @@ from chalicelib.environment import (
     read_whole,
 )
 from chalicelib.limits import MISSED_HEARTBEATS, Graces, Limits
+from chalicelib.models import CONNECTION_SECONDS
 from chalicelib.setting_names import REQUIRED, check_names
-
-CONNECTION_LIFETIME_MINUTES: Final = 120
-"""Time after which API Gateway closes a connection. Source: "WebSocket API quotas"."""
 
 IDLE_TIMEOUT_SECONDS: Final = 600
 """Time after which API Gateway closes an idle connection. Source: "WebSocket API quotas"."""
@@ -227,9 +225,9 @@ def _check_contradictions(limits: Limits, graces: Graces) -> None:
             f"CONNECTION_WARNING_MINUTES ({warning_minutes:g})",
         ),
         (
-            warning_minutes < CONNECTION_LIFETIME_MINUTES,
+            limits.warn_after_seconds < CONNECTION_SECONDS,
             f"CONNECTION_WARNING_MINUTES ({warning_minutes:g}) must be less than "
-            f"{CONNECTION_LIFETIME_MINUTES}, the lifetime of a connection",
+            f"{CONNECTION_SECONDS // _SECONDS_PER_MINUTE}, the lifetime of a connection",
         ),
         (
             settled_seconds >= interval_seconds,
