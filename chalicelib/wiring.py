@@ -163,7 +163,7 @@ def sweep() -> "Sweep":
 
 
 def connections_of_stage() -> "Connections":
-    """Return the @connections that a setting names, for a process that gets no events.
+    """Return the @connections that a setting names, for a process without API events.
 
     Raises:
         SettingError: CONNECTIONS_URL is not set.
