@@ -31,8 +31,8 @@ FUNCTIONS: Final = {
 }
 """Chalice's names of them, by those in app.py, which are their roles' too."""
 
-SEATS: Final = 20
-"""A worker process runs each function that runs at once, so that 500 at once are out of reach."""
+SEATS: Final = 8
+"""A low limit, because ministack starts a process for each invocation that runs at once."""
 
 SETTINGS: Final = {
     **HIGH_LIMITS,
