@@ -11,7 +11,7 @@ OPTIONS ?=
 CONFIRM ?=
 # Not ?=, because WSL sets NAME to the name of the machine.
 NAME =
-TESTS = tests
+TESTS = tests local-gateway/tests
 
 define NEWLINE
 
@@ -51,6 +51,9 @@ define INSTALL
 @$(PYTHON) -m venv --clear $(@D)
 @echo "Installing $< with pip (once, takes one to two minutes)" >&2
 @$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement $<
+endef
+
+define READY
 @echo "$(@D) is ready" >&2
 @touch $@
 endef
@@ -71,7 +74,7 @@ needs = $(if $(strip $(value $(1))),,$(call missing,$(1),$(2)))
 GIVEN_STAGE = $(call needs,STAGE,dev)$(STAGE)
 
 # With STAGE=local on the command line, the token is the emulator's, not the local server's.
-TOKEN = $(if $(filter command,$(origin STAGE)),operations.stage_token '$(GIVEN_STAGE)',devserver.user_token --port '$(PORT)')
+TOKEN = $(if $(filter command,$(origin STAGE)),operations.stage_token '$(GIVEN_STAGE)',local_gateway.user_token --port '$(PORT)')
 
 # Operate the local server, unless you name a stage.
 PLACE = $(if $(filter command environment,$(origin STAGE)),--stage '$(GIVEN_STAGE)',--port '$(PORT)')
@@ -99,8 +102,11 @@ help: ## List the commands
 
 install: $(INSTALLED) ## Create the virtual environment, if it is missing
 
-$(INSTALLED): requirements-dev.txt
+# The local gateway comes after its dependencies, because pip can't check the hash of a folder.
+$(INSTALLED): requirements-dev.txt local-gateway/pyproject.toml
 	$(INSTALL)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-index --no-deps --no-build-isolation --editable local-gateway
+	$(READY)
 
 lock: $(INSTALLED) ## Write requirements*.txt with versions and hashes from requirements*.in [OPTIONS=--upgrade]
 	$(LOCK) --output-file requirements.txt requirements.in
@@ -109,7 +115,7 @@ lock: $(INSTALLED) ## Write requirements*.txt with versions and hashes from requ
 	$(LOCK) --output-file requirements-docs.txt requirements-docs.in
 
 local: $(INSTALLED) ## Serve the application on ws://127.0.0.1:PORT/local [PORT=8000] [OPTIONS=--help]
-	@$(SAFE) $(RUN) devserver --port '$(PORT)' --panel operations.live_panel:tables \
+	@$(SAFE) $(RUN) local_gateway --port '$(PORT)' --panel operations.live_panel:tables \
 		--hint 'make demo PORT={port}' --hint 'make -s token PORT={port}' $(OPTIONS)
 
 emulate: $(INSTALLED) ## Apply the stack to an emulator of AWS, and serve it [PORT=4566]
@@ -134,12 +140,14 @@ docs: $(DOCS_BUILDER) ## Build the docs into site/, and check their links
 
 $(DOCS_BUILDER): requirements-docs.txt
 	$(INSTALL)
+	$(READY)
 
 scan: $(SCANNER) ## Scan the stack for security problems with checkov
 	$(SCAN_VENV)/bin/checkov
 
 $(SCANNER): requirements-scan.txt
 	$(INSTALL)
+	$(READY)
 
 lint: $(INSTALLED) ## Lint
 	$(BIN)/ruff check

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from bench import report
 from bench.report import Row
-from devserver.command import run_command
+from local_gateway.command import run_command
 
 INTERRUPTED = 130
 """The exit code that shells report for SIGINT: 128 + 2."""

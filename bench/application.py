@@ -19,8 +19,8 @@ from bench.memory import peak_mib
 from bench.report import Row, Target
 from bench.round_trip import add_round, open_client
 from bench.servers import ROOT, Server, local_server
-from devserver import aws
-from devserver.user_token import served_environment
+from local_gateway import aws
+from local_gateway.user_token import served_environment
 
 JOIN_ROUNDS = 3
 LISTENERS = 500

@@ -12,7 +12,7 @@ from pathlib import Path
 from bench import report
 from bench.report import Row, Target
 from bench.servers import ROOT, TRIVIAL
-from devserver.aws import embedded_aws
+from local_gateway.aws import embedded_aws
 
 ROUNDS = 9
 FUNCTIONS = ("authorizer", "connect", "message", "disconnect", "outcome", "sweep")

@@ -13,7 +13,7 @@ import boto3
 from botocore.config import Config
 
 from bench.servers import ROOT
-from devserver import aws
+from local_gateway import aws
 
 SESSION_ID = "golden-eagle-427"
 

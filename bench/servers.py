@@ -61,7 +61,7 @@ def connections_server(latency_ms: int) -> Iterator[Server]:
 def local_server(project: Path, *options: str, **settings: str) -> Iterator[Server]:
     """Serve a Chalice project like `make local`, without log lines and reloading."""
     with _running(
-        *("devserver", "--port", "0", "--no-reload", "--quiet", "--project", str(project)),
+        *("local_gateway", "--port", "0", "--no-reload", "--quiet", "--project", str(project)),
         *options,
         **settings,
     ) as server:

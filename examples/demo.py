@@ -15,9 +15,9 @@ from urllib.parse import urlencode
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, WebSocketException
 
-from devserver import arguments
-from devserver.command import is_reader_gone, run_command
-from devserver.user_token import NoToken, served, token
+from local_gateway import arguments
+from local_gateway.command import is_reader_gone, run_command
+from local_gateway.user_token import NoToken, served, token
 
 WAIT_SECONDS: Final = 10
 PAUSE_SECONDS: Final = 0.6

@@ -17,9 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from devserver import arguments, scratch
-from devserver.aws import REGION, EmbeddedAwsError, ministack
-from devserver.command import run_command
+from local_gateway import arguments, scratch
+from local_gateway.aws import REGION, EmbeddedAwsError, ministack
+from local_gateway.command import run_command
 from operations import package, running_emulation, terraform_cli
 from operations.running_emulation import STAGE, EmulationError, RunningEmulation
 from operations.terraform_cli import TerraformError

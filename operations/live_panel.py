@@ -17,7 +17,7 @@ from chalicelib.aws.signing import Credentials
 from chalicelib.models import Session
 from chalicelib.store.sessions import SessionStore
 from chalicelib.store.stores import build_stores
-from devserver import aws
+from local_gateway import aws
 
 TIMEOUT_SECONDS: Final = 2
 MAX_SCANNED: Final = 1000

@@ -11,8 +11,8 @@ from typing import Final
 from chalicelib import session_ids, wiring
 from chalicelib.environment import SettingError
 from chalicelib.models import Session
-from devserver import arguments
-from devserver.command import run_command
+from local_gateway import arguments
+from local_gateway.command import run_command
 from operations import aws_errors, consent, stage_environment
 from operations.consent import GUARDED_STAGES, ConsentError
 from operations.session_end import EndError, end_session

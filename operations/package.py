@@ -26,8 +26,8 @@ from typing import Any, Final
 
 from chalice.config import Config
 
-from devserver.arguments import Parser
-from devserver.command import run_command
+from local_gateway.arguments import Parser
+from local_gateway.command import run_command
 
 MODULE: Final = Path("terraform/modules/app")
 LAMBDA_ROOT: Final = "/var/task"

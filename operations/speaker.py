@@ -14,9 +14,9 @@ from typing import Any, Final
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
-from devserver import aws
-from devserver.arguments import Parser
-from devserver.command import run_command
+from local_gateway import aws
+from local_gateway.arguments import Parser
+from local_gateway.command import run_command
 from operations.running_emulation import STAGE, EmulationError, find_unless_another_is_named
 from operations.stage_checks import check_credentials, check_stage
 from operations.stage_outputs import get_outputs

@@ -7,8 +7,8 @@ stage, an undeclared variable, an unconfirmed destruction, and a changed backend
 import signal
 import sys
 
-from devserver.arguments import Parser
-from devserver.command import run_command
+from local_gateway.arguments import Parser
+from local_gateway.command import run_command
 from operations import consent
 from operations.consent import GUARDED_STAGES, ConsentError
 from operations.running_emulation import EmulationError

@@ -10,8 +10,8 @@ from typing import Final
 import boto3
 from botocore.exceptions import NoCredentialsError
 
-from devserver import aws
-from devserver.user_token import served_environment
+from local_gateway import aws
+from local_gateway.user_token import served_environment
 from operations import emulate, running_emulation
 from operations.credentials import PARTITIONS
 from operations.running_emulation import EmulationError, RunningEmulation

@@ -2,9 +2,9 @@
 
 import sys
 
-from devserver.arguments import Parser
-from devserver.aws import SignInRefused, sign_in
-from devserver.command import run_command
+from local_gateway.arguments import Parser
+from local_gateway.aws import SignInRefused, sign_in
+from local_gateway.command import run_command
 from operations import running_emulation
 from operations.running_emulation import STAGE, EmulationError
 

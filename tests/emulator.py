@@ -7,7 +7,7 @@ from chalicelib.aws.dynamodb import DynamoDB
 from chalicelib.aws.http import SignedClient
 from chalicelib.aws.retries import Retries
 from chalicelib.aws.signing import Credentials
-from devserver import aws
+from local_gateway import aws
 
 TIMEOUT_SECONDS = 30
 """A machine that is busy with other things is no fault."""

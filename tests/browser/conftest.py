@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from tests.devserver.serving import ROOT, Server, serving
+from gateway_support.serving import Server, serving
+from tests.make import ROOT
 from tests.terraform.requirements import lacks
 
 FOLDER = Path(__file__).parent

@@ -11,9 +11,9 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
 
-from devserver import aws
+from gateway_support.serving import Server
+from local_gateway import aws
 from tests.browser.conftest import Browse
-from tests.devserver.serving import Server
 
 USER = "browser@example.com"
 VERIFIER = "v" * 43
@@ -21,7 +21,7 @@ VERIFIER = "v" * 43
 
 @pytest.fixture(scope="module")
 def environment(own_server: Server) -> Any:
-    status, answer = own_server.request("GET", "/_devserver/environment")
+    status, answer = own_server.request("GET", "/_local_gateway/environment")
     assert status == 200
     return answer["environment"]
 
@@ -56,8 +56,8 @@ def attacks(own_url: str, aws_url: str, marker: Path, connection_id: str) -> lis
         {"fetch": f"{aws_url}/?{query}", "options": {"mode": "no-cors"}},
         {"fetch": f"{functions}/evil/invocations", "options": {"method": "POST"}},
         {"websocket": f"{aws_url.replace('http', 'ws', 1)}/_aws/execute-api/a/local"},
-        {"fetch": f"{own_url}/_devserver/faults", "options": faults},
-        {"fetch": f"{own_url}/_devserver/environment"},
+        {"fetch": f"{own_url}/_local_gateway/faults", "options": faults},
+        {"fetch": f"{own_url}/_local_gateway/environment"},
         {"fetch": connection, "options": {"method": "POST", "body": "evil"}},
         {"fetch": connection, "options": {"method": "DELETE", "mode": "cors"}},
     ]
@@ -87,7 +87,7 @@ def test_pages_of_other_sites_are_refused(
     page: str,
 ) -> None:
     aws_url, marker = environment["AWS_ENDPOINT_URL"], tmp_path / "evil"
-    faults = own_server.request("GET", "/_devserver/faults")[1]
+    faults = own_server.request("GET", "/_local_gateway/faults")[1]
     token = aws.sign_in(*pool_of(environment), USER)["IdToken"]
     with own_server.connect(token=token) as speaker:
         speaker.send('{"action": "createSession", "sourceLanguage": "en"}')
@@ -108,7 +108,7 @@ def test_pages_of_other_sites_are_refused(
     assert aws.client("lambda", aws_url).list_functions()["Functions"] == []
     assert aws.client("sqs", aws_url).list_queues().get("QueueUrls", []) == []
     assert not marker.exists()
-    assert own_server.request("GET", "/_devserver/faults")[1] == faults
+    assert own_server.request("GET", "/_local_gateway/faults")[1] == faults
 
 
 def test_a_speaker_signs_in_on_the_hosted_page(

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, settings
 
 from chalicelib import dispatch
 from chalicelib.aws.retries import event_budget
-from devserver.aws import table_request
+from local_gateway.aws import table_request
 from tests.moto_dynamodb import MotoDynamoDB, create_tables
 from tests.unit.fakes import SCHEMA, Clock
 

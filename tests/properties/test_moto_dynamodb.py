@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from chalicelib.aws.dynamodb import ConditionFailed, DynamoDB, Refused, TransactionCancelled
-from devserver import aws
+from local_gateway import aws
 from tests import emulator
 from tests.unit.fakes import SCHEMA
 

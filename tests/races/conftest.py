@@ -5,7 +5,7 @@ from itertools import count
 
 import pytest
 
-from devserver.aws import ministack
+from local_gateway.aws import ministack
 from tests.races.service import Clients, Service
 
 NewService = Callable[[int], Service]

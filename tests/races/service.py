@@ -32,7 +32,7 @@ from chalicelib.store.items import LANGUAGE_COUNT
 from chalicelib.store.stores import build_stores
 from chalicelib.store.sweep_cursor import SWEEP_CURSOR
 from chalicelib.sweep import build_sweep
-from devserver import aws
+from local_gateway import aws
 from tests import emulator
 from tests.races.fakes import Answer, Clock, Connections, latency
 

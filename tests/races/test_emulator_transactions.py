@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from devserver import aws
+from local_gateway import aws
 from tests.races.fakes import Clock
 from tests.races.service import SCHEMA, Clients
 

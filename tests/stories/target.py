@@ -15,8 +15,8 @@ from urllib.request import Request, urlopen
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
-from devserver import aws
-from devserver.user_token import served_environment
+from local_gateway import aws
+from local_gateway.user_token import served_environment
 
 WAIT_SECONDS = 20
 """Timeout for a message."""
@@ -84,7 +84,7 @@ class Target:
     def set_faults(self, **faults: float | str) -> None:
         """Replace the local server's faults."""
         request = Request(
-            f"{self.http_url}/_devserver/faults", json.dumps(faults).encode(), method="PUT"
+            f"{self.http_url}/_local_gateway/faults", json.dumps(faults).encode(), method="PUT"
         )
         with urlopen(request, timeout=WAIT_SECONDS) as answer:
             assert answer.status == 200
@@ -159,7 +159,7 @@ def local_server(*options: str, **settings: str) -> Iterator[Target]:
         **settings: Environment variables.
     """
     process = subprocess.Popen(
-        [sys.executable, "-m", "devserver", "--port", "0", "--no-reload", "--quiet", *options],
+        [sys.executable, "-m", "local_gateway", "--port", "0", "--no-reload", "--quiet", *options],
         stdout=subprocess.PIPE,
         text=True,
         env={**os.environ, "LOG_LEVEL": "ERROR", **settings},

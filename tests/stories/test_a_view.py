@@ -4,16 +4,16 @@ import re
 from contextlib import ExitStack
 from urllib.request import urlopen
 
-from devserver.user_token import served_environment
-from tests.devserver.pseudo_terminal import address_of, devserver_in_terminal
-from tests.devserver.serving import parse_metrics
+from gateway_support.pseudo_terminal import address_of, gateway_in_terminal
+from gateway_support.serving import parse_metrics
+from local_gateway.user_token import served_environment
 from tests.stories.target import Client, Target, client
 
 
 def test_the_view_shows_sessions_listeners_and_refusals() -> None:
     panel = ("--panel", "operations.live_panel:tables")
     with (
-        devserver_in_terminal("--no-reload", *panel, columns=140) as terminal,
+        gateway_in_terminal("--no-reload", *panel, columns=140) as terminal,
         ExitStack() as stack,
     ):
         url = address_of(terminal)
@@ -45,7 +45,7 @@ def test_the_view_shows_sessions_listeners_and_refusals() -> None:
         assert metrics[f'{name}{{code="{refusal}",stage="local"}}'] == 1
         name = "broadcast_sessions_session_creation_latency_milliseconds_count"
         assert metrics[f'{name}{{stage="local"}}'] == 1
-        assert metrics["devserver_open_connections"] == 4
+        assert metrics["local_gateway_open_connections"] == 4
         assert b"_aws" not in terminal.written
 
         speaker.ask(action="endSession")

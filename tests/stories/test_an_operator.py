@@ -16,7 +16,7 @@ import pytest
 
 from chalicelib.models import Participant, QualityTier, Role, Session
 from chalicelib.store.stores import Stores, build_stores
-from devserver import aws
+from local_gateway import aws
 from operations import running_emulation
 from operations.running_emulation import RunningEmulation
 from tests import emulator

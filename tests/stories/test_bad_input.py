@@ -14,7 +14,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from websockets.exceptions import ConnectionClosed
 
-from devserver import aws
+from local_gateway import aws
 from tests.stories.target import Client, Target, client, refused_with
 
 pytestmark = pytest.mark.usefixtures("no_records_left")

@@ -91,7 +91,7 @@ def test_the_demo_refuses_a_faster_clock() -> None:
 
 def test_make_token_prints_only_a_token(served: Target) -> None:
     port = served.url.rpartition(":")[2].partition("/")[0]
-    command = [sys.executable, "-m", "devserver.user_token", "--port", port]
+    command = [sys.executable, "-m", "local_gateway.user_token", "--port", port]
     run = subprocess.run(
         [*command, "--username", "new@example.com"], capture_output=True, text=True, check=True
     )
@@ -103,7 +103,7 @@ def test_make_token_prints_only_a_token(served: Target) -> None:
 )
 def test_make_token_explains_why_there_is_no_token(served: Target, username: str, why: str) -> None:
     port = served.url.rpartition(":")[2].partition("/")[0]
-    command = [sys.executable, "-m", "devserver.user_token", "--port", port]
+    command = [sys.executable, "-m", "local_gateway.user_token", "--port", port]
     run = subprocess.run([*command, "--username", username], capture_output=True, text=True)
     assert (run.returncode, run.stdout) == (1, "")
     assert run.stderr.startswith(f"no token for {username!r}: {why}")
@@ -112,7 +112,7 @@ def test_make_token_explains_why_there_is_no_token(served: Target, username: str
 
 def test_make_token_reports_that_no_server_is_running() -> None:
     run = subprocess.run(
-        [sys.executable, "-m", "devserver.user_token", "--port", "9"],
+        [sys.executable, "-m", "local_gateway.user_token", "--port", "9"],
         capture_output=True,
         text=True,
     )

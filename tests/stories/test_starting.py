@@ -42,7 +42,7 @@ def test_an_invalid_setting_prevents_the_start_with_one_line(
     options: list[str], settings: dict[str, str], said: str
 ) -> None:
     run = subprocess.run(
-        [sys.executable, "-m", "devserver", "--port", "0", "--no-aws", *options],
+        [sys.executable, "-m", "local_gateway", "--port", "0", "--no-aws", *options],
         env={**os.environ, **EMBEDDED, **settings},
         capture_output=True,
         text=True,
@@ -50,5 +50,5 @@ def test_an_invalid_setting_prevents_the_start_with_one_line(
         check=False,
     )
     assert (run.returncode, run.stdout) == (1, "")
-    assert run.stderr.startswith(f"devserver: {said}")
+    assert run.stderr.startswith(f"chalice-local-gateway: {said}")
     assert run.stderr.count("\n") == 1

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import pytest
 
-from devserver import aws
+from local_gateway import aws
 from operations.emulate import Emulation, emulate, whereabouts
 from tests.stories.target import GRACE_SECONDS, HIGH_LIMITS, Target
 

@@ -12,7 +12,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 
 from chalicelib.outcomes import Delivery
-from devserver import aws
+from local_gateway import aws
 from tests.stories.target import GRACE_SECONDS, Client, Target, refused_with, until
 from tests.stories.test_a_session import (
     count,

@@ -13,7 +13,8 @@ from typing import Final
 
 import pytest
 
-from devserver import aws
+from gateway_support.plain_http import request
+from local_gateway import aws
 from operations import speaker
 from operations.emulate import (
     Emulation,
@@ -24,7 +25,6 @@ from operations.emulate import (
 )
 from operations.speaker import UserPool
 from operations.terraform_cli import TerraformError, run
-from tests.devserver.plain_http import request
 from tests.stories.target import Target, client, until
 from tests.terraform.configuration import Configuration
 from tests.terraform.requirements import require_provider, running_provider

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from pytest_terraform.tf import TerraformRunner, TerraformState
 
-from devserver import aws
+from local_gateway import aws
 from operations import terraform_cli
 from operations.emulate import ROOT, emulator_environment
 from tests.terraform.requirements import require_provider, running_provider

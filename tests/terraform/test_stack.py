@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from devserver.aws import client, ministack
+from local_gateway.aws import client, ministack
 from operations import credentials, running_emulation, stack, terraform_cli, terraform_stack, tfvars
 from operations.consent import ConsentError
 from operations.credentials import CredentialsError
@@ -72,8 +72,6 @@ def check(region): pass
 
 GUIDES = terraform_stack.ROOT / "docs" / "how-to"
 OPERATIONS = (
-    "devserver/arguments.py",
-    "devserver/command.py",
     "operations/consent.py",
     "operations/credentials.py",
     "operations/running_emulation.py",
@@ -84,7 +82,7 @@ OPERATIONS = (
     "operations/terraform_stack.py",
     "operations/tfvars.py",
 )
-"""The command and the project's modules that it imports."""
+"""The command and the modules of `operations` that it imports."""
 
 Make = Callable[[str], Stack]
 

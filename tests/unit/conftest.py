@@ -19,7 +19,7 @@ from chalicelib.rate_limits import RateLimits
 from chalicelib.settings import RateLimitSettings
 from chalicelib.store.stores import Stores, build_stores
 from chalicelib.sweep import Sweep, build_sweep
-from devserver.aws import table_request
+from local_gateway.aws import table_request
 from tests.moto_dynamodb import MotoDynamoDB, create_tables
 from tests.unit.fakes import (
     ADDRESS,

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from devserver import aws, scratch
-from devserver.aws import EmbeddedAwsError
+from local_gateway import aws, scratch
+from local_gateway.aws import EmbeddedAwsError
 from operations import emulate, running_emulation
 from tests.make import make, put_python
 

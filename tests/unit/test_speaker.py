@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
-from devserver import aws
+from local_gateway import aws
 from operations import running_emulation, speaker
 from operations.running_emulation import RunningEmulation
 from operations.speaker import SpeakerError, UserPool

@@ -1,0 +1,263 @@
+"""The life of a WebSocket connection after $connect accepted it."""
+
+from asyncio import TimerHandle
+from collections import deque
+from typing import Any, Protocol
+
+from local_gateway import actions, events
+from local_gateway.clock import now
+from local_gateway.events import Client, Event
+from local_gateway.functions import Function
+from local_gateway.gateway import GOING_AWAY, Gateway, failure_body
+
+MAX_PENDING_MESSAGES = 100
+"""Number of waiting messages at which the server stops reading from the client."""
+
+MAX_MESSAGE_BYTES = 128 * 1024
+"""Source: developer guide, limits of WebSocket APIs."""
+
+MAX_UNSENT_BYTES = 1024 * 1024
+"""Maximum size of the output buffer of a client that doesn't read. AWS documents no limit."""
+
+NORMAL_CLOSURE = (1000, "Connection Closed Normally")
+"""The code and reason with which a DELETE request closes a connection."""
+
+NETWORK_LOSS = (1006, "Connection lost")
+"""The code is from RFC 6455, 7.1.5. The reason is this server's choice."""
+
+
+class Socket(Protocol):
+    """The client's end of a connection."""
+
+    @property
+    def unsent_bytes(self) -> int:
+        """The number of bytes that the client hasn't read yet."""
+
+    def send_text(self, text: bytes) -> None:
+        """Send a text message. Does nothing if the connection is closing."""
+
+    def close(self, code: int, reason: str) -> None:
+        """Start the closing handshake."""
+
+    def pause_reading(self) -> None:
+        """Stop reading from the client."""
+
+    def resume_reading(self) -> None:
+        """Continue reading from the client."""
+
+
+class BufferFull(Exception):
+    """The client's output buffer is full because the client doesn't read."""
+
+
+class Connection:
+    """A client's connection, from its acceptance by $connect to the end of $disconnect.
+
+    Events run one at a time, in the order of their arrival. AWS guarantees neither, but it makes
+    an application easier to debug.
+    """
+
+    def __init__(self, gateway: Gateway, client: Client, ordinal: int) -> None:
+        """Register the connection as unfinished; `open` makes it reachable.
+
+        Args:
+            gateway: The gateway that the connection belongs to.
+            client: The client as events describe it.
+            ordinal: The connection's number in the log.
+        """
+        self.client = client
+        self.ordinal = ordinal
+        self.last_active_at = gateway.loop.time()
+        self._gateway = gateway
+        self._socket: Socket | None = None
+        self._pending: deque[str] = deque()
+        self._event: Event | None = None
+        self._started = 0.0
+        self._is_paused = False
+        self._age_timer: TimerHandle | None = None
+        self._end: tuple[int, str] | None = None
+        self._deliveries = 0
+        self._opened_at = self.last_active_at
+        gateway.unfinished.add(self)
+
+    def open(self, socket: Socket) -> None:
+        """Attach the socket. From now on the connection accepts posts, and its timeouts run."""
+        self._socket = socket
+        self._gateway.open_connections[self.client.connection_id] = self
+        self._check_age()
+        if self._gateway.is_stopping:
+            self.close(*GOING_AWAY)
+
+    def receive(self, body: str) -> None:
+        """Handle a message from the client, or queue it while another event is being handled."""
+        self.last_active_at = self._gateway.loop.time()
+        self._pending.append(body)
+        if self._event is None:
+            self._handle_next()
+        elif len(self._pending) >= MAX_PENDING_MESSAGES and not self._is_paused:
+            self._pause()
+
+    def post(self, text: bytes) -> None:
+        """Send a message to the client.
+
+        Raises:
+            BufferFull: The client's output buffer exceeds MAX_UNSENT_BYTES.
+        """
+        assert self._socket is not None
+        if self._socket.unsent_bytes > MAX_UNSENT_BYTES:
+            raise BufferFull
+        self.last_active_at = self._gateway.loop.time()
+        self._socket.send_text(text)
+
+    def close(self, code: int, reason: str) -> None:
+        """Start to close. Posts fail from now on. $disconnect follows when the socket is closed."""
+        self._gateway.open_connections.pop(self.client.connection_id, None)
+        if self._socket is not None:
+            self._socket.close(code, reason)
+
+    def closed(self, code: int, reason: str) -> None:
+        """Handle a closed socket. $disconnect follows the messages that are still pending."""
+        self._gateway.open_connections.pop(self.client.connection_id, None)
+        self._socket = None
+        self._end = (code, reason)
+        if self._age_timer is not None:
+            self._age_timer.cancel()
+        if self._event is None:
+            self._handle_next()
+
+    def _check_age(self) -> None:
+        """Close the connection if it is idle or too old; otherwise schedule the next check.
+
+        One timer is enough. Activity doesn't move it, as the check reads the last activity's time.
+        """
+        timeouts = self._gateway.timeouts
+        due_at = min(
+            self.last_active_at + timeouts.idle_seconds,
+            self._opened_at + timeouts.lifetime_seconds,
+        )
+        if due_at <= self._gateway.loop.time():
+            self.close(*GOING_AWAY)
+        else:
+            self._age_timer = self._gateway.loop.call_at(due_at, self._check_age)
+
+    def _pause(self) -> None:
+        if self._socket is not None:
+            self._is_paused = True
+            self._socket.pause_reading()
+
+    def _handle_next(self) -> None:
+        while self._pending and self._event is None:
+            self._handle(self._pending.popleft())
+        if self._is_paused and len(self._pending) < MAX_PENDING_MESSAGES // 2:
+            self._is_paused = False
+            if self._socket is not None:
+                self._socket.resume_reading()
+        if self._event is None and self._end is not None:
+            self._disconnect(*self._end)
+
+    def _handle(self, body: str) -> None:
+        gateway = self._gateway
+        self._started = gateway.loop.time()
+        event = events.message_event(gateway.api, self.client, body, now())
+        function = gateway.application.routes.get("$default")
+        if function is None:
+            self._fail("Forbidden", event)
+        else:
+            self._event = event
+            gateway.invoke(function, event, self._answer)
+
+    def _answer(self, result: Any, error: BaseException | None) -> None:
+        event, self._event = self._event, None
+        assert event is not None
+        if error is None and _is_reply(result):
+            self._reply(result, event)
+        else:
+            self._gateway.log.error(f"#{self.ordinal} $default failed", error)
+            self._fail("Internal server error", event)
+        self._handle_next()
+
+    def _reply(self, result: Any, event: Event) -> None:
+        """Send the result's body if the route has a route response. The status isn't sent."""
+        body = result.get("body") if isinstance(result, dict) else None
+        status = result.get("statusCode") if isinstance(result, dict) else None
+        if body and "$default" in self._gateway.application.route_responses:
+            self._send(_encode(body))
+            self._log_message(event, "replied", status)
+        else:
+            self._log_message(event, "ok", status)
+
+    def _fail(self, message: str, event: Event) -> None:
+        """Send API Gateway's own error message. The connection stays open."""
+        request_id = event["requestContext"]["requestId"]
+        self._send(failure_body(message, self.client.connection_id, request_id))
+        self._log_message(event, message)
+
+    def _log_message(self, event: Event, outcome: str, status: object = None) -> None:
+        """Log a message with its action, if it is loggable, and the function's status."""
+        log = self._gateway.log
+        action = None if log.is_quiet else actions.in_message(event["body"])
+        if action is not None:
+            action += f" {status if isinstance(status, int) else outcome}"
+        log.event(self.ordinal, "$default", outcome, self._started, action)
+
+    def _send(self, text: bytes) -> None:
+        self.last_active_at = self._gateway.loop.time()
+        if self._socket is not None:
+            self._socket.send_text(text)
+
+    def _disconnect(self, code: int, reason: str) -> None:
+        """Deliver $disconnect, which faults can drop, delay or duplicate."""
+        self._end = None
+        gateway, injector = self._gateway, self._gateway.fault_injector
+        faults = injector.faults
+        self._event = events.disconnect_event(gateway.api, self.client, code, reason, now())
+        if injector.selects(faults.disconnect_lost_share):
+            self._started = gateway.loop.time()
+            self._log("$disconnect", f"{code} lost by a fault")
+            gateway.unfinished.discard(self)
+            return
+        self._deliveries = 2 if injector.selects(faults.disconnect_twice_share) else 1
+        late_seconds = injector.delay(faults.disconnect_late_share, faults.disconnect_late_seconds)
+        if late_seconds:
+            gateway.call_late(late_seconds, self._deliver)
+        else:
+            self._deliver()
+
+    def _deliver(self) -> None:
+        gateway = self._gateway
+        function: Function | None = gateway.application.routes.get("$disconnect")
+        self._started = gateway.loop.time()
+        self._deliveries -= 1
+        if function is None:
+            gateway.unfinished.discard(self)
+            return
+        assert self._event is not None
+        gateway.invoke(function, self._event, self._disconnected)
+
+    def _disconnected(self, _result: Any, error: BaseException | None) -> None:
+        if error is not None:
+            self._gateway.log.error(f"#{self.ordinal} $disconnect failed", error)
+        assert self._event is not None
+        code = self._event["requestContext"]["disconnectStatusCode"]
+        self._log("$disconnect", f"{code} {'ok' if error is None else 'failed'}")
+        if self._deliveries:
+            self._deliver()
+        else:
+            self._gateway.unfinished.discard(self)
+
+    def _log(self, route: str, outcome: str) -> None:
+        self._gateway.log.event(self.ordinal, route, outcome, self._started)
+
+
+def _is_reply(result: Any) -> bool:
+    """Return whether the result is valid for a proxy integration.
+
+    A body is optional. If present, it must be a string within the message limit.
+    """
+    body = result.get("body") if isinstance(result, dict) else None
+    return body is None or (isinstance(body, str) and len(_encode(body)) <= MAX_MESSAGE_BYTES)
+
+
+def _encode(body: str) -> bytes:
+    """Encode a body as UTF-8. Lone surrogates, which JSON allows, are replaced."""
+    return body.encode(errors="replace")

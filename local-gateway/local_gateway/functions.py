@@ -1,0 +1,72 @@
+"""A Lambda function, which receives an event and a context and returns JSON."""
+
+import json
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+
+class LambdaContext:
+    """The context of an invocation.
+
+    The module doesn't use chalice.local's class, because that imports an HTTP server and 7 MiB.
+    """
+
+    identity = None
+    client_context = None
+    function_version = "$LATEST"
+
+    def __init__(self, function: "Function") -> None:
+        """Start the function's timeout."""
+        self.function_name = function.name
+        self.memory_limit_in_mb = function.memory_mb
+        self.invoked_function_arn = (
+            f"arn:aws:lambda:us-east-1:000000000000:function:{function.name}"
+        )
+        self.aws_request_id = str(uuid.uuid4())
+        self.log_group_name = f"/aws/lambda/{function.name}"
+        self.log_stream_name = "local_gateway"
+        self._deadline = time.monotonic() + function.timeout_seconds
+
+    def get_remaining_time_in_millis(self) -> int:
+        """Return the rest of the function's timeout in milliseconds, at least 0."""
+        return max(0, int((self._deadline - time.monotonic()) * 1000))
+
+
+class MarshalError(Exception):
+    """The handler's result can't be encoded as JSON. Lambda's name is Runtime.MarshalError."""
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """One Lambda function.
+
+    Attributes:
+        name: The deployed name.
+        label: The name in app.py, or the route.
+        handler: The function in app.py.
+        timeout_seconds: The timeout of an invocation.
+        memory_mb: The memory size that the context reports.
+    """
+
+    name: str
+    label: str
+    handler: Callable[[Any, Any], Any]
+    timeout_seconds: float
+    memory_mb: int
+
+    def __call__(self, event: Any) -> Any:
+        """Run the handler, and return its result after a round trip through JSON.
+
+        The handler's exceptions pass through.
+
+        Raises:
+            MarshalError: The result can't be encoded as JSON.
+        """
+        result = self.handler(event, LambdaContext(self))
+        try:
+            return json.loads(json.dumps(result))
+        except (TypeError, ValueError, RecursionError) as error:
+            raise MarshalError(f"Unable to marshal response: {error}") from error

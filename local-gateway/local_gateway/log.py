@@ -1,0 +1,94 @@
+"""The server's log, with one line per event on stdout and errors on stderr.
+
+A line identifies the connection by its number, and contains the client's action if that is safe to
+log (actions.py). Lines never contain connection IDs, tokens, query strings, addresses or bodies.
+A handler's traceback contains the text of the handler's exception.
+"""
+
+import asyncio
+import re
+import sys
+import time
+import traceback
+from typing import TextIO
+
+from local_gateway.collector import Collector
+from local_gateway.emf import Metric
+
+FLUSH_INTERVAL_SECONDS = 0.05
+"""Interval at which lines are written. One write per event would cost more than its handling."""
+
+EVENTS = Metric("LocalGateway", "Events", "Count")
+
+_CLOSE_CODE = re.compile(r"\d+ ")
+"""The close code before the outcome of a $disconnect. Clients choose it, so it isn't a label."""
+
+
+class Log:
+    """Buffers lines on the event loop, writes them in batches, and counts events."""
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, collector: Collector, *, is_quiet: bool = False
+    ) -> None:
+        """Write to the current `sys.stdout`.
+
+        Args:
+            loop: The event loop.
+            collector: Counts the events.
+            is_quiet: Whether to count events without logging them.
+        """
+        self._loop = loop
+        self.is_quiet = is_quiet
+        self._collector = collector
+        self._lines: list[str] = []
+        self._out: TextIO = sys.stdout
+
+    def event(
+        self,
+        ordinal: int | None,
+        route: str,
+        outcome: str | int,
+        started: float,
+        text: str | None = None,
+    ) -> None:
+        """Log one event, and count it by its route and outcome.
+
+        Args:
+            ordinal: The connection's number; None if unknown.
+            route: The route, or a name for an event without a route.
+            outcome: The result, such as a status.
+            started: The event loop's time at the start of the event.
+            text: Text for the line, instead of the route and the outcome.
+        """
+        labels = (("Route", route), ("Outcome", _CLOSE_CODE.sub("", str(outcome))))
+        self._collector.count(EVENTS, labels)
+        if self.is_quiet:
+            return
+        if not self._lines:
+            self._loop.call_later(FLUSH_INTERVAL_SECONDS, self.flush)
+        name = "#-" if ordinal is None else f"#{ordinal}"
+        duration_ms = (self._loop.time() - started) * 1000
+        shown = text or f"{route} {outcome}"
+        self._lines.append(f"{_clock()} {name} {shown} {duration_ms:.1f} ms\n")
+
+    def note(self, message: str) -> None:
+        """Print a message to the developer, even if the log is quiet."""
+        self.flush()
+        print(f"{_clock()} {message}", file=self._out, flush=True)
+
+    def error(self, message: str, error: BaseException | None = None) -> None:
+        """Print an error with its traceback. Thread-safe."""
+        self.flush()
+        lines = [] if error is None else traceback.format_exception(error)
+        print(f"{_clock()} {message}\n{''.join(lines)}", end="", file=sys.stderr, flush=True)
+
+    def flush(self) -> None:
+        """Write the buffered lines."""
+        lines, self._lines = self._lines, []
+        if lines:
+            self._out.write("".join(lines))
+            self._out.flush()
+
+
+def _clock() -> str:
+    return time.strftime("%H:%M:%S")

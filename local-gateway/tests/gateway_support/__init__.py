@@ -1,0 +1,1 @@
+"""Servers, terminals and requests for the tests."""

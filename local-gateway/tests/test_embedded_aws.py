@@ -1,0 +1,141 @@
+"""The server after its embedded AWS is killed, and the reverse."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from gateway_support.serving import SECONDS, Server, serving, until, write_project
+
+APP = """
+from chalice import Chalice
+app = Chalice("x")
+app.experimental_feature_flags.update(["WEBSOCKETS"])
+
+
+@app.on_ws_message()
+def message(event):
+    return {"body": event.body}
+"""
+CONFIG = '{"app_name": "x", "websocket_api": {"route_responses": ["$default"]}}'
+SIGN_IN = [sys.executable, "-m", "local_gateway.user_token", "--port"]
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    (tmp_path / "chalicelib").mkdir()
+    (tmp_path / "chalicelib" / "tables.json").write_text("{}")
+    return write_project(tmp_path, APP, CONFIG)
+
+
+@pytest.fixture
+def scratch(tmp_path: Path) -> Path:
+    (tmp_path / "scratch").mkdir()
+    return tmp_path / "scratch"
+
+
+@pytest.fixture
+def server(project: Path, scratch: Path) -> Iterator[Server]:
+    with serving(project, "--no-reload", has_aws=True, TMPDIR=str(scratch)) as running:
+        yield running
+
+
+def child_of(server: Server) -> int:
+    """Return ministack's process ID."""
+    pid = server.process.pid
+    (child,) = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return int(child)
+
+
+def aws_address(server: Server) -> tuple[str, int]:
+    environment = server.request("GET", "/_local_gateway/environment")[1]["environment"]
+    url = urlsplit(environment["AWS_ENDPOINT_URL"])
+    return str(url.hostname), int(url.port or 0)
+
+
+def is_open(address: tuple[str, int]) -> bool:
+    with socket.socket() as client:
+        return client.connect_ex(address) == 0
+
+
+def sign_in(port: int) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [*SIGN_IN, str(port)], capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+def test_a_server_exits_with_a_message_if_its_aws_is_killed(server: Server, scratch: Path) -> None:
+    with server.connect() as client:
+        client.send("hello")
+        assert client.recv() == "hello"
+        os.kill(child_of(server), signal.SIGKILL)
+        assert server.process.wait(SECONDS) == 1
+    assert server.err.join() == (
+        "chalice-local-gateway: the embedded AWS exited (SIGKILL) and its tables and users "
+        "are lost; restart the server\n"
+    )
+    assert list(scratch.iterdir()) == []
+
+
+def test_a_killed_server_leaves_no_process_and_its_folder_only_until_the_next_start(
+    server: Server, project: Path, scratch: Path
+) -> None:
+    address = aws_address(server)
+    assert is_open(address)
+    (left,) = scratch.iterdir()
+    server.process.kill()
+    server.process.wait(SECONDS)
+    until(lambda: not is_open(address))
+    with serving(project, "--no-reload", has_aws=True, TMPDIR=str(scratch)) as another:
+        assert left not in list(scratch.iterdir())
+        assert sign_in(another.address[1]).returncode == 0
+    assert list(scratch.iterdir()) == []
+
+
+class Environment(BaseHTTPRequestHandler):
+    """Responds like a local server whose embedded AWS has exited."""
+
+    def do_GET(self) -> None:
+        environment = {
+            "AWS_ENDPOINT_URL": "http://127.0.0.1:9",
+            "COGNITO_USER_POOL_ID": "us-east-1_pool",
+            "COGNITO_CLIENT_ID": "client",
+        }
+        body = json.dumps({"environment": environment}).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_arguments: object) -> None:
+        pass
+
+
+def test_a_token_needs_a_running_aws() -> None:
+    with HTTPServer(("127.0.0.1", 0), Environment) as server:
+        threading.Thread(target=server.handle_request, daemon=True).start()
+        port = server.server_port
+        failed = sign_in(port)
+    assert (failed.returncode, failed.stdout) == (1, "")
+    assert failed.stderr == (
+        f"the embedded AWS of the local server on port {port} can't be reached; "
+        f"restart the server: make local PORT={port}\n"
+    )
+
+
+def test_a_token_needs_a_server_with_aws() -> None:
+    with serving("recorder", "--no-reload") as bare:
+        failed = sign_in(bare.address[1])
+    assert (failed.returncode, failed.stdout) == (1, "")
+    assert failed.stderr == (
+        f"the local server on port {bare.address[1]} has no embedded AWS and therefore no users\n"
+    )

@@ -1,0 +1,146 @@
+"""Replies, failures and order of messages."""
+
+import json
+import time
+from contextlib import ExitStack
+
+import pytest
+
+from gateway_support.serving import Server, serving, unique
+
+
+@pytest.mark.parametrize(
+    "body",
+    ["raise secret", 'return {"body": 7}', 'return {"body": {"a": 1}}', "unmarshallable"],
+)
+def test_a_failed_handler_is_reported_and_the_connection_stays_open(
+    server: Server, body: str
+) -> None:
+    with server.connect() as client:
+        client.send("id")
+        connection_id = client.recv()
+        client.send(body)
+        frame = json.loads(client.recv())
+
+        assert frame["message"] == "Internal server error"
+        assert frame["connectionId"] == connection_id
+        assert frame.keys() == {"message", "connectionId", "requestId"}
+        client.send("hello")
+        assert client.recv() == "hello"
+
+
+def test_a_slow_handler_is_reported_and_the_connection_stays_open() -> None:
+    with serving("recorder", "--stage", "hasty") as server, server.connect() as client:
+        client.send("wait x")
+        client.send("hello")
+
+        assert json.loads(client.recv(10))["message"] == "Internal server error"
+        assert client.recv(10) == "hello"
+        server.invoke("release", name="x")
+
+
+@pytest.mark.parametrize("reply", ["{}", '{"body": null}', '{"body": ""}', "null"])
+def test_a_reply_without_a_body_sends_nothing(server: Server, reply: str) -> None:
+    with server.connect() as client:
+        client.send(f"return {reply}")
+        client.send("hello")
+        assert client.recv() == "hello"
+
+
+def test_a_lone_surrogate_in_a_reply_is_replaced(server: Server) -> None:
+    with server.connect() as client:
+        client.send('return {"body": "x\\ud800"}')
+        assert client.recv() == "x?"
+
+
+def test_a_reply_over_128_kib_is_a_failure(server: Server) -> None:
+    with server.connect() as client:
+        client.send('return {"body": "' + r"\u00fc" * 5000 + '"}')
+        assert client.recv() == "ü" * 5000
+        client.send("repeat 131072")
+        assert len(client.recv()) == 131072
+        client.send("repeat 131073")
+        assert json.loads(client.recv())["message"] == "Internal server error"
+
+
+def test_the_status_of_a_reply_is_ignored(server: Server) -> None:
+    with server.connect() as client:
+        client.send('return {"statusCode": 500, "body": "so be it"}')
+        assert client.recv() == "so be it"
+
+
+def test_a_route_without_a_response_sends_only_failures() -> None:
+    with serving("one_way") as server, server.connect() as client:
+        client.send("hello")
+        client.send("raise")
+        assert json.loads(client.recv())["message"] == "Internal server error"
+
+
+def test_an_empty_message_is_a_message(server: Server, principal: str) -> None:
+    with server.connect(principal) as client:
+        client.send("")
+        client.send("hello")
+        assert client.recv() == "hello"
+
+
+def test_messages_of_one_connection_are_handled_in_order(server: Server) -> None:
+    bodies = [f"sleep {number % 2 / 50}" + "0" * number for number in range(20)]
+    with server.connect() as client:
+        for body in bodies:
+            client.send(body)
+        assert [client.recv() for _ in bodies] == bodies
+
+
+def test_a_message_waits_for_the_previous_one(server: Server) -> None:
+    name = unique()
+    with server.connect() as client:
+        client.send(f"wait {name}")
+        client.send("second")
+        server.invoke("next_started", name=name)
+        with pytest.raises(TimeoutError):
+            client.recv(0.1)
+        server.invoke("release", name=name)
+        assert [client.recv(), client.recv()] == [f"wait {name}", "second"]
+
+
+def test_a_thousand_messages_behind_a_blocked_one_are_answered_in_order(server: Server) -> None:
+    name = unique()
+    bodies = [f"wait {name}", *(str(number) for number in range(1000))]
+    with server.connect() as client:
+        for body in bodies:
+            client.send(body)
+        server.invoke("next_started", name=name)
+        server.invoke("release", name=name)
+        assert [client.recv() for _ in bodies] == bodies
+
+
+def test_handlers_of_different_connections_run_concurrently(server: Server) -> None:
+    with server.connect() as one, server.connect() as other:
+        names = unique(), unique()
+        one.send(f"wait {names[0]}")
+        other.send(f"wait {names[1]}")
+        for name in names:
+            server.invoke("next_started", name=name)
+        for name in names:
+            server.invoke("release", name=name)
+        assert one.recv() == f"wait {names[0]}"
+        assert other.recv() == f"wait {names[1]}"
+
+
+def test_a_hundred_blocked_handlers_do_not_block_another(server: Server) -> None:
+    name = unique()
+    with ExitStack() as stack:
+        blocked = [stack.enter_context(server.connect()) for _ in range(100)]
+        for client in blocked:
+            client.send(f"wait {name}")
+        for _ in blocked:
+            server.invoke("next_started", name=name)
+
+        with server.connect() as another:
+            started = time.monotonic()
+            another.send("hello")
+            assert another.recv() == "hello"
+            assert time.monotonic() - started < 1
+
+        server.invoke("release", name=name)
+        assert {client.recv() for client in blocked} == {f"wait {name}"}

@@ -1,0 +1,80 @@
+"""Prometheus' names and text format, checked with Prometheus' own parser."""
+
+import math
+
+import pytest
+
+from gateway_support.serving import parse_metrics
+from local_gateway.emf import Metric
+from local_gateway.prometheus import Family, Reading, encode, kind_of, label_name, metric_name
+
+
+def family(metric: Metric, *readings: Reading) -> Family:
+    return Family(metric, kind_of(metric), list(readings))
+
+
+@pytest.mark.parametrize(
+    ("namespace", "name", "unit", "expected"),
+    [
+        ("App", "%", "None", "app"),
+        ("4", "2", "None", "_4_2"),
+        ("é", "ü", "None", "_"),
+        ("AWS/Lambda", "5xx-Errors", "Count", "aws_lambda_5xx_errors_total"),
+        ("App", "HTTPStatus", "Count", "app_http_status_total"),
+        ("App", "Read", "Kilobytes/Second", "app_read_kilobytes_second"),
+        (
+            "BroadcastSessions",
+            "HeartbeatLatency",
+            "Milliseconds",
+            "broadcast_sessions_heartbeat_latency_milliseconds",
+        ),
+    ],
+)
+def test_metric_names_are_valid_in_prometheus(
+    namespace: str, name: str, unit: str, expected: str
+) -> None:
+    metric = Metric(namespace, name, unit)
+    assert metric_name(metric) == expected
+    assert parse_metrics(encode([family(metric, Reading((), 1, 1, (1, 1, 1), ()))]))
+
+
+@pytest.mark.parametrize(
+    ("dimension", "expected"),
+    [("Quantile", "quantile_"), ("__name__", "name"), ("1st", "_1st"), ("CloseCode", "close_code")],
+)
+def test_label_names_are_valid_in_prometheus(dimension: str, expected: str) -> None:
+    assert label_name(dimension) == expected
+
+
+@pytest.mark.parametrize("value", ['"', "\\", "\n", '\\"\n', "{}", "é ☃", "a,b=c", "\\n", "\x00"])
+def test_every_label_value_survives_a_round_trip(value: str) -> None:
+    errors = Metric("App", "Errors", "Count")
+    parsed = parse_metrics(encode([family(errors, Reading((("Code", value),), 3, 1, (), ()))]))
+    assert parsed == {f'app_errors_total{{code="{value}"}}': 3}
+
+
+def test_a_name_with_a_line_end_does_not_end_the_line() -> None:
+    text = encode([family(Metric("A\nb", 'c\\"', "None"), Reading((), 1, 1, (), ()))])
+    assert text.count("\n") == 3
+    assert parse_metrics(text) == {"a_b_c": 1}
+
+
+@pytest.mark.parametrize("value", [0, -1.5, 1e300, 2**53, 0.1 + 0.2, math.inf, -math.inf])
+def test_every_value_survives_a_round_trip(value: float) -> None:
+    text = encode([family(Metric("App", "Load", "None"), Reading((), value, 1, (), ()))])
+    assert parse_metrics(text) == {"app_load": value}
+
+
+def test_a_summary_has_quantiles_a_sum_and_a_count() -> None:
+    wait = Metric("App", "Wait", "Milliseconds")
+    text = encode([family(wait, Reading((("Stage", "x"),), 12.5, 3, (4, 5, math.nan), ()))])
+    assert text.splitlines() == [
+        "# HELP app_wait_milliseconds Wait of App, in Milliseconds",
+        "# TYPE app_wait_milliseconds summary",
+        'app_wait_milliseconds{stage="x",quantile="0.5"} 4',
+        'app_wait_milliseconds{stage="x",quantile="0.95"} 5',
+        'app_wait_milliseconds{stage="x",quantile="0.99"} NaN',
+        'app_wait_milliseconds_sum{stage="x"} 12.5',
+        'app_wait_milliseconds_count{stage="x"} 3',
+    ]
+    assert len(parse_metrics(text)) == 5
