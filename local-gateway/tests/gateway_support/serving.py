@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from http.client import HTTPConnection
 from pathlib import Path
@@ -23,6 +23,7 @@ from websockets.sync.client import ClientConnection, connect
 
 APPS = Path(__file__).parents[1] / "apps"
 SECONDS = 15
+MODULE = (sys.executable, "-m", "local_gateway")
 
 
 class Output:
@@ -62,12 +63,16 @@ class Server:
     """A running local server."""
 
     def __init__(
-        self, project: Path, *arguments: str, has_aws: bool = False, **environment: str
+        self,
+        project: Path,
+        *arguments: str,
+        has_aws: bool = False,
+        command: Sequence[str] = MODULE,
+        **environment: str,
     ) -> None:
-        command = [sys.executable, "-m", "local_gateway", "--port", "0"]
-        command += [] if has_aws else ["--no-aws"]
+        aws = [] if has_aws else ["--no-aws"]
         self.process = subprocess.Popen(
-            [*command, "--project", str(project), *arguments],
+            [*command, "--port", "0", *aws, "--project", str(project), *arguments],
             env={**os.environ, **_DUMMY_CREDENTIALS, **environment},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -176,10 +181,14 @@ _DUMMY_CREDENTIALS = {
 
 @contextmanager
 def serving(
-    project: Path | str, *arguments: str, has_aws: bool = False, **environment: str
+    project: Path | str,
+    *arguments: str,
+    has_aws: bool = False,
+    command: Sequence[str] = MODULE,
+    **environment: str,
 ) -> Iterator[Server]:
     """Serve one of the applications in apps/, or a project with an absolute path."""
-    server = Server(APPS / project, *arguments, has_aws=has_aws, **environment)
+    server = Server(APPS / project, *arguments, has_aws=has_aws, command=command, **environment)
     try:
         server.wait_until_ready()
         yield server
