@@ -4,6 +4,7 @@ Each start is a new interpreter that imports app.py in the environment of the fu
 builds the objects of the handler. The bytecode is already compiled, as in the packaged zip.
 """
 
+import json
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from bench import report
 from bench.report import Row, Target
 from bench.servers import ROOT, TRIVIAL
 from local_gateway.aws import embedded_aws
+from local_gateway.aws_options import AwsOptions
 
 ROUNDS = 9
 FUNCTIONS = ("authorizer", "connect", "message", "disconnect", "outcome", "sweep")
@@ -59,7 +61,7 @@ def measure() -> list[Row]:
         NotImported: A function can't be imported.
     """
     report.print_section("Cold starts")
-    with embedded_aws(ROOT, "bench", "cold") as aws:
+    with embedded_aws(ROOT, "bench-cold", _tables()) as aws:
         environment = {
             **aws,
             "OUTCOME_FUNCTION": "bench-cold-outcome",
@@ -68,6 +70,10 @@ def measure() -> list[Row]:
             "LOG_LEVEL": "ERROR",
         }
         return _measure(environment)
+
+
+def _tables() -> AwsOptions:
+    return AwsOptions(json.loads((ROOT / "chalicelib" / "tables.json").read_text()), user_pool={})
 
 
 def _measure(environment: dict[str, str]) -> list[Row]:

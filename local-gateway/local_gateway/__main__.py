@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import importlib.util
 import os
 import signal
 import socket
@@ -14,6 +15,7 @@ from typing import NoReturn
 
 from local_gateway import arguments, clock, descriptors, dynamodb_faults, server
 from local_gateway.application import Application, ApplicationError, Project
+from local_gateway.aws_options import AwsOptions
 from local_gateway.collector import Collector
 from local_gateway.command import run_command, watch_output
 from local_gateway.events import DEFAULT_REGION
@@ -78,10 +80,11 @@ def _serve(options: argparse.Namespace, aws_exit: AwsExit) -> None:
     listener = server.bind(options.host, options.port)
     with listener, ExitStack() as stack:
         pages = server.page_origins(listener)
+        aws_options = None if options.no_aws else project.read_aws_options()
         aws = (
             {}
-            if options.no_aws
-            else _start_aws(stack, project, options.fault_seed, aws_exit, pages)
+            if aws_options is None
+            else _start_aws(stack, project, aws_options, options.fault_seed, aws_exit, pages)
         )
         os.environ.update({**aws, **_own_endpoints(listener, options.stage, aws)})
         os.environ.setdefault("AWS_REGION", os.environ.get("AWS_DEFAULT_REGION", DEFAULT_REGION))
@@ -187,18 +190,30 @@ async def _run(
 
 
 def _start_aws(
-    stack: ExitStack, project: Project, fault_seed: int, aws_exit: AwsExit, pages: Collection[str]
+    stack: ExitStack,
+    project: Project,
+    options: AwsOptions,
+    fault_seed: int,
+    aws_exit: AwsExit,
+    pages: Collection[str],
 ) -> dict[str, str]:
     """Start the embedded AWS, and return the environment variables to reach it."""
-    # Imported here because `--no-aws` works without the packages that this module requires.
+    missing = [name for name in ("boto3", "ministack") if importlib.util.find_spec(name) is None]
+    if missing:
+        sys.exit(
+            _fail(
+                f"the embedded AWS needs {' and '.join(missing)}: "
+                "pip install 'chalice-local-gateway[aws]', or start with --no-aws"
+            )
+        )
+    # Imported here because a server without an embedded AWS doesn't need these packages.
     from local_gateway.aws import EmbeddedAwsError, embedded_aws
 
-    app_name = project.read_config().app_name
+    prefix = f"{project.read_config().app_name}-{project.stage}"
+    exited = aws_exit.stop_server
     try:
         return stack.enter_context(
-            embedded_aws(
-                project.directory, app_name, project.stage, fault_seed, aws_exit.stop_server, pages
-            )
+            embedded_aws(project.directory, prefix, options, fault_seed, exited, pages)
         )
     except EmbeddedAwsError as error:
         sys.exit(_fail(str(error)))

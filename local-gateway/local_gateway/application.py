@@ -19,6 +19,7 @@ from typing import Any
 from chalice.app import ScheduledEventConfig, ScheduleExpression
 from chalice.config import Config
 
+from local_gateway.aws_options import AwsOptions, InvalidOptions, read_options
 from local_gateway.functions import Function
 from local_gateway.schedule_expression import Cron, InvalidExpression, Rate, parse_expression
 from local_gateway.sources import InvalidSource, Sources, compile_sources, installed
@@ -101,6 +102,17 @@ class Project:
         if not isinstance(settings, dict) or not settings.get("app_name"):
             raise ApplicationError(f"{path}: app_name is missing")
         return Config(chalice_stage=self.stage, config_from_disk=settings)
+
+    def read_aws_options(self) -> AwsOptions | None:
+        """Read the options of the embedded AWS; None if the project has none.
+
+        Raises:
+            ApplicationError: An option or a file that it names isn't valid.
+        """
+        try:
+            return read_options(self.directory, self.read_config().config_from_disk)
+        except InvalidOptions as invalid:
+            raise ApplicationError(str(invalid)) from None
 
     def load(self) -> Application:
         """Import the application, in place of an earlier import.

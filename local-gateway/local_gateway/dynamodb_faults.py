@@ -8,11 +8,12 @@ import asyncio
 import json
 import random
 import threading
-from collections.abc import Awaitable, Callable, Iterator, Mapping, MutableMapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Final
 
+from local_gateway.asgi import AsgiApp, Message, Receive, Send
 from local_gateway.faults import FaultInjector, Faults, InvalidFault
 
 PREFIX: Final = "/_local_gateway/dynamodb"
@@ -23,14 +24,9 @@ APPLY_TIMEOUT_SECONDS: Final = 5
 APPLY_LOCK: Final = threading.Lock()
 """Serializes updates of the embedded AWS's faults."""
 
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-AsgiApp = Callable[[Message, Receive, Send], Awaitable[None]]
-
 
 def table_names(environment: Mapping[str, str]) -> dict[str, str]:
-    """Map each table's name in tables.json, and its full name, to its full name."""
+    """Map each table's name in the tables' file, and its full name, to its full name."""
     full_names = {
         key.removesuffix("_TABLE").lower(): name
         for key, name in environment.items()

@@ -10,12 +10,13 @@ Source: the Fetch standard, "Origin header"; W3C, "Fetch Metadata Request Header
 
 import json
 import os
-from collections.abc import Awaitable, Callable, Collection, Iterable, MutableMapping
-from email.message import Message
+from collections.abc import Collection, Iterable
+from email import message
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler
-from typing import Any, Final
+from typing import Final
 
+from local_gateway.asgi import AsgiApp, Message, Receive, Send
 from local_gateway.local_only import LOOPBACK_HOSTS, host_of
 
 ORIGINS_VARIABLE: Final = "LOCAL_GATEWAY_PAGE_ORIGINS"
@@ -23,11 +24,6 @@ ORIGINS_VARIABLE: Final = "LOCAL_GATEWAY_PAGE_ORIGINS"
 
 SIGN_IN_PATHS: Final = frozenset({"/oauth2/authorize", "/logout"})
 """Cognito's pages, which any site can redirect to. They do nothing without a password."""
-
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Scope]]
-Send = Callable[[Scope], Awaitable[None]]
-AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
 def find_refusal_reason(
@@ -83,7 +79,7 @@ class PageGuard:
         self._app = app
         self._own_origins = own_origins
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Pass an allowed request on to the application, and refuse others with 403."""
         reason = None if scope["type"] == "lifespan" else self._find_refusal_reason(scope)
         if reason is None:
@@ -93,7 +89,7 @@ class PageGuard:
         else:
             await _refuse(send, reason)
 
-    def _find_refusal_reason(self, scope: Scope) -> str | None:
+    def _find_refusal_reason(self, scope: Message) -> str | None:
         headers = (
             (name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]
         )
@@ -126,7 +122,7 @@ def _guard_http_servers() -> None:
     BaseHTTPRequestHandler.parse_request = parse_allowed_request  # type: ignore[assignment]
 
 
-def _lower(headers: Message) -> Iterable[tuple[str, str]]:
+def _lower(headers: message.Message) -> Iterable[tuple[str, str]]:
     return ((name.lower(), value) for name, value in headers.items())
 
 

@@ -1,6 +1,6 @@
-"""Prints an ID token of a user of the embedded Cognito.
+"""Prints an ID token of a user of the embedded user pool.
 
-The running local server provides the endpoint of its embedded AWS.
+The running gateway provides the endpoint of its embedded AWS.
 """
 
 import json
@@ -42,16 +42,16 @@ def token(port: int, username: str) -> str:
     """Return an ID token of a user.
 
     Raises:
-        NoToken: There is no local server, it has no embedded AWS, or the username isn't valid.
+        NoToken: There is no gateway, it has no user pool, or the username isn't valid.
     """
     try:
         environment = served_environment(port)
     except (OSError, HTTPException, ValueError, KeyError) as error:
         raise NoToken(
-            f"no local server answers on port {port}: {error}\nStart one: make local PORT={port}"
+            f"no local gateway responds on port {port} ({error}); start it first"
         ) from None
     if "COGNITO_CLIENT_ID" not in environment:
-        raise NoToken(f"the local server on port {port} has no embedded AWS and therefore no users")
+        raise NoToken(f"the gateway on port {port} has no user pool")
     try:
         tokens = sign_in(
             environment["AWS_ENDPOINT_URL"],
@@ -63,8 +63,7 @@ def token(port: int, username: str) -> str:
         raise NoToken(f"no token for {username!r}: {refusal}") from None
     except BotoCoreError:
         raise NoToken(
-            f"the embedded AWS of the local server on port {port} can't be reached; "
-            f"restart the server: make local PORT={port}"
+            f"the embedded AWS of the gateway on port {port} can't be reached; restart the gateway"
         ) from None
     return tokens["IdToken"]
 

@@ -150,19 +150,14 @@ def get(event, context):
         return error.response["Error"]["Code"]
     return "ok"
 """
-TABLE = {
-    "partition_key": {"name": "id", "type": "S"},
-    "ttl_attribute": "expiresAt",
-    "indexes": [],
-}
+TABLE = {"partition_key": {"name": "id", "type": "S"}, "ttl_attribute": "expiresAt"}
+CONFIG = {"app_name": "x", "local_gateway": {"aws": {"tables": "tables.json"}}}
 
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = write_project(tmp_path_factory.mktemp("project"), APP)
-    (folder / "chalicelib").mkdir()
-    tables = {"sessions": TABLE, "rates": TABLE}
-    (folder / "chalicelib" / "tables.json").write_text(json.dumps(tables))
+    folder = write_project(tmp_path_factory.mktemp("project"), APP, json.dumps(CONFIG))
+    (folder / "tables.json").write_text(json.dumps({"sessions": TABLE, "rates": TABLE}))
     return folder
 
 

@@ -26,14 +26,19 @@ app.experimental_feature_flags.update(["WEBSOCKETS"])
 def message(event):
     return {"body": event.body}
 """
-CONFIG = '{"app_name": "x", "websocket_api": {"route_responses": ["$default"]}}'
+CONFIG = json.dumps(
+    {
+        "app_name": "x",
+        "websocket_api": {"route_responses": ["$default"]},
+        "local_gateway": {"aws": {"user_pool": "user_pool.json"}},
+    }
+)
 SIGN_IN = [sys.executable, "-m", "local_gateway.user_token", "--port"]
 
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    (tmp_path / "chalicelib").mkdir()
-    (tmp_path / "chalicelib" / "tables.json").write_text("{}")
+    (tmp_path / "user_pool.json").write_text("{}")
     return write_project(tmp_path, APP, CONFIG)
 
 
@@ -127,15 +132,12 @@ def test_a_token_needs_a_running_aws() -> None:
         failed = sign_in(port)
     assert (failed.returncode, failed.stdout) == (1, "")
     assert failed.stderr == (
-        f"the embedded AWS of the local server on port {port} can't be reached; "
-        f"restart the server: make local PORT={port}\n"
+        f"the embedded AWS of the gateway on port {port} can't be reached; restart the gateway\n"
     )
 
 
-def test_a_token_needs_a_server_with_aws() -> None:
+def test_a_token_needs_a_user_pool() -> None:
     with serving("recorder", "--no-reload") as bare:
         failed = sign_in(bare.address[1])
     assert (failed.returncode, failed.stdout) == (1, "")
-    assert failed.stderr == (
-        f"the local server on port {bare.address[1]} has no embedded AWS and therefore no users\n"
-    )
+    assert failed.stderr == f"the gateway on port {bare.address[1]} has no user pool\n"

@@ -118,4 +118,4 @@ def test_make_token_reports_that_no_server_is_running() -> None:
     )
     assert run.returncode == 1
     assert run.stdout == ""
-    assert "no local server answers on port 9" in run.stderr
+    assert "no local gateway responds on port 9" in run.stderr

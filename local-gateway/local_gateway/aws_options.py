@@ -1,0 +1,91 @@
+"""The options of the embedded AWS in a project's .chalice/config.json.
+
+For example: `"local_gateway": {"aws": {"tables": "tables.json"}}`. The object can be empty. Without
+it, the project has no embedded AWS.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+_WHERE = ".chalice/config.json: local_gateway.aws"
+
+
+class InvalidOptions(Exception):
+    """The options aren't valid, or a file that they name isn't. The message explains why."""
+
+
+@dataclass(frozen=True, slots=True)
+class AwsOptions:
+    """The contents of the embedded AWS.
+
+    Attributes:
+        tables: The DynamoDB tables by name, as `tables.create_tables` takes them.
+        user_pool: The settings of the user pool's app client, as `user_pool.app_client_request`
+            takes them; None for no user pool.
+        stand_ins: ASGI applications, as `module:name`, by the AWS service in whose place they
+            respond.
+    """
+
+    tables: Mapping[str, Any] = field(default_factory=dict)
+    user_pool: Mapping[str, Any] | None = None
+    stand_ins: Mapping[str, str] = field(default_factory=dict)
+
+
+def read_options(directory: Path, settings: Mapping[str, Any]) -> AwsOptions | None:
+    """Read the options and the files that they name.
+
+    Args:
+        directory: The project's folder.
+        settings: The contents of .chalice/config.json.
+
+    Returns:
+        None if the project has no embedded AWS.
+
+    Raises:
+        InvalidOptions: An option is unknown or isn't valid.
+    """
+    options = _as_object(settings.get("local_gateway", {}), ".chalice/config.json: local_gateway")
+    if "aws" not in options:
+        return None
+    aws = _as_object(options["aws"], _WHERE)
+    unknown = aws.keys() - {"tables", "user_pool", "stand_ins"}
+    if unknown:
+        raise InvalidOptions(f"{_WHERE} has no option {sorted(unknown)[0]!r}")
+    stand_ins = _as_object(aws.get("stand_ins", {}), f"{_WHERE}.stand_ins")
+    for service, application in stand_ins.items():
+        if not _is_object_name(application):
+            raise InvalidOptions(f"{_WHERE}.stand_ins.{service} must be a string, module:name")
+    return AwsOptions(
+        tables=_read(directory, aws, "tables") or {},
+        user_pool=_read(directory, aws, "user_pool"),
+        stand_ins=stand_ins,
+    )
+
+
+def _read(directory: Path, aws: Mapping[str, Any], option: str) -> Mapping[str, Any] | None:
+    """Read the JSON file that an option names; None if the option is missing."""
+    name = aws.get(option)
+    if name is None:
+        return None
+    if not isinstance(name, str):
+        raise InvalidOptions(f"{_WHERE}.{option} must be the path of a JSON file")
+    try:
+        return _as_object(json.loads((directory / name).read_text()), name)
+    except OSError as error:
+        raise InvalidOptions(f"{_WHERE}.{option}: {name}: {error.strerror}") from None
+    except (ValueError, RecursionError) as error:
+        raise InvalidOptions(f"{name}: {error}") from None
+
+
+def _as_object(value: Any, where: str) -> Mapping[str, Any]:
+    if not isinstance(value, dict):
+        raise InvalidOptions(f"{where} must be an object")
+    return value
+
+
+def _is_object_name(value: Any) -> bool:
+    module, _, name = value.partition(":") if isinstance(value, str) else ("", "", "")
+    return name.isidentifier() and all(map(str.isidentifier, module.split(".")))

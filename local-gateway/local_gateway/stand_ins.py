@@ -1,0 +1,64 @@
+"""Stand-ins for AWS services that ministack lacks, served inside ministack's process.
+
+A stand-in is an ASGI application of the project. It receives the requests of one service, which it
+must not check signatures of, and responds like the service.
+"""
+
+import importlib
+import json
+import os
+import re
+from collections.abc import Mapping
+from typing import Final
+
+from local_gateway.asgi import AsgiApp, Message, Receive, Send
+
+PREFIX: Final = "/_local_gateway/stand-ins/"
+
+VARIABLE: Final = "LOCAL_GATEWAY_STAND_INS"
+"""The environment variable with the stand-ins, a JSON object, in ministack's process."""
+
+
+def endpoint_variable(service: str) -> str:
+    """Return the environment variable with which AWS SDKs find a service's endpoint.
+
+    Source: AWS SDKs and Tools reference guide, "Service-specific endpoints".
+    """
+    return f"AWS_ENDPOINT_URL_{re.sub(r'[^A-Za-z0-9]', '_', service).upper()}"
+
+
+class StandIns:
+    """ASGI middleware that passes requests below PREFIX to the stand-ins."""
+
+    def __init__(self, app: AsgiApp, stand_ins: Mapping[str, str]) -> None:
+        """Import the stand-ins. The exceptions of their modules pass through.
+
+        Args:
+            app: The application that responds to all other requests.
+            stand_ins: ASGI applications, as `module:name`, by service.
+        """
+        self._app = app
+        self._stand_ins = {f"{PREFIX}{service}": _find(it) for service, it in stand_ins.items()}
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        """Respond to a request."""
+        path = scope.get("path", "")
+        for root, stand_in in self._stand_ins.items():
+            if path == root or path.startswith(f"{root}/"):
+                own_path = path.removeprefix(root) or "/"
+                own = {"path": own_path, "raw_path": own_path.encode(), "root_path": root}
+                await stand_in({**scope, **own}, receive, send)
+                return
+        await self._app(scope, receive, send)
+
+
+def add_requested(app: AsgiApp) -> AsgiApp:
+    """Add the stand-ins that the environment requests."""
+    requested = os.environ.get(VARIABLE)
+    return StandIns(app, json.loads(requested)) if requested else app
+
+
+def _find(name: str) -> AsgiApp:
+    module, _, attribute = name.partition(":")
+    application: AsgiApp = getattr(importlib.import_module(module), attribute)
+    return application

@@ -1,0 +1,68 @@
+"""Stand-ins of a project for services of the embedded AWS."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from gateway_support.serving import Server, serving, write_project
+from local_gateway.stand_ins import endpoint_variable
+
+APP = """
+import os
+import boto3
+from chalice import Chalice
+app = Chalice("x")
+app.experimental_feature_flags.update(["WEBSOCKETS"])
+
+
+@app.on_ws_message()
+def message(event):
+    translate = boto3.client("translate", region_name="us-east-1")
+    answer = translate.translate_text(
+        Text=event.body, SourceLanguageCode="en", TargetLanguageCode="de"
+    )
+    return {"body": answer["TranslatedText"]}
+"""
+
+STAND_IN = """
+import json
+
+
+async def app(scope, receive, send):
+    assert (scope["path"], scope["root_path"][-10:]) == ("/", "/translate")
+    text = json.loads((await receive())["body"])["Text"]
+    body = json.dumps({"TranslatedText": text[::-1]}).encode()
+    headers = [(b"content-type", b"application/x-amz-json-1.1")]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+"""
+
+
+def project(folder: Path, **aws: Any) -> Path:
+    config = {
+        "app_name": "x",
+        "websocket_api": {"route_responses": ["$default"]},
+        "local_gateway": {"aws": {"stand_ins": {"translate": "stand_in:app"}, **aws}},
+    }
+    return write_project(folder, APP, json.dumps(config))
+
+
+def test_a_stand_in_responds_to_the_applications_sdk(tmp_path: Path) -> None:
+    (tmp_path / "stand_in.py").write_text(STAND_IN)
+    with (
+        serving(project(tmp_path), "--no-reload", has_aws=True) as server,
+        server.connect() as client,
+    ):
+        client.send("hello")
+        assert client.recv(timeout=15) == "olleh"
+
+
+def test_a_stand_in_that_cannot_be_imported_prevents_the_start(tmp_path: Path) -> None:
+    server = Server(project(tmp_path), "--no-reload", has_aws=True)
+    assert server.process.wait(30) == 1
+    assert "No module named 'stand_in'" in server.err.join()
+
+
+def test_the_endpoint_variable_is_the_sdks() -> None:
+    assert endpoint_variable("translate") == "AWS_ENDPOINT_URL_TRANSLATE"
+    assert endpoint_variable("Cognito Identity") == "AWS_ENDPOINT_URL_COGNITO_IDENTITY"
