@@ -1,7 +1,7 @@
 """The `action` of a client's message or query string, in a form that is safe to log.
 
 A client can send anything, and the log must not contain secrets. An action is logged only if it is
-a short name of letters and underscores, which no token, connection ID, address or session ID is.
+a short name of letters and underscores, which no token, connection ID or address is.
 """
 
 import json

@@ -68,7 +68,7 @@ def kind_of(metric: Metric) -> Kind:
 
 @lru_cache(maxsize=1024)
 def metric_name(metric: Metric) -> str:
-    """Return a name such as `broadcast_sessions_join_latency_milliseconds`.
+    """Return a name such as `shop_checkout_latency_milliseconds`.
 
     It consists of the namespace, the metric's name and the unit.
     """

@@ -27,7 +27,6 @@ run it on AWS. Use it for development only. Its HTTP endpoints need no credentia
 <li><a href="{metrics}">Metrics</a>, in Prometheus' format
 <li><a href="{faults}">Faults</a> that you can set
 <li><a href="{environment}">Environment</a> of the embedded AWS
-<li>Documentation: <code>docs/how-to/use-the-local-server.md</code> in the project
 </ul>
 """
 

@@ -24,7 +24,7 @@ def main() -> int:
     """
     parser = arguments.Parser(prog="python -m local_gateway.user_token", description=__doc__)
     parser.add_argument("--port", type=arguments.port, default=8000)
-    parser.add_argument("--username", default="speaker@example.com")
+    parser.add_argument("--username", default="user@example.com")
     options = parser.parse_args()
     try:
         print(token(options.port, options.username))

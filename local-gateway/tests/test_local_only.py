@@ -76,7 +76,6 @@ def test_the_start_page_lists_the_endpoints_and_has_no_scripts(server: Server) -
         server.url,
         "/local/metrics",
         "/_local_gateway/faults",
-        "docs/how-to/use-the-local-server.md",
     ):
         assert named in page
     assert "<script" not in page

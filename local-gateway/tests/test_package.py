@@ -1,0 +1,139 @@
+"""The wheel and the source distribution, as a stranger gets them."""
+
+import re
+import subprocess
+import sys
+import tarfile
+from collections.abc import Mapping
+from email.parser import Parser
+from pathlib import Path
+from zipfile import ZipFile
+
+import pytest
+
+from gateway_support.serving import serving, write_project
+
+ROOT = Path(__file__).parents[1]
+SOURCES = ROOT / "local_gateway"
+
+OTHER_PROJECTS = re.compile(
+    r"session.?id|broadcast|speaker|caption|multilingual|target.?language"
+    r"|\blisteners\b"  # A listener, in the singular, is also a socket that listens.
+    r"|chalicelib[./]\w"  # The folder's name alone is Chalice's.
+    r"|\boperations\.|\bsweep|terraform/|/home/|/root/|/work/",
+    re.IGNORECASE,
+)
+"""Words of the application that this package comes from, and of machines."""
+
+ECHO = """
+from chalice import Chalice
+app = Chalice("echo")
+app.experimental_feature_flags.update(["WEBSOCKETS"])
+
+
+@app.on_ws_message()
+def message(event):
+    return {"body": event.body}
+"""
+ECHO_CONFIG = '{"app_name": "echo", "websocket_api": {"route_responses": ["$default"]}}'
+
+
+def run(*command: str) -> None:
+    finished = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=90)
+    assert finished.returncode == 0, finished.stdout + finished.stderr
+
+
+def pip(*arguments: str) -> None:
+    run(sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input", *arguments)
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("wheel")
+    offline = ("--no-index", "--no-deps", "--no-build-isolation")
+    pip("wheel", *offline, "--wheel-dir", str(folder), str(ROOT))
+    [path] = folder.iterdir()
+    return path
+
+
+@pytest.fixture(scope="module")
+def sdist(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("sdist")
+    build = f"from flit_core.buildapi import build_sdist; build_sdist({str(folder)!r})"
+    run(sys.executable, "-c", build)
+    [path] = folder.iterdir()
+    return path
+
+
+def read_wheel(path: Path) -> dict[str, str]:
+    with ZipFile(path) as archive:
+        return {name: archive.read(name).decode() for name in archive.namelist()}
+
+
+def read_sdist(path: Path) -> dict[str, str]:
+    """Return the texts by name, without the folder that contains all files."""
+    texts = {}
+    with tarfile.open(path) as archive:
+        for member in archive.getmembers():
+            file = archive.extractfile(member)
+            assert file is not None, member.name
+            texts[member.name.partition("/")[2]] = file.read().decode()
+    return texts
+
+
+def modules() -> set[str]:
+    return {path.relative_to(ROOT).as_posix() for path in SOURCES.rglob("*.py")}
+
+
+def find_words(texts: Mapping[str, str]) -> list[str]:
+    lines = [(name, line) for name, text in texts.items() for line in (name, *text.splitlines())]
+    return [f"{name}: {line.strip()}" for name, line in lines if OTHER_PROJECTS.search(line)]
+
+
+def test_the_scan_finds_words_of_the_application() -> None:
+    found = find_words({"app.py": "a = 1\nsession_id = 'x'\n", "operations.py": "# chalicelib/"})
+    assert found == ["app.py: session_id = 'x'", "operations.py: operations.py"]
+
+
+def test_the_wheel_contains_the_modules_and_the_license(wheel: Path) -> None:
+    assert wheel.name.startswith("chalice_local_gateway-")
+    texts = read_wheel(wheel)
+    [info] = {name.partition("/")[0] for name in texts} - {"local_gateway"}
+    assert {name for name in texts if not name.startswith(info)} == modules()
+    assert texts[f"{info}/licenses/LICENSE"] == (ROOT / "LICENSE").read_text()
+    assert "chalice-local-gateway=local_gateway.__main__:command" in texts[
+        f"{info}/entry_points.txt"
+    ].replace(" ", "")
+
+
+def test_the_metadata_of_the_wheel_has_the_readme(wheel: Path) -> None:
+    [text] = [text for name, text in read_wheel(wheel).items() if name.endswith("/METADATA")]
+    metadata = Parser().parsestr(text)
+    assert metadata["Name"] == "chalice-local-gateway"
+    assert metadata["License-Expression"] == "Apache-2.0"
+    assert metadata["Provides-Extra"] == "aws"
+    assert metadata.get_payload().strip() == (ROOT / "README.md").read_text().strip()
+
+
+def test_the_sdist_contains_the_modules_and_the_license(sdist: Path) -> None:
+    others = {"LICENSE", "README.md", "pyproject.toml", "PKG-INFO"}
+    assert read_sdist(sdist).keys() == modules() | others
+
+
+def test_the_wheel_and_the_sdist_name_no_other_project(wheel: Path, sdist: Path) -> None:
+    assert find_words(read_wheel(wheel)) == []
+    assert find_words(read_sdist(sdist)) == []
+
+
+def test_the_command_of_the_wheel_serves_a_project(wheel: Path, tmp_path: Path) -> None:
+    installed = tmp_path / "installed"
+    pip("install", "--no-index", "--no-deps", "--target", str(installed), str(wheel))
+    (tmp_path / "project").mkdir()
+    project = write_project(tmp_path / "project", ECHO, ECHO_CONFIG)
+    command = (str(installed / "bin" / "chalice-local-gateway"),)
+    with (
+        serving(project, command=command, PYTHONPATH=str(installed)) as server,
+        server.connect() as client,
+    ):
+        client.send("hello")
+        assert client.recv() == "hello"
