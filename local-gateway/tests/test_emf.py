@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chalicelib import metrics
 from gateway_support.emf_lines import emf
 from local_gateway.emf import InvalidEmf, Metric, Point, parse
 
@@ -115,10 +114,3 @@ def test_a_metric_can_have_no_dimension_no_unit_and_many_values() -> None:
     assert parse(emf({"Load": [1, 2.5]}, None, [])) == [
         Point(Metric("TestApp", "Load", "None"), (), (1.0, 2.5))
     ]
-
-
-def test_the_applications_own_metrics_are_valid() -> None:
-    for name, metric in metrics.METRICS.items():
-        (point,) = parse(json.dumps(metrics.document({name: 1}, "local", 1, "X")))
-        assert point.metric == Metric("BroadcastSessions", name, metric.unit)
-        assert dict(point.labels) == {"Stage": "local"} | ({metric.by: "X"} if metric.by else {})

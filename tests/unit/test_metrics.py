@@ -1,5 +1,6 @@
 """Metrics in the format that CloudWatch extracts from the log."""
 
+import json
 import math
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from chalicelib.commands import find_action
 from chalicelib.errors import ServiceError
 from chalicelib.metrics import LATENCIES, METRICS, NAMESPACE, OUR_FAILURES, document, of_event
+from local_gateway.emf import Metric, parse
 
 UNITS = {"Milliseconds", "Count", "None"}
 """Units from CloudWatch. Source: MetricDatum, Amazon CloudWatch API Reference."""
@@ -89,3 +91,11 @@ def test_a_completed_refresh_is_counted() -> None:
 def test_the_server_error_codes_exist() -> None:
     assert {error.code for error in ServiceError.__subclasses__()} >= OUR_FAILURES
     assert all(find_action({"action": name}) or name == "disconnect" for name in LATENCIES)
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_the_local_gateway_reads_a_metric(name: str) -> None:
+    metric = METRICS[name]
+    (point,) = parse(json.dumps(document({name: 1}, "local", 1, "X")))
+    assert point.metric == Metric(NAMESPACE, name, metric.unit)
+    assert dict(point.labels) == {"Stage": "local"} | ({metric.by: "X"} if metric.by else {})
