@@ -129,7 +129,8 @@ def _spawn(
     }
     with log.open("w") as output:
         return subprocess.Popen(  # noqa: S603
-            [sys.executable, "-c", _CHILD, str(Path(__file__).parents[2]), str(fault_seed)],
+            # -P: modules of the current folder must not hide those of the project.
+            [sys.executable, "-P", "-c", _CHILD, str(Path(__file__).parents[2]), str(fault_seed)],
             stdin=subprocess.PIPE,
             stdout=output,
             stderr=output,
