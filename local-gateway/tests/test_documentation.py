@@ -1,0 +1,108 @@
+"""The README's example, and the options that the README and the docs list."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from websockets.exceptions import InvalidStatus
+
+from gateway_support.serving import SECONDS, serving, write_project
+from local_gateway.faults import Faults
+
+ROOT = Path(__file__).parents[1]
+README = ROOT / "README.md"
+OPTIONS = ROOT / "docs" / "options.md"
+EMBEDDED_AWS = ROOT / "docs" / "embedded-aws.md"
+FAULTS = ROOT / "docs" / "faults.md"
+PAGES = sorted([README, *ROOT.glob("docs/*.md")])
+
+
+def read_blocks(page: Path, language: str) -> list[str]:
+    """Return the page's code blocks in a language."""
+    return re.findall(rf"```{language}\n(.*?)```", page.read_text(), re.DOTALL)
+
+
+def read_first_cells(page: Path) -> str:
+    """Return the first cells of all rows of tables."""
+    return "\n".join(re.findall(r"^\| (.*?) \|", page.read_text(), re.MULTILINE))
+
+
+def options_of_the_command() -> set[str]:
+    command = [sys.executable, "-m", "local_gateway", "--help"]
+    help_text = subprocess.run(command, capture_output=True, text=True, check=True, timeout=30)
+    return set(re.findall(r"(?<=  )--[a-z-]+", help_text.stdout))
+
+
+def test_the_example_of_the_readme_refuses_and_answers(tmp_path: Path) -> None:
+    [app], [config] = read_blocks(README, "python"), read_blocks(README, "json")
+    assert len((app + config).splitlines()) <= 20
+    with serving(write_project(tmp_path, app, config)) as server:
+        with pytest.raises(InvalidStatus, match="401"):
+            server.connect()
+        with server.connect(name="anna") as client:
+            client.send("hello")
+            assert client.recv(SECONDS) == "You said: hello"
+
+
+@pytest.mark.parametrize("page", [README, OPTIONS], ids=lambda page: page.name)
+def test_a_page_lists_all_options_of_the_command(page: Path) -> None:
+    listed = re.findall(r"`(--[a-z-]+)[^`]*`", read_first_cells(page))
+    assert len(listed) == len(set(listed))
+    assert set(listed) == options_of_the_command()
+
+
+def test_the_docs_list_all_faults() -> None:
+    listed = re.findall(r"`([a-z_]+)`", read_first_cells(FAULTS))
+    assert len(listed) == len(set(listed))
+    assert set(listed) == set(Faults().to_dict())
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_the_links_of_a_page_lead_to_files(page: Path) -> None:
+    targets = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text())
+    missing = [target for target in targets if not (page.parent / target).exists()]
+    assert missing == []
+
+
+APP = """
+import os
+from chalice import Chalice
+
+app = Chalice(app_name="chat")
+app.experimental_feature_flags.update(["WEBSOCKETS"])
+
+
+@app.lambda_function()
+def authorizer(event, context):
+    assert context.get_remaining_time_in_millis() <= 3000
+    allow = {"Action": "*", "Effect": "Allow", "Resource": event["methodArn"]}
+    return {"principalId": "x", "policyDocument": {"Version": "2012-10-17", "Statement": [allow]}}
+
+
+@app.on_ws_message()
+def message(event):
+    return {"body": os.environ["GREETING"]}
+"""
+
+
+def test_the_configuration_in_the_docs_works(tmp_path: Path) -> None:
+    [config] = read_blocks(OPTIONS, "json")
+    tables, user_pool = read_blocks(EMBEDDED_AWS, "json")
+    write_project(tmp_path, APP, config)
+    (tmp_path / "tables.json").write_text(tables)
+    (tmp_path / "user_pool.json").write_text(user_pool)
+    (tmp_path / "chalicelib").mkdir()
+    (tmp_path / "chalicelib" / "voices.py").write_text("async def app(scope, receive, send): ...")
+    with serving(tmp_path, has_aws=True) as server:
+        variables = server.request("GET", "/_local_gateway/environment")[1]["environment"]
+        with server.connect() as client:
+            client.send("hello")
+            assert client.recv(SECONDS) == "hello from this machine"
+    examples = re.findall(r"such as `([A-Z_]+)`", EMBEDDED_AWS.read_text())
+    assert set(examples) == {"AWS_ENDPOINT_URL_POLLY", "CONNECTIONS_TABLE"}
+    named = re.findall(r"`([A-Z_]+)`", read_first_cells(EMBEDDED_AWS))
+    made_by_name = {"AWS_ENDPOINT_URL_SERVICE", "NAME_TABLE"}
+    of_the_gateway = {"AWS_ENDPOINT_URL_DYNAMODB"}
+    assert variables.keys() >= {*named, *examples} - made_by_name - of_the_gateway
