@@ -191,8 +191,8 @@ sessions: $(INSTALLED) ## List the open sessions of the local server [PORT=8000]
 session-end: $(INSTALLED) ## End a session SESSION=golden-eagle-427 [STAGE=dev]; asks first, unless CONFIRM=golden-eagle-427
 	@$(RUN) operations.operate end '$(call needs,SESSION,golden-eagle-427)$(SESSION)' $(PLACE) $(CONFIRMED)
 
-bench: $(INSTALLED) ## Run the benchmarks, each beside a yardstick
-	$(SAFE) $(BIN)/python -m bench
+bench: $(INSTALLED) ## Run the application's benchmarks, each beside a yardstick
+	$(SAFE) $(BIN)/python -m benchmarks
 
 clean: ## Remove all files that the other commands created
 	rm -rf $(VENV) $(SCAN_VENV) $(DOCS_VENV) build site tests/browser/node_modules .pytest_cache terraform/modules/app/chalice.tf.json terraform/modules/app/deployment.zip .mypy_cache .ruff_cache .hypothesis .chalice/deployments

@@ -12,7 +12,8 @@ from pathlib import Path
 
 from bench import report
 from bench.report import Row, Target
-from bench.servers import ROOT, TRIVIAL
+from bench.servers import TRIVIAL
+from benchmarks.servers import ROOT
 from local_gateway.aws import embedded_aws
 from local_gateway.aws_options import AwsOptions
 

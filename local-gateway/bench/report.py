@@ -7,13 +7,14 @@ from statistics import median
 from typing import Literal
 
 _NAME_WIDTH = 56
-_COLUMNS = f"{{:<{_NAME_WIDTH}}}{{:>9}}{{:>9}}{{:>9}}{{:>7}}  {{:<20}}{{:>7}}{{:>6}}{{:>10}}"
+_COLUMNS = f"{{:<{_NAME_WIDTH}}}{{:>9}}{{:>9}}{{:>9}}{{:>7}}  {{:<20}}{{:>7}}{{:>6}}{{:>10}}{{:>9}}"
 
 LEGEND = """\
 Rounds alternate between the yardstick and the measured code. min and max are those of a round.
 ratio: the median, over the rounds, of the ratio to the yardstick's neighboring round.
 failed, lost: the totals of all rounds. If one is not 0, the target counts as missed.
-peak MiB: the largest resident memory of the process until then (VmHWM)."""
+peak MiB: the largest resident memory of the process until then (VmHWM).
+client %: the CPU that the measuring process used itself. Near 100, the server is faster than it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,7 @@ class Row:
     failed: int = 0
     lost: int = 0
     peak_mib: float | None = None
+    client_percents: list[float] = field(default_factory=list)
 
     @property
     def median(self) -> float:
@@ -75,7 +77,18 @@ class Row:
 def print_section(title: str) -> None:
     """Print a title and the heads of the columns."""
     print(f"\n{title}\n", flush=True)
-    heads = ("", "median", "min", "max", "ratio", "target", "failed", "lost", "peak MiB")
+    heads = (
+        "",
+        "median",
+        "min",
+        "max",
+        "ratio",
+        "target",
+        "failed",
+        "lost",
+        "peak MiB",
+        "client %",
+    )
     print(_COLUMNS.format(*heads), flush=True)
 
 
@@ -106,6 +119,7 @@ def _line(row: Row) -> str:
         row.failed,
         row.lost,
         "" if row.peak_mib is None else f"{row.peak_mib:.0f}",
+        f"{median(row.client_percents):.0f}" if row.client_percents else "",
     )
 
 

@@ -1,4 +1,4 @@
-"""Runs all benchmarks, or the parts that you name: `python -m bench posts cold`."""
+"""Runs all benchmarks, or the parts that you name: `python -m benchmarks posts cold`."""
 
 import argparse
 import signal
@@ -14,7 +14,7 @@ INTERRUPTED = 130
 
 def main() -> int:
     """Measure; return 1 if a target was missed, a request failed or an answer was lost."""
-    parser = argparse.ArgumentParser(prog="bench", description=__doc__)
+    parser = argparse.ArgumentParser(prog="benchmarks", description=__doc__)
     parser.add_argument("parts", nargs="*", choices=[*_PARTS, "all"], default="all")
     named = parser.parse_args().parts
     names = list(_PARTS) if "all" in named else list(dict.fromkeys(named))
@@ -32,38 +32,31 @@ def _measure(names: list[str]) -> int:
     return 0 if all(row.is_met for row in rows) else 1
 
 
-def _measure_gateway() -> list[Row]:
-    from bench import gateway
-
-    return gateway.measure()
-
-
 def _measure_posts() -> list[Row]:
-    from bench import posts
+    from benchmarks import posts
 
     return posts.measure()
 
 
 def _measure_events() -> list[Row]:
-    from bench import events
+    from benchmarks import events
 
     return events.measure()
 
 
 def _measure_application() -> list[Row]:
-    from bench import application
+    from benchmarks import application
 
     return application.measure()
 
 
 def _measure_cold_starts() -> list[Row]:
-    from bench import cold_start
+    from benchmarks import cold_start
 
     return cold_start.measure()
 
 
 _PARTS: dict[str, Callable[[], list[Row]]] = {
-    "gateway": _measure_gateway,
     "posts": _measure_posts,
     "events": _measure_events,
     "application": _measure_application,

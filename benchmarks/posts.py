@@ -15,7 +15,8 @@ from botocore.config import Config
 
 from bench import report
 from bench.report import Row, Target
-from bench.servers import Server, connections_server
+from bench.servers import Server
+from benchmarks.servers import connections_server
 from chalicelib.aws.connections import AT_ONCE, FanOut, ManagementApi
 from chalicelib.aws.http import SignedClient
 from chalicelib.aws.signing import Credentials

@@ -12,7 +12,7 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
-from bench.servers import ROOT
+from benchmarks.servers import ROOT
 from local_gateway import aws
 
 SESSION_ID = "golden-eagle-427"

@@ -14,11 +14,12 @@ from urllib.parse import urlencode
 from websockets.asyncio.client import ClientConnection
 
 from bench import report, wire
-from bench.dynamodb import Scratch
 from bench.memory import peak_mib
 from bench.report import Row, Target
 from bench.round_trip import add_round, open_client
-from bench.servers import ROOT, Server, local_server
+from bench.servers import Server, local_gateway
+from benchmarks.dynamodb import Scratch
+from benchmarks.servers import ROOT
 from local_gateway import aws
 from local_gateway.user_token import served_environment
 
@@ -48,7 +49,7 @@ def measure() -> list[Row]:
         NotStarted: The local server didn't start.
     """
     report.print_section("The whole application on the local server, with its embedded AWS")
-    with local_server(ROOT, LOG_LEVEL="ERROR", **UNLIMITED) as server:
+    with local_gateway(ROOT, LOG_LEVEL="ERROR", **UNLIMITED) as server:
         environment = served_environment(server.port)
         scratch = Scratch.create(environment["AWS_ENDPOINT_URL"], THREADS)
         token = aws.sign_in(

@@ -1,7 +1,8 @@
 """A stand-in for @connections with a fixed latency, in a process of its own.
 
-`python -m bench.connections MILLISECONDS` prints `ready: http://127.0.0.1:PORT/local`, and answers
-each request with 200 after that time. To cost little CPU, it ignores the content of requests.
+`python -m benchmarks.connections MILLISECONDS` prints `ready: http://127.0.0.1:PORT/local`, and
+answers each request with 200 after that time. To cost little CPU, it ignores the content of
+requests.
 """
 
 import asyncio

@@ -1,6 +1,6 @@
 """The yardstick server: `websockets` alone, in a process of its own.
 
-`python -m bench.bare` prints `ready: ws://127.0.0.1:PORT/local`, like the local server, and then
+`python -m bench.bare` prints `ready: ws://127.0.0.1:PORT/local`, like the local gateway, and then
 echoes messages. On connections to POSTS_PATH, a message consists of a connection ID, a space and a
 text. The server forwards the text to that connection and answers "ok".
 """
@@ -15,7 +15,7 @@ WHO_AM_I = "who am I?"
 
 POSTS_PATH = "/posts"
 BACKLOG = 4096
-"""The same as the local server's: in both, a burst of connects waits in the backlog."""
+"""The same as the local gateway's: in both, a burst of connects waits in the backlog."""
 
 _connections: dict[str, ServerConnection] = {}
 

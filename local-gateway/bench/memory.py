@@ -6,8 +6,8 @@ _KIB_PER_MIB = 1024
 
 
 def resident_mib(process_id: int) -> float:
-    """Return the resident memory (VmRSS)."""
-    return _field_mib(process_id, "VmRSS:")
+    """Return the resident memory (VmRSS) of a process and its descendants."""
+    return sum(_field_mib(it, "VmRSS:") for it in (process_id, *_descendants(process_id)))
 
 
 def peak_mib(process_id: int) -> float:
@@ -20,3 +20,11 @@ def _field_mib(process_id: int, name: str) -> float:
         if line.startswith(name):
             return int(line.split()[1]) / _KIB_PER_MIB
     raise LookupError(name)
+
+
+def _descendants(process_id: int) -> list[int]:
+    found = []
+    for path in Path(f"/proc/{process_id}/task").glob("*/children"):
+        for child in map(int, path.read_text().split()):
+            found += [child, *_descendants(child)]
+    return found

@@ -1,10 +1,11 @@
 """The measured servers, each in a child process that ends with its context."""
 
 import os
+import socket
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -13,7 +14,7 @@ ROOT = Path(__file__).parents[1]
 TRIVIAL = Path(__file__).parent / "trivial"
 
 STOP_SECONDS = 15
-"""The local server waits 5 s for its last handlers, and then 5 s for its embedded AWS."""
+"""The local gateway waits 5 s for its last handlers, and then 5 s for its embedded AWS."""
 
 
 class NotStarted(Exception):
@@ -46,35 +47,40 @@ class Server:
 @contextmanager
 def bare_server() -> Iterator[Server]:
     """Serve `bench.bare`."""
-    with _running("bench.bare") as server:
+    with running("bench.bare") as server:
         yield server
 
 
 @contextmanager
-def connections_server(latency_ms: int) -> Iterator[Server]:
-    """Serve a stand-in for @connections that answers each post after a latency."""
-    with _running("bench.connections", str(latency_ms)) as server:
-        yield server
-
-
-@contextmanager
-def local_server(project: Path, *options: str, **settings: str) -> Iterator[Server]:
-    """Serve a Chalice project like `make local`, without log lines and reloading."""
-    with _running(
+def local_gateway(project: Path, *options: str, **settings: str) -> Iterator[Server]:
+    """Serve a Chalice project, without log lines and reloading."""
+    with running(
         *("local_gateway", "--port", "0", "--no-reload", "--quiet", "--project", str(project)),
         *options,
-        **settings,
+        settings=settings,
     ) as server:
         yield server
 
 
 @contextmanager
-def _running(module: str, *options: str, **settings: str) -> Iterator[Server]:
-    """Run a module that prints `ready: URL`."""
+def running(
+    module: str, *options: str, folder: Path = ROOT, settings: Mapping[str, str] | None = None
+) -> Iterator[Server]:
+    """Run a module that prints `ready: URL`.
+
+    Args:
+        module: The module.
+        *options: Its command-line arguments.
+        folder: The working directory, from which the module is imported if it isn't installed.
+        settings: Environment variables.
+
+    Raises:
+        NotStarted: The module ended before it was ready.
+    """
     with subprocess.Popen(
         [sys.executable, "-m", module, *options],
-        cwd=ROOT,
-        env={**os.environ, **settings},
+        cwd=folder,
+        env={**os.environ, **(settings or {})},
         stdout=subprocess.PIPE,
         text=True,
     ) as process:
@@ -86,6 +92,13 @@ def _running(module: str, *options: str, **settings: str) -> Iterator[Server]:
             yield Server(line.removeprefix("ready: ").strip(), process.pid)
         finally:
             _stop(process)
+
+
+def free_ports(count: int) -> list[int]:
+    """Return TCP ports that are free now."""
+    with ExitStack() as stack:
+        probes = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
+        return [probe.getsockname()[1] for probe in probes]
 
 
 def _stop(process: subprocess.Popen[str]) -> None:

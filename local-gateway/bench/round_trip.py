@@ -3,15 +3,40 @@
 import asyncio
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
 from statistics import median
 
 from websockets.asyncio.client import ClientConnection, connect
 
-from bench.report import Row
+from bench import report
+from bench.contestants import Contestant, compare
+from bench.report import Row, Target
+
+ROUNDS, SLOW_ROUNDS = 20, 5
+MESSAGES_PER_ROUND = 300
+MESSAGE = "a message of some forty characters, or so"
 
 ROUND_SECONDS = 20
 """Answers that are missing after this time count as lost."""
+
+
+async def measure(servers: Sequence[Contestant]) -> list[Row]:
+    """Measure and print."""
+    target = Target("ratio", "at most", 1.6)
+    async with AsyncExitStack() as stack:
+        clients = {
+            it.name: await stack.enter_async_context(open_client(it.server.url)) for it in servers
+        }
+
+        async def add_figure(row: Row, server: Contestant) -> None:
+            client = clients[server.name]
+            await add_round(row, client, MESSAGE, MESSAGE.__eq__, MESSAGES_PER_ROUND)
+
+        rows = await compare(servers, add_figure, target, rounds=ROUNDS, slow_rounds=SLOW_ROUNDS)
+    title = f"a message's round trip, ms ({ROUNDS} rounds of {MESSAGES_PER_ROUND})"
+    report.print_table(title, rows)
+    return rows
 
 
 def open_client(url: str) -> connect:
