@@ -19,7 +19,7 @@ INTRODUCTION: Final = """\
 This page compares the WebSocket APIs of several targets with API Gateway's. Each row is a fact
 about API Gateway that a client or a function can see, and a test that checks it against each
 target. `python -m conformance TARGET` runs the tests and writes this page. To run them in your own
-AWS account, see [the suite's README](../conformance/README.md).
+AWS account, see `conformance/README.md`.
 
 A row's *Known* column says how the fact is known: AWS documents it, users report it, or it is
 inferred from other facts. [Sources](#sources) lists the documents.
