@@ -7,14 +7,15 @@ import subprocess
 import sys
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from bench.servers import NotStarted, Server, free_ports
 
-FOLDER = Path(__file__).parent
-"""The folder of package.json, which names the versions."""
+MODULES = Path(__file__).parent / "node_modules"
+"""The folder in which npm installs the versions that package.json names."""
 
 INSTALL = ("install", "--no-package-lock", "--no-audit", "--no-fund", "--ignore-scripts")
 
@@ -29,6 +30,27 @@ _SETTINGS = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """The ports of 127.0.0.1 that serverless-offline listens on.
+
+    Attributes:
+        websocket: WebSockets and `@connections`.
+        http: HTTP APIs.
+        functions: Lambda's API.
+    """
+
+    websocket: int
+    http: int
+    functions: int
+
+    def options(self) -> list[str]:
+        """Return the command-line options."""
+        numbers = {"websocketPort": self.websocket, "httpPort": self.http}
+        numbers["lambdaPort"] = self.functions
+        return [f"--{name}={number}" for name, number in numbers.items()] + ["--host=127.0.0.1"]
+
+
 def is_available() -> bool:
     """Return whether npm can install it. Prints a note if not."""
     if shutil.which("npm") is None:
@@ -38,22 +60,33 @@ def is_available() -> bool:
 
 
 @contextmanager
-def serving(project: Path) -> Iterator[Server]:
-    """Serve a project that has a serverless.yml. Installs serverless-offline the first time.
+def serving(
+    project: Path,
+    *options: str,
+    ports: Ports | None = None,
+    settings: Mapping[str, str] | None = None,
+) -> Iterator[Server]:
+    """Serve a project that has the configuration of a service.
+
+    Installs serverless-offline the first time.
+
+    Args:
+        project: The project's folder.
+        *options: Command-line options.
+        ports: The ports; None for free ones.
+        settings: Environment variables of the functions.
 
     Raises:
         NotStarted: It ended before it was ready.
         CalledProcessError: npm can't install it.
     """
-    if not (FOLDER / "node_modules" / "serverless-offline").exists():
-        subprocess.run(["npm", *INSTALL], cwd=FOLDER, stdout=sys.stderr, check=True)
-    port, *others = free_ports(3)
-    options = ["--host", "127.0.0.1", "--websocketPort", str(port)]
-    options += ["--httpPort", str(others[0]), "--lambdaPort", str(others[1])]
+    if not MODULES.exists():
+        subprocess.run(["npm", *INSTALL], cwd=MODULES.parent, stdout=sys.stderr, check=True)
+    ports = ports or Ports(*free_ports(3))
     with subprocess.Popen(
-        ["node", FOLDER / "node_modules/serverless/bin/serverless.js", "offline", *options],
+        ["node", MODULES / "serverless/bin/serverless.js", "offline", *ports.options(), *options],
         cwd=project,
-        env={**os.environ, **_SETTINGS},
+        env={**os.environ, **_SETTINGS, **(settings or {})},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -61,7 +94,7 @@ def serving(project: Path) -> Iterator[Server]:
     ) as process:
         try:
             _wait_until_ready(process)
-            yield Server(f"ws://127.0.0.1:{port}/local", process.pid)
+            yield Server(f"ws://127.0.0.1:{ports.websocket}/local", process.pid)
         finally:
             # The group includes the Python processes of its functions.
             os.killpg(process.pid, signal.SIGKILL)
