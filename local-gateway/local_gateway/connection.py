@@ -45,6 +45,12 @@ class Socket(Protocol):
     def resume_reading(self) -> None:
         """Continue reading from the client."""
 
+    def silence(self) -> None:
+        """Neither read nor write until the end of the silence, although the socket stays open."""
+
+    def end_silence(self) -> None:
+        """Continue to read and write, or abort the TCP connection if `close` was called."""
+
 
 class BufferFull(Exception):
     """The client's output buffer is full because the client doesn't read."""
@@ -76,6 +82,7 @@ class Connection:
         self._is_paused = False
         self._age_timer: TimerHandle | None = None
         self._opened_at = self.last_active_at
+        self._silence_number = gateway.fault_injector.draw_for_connection()
         gateway.unfinished.add(self)
 
     def open(self, socket: Socket) -> None:
@@ -83,8 +90,17 @@ class Connection:
         self._socket = socket
         self._gateway.open_connections[self.client.connection_id] = self
         self._check_age()
+        self.silence_by_fault()
         if self._gateway.is_stopping:
             self.close(*GOING_AWAY)
+
+    def silence_by_fault(self) -> None:
+        """Silence the connection if the fault applies to it."""
+        gateway, socket = self._gateway, self._socket
+        is_silent = self._silence_number < gateway.fault_injector.faults.connection_silent_share
+        if is_silent and socket is not None and socket not in gateway.silent_sockets:
+            gateway.silent_sockets[socket] = self._silence_number
+            socket.silence()
 
     def receive(self, body: str) -> None:
         """Start the handler of a message from the client."""

@@ -29,6 +29,7 @@ class Faults:
     Shares range from 0 (never) to 1 (always). A delay applies always, unless its share is lower.
     """
 
+    connection_silent_share: float = 0
     disconnect_lost_share: float = 0
     disconnect_twice_share: float = 0
     disconnect_late_share: float = 1
@@ -149,6 +150,7 @@ class FaultInjector:
             seed: Random seed. The same seed selects the same requests.
         """
         self._random = random.Random(seed)  # noqa: S311
+        self._connection_random = random.Random(seed)  # noqa: S311
         self.faults = Faults()
 
     @property
@@ -168,6 +170,10 @@ class FaultInjector:
         A share of 0 doesn't use up a random number.
         """
         return share > 0 and self._random.random() < share
+
+    def draw_for_connection(self) -> float:
+        """Return a connection's random number. A fault applies if its share is above the number."""
+        return self._connection_random.random()
 
     def delay(self, share: float, delay: float) -> float:
         """Return the delay if a fault with this share applies now, otherwise 0."""
