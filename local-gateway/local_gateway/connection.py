@@ -111,10 +111,16 @@ class Connection:
         if function is None:
             self._fail("Forbidden", event, started)
             return
+        injector = gateway.fault_injector
+        if injector.affects_messages and injector.selects(injector.faults.message_throttled_share):
+            self._fail("Too Many Requests", event, started)
+            return
         self._unfinished_messages += 1
         if self._unfinished_messages >= MAX_PENDING_MESSAGES:
             self._pause()
         gateway.invoke(function, event, partial(self._answer, event, started))
+        if injector.affects_messages and injector.selects(injector.faults.message_outlived_share):
+            self.close(*GOING_AWAY)
 
     def post(self, text: bytes) -> None:
         """Send a message to the client.

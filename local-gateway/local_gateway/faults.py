@@ -29,7 +29,12 @@ class Faults:
     Shares range from 0 (never) to 1 (always). A delay applies always, unless its share is lower.
     """
 
+    connect_throttled_share: float = 0
+    authorizer_timeout_share: float = 0
+    authorizer_timeout_ms: float = 1000
     connection_silent_share: float = 0
+    message_throttled_share: float = 0
+    message_outlived_share: float = 0
     disconnect_lost_share: float = 0
     disconnect_twice_share: float = 0
     disconnect_late_share: float = 1
@@ -61,6 +66,11 @@ class Faults:
     def to_dict(self) -> dict[str, Any]:
         """Return all settings by name."""
         return asdict(self)
+
+    @property
+    def affects_messages(self) -> bool:
+        """Whether a fault can apply to clients' messages."""
+        return bool(self.message_throttled_share or self.message_outlived_share)
 
     @property
     def affects_posts(self) -> bool:
@@ -161,6 +171,7 @@ class FaultInjector:
     @faults.setter
     def faults(self, faults: Faults) -> None:
         self._faults = faults
+        self.affects_messages = faults.affects_messages
         self.affects_posts = faults.affects_posts
         self.affects_handlers = faults.affects_handlers
 
