@@ -7,6 +7,7 @@ from local_gateway import actions, events, policy
 from local_gateway.clock import now
 from local_gateway.connection import NETWORK_LOSS, Connection
 from local_gateway.events import Client, Handshake
+from local_gateway.faults import Throttled
 from local_gateway.gateway import Gateway, failure_body
 from local_gateway.workers import TimedOut
 
@@ -102,11 +103,12 @@ class Admission:
     def _connected(self, result: Any, error: BaseException | None) -> None:
         """Open the connection if $connect returns status 2xx.
 
-        Otherwise refuse with that status, or with 502 if $connect failed.
+        Otherwise refuse with that status, with 502 if $connect failed, or with 500 if Lambda
+        throttled it.
         """
         if error is not None:
             self._gateway.log.error(f"#{self._ordinal} $connect failed", error)
-            self._refuse("$connect", 502)
+            self._refuse("$connect", 500 if isinstance(error, Throttled) else 502)
             return
         try:
             status, subprotocol = _status(result), _subprotocol(result)

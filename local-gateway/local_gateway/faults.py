@@ -13,6 +13,9 @@ from local_gateway.functions import Function
 MAX_WAIT_SECONDS = 24 * 3600
 """Longest delay that a fault can have."""
 
+MAX_CONCURRENCY = 1000
+"""Largest concurrency limit of a fault. Source: Lambda's default quota."""
+
 
 class InvalidFault(Exception):
     """The fault doesn't exist or the value isn't valid. The message explains which values are."""
@@ -20,6 +23,10 @@ class InvalidFault(Exception):
 
 class FaultInjected(Exception):
     """The error that a handler raises because of a fault."""
+
+
+class Throttled(Exception):
+    """The invocation exceeds the concurrency limit. No code of the function has run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +54,8 @@ class Faults:
     handler_slow_share: float = 1
     handler_slow_ms: float = 0
     handler_only: str | None = None
+    lambda_concurrency: int | None = None
+    invocation_twice_share: float = 0
     dynamodb_throttled_share: float = 0
     dynamodb_down_share: float = 0
     dynamodb_slow_share: float = 1
@@ -80,7 +89,8 @@ class Faults:
     @property
     def affects_handlers(self) -> bool:
         """Whether a fault can apply to functions."""
-        return bool(self.handler_raises_share or self.handler_slow_ms)
+        is_limited = self.lambda_concurrency is not None
+        return bool(self.handler_raises_share or self.handler_slow_ms or is_limited)
 
     @property
     def affects_dynamodb(self) -> bool:
@@ -113,10 +123,20 @@ def _check(name: str, value: Any) -> None:
     if "_only" in name:
         if value is not None and not isinstance(value, str):
             raise InvalidFault(f"{name} must be a string, or null for all")
+    elif name == "lambda_concurrency":
+        _check_concurrency(name, value)
     elif name.endswith("_share"):
         _check_number(name, value, 1)
     else:
         _check_number(name, value, MAX_WAIT_SECONDS * (1000 if name.endswith("_ms") else 1))
+
+
+def _check_concurrency(name: str, value: Any) -> None:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if value is not None and not (is_number and value in range(MAX_CONCURRENCY + 1)):
+        raise InvalidFault(
+            f"{name} must be a whole number from 0 to {MAX_CONCURRENCY}, or null for no limit"
+        )
 
 
 def _check_number(name: str, value: Any, maximum: float) -> None:

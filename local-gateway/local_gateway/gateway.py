@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from local_gateway.application import Application
 from local_gateway.collector import Collector
 from local_gateway.events import Api, Event
-from local_gateway.faults import FaultInjector, Faults
+from local_gateway.faults import FaultInjector, Faults, Throttled
 from local_gateway.functions import Function
 from local_gateway.local_only import LOOPBACK_HOSTS
 from local_gateway.log import Log
@@ -98,9 +98,18 @@ class Gateway:
             self.loop.call_soon_threadsafe(self.on_application_replaced)
 
     def run(self, function: Function, event: Event, timeout_seconds: float, done: Done) -> None:
-        """Run a function in a thread, then call `done(result, error)` on the event loop."""
+        """Run a function in a thread, then call `done(result, error)` on the event loop.
+
+        The error is Throttled if a fault limits the concurrency, and the limit is reached.
+        """
         injector = self.fault_injector
-        call = injector.wrap(function) if injector.affects_handlers else function
+        call: Callable[[Event], object] = function
+        if injector.affects_handlers:
+            limit = injector.faults.lambda_concurrency
+            if limit is not None and self.workers.running_count >= limit:
+                self.loop.call_soon(done, None, Throttled("lambda_concurrency"))
+                return
+            call = injector.wrap(function)
         self.workers.run(call, event, timeout_seconds, done)
 
     def set_faults(self, faults: Faults) -> None:
