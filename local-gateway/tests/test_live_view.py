@@ -140,7 +140,7 @@ def test_a_terminal_that_accepts_no_output_does_not_block_the_server() -> None:
         terminal.accepts_output.clear()
         send_commands(terminal, *[f"write {'x' * 1000}\n"] * 100, "write the end\n")
         terminal.accepts_output.set()
-        terminal.wait_for("the end")
+        terminal.wait_until(lambda: b"the end" in terminal.written)
         assert terminal.stop() == 0
 
 
