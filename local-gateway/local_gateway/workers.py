@@ -1,7 +1,7 @@
 """A thread pool that runs handlers and returns their results to the event loop.
 
-concurrent.futures.ThreadPoolExecutor costs too much: in four comparisons, the round trip of a
-message took 1.46 to 1.65 times that of a bare server with it, and 1.16 to 1.46 times with this
+concurrent.futures.ThreadPoolExecutor costs too much. In three comparisons, the round trip of a
+message took 1.58 to 1.65 times that of a bare server with it, and 1.16 to 1.46 times with this
 pool. A hundred connects at once ran at 0.82 to 0.97 times this pool's rate. Its threads also block
 the exit while a handler hangs.
 """
