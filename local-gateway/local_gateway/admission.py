@@ -7,7 +7,9 @@ from local_gateway import actions, events, policy
 from local_gateway.clock import now
 from local_gateway.connection import NETWORK_LOSS, Connection
 from local_gateway.events import Client, Handshake
+from local_gateway.faults import Throttled
 from local_gateway.gateway import Gateway, failure_body
+from local_gateway.workers import TimedOut
 
 _MESSAGES = {
     HTTPStatus.INTERNAL_SERVER_ERROR: "Internal server error",
@@ -46,10 +48,19 @@ class Admission:
 
     def start(self) -> None:
         """Invoke the authorizer and then $connect, each if the application has one."""
-        gateway = self._gateway
+        gateway, injector = self._gateway, self._gateway.fault_injector
+        faults = injector.faults
+        if injector.selects(faults.connect_throttled_share):
+            self._refuse("$connect", 429)
+            return
         function = gateway.application.authorizer
         if function is None:
             self._connect()
+            return
+        if injector.selects(faults.authorizer_timeout_share):
+            wait_seconds = faults.authorizer_timeout_ms / 1000
+            error = TimedOut("authorizer_timeout_share")
+            gateway.loop.call_later(wait_seconds, self._authorized, None, error)
             return
         upgrade = self._upgrade
         event = events.authorizer_event(gateway.api, upgrade.client, upgrade.handshake, now())
@@ -92,11 +103,12 @@ class Admission:
     def _connected(self, result: Any, error: BaseException | None) -> None:
         """Open the connection if $connect returns status 2xx.
 
-        Otherwise refuse with that status, or with 502 if $connect failed.
+        Otherwise refuse with that status, with 502 if $connect failed, or with 500 if Lambda
+        throttled it.
         """
         if error is not None:
             self._gateway.log.error(f"#{self._ordinal} $connect failed", error)
-            self._refuse("$connect", 502)
+            self._refuse("$connect", 500 if isinstance(error, Throttled) else 502)
             return
         try:
             status, subprotocol = _status(result), _subprotocol(result)

@@ -1,7 +1,7 @@
 """The life of a WebSocket connection after $connect accepted it."""
 
 from asyncio import TimerHandle
-from collections import deque
+from functools import partial
 from typing import Any, Protocol
 
 from local_gateway import actions, events
@@ -11,7 +11,7 @@ from local_gateway.functions import Function
 from local_gateway.gateway import GOING_AWAY, Gateway, failure_body
 
 MAX_PENDING_MESSAGES = 100
-"""Number of waiting messages at which the server stops reading from the client."""
+"""Number of unfinished messages at which the server stops reading from the client."""
 
 MAX_MESSAGE_BYTES = 128 * 1024
 """Source: developer guide, limits of WebSocket APIs."""
@@ -45,6 +45,12 @@ class Socket(Protocol):
     def resume_reading(self) -> None:
         """Continue reading from the client."""
 
+    def silence(self) -> None:
+        """Neither read nor write until the end of the silence, although the socket stays open."""
+
+    def end_silence(self) -> None:
+        """Continue to read and write, or abort the TCP connection if `close` was called."""
+
 
 class BufferFull(Exception):
     """The client's output buffer is full because the client doesn't read."""
@@ -53,8 +59,10 @@ class BufferFull(Exception):
 class Connection:
     """A client's connection, from its acceptance by $connect to the end of $disconnect.
 
-    Events run one at a time, in the order of their arrival. AWS guarantees neither, but it makes
-    an application easier to debug.
+    Events run concurrently, as on AWS: each message's handler starts when the message arrives, and
+    its answer is sent when the handler ends. $disconnect starts when the socket is closed, and
+    doesn't wait for messages that are still being handled.
+    Source: developer guide, "Set up a WebSocket API integration response" and "$disconnect route".
     """
 
     def __init__(self, gateway: Gateway, client: Client, ordinal: int) -> None:
@@ -70,14 +78,11 @@ class Connection:
         self.last_active_at = gateway.loop.time()
         self._gateway = gateway
         self._socket: Socket | None = None
-        self._pending: deque[str] = deque()
-        self._event: Event | None = None
-        self._started = 0.0
+        self._unfinished_messages = 0
         self._is_paused = False
         self._age_timer: TimerHandle | None = None
-        self._end: tuple[int, str] | None = None
-        self._deliveries = 0
         self._opened_at = self.last_active_at
+        self._silence_number = gateway.fault_injector.draw_for_connection()
         gateway.unfinished.add(self)
 
     def open(self, socket: Socket) -> None:
@@ -85,17 +90,37 @@ class Connection:
         self._socket = socket
         self._gateway.open_connections[self.client.connection_id] = self
         self._check_age()
+        self.silence_by_fault()
         if self._gateway.is_stopping:
             self.close(*GOING_AWAY)
 
+    def silence_by_fault(self) -> None:
+        """Silence the connection if the fault applies to it."""
+        gateway, socket = self._gateway, self._socket
+        is_silent = self._silence_number < gateway.fault_injector.faults.connection_silent_share
+        if is_silent and socket is not None and socket not in gateway.silent_sockets:
+            gateway.silent_sockets[socket] = self._silence_number
+            socket.silence()
+
     def receive(self, body: str) -> None:
-        """Handle a message from the client, or queue it while another event is being handled."""
-        self.last_active_at = self._gateway.loop.time()
-        self._pending.append(body)
-        if self._event is None:
-            self._handle_next()
-        elif len(self._pending) >= MAX_PENDING_MESSAGES and not self._is_paused:
+        """Start the handler of a message from the client."""
+        gateway = self._gateway
+        self.last_active_at = started = gateway.loop.time()
+        event = events.message_event(gateway.api, self.client, body, now())
+        function = gateway.application.routes.get("$default")
+        if function is None:
+            self._fail("Forbidden", event, started)
+            return
+        injector = gateway.fault_injector
+        if injector.affects_messages and injector.selects(injector.faults.message_throttled_share):
+            self._fail("Too Many Requests", event, started)
+            return
+        self._unfinished_messages += 1
+        if self._unfinished_messages >= MAX_PENDING_MESSAGES:
             self._pause()
+        gateway.invoke(function, event, partial(self._answer, event, started))
+        if injector.affects_messages and injector.selects(injector.faults.message_outlived_share):
+            self.close(*GOING_AWAY)
 
     def post(self, text: bytes) -> None:
         """Send a message to the client.
@@ -116,14 +141,25 @@ class Connection:
             self._socket.close(code, reason)
 
     def closed(self, code: int, reason: str) -> None:
-        """Handle a closed socket. $disconnect follows the messages that are still pending."""
-        self._gateway.open_connections.pop(self.client.connection_id, None)
+        """Deliver $disconnect because the socket is closed. Faults can drop, delay or repeat it."""
+        gateway, injector = self._gateway, self._gateway.fault_injector
+        gateway.open_connections.pop(self.client.connection_id, None)
         self._socket = None
-        self._end = (code, reason)
         if self._age_timer is not None:
             self._age_timer.cancel()
-        if self._event is None:
-            self._handle_next()
+        faults = injector.faults
+        if injector.selects(faults.disconnect_lost_share):
+            self._log("$disconnect", f"{code} lost by a fault", gateway.loop.time())
+            gateway.unfinished.discard(self)
+            return
+        event = events.disconnect_event(gateway.api, self.client, code, reason, now())
+        count = 2 if injector.selects(faults.disconnect_twice_share) else 1
+        deliver = partial(self._deliver, event, count)
+        late_seconds = injector.delay(faults.disconnect_late_share, faults.disconnect_late_seconds)
+        if late_seconds:
+            gateway.call_late(late_seconds, deliver)
+        else:
+            deliver()
 
     def _check_age(self) -> None:
         """Close the connection if it is idle or too old; otherwise schedule the next check.
@@ -141,112 +177,79 @@ class Connection:
             self._age_timer = self._gateway.loop.call_at(due_at, self._check_age)
 
     def _pause(self) -> None:
-        if self._socket is not None:
+        if self._socket is not None and not self._is_paused:
             self._is_paused = True
             self._socket.pause_reading()
 
-    def _handle_next(self) -> None:
-        while self._pending and self._event is None:
-            self._handle(self._pending.popleft())
-        if self._is_paused and len(self._pending) < MAX_PENDING_MESSAGES // 2:
+    def _resume(self) -> None:
+        if self._socket is not None and self._is_paused:
             self._is_paused = False
-            if self._socket is not None:
-                self._socket.resume_reading()
-        if self._event is None and self._end is not None:
-            self._disconnect(*self._end)
+            self._socket.resume_reading()
 
-    def _handle(self, body: str) -> None:
-        gateway = self._gateway
-        self._started = gateway.loop.time()
-        event = events.message_event(gateway.api, self.client, body, now())
-        function = gateway.application.routes.get("$default")
-        if function is None:
-            self._fail("Forbidden", event)
-        else:
-            self._event = event
-            gateway.invoke(function, event, self._answer)
-
-    def _answer(self, result: Any, error: BaseException | None) -> None:
-        event, self._event = self._event, None
-        assert event is not None
+    def _answer(
+        self, event: Event, started: float, result: Any, error: BaseException | None
+    ) -> None:
         if error is None and _is_reply(result):
-            self._reply(result, event)
+            self._reply(result, event, started)
         else:
             self._gateway.log.error(f"#{self.ordinal} $default failed", error)
-            self._fail("Internal server error", event)
-        self._handle_next()
+            self._fail("Internal server error", event, started)
+        self._unfinished_messages -= 1
+        if self._unfinished_messages < MAX_PENDING_MESSAGES // 2:
+            self._resume()
 
-    def _reply(self, result: Any, event: Event) -> None:
+    def _reply(self, result: Any, event: Event, started: float) -> None:
         """Send the result's body if the route has a route response. The status isn't sent."""
         body = result.get("body") if isinstance(result, dict) else None
         status = result.get("statusCode") if isinstance(result, dict) else None
         if body and "$default" in self._gateway.application.route_responses:
             self._send(_encode(body))
-            self._log_message(event, "replied", status)
+            self._log_message(event, started, "replied", status)
         else:
-            self._log_message(event, "ok", status)
+            self._log_message(event, started, "ok", status)
 
-    def _fail(self, message: str, event: Event) -> None:
+    def _fail(self, message: str, event: Event, started: float) -> None:
         """Send API Gateway's own error message. The connection stays open."""
         request_id = event["requestContext"]["requestId"]
         self._send(failure_body(message, self.client.connection_id, request_id))
-        self._log_message(event, message)
+        self._log_message(event, started, message)
 
-    def _log_message(self, event: Event, outcome: str, status: object = None) -> None:
+    def _log_message(
+        self, event: Event, started: float, outcome: str, status: object = None
+    ) -> None:
         """Log a message with its action, if it is loggable, and the function's status."""
         log = self._gateway.log
         action = None if log.is_quiet else actions.in_message(event["body"])
         if action is not None:
             action += f" {status if isinstance(status, int) else outcome}"
-        log.event(self.ordinal, "$default", outcome, self._started, action)
+        log.event(self.ordinal, "$default", outcome, started, action)
 
     def _send(self, text: bytes) -> None:
         self.last_active_at = self._gateway.loop.time()
         if self._socket is not None:
             self._socket.send_text(text)
 
-    def _disconnect(self, code: int, reason: str) -> None:
-        """Deliver $disconnect, which faults can drop, delay or duplicate."""
-        self._end = None
-        gateway, injector = self._gateway, self._gateway.fault_injector
-        faults = injector.faults
-        self._event = events.disconnect_event(gateway.api, self.client, code, reason, now())
-        if injector.selects(faults.disconnect_lost_share):
-            self._started = gateway.loop.time()
-            self._log("$disconnect", f"{code} lost by a fault")
-            gateway.unfinished.discard(self)
-            return
-        self._deliveries = 2 if injector.selects(faults.disconnect_twice_share) else 1
-        late_seconds = injector.delay(faults.disconnect_late_share, faults.disconnect_late_seconds)
-        if late_seconds:
-            gateway.call_late(late_seconds, self._deliver)
-        else:
-            self._deliver()
-
-    def _deliver(self) -> None:
+    def _deliver(self, event: Event, count: int) -> None:
+        """Run $disconnect's handler this number of times, one after the other."""
         gateway = self._gateway
         function: Function | None = gateway.application.routes.get("$disconnect")
-        self._started = gateway.loop.time()
-        self._deliveries -= 1
-        if function is None:
+        if function is None or not count:
             gateway.unfinished.discard(self)
-            return
-        assert self._event is not None
-        gateway.invoke(function, self._event, self._disconnected)
+        else:
+            done = partial(self._disconnected, event, count, gateway.loop.time())
+            gateway.invoke(function, event, done)
 
-    def _disconnected(self, _result: Any, error: BaseException | None) -> None:
+    def _disconnected(
+        self, event: Event, count: int, started: float, _result: Any, error: BaseException | None
+    ) -> None:
         if error is not None:
             self._gateway.log.error(f"#{self.ordinal} $disconnect failed", error)
-        assert self._event is not None
-        code = self._event["requestContext"]["disconnectStatusCode"]
-        self._log("$disconnect", f"{code} {'ok' if error is None else 'failed'}")
-        if self._deliveries:
-            self._deliver()
-        else:
-            self._gateway.unfinished.discard(self)
+        code = event["requestContext"]["disconnectStatusCode"]
+        self._log("$disconnect", f"{code} {'ok' if error is None else 'failed'}", started)
+        self._deliver(event, count - 1)
 
-    def _log(self, route: str, outcome: str) -> None:
-        self._gateway.log.event(self.ordinal, route, outcome, self._started)
+    def _log(self, route: str, outcome: str, started: float) -> None:
+        self._gateway.log.event(self.ordinal, route, outcome, started)
 
 
 def _is_reply(result: Any) -> bool:

@@ -13,6 +13,9 @@ from local_gateway.functions import Function
 MAX_WAIT_SECONDS = 24 * 3600
 """Longest delay that a fault can have."""
 
+MAX_CONCURRENCY = 1000
+"""Largest concurrency limit of a fault. Source: Lambda's default quota."""
+
 
 class InvalidFault(Exception):
     """The fault doesn't exist or the value isn't valid. The message explains which values are."""
@@ -22,6 +25,10 @@ class FaultInjected(Exception):
     """The error that a handler raises because of a fault."""
 
 
+class Throttled(Exception):
+    """The invocation exceeds the concurrency limit. No code of the function has run."""
+
+
 @dataclass(frozen=True, slots=True)
 class Faults:
     """The settings of all faults.
@@ -29,6 +36,12 @@ class Faults:
     Shares range from 0 (never) to 1 (always). A delay applies always, unless its share is lower.
     """
 
+    connect_throttled_share: float = 0
+    authorizer_timeout_share: float = 0
+    authorizer_timeout_ms: float = 1000
+    connection_silent_share: float = 0
+    message_throttled_share: float = 0
+    message_outlived_share: float = 0
     disconnect_lost_share: float = 0
     disconnect_twice_share: float = 0
     disconnect_late_share: float = 1
@@ -41,6 +54,8 @@ class Faults:
     handler_slow_share: float = 1
     handler_slow_ms: float = 0
     handler_only: str | None = None
+    lambda_concurrency: int | None = None
+    invocation_twice_share: float = 0
     dynamodb_throttled_share: float = 0
     dynamodb_down_share: float = 0
     dynamodb_slow_share: float = 1
@@ -62,6 +77,11 @@ class Faults:
         return asdict(self)
 
     @property
+    def affects_messages(self) -> bool:
+        """Whether a fault can apply to clients' messages."""
+        return bool(self.message_throttled_share or self.message_outlived_share)
+
+    @property
     def affects_posts(self) -> bool:
         """Whether a fault can apply to posts to connections."""
         return bool(self.post_gone_share or self.post_throttled_share or self.post_slow_ms)
@@ -69,7 +89,8 @@ class Faults:
     @property
     def affects_handlers(self) -> bool:
         """Whether a fault can apply to functions."""
-        return bool(self.handler_raises_share or self.handler_slow_ms)
+        is_limited = self.lambda_concurrency is not None
+        return bool(self.handler_raises_share or self.handler_slow_ms or is_limited)
 
     @property
     def affects_dynamodb(self) -> bool:
@@ -102,10 +123,20 @@ def _check(name: str, value: Any) -> None:
     if "_only" in name:
         if value is not None and not isinstance(value, str):
             raise InvalidFault(f"{name} must be a string, or null for all")
+    elif name == "lambda_concurrency":
+        _check_concurrency(name, value)
     elif name.endswith("_share"):
         _check_number(name, value, 1)
     else:
         _check_number(name, value, MAX_WAIT_SECONDS * (1000 if name.endswith("_ms") else 1))
+
+
+def _check_concurrency(name: str, value: Any) -> None:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if value is not None and not (is_number and value in range(MAX_CONCURRENCY + 1)):
+        raise InvalidFault(
+            f"{name} must be a whole number from 0 to {MAX_CONCURRENCY}, or null for no limit"
+        )
 
 
 def _check_number(name: str, value: Any, maximum: float) -> None:
@@ -149,6 +180,7 @@ class FaultInjector:
             seed: Random seed. The same seed selects the same requests.
         """
         self._random = random.Random(seed)  # noqa: S311
+        self._connection_random = random.Random(seed)  # noqa: S311
         self.faults = Faults()
 
     @property
@@ -159,6 +191,7 @@ class FaultInjector:
     @faults.setter
     def faults(self, faults: Faults) -> None:
         self._faults = faults
+        self.affects_messages = faults.affects_messages
         self.affects_posts = faults.affects_posts
         self.affects_handlers = faults.affects_handlers
 
@@ -168,6 +201,10 @@ class FaultInjector:
         A share of 0 doesn't use up a random number.
         """
         return share > 0 and self._random.random() < share
+
+    def draw_for_connection(self) -> float:
+        """Return a connection's random number. A fault applies if its share is above the number."""
+        return self._connection_random.random()
 
     def delay(self, share: float, delay: float) -> float:
         """Return the delay if a fault with this share applies now, otherwise 0."""

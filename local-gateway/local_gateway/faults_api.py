@@ -63,7 +63,7 @@ def _parse_body(body: bytes) -> dict[str, Any]:
 
 
 def _apply(gateway: Gateway, faults: Faults, reply: Reply) -> None:
-    gateway.fault_injector.faults = faults
+    gateway.set_faults(faults)
     if dynamodb_faults.table_names(gateway.environment):
         done = partial(_applied, gateway, reply)
         gateway.workers.run(_apply_to_dynamodb, gateway, DYNAMODB_SECONDS, done)

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING
 from local_gateway.application import Application
 from local_gateway.collector import Collector
 from local_gateway.events import Api, Event
-from local_gateway.faults import FaultInjector
+from local_gateway.faults import FaultInjector, Faults, Throttled
 from local_gateway.functions import Function
 from local_gateway.local_only import LOOPBACK_HOSTS
 from local_gateway.log import Log
 from local_gateway.workers import Done, Workers
 
 if TYPE_CHECKING:
-    from local_gateway.connection import Connection
+    from local_gateway.connection import Connection, Socket
 
 INTEGRATION_TIMEOUT_SECONDS = 29
 """Source: developer guide, limits of WebSocket APIs: 29 s, fixed."""
@@ -82,6 +82,7 @@ class Gateway:
         self.source_ip_header: str | None = None
         self.is_stopping = False
         self.open_connections: dict[str, Connection] = {}
+        self.silent_sockets: dict[Socket, float] = {}
         self.unfinished: set[object] = set()
         self._ordinals = count(1)
         self._late: dict[Callable[[], None], asyncio.TimerHandle] = {}
@@ -97,10 +98,32 @@ class Gateway:
             self.loop.call_soon_threadsafe(self.on_application_replaced)
 
     def run(self, function: Function, event: Event, timeout_seconds: float, done: Done) -> None:
-        """Run a function in a thread, then call `done(result, error)` on the event loop."""
+        """Run a function in a thread, then call `done(result, error)` on the event loop.
+
+        The error is Throttled if a fault limits the concurrency, and the limit is reached.
+        """
         injector = self.fault_injector
-        call = injector.wrap(function) if injector.affects_handlers else function
+        call: Callable[[Event], object] = function
+        if injector.affects_handlers:
+            limit = injector.faults.lambda_concurrency
+            if limit is not None and self.workers.running_count >= limit:
+                self.loop.call_soon(done, None, Throttled("lambda_concurrency"))
+                return
+            call = injector.wrap(function)
         self.workers.run(call, event, timeout_seconds, done)
+
+    def set_faults(self, faults: Faults) -> None:
+        """Replace the faults, and silence connections or end their silence accordingly."""
+        self.fault_injector.faults = faults
+        for socket, number in list(self.silent_sockets.items()):
+            if number >= faults.connection_silent_share:
+                self._end_silence(socket)
+        for connection in self.open_connections.values():
+            connection.silence_by_fault()
+
+    def _end_silence(self, socket: "Socket") -> None:
+        del self.silent_sockets[socket]
+        socket.end_silence()
 
     def call_late(self, seconds: float, callback: Callable[[], None]) -> None:
         """Call back after a time of the application's clock, or when the server stops."""
@@ -145,6 +168,8 @@ class Gateway:
         deadline = self.loop.time() + drain_seconds
         while self._is_busy() and self.loop.time() < deadline and not skip_drain.is_set():
             await asyncio.sleep(_DRAIN_POLL_SECONDS)
+        for socket in list(self.silent_sockets):
+            self._end_silence(socket)
         self.log.flush()
 
     def _is_busy(self) -> bool:

@@ -10,6 +10,8 @@ from functools import partial
 from typing import Any
 from urllib.parse import unquote
 
+from local_gateway.async_invocation import AsyncInvocation, log_invocation
+from local_gateway.faults import Throttled
 from local_gateway.functions import Function
 from local_gateway.gateway import Gateway
 from local_gateway.http_messages import Reply, Request, Response, error_response, json_response
@@ -18,6 +20,12 @@ from local_gateway.workers import TimedOut
 _PATH = re.compile(r"/2015-03-31/functions/([^/]+)/invocations")
 _NAME = re.compile(r"(?:.*:function:|\d+:)?([A-Za-z0-9_-]+)(?::[^:]+)?")
 """A function's name, partial ARN or full ARN, with or without a qualifier."""
+
+_THROTTLED = json_response(
+    429,
+    {"Reason": "ConcurrentInvocationLimitExceeded", "Type": "User", "message": "Rate Exceeded."},
+    {"x-amzn-ErrorType": "TooManyRequestsException"},
+)
 
 
 def find_name(path: str) -> str | None:
@@ -47,9 +55,10 @@ def respond(gateway: Gateway, request: Request, name: str, reply: Reply) -> None
         return
     kind = request.find_header("x-amz-invocation-type") or "RequestResponse"
     if kind == "RequestResponse":
-        _run(gateway, function, event, reply)
+        done = partial(_finished, gateway, function, gateway.loop.time(), reply)
+        gateway.run(function, event, function.timeout_seconds, done)
     elif kind == "Event":
-        _run(gateway, function, event, None)
+        AsyncInvocation(gateway, function, event).start()
         reply(Response(202))
     elif kind == "DryRun":
         reply(Response(204))
@@ -58,24 +67,18 @@ def respond(gateway: Gateway, request: Request, name: str, reply: Reply) -> None
         reply(error_response(400, "InvalidParameterValueException", message))
 
 
-def _run(gateway: Gateway, function: Function, event: Any, reply: Reply | None) -> None:
-    done = partial(_finished, gateway, function, gateway.loop.time(), reply)
-    gateway.run(function, event, function.timeout_seconds, done)
-
-
 def _finished(
     gateway: Gateway,
     function: Function,
     started: float,
-    reply: Reply | None,
+    reply: Reply,
     result: Any,
     error: BaseException | None,
 ) -> None:
-    outcome = "ok" if error is None else "failed"
-    gateway.log.event(None, f"lambda {function.name}", outcome, started)
-    if error is not None:
-        gateway.log.error(f"lambda {function.name} failed", error)
-    if reply is not None:
+    log_invocation(gateway, function, started, error)
+    if isinstance(error, Throttled):
+        reply(_THROTTLED)
+    else:
         reply(_result_response(function, result, error))
 
 

@@ -59,8 +59,8 @@ class PendingUpgrade:
         transport.write(websocket_wire.encode_acceptance(self._acceptance, subprotocol))
         wire = WebSocketWire(transport, connection)
         transport.set_protocol(wire)
-        connection.open(wire)
         transport.resume_reading()
+        connection.open(wire)
         if self._early:
             wire.data_received(b"".join(self._early))
 

@@ -83,11 +83,14 @@ class WebSocketWire(ReadingProtocol):
         self._pauses = 0
         self._end: tuple[int, str] | None = None
         self._close_timer: asyncio.TimerHandle | None = None
+        self._held: bytearray | None = None
+        self._unread = b""
+        self._is_abandoned = False
 
     @property
     def unsent_bytes(self) -> int:
         """The number of bytes that the client hasn't read yet."""
-        return self._transport.get_write_buffer_size()
+        return self._transport.get_write_buffer_size() + len(self._held or b"")
 
     def send_text(self, text: bytes) -> None:
         """Send a text message. Does nothing if the connection is closing."""
@@ -96,8 +99,11 @@ class WebSocketWire(ReadingProtocol):
             self._flush()
 
     def close(self, code: int, reason: str) -> None:
-        """Start the closing handshake."""
-        if self._core.state is State.OPEN:
+        """Start the closing handshake. A silent client gets none, and the connection ends now."""
+        if self._held is not None:
+            self._is_abandoned = True
+            self._connection.closed(code, reason)
+        elif self._core.state is State.OPEN:
             self._end = (code, reason)
             self._core.send_close(code, reason)
             self._flush()
@@ -114,10 +120,29 @@ class WebSocketWire(ReadingProtocol):
         if self._pauses == 0 and not self._transport.is_closing():
             self._transport.resume_reading()
 
+    def silence(self) -> None:
+        """Neither read nor write until the end of the silence, although the socket stays open."""
+        self._held = bytearray()
+        self.pause_reading()
+
+    def end_silence(self) -> None:
+        """Continue to read and write, or abort the TCP connection if `close` was called."""
+        held, self._held = self._held, None
+        unread, self._unread = self._unread, b""
+        if self._is_abandoned:
+            self._transport.abort()
+            return
+        self._transport.write(bytes(held or b""))
+        self.resume_reading()
+        self.data_received(unread)
+
     # The transport calls the following methods.
 
     def data_received(self, data: bytes) -> None:
-        """Handle bytes from the client."""
+        """Handle bytes from the client. Only early data can arrive during a silence."""
+        if self._held is not None:
+            self._unread = data
+            return
         core = self._core
         core.receive_data(data)
         for event in core.events_received():
@@ -135,7 +160,8 @@ class WebSocketWire(ReadingProtocol):
         """Notify the connection of its end. Without a closing handshake, the code is 1006."""
         if self._close_timer is not None:
             self._close_timer.cancel()
-        self._connection.closed(*(self._end or NETWORK_LOSS))
+        if not self._is_abandoned:
+            self._connection.closed(*(self._end or NETWORK_LOSS))
 
     def pause_writing(self) -> None:
         """Stop reading from a client that doesn't read its messages."""
@@ -182,6 +208,8 @@ class WebSocketWire(ReadingProtocol):
         for data in self._core.data_to_send():
             if data == SEND_EOF:
                 self._end_writing()
+            elif self._held is not None:
+                self._held += data
             else:
                 self._transport.write(data)
         if self._core.state is not State.OPEN:

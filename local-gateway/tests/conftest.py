@@ -1,4 +1,4 @@
-"""The server that most tests share. Each test uses its own principal."""
+"""The servers that tests share. Each test uses its own principal."""
 
 from collections.abc import Iterator
 
@@ -11,6 +11,19 @@ from gateway_support.serving import Server, serving, unique
 def server() -> Iterator[Server]:
     with serving("recorder", "--no-reload") as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def shared_faulty_server() -> Iterator[Server]:
+    with serving("recorder", "--no-reload") as running:
+        yield running
+
+
+@pytest.fixture
+def faulty_server(shared_faulty_server: Server) -> Iterator[Server]:
+    """Return a server that has no faults before and after each test."""
+    yield shared_faulty_server
+    shared_faulty_server.set_faults()
 
 
 @pytest.fixture

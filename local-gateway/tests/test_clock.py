@@ -80,6 +80,7 @@ def test_events_contain_the_applications_time(fast_server: Server) -> None:
     before = fast_server.invoke("clocks")["time"]
     with fast_server.connect() as client:
         client.send("hello")
+        fast_server.out.wait_for("$default")
     fast_server.out.wait_for("$disconnect")
     recorded = fast_server.invoke("recorded")[-3:]
 

@@ -35,6 +35,12 @@ def function_of(label: str) -> Function:
         ("post_slow_ms", 86_400_001),
         ("post_slow_ms", 10**400),
         ("disconnect_late_seconds", 86_401),
+        ("lambda_concurrency", -1),
+        ("lambda_concurrency", 1001),
+        ("lambda_concurrency", 1.5),
+        ("lambda_concurrency", math.nan),
+        ("lambda_concurrency", True),
+        ("lambda_concurrency", "10"),
         ("handler_only", 1),
         ("dynamodb_only_table", ["a"]),
     ],
@@ -53,6 +59,7 @@ def test_an_invalid_command_line_argument_is_refused(text: str) -> None:
 def test_a_command_line_value_is_a_number_or_a_string() -> None:
     assert parse_fault("post_slow_ms=1.5") == ("post_slow_ms", 1.5)
     assert parse_fault("handler_only=12") == ("handler_only", "12")
+    assert Faults().changed(dict([parse_fault("lambda_concurrency=10")])).lambda_concurrency == 10
 
 
 @pytest.mark.parametrize(

@@ -16,17 +16,9 @@ from local_gateway.faults import Faults
 PATH = "/_local_gateway/faults"
 
 
-@pytest.fixture(scope="module")
-def shared_server() -> Iterator[Server]:
-    with serving("recorder", "--no-reload") as running:
-        yield running
-
-
 @pytest.fixture
-def server(shared_server: Server) -> Iterator[Server]:
-    """Return this file's server, which has no faults before and after each test."""
-    yield shared_server
-    shared_server.set_faults()
+def server(faulty_server: Server) -> Server:
+    return faulty_server
 
 
 def connection_id_of(client: Any) -> str:

@@ -116,6 +116,11 @@ def release(event, context):
     RELEASED[event["name"]].set()
 
 
+@app.lambda_function(name="record")
+def record_invocation(event, context):
+    EVENTS["record", event["principal"]].put(event)
+
+
 @app.lambda_function(name="context")
 def describe_context(event, context):
     return {
