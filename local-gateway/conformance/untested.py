@@ -172,6 +172,12 @@ UNTESTED: Final = [
     ),
     Untested("85-87", "Prices.", COST, "amnic.com; awsnegotiations.com"),
     Untested(
+        "T8",
+        "A stage whose throttle settings lack a value refuses all clients with 429.",
+        "It is a trap of the Terraform provider, not of the API.",
+        "terraform-provider-aws#14742",
+    ),
+    Untested(
         "T9",
         "DynamoDB's transactions conflict, its indexes lag, and expired items stay readable.",
         "It concerns DynamoDB, not the API.",
@@ -188,11 +194,5 @@ UNTESTED: Final = [
         "The first connections wait for cold starts of the authorizer and of $connect.",
         "A time isn't a property that a test can compare.",
         "lambda/latest/dg, resource model",
-    ),
-    Untested(
-        "T8",
-        "A stage whose throttle settings lack a value refuses all clients with 429.",
-        "It is a trap of the Terraform provider, not of the API.",
-        "terraform-provider-aws#14742",
     ),
 ]

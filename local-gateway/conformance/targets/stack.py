@@ -20,6 +20,12 @@ TERRAFORM: Final = Path(__file__).parents[1] / "terraform"
 OUTPUT_CHARACTERS: Final = 3000
 """The length of a failed command's output in an error. Its end is kept."""
 
+OUTPUTS: Final = ("api_ids", "stage", "records_table")
+"""The outputs for Stack. Chalice's package adds its own."""
+
+WRITTEN: Final = shutil.ignore_patterns(".terraform", "*.tfstate*", "chalice.tf.json", "*.zip")
+"""Files that Terraform and Chalice write."""
+
 SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -53,17 +59,20 @@ def applied_stack(environment: Mapping[str, str], management_url: str = "") -> I
     """
     run = uuid4().hex[:8]
     home = Path(tempfile.mkdtemp(prefix=f"conformance-{run}-"))
-    folder = home / "terraform"
-    shutil.copytree(TERRAFORM, folder, ignore=shutil.ignore_patterns(".terraform", "*.tfstate*"))
-    package(run, home, folder)
     variables = {"TF_VAR_run": run, "TF_VAR_management_url": management_url}
-    terraform = Terraform(folder, {**environment, **variables})
-    terraform.run("init", "-input=false", "-lockfile=readonly")
-    say(f"applying the stack {run}; Terraform's state is in {folder}")
+    terraform = Terraform(home / "terraform", {**environment, **variables})
+    try:
+        shutil.copytree(TERRAFORM, terraform.folder, ignore=WRITTEN)
+        package(run, home, terraform.folder)
+        terraform.run("init", "-input=false", "-lockfile=readonly")
+    except BaseException:
+        shutil.rmtree(home)
+        raise
+    say(f"applying the stack {run}; Terraform's state is in {terraform.folder}")
     try:
         terraform.run("apply", "-auto-approve", "-input=false")
         outputs = json.loads(terraform.run("output", "-json"))
-        yield Stack(**{name: output["value"] for name, output in outputs.items() if name in FIELDS})
+        yield Stack(**{name: outputs[name]["value"] for name in OUTPUTS})
     finally:
         destroy(terraform)
         shutil.rmtree(home)
@@ -81,11 +90,8 @@ def destroy(terraform: "Terraform") -> None:
             terraform.run("destroy", "-auto-approve", "-input=false")
         except TargetError as error:
             hint = f"resources may remain; run terraform destroy in {terraform.folder}"
-            raise TargetError(f"{error}\n{hint}") from error.__context__
-
-
-FIELDS: Final = ("api_ids", "stage", "records_table")
-"""The outputs that Stack has. Chalice's package adds its own."""
+            first = "" if error.__context__ is None else f"{error.__context__}\n"
+            raise TargetError(f"{first}{error}\n{hint}") from None
 
 
 def package(run: str, home: Path, folder: Path) -> None:

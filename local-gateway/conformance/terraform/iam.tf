@@ -27,7 +27,7 @@ locals {
     resources = [local.child_arn]
   }
 
-  child_arn = "arn:${data.aws_partition.chalice.partition}:lambda:${data.aws_region.chalice.name}:${data.aws_caller_identity.chalice.account_id}:function:${local.prefix}-child"
+  child_arn = "arn:${data.aws_partition.chalice.partition}:lambda:${data.aws_region.chalice.name}:${data.aws_caller_identity.chalice.account_id}:function:${local.function_names.child}"
 
   permissions = {
     authorizer = [local.record]

@@ -49,11 +49,13 @@ locals {
     }
   }
 
-  environment = {
-    RECORDS_TABLE  = aws_dynamodb_table.records.name
-    MANAGEMENT_URL = var.management_url
-    CHILD_FUNCTION = "${local.prefix}-child"
-  }
+  environment = merge(
+    {
+      RECORDS_TABLE  = aws_dynamodb_table.records.name
+      CHILD_FUNCTION = local.function_names.child
+    },
+    var.management_url == "" ? {} : { MANAGEMENT_URL = var.management_url },
+  )
 }
 
 module "variant" {
