@@ -75,9 +75,9 @@ class Deployment:
 
     Attributes:
         version: The target's version, such as "1.5.33". For AWS, the region.
-        apis: The variants by name. `TWO_WAY` is required.
-        missing: The reasons, by variant, why the target doesn't serve it. The matrix shows them as
-            "not tested: REASON".
+        apis: The variants by name. `TWO_WAY` and `ONE_WAY` are required.
+        missing: The reasons, by variant, why the target doesn't serve it. Each variant is either
+            here or in `apis`. The matrix shows "not tested: REASON".
         client_settings: The arguments with which `boto3.client` reaches the target, such as
             region and credentials, without the endpoint. Empty for AWS.
         dynamodb_url: The endpoint URL of the table of records; None for AWS's own.
