@@ -1,0 +1,1 @@
+"""A suite that compares WebSocket APIs with AWS's, fact by fact."""

@@ -1,0 +1,1 @@
+"""The WebSocket APIs that the suite can test."""
