@@ -68,7 +68,8 @@ def _respond(gateway: Gateway, request: Request) -> Response:
         return metrics_api.respond(gateway, request)
     if _is_stage(gateway, request.path) and request.method == "GET":
         return Response(426, refusal_body(426, make_id()), {"Upgrade": "websocket"})
-    return Response(403, refusal_body(403, make_id()))
+    # boto3 maps the header to a modeled exception, as for an endpoint URL without the stage.
+    return Response(403, refusal_body(403, make_id()), {"x-amzn-ErrorType": "ForbiddenException"})
 
 
 def _is_stage(gateway: Gateway, path: str) -> bool:

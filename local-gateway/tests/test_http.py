@@ -62,6 +62,11 @@ def test_an_unknown_path_is_forbidden_or_gone(server: Server, request_: bytes) -
     assert exchange(server, request_)[:12] in (b"HTTP/1.1 403", b"HTTP/1.1 410")
 
 
+def test_a_forbidden_path_has_the_error_type_that_boto3_reads(server: Server) -> None:
+    request = b"POST /@connections/x HTTP/1.1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+    assert b"\r\nx-amzn-ErrorType: ForbiddenException\r\n" in exchange(server, request)
+
+
 def test_a_request_in_single_bytes_is_answered(server: Server) -> None:
     request = b"POST %s HTTP/1.1\r\nContent-Length: 2\r\nConnection: close\r\n\r\nhi" % GONE
     answer = exchange(server, *(bytes([byte]) for byte in request))

@@ -11,8 +11,10 @@ A message is a JSON object with the key `do`: one of MESSAGES. Messages and `$di
 recorded with the connection's ID as the subject.
 """
 
+import functools
 import json
 import os
+import threading
 import time
 import uuid
 
@@ -26,7 +28,14 @@ app.experimental_feature_flags.update(["WEBSOCKETS"])
 
 POLL_SECONDS = 0.05
 CONFIG = Config(retries={"total_max_attempts": 1})
-RECORDS = boto3.resource("dynamodb").Table(os.environ["RECORDS_TABLE"])
+TABLE = os.environ["RECORDS_TABLE"]
+DYNAMODB = boto3.client("dynamodb")
+MANAGEMENT_URL = (
+    os.environ.get("MANAGEMENT_URL")
+    or os.environ.get("AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI")
+    or "https://{domainName}/{stage}"
+)
+LOCK = threading.Lock()
 
 
 @app.lambda_function()
@@ -36,7 +45,6 @@ def authorizer(event, context):
     return AUTHORIZERS[query.get("authorizer") or "allow"](event)
 
 
-@app.on_ws_connect()
 def connect(event):
     event = event.to_dict()
     query = event.get("queryStringParameters") or {}
@@ -57,11 +65,17 @@ def message(event):
 
 def disconnect(event):
     event = event.to_dict()
-    record(event["requestContext"]["connectionId"], "$disconnect", event)
+    subject = event["requestContext"]["connectionId"]
+    record(subject, "$disconnect", event)
+    record(subject, "post in $disconnect", post(event, "too late"))
 
 
-if not os.environ.get("CONNECT_ONLY"):
+ROUTES = os.environ.get("ROUTES", "$connect,$default,$disconnect").split(",")
+if "$connect" in ROUTES:
+    connect = app.on_ws_connect()(connect)
+if "$default" in ROUTES:
     message = app.on_ws_message()(message)
+if "$disconnect" in ROUTES:
     disconnect = app.on_ws_disconnect()(disconnect)
 
 
@@ -77,31 +91,32 @@ def child(event, context):
 
 
 def record(subject, source, content):
-    RECORDS.put_item(
-        Item={
-            "subject": subject,
-            "position": f"{time.time_ns()}-{uuid.uuid4()}",
-            "source": source,
-            "content": json.dumps(content),
-        }
-    )
+    item = {
+        "subject": subject,
+        "position": f"{time.time_ns()}-{uuid.uuid4()}",
+        "source": source,
+        "content": json.dumps(content),
+    }
+    DYNAMODB.put_item(TableName=TABLE, Item={name: {"S": text} for name, text in item.items()})
 
 
 def post(event, text):
     """Post to the event's connection, and return the outcome, such as "410 GoneException"."""
     context = event["requestContext"]
-    url = os.environ.get("MANAGEMENT_URL") or aws_management_url(context)
-    connections = boto3.client("apigatewaymanagementapi", endpoint_url=url, config=CONFIG)
     try:
-        connections.post_to_connection(ConnectionId=context["connectionId"], Data=text.encode())
+        connections(MANAGEMENT_URL.format(**context)).post_to_connection(
+            ConnectionId=context["connectionId"], Data=text.encode()
+        )
     except ClientError as error:
         status = error.response["ResponseMetadata"]["HTTPStatusCode"]
         return f"{status} {error.response['Error']['Code']}"
     return "200"
 
 
-def aws_management_url(context):
-    return f"https://{context['domainName']}/{context['stage']}"
+@functools.cache
+def connections(url):
+    with LOCK:  # Clients are thread-safe, but their creation isn't.
+        return boto3.client("apigatewaymanagementapi", endpoint_url=url, config=CONFIG)
 
 
 def policy(event, effect="Allow", resource=None, **context):
@@ -154,7 +169,9 @@ def connect_post(event, query):
 
 def connect_child(event, query):
     payload = json.dumps({"run": query["run"], "requestContext": event["requestContext"]})
-    boto3.client("lambda").invoke(
+    with LOCK:
+        functions = boto3.client("lambda")
+    functions.invoke(
         FunctionName=os.environ["CHILD_FUNCTION"], InvocationType="Event", Payload=payload
     )
     return {"statusCode": 200}
@@ -171,6 +188,10 @@ CONNECTS = {
 
 def reply(event, wish):
     return {"statusCode": wish.get("status", 200), "body": wish["body"]}
+
+
+def reply_id(event, wish):
+    return {"statusCode": 200, "body": event["requestContext"]["connectionId"]}
 
 
 def post_to_itself(event, wish):
@@ -194,21 +215,23 @@ def meet(event, wish):
 
 
 def records_of(subject):
-    return RECORDS.query(
+    return DYNAMODB.query(
+        TableName=TABLE,
         KeyConditionExpression="subject = :subject",
-        ExpressionAttributeValues={":subject": subject},
+        ExpressionAttributeValues={":subject": {"S": subject}},
         ConsistentRead=True,
     )["Items"]
 
 
 def is_message(item, name):
-    if item["source"] != "$default":
+    if item["source"]["S"] != "$default":
         return False
-    return json.loads(json.loads(item["content"])["body"]).get("name") == name
+    return json.loads(json.loads(item["content"]["S"])["body"]).get("name") == name
 
 
 MESSAGES = {
     "reply": reply,
+    "id": reply_id,
     "nothing": lambda event, wish: None,
     "return": lambda event, wish: wish["value"],
     "raise": lambda event, wish: fail("the probe raises"),

@@ -8,6 +8,7 @@ Chalice project in `conformance/probe`, in several variants:
 | `TWO_WAY` | yes | `$connect`, `$default`, `$disconnect` | yes: `$default` has a route response |
 | `ONE_WAY` | no | `$connect`, `$default`, `$disconnect` | no |
 | `CONNECT_ONLY` | no | `$connect` | no |
+| `DEFAULT_ONLY` | no | `$default` | yes |
 | `IDENTITY_SOURCE` | yes, with the identity source `route.request.querystring.token` | all | no |
 | `SHORT_IDLE` | no | all; a connection that is idle for a second closes | no |
 | `SHORT_LIFETIME` | no | all; a connection closes a second after it opened | no |
@@ -19,7 +20,9 @@ The probe's handlers are functions of an event and a context, as Lambda calls th
 - `CHILD_FUNCTION`: the name with which boto3 can invoke `child`. Leave it out if the target has no
   Lambda API. Say so in `Deployment.missing` with the key `CHILD`.
 - `MANAGEMENT_URL`: the URL of the `@connections` API, if it isn't AWS's
-  `https://{domainName}/{stage}`.
+  `https://{domainName}/{stage}`. Members of an event's requestContext replace names in braces, as
+  in `http://127.0.0.1:4566/_aws/execute-api/{apiId}/{stage}`.
+- `ROUTES`: the routes, separated by commas, if the target reads them from the Chalice application.
 - boto3's own variables, such as `AWS_ENDPOINT_URL_DYNAMODB`, `AWS_REGION` and credentials.
 """
 
@@ -35,6 +38,7 @@ PROBE: Final = Path(__file__).parents[1] / "probe"
 TWO_WAY: Final = "two_way"
 ONE_WAY: Final = "one_way"
 CONNECT_ONLY: Final = "connect_only"
+DEFAULT_ONLY: Final = "default_only"
 IDENTITY_SOURCE: Final = "identity_source"
 SHORT_IDLE: Final = "short_idle"
 SHORT_LIFETIME: Final = "short_lifetime"

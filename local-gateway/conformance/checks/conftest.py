@@ -1,0 +1,86 @@
+"""The variants of the probe, by the names of the checks' parameters."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from conformance.runner import DEPLOYMENT, OBSERVED, Observe
+from conformance.targets import base
+from conformance.targets.base import Deployment
+from conformance.variant import Client, Variant
+
+SECONDS_OF_SLOW_MESSAGE = 30
+"""How long a handler takes that exceeds the integration timeout of 29 seconds."""
+
+
+@pytest.fixture
+def observe(request: pytest.FixtureRequest) -> Observe:
+    def observe(text: str) -> str:
+        request.node.stash[OBSERVED] = text
+        return text
+
+    return observe
+
+
+@pytest.fixture(scope="session")
+def deployment(pytestconfig: pytest.Config) -> Deployment:
+    return pytestconfig.stash[DEPLOYMENT]
+
+
+@pytest.fixture(scope="session")
+def two_way(deployment: Deployment) -> Variant:
+    return variant(deployment, base.TWO_WAY)
+
+
+@pytest.fixture(scope="session")
+def one_way(deployment: Deployment) -> Variant:
+    return variant(deployment, base.ONE_WAY)
+
+
+@pytest.fixture(scope="session")
+def connect_only(deployment: Deployment) -> Variant:
+    return variant(deployment, base.CONNECT_ONLY)
+
+
+@pytest.fixture(scope="session")
+def default_only(deployment: Deployment) -> Variant:
+    return variant(deployment, base.DEFAULT_ONLY)
+
+
+@pytest.fixture(scope="session")
+def identity_source(deployment: Deployment) -> Variant:
+    return variant(deployment, base.IDENTITY_SOURCE)
+
+
+@pytest.fixture(scope="session")
+def short_idle(deployment: Deployment) -> Variant:
+    return variant(deployment, base.SHORT_IDLE)
+
+
+@pytest.fixture(scope="session")
+def short_lifetime(deployment: Deployment) -> Variant:
+    return variant(deployment, base.SHORT_LIFETIME)
+
+
+@pytest.fixture(scope="session")
+def child(deployment: Deployment) -> None:
+    require(deployment, base.CHILD)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def slow(two_way: Variant) -> Iterator[Client]:
+    """Start a message that exceeds the integration timeout, beside all other checks."""
+    with two_way.connect() as client:
+        client.send("wait", seconds=SECONDS_OF_SLOW_MESSAGE)
+        yield client
+
+
+def variant(deployment: Deployment, name: str) -> Variant:
+    require(deployment, name)
+    return Variant(deployment.apis[name], deployment)
+
+
+def require(deployment: Deployment, name: str) -> None:
+    """Mark the check as not tested if the target lacks something."""
+    if name in deployment.missing:
+        pytest.skip(deployment.missing[name])

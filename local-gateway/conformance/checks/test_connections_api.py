@@ -1,0 +1,130 @@
+"""The @connections API."""
+
+from conformance.facts import fact
+from conformance.runner import Observe
+from conformance.variant import Variant, keys_of
+
+KB = 1024
+API_MODEL = "API model"
+UNKNOWN_ID = "L0SM9cOFvHcCIhw="
+"""A connection ID of AWS's form, which no target gives to a client."""
+
+MAX_POSTS = 150
+"""Posts of 128 KB until the suite stops waiting for a full buffer. AWS documents no size."""
+
+
+@fact(
+    "75a",
+    "GET returns ConnectedAt, LastActiveAt and Identity with SourceIp and UserAgent.",
+    source=API_MODEL,
+    confidence="documented",
+)
+def test_get_connection(one_way: Variant, observe: Observe) -> None:
+    with one_way.connect() as client:
+        answer = one_way.connections().get_connection(ConnectionId=client.connection_id)
+    found = {it for it in answer if it != "ResponseMetadata"} | set(answer.get("Identity") or {})
+    expected = "ConnectedAt, Identity, LastActiveAt, SourceIp, UserAgent"
+    assert observe(keys_of(found)) == expected
+
+
+@fact("75b", "DELETE returns 204.", source=API_MODEL, confidence="documented")
+def test_delete_connection(one_way: Variant, observe: Observe) -> None:
+    with one_way.connect() as client:
+        assert observe(one_way.outcome("delete_connection", client.connection_id)) == "204"
+
+
+@fact("75c", "A POST of 128 KB is accepted.", source=API_MODEL, confidence="documented")
+def test_a_post_of_128_kb(one_way: Variant, observe: Observe) -> None:
+    with one_way.connect() as client:
+        outcome = one_way.outcome(
+            "post_to_connection", client.connection_id, Data=b"x" * (128 * KB)
+        )
+        frame = client.receive()
+    assert observe(f"{outcome}, then {len(frame):,} characters") == "200, then 131,072 characters"
+
+
+@fact(
+    "76a",
+    "A POST to a connection that never existed fails with 410 GoneException.",
+    source=API_MODEL,
+    confidence="documented",
+)
+def test_a_post_to_an_unknown_connection(one_way: Variant, observe: Observe) -> None:
+    outcome = one_way.outcome("post_to_connection", UNKNOWN_ID, Data=b"x")
+    assert observe(outcome) == "410 GoneException"
+
+
+@fact(
+    "76b",
+    "GET, POST and DELETE for a closed connection fail with 410 GoneException.",
+    source=API_MODEL,
+    confidence="documented",
+)
+def test_a_closed_connection_is_gone(one_way: Variant, observe: Observe) -> None:
+    with one_way.connect() as client:
+        connection_id = client.connection_id
+    one_way.records(connection_id, "$disconnect")
+    outcomes = {
+        one_way.outcome("get_connection", connection_id),
+        one_way.outcome("post_to_connection", connection_id, Data=b"x"),
+        one_way.outcome("delete_connection", connection_id),
+    }
+    assert observe(", ".join(sorted(outcomes))) == "410 GoneException"
+
+
+@fact(
+    "76c",
+    "A POST over 128 KB fails with 413 PayloadTooLargeException.",
+    source=API_MODEL,
+    confidence="documented",
+)
+def test_a_post_over_128_kb(one_way: Variant, observe: Observe) -> None:
+    with one_way.connect() as client:
+        outcome = one_way.outcome(
+            "post_to_connection", client.connection_id, Data=b"x" * (128 * KB + 1)
+        )
+    assert observe(outcome) == "413 PayloadTooLargeException"
+
+
+@fact(
+    "77",
+    "A malformed connection ID fails with 400 BadRequestException, which boto3 doesn't model.",
+    source="localstack#4694",
+    confidence="reported",
+)
+def test_a_malformed_connection_id(one_way: Variant, observe: Observe) -> None:
+    outcome = one_way.outcome("post_to_connection", "not-an-id", Data=b"x")
+    assert observe(outcome) == "400 BadRequestException"
+
+
+@fact(
+    "78",
+    "An endpoint without the stage fails with 403 ForbiddenException.",
+    source="csdcorp.com; aws-sdk-php#1955",
+    confidence="reported",
+)
+def test_an_endpoint_without_the_stage(one_way: Variant, observe: Observe) -> None:
+    without_stage = one_way.api.management_url.rstrip("/").rpartition("/")[0]
+    with one_way.connect() as client:
+        outcome = one_way.outcome(
+            "post_to_connection", client.connection_id, url=without_stage, Data=b"x"
+        )
+    assert observe(outcome) == "403 ForbiddenException"
+
+
+@fact(
+    "79",
+    "Posts to a client that doesn't read fail with 429 LimitExceededException: its buffer is full.",
+    source=f"{API_MODEL}; gchq/sleeper#7494",
+    confidence="documented",
+)
+def test_a_client_that_does_not_read(one_way: Variant, observe: Observe) -> None:
+    with one_way.connect(is_reading=False) as client:
+        for _ in range(MAX_POSTS):
+            outcome = one_way.outcome(
+                "post_to_connection", client.connection_id, Data=b"x" * 128 * KB
+            )
+            if outcome != "200":
+                break
+    observe(outcome if outcome != "200" else f"accepts {MAX_POSTS} posts of 128 KB")
+    assert outcome == "429 LimitExceededException"

@@ -1,0 +1,124 @@
+"""The route $disconnect and the end of a connection."""
+
+from typing import Any
+
+from conformance.facts import fact
+from conformance.runner import Observe
+from conformance.variant import Client, Variant, keys_of
+
+EVENTS = "EVENTS-2025"
+CLOSED_BY_API = "1000 'Connection Closed Normally'"
+
+
+def disconnect_event(variant: Variant, client: Client) -> dict[str, Any]:
+    """Wait for the $disconnect event of a closed connection; empty if there is none."""
+    found = variant.records(client.connection_id, "$disconnect")
+    return found[0] if found else {}
+
+
+def code_and_reason(event: dict[str, Any]) -> str:
+    context = event.get("requestContext", {})
+    return f"{context.get('disconnectStatusCode')} {context.get('disconnectReason')!r}"
+
+
+@fact(
+    "40",
+    "$disconnect runs after the close: its posts to the connection fail with 410.",
+    source="DG/apigateway-websocket-api-route-keys-connect-disconnect",
+    confidence="documented",
+)
+def test_disconnect_cannot_post(one_way: Variant, observe: Observe) -> None:
+    with one_way.connect() as client:
+        connection_id = client.connection_id
+    outcomes = one_way.records(connection_id, "post in $disconnect")
+    assert observe(", ".join(outcomes) or "no outcome") == "410 GoneException"
+
+
+@fact(
+    "42a",
+    "The event of $disconnect has the type DISCONNECT, a code and a reason, and no query string.",
+    source=f"{EVENTS}; aws-lambda-go#547",
+    confidence="reported",
+)
+def test_the_event_of_disconnect(one_way: Variant, observe: Observe) -> None:
+    with one_way.connect() as client:
+        pass
+    event = disconnect_event(one_way, client)
+    context = event.get("requestContext", {})
+    expected = {"disconnectStatusCode", "disconnectReason"}
+    has_query = event.get("queryStringParameters") is not None
+    found = (
+        f"type {context.get('eventType')}, {keys_of(expected & context.keys())}, "
+        f"{'a' if has_query else 'no'} query string"
+    )
+    assert observe(found) == (
+        "type DISCONNECT, disconnectReason, disconnectStatusCode, no query string"
+    )
+
+
+@fact(
+    "42b",
+    "The headers of $disconnect are Host, x-api-key, X-Forwarded-For and x-restapi.",
+    source=EVENTS,
+    confidence="reported",
+)
+def test_the_headers_of_disconnect(one_way: Variant, observe: Observe) -> None:
+    with one_way.connect() as client:
+        pass
+    headers = disconnect_event(one_way, client).get("headers") or {}
+    assert observe(keys_of(headers)) == "Host, X-Forwarded-For, x-api-key, x-restapi"
+
+
+@fact(
+    "43a",
+    "$disconnect has the client's close code, such as 1001 with an empty reason.",
+    source=EVENTS,
+    confidence="reported",
+)
+def test_the_code_of_the_client(one_way: Variant, observe: Observe) -> None:
+    with one_way.connect() as client:
+        client.connection.close(1001, "")
+    assert observe(code_and_reason(disconnect_event(one_way, client))) == "1001 ''"
+
+
+@fact(
+    "43b",
+    "After a DELETE, $disconnect has code 1000 and the reason Connection Closed Normally.",
+    source="chalice#2060",
+    confidence="reported",
+)
+def test_the_code_after_a_delete(one_way: Variant, observe: Observe) -> None:
+    with one_way.connect() as client:
+        one_way.outcome("delete_connection", client.connection_id)
+        client.ending()
+    assert observe(code_and_reason(disconnect_event(one_way, client))) == CLOSED_BY_API
+
+
+@fact(
+    "44",
+    "After a DELETE, the client sees a normal close with code 1000.",
+    source="aws-sdk-js#3636; chalice#2060",
+    confidence="reported",
+)
+def test_a_delete_closes_normally(one_way: Variant, observe: Observe) -> None:
+    with one_way.connect() as client:
+        one_way.outcome("delete_connection", client.connection_id)
+        assert observe(client.ending()) == "closes 1000"
+
+
+@fact(
+    "T10a",
+    "Without $connect and $disconnect routes, their events are not delivered to $default.",
+    source="DG/apigateway-websocket-api-route-keys-connect-disconnect",
+    confidence="documented",
+)
+def test_default_gets_messages_only(default_only: Variant, observe: Observe) -> None:
+    with default_only.connect() as client:
+        client.send("id")
+        connection_id = client.receive()
+    with default_only.connect() as later:
+        later.send("id")
+        later.receive()
+    events = default_only.records(connection_id, "$default")
+    types = [str(it["requestContext"].get("eventType")) for it in events]
+    assert observe(", ".join(types) or "no event") == "MESSAGE"

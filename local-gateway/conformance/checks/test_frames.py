@@ -1,0 +1,117 @@
+"""Frames, their sizes, and the lifetime of a connection."""
+
+from conformance.facts import fact
+from conformance.runner import Observe
+from conformance.variant import Variant, describe
+
+KB = 1024
+LIMITS = "DG/apigateway-execution-service-websocket-limits-table"
+
+
+@fact(
+    "48",
+    "A binary frame closes the connection with code 1003.",
+    source="DG/websocket-api-develop-binary-media-types",
+    confidence="documented",
+)
+def test_a_binary_frame(one_way: Variant, observe: Observe) -> None:
+    with one_way.connect() as client:
+        client.connection.send(b"x")
+        assert observe(client.ending()) == "closes 1003"
+
+
+@fact(
+    "49",
+    "A post arrives as a text frame, with invalid UTF-8 replaced.",
+    source="ministack, comment in the source",
+    confidence="reported",
+)
+def test_a_post_is_a_text_frame(one_way: Variant, observe: Observe) -> None:
+    with one_way.connect() as client:
+        one_way.outcome("post_to_connection", client.connection_id, Data=b"a\xffb")
+        assert observe(ascii(describe(client.receive()))) == ascii("a\ufffdb")
+
+
+@fact(
+    "50a",
+    "A message of 128 KB in frames of 32 KB reaches the function as one event.",
+    source=LIMITS,
+    confidence="documented",
+)
+def test_a_message_of_128_kb(one_way: Variant, observe: Observe) -> None:
+    frames = _frames(128 * KB)
+    with one_way.connect() as client:
+        client.connection.send(frames)
+        events = one_way.records(client.connection_id, "$default")
+    observe(f"{len(events)} event, {sum(len(it['body']) for it in events):,} characters")
+    assert [it["body"] for it in events] == ["".join(frames)]
+
+
+@fact(
+    "50b",
+    "A message over 128 KB closes the connection with code 1009.",
+    source=LIMITS,
+    confidence="documented",
+)
+def test_a_message_over_128_kb(one_way: Variant, observe: Observe) -> None:
+    with one_way.connect() as client:
+        client.connection.send([*_frames(128 * KB), "x"])
+        assert observe(client.ending()) == "closes 1009"
+
+
+@fact(
+    "51",
+    "A frame over 32 KB closes the connection with code 1009.",
+    source=f"{LIMITS}; react-use-websocket#134",
+    confidence="documented",
+)
+def test_a_frame_over_32_kb(one_way: Variant, observe: Observe) -> None:
+    with one_way.connect() as client:
+        client.connection.send("x" * (32 * KB + 1))
+        assert observe(client.ending()) == "closes 1009"
+
+
+@fact(
+    "52a",
+    "A connection without a message for 10 minutes closes; the code 1001 is an emulator's.",
+    source=f"{LIMITS} (the time); serverless-offline (the code)",
+    confidence="reported",
+)
+def test_an_idle_connection(short_idle: Variant, observe: Observe) -> None:
+    with short_idle.connect() as client:
+        assert observe(client.ending()) == "closes 1001"
+
+
+@fact(
+    "52b",
+    "A connection closes after 2 hours; the code 1001 is an emulator's.",
+    source=f"{LIMITS} (the time); serverless-offline (the code)",
+    confidence="reported",
+)
+def test_an_old_connection(short_lifetime: Variant, observe: Observe) -> None:
+    with short_lifetime.connect() as client:
+        assert observe(client.ending()) == "closes 1001"
+
+
+@fact(
+    "53",
+    "A post to a connection counts as its activity: lastActiveAt moves.",
+    source="hotsock.io/docs/connections/keep-alive",
+    confidence="reported",
+)
+def test_a_post_is_activity(one_way: Variant, observe: Observe) -> None:
+    with one_way.connect() as client:
+        target = {"ConnectionId": client.connection_id}
+        before = one_way.connections().get_connection(**target)
+        one_way.connections().post_to_connection(**target, Data=b"x")
+        client.receive()
+        after = one_way.connections().get_connection(**target)
+    moved = before.get("LastActiveAt") != after.get("LastActiveAt")
+    assert observe("moves" if moved else "does not move") == "moves"
+
+
+def _frames(size: int) -> list[str]:
+    """Return a probe message of a size in frames of 32 KB."""
+    start = '{"do": "nothing", "padding": "'
+    message = start + "x" * (size - len(start) - 2) + '"}'
+    return [message[at : at + 32 * KB] for at in range(0, size, 32 * KB)]

@@ -1,0 +1,172 @@
+"""What a client receives for its messages."""
+
+from conformance.facts import fact
+from conformance.runner import Observe
+from conformance.variant import Client, Variant, describe
+
+ERROR = '{"connectionId": "...", "message": "Internal server error", "requestId": "..."}'
+FORBIDDEN = '{"connectionId": "...", "message": "Forbidden", "requestId": "..."}'
+LIMITS = "DG/apigateway-execution-service-websocket-limits-table"
+TRANSCRIPT = "TRANSCRIPT-K; serverless-offline, ws.e2e.js"
+
+
+@fact(
+    "30",
+    "A reply's body does not reach the client if the route has no route response.",
+    source="DG/apigateway-websocket-api-routes-integrations",
+    confidence="documented",
+)
+def test_no_reply_without_a_route_response(one_way: Variant, observe: Observe) -> None:
+    with one_way.connect() as client:
+        client.send("reply", body="a reply")
+        one_way.records(client.connection_id, "$default")
+        client.send("post", body="no reply")
+        assert observe(describe(client.receive())) == "no reply"
+
+
+@fact(
+    "31",
+    "A reply's body reaches the client if the route has a route response.",
+    source="DG/apigateway-websocket-api-route-response",
+    confidence="documented",
+)
+def test_a_reply_by_the_route_response(two_way: Variant, observe: Observe) -> None:
+    with two_way.connect() as client:
+        client.send("reply", body="a reply")
+        assert observe(describe(client.receive())) == "a reply"
+
+
+@fact(
+    "32",
+    "A reply without a body sends nothing.",
+    source="serverless-offline#1301; serverless-websockets-plugin#12",
+    confidence="reported",
+)
+def test_a_reply_without_a_body(two_way: Variant, observe: Observe) -> None:
+    with two_way.connect() as client:
+        client.send("nothing")
+        two_way.records(client.connection_id, "$default")
+        client.send("reply", body="the next reply")
+        assert observe(describe(client.receive())) == "the next reply"
+
+
+@fact(
+    "33",
+    "The body that $connect returns is not sent as a frame.",
+    source="serverless-offline#1301",
+    confidence="reported",
+)
+def test_connect_sends_no_frame(two_way: Variant, observe: Observe) -> None:
+    with two_way.connect(body="from $connect") as client:
+        client.send("reply", body="a reply")
+        assert observe(describe(client.receive())) == "a reply"
+
+
+@fact(
+    "34",
+    "The status that a message's function returns has no effect: 200, 400 and 501 are silent.",
+    source="TRANSCRIPT-K",
+    confidence="reported",
+)
+def test_the_status_of_a_message_has_no_effect(one_way: Variant, observe: Observe) -> None:
+    with one_way.connect() as client:
+        for status in (200, 400, 501):
+            client.send("return", value={"statusCode": status})
+        one_way.records(client.connection_id, "$default", count=3)
+        client.send("post", body="still open")
+        assert observe(describe(client.receive())) == "still open"
+
+
+@fact(
+    "35",
+    "If a message's function raises, the client gets API Gateway's error frame, with no details.",
+    source=TRANSCRIPT,
+    confidence="reported",
+)
+def test_a_message_raises(two_way: Variant, observe: Observe) -> None:
+    with two_way.connect() as client:
+        client.send("raise")
+        assert observe(describe(client.receive())) == ERROR
+
+
+@fact(
+    "35b",
+    "The connection stays open after the error frame, also without a route response.",
+    source=TRANSCRIPT,
+    confidence="reported",
+)
+def test_the_connection_survives_an_error(one_way: Variant, observe: Observe) -> None:
+    with one_way.connect() as client:
+        client.send("raise")
+        error = describe(client.receive())
+        client.send("post", body="still open")
+        after = describe(client.receive())
+    observe(f"{error}, then {after}")
+    assert (error, after) == (ERROR, "still open")
+
+
+@fact(
+    "37",
+    "After 29 seconds, the client of a message gets the error frame.",
+    source=f"{LIMITS} (29 s, fact 58); the frame: notes on bedrock-chat",
+    confidence="inferred",
+)
+def test_the_integration_timeout(slow: Client, observe: Observe) -> None:
+    frame = "no frame"
+    while frame == "no frame":
+        frame = describe(slow.receive())
+    assert observe(frame) == ERROR
+
+
+@fact(
+    "39",
+    "Messages of a connection run concurrently, and replies can come in another order.",
+    source="DG/apigateway-websocket-api-routes-integrations; notes on bedrock-chat",
+    confidence="reported",
+)
+def test_messages_run_concurrently(two_way: Variant, observe: Observe) -> None:
+    with two_way.connect() as client:
+        client.send("meet", name="one", other="two")
+        client.send("meet", name="two", other="one")
+        frames = sorted(describe(client.receive()) for _ in range(2))
+    assert observe(", ".join(frames)) == "one met two, two met one"
+
+
+@fact(
+    "46a",
+    "A message that is not JSON goes to $default.",
+    source="DG/websocket-api-develop-routes",
+    confidence="documented",
+)
+def test_a_message_that_is_not_json(two_way: Variant, observe: Observe) -> None:
+    with two_way.connect() as client:
+        client.connection.send("not JSON {")
+        assert observe(describe(client.receive())) == "not JSON"
+
+
+@fact(
+    "46b",
+    "A message whose action has no route goes to $default.",
+    source="DG/websocket-api-develop-routes",
+    confidence="documented",
+)
+def test_an_action_without_a_route(two_way: Variant, observe: Observe) -> None:
+    with two_way.connect() as client:
+        client.send("reply", body="from $default", action="unknown")
+        assert observe(describe(client.receive())) == "from $default"
+
+
+@fact(
+    "47",
+    "Without $default, a message gets a Forbidden frame and the connection stays open.",
+    source="public wscat transcripts",
+    confidence="reported",
+)
+def test_no_route_for_a_message(connect_only: Variant, observe: Observe) -> None:
+    frames = []
+    with connect_only.connect() as client:
+        for _ in range(2):
+            client.send("reply", body="x")
+            frames.append(describe(client.receive()))
+    observe(frames[0] if frames[0] == frames[1] else ", then ".join(frames))
+    assert frames == [FORBIDDEN, FORBIDDEN]

@@ -1,0 +1,83 @@
+"""Runs the checks against a target."""
+
+import os
+from collections.abc import Callable, Generator
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from conformance.facts import Fact, load_facts
+from conformance.results import Results, Row
+from conformance.targets.base import Deployment, Target
+from conformance.variant import shorten
+
+DEPLOYMENT = pytest.StashKey[Deployment]()
+"""The key of the deployment in pytest's configuration."""
+
+OBSERVED = pytest.StashKey[str]()
+"""The key of a check's observation in its pytest item."""
+
+Observe = Callable[[str], str]
+"""Records what the target does, and returns the text."""
+
+
+def run(target: Target) -> Results:
+    """Serve the probe on a target, and run all checks.
+
+    Raises:
+        TargetError: The target can't be started.
+    """
+    with target.deployed() as deployment:
+        recorder = Recorder(deployment)
+        options = ["-q", "--no-header", "-p", "no:cacheprovider", "-c", os.devnull]
+        pytest.main([*options, "--pyargs", "conformance.checks"], plugins=[recorder])
+    date = datetime.now(UTC).date().isoformat()
+    missing = Row("differs", "the check did not run")
+    rows = {it.number: recorder.rows.get(it.number, missing) for it in load_facts()}
+    return Results(target.name, deployment.version, date, rows)
+
+
+class Recorder:
+    """A pytest plugin that collects the checks' results."""
+
+    def __init__(self, deployment: Deployment) -> None:
+        self.rows: dict[str, Row] = {}
+        self._deployment = deployment
+
+    def pytest_configure(self, config: pytest.Config) -> None:
+        """Give the checks' fixtures the deployment."""
+        config.stash[DEPLOYMENT] = self._deployment
+
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        """Run the checks of the slow message last."""
+        items.sort(key=lambda item: "slow" in _parameters(item))
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        """Add the check's row."""
+        report = yield
+        fact: Fact = item.function.fact  # type: ignore[attr-defined]
+        if report.skipped:
+            assert isinstance(report.longrepr, tuple)
+            self.rows[fact.number] = Row("not tested", report.longrepr[2].removeprefix("Skipped: "))
+        elif report.failed and call.excinfo is not None:
+            self.rows[fact.number] = Row("differs", self._describe(item, call.excinfo.value))
+        elif report.when == "call":
+            self.rows[fact.number] = Row("passes", item.stash[OBSERVED])
+        return report
+
+    def _describe(self, item: pytest.Item, error: BaseException) -> str:
+        """Return what the check observed; the error if it stopped for another reason."""
+        observed = item.stash.get(OBSERVED, None)
+        if observed is not None and isinstance(error, AssertionError):
+            return observed
+        return shorten(f"the check stops: {type(error).__name__}: {error}")
+
+
+def _parameters(item: pytest.Item) -> tuple[str, ...]:
+    """Return the names of the fixtures that a check asks for itself."""
+    code: Any = item.function.__code__  # type: ignore[attr-defined]
+    return tuple(code.co_varnames[: code.co_argcount])
