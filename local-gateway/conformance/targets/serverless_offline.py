@@ -152,6 +152,7 @@ def _server(project: Path, variant: str, dynamodb_url: str) -> Iterator[_Server]
             "name": "aws",
             "runtime": f"python{sys.version_info.major}.{sys.version_info.minor}",
             "region": "us-east-1",
+            "timeout": 60,
             "websocketsApiRouteSelectionExpression": "$request.body.action",
             "environment": {
                 "RECORDS_TABLE": TABLE,
