@@ -30,8 +30,19 @@ def run(target: Target) -> Results:
     """
     with target.deployed() as deployment:
         recorder = Recorder(deployment)
-        options = ["-q", "--no-header", "-p", "no:cacheprovider", "-c", os.devnull]
-        pytest.main([*options, "--pyargs", "conformance.checks"], plugins=[recorder])
+        options = [
+            "-q",
+            "--no-header",
+            "--tb=no",
+            "-rN",
+            "-p",
+            "no:cacheprovider",
+            "-c",
+            os.devnull,
+        ]
+        code = pytest.main([*options, "--pyargs", "conformance.checks"], plugins=[recorder])
+        if code == pytest.ExitCode.INTERRUPTED:
+            raise KeyboardInterrupt
     date = datetime.now(UTC).date().isoformat()
     missing = Row("differs", "the check did not run")
     rows = {it.number: recorder.rows.get(it.number, missing) for it in load_facts()}

@@ -177,4 +177,22 @@ UNTESTED: Final = [
         "It is a trap of the Terraform provider, not of the API.",
         "terraform-provider-aws#14742",
     ),
+    Untested(
+        "T9",
+        "DynamoDB's transactions conflict, its indexes lag, and expired items stay readable.",
+        "It concerns DynamoDB, not the API.",
+        "DynamoDB developer guide, transaction-apis, howitworks-ttl",
+    ),
+    Untested(
+        "T12",
+        "Chalice's app.websocket_api uses AWS's URL only.",
+        "It concerns Chalice, not the API.",
+        "chalice, app.py",
+    ),
+    Untested(
+        "T13",
+        "The first connections wait for cold starts of the authorizer and of $connect.",
+        "A time isn't a property that a test can compare.",
+        "lambda/latest/dg, resource model",
+    ),
 ]
