@@ -60,12 +60,18 @@ class ServerlessOffline:
                 variant: stack.enter_context(_server(home / variant, variant, dynamodb_url))
                 for variant in _VARIANTS
             }
+
+            def revive() -> None:
+                for server in servers.values():
+                    server.revive()
+
             yield Deployment(
                 version=_version(),
                 apis={variant: server.wait_until_ready() for variant, server in servers.items()},
                 records_table=TABLE,
                 client_settings=SETTINGS,
                 dynamodb_url=dynamodb_url,
+                prepare=revive,
             )
 
 
@@ -107,16 +113,85 @@ _VARIANTS: Final[Mapping[str, tuple[dict[str, Any], dict[str, Any]]]] = {
 
 
 class _Server:
-    """A process of serverless-offline."""
+    """serverless-offline with one variant of the probe."""
 
-    def __init__(self, project: Path, port: int, environment: Mapping[str, str]) -> None:
-        self._port = port
-        self._lines: list[str] = []
+    def __init__(self, project: Path, variant: str, dynamodb_url: str) -> None:
+        shutil.copytree(base.PROBE, project)
+        (project / "node_modules").symlink_to(PACKAGES / "node_modules")
+        http_port, self._port, lambda_port = _free_ports(3)
+        functions, options = _VARIANTS[variant]
+        ports = {"httpPort": http_port, "websocketPort": self._port, "lambdaPort": lambda_port}
+        configuration = {
+            "service": SERVICE,
+            "frameworkVersion": "3",
+            "plugins": ["serverless-offline"],
+            "provider": {
+                "name": "aws",
+                "runtime": f"python{sys.version_info.major}.{sys.version_info.minor}",
+                "region": "us-east-1",
+                "websocketsApiRouteSelectionExpression": "$request.body.action",
+                "environment": {
+                    "RECORDS_TABLE": TABLE,
+                    "CHILD_FUNCTION": f"{SERVICE}-{STAGE}-child",
+                    "MANAGEMENT_URL": f"http://127.0.0.1:{self._port}",
+                    "AWS_ENDPOINT_URL_DYNAMODB": dynamodb_url,
+                    "AWS_ENDPOINT_URL_LAMBDA": f"http://127.0.0.1:{lambda_port}",
+                    "AWS_DEFAULT_REGION": "us-east-1",
+                    "AWS_ACCESS_KEY_ID": "local",
+                    "AWS_SECRET_ACCESS_KEY": "local",
+                },
+            },
+            "functions": {**functions, "child": {"handler": "app.child"}},
+            "custom": {
+                "serverless-offline": {
+                    "host": "127.0.0.1",
+                    # After an exception or an empty result, the Python process of version 13.9.0
+                    # never responds again. With a process for each event, one check doesn't stop
+                    # the others.
+                    "reloadHandler": True,
+                    **ports,
+                    **options,
+                }
+            },
+        }
+        # YAML contains JSON.
+        (project / "serverless.yml").write_text(json.dumps(configuration))
+        self._project = project
+        self._process = self._start()
+
+    def wait_until_ready(self) -> Api:
+        """Wait for the line that says that the server listens."""
+        lines = []
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            if READY in line:
+                # Nobody reads the rest, and a full pipe would stop the process.
+                threading.Thread(target=self._process.stdout.read, daemon=True).start()
+                return Api(f"ws://127.0.0.1:{self._port}", f"http://127.0.0.1:{self._port}")
+            lines.append(line)
+        raise TargetError(f"serverless-offline did not start: {''.join(lines)[-2000:]}")
+
+    def revive(self) -> None:
+        """Start again if the process has ended: version 13.9.0 crashes in some of the checks."""
+        if self._process.poll() is not None:
+            self.stop()
+            self._process = self._start()
+            self.wait_until_ready()
+
+    def stop(self) -> None:
+        """End the process, and the Python processes of its handlers."""
+        _end_group(self._process, signal.SIGTERM)
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(STOP_SECONDS)
+        _end_group(self._process, signal.SIGKILL)
+        self._process.wait()
+
+    def _start(self) -> "subprocess.Popen[str]":
         serverless = PACKAGES / "node_modules" / ".bin" / "serverless"
-        self.process = subprocess.Popen(  # noqa: S603
+        return subprocess.Popen(  # noqa: S603
             [str(serverless), "offline", "start", "--stage", STAGE],
-            cwd=project,
-            env=environment,
+            cwd=self._project,
+            env=_environment(),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -124,72 +199,14 @@ class _Server:
             start_new_session=True,
         )
 
-    def wait_until_ready(self) -> Api:
-        """Wait for the line that says that the server listens."""
-        assert self.process.stdout is not None
-        for line in self.process.stdout:
-            if READY in line:
-                # Nobody reads the rest, and a full pipe would stop the process.
-                threading.Thread(target=self.process.stdout.read, daemon=True).start()
-                return Api(f"ws://127.0.0.1:{self._port}", f"http://127.0.0.1:{self._port}")
-            self._lines.append(line)
-        raise TargetError(f"serverless-offline did not start: {''.join(self._lines)[-2000:]}")
-
 
 @contextmanager
 def _server(project: Path, variant: str, dynamodb_url: str) -> Iterator[_Server]:
-    """Start serverless-offline with a copy of the probe."""
-    shutil.copytree(base.PROBE, project)
-    (project / "node_modules").symlink_to(PACKAGES / "node_modules")
-    http_port, websocket_port, lambda_port = _free_ports(3)
-    functions, options = _VARIANTS[variant]
-    lambda_url = f"http://127.0.0.1:{lambda_port}"
-    configuration = {
-        "service": SERVICE,
-        "frameworkVersion": "3",
-        "plugins": ["serverless-offline"],
-        "provider": {
-            "name": "aws",
-            "runtime": f"python{sys.version_info.major}.{sys.version_info.minor}",
-            "region": "us-east-1",
-            "timeout": 60,
-            "websocketsApiRouteSelectionExpression": "$request.body.action",
-            "environment": {
-                "RECORDS_TABLE": TABLE,
-                "CHILD_FUNCTION": f"{SERVICE}-{STAGE}-child",
-                "MANAGEMENT_URL": f"http://127.0.0.1:{websocket_port}",
-                "AWS_ENDPOINT_URL_DYNAMODB": dynamodb_url,
-                "AWS_ENDPOINT_URL_LAMBDA": lambda_url,
-                "AWS_DEFAULT_REGION": "us-east-1",
-                "AWS_ACCESS_KEY_ID": "local",
-                "AWS_SECRET_ACCESS_KEY": "local",
-            },
-        },
-        "functions": {**functions, "child": {"handler": "app.child"}},
-        "custom": {
-            "serverless-offline": {
-                "host": "127.0.0.1",
-                "httpPort": http_port,
-                "websocketPort": websocket_port,
-                "lambdaPort": lambda_port,
-                **options,
-            }
-        },
-    }
-    # YAML contains JSON.
-    (project / "serverless.yml").write_text(json.dumps(configuration))
-    server = _Server(project, websocket_port, _environment())
+    server = _Server(project, variant, dynamodb_url)
     try:
         yield server
     finally:
-        _end_group(server.process, signal.SIGTERM)
-        try:
-            server.process.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            pass
-        finally:
-            _end_group(server.process, signal.SIGKILL)
-            server.process.wait()
+        server.stop()
 
 
 def _end_group(process: "subprocess.Popen[str]", number: signal.Signals) -> None:
