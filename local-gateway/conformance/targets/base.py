@@ -26,7 +26,7 @@ The probe's handlers are functions of an event and a context, as Lambda calls th
 - boto3's own variables, such as `AWS_ENDPOINT_URL_DYNAMODB`, `AWS_REGION` and credentials.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -84,6 +84,7 @@ class Deployment:
         records_table: The name of the table of records.
         patience_seconds: How long a test waits for a frame or a record before it notes its
             absence.
+        prepare: Called before each check. A target restarts what an earlier check has stopped.
     """
 
     version: str
@@ -93,6 +94,7 @@ class Deployment:
     client_settings: Mapping[str, Any] = field(default_factory=dict)
     dynamodb_url: str | None = None
     patience_seconds: float = 10
+    prepare: Callable[[], None] = lambda: None
 
 
 class Target(Protocol):
