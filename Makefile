@@ -110,7 +110,7 @@ $(INSTALLED): requirements-dev.txt local-gateway/pyproject.toml
 
 lock: $(INSTALLED) ## Write requirements*.txt with versions and hashes from requirements*.in [OPTIONS=--upgrade]
 	$(LOCK) --output-file requirements.txt requirements.in
-	$(LOCK) --output-file requirements-dev.txt requirements-dev.in
+	$(LOCK) --extra aws --output-file requirements-dev.txt requirements-dev.in local-gateway/pyproject.toml
 	$(LOCK) --output-file requirements-scan.txt requirements-scan.in
 	$(LOCK) --output-file requirements-docs.txt requirements-docs.in
 

@@ -34,6 +34,7 @@ FIRST = (
     EMULATED,
     "tests/terraform/test_apply.py",
     PLANNED[0],
+    "local-gateway/tests/test_conformance.py",
     "tests/races",
     "tests/stories",
     "tests/terraform",

@@ -1,4 +1,4 @@
-"""serverless-offline, a plugin of the Serverless Framework, as npm installs it beside this file."""
+"""serverless-offline, a plugin of the Serverless Framework, as npm installs it."""
 
 import os
 import shutil
@@ -7,15 +7,14 @@ import subprocess
 import sys
 import threading
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
-from bench.servers import NotStarted, Server, free_ports
+from bench.servers import ROOT, NotStarted, Server, free_ports
 
-MODULES = Path(__file__).parent / "node_modules"
-"""The folder in which npm installs the versions that package.json names."""
+MODULES = ROOT / "conformance" / "serverless_offline" / "node_modules"
+"""The folder in which npm installs the versions that the conformance suite also tests."""
 
 INSTALL = ("install", "--no-package-lock", "--no-audit", "--no-fund", "--ignore-scripts")
 
@@ -30,27 +29,6 @@ _SETTINGS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Ports:
-    """The ports of 127.0.0.1 that serverless-offline listens on.
-
-    Attributes:
-        websocket: WebSockets and `@connections`.
-        http: HTTP APIs.
-        functions: Lambda's API.
-    """
-
-    websocket: int
-    http: int
-    functions: int
-
-    def options(self) -> list[str]:
-        """Return the command-line options."""
-        numbers = {"websocketPort": self.websocket, "httpPort": self.http}
-        numbers["lambdaPort"] = self.functions
-        return [f"--{name}={number}" for name, number in numbers.items()] + ["--host=127.0.0.1"]
-
-
 def is_available() -> bool:
     """Return whether npm can install it. Prints a note if not."""
     if shutil.which("npm") is None:
@@ -60,21 +38,8 @@ def is_available() -> bool:
 
 
 @contextmanager
-def serving(
-    project: Path,
-    *options: str,
-    ports: Ports | None = None,
-    settings: Mapping[str, str] | None = None,
-) -> Iterator[Server]:
-    """Serve a project that has the configuration of a service.
-
-    Installs serverless-offline the first time.
-
-    Args:
-        project: The project's folder.
-        *options: Command-line options.
-        ports: The ports; None for free ones.
-        settings: Environment variables of the functions.
+def serving(project: Path) -> Iterator[Server]:
+    """Serve a project that has a serverless.yml. Installs serverless-offline the first time.
 
     Raises:
         NotStarted: It ended before it was ready.
@@ -82,11 +47,13 @@ def serving(
     """
     if not MODULES.exists():
         subprocess.run(["npm", *INSTALL], cwd=MODULES.parent, stdout=sys.stderr, check=True)
-    ports = ports or Ports(*free_ports(3))
+    port, http_port, lambda_port = free_ports(3)
+    ports = (f"--websocketPort={port}", f"--httpPort={http_port}", f"--lambdaPort={lambda_port}")
+    serverless = MODULES / "serverless" / "bin" / "serverless.js"
     with subprocess.Popen(
-        ["node", MODULES / "serverless/bin/serverless.js", "offline", *ports.options(), *options],
+        ["node", serverless, "offline", "--host=127.0.0.1", *ports],
         cwd=project,
-        env={**os.environ, **_SETTINGS, **(settings or {})},
+        env={**os.environ, **_SETTINGS},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -94,7 +61,7 @@ def serving(
     ) as process:
         try:
             _wait_until_ready(process)
-            yield Server(f"ws://127.0.0.1:{ports.websocket}/local", process.pid)
+            yield Server(f"ws://127.0.0.1:{port}/local", process.pid)
         finally:
             # The group includes the Python processes of its functions.
             os.killpg(process.pid, signal.SIGKILL)

@@ -13,7 +13,8 @@ from conformance.targets.base import TargetError
 
 def main() -> int:
     """Run the suite against the target that the argument names; return the exit code."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
     parser = argparse.ArgumentParser(prog="python -m conformance", description=__doc__)
     parser.add_argument("target", choices=names.MODULES)
     parser.add_argument(
@@ -28,6 +29,9 @@ def main() -> int:
     except TargetError as error:
         print(f"conformance: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("conformance: interrupted; the results are unchanged", file=sys.stderr)
+        return 130
     print_rows(found)
     results.write_results(found, options.results or results.FOLDER)
     if options.results is None:
@@ -39,8 +43,8 @@ def print_rows(found: results.Results) -> None:
     """Print a line per fact."""
     for it in load_facts():
         row = found.rows[it.number]
-        suffix = "" if row.outcome == "passes" else f" It: {row.observed}"
-        print(f"{it.number:>4}  {row.outcome:10}  {it.statement}{suffix}")
+        suffix = "" if row.outcome == "passes" else f" [{row.observed}]"
+        print(f"{it.number:>5}  {row.outcome:10}  {it.statement}{suffix}")
 
 
 def passes_all(found: results.Results) -> bool:

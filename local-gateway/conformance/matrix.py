@@ -21,8 +21,8 @@ about API Gateway that a client or a function can see, and a test that checks it
 target. `python -m conformance TARGET` runs the tests and writes this page. To run them in your own
 AWS account, see `conformance/README.md`.
 
-A row's *Known* column says how the fact is known: AWS documents it, users report it, or it is
-inferred from other facts. [Sources](#sources) lists the documents.
+A target can differ on purpose. The *Known* column says how the fact is known: AWS documents it,
+users report it, or it is inferred from other facts. [Sources](#sources) lists the documents.
 """
 
 SOURCES: Final = """\
@@ -111,7 +111,10 @@ def _differences_of(facts: list[Fact], found: Results | None) -> list[str]:
     rows = [(it, row) for it in facts if (row := _row(found, it)) and row.outcome == "differs"]
     if not rows:
         return ["Nothing: it does the same as AWS in all tested rows."]
-    return [f"- Fact {it.number}. {it.statement} It: {_escape(row.observed)}" for it, row in rows]
+    return [
+        f"- Fact {it.number}: {_escape(it.statement)} Observed: {_escape(row.observed)}."
+        for it, row in rows
+    ]
 
 
 def _untested() -> str:

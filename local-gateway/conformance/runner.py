@@ -9,8 +9,21 @@ import pytest
 
 from conformance.facts import Fact, load_facts
 from conformance.results import Results, Row
-from conformance.targets.base import Deployment, Target
+from conformance.targets.base import Deployment, Target, TargetError
 from conformance.variant import shorten
+
+OPTIONS = (
+    "-q",
+    "--no-header",
+    "--tb=no",
+    "-rN",
+    "-p",
+    "no:cacheprovider",
+    "-c",
+    os.devnull,
+    "--disable-plugin-autoload",
+)
+"""pytest's options. Other projects' settings and plugins must not change a result."""
 
 DEPLOYMENT = pytest.StashKey[Deployment]()
 """The key of the deployment in pytest's configuration."""
@@ -26,12 +39,16 @@ def run(target: Target) -> Results:
     """Serve the probe on a target, and run all checks.
 
     Raises:
-        TargetError: The target can't be started.
+        TargetError: The target can't be started, or pytest can't run the checks.
+        KeyboardInterrupt: The run was interrupted.
     """
     with target.deployed() as deployment:
         recorder = Recorder(deployment)
-        options = ["-q", "--no-header", "-p", "no:cacheprovider", "-c", os.devnull]
-        pytest.main([*options, "--pyargs", "conformance.checks"], plugins=[recorder])
+        code = pytest.main([*OPTIONS, "--pyargs", "conformance.checks"], plugins=[recorder])
+    if code == pytest.ExitCode.INTERRUPTED:
+        raise KeyboardInterrupt
+    if code not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
+        raise TargetError(f"pytest can't run the checks: exit code {code}")
     date = datetime.now(UTC).date().isoformat()
     missing = Row("differs", "the check did not run")
     rows = {it.number: recorder.rows.get(it.number, missing) for it in load_facts()}

@@ -103,7 +103,7 @@ UNTESTED: Final = [
     ),
     Untested(
         "54",
-        "Whether pings of clients reset the idle timeout.",
+        "Pings of clients may reset the idle timeout.",
         UNDOCUMENTED,
         "andyrichardson/subscriptionless#3",
     ),
@@ -144,7 +144,12 @@ UNTESTED: Final = [
         "It needs deployments during the check.",
         "DG/apigateway-set-up-websocket-deployment",
     ),
-    Untested("68-70", "Logs and metrics.", CONFIGURATION, "DG/websocket-api-logging"),
+    Untested(
+        "68-70",
+        "Access logs, execution logs and metrics have fixed fields and limits.",
+        CONFIGURATION,
+        "DG/websocket-api-logging",
+    ),
     Untested(
         "71",
         "The callback URL of a custom domain has no stage.",
@@ -153,7 +158,7 @@ UNTESTED: Final = [
     ),
     Untested(
         "72-74",
-        "WAF, limits per address and IPv6.",
+        "WAF can't protect a WebSocket API, and nothing limits connections per address.",
         CONFIGURATION,
         "repost.aws/knowledge-center/waf-api-gateway-rate-based-rules",
     ),
@@ -170,11 +175,34 @@ UNTESTED: Final = [
         "It needs a second role. Most emulators check no permissions.",
         "DG/apigateway-websocket-control-access-iam",
     ),
-    Untested("85-87", "Prices.", COST, "amnic.com; awsnegotiations.com"),
+    Untested(
+        "85-87",
+        "Messages and connection minutes are charged.",
+        "Only the bill shows it.",
+        "amnic.com; awsnegotiations.com",
+    ),
     Untested(
         "T8",
         "A stage whose throttle settings lack a value refuses all clients with 429.",
         "It is a trap of the Terraform provider, not of the API.",
         "terraform-provider-aws#14742",
+    ),
+    Untested(
+        "T9",
+        "DynamoDB's transactions conflict, its indexes lag, and expired items stay readable.",
+        "It concerns DynamoDB, not the API.",
+        "DynamoDB developer guide, transaction-apis, howitworks-ttl",
+    ),
+    Untested(
+        "T12",
+        "Chalice's app.websocket_api uses AWS's URL only.",
+        "It concerns Chalice, not the API.",
+        "chalice, app.py",
+    ),
+    Untested(
+        "T13",
+        "The first connections wait for cold starts of the authorizer and of $connect.",
+        "A time isn't a property that a test can compare.",
+        "lambda/latest/dg, resource model",
     ),
 ]

@@ -4,17 +4,15 @@ The view doesn't hide the cursor or change terminal modes. If the server is kill
 still works. On a normal shutdown the view is erased.
 """
 
-import sys
 import threading
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from typing import Final
 
-from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.rule import Rule
-from rich.segment import Segment
+from rich.segment import SegmentLines
 from rich.table import Table as RichTable
 from rich.text import Text
 
@@ -73,46 +71,28 @@ def draw(terminal: Terminal, view: Callable[[], View]) -> Iterator[None]:
         yield
     finally:
         stopped.set()
-        terminal.has_lines.set()
         thread.join(STOP_SECONDS)
 
 
 def _draw_until(stopped: threading.Event, terminal: Terminal, view: Callable[[], View]) -> None:
+    console = _Console(file=terminal.out, force_terminal=True)
+    live = Live(
+        console=console,
+        get_renderable=lambda: _render(console, view()),
+        refresh_per_second=1 / REFRESH_SECONDS,
+        redirect_stdout=False,
+        redirect_stderr=False,
+        transient=True,
+    )
     try:
-        console = _Console(file=terminal.out, force_terminal=True)
-        live = Live(
-            console=console,
-            auto_refresh=False,
-            redirect_stdout=False,
-            redirect_stderr=False,
-            transient=True,
-        )
-        with live:
-            try:
-                _refresh_until(stopped, terminal, view, live)
-            finally:
-                live.update("")
-    except Exception as error:
+        live.start(refresh=True)
+        while not stopped.wait(LINES_SECONDS):
+            if lines := terminal.take_lines():
+                console.out(lines, end="", highlight=False)
+        live.stop()
+    finally:
         with suppress(OSError):
             terminal.end_view()
-            print(f"the live view failed: {type(error).__name__}", file=sys.stderr)
-    else:
-        with suppress(OSError):
-            terminal.end_view()
-
-
-def _refresh_until(
-    stopped: threading.Event, terminal: Terminal, view: Callable[[], View], live: Live
-) -> None:
-    due_at = 0.0
-    while not stopped.is_set():
-        if time.monotonic() >= due_at:
-            due_at = time.monotonic() + REFRESH_SECONDS
-            live.update(_render(live.console, view()), refresh=True)
-        if lines := terminal.take_lines():
-            live.console.print(_Raw(lines), end="", crop=False)
-        if not stopped.wait(LINES_SECONDS):
-            terminal.has_lines.wait(max(0.0, due_at - time.monotonic()))
 
 
 class _Console(Console):
@@ -122,30 +102,7 @@ class _Console(Console):
         return False
 
 
-class _Raw:
-    """Unmodified lines. The terminal wraps long ones, as it does without a view."""
-
-    def __init__(self, text: str) -> None:
-        self._text = text
-
-    def __rich_console__(self, _console: Console, _options: ConsoleOptions) -> RenderResult:
-        yield Segment(self._text)
-
-
-class _Rendered:
-    """Lines with a finished layout, which makes redrawing them cheap."""
-
-    def __init__(self, lines: Sequence[list[Segment]]) -> None:
-        self._lines = lines
-
-    def __rich_console__(self, _console: Console, _options: ConsoleOptions) -> RenderResult:
-        for number, line in enumerate(self._lines):
-            if number:
-                yield Segment.line()
-            yield from line
-
-
-def _render(console: Console, view: View) -> _Rendered:
+def _render(console: Console, view: View) -> SegmentLines:
     """Lay out the view with as many rows per table as fit, and cut off the rest."""
     width, height = console.size
     max_height = height - LOG_LINES if height >= 2 * LOG_LINES else height // 2
@@ -153,7 +110,9 @@ def _render(console: Console, view: View) -> _Rendered:
     columns = [view.left, view.right] if is_wide else [[*view.left, *view.right]]
     fitting = (rows for rows in range(MAX_ROWS, 1, -1) if _height(columns, rows) <= max_height)
     layout = _layout(view.title, columns, next(fitting, 1))
-    return _Rendered(console.render_lines(layout, pad=False)[:max_height])
+    # Finished lines make it cheap to draw the view again below new log lines.
+    lines = console.render_lines(layout, pad=False)[:max_height]
+    return SegmentLines(lines, new_lines=True)
 
 
 def _height(columns: list[list[Table]], rows: int) -> int:

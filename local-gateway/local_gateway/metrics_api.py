@@ -1,6 +1,5 @@
 """The endpoint GET /STAGE/metrics, which serves the collected metrics to Prometheus."""
 
-from local_gateway import prometheus
 from local_gateway.emf import Metric
 from local_gateway.gateway import Gateway
 from local_gateway.http_messages import Request, Response, error_response
@@ -18,8 +17,11 @@ def respond(gateway: Gateway, request: Request) -> Response:
         refusal = error_response(405, "MethodNotAllowedException", "metrics accepts GET only")
         refusal.headers["Allow"] = "GET"
         return refusal
-    text = prometheus.encode([*gateway.collector.read(), _open_connections(gateway)])
-    return Response(200, text.encode(errors="replace"), content_type=prometheus.CONTENT_TYPE)
+    # Imported here because most runs of the server don't need it.
+    from local_gateway.exposition import CONTENT_TYPE, encode
+
+    text = encode([*gateway.collector.read(), _open_connections(gateway)])
+    return Response(200, text, content_type=CONTENT_TYPE)
 
 
 def url_of(gateway: Gateway) -> str:

@@ -1,19 +1,14 @@
-"""The encoding of metrics in Prometheus' text format.
+"""The metrics' types and names in Prometheus.
 
-Source: "Exposition formats" (text-based format 0.0.4) and "Metric and label naming", Prometheus.
+Source: "Metric and label naming", Prometheus.
 """
 
 import re
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import lru_cache
-from math import inf, isnan
 from typing import Final
 
 from local_gateway.emf import Labels, Metric
-
-CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 
 QUANTILES: Final = (0.5, 0.95, 0.99)
 
@@ -66,7 +61,6 @@ def kind_of(metric: Metric) -> Kind:
     return {"Count": Kind.COUNTER, "None": Kind.GAUGE}.get(metric.unit, Kind.SUMMARY)
 
 
-@lru_cache(maxsize=1024)
 def metric_name(metric: Metric) -> str:
     """Return a name such as `shop_checkout_latency_milliseconds`.
 
@@ -77,7 +71,6 @@ def metric_name(metric: Metric) -> str:
     return _with_valid_start(name)
 
 
-@lru_cache(maxsize=1024)
 def label_name(dimension: str) -> str:
     """Return a label such as `close_code` for `CloseCode`.
 
@@ -91,49 +84,6 @@ def sample_names(metric: Metric) -> list[str]:
     """List the names of all samples of a metric."""
     name = metric_name(metric)
     return [name, f"{name}_sum", f"{name}_count"] if kind_of(metric) is Kind.SUMMARY else [name]
-
-
-def encode(families: Iterable[Family]) -> str:
-    """Encode metrics as text, with one sample for each combination of labels."""
-    return "".join(f"{line}\n" for family in families for line in _lines(family))
-
-
-def _lines(family: Family) -> Iterator[str]:
-    metric, name = family.metric, metric_name(family.metric)
-    unit = "" if metric.unit == "None" else f", in {metric.unit}"
-    yield f"# HELP {name} {_escape(f'{metric.name} of {metric.namespace}{unit}')}"
-    yield f"# TYPE {name} {family.kind}"
-    for reading in family.readings:
-        labels = [f'{label_name(key)}="{_quote(value)}"' for key, value in reading.labels]
-        if family.kind is not Kind.SUMMARY:
-            yield _sample(name, labels, reading.value)
-            continue
-        for share, value in zip(QUANTILES, reading.quantiles, strict=True):
-            yield _sample(name, [*labels, f'quantile="{share}"'], value)
-        yield _sample(f"{name}_sum", labels, reading.value)
-        yield _sample(f"{name}_count", labels, reading.count)
-
-
-def _sample(name: str, labels: list[str], value: float) -> str:
-    return (
-        f"{name}{{{','.join(labels)}}} {_number(value)}" if labels else f"{name} {_number(value)}"
-    )
-
-
-def _number(value: float) -> str:
-    if isnan(value):
-        return "NaN"
-    if value in (inf, -inf):
-        return "+Inf" if value > 0 else "-Inf"
-    return str(int(value)) if value == int(value) and abs(value) < 2**53 else repr(value)
-
-
-def _escape(text: str) -> str:
-    return text.replace("\\", r"\\").replace("\n", r"\n")
-
-
-def _quote(text: str) -> str:
-    return _escape(text).replace('"', r"\"")
 
 
 def _snake_case(text: str) -> str:

@@ -1,20 +1,19 @@
 """EventBridge's schedule expressions, rate(...) and cron(...).
 
-Times are UTC, in seconds since 1970. The cron wildcards L, W and # aren't supported.
+Times are UTC, in seconds since 1970. The year of a cron expression must be `*`, and `W` is
+supported only as `LW`.
 Source: EventBridge user guide, "eb-scheduled-rule-pattern".
 """
 
 import re
-from calendar import monthrange
-from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime
+
+from cronsim import CronSim, CronSimError
 
 _UNIT_SECONDS = {"minute": 60, "hour": 3600, "day": 86400}
 _RATE = re.compile(r"rate\(([1-9][0-9]*) (minute|hour|day)(s?)\)")
 _CRON = re.compile(r"cron\((.+)\)")
-
-Values = tuple[int, ...]
 
 
 class InvalidExpression(Exception):
@@ -27,7 +26,7 @@ class Rate:
 
     period_seconds: int
 
-    def next_after(self, moment: float, started_at: int) -> float | None:
+    def next_after(self, moment: float, started_at: int) -> float:
         """Return the first due time after a moment."""
         periods = int((moment - started_at) // self.period_seconds) + 1
         return started_at + periods * self.period_seconds
@@ -35,40 +34,13 @@ class Rate:
 
 @dataclass(frozen=True, slots=True)
 class Cron:
-    """The minutes that match all fields. Weekdays are EventBridge's numbers, 1 is Sunday."""
+    """The minutes that match five fields in cronsim's format, in which weekday 0 is Sunday."""
 
-    minutes: Values
-    hours: Values
-    days: Values
-    months: Values
-    weekdays: Values
-    years: Values
+    fields: str
 
-    def next_after(self, moment: float, _started_at: int) -> float | None:
-        """Return the first due time after a moment; None if there is none."""
-        begin = datetime.fromtimestamp(moment, UTC).replace(second=0, microsecond=0)
-        begin += timedelta(minutes=1)
-        for day in self._days_from(begin.date()):
-            for hour in self.hours:
-                for minute in self.minutes:
-                    due = datetime(day.year, day.month, day.day, hour, minute, tzinfo=UTC)
-                    if due >= begin:
-                        return due.timestamp()
-        return None
-
-    def _days_from(self, first: date) -> Iterator[date]:
-        for year in self.years:
-            for month in self.months:
-                if (year, month) >= (first.year, first.month):
-                    yield from self._days_of_month(year, month, first)
-
-    def _days_of_month(self, year: int, month: int, first: date) -> Iterator[date]:
-        last = monthrange(year, month)[1]
-        for number in self.days:
-            if number <= last:
-                day = date(year, month, number)
-                if day >= first and day.isoweekday() % 7 + 1 in self.weekdays:
-                    yield day
+    def next_after(self, moment: float, _started_at: int) -> float:
+        """Return the first due time after a moment."""
+        return next(CronSim(self.fields, datetime.fromtimestamp(moment, UTC))).timestamp()
 
 
 def parse_expression(text: str) -> Rate | Cron:
@@ -93,69 +65,28 @@ def _parse_rate(text: str, value: int, unit: str, *, is_plural: bool) -> Rate:
     return Rate(value * _UNIT_SECONDS[unit])
 
 
-@dataclass(frozen=True, slots=True)
-class _Field:
-    name: str
-    first: int
-    last: int
-    words: tuple[str, ...] = ()
-
-    def parse(self, text: str) -> Values:
-        values = {value for part in text.split(",") for value in self._parse_part(part)}
-        return tuple(sorted(values))
-
-    def _parse_part(self, part: str) -> range:
-        """Parse `*`, `3`, `MON` or `1-5`, each optionally with a step, such as `1-5/2`."""
-        span, slash, step = part.partition("/")
-        low, dash, high = span.partition("-")
-        if slash and not (step.isascii() and step.isdigit() and int(step)):
-            raise self._refuse(part)
-        if span == "*":
-            begin, end = self.first, self.last
-        else:
-            begin = self._parse_value(low, part)
-            end = self._parse_value(high, part) if dash else self.last if slash else begin
-        if begin > end:
-            raise self._refuse(part)
-        return range(begin, end + 1, int(step or 1))
-
-    def _parse_value(self, text: str, part: str) -> int:
-        if text.upper() in self.words:
-            return self.first + self.words.index(text.upper())
-        if text.isascii() and text.isdigit() and self.first <= int(text) <= self.last:
-            return int(text)
-        raise self._refuse(part)
-
-    def _refuse(self, part: str) -> InvalidExpression:
-        bounds = f"{self.first} to {self.last}"
-        return InvalidExpression(
-            f"{part!r} isn't a valid {self.name} ({bounds}; L, W and # aren't supported)"
-        )
-
-
-_MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
-_WEEKDAYS = ("SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT")
-_FIELDS = (
-    _Field("minute", 0, 59),
-    _Field("hour", 0, 23),
-    _Field("day of the month", 1, 31),
-    _Field("month", 1, 12, _MONTHS),
-    _Field("day of the week", 1, 7, _WEEKDAYS),
-    _Field("year", 1970, 2199),
-)
-_DAY, _WEEKDAY = 2, 4
-
-
 def _parse_cron(text: str, fields: list[str]) -> Cron:
-    if len(fields) != len(_FIELDS):
+    if len(fields) != 6:
         raise InvalidExpression(f"{text!r} has {len(fields)} fields, not six")
-    if (fields[_DAY] == "?") == (fields[_WEEKDAY] == "?"):
+    minute, hour, day, month, weekday, year = fields
+    if (day == "?") == (weekday == "?"):
         raise InvalidExpression(
             f"{text!r}: either the day of the month or the day of the week must be ?"
         )
-    for index in (_DAY, _WEEKDAY):
-        fields[index] = fields[index].replace("?", "*")
+    if year != "*":
+        raise InvalidExpression(f"{text!r}: this server supports only * as the year")
+    day, weekday = ("*" if field == "?" else field for field in (day, weekday))
+    converted = f"{minute} {hour} {day} {month} {_from_sunday(weekday)}"
     try:
-        return Cron(*(field.parse(part) for field, part in zip(_FIELDS, fields, strict=True)))
-    except InvalidExpression as invalid:
-        raise InvalidExpression(f"{text!r}: {invalid}") from None
+        CronSim(converted, datetime.now(UTC))
+    except CronSimError as error:
+        raise InvalidExpression(f"{text!r}: {error}") from None
+    return Cron(converted)
+
+
+def _from_sunday(weekday: str) -> str:
+    """Convert EventBridge's weekdays, 1 to 7, to cronsim's, 0 to 6."""
+    numbers = {str(number + 1): str(number) for number in range(7)}
+    converted = re.sub(r"(?<![#/\d])\d+", lambda it: numbers.get(it[0], "?"), weekday)
+    # cronsim also has 7 for Sunday, so a step without an end would go beyond Saturday.
+    return re.sub(r"(?<![\w*-])(\w+)/", r"\1-SAT/", converted)

@@ -46,7 +46,7 @@ class Scheduler:
 
     def _schedule_next(self, schedule: Schedule, moment: float) -> None:
         due_at = schedule.expression.next_after(moment, self._started_at)
-        if due_at is not None and not self._gateway.is_stopping:
+        if not self._gateway.is_stopping:
             self._wait(schedule, due_at)
 
     def _wait(self, schedule: Schedule, due_at: float) -> None:

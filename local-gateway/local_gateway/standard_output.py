@@ -6,7 +6,6 @@ All other output passes through unchanged and in order.
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from io import StringIO
 from threading import get_ident
 from typing import Any, Final, TextIO, cast
 
@@ -34,9 +33,7 @@ class MetricsStream:
         """
         self._downstream = downstream
         self._consume = consume
-        self._buffers: dict[int, StringIO] = {}
-        # The thread that wrote the last text downstream, if that text has no line end.
-        self._partial_line_thread: int | None = None
+        self._begun: dict[int, str] = {}  # The begun line of each thread.
 
     def __getattr__(self, name: str) -> Any:
         """Return an attribute of the downstream stream."""
@@ -45,11 +42,12 @@ class MetricsStream:
     def write(self, text: str) -> int:
         """Extract lines with metrics from the text, and write the rest."""
         thread = get_ident()
-        whole = self._append(thread, text) if thread in self._buffers else text
-        if whole and "{" in whole:
-            whole = self._without_metrics(thread, whole)
-        if whole:
-            self._write_downstream(thread, whole)
+        *lines, rest = (self._begun.pop(thread, "") + text).split("\n")
+        kept = "".join([f"{line}\n" for line in lines if not self._is_consumed(line)])
+        if rest.startswith("{") and len(rest) <= MAX_BUFFERED_CHARACTERS:
+            self._begun[thread], rest = rest, ""
+        if kept or rest:
+            self._downstream.write(kept + rest)
         return len(text)
 
     def writelines(self, lines: Iterable[str]) -> None:
@@ -59,43 +57,13 @@ class MetricsStream:
 
     def flush(self) -> None:
         """Write this thread's partial line and flush the downstream stream."""
-        buffer = self._buffers.pop(get_ident(), None)
-        if buffer is not None:
-            self._write_downstream(get_ident(), buffer.getvalue())
+        self._downstream.write(self._begun.pop(get_ident(), ""))
         self._downstream.flush()
 
     def release(self) -> None:
         """Write the partial lines of all threads."""
-        while self._buffers:
-            self._downstream.write(self._buffers.popitem()[1].getvalue())
-
-    def _write_downstream(self, thread: int, text: str) -> None:
-        self._partial_line_thread = None if text.endswith("\n") else thread
-        self._downstream.write(text)
-
-    def _append(self, thread: int, text: str) -> str | None:
-        """Append text to the thread's buffer. Returns the content if it is ready to be checked."""
-        buffer = self._buffers[thread]
-        buffer.write(text)
-        if "\n" not in text and buffer.tell() <= MAX_BUFFERED_CHARACTERS:
-            return None
-        del self._buffers[thread]
-        return buffer.getvalue()
-
-    def _without_metrics(self, thread: int, text: str) -> str:
-        is_continuation = self._partial_line_thread == thread
-        *lines, tail = text.split("\n")
-        rest = []
-        for line in lines:
-            if is_continuation or not self._is_consumed(line):
-                rest.append(f"{line}\n")
-            is_continuation = False
-        if tail.startswith("{") and not is_continuation and len(tail) <= MAX_BUFFERED_CHARACTERS:
-            self._buffers[thread] = StringIO()
-            self._buffers[thread].write(tail)
-        else:
-            rest.append(tail)
-        return "".join(rest)
+        while self._begun:
+            self._downstream.write(self._begun.popitem()[1])
 
     def _is_consumed(self, line: str) -> bool:
         try:

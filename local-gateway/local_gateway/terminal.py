@@ -4,16 +4,17 @@ The module doesn't depend on the content of the view. Without a view, output isn
 """
 
 import sys
-import threading
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from io import TextIOWrapper
+from threading import RLock
 from typing import Any, Final, TextIO, cast
 
 MAX_WAITING_WRITES: Final = 10_000
-"""Maximum number of queued writes, for a terminal that accepts no output (Ctrl-S).
+"""Maximum number of waiting writes, for a terminal that accepts no output (Ctrl-S).
 
-When the queue is full, the oldest writes are dropped.
+When there are more, the oldest writes are dropped.
 """
 
 
@@ -22,104 +23,31 @@ def supports_view(stream: TextIO, environment: Mapping[str, str]) -> bool:
     return stream.isatty() and environment.get("TERM", "dumb") not in ("dumb", "unknown", "")
 
 
-class LenientStream:
-    """A text stream that replaces characters that its encoding doesn't contain."""
-
-    def __init__(self, out: TextIO) -> None:
-        """Wrap a stream."""
-        self._out = out
-        self._encoding = out.encoding or "utf-8"
-
-    def __getattr__(self, name: str) -> Any:
-        """Return an attribute of the wrapped stream."""
-        return getattr(self._out, name)
-
-    def write(self, text: str) -> int:
-        """Write the text, with unsupported characters replaced."""
-        return self._out.write(text.encode(self._encoding, "replace").decode(self._encoding))
-
-
 class Terminal:
-    """Queues lines for the view's thread, which prints them above the view.
+    """A text stream to the terminal. With a view, text waits for the view's thread.
 
-    Attributes:
-        out: The stream to the terminal.
-        has_lines: Set while lines are queued.
-        lock: Protects the queue and `has_view`.
-        has_view: Whether a view is drawn. Without one, lines aren't queued.
+    The view can't print in the writing thread: if the terminal accepts no output, that would block
+    the server.
     """
 
     def __init__(self, out: TextIO) -> None:
-        """Start without a view."""
-        self.out = cast(TextIO, LenientStream(out))
-        self.has_lines = threading.Event()
-        self.lock = threading.RLock()
-        self.has_view = False
-        self._queue: deque[str] = deque()
-        self._dropped = 0
-
-    def queue(self, text: str) -> None:
-        """Queue complete lines for the view's thread. The caller must hold the lock."""
-        if len(self._queue) >= MAX_WAITING_WRITES:
-            self._queue.popleft()
-            self._dropped += 1
-        self._queue.append(text)
-        self.has_lines.set()
-
-    def take_lines(self) -> str:
-        """Remove and return the queued lines."""
-        with self.lock:
-            self.has_lines.clear()
-            lines, dropped = "".join(self._queue), self._dropped
-            self._queue.clear()
-            self._dropped = 0
-        return lines if not dropped else f"... {dropped} lines dropped\n{lines}"
-
-    def start_view(self) -> None:
-        """Start to queue lines."""
-        with self.lock:
-            self.has_view = True
-
-    def end_view(self) -> None:
-        """Write the queued lines and stop queueing.
-
-        Raises:
-            OSError: The terminal can't be written to.
-        """
-        with self.lock:
-            self.has_view = False
-            self.out.write(self.take_lines())
-            self.out.flush()
-
-
-class TerminalStream:
-    """A text stream to the terminal, with a partial line of its own."""
-
-    def __init__(self, terminal: Terminal, stream: TextIO) -> None:
-        """Create a stream.
-
-        Args:
-            terminal: Receives complete lines while it has a view.
-            stream: Receives all text while the terminal has no view.
-        """
-        self._terminal = terminal
-        self._stream = stream
-        self._partial_line = ""
+        """Wrap a stream, without a view."""
+        self.out = out
+        self._waiting: deque[str] = deque(maxlen=MAX_WAITING_WRITES)
+        self._has_view = False
+        self._lock = RLock()
 
     def __getattr__(self, name: str) -> Any:
         """Return an attribute of the wrapped stream."""
-        return getattr(self._stream, name)
+        return getattr(self.out, name)
 
     def write(self, text: str) -> int:
-        """Queue complete lines if there is a view, otherwise write immediately."""
-        with self._terminal.lock:
-            whole, self._partial_line = self._partial_line + text, ""
-            if not self._terminal.has_view:
-                self._stream.write(whole)
+        """Write the text, or let it wait for the view's thread."""
+        with self._lock:
+            if self._has_view:
+                self._waiting.append(text)
             else:
-                lines, end, self._partial_line = whole.rpartition("\n")
-                if end:
-                    self._terminal.queue(lines + end)
+                self.out.write(text)
         return len(text)
 
     def writelines(self, lines: Iterable[str]) -> None:
@@ -129,25 +57,48 @@ class TerminalStream:
 
     def flush(self) -> None:
         """Flush if there is no view. Doesn't wait for the view's thread."""
-        with self._terminal.lock:
-            if not self._terminal.has_view:
-                self.write("")
-                self._stream.flush()
+        with self._lock:
+            if not self._has_view:
+                self.out.flush()
+
+    def take_lines(self) -> str:
+        """Remove and return the complete lines that wait."""
+        with self._lock:
+            lines, end, rest = "".join(self._waiting).rpartition("\n")
+            self._waiting.clear()
+            if rest:
+                self._waiting.append(rest)
+        return lines + end
+
+    def start_view(self) -> None:
+        """Let text wait from now on."""
+        with self._lock:
+            self._has_view = True
+
+    def end_view(self) -> None:
+        """Write the waiting text, and all later text immediately.
+
+        Raises:
+            OSError: The terminal can't be written to.
+        """
+        with self._lock:
+            self._has_view = False
+            self.out.writelines(self._waiting)
+            self.out.flush()
+            self._waiting.clear()
 
 
 @contextmanager
 def shared_terminal() -> Iterator[Terminal]:
-    """Replace `sys.stdout`, and `sys.stderr` if it is a terminal, with a TerminalStream."""
+    """Replace `sys.stdout`, and `sys.stderr` if it is a terminal, with a Terminal."""
     before = sys.stdout, sys.stderr
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
     terminal = Terminal(sys.stdout)
-    streams = [TerminalStream(terminal, sys.stdout)]
-    sys.stdout = cast(TextIO, streams[0])
+    sys.stdout = cast(TextIO, terminal)
     if sys.stderr.isatty():
-        streams.append(TerminalStream(terminal, sys.stderr))
-        sys.stderr = cast(TextIO, streams[1])
+        sys.stderr = cast(TextIO, terminal)
     try:
         yield terminal
     finally:
         sys.stdout, sys.stderr = before
-        for stream in streams:
-            stream.flush()

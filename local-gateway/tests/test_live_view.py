@@ -134,6 +134,16 @@ def test_lines_scroll_above_the_view() -> None:
     assert "connections, http" not in "\n".join(terminal.lines())
 
 
+def test_a_terminal_that_accepts_no_output_does_not_block_the_server() -> None:
+    with gateway_in_terminal(*PRINTER) as terminal:
+        terminal.wait_for(TITLE)
+        terminal.accepts_output.clear()
+        send_commands(terminal, *[f"write {'x' * 1000}\n"] * 100, "write the end\n")
+        terminal.accepts_output.set()
+        terminal.wait_until(lambda: b"the end" in terminal.written)
+        assert terminal.stop() == 0
+
+
 def test_a_small_terminal_has_space_for_lines() -> None:
     with gateway_in_terminal(*PRINTER, rows=10, columns=40) as terminal:
         send_commands(terminal, *(f"log {emf({name * 30: 1})}" for name in "abcdefgh"))

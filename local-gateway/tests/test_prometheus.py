@@ -1,12 +1,17 @@
 """Prometheus' names and text format, checked with Prometheus' own parser."""
 
-import math
+from math import nan
 
 import pytest
 
 from gateway_support.serving import parse_metrics
 from local_gateway.emf import Metric
-from local_gateway.prometheus import Family, Reading, encode, kind_of, label_name, metric_name
+from local_gateway.exposition import encode
+from local_gateway.prometheus import Family, Reading, kind_of, label_name, metric_name
+
+
+def text_of(families: list[Family]) -> str:
+    return encode(families).decode()
 
 
 def family(metric: Metric, *readings: Reading) -> Family:
@@ -35,7 +40,7 @@ def test_metric_names_are_valid_in_prometheus(
 ) -> None:
     metric = Metric(namespace, name, unit)
     assert metric_name(metric) == expected
-    assert parse_metrics(encode([family(metric, Reading((), 1, 1, (1, 1, 1), ()))]))
+    assert parse_metrics(text_of([family(metric, Reading((), 1, 1, (1, 1, 1), ()))]))
 
 
 @pytest.mark.parametrize(
@@ -46,35 +51,29 @@ def test_label_names_are_valid_in_prometheus(dimension: str, expected: str) -> N
     assert label_name(dimension) == expected
 
 
-@pytest.mark.parametrize("value", ['"', "\\", "\n", '\\"\n', "{}", "é ☃", "a,b=c", "\\n", "\x00"])
-def test_every_label_value_survives_a_round_trip(value: str) -> None:
+@pytest.mark.parametrize(("value", "sent"), [('\\"\n,{}é\x00', '\\"\n,{}é\x00'), ("\udc80", "?")])
+def test_a_label_has_its_value_without_lone_surrogates(value: str, sent: str) -> None:
     errors = Metric("App", "Errors", "Count")
-    parsed = parse_metrics(encode([family(errors, Reading((("Code", value),), 3, 1, (), ()))]))
-    assert parsed == {f'app_errors_total{{code="{value}"}}': 3}
+    parsed = parse_metrics(text_of([family(errors, Reading((("Code", value),), 3, 1, (), ()))]))
+    assert parsed == {f'app_errors_total{{code="{sent}"}}': 3}
 
 
 def test_a_name_with_a_line_end_does_not_end_the_line() -> None:
-    text = encode([family(Metric("A\nb", 'c\\"', "None"), Reading((), 1, 1, (), ()))])
+    text = text_of([family(Metric("A\nb", 'c\\"', "None"), Reading((), 1, 1, (), ()))])
     assert text.count("\n") == 3
     assert parse_metrics(text) == {"a_b_c": 1}
 
 
-@pytest.mark.parametrize("value", [0, -1.5, 1e300, 2**53, 0.1 + 0.2, math.inf, -math.inf])
-def test_every_value_survives_a_round_trip(value: float) -> None:
-    text = encode([family(Metric("App", "Load", "None"), Reading((), value, 1, (), ()))])
-    assert parse_metrics(text) == {"app_load": value}
-
-
 def test_a_summary_has_quantiles_a_sum_and_a_count() -> None:
     wait = Metric("App", "Wait", "Milliseconds")
-    text = encode([family(wait, Reading((("Stage", "x"),), 12.5, 3, (4, 5, math.nan), ()))])
+    text = text_of([family(wait, Reading((("Stage", "x"),), 12.5, 3, (4, 5, nan), ()))])
     assert text.splitlines() == [
         "# HELP app_wait_milliseconds Wait of App, in Milliseconds",
         "# TYPE app_wait_milliseconds summary",
-        'app_wait_milliseconds{stage="x",quantile="0.5"} 4',
-        'app_wait_milliseconds{stage="x",quantile="0.95"} 5',
-        'app_wait_milliseconds{stage="x",quantile="0.99"} NaN',
+        'app_wait_milliseconds{quantile="0.5",stage="x"} 4.0',
+        'app_wait_milliseconds{quantile="0.95",stage="x"} 5.0',
+        'app_wait_milliseconds{quantile="0.99",stage="x"} NaN',
         'app_wait_milliseconds_sum{stage="x"} 12.5',
-        'app_wait_milliseconds_count{stage="x"} 3',
+        'app_wait_milliseconds_count{stage="x"} 3.0',
     ]
     assert len(parse_metrics(text)) == 5

@@ -9,7 +9,7 @@ from local_gateway import scheduler
 from local_gateway.application import Schedule
 from local_gateway.events import Api
 from local_gateway.functions import Function
-from local_gateway.schedule_expression import Cron, Rate, parse_expression
+from local_gateway.schedule_expression import Cron, Rate
 
 START = 1_700_000_000.5
 
@@ -114,12 +114,6 @@ def test_a_long_wait_checks_the_clock_regularly(clock: Clock) -> None:
     gateway = Gateway(Rate(86400))
     start(gateway)
     assert [seconds for seconds, _ in gateway.loop.timers] == [scheduler.MAX_WAIT_SECONDS]
-
-
-def test_a_cron_in_the_past_schedules_nothing(clock: Clock) -> None:
-    gateway = Gateway(parse_expression("cron(0 0 1 1 ? 2020)"))
-    start(gateway)
-    assert gateway.loop.timers == []
 
 
 def test_a_reload_does_not_restart_the_interval(clock: Clock) -> None:

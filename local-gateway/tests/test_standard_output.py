@@ -77,16 +77,6 @@ def test_bytes_are_refused(stream: MetricsStream) -> None:
         stream.write(b"bytes")
 
 
-def test_metrics_after_the_start_of_a_line_pass_through(
-    stream: MetricsStream, out: StringIO, consumed: Consumed
-) -> None:
-    stream.write("begun ")
-    stream.write(LINE)
-    stream.write(LINE)
-    assert out.getvalue() == "begun " + LINE
-    assert consumed == [LINE.rstrip("\n")]
-
-
 def test_lines_between_metrics_stay_in_order(
     stream: MetricsStream, out: StringIO, consumed: Consumed
 ) -> None:
@@ -138,18 +128,6 @@ def test_a_line_without_an_end_is_not_buffered_forever(
     assert len(out.getvalue()) > standard_output.MAX_BUFFERED_CHARACTERS
     stream.write("{" + "x" * standard_output.MAX_BUFFERED_CHARACTERS)
     assert out.getvalue().endswith("x")
-
-
-def test_a_line_that_another_thread_ended_is_complete(
-    stream: MetricsStream, out: StringIO, consumed: Consumed
-) -> None:
-    stream.write("begun {} ")
-    other = threading.Thread(target=stream.write, args=("and ended\n",))
-    other.start()
-    other.join()
-    stream.write(LINE)
-    assert out.getvalue() == "begun {} and ended\n"
-    assert len(consumed) == 1
 
 
 def test_threads_do_not_split_each_others_lines(

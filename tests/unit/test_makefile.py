@@ -12,7 +12,7 @@ from tests.make import ROOT, make
 PYTHON = f"""#!/bin/sh
 case "$1 $2" in
 "-m venv") rm -rf "$4" && mkdir -p "$4/bin" && cp "$0" "$4/bin/python" ;;
-"-m pip") shift 2 && echo "$@" > pip ;;
+"-m pip") shift 2 && echo "$@" >> pip ;;
 *) exec {sys.executable} -c "import sys; sys.version_info = (VERSION, 0); $2" ;;
 esac
 """
@@ -23,6 +23,8 @@ esac
 def folder(tmp_path: Path) -> Path:
     shutil.copy(ROOT / "Makefile", tmp_path)
     (tmp_path / "requirements-dev.txt").touch()
+    (tmp_path / "local-gateway").mkdir()
+    (tmp_path / "local-gateway" / "pyproject.toml").touch()
     for minor in (10, 11, 12, 13, 14):
         python = tmp_path / f"python3.{minor}"
         python.write_text(PYTHON.replace("VERSION", f"3, {minor}"))
@@ -51,10 +53,12 @@ def test_an_unsupported_python_is_refused_and_leaves_the_environment(
 
 
 @pytest.mark.parametrize("version", ["3.11", "3.12", "3.13"])
-def test_every_installed_file_needs_its_hash(folder: Path, version: str) -> None:
+def test_every_file_from_an_index_needs_its_hash(folder: Path, version: str) -> None:
     assert install(folder, f"PYTHON=./python{version}").returncode == 0
     assert is_made_by(folder, version)
-    assert "--require-hashes --requirement requirements-dev.txt" in (folder / "pip").read_text()
+    packages, gateway = (folder / "pip").read_text().splitlines()
+    assert packages.endswith("--require-hashes --requirement requirements-dev.txt")
+    assert gateway.endswith("--no-index --no-deps --no-build-isolation --editable local-gateway")
 
 
 def test_a_python_of_another_version_recreates_the_environment(folder: Path) -> None:

@@ -19,8 +19,6 @@ CHECKS = ROOT / ".github" / "workflows" / "checks.yml"
 DEPLOY = ROOT / "examples" / "workflows" / "deploy.yml"
 PAGES = ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md")
 
-TESTS = [*ROOT.glob("tests/**/test_*.py"), *ROOT.glob("local-gateway/tests/test_*.py")]
-
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
 
@@ -58,7 +56,8 @@ def list_folders(command: list[str]) -> list[str]:
 def test_the_jobs_run_the_check_the_docs_and_every_folder_of_tests_once() -> None:
     commands = [command for job in read_checks() for command in job]
     found = sorted(folder for command in commands for folder in list_folders(command))
-    folders = {path.parent.relative_to(ROOT).as_posix() for path in TESTS}
+    files = [*ROOT.glob("tests/**/test_*.py"), *ROOT.glob("local-gateway/tests/test_*.py")]
+    folders = {path.parent.relative_to(ROOT).as_posix() for path in files}
     assert found == sorted(folders)
     assert commands.count(["make", "check", "docs"]) == 1
     script = (ROOT / ".ci" / "run").read_text()

@@ -27,6 +27,11 @@ def deployment(pytestconfig: pytest.Config) -> Deployment:
     return pytestconfig.stash[DEPLOYMENT]
 
 
+@pytest.fixture(autouse=True)
+def prepared(deployment: Deployment) -> None:
+    deployment.prepare()
+
+
 @pytest.fixture(scope="session")
 def two_way(deployment: Deployment) -> Variant:
     return variant(deployment, base.TWO_WAY)

@@ -1,13 +1,14 @@
 """The handshake and the route $connect."""
 
 import http.client
+import json
 import ssl
 from contextlib import closing
 from urllib.parse import urlsplit
 
 from conformance.facts import fact
 from conformance.runner import Observe
-from conformance.variant import Variant, describe, unique
+from conformance.variant import Variant, describe, keys_of, unique
 
 REFUSALS = ("301", "400", "401", "501")
 
@@ -111,8 +112,9 @@ def test_the_body_of_connect_is_not_forwarded(one_way: Variant, observe: Observe
     confidence="reported",
 )
 def test_the_body_of_a_refusal(two_way: Variant, observe: Observe) -> None:
-    body = observe(describe(two_way.refusal_body(authorizer="deny")))
-    assert body == '{"connectionId": "...", "message": "Forbidden", "requestId": "..."}'
+    body = two_way.refusal_body(authorizer="deny")
+    keys = keys_of(json.loads(body)) if body.startswith("{") else "not JSON"
+    assert observe(keys) == "connectionId, message, requestId"
 
 
 @fact(

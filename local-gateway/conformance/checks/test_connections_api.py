@@ -24,7 +24,7 @@ def test_get_connection(one_way: Variant, observe: Observe) -> None:
         answer = one_way.connections().get_connection(ConnectionId=client.connection_id)
     found = {it for it in answer if it != "ResponseMetadata"} | set(answer.get("Identity") or {})
     expected = "ConnectedAt, Identity, LastActiveAt, SourceIp, UserAgent"
-    assert observe(keys_of(found)) == expected
+    assert observe(f"keys {keys_of(found)}") == f"keys {expected}"
 
 
 @fact("75b", "DELETE returns 204.", source=API_MODEL, confidence="documented")

@@ -1,5 +1,6 @@
 """The events that functions receive."""
 
+import json
 import re
 from typing import Any
 
@@ -73,7 +74,8 @@ def test_no_query_string(two_way: Variant, observe: Observe) -> None:
         client.send("id")
         connection_id = client.receive()
     event = two_way.records(connection_id, "$connect")[0]
-    value = repr(event["queryStringParameters"]) if "queryStringParameters" in event else "absent"
+    is_present = "queryStringParameters" in event
+    value = json.dumps(event["queryStringParameters"]) if is_present else "absent"
     assert observe(value) == "absent"
 
 

@@ -78,7 +78,7 @@ def test_the_status_of_a_message_has_no_effect(one_way: Variant, observe: Observ
 
 
 @fact(
-    "35",
+    "35a",
     "If a message's function raises, the client gets API Gateway's error frame, with no details.",
     source=TRANSCRIPT,
     confidence="reported",

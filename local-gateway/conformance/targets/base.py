@@ -26,7 +26,7 @@ The probe's handlers are functions of an event and a context, as Lambda calls th
 - boto3's own variables, such as `AWS_ENDPOINT_URL_DYNAMODB`, `AWS_REGION` and credentials.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -75,15 +75,16 @@ class Deployment:
 
     Attributes:
         version: The target's version, such as "1.5.33". For AWS, the region.
-        apis: The variants by name. `TWO_WAY` is required.
-        missing: The reasons, by variant, why the target doesn't serve it. The matrix shows them as
-            "not tested: REASON".
+        apis: The variants by name. `TWO_WAY` and `ONE_WAY` are required.
+        missing: The reasons, by variant, why the target doesn't serve it. Each variant is either
+            here or in `apis`. The matrix shows "not tested: REASON".
         client_settings: The arguments with which `boto3.client` reaches the target, such as
             region and credentials, without the endpoint. Empty for AWS.
         dynamodb_url: The endpoint URL of the table of records; None for AWS's own.
         records_table: The name of the table of records.
         patience_seconds: How long a test waits for a frame or a record before it notes its
             absence.
+        prepare: Called before each check. A target restarts what an earlier check has stopped.
     """
 
     version: str
@@ -93,6 +94,7 @@ class Deployment:
     client_settings: Mapping[str, Any] = field(default_factory=dict)
     dynamodb_url: str | None = None
     patience_seconds: float = 10
+    prepare: Callable[[], None] = lambda: None
 
 
 class Target(Protocol):

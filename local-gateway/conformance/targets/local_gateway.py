@@ -75,7 +75,7 @@ class LocalGateway:
                 "aws_secret_access_key": "local",
             }
             create_table(TABLE, dynamodb_url, settings)
-            home = stack.enter_context(scratch.folder("conformance-"))
+            home = stack.enter_context(scratch.folder("conformance-gateway-"))
             servers = {
                 name: stack.enter_context(_server(home / name, setup, dynamodb_url))
                 for name, setup in SETUPS.items()

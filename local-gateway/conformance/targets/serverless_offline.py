@@ -1,174 +1,264 @@
-"""serverless-offline, one service per variant, with the probe's Python handlers."""
+"""serverless-offline, a plugin of the Serverless Framework, with the probe's Python handlers."""
 
 import json
+import os
 import shutil
+import signal
+import socket
 import subprocess
+import sys
+import threading
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
-from bench import serverless_offline
-from bench.serverless_offline import MODULES, Ports
-from bench.servers import NotStarted, free_ports
 from conformance.targets import base
 from conformance.targets.base import Api, Deployment, TargetError
 from conformance.targets.records import create_table
 from local_gateway import scratch
 from local_gateway.aws import EmbeddedAwsError, ministack
 
-STAGE: Final = "local"
-SERVICE: Final = "conformance-probe"
+PACKAGES: Final = Path(__file__).parents[1] / "serverless_offline"
+"""The folder of package.json, into which npm installs."""
+
+READY: Final = "Offline [http for websocket] listening"
+STOP_SECONDS: Final = 10
 TABLE: Final = "records"
-CREDENTIALS: Final = {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local"}
-REGION: Final = "us-east-1"
-
-NO_CHILD: Final = "an asynchronous invocation that returns nothing ends its server at the timeout"
-"""Seen with 13.10: the runner of Python waits for a result other than null. After the function's
-timeout, node ends because of an unhandled rejection, and takes all connections with it."""
-
-TIMEOUT_SECONDS: Final = 29
-"""API Gateway's integration timeout. serverless-offline has none of its own."""
-
-RELOAD: Final = "--reloadHandler"
-"""Starts a Python process per event. A process ends when a handler raises, and without this option
-the function's next events would fail, too, with the whole server in the end."""
-
-HANDLERS: Final = {"$connect": "connect", "$default": "message", "$disconnect": "disconnect"}
-"""The probe's functions by route."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Setup:
-    """How a variant is configured.
-
-    Attributes:
-        routes: The routes.
-        authorizer: The authorizer of `$connect`; None for none.
-        is_two_way: Whether `$default` has a route response.
-        options: Command-line options.
-    """
-
-    routes: tuple[str, ...] = tuple(HANDLERS)
-    authorizer: Mapping[str, Any] | None = None
-    is_two_way: bool = False
-    options: tuple[str, ...] = ()
-
-
-AUTHORIZER: Final = {"name": "authorizer"}
-IDENTITY_SOURCE: Final = AUTHORIZER | {"identitySource": ["route.request.querystring.token"]}
-
-SETUPS: Final = {
-    base.TWO_WAY: _Setup(authorizer=AUTHORIZER, is_two_way=True),
-    base.ONE_WAY: _Setup(),
-    base.CONNECT_ONLY: _Setup(("$connect",)),
-    base.DEFAULT_ONLY: _Setup(("$default",), is_two_way=True),
-    base.IDENTITY_SOURCE: _Setup(authorizer=IDENTITY_SOURCE),
-    base.SHORT_IDLE: _Setup(options=("--webSocketIdleTimeout=1",)),
-    base.SHORT_LIFETIME: _Setup(options=("--webSocketHardTimeout=1",)),
+SERVICE: Final = "probe"
+STAGE: Final = "local"
+SETTINGS: Final = {
+    "region_name": "us-east-1",
+    "aws_access_key_id": "local",
+    "aws_secret_access_key": "local",
 }
+
+_ROUTES: Final = {"$connect": "connect", "$default": "message", "$disconnect": "disconnect"}
 
 
 class ServerlessOffline:
-    """serverless-offline."""
+    """serverless-offline, one process per variant."""
 
     name = "serverless-offline"
 
     @contextmanager
     def deployed(self) -> Iterator[Deployment]:
-        """Serve each variant of the probe, with records in ministack.
+        """Install serverless-offline if necessary, and serve each variant of the probe.
 
         Raises:
-            TargetError: npm, ministack or serverless-offline can't be started.
+            TargetError: npm, ministack or serverless-offline fails.
         """
-        if not serverless_offline.is_available():
-            raise TargetError("npm is missing")
+        _install()
         with ExitStack() as stack:
             try:
                 dynamodb_url = stack.enter_context(ministack())
-                home = stack.enter_context(scratch.folder("conformance-"))
-                apis = {
-                    name: stack.enter_context(_service(home / name, setup, dynamodb_url))
-                    for name, setup in SETUPS.items()
-                }
-            except (EmbeddedAwsError, NotStarted, subprocess.CalledProcessError) as error:
+            except EmbeddedAwsError as error:
                 raise TargetError(str(error)) from None
-            settings = {
-                "region_name": REGION,
-                "aws_access_key_id": "local",
-                "aws_secret_access_key": "local",
+            create_table(TABLE, dynamodb_url, SETTINGS)
+            home = stack.enter_context(scratch.folder("conformance-"))
+            servers = {
+                variant: stack.enter_context(_server(home / variant, variant, dynamodb_url))
+                for variant in _VARIANTS
             }
-            create_table(TABLE, dynamodb_url, settings)
+
+            def revive() -> None:
+                for server in servers.values():
+                    server.revive()
+
             yield Deployment(
                 version=_version(),
-                apis=apis,
+                apis={variant: server.wait_until_ready() for variant, server in servers.items()},
                 records_table=TABLE,
-                missing={base.CHILD: NO_CHILD},
-                client_settings=settings,
+                client_settings=SETTINGS,
                 dynamodb_url=dynamodb_url,
+                prepare=revive,
             )
 
 
-@contextmanager
-def _service(project: Path, setup: _Setup, dynamodb_url: str) -> Iterator[Api]:
-    """Serve a copy of the probe."""
-    shutil.copytree(base.PROBE, project)
-    (project / "serverless.json").write_text(json.dumps(_configuration(setup)))
-    (project / "node_modules").symlink_to(MODULES)
-    ports = Ports(*free_ports(3))
-    management_url = f"http://127.0.0.1:{ports.websocket}"
-    settings = CREDENTIALS | {
-        "AWS_DEFAULT_REGION": REGION,
-        "AWS_ENDPOINT_URL_DYNAMODB": dynamodb_url,
-        "RECORDS_TABLE": TABLE,
-        "MANAGEMENT_URL": management_url,
-        "ROUTES": ",".join(setup.routes),
+def _websocket(route: str, **settings: Any) -> dict[str, Any]:
+    return {"events": [{"websocket": {"route": route, **settings}}]}
+
+
+def _routes(*routes: str, identity_source: list[str] | None = None) -> dict[str, Any]:
+    """Return the functions of routes, with an authorizer if there are identity sources."""
+    functions = {
+        _ROUTES[route]: {"handler": f"app.{_ROUTES[route]}", **_websocket(route)}
+        for route in routes
     }
-    with serverless_offline.serving(
-        project, RELOAD, *setup.options, ports=ports, settings=settings
-    ) as server:
-        yield Api(server.url, management_url)
+    if identity_source is not None:
+        authorizer = {"name": "authorizer", "identitySource": identity_source}
+        functions["connect"] |= _websocket("$connect", authorizer=authorizer)
+        functions["authorizer"] = {"handler": "app.authorizer"}
+    return functions
 
 
-def _configuration(setup: _Setup) -> dict[str, Any]:
-    """Return the contents of serverless.json."""
-    functions: dict[str, Any] = {
-        HANDLERS[route]: {
-            "handler": f"app.{HANDLERS[route]}",
-            "events": [{"websocket": _event(route, setup)}],
+def _two_way(functions: dict[str, Any]) -> dict[str, Any]:
+    response = {"routeResponseSelectionExpression": "$default"}
+    return functions | {"message": {"handler": "app.message", **_websocket("$default", **response)}}
+
+
+_VARIANTS: Final[Mapping[str, tuple[dict[str, Any], dict[str, Any]]]] = {
+    base.TWO_WAY: (_two_way(_routes(*_ROUTES, identity_source=[])), {}),
+    base.ONE_WAY: (_routes(*_ROUTES), {}),
+    base.CONNECT_ONLY: (_routes("$connect"), {}),
+    base.DEFAULT_ONLY: (_two_way(_routes("$default")), {}),
+    base.IDENTITY_SOURCE: (
+        _routes(*_ROUTES, identity_source=["route.request.querystring.token"]),
+        {},
+    ),
+    base.SHORT_IDLE: (_routes(*_ROUTES), {"webSocketIdleTimeout": 1}),
+    base.SHORT_LIFETIME: (_routes(*_ROUTES), {"webSocketHardTimeout": 1}),
+}
+"""The functions of each variant, and its options of serverless-offline."""
+
+
+class _Server:
+    """serverless-offline with one variant of the probe."""
+
+    def __init__(self, project: Path, variant: str, dynamodb_url: str) -> None:
+        shutil.copytree(base.PROBE, project)
+        (project / "node_modules").symlink_to(PACKAGES / "node_modules")
+        http_port, self._port, lambda_port = _free_ports(3)
+        functions, options = _VARIANTS[variant]
+        ports = {"httpPort": http_port, "websocketPort": self._port, "lambdaPort": lambda_port}
+        configuration = {
+            "service": SERVICE,
+            "frameworkVersion": "3",
+            "plugins": ["serverless-offline"],
+            "provider": {
+                "name": "aws",
+                "runtime": f"python{sys.version_info.major}.{sys.version_info.minor}",
+                "region": "us-east-1",
+                "websocketsApiRouteSelectionExpression": "$request.body.action",
+                "environment": {
+                    "RECORDS_TABLE": TABLE,
+                    "CHILD_FUNCTION": f"{SERVICE}-{STAGE}-child",
+                    "MANAGEMENT_URL": f"http://127.0.0.1:{self._port}",
+                    "AWS_ENDPOINT_URL_DYNAMODB": dynamodb_url,
+                    "AWS_ENDPOINT_URL_LAMBDA": f"http://127.0.0.1:{lambda_port}",
+                    "AWS_DEFAULT_REGION": "us-east-1",
+                    "AWS_ACCESS_KEY_ID": "local",
+                    "AWS_SECRET_ACCESS_KEY": "local",
+                },
+            },
+            "functions": {**functions, "child": {"handler": "app.child"}},
+            "custom": {
+                "serverless-offline": {
+                    "host": "127.0.0.1",
+                    # After an exception or an empty result, the Python process of version 13.9.0
+                    # never responds again. With a process for each event, one check doesn't stop
+                    # the others.
+                    "reloadHandler": True,
+                    **ports,
+                    **options,
+                }
+            },
         }
-        for route in setup.routes
-    }
-    functions["authorizer"] = {"handler": "app.authorizer"}
+        # YAML contains JSON.
+        (project / "serverless.yml").write_text(json.dumps(configuration))
+        self._project = project
+        self._process = self._start()
+
+    def wait_until_ready(self) -> Api:
+        """Wait for the line that says that the server listens."""
+        lines = []
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            if READY in line:
+                # Nobody reads the rest, and a full pipe would stop the process.
+                threading.Thread(target=self._process.stdout.read, daemon=True).start()
+                return Api(f"ws://127.0.0.1:{self._port}", f"http://127.0.0.1:{self._port}")
+            lines.append(line)
+        raise TargetError(f"serverless-offline did not start: {''.join(lines)[-2000:]}")
+
+    def revive(self) -> None:
+        """Start again if the process has ended: version 13.9.0 crashes in some of the checks."""
+        if self._process.poll() is not None:
+            self.stop()
+            self._process = self._start()
+            self.wait_until_ready()
+
+    def stop(self) -> None:
+        """End the process, and the Python processes of its handlers."""
+        _end_group(self._process, signal.SIGTERM)
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(STOP_SECONDS)
+        _end_group(self._process, signal.SIGKILL)
+        self._process.wait()
+
+    def _start(self) -> "subprocess.Popen[str]":
+        serverless = PACKAGES / "node_modules" / ".bin" / "serverless"
+        return subprocess.Popen(  # noqa: S603
+            [str(serverless), "offline", "start", "--stage", STAGE],
+            cwd=self._project,
+            env=_environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+
+
+@contextmanager
+def _server(project: Path, variant: str, dynamodb_url: str) -> Iterator[_Server]:
+    server = _Server(project, variant, dynamodb_url)
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+def _end_group(process: "subprocess.Popen[str]", number: signal.Signals) -> None:
+    """Send a signal to the process and to the Python processes of its handlers."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, number)
+
+
+def _environment() -> dict[str, str]:
+    """Return the environment of npm and serverless: this Python first, and no telemetry."""
     return {
-        "service": SERVICE,
-        "frameworkVersion": "3",
-        "plugins": ["serverless-offline"],
-        "provider": {
-            "name": "aws",
-            "runtime": "python3.11",
-            "stage": STAGE,
-            "region": REGION,
-            "timeout": TIMEOUT_SECONDS,
-            "websocketsApiRouteSelectionExpression": "$request.body.action",
-        },
-        "functions": functions,
+        **os.environ,
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
+        "SLS_TELEMETRY_DISABLED": "1",
+        "SLS_NOTIFICATIONS_MODE": "off",
+        "AWS_ACCESS_KEY_ID": "local",
+        "AWS_SECRET_ACCESS_KEY": "local",
     }
 
 
-def _event(route: str, setup: _Setup) -> dict[str, Any]:
-    event: dict[str, Any] = {"route": route}
-    if route == "$connect" and setup.authorizer is not None:
-        event["authorizer"] = setup.authorizer
-    if route == "$default" and setup.is_two_way:
-        event["routeResponseSelectionExpression"] = "$default"
-    return event
+def _install() -> None:
+    """Install the packages of package.json with npm, unless they are there."""
+    if (PACKAGES / "node_modules" / ".bin" / "serverless").exists():
+        return
+    npm = shutil.which("npm")
+    if npm is None:
+        raise TargetError("serverless-offline needs npm, which isn't installed")
+    options = ("--ignore-scripts", "--no-package-lock", "--no-audit", "--no-fund")
+    run = subprocess.run(  # noqa: S603
+        [npm, "install", *options],
+        cwd=PACKAGES,
+        env=_environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if run.returncode != 0:
+        raise TargetError(f"npm install failed: {run.stderr[-2000:]}")
 
 
 def _version() -> str:
-    package = json.loads((MODULES / "serverless-offline" / "package.json").read_text())
-    return str(package["version"])
+    path = PACKAGES / "node_modules" / "serverless-offline" / "package.json"
+    version: str = json.loads(path.read_text())["version"]
+    return version
+
+
+def _free_ports(count: int) -> list[int]:
+    with ExitStack() as stack:
+        sockets = [stack.enter_context(closing(socket.socket())) for _ in range(count)]
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return [each.getsockname()[1] for each in sockets]
 
 
 TARGET: Final = ServerlessOffline()

@@ -25,6 +25,8 @@ class PseudoTerminal:
         self, command: list[str], environment: Mapping[str, str], columns: int, rows: int
     ) -> None:
         self.written = b""
+        self.accepts_output = threading.Event()
+        self.accepts_output.set()
         self._screen = pyte.HistoryScreen(columns, rows, history=10_000, ratio=1)
         self._stream = pyte.ByteStream(self._screen)
         self._changed = threading.Condition()
@@ -82,7 +84,7 @@ class PseudoTerminal:
         return code
 
     def _read(self) -> None:
-        while True:
+        while self.accepts_output.wait():
             try:
                 data = os.read(self._own_end, 65536)
             except OSError:

@@ -77,6 +77,7 @@ class Server:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            errors="replace",
         )
         self.out = Output(self.process.stdout)
         self.err = Output(self.process.stderr)

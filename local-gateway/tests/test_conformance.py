@@ -1,0 +1,41 @@
+"""The conformance suite, run against the local gateway, and the committed matrix."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+from conformance import matrix
+from conformance.facts import load_facts
+from conformance.results import read_results
+from conformance.untested import UNTESTED
+
+FOLDER = Path(__file__).parents[1]
+LAST_FACT = 87
+
+
+def test_the_local_gateway_does_the_same_as_aws(tmp_path: Path) -> None:
+    run = subprocess.run(
+        [sys.executable, "-m", "conformance", "local-gateway", "--results", tmp_path],
+        cwd=FOLDER,
+        capture_output=True,
+        text=True,
+    )
+    assert run.returncode == 0, run.stdout + run.stderr
+
+    found, committed = read_results("local-gateway", tmp_path), read_results("local-gateway")
+    assert found is not None
+    assert committed is not None
+    assert found.rows == committed.rows
+
+
+def test_the_matrix_shows_the_committed_results() -> None:
+    assert matrix.PAGE.read_text() == matrix.render(matrix.read_all_results())
+
+
+def test_each_fact_has_a_check_or_a_reason() -> None:
+    covered = {it.order[1] for it in load_facts() if not it.number.startswith("T")}
+    for it in UNTESTED:
+        if not it.number.startswith("T"):
+            first, _, last = it.number.partition("-")
+            covered |= set(range(int(first), int(last or first) + 1))
+    assert covered == set(range(1, LAST_FACT + 1))
