@@ -57,6 +57,10 @@ class Admission:
         if function is None:
             self._connect()
             return
+        handshake = self._upgrade.handshake
+        if not all(source.is_in(handshake) for source in gateway.application.identity_sources):
+            self._refuse("authorizer", 401)
+            return
         if injector.selects(faults.authorizer_timeout_share):
             wait_seconds = faults.authorizer_timeout_ms / 1000
             error = TimedOut("authorizer_timeout_share")

@@ -21,6 +21,11 @@ from chalice.config import Config
 
 from local_gateway.aws_options import AwsOptions, InvalidOptions, read_options
 from local_gateway.functions import Function
+from local_gateway.identity_sources import (
+    IdentitySource,
+    InvalidIdentitySource,
+    parse_identity_source,
+)
 from local_gateway.schedule_expression import Cron, InvalidExpression, Rate, parse_expression
 from local_gateway.sources import InvalidSource, Sources, compile_sources, installed
 
@@ -68,6 +73,7 @@ class Application:
     functions: Mapping[str, Function]
     authorizer: Function | None
     route_responses: frozenset[str]
+    identity_sources: tuple[IdentitySource, ...] = ()
     schedules: tuple[Schedule, ...] = ()
 
     @property
@@ -240,12 +246,20 @@ def _application(app: Any, config: Config) -> Application:
         functions={function.name: function for function in functions.values()},
         authorizer=functions.get(authorizer),
         route_responses=frozenset(settings.get("route_responses", [])),
+        identity_sources=_identity_sources(settings.get("identity_sources", [])),
         schedules=tuple(
             Schedule(functions[entry.name], _expression(entry))
             for entry in app.event_sources
             if isinstance(entry, ScheduledEventConfig)
         ),
     )
+
+
+def _identity_sources(expressions: Iterable[object]) -> tuple[IdentitySource, ...]:
+    try:
+        return tuple(map(parse_identity_source, expressions))
+    except InvalidIdentitySource as invalid:
+        raise ApplicationError(f"websocket_api.identity_sources: {invalid}") from None
 
 
 def _expression(entry: Any) -> Rate | Cron:

@@ -47,6 +47,9 @@ SETUPS: Final = {
     base.ONE_WAY: _Setup(),
     base.CONNECT_ONLY: _Setup(routes="$connect"),
     base.DEFAULT_ONLY: _Setup(TWO_WAY, routes="$default"),
+    base.IDENTITY_SOURCE: _Setup(
+        AUTHORIZED | {"identity_sources": ["route.request.querystring.token"]}
+    ),
     base.SHORT_IDLE: _Setup(options=("--idle-timeout-seconds", "1")),
     base.SHORT_LIFETIME: _Setup(options=("--connection-lifetime-seconds", "1")),
 }
@@ -86,7 +89,6 @@ class LocalGateway:
                     name: _wait_until_ready(server, home / name) for name, server in servers.items()
                 },
                 records_table=TABLE,
-                missing={base.IDENTITY_SOURCE: "it has no identity sources"},
                 client_settings=settings,
                 dynamodb_url=dynamodb_url,
             )
