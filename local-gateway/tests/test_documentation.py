@@ -99,7 +99,9 @@ def test_the_configuration_in_the_docs_works(tmp_path: Path) -> None:
     (tmp_path / "chalicelib" / "voices.py").write_text("async def app(scope, receive, send): ...")
     with serving(tmp_path, has_aws=True) as server:
         variables = server.request("GET", "/_local_gateway/environment")[1]["environment"]
-        with server.connect() as client:
+        with pytest.raises(InvalidStatus, match="401"):
+            server.connect()
+        with server.connect(token="x") as client:
             client.send("hello")
             assert client.recv(SECONDS) == "hello from this machine"
     examples = re.findall(r"such as `([A-Z_]+)`", EMBEDDED_AWS.read_text())
