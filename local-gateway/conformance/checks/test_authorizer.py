@@ -130,8 +130,7 @@ def test_the_method_arn_has_no_verb(two_way: Variant, observe: Observe) -> None:
         events = two_way.records(client.run, "authorizer")
     arn = events[0].get("methodArn") if events else None
     masked = re.sub(r"[^:]*/[^/]*/", "API/STAGE/", str(arn))
-    observe(f"...:{masked.rpartition(':')[2]}")
-    assert re.fullmatch(r"arn:aws:execute-api:[a-z0-9-]+:\d{12}:\w+/\w+/\$connect", str(arn))
+    assert observe(f"...:{masked.rpartition(':')[2]}") == "...:API/STAGE/$connect"
 
 
 @fact(

@@ -101,6 +101,7 @@ def test_an_old_connection(short_lifetime: Variant, observe: Observe) -> None:
 )
 def test_a_post_is_activity(one_way: Variant, observe: Observe) -> None:
     with one_way.connect() as client:
+        assert observe(one_way.outcome("get_connection", client.connection_id)) == "200"
         target = {"ConnectionId": client.connection_id}
         before = one_way.connections().get_connection(**target)
         one_way.connections().post_to_connection(**target, Data=b"x")
