@@ -113,7 +113,12 @@ class Collector:
 
     def count(self, metric: Metric, labels: Labels) -> None:
         """Increment a metric whose unit is Count, unless that would exceed MAX_SERIES."""
-        self._add([Point(metric, labels, (1.0,))])
+        series = self._series.get((metric, labels))
+        if series is None:
+            self._add([Point(metric, labels, (1.0,))])
+        else:
+            with self._lock:
+                series.add(1.0, self._clock())
 
     def read(self) -> list[Family]:
         """Return all metrics, sorted by name."""

@@ -10,10 +10,11 @@ import re
 import sys
 import time
 import traceback
+from functools import lru_cache
 from typing import TextIO
 
 from local_gateway.collector import Collector
-from local_gateway.emf import Metric
+from local_gateway.emf import Labels, Metric
 
 FLUSH_INTERVAL_SECONDS = 0.05
 """Interval at which lines are written. One write per event would cost more than its handling."""
@@ -60,8 +61,7 @@ class Log:
             started: The event loop's time at the start of the event.
             text: Text for the line, instead of the route and the outcome.
         """
-        labels = (("Route", route), ("Outcome", _CLOSE_CODE.sub("", str(outcome))))
-        self._collector.count(EVENTS, labels)
+        self._collector.count(EVENTS, _labels(route, str(outcome)))
         if self.is_quiet:
             return
         if not self._lines:
@@ -88,6 +88,11 @@ class Log:
         if lines:
             self._out.write("".join(lines))
             self._out.flush()
+
+
+@lru_cache(maxsize=1024)
+def _labels(route: str, outcome: str) -> Labels:
+    return (("Route", route), ("Outcome", _CLOSE_CODE.sub("", outcome)))
 
 
 def _clock() -> str:
