@@ -2,10 +2,11 @@
 
 import json
 import time
-import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
+
+from local_gateway.events import make_uuid
 
 
 class LambdaContext:
@@ -25,7 +26,7 @@ class LambdaContext:
         self.invoked_function_arn = (
             f"arn:aws:lambda:us-east-1:000000000000:function:{function.name}"
         )
-        self.aws_request_id = str(uuid.uuid4())
+        self.aws_request_id = make_uuid()
         self.log_group_name = f"/aws/lambda/{function.name}"
         self.log_stream_name = "local_gateway"
         self._deadline = time.monotonic() + function.timeout_seconds
