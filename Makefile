@@ -195,5 +195,5 @@ bench: $(INSTALLED) ## Run the application's benchmarks, each beside a yardstick
 	$(SAFE) $(BIN)/python -m benchmarks
 
 clean: ## Remove all files that the other commands created
-	rm -rf $(VENV) $(SCAN_VENV) $(DOCS_VENV) build site tests/browser/node_modules .pytest_cache terraform/modules/app/chalice.tf.json terraform/modules/app/deployment.zip .mypy_cache .ruff_cache .hypothesis .chalice/deployments
+	rm -rf $(VENV) $(SCAN_VENV) $(DOCS_VENV) build site tests/browser/node_modules local-gateway/conformance/serverless_offline/node_modules .pytest_cache local-gateway/.pytest_cache terraform/modules/app/chalice.tf.json terraform/modules/app/deployment.zip .mypy_cache .ruff_cache .hypothesis .chalice/deployments
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -58,13 +58,12 @@ def test_bytes_on_standard_output_pass_through_and_the_client_gets_its_reply(
     assert server.out.wait_for(" bytes\n") == "\x00\ufffd bytes\n"
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_handler_that_never_ends_is_reported_and_delays_the_exit_by_the_drain_only(
-    server: Server, number: int
+def test_a_handler_that_never_ends_is_reported_and_does_not_prevent_the_exit(
+    server: Server,
 ) -> None:
     with server.connect() as client:
         client.send("block")
         assert json.loads(client.recv(SECONDS))["message"] == "Internal server error"
         client.send("hello")
         assert client.recv(SECONDS) == "hello"
-        assert server.stop(number) == 0
+        assert server.stop(signal.SIGINT) == 0

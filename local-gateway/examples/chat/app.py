@@ -17,7 +17,7 @@ app.experimental_feature_flags.update(["WEBSOCKETS"])
 @app.lambda_function()
 def authorizer(event: dict[str, Any], _context: object) -> dict[str, Any]:
     """Refuse a client without a name with 401, and a banned name with 403."""
-    name = event["queryStringParameters"].get("name")
+    name = (event.get("queryStringParameters") or {}).get("name")
     if not name:
         raise PermissionError("Unauthorized")  # API Gateway answers 401 to exactly this message
     is_banned = name in os.environ["BANNED_NAMES"].split(",")
