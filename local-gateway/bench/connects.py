@@ -25,7 +25,8 @@ async def measure(servers: Sequence[Contestant]) -> list[Row]:
     This process is the client, on one core, and the server has the other. For each connect the
     client does little: asyncio's connect, one write, and one search for the end of the head. The
     column "client" shows how busy it is. Near 100%, the figure measures the client, and the server
-    is faster than it.
+    is faster than it. The target is a ratio, because the number of connects per second depends on
+    the machine.
     """
     target = Target("ratio", "at least", 0.5)
     rows = await compare(servers, _add_batch, target, rounds=BATCHES, slow_rounds=SLOW_BATCHES)
