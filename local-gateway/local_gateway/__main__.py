@@ -87,7 +87,9 @@ def _serve(options: argparse.Namespace, aws_exit: AwsExit) -> None:
             else _start_aws(stack, project, aws_options, options.fault_seed, aws_exit, pages)
         )
         os.environ.update({**aws, **_own_endpoints(listener, options.stage, aws)})
-        os.environ.setdefault("AWS_REGION", os.environ.get("AWS_DEFAULT_REGION", DEFAULT_REGION))
+        region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
+        for name in ("AWS_REGION", "AWS_DEFAULT_REGION"):  # Lambda sets both.
+            os.environ.setdefault(name, region or DEFAULT_REGION)
         watcher = None if options.no_reload else Watcher(project)
         stack.enter_context(clock.running_at(options.clock_rate))
         terminal = _share_terminal(stack, options)
@@ -202,8 +204,8 @@ def _start_aws(
     if missing:
         sys.exit(
             _fail(
-                f"the embedded AWS needs {' and '.join(missing)}: "
-                "pip install 'chalice-local-gateway[aws]', or start with --no-aws"
+                f"the embedded AWS needs {' and '.join(missing)}: install the gateway with the "
+                "extra aws, or start it with --no-aws"
             )
         )
     # Imported here because a server without an embedded AWS doesn't need these packages.

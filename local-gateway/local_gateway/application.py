@@ -5,7 +5,6 @@ doesn't need. Chalice's own Config still reads the settings.
 """
 
 import importlib
-import json
 import os
 import sys
 import traceback
@@ -16,7 +15,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from chalice.app import ScheduledEventConfig, ScheduleExpression
+from chalice.app import Chalice, ScheduledEventConfig, ScheduleExpression
 from chalice.config import Config
 
 from local_gateway.aws_options import AwsOptions, InvalidOptions, read_options
@@ -27,6 +26,7 @@ from local_gateway.identity_sources import (
     parse_identity_source,
 )
 from local_gateway.schedule_expression import Cron, InvalidExpression, Rate, parse_expression
+from local_gateway.settings import InvalidSettings, read_settings
 from local_gateway.sources import InvalidSource, Sources, compile_sources, installed
 
 LAMBDA_TIMEOUT_SECONDS = 60
@@ -34,6 +34,8 @@ LAMBDA_TIMEOUT_SECONDS = 60
 
 LAMBDA_MEMORY_MB = 128
 """Default memory size of a function. Source: chalice.constants.DEFAULT_LAMBDA_MEMORY_SIZE."""
+
+_MANAGEMENT_URL = "AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI"
 
 TRACEBACK_LINES = 12
 """Number of lines to show from the end of a traceback when the application can't be imported."""
@@ -98,15 +100,10 @@ class Project:
         Raises:
             ApplicationError: The file is missing or isn't valid.
         """
-        path = self.directory / ".chalice" / "config.json"
         try:
-            settings = json.loads(path.read_text())
-        except OSError as error:
-            raise ApplicationError(f"not a Chalice project: {path}: {error.strerror}") from error
-        except (ValueError, RecursionError) as error:
-            raise ApplicationError(f"{path}: {error}") from error
-        if not isinstance(settings, dict) or not settings.get("app_name"):
-            raise ApplicationError(f"{path}: app_name is missing")
+            settings = read_settings(self.directory)
+        except InvalidSettings as invalid:
+            raise ApplicationError(str(invalid)) from None
         return Config(chalice_stage=self.stage, config_from_disk=settings)
 
     def read_aws_options(self) -> AwsOptions | None:
@@ -141,6 +138,8 @@ class Project:
             raise ApplicationError(str(invalid)) from None
         with self._stage_environment(config.environment_variables), self._fresh_modules(sources):
             app = _import_app(self.directory)
+            # Otherwise Chalice builds a URL of execute-api, and ignores boto3's variables.
+            app.websocket_api._endpoint = self.environment.get(_MANAGEMENT_URL)
             return _application(app, config)
 
     def is_source(self, path: Path) -> bool:
@@ -163,7 +162,8 @@ class Project:
         except BaseException:
             for name in self._set_by_us - set_before:
                 self.environment.pop(name, None)
-            self.environment.update({name: before[name] for name in set_before})
+            kept = {name: before[name] for name in set_before if name in before}
+            self.environment.update(kept)
             self._set_by_us = set_before
             raise
 
@@ -206,6 +206,8 @@ def _import_app(directory: Path) -> Any:
         app = sys.modules["app"].app
     except AttributeError:
         raise ApplicationError("app.py has no attribute 'app'") from None
+    if not isinstance(app, Chalice):
+        raise ApplicationError("app.py: 'app' isn't a Chalice application")
     missing = app._features_used - app.experimental_feature_flags
     if missing:
         raise ApplicationError(f"app.experimental_feature_flags lacks {sorted(missing)}")

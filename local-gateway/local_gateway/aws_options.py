@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+_OWN_SERVICES = ("apigatewaymanagementapi", "dynamodb", "lambda")
+
 _WHERE = ".chalice/config.json: local_gateway.aws"
 
 
@@ -56,6 +58,8 @@ def read_options(directory: Path, settings: Mapping[str, Any]) -> AwsOptions | N
         raise InvalidOptions(f"{_WHERE} has no option {sorted(unknown)[0]!r}")
     stand_ins = _as_object(aws.get("stand_ins", {}), f"{_WHERE}.stand_ins")
     for service, application in stand_ins.items():
+        if service in _OWN_SERVICES:
+            raise InvalidOptions(f"{_WHERE}.stand_ins: the gateway itself serves {service}")
         if not _is_object_name(application):
             raise InvalidOptions(f"{_WHERE}.stand_ins.{service} must be a string, module:name")
     return AwsOptions(

@@ -27,7 +27,7 @@ def run_command(main: Callable[[], int | None]) -> NoReturn:
         code = main()
         print(end="", flush=True)
     except BrokenPipeError:
-        if not is_reader_gone():
+        if output_pipes() and not is_reader_gone():  # discard_output leaves no pipes.
             raise
         code = CLOSED_PIPE_EXIT_CODE
     finally:

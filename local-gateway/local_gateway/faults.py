@@ -157,9 +157,7 @@ def check_targets(faults: Faults, labels: Collection[str], tables: Collection[st
         InvalidFault: One of them doesn't exist.
     """
     if faults.affects_dynamodb and not tables:
-        raise InvalidFault(
-            "DynamoDB faults need the embedded AWS; start the server without --no-aws"
-        )
+        raise InvalidFault("DynamoDB faults need the embedded AWS, and the gateway runs without it")
     _check_target("handler_only", faults.handler_only, labels)
     _check_target("dynamodb_only_table", faults.dynamodb_only_table, tables)
 

@@ -83,5 +83,7 @@ def reload(project: Project, gateway: Gateway) -> None:
         gateway.replace_application(project.load())
     except ApplicationError as error:
         gateway.log.error(f"not reloaded, the old code stays in use: {error.describe()}")
+    except BaseException as error:  # An import can raise anything, such as KeyboardInterrupt.
+        gateway.log.error("not reloaded, the old code stays in use", error)
     else:
         gateway.log.note("reloaded")

@@ -61,4 +61,6 @@ def add_requested(app: AsgiApp) -> AsgiApp:
 def _find(name: str) -> AsgiApp:
     module, _, attribute = name.partition(":")
     application: AsgiApp = getattr(importlib.import_module(module), attribute)
+    if not callable(application):
+        raise TypeError(f"the stand-in {name} isn't an ASGI application")
     return application

@@ -27,6 +27,7 @@ def settings(**aws: Any) -> dict[str, Any]:
         (settings(tables="no.json"), "aws.tables: no.json: No such file or directory"),
         (settings(tables="broken.json"), "broken.json: Expecting value"),
         (settings(user_pool="list.json"), "list.json must be an object"),
+        (settings(stand_ins={"lambda": "x:y"}), "stand_ins: the gateway itself serves lambda"),
         (settings(stand_ins=["x"]), "local_gateway.aws.stand_ins must be an object"),
         (settings(stand_ins={"polly": "x"}), "stand_ins.polly must be a string, module:name"),
         (settings(stand_ins={"polly": 5}), "stand_ins.polly must be a string, module:name"),
@@ -73,6 +74,6 @@ def test_an_embedded_aws_without_its_packages_is_explained(tmp_path: Path) -> No
     server = Server(project, has_aws=True, PYTHONPATH=path)
     assert server.process.wait(SECONDS) == 1
     assert server.err.join() == (
-        "chalice-local-gateway: the embedded AWS needs ministack: "
-        "pip install 'chalice-local-gateway[aws]', or start with --no-aws\n"
+        "chalice-local-gateway: the embedded AWS needs ministack: install the gateway with the "
+        "extra aws, or start it with --no-aws\n"
     )

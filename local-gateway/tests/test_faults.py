@@ -75,7 +75,7 @@ def test_an_unknown_target_is_refused_with_the_known_ones(faults: Faults, missin
 
 
 def test_faults_of_dynamodb_without_the_embedded_aws_are_refused() -> None:
-    with pytest.raises(InvalidFault, match="--no-aws"):
+    with pytest.raises(InvalidFault, match="need the embedded AWS"):
         check_targets(Faults(dynamodb_slow_ms=1), [], [])
 
 

@@ -29,7 +29,7 @@ def message(event):
 CONFIG = {
     "app_name": "x",
     "websocket_api": {"route_responses": ["$default"]},
-    "stages": {"local": {"lambda_functions": {"websocket_message": {"lambda_timeout": 0.2}}}},
+    "stages": {"local": {"lambda_functions": {"websocket_message": {"lambda_timeout": 1}}}},
 }
 
 

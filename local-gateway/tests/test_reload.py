@@ -65,6 +65,19 @@ def test_invalid_code_is_reported_and_the_old_code_stays(server: Server, project
         assert ask(client) == "bye moon"
 
 
+def test_any_mistake_in_app_py_leaves_the_gateway_reloading(server: Server, project: Path) -> None:
+    with server.connect() as client:
+        (project / "app.py").write_text("raise KeyboardInterrupt\n")
+        server.err.wait_for("KeyboardInterrupt")
+        (project / "app.py").write_text("app = 5\n")
+        server.err.wait_for("app.py: 'app' isn't a Chalice application")
+        assert ask(client) == "hello world"
+
+        (project / "app.py").write_text(APP.format(greeting="bye"))
+        server.out.wait_for("reloaded")
+        assert ask(client) == "bye world"
+
+
 @pytest.mark.parametrize("is_imported", [True, False])
 def test_an_invalid_module_is_reported_in_one_line_even_if_imported_lazily(
     server: Server, project: Path, is_imported: bool

@@ -4,10 +4,11 @@ import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
-from gateway_support.serving import APPS, SECONDS
+from gateway_support.serving import APPS, SECONDS, write_project
 from local_gateway.command import bypass_proxies
 
 
@@ -41,6 +42,25 @@ def test_the_help_exits_quietly_if_its_output_is_closed() -> None:
     process = command("--help", stdout=writer)
     os.close(writer)
     assert process.communicate(timeout=60)[1] == ""
+    assert process.returncode in (0, 128 + signal.SIGPIPE)
+
+
+def test_the_server_exits_quietly_if_its_output_is_closed_before_it_is_ready(
+    tmp_path: Path,
+) -> None:
+    app = "import sys\nfrom chalice import Chalice\nprint('loading', flush=True)\n"
+    project = write_project(tmp_path, f"{app}sys.stdin.readline()\napp = Chalice('x')\n")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "local_gateway", "--port", "0", "--project", str(project)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "loading\n"
+    process.stdout.close()
+    assert process.communicate("\n", timeout=SECONDS)[1] == ""
     assert process.returncode in (0, 128 + signal.SIGPIPE)
 
 

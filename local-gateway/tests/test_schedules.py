@@ -94,9 +94,9 @@ def timed(event):
 
 
 def test_a_function_has_its_own_timeout(tmp_path: Path) -> None:
-    functions = {"sweep": {"lambda_timeout": 0.1}}
+    functions = {"sweep": {"lambda_timeout": 1}}
     config = {"app_name": "x", "stages": {"local": {"lambda_functions": functions}}}
-    app = '@app.schedule("rate(1 hour)")\ndef sweep(event):\n    time.sleep(0.6)\n'
+    app = '@app.schedule("rate(1 hour)")\ndef sweep(event):\n    time.sleep(1.6)\n'
     project = write_project(tmp_path, APP + app, json.dumps(config))
     with serving(project, "--clock-rate", "36000") as server:
         server.err.wait_for("TimedOut")

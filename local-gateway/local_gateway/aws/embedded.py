@@ -7,8 +7,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+from botocore.exceptions import BotoCoreError, ClientError
+
 from local_gateway import cognito_ids, page_guard, stand_ins
-from local_gateway.aws.ministack import REGION, OnExit, ministack
+from local_gateway.aws.ministack import REGION, EmbeddedAwsError, OnExit, ministack
 from local_gateway.aws.tables import create_tables
 from local_gateway.aws.user_pool import app_client_request, create_user_pool
 from local_gateway.aws_options import AwsOptions
@@ -43,7 +45,7 @@ def embedded_aws(
         the stand-ins.
 
     Raises:
-        EmbeddedAwsError: ministack didn't start.
+        EmbeddedAwsError: ministack didn't start, or can't create a resource.
     """
     for name in _OTHER_CREDENTIALS:
         os.environ.pop(name, None)
@@ -66,11 +68,25 @@ def embedded_aws(
             "AWS_DEFAULT_REGION": REGION,
             "AWS_REGION": REGION,
         }
-        environment |= create_tables(endpoint_url, options.tables, prefix)
+        with _explained("the tables"):
+            environment |= create_tables(endpoint_url, options.tables, prefix)
         if options.user_pool is not None:
-            app_client = app_client_request(options.user_pool, page_origins)
-            environment |= create_user_pool(endpoint_url, prefix, app_client)
+            with _explained("the user pool"):
+                app_client = app_client_request(options.user_pool, page_origins)
+                environment |= create_user_pool(endpoint_url, prefix, app_client)
         for service in options.stand_ins:
             url = f"{endpoint_url}{stand_ins.PREFIX}{service}"
             environment[stand_ins.endpoint_variable(service)] = url
         yield environment
+
+
+@contextmanager
+def _explained(resources: str) -> Iterator[None]:
+    """Turn the errors that a description of resources can cause into an EmbeddedAwsError."""
+    try:
+        yield
+    except (BotoCoreError, ClientError) as error:
+        raise EmbeddedAwsError(f"{resources} can't be created: {error}") from None
+    except (AttributeError, KeyError, TypeError) as error:
+        reason = f"{type(error).__name__}: {error}"
+        raise EmbeddedAwsError(f"{resources} can't be created from their file: {reason}") from None

@@ -1,0 +1,83 @@
+"""A project's .chalice/config.json, with the settings that the gateway reads checked."""
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+_MAX: Final = {"lambda_timeout": 900, "lambda_memory_size": 10_240}
+"""The largest values. Source: Lambda's quotas."""
+
+_WEBSOCKET_API: Final = {
+    "authorizer_function": str,
+    "route_responses": list,
+    "identity_sources": list,
+}
+
+
+class InvalidSettings(Exception):
+    """The file is missing, or a setting isn't valid. The message explains why in one line."""
+
+
+def read_settings(directory: Path) -> dict[str, Any]:
+    """Read and check the file.
+
+    Raises:
+        InvalidSettings: The file is missing, or a setting isn't valid.
+    """
+    path = directory / ".chalice" / "config.json"
+    try:
+        settings = json.loads(path.read_text())
+    except OSError as error:
+        raise InvalidSettings(f"not a Chalice project: {path}: {error.strerror}") from None
+    except (ValueError, RecursionError) as error:
+        raise InvalidSettings(f"{path}: {error}") from None
+    name = settings.get("app_name") if isinstance(settings, dict) else None
+    if not isinstance(name, str) or not name:
+        raise InvalidSettings(f"{path}: app_name is missing")
+    _check_websocket_api(settings.get("websocket_api", {}))
+    for where, level in _levels(settings):
+        _check_level(where, level)
+    return dict(settings)
+
+
+def _levels(settings: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Yield the objects with settings of functions: of all, of a stage, and of one function."""
+    yield "", settings
+    for stage, level in _as_object(settings.get("stages", {}), "stages").items():
+        where = f"stages.{stage}"
+        yield f"{where}.", _as_object(level, where)
+        functions = _as_object(level.get("lambda_functions", {}), f"{where}.lambda_functions")
+        for name, own in functions.items():
+            function = f"{where}.lambda_functions.{name}"
+            yield f"{function}.", _as_object(own, function)
+
+
+def _check_level(where: str, level: Mapping[str, Any]) -> None:
+    for name, maximum in _MAX.items():
+        value = level.get(name, 1)
+        if not isinstance(value, int) or isinstance(value, bool) or not 0 < value <= maximum:
+            raise InvalidSettings(f"{where}{name} must be a whole number from 1 to {maximum}")
+    where = f"{where}environment_variables"
+    for name, value in _as_object(level.get("environment_variables", {}), where).items():
+        if not name or "=" in name or "\0" in name:
+            raise InvalidSettings(f"{where}: {name!r} isn't the name of a variable")
+        if not isinstance(value, str) or "\0" in value:
+            raise InvalidSettings(f"{where}.{name} must be a string")
+
+
+def _check_websocket_api(options: Any) -> None:
+    for name, value in _as_object(options, "websocket_api").items():
+        if name not in _WEBSOCKET_API:
+            raise InvalidSettings(f"websocket_api has no setting {name!r}")
+        if not isinstance(value, _WEBSOCKET_API[name]):
+            kind = "a list" if _WEBSOCKET_API[name] is list else "a string"
+            raise InvalidSettings(f"websocket_api.{name} must be {kind}")
+    if options.get("route_responses", []) not in ([], ["$default"]):
+        raise InvalidSettings('websocket_api.route_responses must be [] or ["$default"]')
+
+
+def _as_object(value: Any, where: str) -> Mapping[str, Any]:
+    if not isinstance(value, dict):
+        raise InvalidSettings(f"{where} must be an object")
+    return value
