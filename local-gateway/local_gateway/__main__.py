@@ -234,19 +234,25 @@ def _own_endpoints(listener: socket.socket, stage: str, aws: dict[str, str]) -> 
 
 def _parse_arguments() -> argparse.Namespace:
     parser = arguments.Parser(prog="chalice-local-gateway", description=__doc__)
-    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--host", default="127.0.0.1", help="the address to listen on")
     parser.add_argument(
         "--port", type=arguments.port, default=8000, help="the port; 0 for any free port"
     )
     parser.add_argument("--project", default=".", help="the Chalice project's folder")
-    parser.add_argument("--stage", default="local")
     parser.add_argument(
-        "--idle-timeout-seconds", type=arguments.seconds, default=Timeouts().idle_seconds
+        "--stage", default="local", help="the stage in config.json, and the path of the URL"
+    )
+    parser.add_argument(
+        "--idle-timeout-seconds",
+        type=arguments.seconds,
+        default=Timeouts().idle_seconds,
+        help="close connections after this time without a message; by the application's clock",
     )
     parser.add_argument(
         "--connection-lifetime-seconds",
         type=arguments.seconds,
         default=Timeouts().lifetime_seconds,
+        help="close connections after this time; by the application's clock",
     )
     parser.add_argument(
         "--clock-rate",

@@ -10,6 +10,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from typing import Final
 
 from local_gateway import emf
@@ -21,6 +22,7 @@ from local_gateway.prometheus import (
     Reading,
     kind_of,
     label_name,
+    metric_name,
     sample_names,
 )
 
@@ -35,6 +37,9 @@ MAX_SAMPLES: Final = 1000
 
 RATE_SECONDS: Final = (10, 60)
 """The windows for rates, in full seconds. The current second is excluded."""
+
+OWN_PREFIX: Final = "local_gateway_"
+"""The first part of the names of the server's own metrics. Lines with such a name are refused."""
 
 _Key = tuple[Metric, Labels]
 
@@ -102,14 +107,16 @@ class Collector:
         """Add all metrics of a log line, or none of them.
 
         Returns:
-            False if the line isn't valid EMF, contains a negative Count, or would exceed
-            MAX_SERIES. Rates require counts that only grow.
+            False if the line isn't valid EMF, contains a negative Count or a name that starts
+            with OWN_PREFIX, or would exceed MAX_SERIES. Rates require counts that only grow.
         """
         try:
             points = emf.parse(line)
         except InvalidEmf:
             return False
-        return not any(map(_is_negative_count, points)) and self._add(points)
+        if any(_is_negative_count(point) or _is_own(point.metric) for point in points):
+            return False
+        return self._add(points)
 
     def count(self, metric: Metric, labels: Labels) -> None:
         """Increment a metric whose unit is Count, unless that would exceed MAX_SERIES."""
@@ -169,3 +176,8 @@ def _order(item: tuple[_Key, _Series]) -> _Key:
 
 def _is_negative_count(point: Point) -> bool:
     return kind_of(point.metric) is Kind.COUNTER and min(point.values) < 0
+
+
+@lru_cache(maxsize=MAX_SERIES)
+def _is_own(metric: Metric) -> bool:
+    return metric_name(metric).startswith(OWN_PREFIX)

@@ -29,7 +29,9 @@ def _convert(family: Family) -> Metric:
     own, name = family.metric, metric_name(family.metric)
     unit = "" if own.unit == "None" else f", in {own.unit}"
     text = _encodable(f"{own.name} of {own.namespace}{unit}")
-    metric = Metric(name.removesuffix("_total"), text, family.kind)
+    # The encoder appends "_total" to the names of counters.
+    listed = name.removesuffix("_total") if family.kind is Kind.COUNTER else name
+    metric = Metric(listed, text, family.kind)
     for reading in family.readings:
         labels = {label_name(key): _encodable(value) for key, value in reading.labels}
         if family.kind is Kind.SUMMARY:

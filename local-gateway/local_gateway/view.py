@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 from itertools import chain
-from math import isnan
+from math import isinf, isnan
 from typing import Final
 
 from local_gateway.collector import RATE_SECONDS, SAMPLE_SECONDS
@@ -108,6 +108,6 @@ def _number(value: float) -> str:
     """Format a number with about three significant digits."""
     if isnan(value):
         return "-"
-    if value == int(value) or abs(value) >= 100:
+    if isinf(value) or value == int(value) or abs(value) >= 100:
         return f"{value:.0f}"
     return f"{value:.1f}" if abs(value) >= 1 else f"{value:.2f}"

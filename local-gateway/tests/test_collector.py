@@ -49,6 +49,8 @@ def only(collected: Collector) -> Reading:
         emf({"Hits": 1}, "Count", [["Code", "code"]], Code="a", code="b"),
         emf({"Hits": 1, "hits": 1}),
         emf({"Hits": 1, "Load": "x"}),
+        emf({"Events": 1}, namespace="LocalGateway"),
+        emf({"OpenConnections": 1}, None, namespace="local-gateway"),
     ],
 )
 def test_a_rejected_line_adds_nothing(collected: Collector, line: str) -> None:

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import boto3
 import pytest
 from websockets.exceptions import InvalidStatus
 
@@ -96,7 +97,8 @@ def test_the_configuration_in_the_docs_works(tmp_path: Path) -> None:
     (tmp_path / "tables.json").write_text(tables)
     (tmp_path / "user_pool.json").write_text(user_pool)
     (tmp_path / "chalicelib").mkdir()
-    (tmp_path / "chalicelib" / "voices.py").write_text("async def app(scope, receive, send): ...")
+    [voices] = read_blocks(EMBEDDED_AWS, "python")
+    (tmp_path / "chalicelib" / "voices.py").write_text(voices)
     with serving(tmp_path, has_aws=True) as server:
         variables = server.request("GET", "/_local_gateway/environment")[1]["environment"]
         with pytest.raises(InvalidStatus, match="401"):
@@ -104,6 +106,9 @@ def test_the_configuration_in_the_docs_works(tmp_path: Path) -> None:
         with server.connect(token="x") as client:
             client.send("hello")
             assert client.recv(SECONDS) == "hello from this machine"
+        polly = boto3.client("polly", endpoint_url=variables["AWS_ENDPOINT_URL_POLLY"])
+        speech = polly.synthesize_speech(Text="hi", OutputFormat="pcm", VoiceId="Joanna")
+        assert speech["AudioStream"].read() == bytes(3200)
     examples = re.findall(r"such as `([A-Z_]+)`", EMBEDDED_AWS.read_text())
     assert set(examples) == {"AWS_ENDPOINT_URL_POLLY", "CONNECTIONS_TABLE"}
     named = re.findall(r"`([A-Z_]+)`", read_first_cells(EMBEDDED_AWS))

@@ -58,6 +58,11 @@ def test_a_label_has_its_value_without_lone_surrogates(value: str, sent: str) ->
     assert parsed == {f'app_errors_total{{code="{sent}"}}': 3}
 
 
+def test_a_gauge_can_have_a_name_that_ends_in_total() -> None:
+    text = text_of([family(Metric("App", "Total", "None"), Reading((), 1, 1, (), ()))])
+    assert text.splitlines()[1:] == ["# TYPE app_total gauge", "app_total 1.0"]
+
+
 def test_a_name_with_a_line_end_does_not_end_the_line() -> None:
     text = text_of([family(Metric("A\nb", 'c\\"', "None"), Reading((), 1, 1, (), ()))])
     assert text.count("\n") == 3

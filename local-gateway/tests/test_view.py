@@ -1,6 +1,6 @@
 """The tables that the view makes of metrics."""
 
-from math import nan
+from math import inf, nan
 
 import pytest
 
@@ -23,7 +23,15 @@ def test_without_metrics_there_are_no_tables() -> None:
 
 @pytest.mark.parametrize(
     ("value", "expected"),
-    [(nan, "-"), (0, "0"), (0.004, "0.00"), (0.25, "0.25"), (1.25, "1.2"), (12345.6, "12346")],
+    [
+        (nan, "-"),
+        (0, "0"),
+        (0.004, "0.00"),
+        (0.25, "0.25"),
+        (1.25, "1.2"),
+        (12345.6, "12346"),
+        (inf, "inf"),
+    ],
 )
 def test_numbers_have_about_three_digits(value: float, expected: str) -> None:
     load = family(Metric("App", "Load", "None"), Reading((), value, 1, (), ()))
