@@ -53,10 +53,14 @@ class Client:
         """Send a message to the probe."""
         self.connection.send(json.dumps({"do": do, **instructions}))
 
-    def receive(self) -> str:
-        """Return the next text frame, or a description of what happens instead."""
+    def receive(self, seconds: float | None = None) -> str:
+        """Return the next text frame, or a description of what happens instead.
+
+        Args:
+            seconds: How long to wait; the target's patience if not given.
+        """
         try:
-            frame = self.connection.recv(self._variant.patience_seconds)
+            frame = self.connection.recv(seconds or self._variant.patience_seconds)
         except TimeoutError:
             return "no frame"
         except ConnectionClosed:
