@@ -135,11 +135,11 @@ class Variant:
         except (InvalidHandshake, OSError) as error:
             return f"no valid response ({type(error).__name__})"
 
-    def refusal_body(self, **query: Any) -> str:
-        """Connect, and return the body of the refusal."""
+    def refusal_body(self, **query: Any) -> str | None:
+        """Connect, and return the body of the refusal; None if the target connects."""
         try:
             with self.connect(**query):
-                return "connects"
+                return None
         except InvalidStatus as refused:
             return refused.response.body.decode(errors="replace")
 

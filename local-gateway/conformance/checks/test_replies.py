@@ -42,16 +42,15 @@ def test_a_reply_by_the_route_response(two_way: Variant, observe: Observe) -> No
 
 @fact(
     "32",
-    "A reply without a body sends nothing.",
+    "A reply's frame is the body alone, without the status and the headers.",
     source="serverless-offline#1301; serverless-websockets-plugin#12",
     confidence="reported",
 )
-def test_a_reply_without_a_body(two_way: Variant, observe: Observe) -> None:
+def test_a_reply_is_the_body_alone(two_way: Variant, observe: Observe) -> None:
+    reply = {"statusCode": 200, "headers": {"X-Probe": "1"}, "body": "the body"}
     with two_way.connect() as client:
-        client.send("nothing")
-        two_way.records(client.connection_id, "$default")
-        client.send("reply", body="the next reply")
-        assert observe(describe(client.receive())) == "the next reply"
+        client.send("return", value=reply)
+        assert observe(describe(client.receive())) == "the body"
 
 
 @fact(
@@ -127,8 +126,8 @@ def test_the_integration_timeout(slow: SlowFrame, observe: Observe) -> None:
 
 @fact(
     "39",
-    "Messages of a connection run concurrently, and replies can come in another order.",
-    source="DG/apigateway-websocket-api-routes-integrations; notes on bedrock-chat",
+    "Messages of a connection run concurrently.",
+    source="notes on bedrock-chat",
     confidence="reported",
 )
 def test_messages_run_concurrently(two_way: Variant, observe: Observe) -> None:
