@@ -198,7 +198,7 @@ def test_a_long_url(one_way: Variant, observe: Observe) -> None:
 @fact(
     "45",
     "A connection that $connect refused has no $disconnect.",
-    source="DG/apigateway-websocket-api-route-keys-connect-disconnect",
+    source="none",
     confidence="inferred",
 )
 def test_a_refused_connection_has_no_disconnect(one_way: Variant, observe: Observe) -> None:

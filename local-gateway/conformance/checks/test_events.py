@@ -138,7 +138,7 @@ def test_the_source_ip(one_way: Variant, observe: Observe) -> None:
     "T10b",
     "connectedAt is the same in all events of a connection.",
     source=MAPPING,
-    confidence="documented",
+    confidence="inferred",
 )
 def test_connected_at_is_constant(one_way: Variant, observe: Observe) -> None:
     events = events_of_a_connection(one_way).values()

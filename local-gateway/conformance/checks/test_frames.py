@@ -31,8 +31,8 @@ def test_a_binary_frame(one_way: Variant, observe: Observe) -> None:
 @fact(
     "49",
     "A post arrives as a text frame, with invalid UTF-8 replaced.",
-    source="ministack, comment in the source",
-    confidence="reported",
+    source="an emulator's comment: ministack's source",
+    confidence="inferred",
 )
 def test_a_post_is_a_text_frame(one_way: Variant, observe: Observe) -> None:
     with one_way.connect() as client:
