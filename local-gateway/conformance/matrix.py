@@ -110,7 +110,7 @@ def _differences_of(facts: list[Fact], found: Results | None) -> list[str]:
         return ["The suite hasn't run against this target yet."]
     rows = [(it, row) for it in facts if (row := _row(found, it)) and row.outcome == "differs"]
     if not rows:
-        return ["Nothing: it does the same as AWS in all tested rows."]
+        return ["It passes all rows."]
     return [
         f"- Fact {it.number}: {_escape(it.statement)} Observed: {_escape(row.observed)}."
         for it, row in rows

@@ -11,16 +11,20 @@ from conformance.untested import UNTESTED
 
 FOLDER = Path(__file__).parents[1]
 LAST_FACT = 87
+PATIENCE_SECONDS = 110
 
 
-def test_the_local_gateway_does_the_same_as_aws(tmp_path: Path) -> None:
-    run = subprocess.run(
-        [sys.executable, "-m", "conformance", "local-gateway", "--results", tmp_path],
-        cwd=FOLDER,
-        capture_output=True,
-        text=True,
-    )
-    assert run.returncode == 0, run.stdout + run.stderr
+def test_the_local_gateway_passes_every_row(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "conformance", "local-gateway", "--results", str(tmp_path)]
+    with subprocess.Popen(
+        command, cwd=FOLDER, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as suite:
+        try:
+            output, _ = suite.communicate(timeout=PATIENCE_SECONDS)
+        except subprocess.TimeoutExpired:
+            suite.terminate()  # The suite then ends its gateways and ministack.
+            output, _ = suite.communicate()
+    assert suite.returncode == 0, output
 
     found, committed = read_results("local-gateway", tmp_path), read_results("local-gateway")
     assert found is not None
