@@ -75,11 +75,6 @@ def short_lifetime(deployment: Deployment) -> Variant:
     return variant(deployment, base.SHORT_LIFETIME)
 
 
-@pytest.fixture(scope="session")
-def child(deployment: Deployment) -> None:
-    require(deployment, base.CHILD)
-
-
 @pytest.fixture(scope="session", autouse=True)
 def slow(two_way: Variant) -> Iterator[SlowFrame]:
     """Start a message that exceeds the integration timeout, beside all other checks."""
@@ -96,11 +91,7 @@ def receive_slow_frame(client: Client) -> tuple[str, float]:
 
 
 def variant(deployment: Deployment, name: str) -> Variant:
-    require(deployment, name)
-    return Variant(deployment.apis[name], deployment)
-
-
-def require(deployment: Deployment, name: str) -> None:
-    """Mark the check as not tested if the target lacks something."""
+    """Return a variant, or mark the check as not tested if the target lacks it."""
     if name in deployment.missing:
         pytest.skip(deployment.missing[name])
+    return Variant(deployment.apis[name], deployment)

@@ -45,9 +45,7 @@ def test_a_post_during_connect_is_gone(one_way: Variant, observe: Observe) -> No
     source="repost.aws/knowledge-center/410-gone-api-gateway",
     confidence="documented",
 )
-def test_a_child_function_posts_after_connect(
-    one_way: Variant, child: None, observe: Observe
-) -> None:
+def test_a_child_function_posts_after_connect(one_way: Variant, observe: Observe) -> None:
     with one_way.connect(connect="child") as client:
         assert observe(describe(client.receive())) == "from the child"
 
