@@ -9,11 +9,12 @@ from conformance import matrix, results, runner
 from conformance.facts import load_facts
 from conformance.targets import names
 from conformance.targets.base import TargetError
+from conformance.targets.stack import SIGNALS
 
 
 def main() -> int:
     """Run the suite against the target that the argument names; return the exit code."""
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in SIGNALS:
         signal.signal(number, signal.default_int_handler)
     parser = argparse.ArgumentParser(prog="python -m conformance", description=__doc__)
     parser.add_argument("target", choices=names.MODULES)

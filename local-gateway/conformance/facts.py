@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeVar
 
-Confidence = Literal["documented", "reported", "inferred"]
+Confidence = Literal["documented", "documented for REST APIs", "reported", "inferred"]
 """How the fact is known: from AWS's documentation, from users, or from other facts."""
 
 _Test = TypeVar("_Test", bound=Callable[..., Any])

@@ -23,6 +23,11 @@ AWS account, see `conformance/README.md`.
 
 A target can differ on purpose. The *Known* column says how the fact is known: AWS documents it,
 users report it, or it is inferred from other facts. [Sources](#sources) lists the documents.
+
+The page covers these sections of a longer list of facts about AWS: WebSocket APIs (1 to 74), the
+`@connections` API (75 to 87), and what works on emulators and fails on AWS (T1 to T16). Of the
+other sections, about DynamoDB, Cognito, Lambda, Terraform and Chalice, it has the facts that a
+handler can see: 124, 157 and 158.
 """
 
 SOURCES: Final = """\
@@ -110,7 +115,7 @@ def _differences_of(facts: list[Fact], found: Results | None) -> list[str]:
         return ["The suite hasn't run against this target yet."]
     rows = [(it, row) for it in facts if (row := _row(found, it)) and row.outcome == "differs"]
     if not rows:
-        return ["Nothing: it does the same as AWS in all tested rows."]
+        return ["It passes all rows."]
     return [
         f"- Fact {it.number}: {_escape(it.statement)} Observed: {_escape(row.observed)}."
         for it, row in rows

@@ -23,13 +23,14 @@ CONFIGURATION = "It concerns the configuration, which neither a client nor a fun
 BROWSER = "It concerns the browser's API. The suite's client isn't a browser."
 COST = "It concerns cost or load. A check would need thousands of requests."
 ACCOUNT = "It concerns quotas of the whole account, which a check would use up for other stacks."
+CHALICE = "It concerns Chalice's code, which is the same for all targets."
 UNDOCUMENTED = "No source says what AWS does."
 
 UNTESTED: Final = [
     Untested(
         "6",
         "Without the permission to invoke $connect's function, the status is 500.",
-        "It needs a broken deployment beside the others. Emulators have no such permissions.",
+        "It needs a variant of the stack without the permission.",
         "terraform-aws-apigateway-v2#8",
     ),
     Untested(
@@ -86,7 +87,7 @@ UNTESTED: Final = [
     Untested(
         "36",
         "A status other than 2xx of a two-way route may be replaced by the error frame.",
-        "The sources contradict each other.",
+        "A single user reports it, so there is no certain result to compare with.",
         "notes on bedrock-chat",
     ),
     Untested(
@@ -122,7 +123,8 @@ UNTESTED: Final = [
     Untested(
         "57",
         "A throttled handshake gets status 429.",
-        f"{ACCOUNT} No source says what a throttled message gets.",
+        "It needs a stage with a throttle of its own. The local gateway shows it with the fault "
+        "connect_throttled_share.",
         "DG/websocket-api-protect; serverlessunicorn#3",
     ),
     Untested(
@@ -172,7 +174,7 @@ UNTESTED: Final = [
     Untested(
         "83-84",
         "A post needs the permission execute-api:ManageConnections.",
-        "It needs a second role. Most emulators check no permissions.",
+        "It needs a second role, without the permission.",
         "DG/apigateway-websocket-control-access-iam",
     ),
     Untested(
@@ -180,6 +182,66 @@ UNTESTED: Final = [
         "Messages and connection minutes are charged.",
         "Only the bill shows it.",
         "amnic.com; awsnegotiations.com",
+    ),
+    Untested(
+        "124",
+        "A failed asynchronous invocation is repeated after one minute and after two more.",
+        "A retry takes a minute, which is too long for a check.",
+        "lambda/latest/dg, invocation-async-error-handling",
+    ),
+    Untested(
+        "157",
+        "Chalice's WebsocketEvent has no headers, and replaces a missing body by the text None.",
+        CHALICE,
+        "chalice, app.py",
+    ),
+    Untested(
+        "158",
+        "Chalice adds the status 200 to a handler's result.",
+        CHALICE,
+        "chalice, app.py",
+    ),
+    Untested(
+        "T1",
+        "Without a route response, a returned body sends nothing.",
+        "The same as fact 30.",
+        "facts 30, 31",
+    ),
+    Untested(
+        "T2",
+        "New routes and authorizers take effect with a new deployment.",
+        "The same as fact 67.",
+        "facts 47, 67",
+    ),
+    Untested(
+        "T3",
+        "A refusal has the status of $connect, or 502 or 401.",
+        "The same as facts 4, 5 and 7.",
+        "facts 4, 5, 7",
+    ),
+    Untested(
+        "T4",
+        "An error frame has no details of the error.",
+        "The same as fact 35.",
+        "fact 35",
+    ),
+    Untested(
+        "T5",
+        "Binary frames and long frames close the connection.",
+        "The same as facts 48, 50 and 51.",
+        "facts 48, 50, 51",
+    ),
+    Untested(
+        "T6",
+        "The client gets only the subprotocol that $connect returns.",
+        "The same as fact 63.",
+        "fact 63",
+    ),
+    Untested(
+        "T7",
+        "Without its permission, its token or the right resource, an authorizer refuses clients.",
+        "The same as facts 7, 17 and 21. The permission is like that of fact 6.",
+        "facts 6, 7, 17, 21",
     ),
     Untested(
         "T8",
@@ -194,6 +256,12 @@ UNTESTED: Final = [
         "DynamoDB developer guide, transaction-apis, howitworks-ttl",
     ),
     Untested(
+        "T11",
+        "A post during $connect fails with 410.",
+        "The same as fact 2.",
+        "fact 2",
+    ),
+    Untested(
         "T12",
         "Chalice's app.websocket_api uses AWS's URL only.",
         "It concerns Chalice, not the API.",
@@ -204,5 +272,17 @@ UNTESTED: Final = [
         "The first connections wait for cold starts of the authorizer and of $connect.",
         "A time isn't a property that a test can compare.",
         "lambda/latest/dg, resource model",
+    ),
+    Untested(
+        "T14",
+        "A fetch of Cognito's keys delays the handshake.",
+        "It concerns the application's code, not the API.",
+        "PyJWT, jwks_client.py",
+    ),
+    Untested(
+        "T16",
+        "Chalice's Terraform output excludes current versions of Terraform and its providers.",
+        CONFIGURATION,
+        "chalice, package.py",
     ),
 ]

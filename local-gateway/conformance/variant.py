@@ -53,10 +53,14 @@ class Client:
         """Send a message to the probe."""
         self.connection.send(json.dumps({"do": do, **instructions}))
 
-    def receive(self) -> str:
-        """Return the next text frame, or a description of what happens instead."""
+    def receive(self, seconds: float | None = None) -> str:
+        """Return the next text frame, or a description of what happens instead.
+
+        Args:
+            seconds: How long to wait; the target's patience if not given.
+        """
         try:
-            frame = self.connection.recv(self._variant.patience_seconds)
+            frame = self.connection.recv(seconds or self._variant.patience_seconds)
         except TimeoutError:
             return "no frame"
         except ConnectionClosed:
@@ -131,11 +135,11 @@ class Variant:
         except (InvalidHandshake, OSError) as error:
             return f"no valid response ({type(error).__name__})"
 
-    def refusal_body(self, **query: Any) -> str:
-        """Connect, and return the body of the refusal."""
+    def refusal_body(self, **query: Any) -> str | None:
+        """Connect, and return the body of the refusal; None if the target connects."""
         try:
             with self.connect(**query):
-                return "connects"
+                return None
         except InvalidStatus as refused:
             return refused.response.body.decode(errors="replace")
 

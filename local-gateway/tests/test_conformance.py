@@ -10,17 +10,21 @@ from conformance.results import read_results
 from conformance.untested import UNTESTED
 
 FOLDER = Path(__file__).parents[1]
-LAST_FACT = 87
+SECTIONS = ("1-74", "75-87", "124", "157-158", "T1-16")
+PATIENCE_SECONDS = 110
 
 
-def test_the_local_gateway_does_the_same_as_aws(tmp_path: Path) -> None:
-    run = subprocess.run(
-        [sys.executable, "-m", "conformance", "local-gateway", "--results", tmp_path],
-        cwd=FOLDER,
-        capture_output=True,
-        text=True,
-    )
-    assert run.returncode == 0, run.stdout + run.stderr
+def test_the_local_gateway_passes_every_row(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "conformance", "local-gateway", "--results", str(tmp_path)]
+    with subprocess.Popen(
+        command, cwd=FOLDER, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as suite:
+        try:
+            output, _ = suite.communicate(timeout=PATIENCE_SECONDS)
+        except subprocess.TimeoutExpired:
+            suite.terminate()  # The suite then ends its gateways and ministack.
+            output, _ = suite.communicate()
+    assert suite.returncode == 0, output
 
     found, committed = read_results("local-gateway", tmp_path), read_results("local-gateway")
     assert found is not None
@@ -33,9 +37,13 @@ def test_the_matrix_shows_the_committed_results() -> None:
 
 
 def test_each_fact_has_a_check_or_a_reason() -> None:
-    covered = {it.order[1] for it in load_facts() if not it.number.startswith("T")}
-    for it in UNTESTED:
-        if not it.number.startswith("T"):
-            first, _, last = it.number.partition("-")
-            covered |= set(range(int(first), int(last or first) + 1))
-    assert covered == set(range(1, LAST_FACT + 1))
+    checked = [it.number.rstrip("abcdefgh") for it in load_facts()]
+    covered = {number for it in UNTESTED for number in numbers(it.number)} | set(checked)
+    assert covered == {number for part in SECTIONS for number in numbers(part)}
+
+
+def numbers(text: str) -> list[str]:
+    """Return the facts of a range, such as "83-84" or "T1-16"."""
+    prefix = "T" if text.startswith("T") else ""
+    first, _, last = text.removeprefix(prefix).partition("-")
+    return [f"{prefix}{number}" for number in range(int(first), int(last or first) + 1)]

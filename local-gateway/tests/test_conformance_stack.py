@@ -62,14 +62,18 @@ def test_a_stack_is_destroyed_after_an_interrupt(home: Path) -> None:
 
 
 def test_the_state_stays_if_the_stack_cannot_be_destroyed(home: Path) -> None:
-    environment = find_environment(FAILING="apply destroy")
+    environment = find_environment(FAILING="apply destroy", AWS_REGION="eu-west-1")
     with pytest.raises(TargetError) as failed, applied_stack(environment):
         pass
 
     [folder] = home.iterdir()
     assert "cannot apply" in str(failed.value)
     assert "cannot destroy" in str(failed.value)
-    assert f"run terraform destroy in {folder / 'terraform'}" in str(failed.value)
+    run = folder.name.split("-")[1]
+    assert str(failed.value).endswith(
+        f"run: env AWS_REGION=eu-west-1 TF_VAR_run={run} TF_VAR_management_url= "
+        f"terraform -chdir={folder}/terraform destroy"
+    )
 
 
 def test_a_stack_that_terraform_cannot_initialize_leaves_nothing(home: Path) -> None:

@@ -1,6 +1,8 @@
 """The variants of the probe, by the names of the checks' parameters."""
 
+import time
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
 
@@ -11,6 +13,12 @@ from conformance.variant import Client, Variant
 
 SECONDS_OF_SLOW_MESSAGE = 30
 """How long a handler takes that exceeds the integration timeout of 29 seconds."""
+
+LATEST_SLOW_FRAME = 35
+"""The seconds until the suite stops waiting for the frame for the slow message."""
+
+SlowFrame = Future[tuple[str, float]]
+"""The frame for the slow message, and the seconds until it arrived."""
 
 
 @pytest.fixture
@@ -67,25 +75,23 @@ def short_lifetime(deployment: Deployment) -> Variant:
     return variant(deployment, base.SHORT_LIFETIME)
 
 
-@pytest.fixture(scope="session")
-def child(deployment: Deployment) -> None:
-    require(deployment, base.CHILD)
-
-
 @pytest.fixture(scope="session", autouse=True)
-def slow(two_way: Variant) -> Iterator[Client]:
+def slow(two_way: Variant) -> Iterator[SlowFrame]:
     """Start a message that exceeds the integration timeout, beside all other checks."""
-    with two_way.connect() as client:
+    # At the end, the connection closes first, which ends the thread.
+    with ThreadPoolExecutor(1) as pool, two_way.connect() as client:
         client.send("wait", seconds=SECONDS_OF_SLOW_MESSAGE)
-        yield client
+        yield pool.submit(receive_slow_frame, client)
+
+
+def receive_slow_frame(client: Client) -> tuple[str, float]:
+    start = time.monotonic()
+    frame = client.receive(LATEST_SLOW_FRAME)
+    return frame, time.monotonic() - start
 
 
 def variant(deployment: Deployment, name: str) -> Variant:
-    require(deployment, name)
-    return Variant(deployment.apis[name], deployment)
-
-
-def require(deployment: Deployment, name: str) -> None:
-    """Mark the check as not tested if the target lacks something."""
+    """Return a variant, or mark the check as not tested if the target lacks it."""
     if name in deployment.missing:
         pytest.skip(deployment.missing[name])
+    return Variant(deployment.apis[name], deployment)

@@ -36,7 +36,7 @@ def test_the_authorizer_raises_unauthorized(two_way: Variant, observe: Observe) 
     "7c",
     "If the authorizer raises another error, the status is 500.",
     source="DG/apigateway-use-lambda-authorizer",
-    confidence="documented",
+    confidence="documented for REST APIs",
 )
 def test_the_authorizer_raises(two_way: Variant, observe: Observe) -> None:
     assert observe(two_way.handshake(authorizer="raise")) == "500"
@@ -46,7 +46,7 @@ def test_the_authorizer_raises(two_way: Variant, observe: Observe) -> None:
     "7d",
     "If the authorizer's result is not an object, the status is 500.",
     source="DG/apigateway-use-lambda-authorizer",
-    confidence="documented",
+    confidence="documented for REST APIs",
 )
 def test_the_authorizer_returns_no_object(two_way: Variant, observe: Observe) -> None:
     assert observe(two_way.handshake(authorizer="not_an_object")) == "500"

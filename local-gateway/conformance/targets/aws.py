@@ -60,12 +60,17 @@ def _wait_until_usable(variant: Variant) -> None:
 
 
 def _is_usable(variant: Variant) -> bool:
+    """Return whether all functions work: a child and a message can post, and the close arrives."""
     try:
-        with variant.connect() as client:
+        with variant.connect(connect="child") as client:
             client.send("post", body="usable")
-            return client.receive() == "usable"
+            frames = {client.receive(), client.receive()}
+            connection_id = client.connection_id
     except (InvalidHandshake, OSError):
         return False
+    return frames == {"from the child", "usable"} and bool(
+        variant.records(connection_id, "$disconnect")
+    )
 
 
 def _deployment(stack: Stack, region: str) -> Deployment:

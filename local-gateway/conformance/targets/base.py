@@ -17,8 +17,7 @@ The probe's handlers are functions of an event and a context, as Lambda calls th
 `connect`, `message`, `disconnect` and `child` in `app.py`. They need these environment variables:
 
 - `RECORDS_TABLE`: a DynamoDB table with the keys `KEY_SCHEMA`, in which they record their events.
-- `CHILD_FUNCTION`: the name with which boto3 can invoke `child`. Leave it out if the target has no
-  Lambda API. Say so in `Deployment.missing` with the key `CHILD`.
+- `CHILD_FUNCTION`: the name with which boto3 can invoke `child`.
 - `MANAGEMENT_URL`: the URL of the `@connections` API, if it isn't AWS's
   `https://{domainName}/{stage}`. Members of an event's requestContext replace names in braces, as
   in `http://127.0.0.1:4566/_aws/execute-api/{apiId}/{stage}`.
@@ -42,8 +41,6 @@ DEFAULT_ONLY: Final = "default_only"
 IDENTITY_SOURCE: Final = "identity_source"
 SHORT_IDLE: Final = "short_idle"
 SHORT_LIFETIME: Final = "short_lifetime"
-CHILD: Final = "child"
-"""Not a variant: the function that the probe invokes asynchronously."""
 
 KEY_SCHEMA: Final = [
     {"AttributeName": "subject", "KeyType": "HASH"},

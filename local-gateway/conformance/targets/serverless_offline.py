@@ -129,6 +129,8 @@ class _Server:
                 "name": "aws",
                 "runtime": f"python{sys.version_info.major}.{sys.version_info.minor}",
                 "region": "us-east-1",
+                # The default of 6 seconds would hide the integration timeout.
+                "timeout": 60,
                 "websocketsApiRouteSelectionExpression": "$request.body.action",
                 "environment": {
                     "RECORDS_TABLE": TABLE,

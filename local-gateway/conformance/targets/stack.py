@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -26,7 +27,11 @@ OUTPUTS: Final = ("api_ids", "stage", "records_table")
 WRITTEN: Final = shutil.ignore_patterns(".terraform", "*.tfstate*", "chalice.tf.json", "*.zip")
 """Files that Terraform and Chalice write."""
 
+VARIABLES: Final = ("TF_VAR_run", "TF_VAR_management_url")
+"""The variables of the stack."""
+
 SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""The signals that end the suite, after it has removed what it created."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +64,7 @@ def applied_stack(environment: Mapping[str, str], management_url: str = "") -> I
     """
     run = uuid4().hex[:8]
     home = Path(tempfile.mkdtemp(prefix=f"conformance-{run}-"))
-    variables = {"TF_VAR_run": run, "TF_VAR_management_url": management_url}
+    variables = dict(zip(VARIABLES, (run, management_url), strict=True))
     terraform = Terraform(home / "terraform", {**environment, **variables})
     try:
         shutil.copytree(TERRAFORM, terraform.folder, ignore=WRITTEN)
@@ -89,7 +94,11 @@ def destroy(terraform: "Terraform") -> None:
         try:
             terraform.run("destroy", "-auto-approve", "-input=false")
         except TargetError as error:
-            hint = f"resources may remain; run terraform destroy in {terraform.folder}"
+            names = ("AWS_REGION", *VARIABLES)
+            settings = terraform.environment
+            assignments = [f"{name}={settings[name]}" for name in names if name in settings]
+            command = ["env", *assignments, "terraform", f"-chdir={terraform.folder}", "destroy"]
+            hint = f"resources may remain; with the same credentials, run: {shlex.join(command)}"
             first = "" if error.__context__ is None else f"{error.__context__}\n"
             raise TargetError(f"{first}{error}\n{hint}") from None
 
