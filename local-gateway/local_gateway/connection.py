@@ -154,12 +154,11 @@ class Connection:
             return
         event = events.disconnect_event(gateway.api, self.client, code, reason, now())
         count = 2 if injector.selects(faults.disconnect_twice_share) else 1
-        deliver = partial(self._deliver, event, count)
         late_seconds = injector.delay(faults.disconnect_late_share, faults.disconnect_late_seconds)
         if late_seconds:
-            gateway.call_late(late_seconds, deliver)
+            gateway.call_late(late_seconds, lambda: self._deliver(event, count))
         else:
-            deliver()
+            self._deliver(event, count)
 
     def _check_age(self) -> None:
         """Close the connection if it is idle or too old; otherwise schedule the next check.
@@ -189,14 +188,16 @@ class Connection:
     def _answer(
         self, event: Event, started: float, result: Any, error: BaseException | None
     ) -> None:
-        if error is None and _is_reply(result):
-            self._reply(result, event, started)
-        else:
-            self._gateway.log.error(f"#{self.ordinal} $default failed", error)
-            self._fail("Internal server error", event, started)
-        self._unfinished_messages -= 1
-        if self._unfinished_messages < MAX_PENDING_MESSAGES // 2:
-            self._resume()
+        try:
+            if error is None and _is_reply(result):
+                self._reply(result, event, started)
+            else:
+                self._gateway.log.error(f"#{self.ordinal} $default failed", error)
+                self._fail("Internal server error", event, started)
+        finally:
+            self._unfinished_messages -= 1
+            if self._unfinished_messages < MAX_PENDING_MESSAGES // 2:
+                self._resume()
 
     def _reply(self, result: Any, event: Event, started: float) -> None:
         """Send the result's body if the route has a route response. The status isn't sent."""
@@ -242,11 +243,13 @@ class Connection:
     def _disconnected(
         self, event: Event, count: int, started: float, _result: Any, error: BaseException | None
     ) -> None:
-        if error is not None:
-            self._gateway.log.error(f"#{self.ordinal} $disconnect failed", error)
-        code = event["requestContext"]["disconnectStatusCode"]
-        self._log("$disconnect", f"{code} {'ok' if error is None else 'failed'}", started)
-        self._deliver(event, count - 1)
+        try:
+            if error is not None:
+                self._gateway.log.error(f"#{self.ordinal} $disconnect failed", error)
+            code = event["requestContext"]["disconnectStatusCode"]
+            self._log("$disconnect", f"{code} {'ok' if error is None else 'failed'}", started)
+        finally:
+            self._deliver(event, count - 1)
 
     def _log(self, route: str, outcome: str, started: float) -> None:
         self._gateway.log.event(self.ordinal, route, outcome, started)

@@ -59,14 +59,15 @@ class Function:
     memory_mb: int
 
     def __call__(self, event: Any) -> Any:
-        """Run the handler, and return its result after a round trip through JSON.
+        """Run the handler on a copy of the event, and return a copy of its result.
 
-        The handler's exceptions pass through.
+        Both are copied by a round trip through JSON. The handler's exceptions pass through.
 
         Raises:
             MarshalError: The result can't be encoded as JSON.
         """
-        result = self.handler(event, LambdaContext(self))
+        own_event = json.loads(json.dumps(event))
+        result = self.handler(own_event, LambdaContext(self))
         try:
             return json.loads(json.dumps(result))
         except (TypeError, ValueError, RecursionError) as error:

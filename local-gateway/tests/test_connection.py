@@ -114,3 +114,20 @@ def test_a_share_of_connections_is_silent_and_stays_silent_until_the_share_falls
                 connection.closed(1000, "")
 
     asyncio.run(asyncio.wait_for(run(), 10))
+
+
+def test_a_handler_that_empties_its_event_gets_an_answer_for_each_message() -> None:
+    def handle(event: Any, _context: Any) -> None:
+        event.clear()
+        raise RuntimeError
+
+    async def run() -> None:
+        async with serving(handle) as gateway:
+            socket = FakeSocket()
+            connection = open_connection(gateway, socket)
+            for _ in range(3):
+                connection.receive("hello")
+            assert [await socket.calls.get() for _ in range(3)] == ["send"] * 3
+            connection.closed(1000, "")
+
+    asyncio.run(asyncio.wait_for(run(), 10))
