@@ -72,3 +72,11 @@ class Function:
             return json.loads(json.dumps(result))
         except (TypeError, ValueError, RecursionError) as error:
             raise MarshalError(f"Unable to marshal response: {error}") from error
+
+
+def message_of(error: BaseException) -> str:
+    """Return an error's text, or a replacement as in tracebacks if its `__str__` fails."""
+    try:
+        return str(error)
+    except Exception:
+        return "<exception str() failed>"

@@ -39,6 +39,7 @@ def test_an_unknown_invocation_type_is_refused(server: Server) -> None:
     ("function", "error_type", "message"),
     [
         ("fail", "ValueError", "no good"),
+        ("fail_unprintably", "Unprintable", "<exception str() failed>"),
         ("unmarshallable", "MarshalError", "Unable to marshal response"),
     ],
 )
