@@ -85,6 +85,11 @@ class Connection:
         self._silence_number = gateway.fault_injector.draw_for_connection()
         gateway.unfinished.add(self)
 
+    @property
+    def accepted_messages(self) -> int:
+        """The number of messages until the server stops reading from the client, at least 1."""
+        return max(1, MAX_PENDING_MESSAGES - self._unfinished_messages)
+
     def open(self, socket: Socket) -> None:
         """Attach the socket. From now on the connection accepts posts, and its timeouts run."""
         self._socket = socket
