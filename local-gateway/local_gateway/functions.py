@@ -69,7 +69,7 @@ class Function:
         own_event = json.loads(json.dumps(event))
         result = self.handler(own_event, LambdaContext(self))
         try:
-            return json.loads(json.dumps(result))
+            return json.loads(json.dumps(result, allow_nan=False))
         except (TypeError, ValueError, RecursionError) as error:
             raise MarshalError(f"Unable to marshal response: {error}") from error
 

@@ -40,6 +40,7 @@ def test_an_unknown_invocation_type_is_refused(server: Server) -> None:
     [
         ("fail", "ValueError", "no good"),
         ("fail_unprintably", "Unprintable", "<exception str() failed>"),
+        ("not_a_number", "MarshalError", "Out of range float values"),
         ("unmarshallable", "MarshalError", "Unable to marshal response"),
     ],
 )
