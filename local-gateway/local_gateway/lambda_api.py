@@ -75,7 +75,7 @@ def _finished(
     result: Any,
     error: BaseException | None,
 ) -> None:
-    log_invocation(gateway, function, started, error)
+    log_invocation(gateway, f"lambda {function.name}", started, error)
     if isinstance(error, Throttled):
         reply(_THROTTLED)
     else:

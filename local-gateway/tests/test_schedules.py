@@ -102,6 +102,13 @@ def test_a_function_has_its_own_timeout(tmp_path: Path) -> None:
         server.err.wait_for("TimedOut")
 
 
+def test_a_throttled_run_is_one_line(tmp_path: Path) -> None:
+    project = write_project(tmp_path, APP + SWEEP)
+    with serving(project, *FAST, "--fault", "lambda_concurrency=0") as server:
+        server.out.wait_for("schedule x-local-sweep throttled")
+    assert server.err.join() == ""
+
+
 def test_a_reload_applies_the_new_schedules(tmp_path: Path) -> None:
     project = write_project(tmp_path, APP + SWEEP)
     with serving(project, *FAST) as server:
