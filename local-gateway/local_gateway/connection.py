@@ -194,11 +194,13 @@ class Connection:
         self, event: Event, started: float, result: Any, error: BaseException | None
     ) -> None:
         try:
-            if error is None and _is_reply(result):
+            defect = _find_defect(result)
+            if error is None and defect is None:
                 self._reply(result, event, started)
-            else:
-                self._gateway.log.error(f"#{self.ordinal} $default failed", error)
-                self._fail("Internal server error", event, started)
+                return
+            failure = f": {defect}" if error is None else " failed"
+            self._gateway.log.error(f"#{self.ordinal} $default{failure}", error)
+            self._fail("Internal server error", event, started)
         finally:
             self._unfinished_messages -= 1
             if self._unfinished_messages < MAX_PENDING_MESSAGES // 2:
@@ -260,13 +262,19 @@ class Connection:
         self._gateway.log.event(self.ordinal, route, outcome, started)
 
 
-def _is_reply(result: Any) -> bool:
-    """Return whether the result is valid for a proxy integration.
+def _find_defect(result: Any) -> str | None:
+    """Return why a result isn't valid for a proxy integration; None if it is.
 
     A body is optional. If present, it must be a string within the message limit.
     """
     body = result.get("body") if isinstance(result, dict) else None
-    return body is None or (isinstance(body, str) and len(_encode(body)) <= MAX_MESSAGE_BYTES)
+    if body is None:
+        return None
+    if not isinstance(body, str):
+        return "the body must be a string"
+    if len(_encode(body)) > MAX_MESSAGE_BYTES:
+        return f"the body must not exceed {MAX_MESSAGE_BYTES} bytes"
+    return None
 
 
 def _encode(body: str) -> bytes:

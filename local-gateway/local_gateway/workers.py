@@ -48,6 +48,7 @@ class _Call:
         self._loop = loop
         self._function = function
         self._argument = argument
+        self._timeout_seconds = timeout_seconds
         self._done = done
         self._result: Any = None
         self._error: BaseException | None = None
@@ -66,7 +67,7 @@ class _Call:
             self._done(self._result, self._error)
 
     def _time_out(self) -> None:
-        self._done(None, TimedOut())
+        self._done(None, TimedOut(f"no result within {self._timeout_seconds:g} s"))
 
 
 class Workers:
