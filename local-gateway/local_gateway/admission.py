@@ -8,6 +8,7 @@ from local_gateway.clock import now
 from local_gateway.connection import NETWORK_LOSS, Connection
 from local_gateway.events import Client, Handshake
 from local_gateway.faults import Throttled
+from local_gateway.functions import message_of
 from local_gateway.gateway import Gateway, failure_body
 from local_gateway.workers import TimedOut
 
@@ -76,7 +77,7 @@ class Admission:
         Otherwise refuse with status 403 (Deny), 401 (the error "Unauthorized") or 500.
         """
         if error is not None:
-            is_unauthorized = str(error) == "Unauthorized"
+            is_unauthorized = message_of(error) == "Unauthorized"
             if not is_unauthorized:
                 self._gateway.log.error(f"#{self._ordinal} authorizer failed", error)
             self._refuse("authorizer", 401 if is_unauthorized else 500)

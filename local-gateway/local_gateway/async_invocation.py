@@ -51,7 +51,7 @@ class AsyncInvocation:
         _result: Any,
         error: BaseException | None,
     ) -> None:
-        log_invocation(self._gateway, self._function, started, error)
+        log_invocation(self._gateway, f"lambda {self._function.name}", started, error)
         age_seconds += retry_seconds
         if isinstance(error, Throttled) and age_seconds < MAX_AGE_SECONDS:
             next_seconds = min(2 * retry_seconds, MAX_RETRY_SECONDS)
@@ -65,11 +65,11 @@ class AsyncInvocation:
 
 
 def log_invocation(
-    gateway: Gateway, function: Function, started: float, error: BaseException | None
+    gateway: Gateway, name: str, started: float, error: BaseException | None
 ) -> None:
-    """Log the end of an invocation through Lambda's API."""
+    """Log the end of an invocation that belongs to no connection."""
     is_throttled = isinstance(error, Throttled)
     outcome = "ok" if error is None else "throttled" if is_throttled else "failed"
-    gateway.log.event(None, f"lambda {function.name}", outcome, started)
+    gateway.log.event(None, name, outcome, started)
     if error is not None and not is_throttled:
-        gateway.log.error(f"lambda {function.name} failed", error)
+        gateway.log.error(f"{name} failed", error)

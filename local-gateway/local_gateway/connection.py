@@ -85,6 +85,11 @@ class Connection:
         self._silence_number = gateway.fault_injector.draw_for_connection()
         gateway.unfinished.add(self)
 
+    @property
+    def accepted_messages(self) -> int:
+        """The number of messages until the server stops reading from the client, at least 1."""
+        return max(1, MAX_PENDING_MESSAGES - self._unfinished_messages)
+
     def open(self, socket: Socket) -> None:
         """Attach the socket. From now on the connection accepts posts, and its timeouts run."""
         self._socket = socket
@@ -154,12 +159,11 @@ class Connection:
             return
         event = events.disconnect_event(gateway.api, self.client, code, reason, now())
         count = 2 if injector.selects(faults.disconnect_twice_share) else 1
-        deliver = partial(self._deliver, event, count)
         late_seconds = injector.delay(faults.disconnect_late_share, faults.disconnect_late_seconds)
         if late_seconds:
-            gateway.call_late(late_seconds, deliver)
+            gateway.call_late(late_seconds, lambda: self._deliver(event, count))
         else:
-            deliver()
+            self._deliver(event, count)
 
     def _check_age(self) -> None:
         """Close the connection if it is idle or too old; otherwise schedule the next check.
@@ -189,14 +193,18 @@ class Connection:
     def _answer(
         self, event: Event, started: float, result: Any, error: BaseException | None
     ) -> None:
-        if error is None and _is_reply(result):
-            self._reply(result, event, started)
-        else:
-            self._gateway.log.error(f"#{self.ordinal} $default failed", error)
+        try:
+            defect = _find_defect(result)
+            if error is None and defect is None:
+                self._reply(result, event, started)
+                return
+            failure = f": {defect}" if error is None else " failed"
+            self._gateway.log.error(f"#{self.ordinal} $default{failure}", error)
             self._fail("Internal server error", event, started)
-        self._unfinished_messages -= 1
-        if self._unfinished_messages < MAX_PENDING_MESSAGES // 2:
-            self._resume()
+        finally:
+            self._unfinished_messages -= 1
+            if self._unfinished_messages < MAX_PENDING_MESSAGES // 2:
+                self._resume()
 
     def _reply(self, result: Any, event: Event, started: float) -> None:
         """Send the result's body if the route has a route response. The status isn't sent."""
@@ -242,23 +250,31 @@ class Connection:
     def _disconnected(
         self, event: Event, count: int, started: float, _result: Any, error: BaseException | None
     ) -> None:
-        if error is not None:
-            self._gateway.log.error(f"#{self.ordinal} $disconnect failed", error)
-        code = event["requestContext"]["disconnectStatusCode"]
-        self._log("$disconnect", f"{code} {'ok' if error is None else 'failed'}", started)
-        self._deliver(event, count - 1)
+        try:
+            if error is not None:
+                self._gateway.log.error(f"#{self.ordinal} $disconnect failed", error)
+            code = event["requestContext"]["disconnectStatusCode"]
+            self._log("$disconnect", f"{code} {'ok' if error is None else 'failed'}", started)
+        finally:
+            self._deliver(event, count - 1)
 
     def _log(self, route: str, outcome: str, started: float) -> None:
         self._gateway.log.event(self.ordinal, route, outcome, started)
 
 
-def _is_reply(result: Any) -> bool:
-    """Return whether the result is valid for a proxy integration.
+def _find_defect(result: Any) -> str | None:
+    """Return why a result isn't valid for a proxy integration; None if it is.
 
     A body is optional. If present, it must be a string within the message limit.
     """
     body = result.get("body") if isinstance(result, dict) else None
-    return body is None or (isinstance(body, str) and len(_encode(body)) <= MAX_MESSAGE_BYTES)
+    if body is None:
+        return None
+    if not isinstance(body, str):
+        return "the body must be a string"
+    if len(_encode(body)) > MAX_MESSAGE_BYTES:
+        return f"the body must not exceed {MAX_MESSAGE_BYTES} bytes"
+    return None
 
 
 def _encode(body: str) -> bytes:

@@ -126,9 +126,14 @@ def _tables_of(body: bytes) -> Iterator[str]:
         return
     if not isinstance(request, dict):
         return
-    actions = [action for item in request.get("TransactItems") or [] for action in item.values()]
-    named = [parameters.get("TableName") for parameters in (request, *actions)]
-    for name in (*named, *(request.get("RequestItems") or {})):
+    items, requests = request.get("TransactItems"), request.get("RequestItems")
+    actions = [
+        action
+        for item in (items if isinstance(items, list) else [])
+        for action in (item.values() if isinstance(item, dict) else [])
+    ]
+    named = [part.get("TableName") for part in (request, *actions) if isinstance(part, dict)]
+    for name in (*named, *(requests if isinstance(requests, dict) else [])):
         if isinstance(name, str):
             yield name.rpartition("table/")[2]
 

@@ -59,15 +59,24 @@ class Function:
     memory_mb: int
 
     def __call__(self, event: Any) -> Any:
-        """Run the handler, and return its result after a round trip through JSON.
+        """Run the handler on a copy of the event, and return a copy of its result.
 
-        The handler's exceptions pass through.
+        Both are copied by a round trip through JSON. The handler's exceptions pass through.
 
         Raises:
             MarshalError: The result can't be encoded as JSON.
         """
-        result = self.handler(event, LambdaContext(self))
+        own_event = json.loads(json.dumps(event))
+        result = self.handler(own_event, LambdaContext(self))
         try:
-            return json.loads(json.dumps(result))
+            return json.loads(json.dumps(result, allow_nan=False))
         except (TypeError, ValueError, RecursionError) as error:
             raise MarshalError(f"Unable to marshal response: {error}") from error
+
+
+def message_of(error: BaseException) -> str:
+    """Return an error's text, or a replacement as in tracebacks if its `__str__` fails."""
+    try:
+        return str(error)
+    except Exception:
+        return "<exception str() failed>"

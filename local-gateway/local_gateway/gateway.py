@@ -107,7 +107,7 @@ class Gateway:
         if injector.affects_handlers:
             limit = injector.faults.lambda_concurrency
             if limit is not None and self.workers.running_count >= limit:
-                self.loop.call_soon(done, None, Throttled("lambda_concurrency"))
+                self.loop.call_soon(lambda: done(None, Throttled("lambda_concurrency")))
                 return
             call = injector.wrap(function)
         self.workers.run(call, event, timeout_seconds, done)

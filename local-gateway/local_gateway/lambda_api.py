@@ -12,7 +12,7 @@ from urllib.parse import unquote
 
 from local_gateway.async_invocation import AsyncInvocation, log_invocation
 from local_gateway.faults import Throttled
-from local_gateway.functions import Function
+from local_gateway.functions import Function, message_of
 from local_gateway.gateway import Gateway
 from local_gateway.http_messages import Reply, Request, Response, error_response, json_response
 from local_gateway.workers import TimedOut
@@ -75,7 +75,7 @@ def _finished(
     result: Any,
     error: BaseException | None,
 ) -> None:
-    log_invocation(gateway, function, started, error)
+    log_invocation(gateway, f"lambda {function.name}", started, error)
     if isinstance(error, Throttled):
         reply(_THROTTLED)
     else:
@@ -96,7 +96,7 @@ def _describe(function: Function, error: BaseException) -> dict[str, Any]:
         message = f"Task timed out after {function.timeout_seconds:.2f} seconds"
         return {"errorType": "Sandbox.Timedout", "errorMessage": message}
     return {
-        "errorMessage": str(error),
+        "errorMessage": message_of(error),
         "errorType": type(error).__name__,
         "stackTrace": traceback.format_tb(error.__traceback__),
     }

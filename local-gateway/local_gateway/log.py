@@ -77,10 +77,14 @@ class Log:
         print(f"{_clock()} {message}", file=self._out, flush=True)
 
     def error(self, message: str, error: BaseException | None = None) -> None:
-        """Print an error with its traceback. Thread-safe."""
+        """Print an error with its traceback, or in one line if it has none. Thread-safe."""
         self.flush()
-        lines = [] if error is None else traceback.format_exception(error)
-        print(f"{_clock()} {message}\n{''.join(lines)}", end="", file=sys.stderr, flush=True)
+        lines = ""
+        if error is not None and error.__traceback__ is None:
+            message = f"{message}: {error}"
+        elif error is not None:
+            lines = "".join(traceback.format_exception(error))
+        print(f"{_clock()} {message}\n{lines}", end="", file=sys.stderr, flush=True)
 
     def flush(self) -> None:
         """Write the buffered lines."""

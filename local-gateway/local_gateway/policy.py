@@ -1,5 +1,6 @@
 """Evaluation of an authorizer's result."""
 
+import fnmatch
 import json
 import re
 from collections.abc import Mapping
@@ -87,9 +88,11 @@ def _matches(patterns: str | list[str], name: str, flags: int) -> bool:
 
 @lru_cache(maxsize=256)
 def _compile(pattern: str, flags: int) -> re.Pattern[str]:
-    """Compile IAM's wildcards. "*" matches any text, including "/" and ":", "?" one character."""
-    escaped = re.escape(pattern).replace(r"\*", ".*").replace(r"\?", ".")
-    return re.compile(escaped, flags | re.DOTALL)
+    """Compile IAM's wildcards. "*" matches any text, including "/" and ":", "?" one character.
+
+    fnmatch's expressions don't backtrack from one "*" to another.
+    """
+    return re.compile(fnmatch.translate(pattern.replace("[", "[[]")), flags)
 
 
 def _as_text(name: str, value: Any) -> str:

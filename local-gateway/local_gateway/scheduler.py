@@ -6,6 +6,7 @@ from typing import Any
 
 from local_gateway import events
 from local_gateway.application import Schedule
+from local_gateway.async_invocation import log_invocation
 from local_gateway.clock import now
 from local_gateway.gateway import Gateway
 
@@ -72,7 +73,4 @@ class Scheduler:
     def _finished(
         self, schedule: Schedule, started: float, _result: Any, error: BaseException | None
     ) -> None:
-        log, name = self._gateway.log, schedule.function.name
-        log.event(None, f"schedule {name}", "ok" if error is None else "failed", started)
-        if error is not None:
-            log.error(f"schedule {name} failed", error)
+        log_invocation(self._gateway, f"schedule {schedule.function.name}", started, error)

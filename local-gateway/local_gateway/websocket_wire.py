@@ -21,6 +21,9 @@ from local_gateway.reading import ReadingProtocol
 MAX_FRAME_BYTES = 32 * 1024
 """Maximum size of a frame. Source: developer guide, limits of WebSocket APIs."""
 
+MIN_MESSAGE_BYTES = 6
+"""Minimum size of a client's frame, with its mask. No message takes fewer bytes."""
+
 CLOSE_TIMEOUT_SECONDS = 2
 """Timeout for the client to answer a close frame and close the TCP connection."""
 
@@ -33,6 +36,8 @@ _HANDSHAKE_HEADERS = (
     "sec-websocket-key",
     "sec-websocket-version",
 )
+
+_NOTHING = memoryview(b"")
 
 _LOGGER = logging.getLogger("local_gateway.websocket")
 _LOGGER.setLevel(logging.WARNING)
@@ -84,7 +89,7 @@ class WebSocketWire(ReadingProtocol):
         self._end: tuple[int, str] | None = None
         self._close_timer: asyncio.TimerHandle | None = None
         self._held: bytearray | None = None
-        self._unread = b""
+        self._unread = _NOTHING
         self._is_abandoned = False
 
     @property
@@ -119,6 +124,7 @@ class WebSocketWire(ReadingProtocol):
         self._pauses = max(0, self._pauses - 1)
         if self._pauses == 0 and not self._transport.is_closing():
             self._transport.resume_reading()
+            self._handle_unread()
 
     def silence(self) -> None:
         """Neither read nor write until the end of the silence, although the socket stays open."""
@@ -128,40 +134,34 @@ class WebSocketWire(ReadingProtocol):
     def end_silence(self) -> None:
         """Continue to read and write, or abort the TCP connection if `close` was called."""
         held, self._held = self._held, None
-        unread, self._unread = self._unread, b""
         if self._is_abandoned:
             self._transport.abort()
             return
         self._transport.write(bytes(held or b""))
         self.resume_reading()
-        self.data_received(unread)
 
     # The transport calls the following methods.
 
     def data_received(self, data: bytes) -> None:
-        """Handle bytes from the client. Only early data can arrive during a silence."""
-        if self._held is not None:
-            self._unread = data
-            return
-        core = self._core
-        core.receive_data(data)
-        for event in core.events_received():
-            self._frame_received(cast(Frame, event))
-        if core.parser_exc is not None and self._end is None:
-            self._end = _failure(core)
-        if core.writes:
-            self._flush()
+        """Handle bytes from the client, up to a pause. Early data can arrive during a silence."""
+        self._unread = memoryview(data)
+        self._handle_unread()
 
     def eof_received(self) -> None:
         """Handle the end of the client's data. The transport then closes itself."""
         self._core.receive_eof()
 
     def connection_lost(self, _error: Exception | None) -> None:
-        """Notify the connection of its end. Without a closing handshake, the code is 1006."""
+        """Notify the connection of its end. Without a closing handshake, the code is 1006.
+
+        The messages that arrived during a pause are handled first.
+        """
+        if not self._is_abandoned:
+            if self._unread and self._held is None:
+                self._handle(bytes(self._unread))
+            self._connection.closed(*(self._end or NETWORK_LOSS))
         if self._close_timer is not None:
             self._close_timer.cancel()
-        if not self._is_abandoned:
-            self._connection.closed(*(self._end or NETWORK_LOSS))
 
     def pause_writing(self) -> None:
         """Stop reading from a client that doesn't read its messages."""
@@ -170,6 +170,25 @@ class WebSocketWire(ReadingProtocol):
     def resume_writing(self) -> None:
         """Continue reading because the client has read its messages."""
         self.resume_reading()
+
+    def _handle_unread(self) -> None:
+        """Handle the unread bytes, in parts that contain no more messages than are accepted."""
+        while self._unread and self._pauses == 0 and self._held is None:
+            size = len(self._unread)
+            if self._core.state is State.OPEN:
+                size = MIN_MESSAGE_BYTES * self._connection.accepted_messages
+            part, self._unread = self._unread[:size], self._unread[size:] or _NOTHING
+            self._handle(bytes(part))
+
+    def _handle(self, data: bytes) -> None:
+        core = self._core
+        core.receive_data(data)
+        for event in core.events_received():
+            self._frame_received(cast(Frame, event))
+        if core.parser_exc is not None and self._end is None:
+            self._end = _failure(core)
+        if core.writes:
+            self._flush()
 
     def _frame_received(self, frame: Frame) -> None:
         if frame.opcode is Opcode.TEXT and frame.fin:

@@ -29,12 +29,45 @@ had 39 MiB.
 
 Done = Callable[[Any, BaseException | None], None]
 
-_Call = tuple[Callable[[Any], Any], Any, asyncio.TimerHandle, Done]
-_Finished = tuple[asyncio.TimerHandle, Done, Any, BaseException | None]
-
 
 class TimedOut(Exception):
     """The call exceeded its timeout. Its thread continues, because Python can't stop it."""
+
+
+class _Call:
+    """One call. Its repr, which the event loop logs, shows neither the argument nor the result."""
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        function: Callable[[Any], Any],
+        argument: Any,
+        timeout_seconds: float,
+        done: Done,
+    ) -> None:
+        self._loop = loop
+        self._function = function
+        self._argument = argument
+        self._timeout_seconds = timeout_seconds
+        self._done = done
+        self._result: Any = None
+        self._error: BaseException | None = None
+        self._timer = loop.call_later(timeout_seconds, self._time_out)
+
+    def run(self) -> None:
+        try:
+            self._result = self._function(self._argument)
+        except BaseException as error:
+            self._error = error
+
+    def finish(self) -> None:
+        """Pass the result on, unless the call has timed out."""
+        if self._loop.time() < self._timer.when():
+            self._timer.cancel()
+            self._done(self._result, self._error)
+
+    def _time_out(self) -> None:
+        self._done(None, TimedOut(f"no result within {self._timeout_seconds:g} s"))
 
 
 class Workers:
@@ -53,7 +86,7 @@ class Workers:
         self.running_count = 0
         self._loop = loop
         self._calls: SimpleQueue[_Call] = SimpleQueue()
-        self._finished: deque[_Finished] = deque()
+        self._finished: deque[_Call] = deque()
         self._is_waking = False
         self._is_growing = False
         self._threads = 0
@@ -70,8 +103,7 @@ class Workers:
             done: Called exactly once.
         """
         self.running_count += 1
-        timer = self._loop.call_later(timeout_seconds, done, None, TimedOut())
-        self._calls.put((function, argument, timer, done))
+        self._calls.put(_Call(self._loop, function, argument, timeout_seconds, done))
         if self._threads < min(self.running_count, READY_THREADS):
             self._start_thread()
         elif not self._is_growing and self._threads < min(self.running_count, MAX_THREADS):
@@ -90,21 +122,11 @@ class Workers:
 
     def _work(self) -> None:
         while True:
-            self._call(*self._calls.get())
+            self._run(self._calls.get())
 
-    def _call(
-        self,
-        function: Callable[[Any], Any],
-        argument: Any,
-        timer: asyncio.TimerHandle,
-        done: Done,
-    ) -> None:
-        result = failure = None
-        try:
-            result = function(argument)
-        except BaseException as error:
-            failure = error
-        self._finished.append((timer, done, result, failure))
+    def _run(self, call: _Call) -> None:
+        call.run()
+        self._finished.append(call)
         if not self._is_waking:
             self._is_waking = True
             with suppress(RuntimeError):  # The server stopped before this call finished.
@@ -114,8 +136,10 @@ class Workers:
         # The flag is reset before the queue is read. A later append schedules another wake-up.
         self._is_waking = False
         while self._finished:
-            timer, done, result, error = self._finished.popleft()
+            call = self._finished.popleft()
             self.running_count -= 1
-            if self._loop.time() < timer.when():
-                timer.cancel()
-                done(result, error)
+            try:
+                call.finish()
+            except Exception as error:
+                context = {"message": "A handler's result wasn't processed", "exception": error}
+                self._loop.call_exception_handler(context)

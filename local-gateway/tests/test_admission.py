@@ -36,6 +36,7 @@ def policy(**statement: object) -> str:
         ),
         ({"authorizer_raises": "Unauthorized"}, 401, "Unauthorized"),
         ({"authorizer_raises": "Unauthorized "}, 500, "Internal server error"),
+        ({"authorizer_is_unprintable": "yes"}, 500, "Internal server error"),
         ({"authorizer_returns": "null"}, 500, "Internal server error"),
         ({"authorizer_returns": '{"isAuthorized": true}'}, 500, "Internal server error"),
         (

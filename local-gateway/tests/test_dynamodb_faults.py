@@ -124,7 +124,19 @@ def test_a_fault_affects_requests_for_its_table(
     assert dynamodb.asked == []
 
 
-@pytest.mark.parametrize("body", [b'{"TableName": "sessions"}', b"{}", b"[]", b"{", b"\xff"])
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"TableName": "sessions"}',
+        b'{"TransactItems": 5}',
+        b'{"TransactItems": [5, {"Put": 5}]}',
+        b'{"RequestItems": 5}',
+        b"{}",
+        b"[]",
+        b"{",
+        b"\xff",
+    ],
+)
 def test_a_fault_does_not_affect_requests_for_other_tables(
     faulty: FaultyDynamoDb, body: bytes
 ) -> None:

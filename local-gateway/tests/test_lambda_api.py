@@ -39,6 +39,8 @@ def test_an_unknown_invocation_type_is_refused(server: Server) -> None:
     ("function", "error_type", "message"),
     [
         ("fail", "ValueError", "no good"),
+        ("fail_unprintably", "Unprintable", "<exception str() failed>"),
+        ("not_a_number", "MarshalError", "Out of range float values"),
         ("unmarshallable", "MarshalError", "Unable to marshal response"),
     ],
 )

@@ -29,6 +29,24 @@ def test_a_failed_handler_is_reported_and_the_connection_stays_open(
         assert client.recv() == "hello"
 
 
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        ('return {"body": 7}', "$default: the body must be a string\n"),
+        ("repeat 131073", "$default: the body must not exceed 131072 bytes\n"),
+        ("sleep 1.5", "$default failed: no result within 1 s\n"),
+    ],
+)
+def test_the_log_says_in_one_line_why_a_message_failed(body: str, reason: str) -> None:
+    with (
+        serving("recorder", "--no-reload", "--stage", "hasty") as server,
+        server.connect() as client,
+    ):
+        client.send(body)
+        client.recv(10)
+        assert server.err.wait_for("$default").endswith(f"#1 {reason}")
+
+
 def test_a_slow_handler_is_reported_and_the_connection_stays_open() -> None:
     with serving("recorder", "--stage", "hasty") as server, server.connect() as client:
         client.send("wait x")

@@ -75,12 +75,19 @@ def test_a_request_without_allow_or_with_deny_is_refused(value: Any) -> None:
         result(statement(action=["lambda:x", "execute-api:Inv?ke"])),
         result(statement(resource=["x", "arn:aws:execute-api:*:*:local_gateway0/local/*"])),
         result(statement(resource="arn:*/$connect")),
+        result(statement(resource="*" * 14 + "t")),
+        result(statement(resource="a*" * 2 + "connect")),
         result(statement(), statement("Deny", resource="arn:aws:execute-api:*:*:other/*")),
         {"principalId": "x", "policyDocument": {"Statement": statement()}},
     ],
 )
 def test_a_matching_request_is_allowed(value: Any) -> None:
     assert is_allowed(value, ARN)
+
+
+@pytest.mark.parametrize("pattern", ["*" * 14 + "z", "a*" * 30, "*a" * 25 + "z", "*[a]", "*[!z]*"])
+def test_a_resource_of_many_wildcards_does_not_match_another_arn(pattern: str) -> None:
+    assert not is_allowed(result(statement(resource=pattern)), ARN)
 
 
 @pytest.mark.parametrize("context", [{"a": {}}, {"a": []}, {"a": None}, ["a"], "a"])

@@ -99,7 +99,14 @@ def test_a_function_has_its_own_timeout(tmp_path: Path) -> None:
     app = '@app.schedule("rate(1 hour)")\ndef sweep(event):\n    time.sleep(1.6)\n'
     project = write_project(tmp_path, APP + app, json.dumps(config))
     with serving(project, "--clock-rate", "36000") as server:
-        server.err.wait_for("TimedOut")
+        server.err.wait_for("schedule x-local-sweep failed: no result within 0.1 s")
+
+
+def test_a_throttled_run_is_one_line(tmp_path: Path) -> None:
+    project = write_project(tmp_path, APP + SWEEP)
+    with serving(project, *FAST, "--fault", "lambda_concurrency=0") as server:
+        server.out.wait_for("schedule x-local-sweep throttled")
+    assert server.err.join() == ""
 
 
 def test_a_reload_applies_the_new_schedules(tmp_path: Path) -> None:

@@ -18,6 +18,11 @@ STARTED = defaultdict(SimpleQueue)
 RELEASED = defaultdict(threading.Event)
 
 
+class Unprintable(Exception):
+    def __str__(self):
+        raise RuntimeError("no text")
+
+
 def record(route, event):
     EVENTS[route, event["requestContext"]["authorizer"]["principalId"]].put(event)
 
@@ -34,6 +39,8 @@ def authorizer(event, context):
     EVENTS["authorizer", principal].put(event)
     if "authorizer_raises" in query:
         raise Exception(query["authorizer_raises"])
+    if "authorizer_is_unprintable" in query:
+        raise Unprintable
     if "authorizer_returns" in query:
         return json.loads(query["authorizer_returns"])
     statement = {
@@ -134,6 +141,16 @@ def describe_context(event, context):
 @app.lambda_function()
 def fail(event, context):
     raise ValueError("no good")
+
+
+@app.lambda_function()
+def fail_unprintably(event, context):
+    raise Unprintable
+
+
+@app.lambda_function()
+def not_a_number(event, context):
+    return float("nan")
 
 
 @app.lambda_function()
