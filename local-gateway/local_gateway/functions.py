@@ -1,6 +1,7 @@
 """A Lambda function, which receives an event and a context and returns JSON."""
 
 import json
+import marshal
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -61,12 +62,13 @@ class Function:
     def __call__(self, event: Any) -> Any:
         """Run the handler on a copy of the event, and return a copy of its result.
 
-        Both are copied by a round trip through JSON. The handler's exceptions pass through.
+        The result makes a round trip through JSON. The event contains JSON only, which `marshal`
+        copies faster. The handler's exceptions pass through.
 
         Raises:
             MarshalError: The result can't be encoded as JSON.
         """
-        own_event = json.loads(json.dumps(event))
+        own_event = marshal.loads(marshal.dumps(event))  # noqa: S302
         result = self.handler(own_event, LambdaContext(self))
         try:
             return json.loads(json.dumps(result, allow_nan=False))
