@@ -1,4 +1,4 @@
-"""One message to many connections by several posters, and the memory meanwhile."""
+"""One message to many connections by several posters, and the memory during it."""
 
 import asyncio
 import time

@@ -18,7 +18,7 @@ from typing import Any
 from chalice.app import Chalice, ScheduledEventConfig, ScheduleExpression
 from chalice.config import Config
 
-from local_gateway.aws_options import AwsOptions, InvalidOptions, read_options
+from local_gateway.aws_options import AwsOptions, read_options
 from local_gateway.functions import Function
 from local_gateway.identity_sources import (
     IdentitySource,
@@ -114,7 +114,7 @@ class Project:
         """
         try:
             return read_options(self.directory, self.read_config().config_from_disk)
-        except InvalidOptions as invalid:
+        except InvalidSettings as invalid:
             raise ApplicationError(str(invalid)) from None
 
     def load(self) -> Application:

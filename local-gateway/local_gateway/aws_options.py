@@ -10,13 +10,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from local_gateway.settings import InvalidSettings, as_object
+
 _OWN_SERVICES = ("apigatewaymanagementapi", "dynamodb", "lambda")
 
 _WHERE = ".chalice/config.json: local_gateway.aws"
-
-
-class InvalidOptions(Exception):
-    """The options aren't valid, or a file that they name isn't. The message explains why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,21 +45,21 @@ def read_options(directory: Path, settings: Mapping[str, Any]) -> AwsOptions | N
         None if the project has no embedded AWS.
 
     Raises:
-        InvalidOptions: An option is unknown or isn't valid.
+        InvalidSettings: An option is unknown or isn't valid.
     """
-    options = _as_object(settings.get("local_gateway", {}), ".chalice/config.json: local_gateway")
+    options = as_object(settings.get("local_gateway", {}), ".chalice/config.json: local_gateway")
     if "aws" not in options:
         return None
-    aws = _as_object(options["aws"], _WHERE)
+    aws = as_object(options["aws"], _WHERE)
     unknown = aws.keys() - {"tables", "user_pool", "stand_ins"}
     if unknown:
-        raise InvalidOptions(f"{_WHERE} has no option {sorted(unknown)[0]!r}")
-    stand_ins = _as_object(aws.get("stand_ins", {}), f"{_WHERE}.stand_ins")
+        raise InvalidSettings(f"{_WHERE} has no option {sorted(unknown)[0]!r}")
+    stand_ins = as_object(aws.get("stand_ins", {}), f"{_WHERE}.stand_ins")
     for service, application in stand_ins.items():
         if service in _OWN_SERVICES:
-            raise InvalidOptions(f"{_WHERE}.stand_ins: the gateway itself serves {service}")
+            raise InvalidSettings(f"{_WHERE}.stand_ins: the gateway itself serves {service}")
         if not _is_object_name(application):
-            raise InvalidOptions(f"{_WHERE}.stand_ins.{service} must be a string, module:name")
+            raise InvalidSettings(f"{_WHERE}.stand_ins.{service} must be a string, module:name")
     return AwsOptions(
         tables=_read(directory, aws, "tables") or {},
         user_pool=_read(directory, aws, "user_pool"),
@@ -75,19 +73,13 @@ def _read(directory: Path, aws: Mapping[str, Any], option: str) -> Mapping[str, 
     if name is None:
         return None
     if not isinstance(name, str):
-        raise InvalidOptions(f"{_WHERE}.{option} must be the path of a JSON file")
+        raise InvalidSettings(f"{_WHERE}.{option} must be the path of a JSON file")
     try:
-        return _as_object(json.loads((directory / name).read_text()), name)
+        return as_object(json.loads((directory / name).read_text()), name)
     except OSError as error:
-        raise InvalidOptions(f"{_WHERE}.{option}: {name}: {error.strerror}") from None
+        raise InvalidSettings(f"{_WHERE}.{option}: {name}: {error.strerror}") from None
     except (ValueError, RecursionError) as error:
-        raise InvalidOptions(f"{name}: {error}") from None
-
-
-def _as_object(value: Any, where: str) -> Mapping[str, Any]:
-    if not isinstance(value, dict):
-        raise InvalidOptions(f"{where} must be an object")
-    return value
+        raise InvalidSettings(f"{name}: {error}") from None
 
 
 def _is_object_name(value: Any) -> bool:

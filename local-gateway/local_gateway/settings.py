@@ -44,13 +44,13 @@ def read_settings(directory: Path) -> dict[str, Any]:
 def _levels(settings: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """Yield the objects with settings of functions: of all, of a stage, and of one function."""
     yield "", settings
-    for stage, level in _as_object(settings.get("stages", {}), "stages").items():
+    for stage, level in as_object(settings.get("stages", {}), "stages").items():
         where = f"stages.{stage}"
-        yield f"{where}.", _as_object(level, where)
-        functions = _as_object(level.get("lambda_functions", {}), f"{where}.lambda_functions")
+        yield f"{where}.", as_object(level, where)
+        functions = as_object(level.get("lambda_functions", {}), f"{where}.lambda_functions")
         for name, own in functions.items():
             function = f"{where}.lambda_functions.{name}"
-            yield f"{function}.", _as_object(own, function)
+            yield f"{function}.", as_object(own, function)
 
 
 def _check_level(where: str, level: Mapping[str, Any]) -> None:
@@ -59,7 +59,7 @@ def _check_level(where: str, level: Mapping[str, Any]) -> None:
         if not isinstance(value, int) or isinstance(value, bool) or not 0 < value <= maximum:
             raise InvalidSettings(f"{where}{name} must be a whole number from 1 to {maximum}")
     where = f"{where}environment_variables"
-    for name, value in _as_object(level.get("environment_variables", {}), where).items():
+    for name, value in as_object(level.get("environment_variables", {}), where).items():
         if not name or "=" in name or "\0" in name:
             raise InvalidSettings(f"{where}: {name!r} isn't the name of a variable")
         if not isinstance(value, str) or "\0" in value:
@@ -67,7 +67,7 @@ def _check_level(where: str, level: Mapping[str, Any]) -> None:
 
 
 def _check_websocket_api(options: Any) -> None:
-    for name, value in _as_object(options, "websocket_api").items():
+    for name, value in as_object(options, "websocket_api").items():
         if name not in _WEBSOCKET_API:
             raise InvalidSettings(f"websocket_api has no setting {name!r}")
         if not isinstance(value, _WEBSOCKET_API[name]):
@@ -77,7 +77,12 @@ def _check_websocket_api(options: Any) -> None:
         raise InvalidSettings('websocket_api.route_responses must be [] or ["$default"]')
 
 
-def _as_object(value: Any, where: str) -> Mapping[str, Any]:
+def as_object(value: Any, where: str) -> Mapping[str, Any]:
+    """Return a JSON object.
+
+    Raises:
+        InvalidSettings: The value isn't an object. The message names where it is.
+    """
     if not isinstance(value, dict):
         raise InvalidSettings(f"{where} must be an object")
     return value

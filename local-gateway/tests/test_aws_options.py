@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from gateway_support.serving import SECONDS, Server, write_project
-from local_gateway.aws_options import AwsOptions, InvalidOptions, read_options
+from local_gateway.aws_options import AwsOptions, read_options
+from local_gateway.settings import InvalidSettings
 
 TABLES = {"messages": {"partition_key": {"name": "id", "type": "S"}}}
 
@@ -36,7 +37,7 @@ def settings(**aws: Any) -> dict[str, Any]:
 def test_invalid_options_are_explained(tmp_path: Path, config: Any, said: str) -> None:
     (tmp_path / "broken.json").write_text("")
     (tmp_path / "list.json").write_text("[]")
-    with pytest.raises(InvalidOptions) as error:
+    with pytest.raises(InvalidSettings) as error:
         read_options(tmp_path, config)
     assert said in str(error.value)
     assert "\n" not in str(error.value)

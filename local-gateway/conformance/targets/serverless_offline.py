@@ -167,7 +167,7 @@ class _Server:
         assert self._process.stdout is not None
         for line in self._process.stdout:
             if READY in line:
-                # Nobody reads the rest, and a full pipe would stop the process.
+                # A thread reads the rest, because a full pipe would stop the process.
                 threading.Thread(target=self._process.stdout.read, daemon=True).start()
                 return Api(f"ws://127.0.0.1:{self._port}", f"http://127.0.0.1:{self._port}")
             lines.append(line)
