@@ -318,7 +318,7 @@ class ConnectionWarning(TypedDict):
 
 
 class ErrorDetails(TypedDict, total=False):
-    """What is wrong with the command."""
+    """The invalid parameter and its accepted values."""
 
     field: Annotated[str, "The name of the invalid parameter."]
     supported: Annotated[list[str], "With `UNSUPPORTED_LANGUAGE`: the accepted codes."]
