@@ -95,7 +95,7 @@ class JoinSession(TypedDict):
 
 
 class RefreshSpeaker(TypedDict):
-    """Come back to your session as its speaker, on a new connection."""
+    """Come back to your session as its speaker, on a new connection with your token."""
 
     action: Literal["refreshConnection"]
     sessionId: AskedSessionId

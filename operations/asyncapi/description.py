@@ -130,7 +130,8 @@ def _handshake(schemas: dict[str, Schema]) -> dict[str, Any]:
     }
     for exchange in protocol.EXCHANGES:
         if name_of(exchange.command) in commands.CONNECT_ACTIONS:
-            query = query | schemas[exchange.command.__name__]["properties"] | query
+            for name, field in schemas[exchange.command.__name__]["properties"].items():
+                query.setdefault(name, field)
     authorization = {"type": "string", "description": "`Bearer` and a speaker's token."}
     return {
         "method": "GET",
@@ -178,7 +179,7 @@ def _command(
     action: str, group: list[protocol.Exchange], schemas: dict[str, Schema]
 ) -> dict[str, Any]:
     channel = _ref("channels", "connection")
-    outcomes = {name_of(form): None for each in group for form in forms_of(each.outcome)}
+    outcomes = dict.fromkeys(name_of(form) for each in group for form in forms_of(each.outcome))
     operation = {
         "action": "receive",
         "channel": channel,
