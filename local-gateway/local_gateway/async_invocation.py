@@ -6,6 +6,7 @@ default after one and after two minutes.
 Source: Lambda developer guide, "invocation-async-error-handling".
 """
 
+import json
 from functools import partial
 from typing import Any
 
@@ -26,11 +27,17 @@ MAX_AGE_SECONDS = 6 * 3600
 class AsyncInvocation:
     """An invocation in Lambda's queue. Its times are those of the application's clock."""
 
-    def __init__(self, gateway: Gateway, function: Function, event: Any) -> None:
-        """Prepare the invocation; `start` begins it."""
+    def __init__(self, gateway: Gateway, function: Function, payload: bytes) -> None:
+        """Prepare the invocation; `start` begins it.
+
+        Args:
+            gateway: The gateway.
+            function: The function.
+            payload: The event as JSON. Each run gets an event of its own.
+        """
         self._gateway = gateway
         self._function = function
-        self._event = event
+        self._payload = payload
 
     def start(self) -> None:
         """Invoke the function, or invoke it twice if a fault duplicates the event."""
@@ -41,7 +48,8 @@ class AsyncInvocation:
 
     def _run(self, age_seconds: float, retry_seconds: float) -> None:
         done = partial(self._finished, age_seconds, retry_seconds, self._gateway.loop.time())
-        self._gateway.run(self._function, self._event, self._function.timeout_seconds, done)
+        event = json.loads(self._payload)
+        self._gateway.run(self._function, event, self._function.timeout_seconds, done)
 
     def _finished(
         self,

@@ -117,7 +117,7 @@ class ThrottlingGateway:
 
 
 def invoke(gateway: Any) -> None:
-    AsyncInvocation(gateway, Function("x-local-f", "f", lambda *_: None, 60, 128), {}).start()
+    AsyncInvocation(gateway, Function("x-local-f", "f", lambda *_: None, 60, 128), b"{}").start()
 
 
 def test_retries_of_a_throttled_invocation_become_rarer_and_end_after_six_hours() -> None:
