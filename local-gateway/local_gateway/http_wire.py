@@ -170,8 +170,9 @@ class HttpWire(ReadingProtocol):
             self._refuse(refusal)
             return
         acceptance = websocket_wire.negotiate(request)
-        if acceptance.status_code != HTTPStatus.SWITCHING_PROTOCOLS:
-            self._refuse(acceptance.status_code)
+        status = acceptance.response.status_code
+        if status != HTTPStatus.SWITCHING_PROTOCOLS:
+            self._refuse(status)
             return
         try:
             source_ip = find_source_ip(request, self._gateway.source_ip_header)
