@@ -21,13 +21,19 @@ about API Gateway that a client or a function can see, and a test that checks it
 target. `python -m conformance TARGET` runs the tests and writes this page. To run them in your own
 AWS account, see `conformance/README.md`.
 
+Some checks need a setting of the target. For facts 52 and 53, the target closes connections after a
+second instead of 10 minutes or 2 hours. For fact 57, its stage allows no requests. The local
+gateway has no such limit and runs with the fault `connect_throttled_share`.
+
+*No frame* means that no frame arrives within 10 seconds, or 30 seconds on AWS.
+
 A target can differ on purpose. The *Known* column says how the fact is known: AWS documents it,
 users report it, or it is inferred from other facts. [Sources](#sources) lists the documents.
 
-The page covers these sections of a longer list of facts about AWS: WebSocket APIs (1 to 74), the
-`@connections` API (75 to 87), and what works on emulators and fails on AWS (T1 to T16). Of the
-other sections, about DynamoDB, Cognito, Lambda, Terraform and Chalice, it has the facts that a
-handler can see: 124, 157 and 158.
+Facts 1 to 74 are about WebSocket APIs, 75 to 87 about the `@connections` API, and 88 to 165 about
+DynamoDB, Cognito, Lambda, Terraform and Chalice. T1 to T16 are about code that works on emulators
+and fails on AWS. A letter distinguishes parts of a fact. [Facts without a
+test](#facts-without-a-test) lists the facts that the suite can't check, with the reasons.
 """
 
 SOURCES: Final = """\

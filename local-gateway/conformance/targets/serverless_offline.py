@@ -76,17 +76,16 @@ class ServerlessOffline:
             for each in servers.values():
                 each.wait_until_ready()
 
-            def revive() -> None:
-                for each in servers.values():
-                    each.revive()
-
             yield Deployment(
                 version=server.find_version(),
                 apis={name: Api(it.url, it.management_url) for name, it in servers.items()},
                 records_table=TABLE,
+                missing={
+                    base.THROTTLED: "it has no limits for a stage",
+                    base.WITHOUT_PERMISSION: "it has no permissions",
+                },
                 client_settings=SETTINGS,
                 dynamodb_url=dynamodb_url,
-                prepare=revive,
             )
 
 
