@@ -12,6 +12,7 @@ from conformance.untested import UNTESTED
 
 PAGE: Final = Path(__file__).parents[1] / "docs" / "conformance.md"
 NOT_RUN: Final = "not run yet"
+STALE: Final = Row("not tested", "the check has changed since the run")
 
 INTRODUCTION: Final = """\
 # Conformance
@@ -62,7 +63,7 @@ def render(by_target: Mapping[str, Results | None]) -> str:
     facts = load_facts()
     parts = [
         INTRODUCTION,
-        _heads(by_target),
+        _heads(facts, by_target),
         _table(facts, by_target),
         _differences(facts, by_target),
         _untested(),
@@ -71,16 +72,16 @@ def render(by_target: Mapping[str, Results | None]) -> str:
     return "\n".join(parts)
 
 
-def _heads(by_target: Mapping[str, Results | None]) -> str:
+def _heads(facts: list[Fact], by_target: Mapping[str, Results | None]) -> str:
     lines = ["| Target | Version | Date | Passes | Differs | Not tested |", _rule(6)]
     for name, found in by_target.items():
-        cells = [name, NOT_RUN, "", "", "", ""] if found is None else _head(found)
+        cells = [name, NOT_RUN, "", "", "", ""] if found is None else _head(facts, found)
         lines.append(_line(cells))
     return _block(lines)
 
 
-def _head(found: Results) -> list[str]:
-    outcomes = [row.outcome for row in found.rows.values()]
+def _head(facts: list[Fact], found: Results) -> list[str]:
+    outcomes = [row.outcome for it in facts if (row := _row(found, it))]
     counts = [str(outcomes.count(it)) for it in ("passes", "differs", "not tested")]
     return [found.target, found.version, found.date, *counts]
 
@@ -100,7 +101,8 @@ def _table(facts: list[Fact], by_target: Mapping[str, Results | None]) -> str:
 def _row(found: Results | None, fact: Fact) -> Row | None:
     if found is None:
         return None
-    return found.rows.get(fact.number, Row("not tested", "the check is newer than the results"))
+    row = found.rows.get(fact.number)
+    return STALE if row is None or row.check != fact.version else row
 
 
 def _cell(row: Row | None) -> str:
