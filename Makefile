@@ -142,8 +142,9 @@ $(DOCS_BUILDER): requirements-docs.txt
 	$(INSTALL)
 	$(READY)
 
-scan: $(SCANNER) ## Scan the stack for security problems with checkov
+scan: $(SCANNER) ## Scan the Terraform configuration for security problems with checkov
 	$(SCAN_VENV)/bin/checkov
+	cd local-gateway && ../$(SCAN_VENV)/bin/checkov
 
 $(SCANNER): requirements-scan.txt
 	$(INSTALL)

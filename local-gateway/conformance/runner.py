@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Generator
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -51,7 +52,10 @@ def run(target: Target) -> Results:
         raise TargetError(f"pytest can't run the checks: exit code {code}")
     date = datetime.now(UTC).date().isoformat()
     missing = Row("differs", "the check did not run")
-    rows = {it.number: recorder.rows.get(it.number, missing) for it in load_facts()}
+    rows = {
+        it.number: replace(recorder.rows.get(it.number, missing), check=it.version)
+        for it in load_facts()
+    }
     return Results(target.name, deployment.version, date, rows)
 
 
