@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from gateway_support.serving import SECONDS, Server, serving, write_project
+from gateway_support.serving import APPS, SECONDS, Server, serving, write_project
 
 
 def fail(project: Path, *arguments: str) -> str:
@@ -91,6 +91,36 @@ def test_an_app_that_cannot_be_imported_is_reported(
     tmp_path: Path, app: str, expected: str
 ) -> None:
     assert expected in fail(write_project(tmp_path, app))
+
+
+@pytest.mark.parametrize("error", ["ValueError", "OSError", "RuntimeError"])
+def test_an_error_of_the_app_has_a_traceback_of_its_own_frames(tmp_path: Path, error: str) -> None:
+    project = write_project(tmp_path, "from chalicelib.rooms import ROOMS\n")
+    (project / "chalicelib").mkdir()
+    rooms = project / "chalicelib" / "rooms.py"
+    calls = "".join(f"def f{n}(): f{n + 1}()\n" for n in range(20))
+    rooms.write_text(f"{calls}def f20(): raise {error}('no rooms')\nf0()\n")
+    said = fail(project).splitlines()
+    assert said[:5] == [
+        f"chalice-local-gateway: can't import app.py: {error}: no rooms",
+        "Traceback (most recent call last):",
+        f'  File "{project / "app.py"}", line 1, in <module>',
+        "    from chalicelib.rooms import ROOMS",
+        f'  File "{rooms}", line 22, in <module>',
+    ]
+    assert said[-1] == f"{error}: no rooms"
+    assert sum("File " in line for line in said) == 23
+
+
+def test_a_project_without_an_app_is_reported_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(APPS / "empty")  # Python would import this folder's app.py.
+    project = write_project(tmp_path, "")
+    (project / "app.py").unlink()
+    assert fail(project) == (
+        f"chalice-local-gateway: not a Chalice project: {project} has no app.py\n"
+    )
 
 
 def test_an_app_that_exits_with_a_message_is_reported_by_the_message(tmp_path: Path) -> None:
