@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Generator
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,6 +23,8 @@ OPTIONS = (
     "-c",
     os.devnull,
     "--disable-plugin-autoload",
+    "--confcutdir",
+    str(Path(__file__).parent),
 )
 """pytest's options. Other projects' settings and plugins must not change a result."""
 
