@@ -12,7 +12,7 @@ from contextlib import AbstractAsyncContextManager, AbstractContextManager, Exit
 from functools import partial
 from pathlib import Path
 
-from local_gateway import arguments, clock, descriptors, dynamodb_faults, server
+from local_gateway import __version__, arguments, clock, descriptors, dynamodb_faults, server
 from local_gateway.application import Application, ApplicationError, Project
 from local_gateway.aws_options import AwsOptions
 from local_gateway.collector import Collector
@@ -240,13 +240,19 @@ def _own_endpoints(listener: socket.socket, stage: str, aws: dict[str, str]) -> 
 
 def _parse_arguments() -> argparse.Namespace:
     parser = arguments.Parser(prog="chalice-local-gateway", description=__doc__)
-    parser.add_argument("--host", default="127.0.0.1", help="the address to listen on")
+    parser.add_argument("--version", action="version", version=f"{parser.prog} {__version__}")
+    parser.add_argument(
+        "--host", type=arguments.host, default="127.0.0.1", help="the address to listen on"
+    )
     parser.add_argument(
         "--port", type=arguments.port, default=8000, help="the port; 0 for any free port"
     )
     parser.add_argument("--project", default=".", help="the Chalice project's folder")
     parser.add_argument(
-        "--stage", default="local", help="the stage in config.json, and the path of the URL"
+        "--stage",
+        type=arguments.stage,
+        default="local",
+        help="the stage in config.json, and the path of the URL",
     )
     parser.add_argument(
         "--idle-timeout-seconds",
@@ -278,6 +284,7 @@ def _parse_arguments() -> argparse.Namespace:
     )
     parser.add_argument(
         "--source-ip-header",
+        type=arguments.header_name,
         metavar="NAME",
         help="the handshake header that contains the client's IP address",
     )

@@ -46,9 +46,10 @@ class Options:
 class CannotListen(Exception):
     """The port is in use or can't be bound. The message contains host, port and reason."""
 
-    def __init__(self, host: str, port: int, error: OSError) -> None:
-        """Create the message from the operating system's error."""
-        super().__init__(f"can't listen on {host}:{port}: {error.strerror}")
+    def __init__(self, host: str, port: int, error: OSError | UnicodeError) -> None:
+        """Create the message from the operating system's error, or that of an invalid host."""
+        reason = error.strerror if isinstance(error, OSError) else error
+        super().__init__(f"can't listen on {host}:{port}: {reason}")
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -65,7 +66,7 @@ def bind(host: str, port: int) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))
-    except OSError as error:
+    except (OSError, UnicodeError) as error:
         listener.close()
         raise CannotListen(host, port, error) from None
     return listener

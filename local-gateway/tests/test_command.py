@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
+import local_gateway
 from gateway_support.serving import APPS, SECONDS, Server, serving, write_project
 
 
@@ -33,6 +34,9 @@ def test_a_port_in_use_is_reported_in_one_line(tmp_path: Path) -> None:
         *(("--port", value) for value in ("70000", "65536", "-1", "abc", "", "8e3")),
         *(("--idle-timeout-seconds", value) for value in ("-3", "0", "nan", "inf", "soon")),
         *(("--connection-lifetime-seconds", value) for value in ("0", "-1")),
+        ("--host", ""),
+        *(("--stage", value) for value in ("", "a b", "a/b", "$default", "é", "s" * 129)),
+        *(("--source-ip-header", value) for value in ("", "X Source", "X:", "é")),
     ],
 )
 def test_an_invalid_option_is_reported_in_one_line(tmp_path: Path, option: str, value: str) -> None:
@@ -41,8 +45,21 @@ def test_an_invalid_option_is_reported_in_one_line(tmp_path: Path, option: str, 
     assert server.out.join() == ""
     said = server.err.join()
     assert said.count("\n") == 1
-    assert said.startswith(f"chalice-local-gateway: argument {option}: must be a number")
+    assert said.startswith(f"chalice-local-gateway: argument {option}: must be ")
     assert repr(value) in said
+
+
+@pytest.mark.parametrize("host", ["nowhere.invalid", "a" * 64, "a..b"])
+def test_an_unknown_host_is_reported_in_one_line(tmp_path: Path, host: str) -> None:
+    said = fail(tmp_path, "--host", host)
+    assert said.count("\n") == 1
+    assert said.startswith(f"chalice-local-gateway: can't listen on {host}:0: ")
+
+
+def test_the_version_is_the_distributions(tmp_path: Path) -> None:
+    server = Server(tmp_path, "--version")
+    assert server.process.wait(SECONDS) == 0
+    assert server.out.join() == f"chalice-local-gateway {local_gateway.__version__}\n"
 
 
 def test_nothing_listens_before_the_application_is_loaded(tmp_path: Path) -> None:

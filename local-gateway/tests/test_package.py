@@ -11,6 +11,7 @@ from zipfile import ZipFile
 
 import pytest
 
+import local_gateway
 from gateway_support.serving import serving, write_project
 
 ROOT = Path(__file__).parents[1]
@@ -110,6 +111,7 @@ def test_the_metadata_of_the_wheel_has_the_readme(wheel: Path) -> None:
     [text] = [text for name, text in read_wheel(wheel).items() if name.endswith("/METADATA")]
     metadata = Parser().parsestr(text)
     assert metadata["Name"] == "chalice-local-gateway"
+    assert metadata["Version"] == local_gateway.__version__
     assert metadata["License-Expression"] == "Apache-2.0"
     assert metadata["Provides-Extra"] == "aws"
     assert metadata.get_payload().strip() == (ROOT / "README.md").read_text().strip()
