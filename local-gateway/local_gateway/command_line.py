@@ -22,7 +22,7 @@ from local_gateway.faults import Faults, InvalidFault, check_targets, parse_faul
 from local_gateway.gateway import Gateway, Timeouts
 from local_gateway.panel import Panel
 from local_gateway.reload import Watcher
-from local_gateway.standard_output import extract_metrics
+from local_gateway.standard_output import shared_output
 from local_gateway.terminal import Terminal, shared_terminal, supports_view
 
 SWITCH_INTERVAL_SECONDS = 0.0005
@@ -100,7 +100,7 @@ def _serve(options: argparse.Namespace, aws_exit: AwsExit) -> None:
         stack.enter_context(clock.running_at(options.clock_rate))
         terminal = _share_terminal(stack, options)
         collector = Collector()
-        stack.enter_context(extract_metrics(collector.add_line))
+        stack.enter_context(shared_output(collector.add_line))
         application = project.load()
         _apply_faults(faults, application, aws)
         serve = partial(
