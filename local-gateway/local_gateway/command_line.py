@@ -242,35 +242,44 @@ def _parse_arguments() -> argparse.Namespace:
     parser = arguments.Parser(prog="chalice-local-gateway", description=__doc__)
     parser.add_argument("--version", action="version", version=f"{parser.prog} {__version__}")
     parser.add_argument(
-        "--host", type=arguments.host, default="127.0.0.1", help="the address to listen on"
+        "--host",
+        type=arguments.host,
+        default="127.0.0.1",
+        help="the address to listen on (default: %(default)s)",
     )
     parser.add_argument(
-        "--port", type=arguments.port, default=8000, help="the port; 0 for any free port"
+        "--port",
+        type=arguments.port,
+        default=8000,
+        help="the port; 0 for any free port (default: %(default)s)",
     )
-    parser.add_argument("--project", default=".", help="the Chalice project's folder")
+    parser.add_argument(
+        "--project", default=".", help="the Chalice project's folder (default: %(default)s)"
+    )
     parser.add_argument(
         "--stage",
         type=arguments.stage,
         default="local",
-        help="the stage in config.json, and the path of the URL",
+        help="the stage in config.json, and the path of the URL (default: %(default)s)",
     )
     parser.add_argument(
         "--idle-timeout-seconds",
         type=arguments.seconds,
         default=Timeouts().idle_seconds,
-        help="close connections after this time without a message; by the application's clock",
+        help="close connections after this time without a message; by the application's clock "
+        "(default: %(default)s)",
     )
     parser.add_argument(
         "--connection-lifetime-seconds",
         type=arguments.seconds,
         default=Timeouts().lifetime_seconds,
-        help="close connections after this time; by the application's clock",
+        help="close connections after this time; by the application's clock (default: %(default)s)",
     )
     parser.add_argument(
         "--clock-rate",
         type=_clock_rate,
         default=1,
-        help="speed of the application's clock, as a multiple of real time",
+        help="speed of the application's clock, as a multiple of real time (default: %(default)s)",
     )
     parser.add_argument(
         "--fault",
@@ -280,7 +289,10 @@ def _parse_arguments() -> argparse.Namespace:
         help="inject a fault, such as handler_raises_share=0.1; can be repeated",
     )
     parser.add_argument(
-        "--fault-seed", type=int, default=0, help="random seed of the faults, to repeat a run"
+        "--fault-seed",
+        type=int,
+        default=0,
+        help="random seed of the faults, to repeat a run (default: %(default)s)",
     )
     parser.add_argument(
         "--source-ip-header",
