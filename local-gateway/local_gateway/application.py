@@ -1,6 +1,6 @@
 """A Chalice project, loaded from its folder as `chalice local` does.
 
-The module doesn't use chalice.cli.factory, because that imports botocore, 30 MiB that the server
+The module doesn't use chalice.cli.factory, because that imports botocore, 30 MiB that the gateway
 doesn't need. Chalice's own Config still reads the settings.
 """
 

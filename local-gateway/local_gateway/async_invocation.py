@@ -59,7 +59,7 @@ class AsyncInvocation:
             self._gateway.call_late(retry_seconds, retry)
 
     def _retry(self, age_seconds: float, retry_seconds: float) -> None:
-        """Run again, unless the server is stopping."""
+        """Run again, unless the gateway is stopping."""
         if not self._gateway.is_stopping:
             self._run(age_seconds, retry_seconds)
 

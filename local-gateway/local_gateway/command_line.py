@@ -64,17 +64,17 @@ def main() -> int:
     if aws_exit.cause is not None:
         return _fail(
             f"the embedded AWS exited ({aws_exit.cause}) and its tables and users are lost; "
-            "restart the server"
+            "restart the gateway"
         )
     return code
 
 
 class AwsExit:
-    """Stops the server, in any phase, if the embedded AWS exits first."""
+    """Stops the gateway, in any phase, if the embedded AWS exits first."""
 
     cause: str | None = None
 
-    def stop_server(self, cause: str) -> None:
+    def stop_gateway(self, cause: str) -> None:
         """Store the cause and interrupt the main thread. Thread-safe."""
         self.cause = cause
         os.kill(os.getpid(), signal.SIGTERM)
@@ -122,7 +122,7 @@ def _hints(commands: list[str], listener: socket.socket) -> list[str]:
         return []
     port = str(listener.getsockname()[1])
     return [
-        f"about this server: {server.endpoint(listener, 'http', None)}/",
+        f"about this gateway: {server.endpoint(listener, 'http', None)}/",
         "try next, in another terminal:",
         *(f"  {command.replace('{port}', port)}" for command in commands),
     ]
@@ -139,7 +139,7 @@ def _view_drawer(panel: str | None, terminal: Terminal | None, aws: dict[str, st
     """Return the function that draws the live view of a gateway."""
     if terminal is None:
         return lambda _gateway: nullcontext()
-    # Imported here because importing rich is slow, and a server without a view doesn't need it.
+    # Imported here because importing rich is slow, and a gateway without a view doesn't need it.
     from local_gateway.live_view import draw_gateway
 
     return partial(draw_gateway, terminal, None if panel is None else Panel(panel, aws))
@@ -214,11 +214,11 @@ def _start_aws(
                 "extra aws, or start it with --no-aws"
             )
         )
-    # Imported here because a server without an embedded AWS doesn't need these packages.
+    # Imported here because a gateway without an embedded AWS doesn't need these packages.
     from local_gateway.aws import EmbeddedAwsError, embedded_aws
 
     prefix = f"{project.read_config().app_name}-{project.stage}"
-    exited = aws_exit.stop_server
+    exited = aws_exit.stop_gateway
     try:
         return stack.enter_context(
             embedded_aws(project.directory, prefix, options, fault_seed, exited, pages)
@@ -228,7 +228,7 @@ def _start_aws(
 
 
 def _own_endpoints(listener: socket.socket, stage: str, aws: dict[str, str]) -> dict[str, str]:
-    """Return the endpoint URLs for the application: this server, and DynamoDB with faults."""
+    """Return the endpoint URLs for the application: the gateway, and DynamoDB with faults."""
     endpoints = {
         "AWS_ENDPOINT_URL_LAMBDA": server.endpoint(listener, "http", None),
         "AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI": server.endpoint(listener, "http", stage),
@@ -305,7 +305,7 @@ def _parse_arguments() -> argparse.Namespace:
         action="append",
         default=[],
         metavar="COMMAND",
-        help="a command to suggest when the server is ready; {port} is replaced by its port",
+        help="a command to suggest when the gateway is ready; {port} is replaced by its port",
     )
     parser.add_argument(
         "--no-reload", action="store_true", help="don't reload when a source file changes"

@@ -1,4 +1,4 @@
-"""The HTTP API that reads and changes the faults of a running server.
+"""The HTTP API that reads and changes the faults of a running gateway.
 
 Every successful response contains all faults with their values.
 """

@@ -1,4 +1,4 @@
-"""The server's log, with one line per event on stdout and errors on stderr.
+"""The gateway's log, with one line per event on stdout and errors on stderr.
 
 A line identifies the connection by its number, and contains the client's action if that is safe to
 log (actions.py). Lines never contain connection IDs, tokens, query strings, addresses or bodies.

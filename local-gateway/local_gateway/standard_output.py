@@ -13,7 +13,7 @@ from typing import Any, Final, TextIO, cast
 from local_gateway.emf import MARK
 
 MAX_BUFFERED_CHARACTERS: Final = 256 * 1024
-"""Maximum length of a buffered line, this server's choice. Longer lines pass through."""
+"""Maximum length of a buffered line, the gateway's choice. Longer lines pass through."""
 
 
 class SharedStream:

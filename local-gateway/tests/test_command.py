@@ -232,7 +232,7 @@ def test_hints_contain_the_servers_port() -> None:
         server.out.wait_for("token")
         assert server.out.lines == [
             f"ready: ws://127.0.0.1:{port}/local\n",
-            f"about this server: http://127.0.0.1:{port}/\n",
+            f"about this gateway: http://127.0.0.1:{port}/\n",
             "try next, in another terminal:\n",
             f"  make demo PORT={port}\n",
             f"  make -s token PORT={port}\n",
