@@ -94,7 +94,9 @@ def shared_output(consume: Callable[[str], bool]) -> Iterator[None]:
     """Replace `sys.stdout` with a MetricsStream, and `sys.stderr` with a SharedStream."""
     before = sys.stdout, sys.stderr
     stream = MetricsStream(sys.stdout, consume)
-    sys.stdout, sys.stderr = cast(TextIO, stream), cast(TextIO, SharedStream(sys.stderr))
+    sys.stdout = cast(TextIO, stream)
+    if sys.stderr is not None:  # It is None if the descriptor was closed at the start.
+        sys.stderr = cast(TextIO, SharedStream(sys.stderr))
     try:
         yield
     finally:
