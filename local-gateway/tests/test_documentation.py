@@ -118,7 +118,13 @@ def test_the_configuration_in_the_docs_works(tmp_path: Path) -> None:
         with server.connect(token="x") as client:
             client.send("hello")
             assert client.recv(SECONDS) == "hello from this machine"
-        polly = boto3.client("polly", endpoint_url=variables["AWS_ENDPOINT_URL_POLLY"])
+        polly = boto3.client(
+            "polly",
+            endpoint_url=variables["AWS_ENDPOINT_URL_POLLY"],
+            region_name=variables["AWS_REGION"],
+            aws_access_key_id=variables["AWS_ACCESS_KEY_ID"],
+            aws_secret_access_key=variables["AWS_SECRET_ACCESS_KEY"],
+        )
         speech = polly.synthesize_speech(Text="hi", OutputFormat="pcm", VoiceId="Joanna")
         assert speech["AudioStream"].read() == bytes(3200)
     examples = re.findall(r"such as `([A-Z_]+)`", EMBEDDED_AWS.read_text())
