@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable, Generator
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,6 +24,8 @@ OPTIONS = (
     "-c",
     os.devnull,
     "--disable-plugin-autoload",
+    "--confcutdir",
+    str(Path(__file__).parent),
 )
 """pytest's options. Other projects' settings and plugins must not change a result."""
 

@@ -67,7 +67,7 @@ class AsyncInvocation:
             self._gateway.call_late(retry_seconds, retry)
 
     def _retry(self, age_seconds: float, retry_seconds: float) -> None:
-        """Run again, unless the server is stopping."""
+        """Run again, unless the gateway is stopping."""
         if not self._gateway.is_stopping:
             self._run(age_seconds, retry_seconds)
 
@@ -76,8 +76,9 @@ def log_invocation(
     gateway: Gateway, name: str, started: float, error: BaseException | None
 ) -> None:
     """Log the end of an invocation that belongs to no connection."""
-    is_throttled = isinstance(error, Throttled)
-    outcome = "ok" if error is None else "throttled" if is_throttled else "failed"
-    gateway.log.event(None, name, outcome, started)
-    if error is not None and not is_throttled:
+    if isinstance(error, Throttled):
+        gateway.log.throttled(name, started)
+        return
+    gateway.log.event(None, name, "ok" if error is None else "failed", started)
+    if error is not None:
         gateway.log.error(f"{name} failed", error)

@@ -12,7 +12,7 @@ from local_gateway.functions import Function
 from local_gateway.gateway import GOING_AWAY, Gateway, failure_body
 
 MAX_PENDING_MESSAGES = 100
-"""Number of unfinished messages at which the server stops reading from the client."""
+"""Number of unfinished messages at which the gateway stops reading from the client."""
 
 MAX_MESSAGE_BYTES = 128 * 1024
 """Source: developer guide, limits of WebSocket APIs."""
@@ -24,7 +24,7 @@ NORMAL_CLOSURE = (1000, "Connection Closed Normally")
 """The code and reason with which a DELETE request closes a connection."""
 
 NETWORK_LOSS = (1006, "Connection lost")
-"""The code is from RFC 6455, 7.1.5. The reason is this server's choice."""
+"""The code is from RFC 6455, 7.1.5. The reason is the gateway's choice."""
 
 
 class Socket(Protocol):
@@ -96,7 +96,7 @@ class Connection:
 
     @property
     def accepted_messages(self) -> int:
-        """The number of messages until the server stops reading from the client, at least 1."""
+        """The number of messages until the gateway stops reading from the client, at least 1."""
         return max(1, MAX_PENDING_MESSAGES - self._unfinished_messages)
 
     def open(self, socket: Socket) -> None:

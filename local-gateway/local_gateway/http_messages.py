@@ -1,4 +1,4 @@
-"""HTTP requests and responses as the server's own code uses them."""
+"""HTTP requests and responses as the gateway's own code uses them."""
 
 import json
 from collections.abc import Callable

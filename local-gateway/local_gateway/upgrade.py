@@ -12,10 +12,10 @@ from local_gateway.http_messages import Request, Response, encode_response
 from local_gateway.websocket_wire import Acceptance, WebSocketWire
 
 MAX_EARLY_BYTES = 64 * 1024
-"""Size of early data, sent before the response, at which the server stops reading."""
+"""Size of early data, sent before the response, at which the gateway stops reading."""
 
 _UNKNOWN_ADDRESS = ("0.0.0.0",)  # noqa: S104
-"""The address of a client that disconnected before the server read its address."""
+"""The address of a client that disconnected before the gateway read its address."""
 
 
 class PendingUpgrade:

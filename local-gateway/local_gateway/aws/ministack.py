@@ -138,7 +138,7 @@ def _spawn(
             stdin=subprocess.PIPE,
             stdout=output,
             stderr=output,
-            # In its own session, Ctrl-C doesn't reach it. The server's last events still need it.
+            # In its own session, Ctrl-C doesn't reach it. The gateway's last events still need it.
             start_new_session=True,
             env=environment,
         )
