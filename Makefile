@@ -152,8 +152,9 @@ $(VIEWER): operations/asyncapi/package-lock.json
 	@npm ci --prefix $(<D) --ignore-scripts --no-audit --no-fund --silent
 	@touch $@
 
-scan: $(SCANNER) ## Scan the stack for security problems with checkov
+scan: $(SCANNER) ## Scan the Terraform configuration for security problems with checkov
 	$(SCAN_VENV)/bin/checkov
+	cd local-gateway && ../$(SCAN_VENV)/bin/checkov
 
 $(SCANNER): requirements-scan.txt
 	$(INSTALL)
