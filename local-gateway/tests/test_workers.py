@@ -7,7 +7,7 @@ from functools import partial
 
 import pytest
 
-from local_gateway.workers import IDLE_SECONDS, READY_THREADS, Workers
+from local_gateway.workers import READY_THREADS, Workers
 
 
 def test_a_callback_that_fails_stops_no_other_and_its_data_stays_out_of_the_log(
@@ -55,15 +55,6 @@ def test_a_callback_that_fails_after_a_timeout_keeps_its_data_out_of_the_log(
     assert "private text" not in caplog.text
 
 
-class _Loop(asyncio.SelectorEventLoop):
-    """An event loop whose clock a test can advance."""
-
-    advanced_seconds = 0.0
-
-    def time(self) -> float:
-        return super().time() + self.advanced_seconds
-
-
 async def _run_together(workers: Workers, count: int) -> list[threading.Thread]:
     """Run calls in as many threads at once, and return the threads in the order of their ends."""
     gates = [threading.Event() for _ in range(count)]
@@ -102,35 +93,18 @@ def test_the_thread_that_became_idle_last_runs_the_next_call() -> None:
     asyncio.run(asyncio.wait_for(run(), 10))
 
 
-def test_unneeded_threads_end_after_a_while_except_the_ready_ones() -> None:
+def test_an_idle_thread_takes_a_call_at_once_however_many_calls_hang() -> None:
     async def run() -> None:
-        loop = asyncio.get_running_loop()
-        assert isinstance(loop, _Loop)
-        workers = Workers(loop)
-        threads = await _run_together(workers, 20)
+        workers = Workers(asyncio.get_running_loop())
+        await _run_together(workers, READY_THREADS + 1)
+        gate, started = threading.Event(), threading.Event()
+        for _ in range(READY_THREADS):
+            workers.run(lambda _: gate.wait(), None, 60, lambda *_: None)
 
-        for _ in range(2):
-            loop.advanced_seconds += IDLE_SECONDS
-            await _run_together(workers, 1)
-        for thread in threads[:-READY_THREADS]:
-            await asyncio.to_thread(thread.join, 10)
-            assert not thread.is_alive()
-        kept = await _run_together(workers, READY_THREADS)
-        assert set(kept) == set(threads[-READY_THREADS:])
+        workers.run(lambda _: started.set(), None, 60, lambda *_: None)
 
-    with asyncio.Runner(loop_factory=_Loop) as runner:
-        runner.run(asyncio.wait_for(run(), 10 * IDLE_SECONDS))
+        # The wait blocks the event loop, so no timer can pass the call on.
+        assert started.wait(10)
+        gate.set()
 
-
-def test_threads_that_each_burst_needs_do_not_end() -> None:
-    async def run() -> None:
-        loop = asyncio.get_running_loop()
-        assert isinstance(loop, _Loop)
-        workers = Workers(loop)
-        threads = await _run_together(workers, 20)
-        for _ in range(4):
-            loop.advanced_seconds += IDLE_SECONDS
-            assert set(await _run_together(workers, 20)) == set(threads)
-
-    with asyncio.Runner(loop_factory=_Loop) as runner:
-        runner.run(asyncio.wait_for(run(), 10 * IDLE_SECONDS))
+    asyncio.run(asyncio.wait_for(run(), 30))
