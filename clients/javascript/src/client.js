@@ -1,0 +1,450 @@
+/** @file The state machine of a participant, which the listener and the speaker share. */
+
+import { backoffSeconds } from "./backoff.js";
+import { Commands } from "./commands.js";
+import { Connection } from "./connection.js";
+import {
+  CONNECTION_FAILED,
+  NO_ANSWER,
+  SESSION_NOT_FOUND,
+  SessionError,
+  TOKEN_FAILED,
+  closedError,
+} from "./errors.js";
+import { Heartbeat } from "./heartbeat.js";
+import { watchPage } from "./page.js";
+
+/** @import { Command, Message, WebSocketClass } from "./connection.js" */
+/** @import { Open } from "./token.js" */
+/**
+ * @typedef {"idle" | "connecting" | "joined" | "live" | "paused" | "interrupted" | "refreshing"
+ *   | "reconnecting" | "ended" | "failed"} State
+ */
+/**
+ * @typedef {object} StateEvent
+ * @property {State} state
+ * @property {string | null} reason
+ * @property {number | null} retryInSeconds The time until the next attempt, while `reconnecting`.
+ */
+/**
+ * @typedef {object} Participant What differs between the roles.
+ * @property {Record<string, [State, string | null]>} states By the session's status.
+ * @property {number} leaveCode The close code of `close()`.
+ * @property {(open: Open, signal: AbortSignal) => Promise<Connection>} connect
+ * @property {() => Command} enterCommand The command that enters the session, or comes back to it.
+ * @property {(outcome: Message) => void} entered
+ * @property {(message: Message, text: string) => void} received
+ * @property {(event: StateEvent) => void} changed
+ * @property {() => boolean} canDial
+ * @property {() => void} leaves The page is going away.
+ * @property {() => void} restored The page is back from the browser's cache.
+ */
+
+/** After this time in the session, a lost connection is no longer a failed attempt. */
+const STABLE_MS = 5000;
+
+/** The time for the acknowledgement after the network has changed. */
+const ONLINE_ACKNOWLEDGED_SECONDS = 3;
+
+/** @type {Record<string, string>} */
+const STATUSES = {
+  sessionPaused: "paused",
+  sessionResumed: "active",
+  sessionInterrupted: "interrupted",
+};
+
+/** @type {Record<string, string>} */
+const REASONS = { [NO_ANSWER]: "noAnswer", [TOKEN_FAILED]: "tokenFailed" };
+
+export class Client {
+  /** @type {State} */
+  state = "idle";
+  /** @type {string | null} */
+  reason = null;
+  /** The session's status. */
+  status = "active";
+  commands = new Commands((connection) => this.#isGone(connection, "noAnswer"));
+  /** @type {number | null} */
+  #retryInSeconds = null;
+
+  #url;
+  #WebSocket;
+  #participant;
+
+  /** @type {Connection | null} The one in the session. */
+  #connection = null;
+  /** @type {Heartbeat | null} */
+  #heartbeat = null;
+  #enteredAt = 0;
+  #isRefreshRequired = false;
+
+  /** @type {AbortController | null} The attempt that is in progress. */
+  #attempt = null;
+  /** @type {Connection | null} The connection of the attempt. */
+  #candidate = null;
+  /** @type {{ at: number | null } | null} The attempt to come. It has no time while hidden. */
+  #next = null;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #timer;
+  #failures = 0;
+  #notBefore = 0;
+  /** Why there is no connection. Empty during the first attempt. */
+  #cause = "";
+  #goesOn = true;
+  /** @type {{ resolve: () => void, reject: (error: SessionError) => void }[]} */
+  #callers = [];
+
+  #statusAt = 0;
+
+  /** @type {SessionError | null} Why commands make no sense any more. */
+  #end = null;
+  #isClosed = false;
+  /** @type {(() => void) | null} */
+  #stopWatching = null;
+
+  /**
+   * @param {string} url
+   * @param {WebSocketClass | undefined} WebSocket The global class by default.
+   * @param {Participant} participant
+   */
+  constructor(url, WebSocket = globalThis.WebSocket, participant) {
+    if (!/^wss?:$/.test(new URL(url).protocol)) {
+      throw new TypeError("The URL must begin with ws:// or wss://");
+    }
+    if (!WebSocket) {
+      throw new TypeError(
+        "There is no WebSocket: use Node 22, run Node 20 with --experimental-websocket, or pass " +
+          "a class with the browser's interface as the option WebSocket",
+      );
+    }
+    this.#url = url;
+    this.#WebSocket = WebSocket;
+    this.#participant = participant;
+  }
+
+  get isRunning() {
+    return this.#stopWatching !== null;
+  }
+
+  /**
+   * Enter the session. It settles with the first attempt that ends.
+   *
+   * @param {boolean} goesOn Whether to go on trying after a temporary failure.
+   * @returns {Promise<void>}
+   */
+  enter(goesOn) {
+    if (this.#isClosed) return Promise.reject(closedError());
+    if (this.#connection) return Promise.resolve();
+    /** @type {Promise<void>} */
+    const entered = new Promise((resolve, reject) => this.#callers.push({ resolve, reject }));
+    if (this.isRunning) this.#hurry();
+    else this.#start(goesOn);
+    return entered;
+  }
+
+  /**
+   * Send a command once the client is in the session.
+   *
+   * @param {Command} command
+   * @returns {Promise<Message>} Its outcome.
+   */
+  ask(command) {
+    return this.#end ? Promise.reject(this.#end) : this.commands.ask(command);
+  }
+
+  close() {
+    this.#isClosed = true;
+    if (this.#end) this.#end = closedError();
+    else this.#finish("ended", "closed", closedError(), this.#participant.leaveCode);
+  }
+
+  /** @param {boolean} goesOn */
+  #start(goesOn) {
+    this.#goesOn = goesOn;
+    this.#end = null;
+    this.#cause = "";
+    this.status = "active";
+    this.#statusAt = 0;
+    this.#enteredAt = 0;
+    this.#stopWatching = watchPage({
+      online: () => {
+        this.#heartbeat?.check(ONLINE_ACKNOWLEDGED_SECONDS);
+        this.#pageIsBack();
+      },
+      visible: () => {
+        this.#heartbeat?.check();
+        this.#pageIsBack();
+      },
+      hidden: () => this.#pageIsHidden(),
+      leaves: () => this.#participant.leaves(),
+      restored: () => this.#participant.restored(),
+    });
+    this.#dial();
+  }
+
+  // Attempts
+
+  async #dial() {
+    const attempt = (this.#attempt = new AbortController());
+    const { signal } = attempt;
+    this.#next = null;
+    this.commands.hold();
+    this.#update();
+    try {
+      const connection = await this.#participant.connect((query) => this.#open(query, signal), signal);
+      const outcome = await connection.request(this.#participant.enterCommand());
+      if (!signal.aborted) this.#entered(connection, outcome);
+    } catch (error) {
+      if (!signal.aborted) this.#attemptFailed(error);
+    }
+  }
+
+  /**
+   * @param {Record<string, string>} query
+   * @param {AbortSignal} signal
+   */
+  async #open(query, signal) {
+    signal.throwIfAborted();
+    const url = new URL(this.#url);
+    Object.entries(query).forEach(([name, value]) => url.searchParams.set(name, value));
+    /** @type {Connection} */
+    const connection = new Connection(this.#WebSocket, url.href, {
+      received: (message, text) => this.#received(connection, message, text),
+      lost: () => this.#isGone(connection, "connectionLost"),
+    });
+    this.#candidate = connection;
+    await connection.opened();
+    return connection;
+  }
+  /**
+   * @param {Connection} connection
+   * @param {Message} outcome
+   */
+  #entered(connection, outcome) {
+    const replaced = this.#connection;
+    this.#attempt = this.#candidate = null;
+    this.#connection = connection;
+    this.#enteredAt = Date.now();
+    this.#isRefreshRequired = false;
+    this.#goesOn = true;
+    this.#heartbeat?.stop();
+    this.#heartbeat = new Heartbeat(connection, outcome, (reason) =>
+      this.#isGone(connection, reason),
+    );
+    replaced?.close();
+    this.#participant.entered(outcome);
+    this.#apply(outcome);
+    this.#update();
+    this.#callers.splice(0).forEach(({ resolve }) => resolve());
+    this.commands.use(connection);
+  }
+
+  /** @param {unknown} thrown */
+  #attemptFailed(thrown) {
+    const error = toSessionError(thrown);
+    const mayHaveEntered = error.code === NO_ANSWER && this.#goesOn;
+    this.#cancelAttempt(mayHaveEntered ? this.#participant.leaveCode : 1000);
+    if (!error.temporary) {
+      const isOver = this.#enteredAt > 0 && error.code === SESSION_NOT_FOUND;
+      this.#finish(isOver ? "ended" : "failed", error.code, error);
+      return;
+    }
+    this.#notBefore = Date.now() + (error.retryAfterSeconds ?? 0) * 1000;
+    error.retryAfterSeconds = backoffSeconds(this.#failures++, error.retryAfterSeconds);
+    this.#cause = REASONS[error.code] ?? error.code;
+    this.#rejectCallers(error);
+    if (this.#connection) this.commands.use(this.#connection);
+    if (this.#goesOn) {
+      this.#schedule(error.retryAfterSeconds);
+    } else {
+      this.#stop(1000);
+      this.#show("idle");
+    }
+  }
+
+  /** @param {number} seconds */
+  #schedule(seconds) {
+    clearTimeout(this.#timer);
+    const canDial = this.#participant.canDial();
+    if (canDial && seconds === 0) {
+      this.#dial();
+      return;
+    }
+    this.#next = { at: canDial ? Date.now() + seconds * 1000 : null };
+    if (canDial) this.#timer = setTimeout(() => this.#schedule(0), seconds * 1000);
+    this.#update();
+  }
+
+  /** Dial now, unless an attempt is in progress, or the service demands to wait. */
+  #hurry() {
+    const seconds = Math.max(0, this.#notBefore - Date.now()) / 1000;
+    if (this.#next && (seconds === 0 || this.#next.at === null)) this.#schedule(seconds);
+  }
+
+  /** @param {number} code */
+  #cancelAttempt(code) {
+    this.#attempt?.abort();
+    this.#candidate?.close(code);
+    this.#attempt = this.#candidate = this.#next = null;
+    clearTimeout(this.#timer);
+  }
+
+  // The connection in the session
+
+  /**
+   * @param {Connection} connection
+   * @param {Message} message
+   * @param {string} text
+   */
+  #received(connection, message, text) {
+    if (message.type === "sessionEnded") {
+      this.#finish("ended", message.reason, sessionIsOver());
+    } else if (message.type === "connectionRefreshRequired") {
+      this.#refresh(connection);
+    } else if (message.type === "heartbeatAck" && !message.sessionId) {
+      // During an attempt, that is what a superseded connection answers.
+      if (!this.#attempt) this.#isGone(connection, "membershipLost");
+    } else {
+      if (this.#apply(message)) this.#update();
+      this.#participant.received(message, text);
+    }
+  }
+
+  /** @param {Connection} connection */
+  #refresh(connection) {
+    if (connection !== this.#connection || this.#isRefreshRequired) return;
+    this.#isRefreshRequired = true;
+    this.#reenter(true);
+  }
+
+  /**
+   * @param {Connection} connection
+   * @param {"connectionLost" | "noAnswer" | "slept" | "membershipLost"} reason
+   */
+  #isGone(connection, reason) {
+    if (connection !== this.#connection) return;
+    const { leaveCode } = this.#participant;
+    this.#leave(leaveCode);
+    this.commands.hold();
+    this.#cause = reason;
+    const atOnce = reason === "slept" || reason === "membershipLost";
+    if (atOnce) this.#cancelAttempt(leaveCode);
+    this.#reenter(atOnce);
+    this.#update();
+  }
+
+  /**
+   * Begin to come back into the session, unless that has begun.
+   *
+   * @param {boolean} atOnce
+   */
+  #reenter(atOnce) {
+    if (this.#attempt || this.#next) return;
+    if (Date.now() - this.#enteredAt >= STABLE_MS) this.#failures = 0;
+    this.#schedule(atOnce ? 0 : backoffSeconds(this.#failures++));
+  }
+
+  /** @param {number} code */
+  #leave(code) {
+    this.#heartbeat?.stop();
+    this.#connection?.close(code);
+    this.#heartbeat = this.#connection = null;
+  }
+
+  /**
+   * Apply the status of a message, unless a later one is known.
+   *
+   * @param {Message} message
+   * @returns {boolean} Whether the message has a status that counts.
+   */
+  #apply({ type, status = STATUSES[type], timestamp }) {
+    if (!Object.hasOwn(this.#participant.states, status) || timestamp < this.#statusAt) return false;
+    this.status = status;
+    this.#statusAt = timestamp;
+    return true;
+  }
+
+  // The page
+
+  #pageIsBack() {
+    if (!this.#connection || this.#next?.at === null) this.#hurry();
+  }
+
+  #pageIsHidden() {
+    if (this.#next && !this.#participant.canDial()) this.#schedule(0);
+  }
+
+  // What the application sees
+
+  /** Show the state that follows from the fields. */
+  #update() {
+    if (this.#connection && this.#attempt) {
+      this.#show("refreshing", "refreshRequired");
+    } else if (this.#connection) {
+      this.#show(...this.#participant.states[this.status]);
+    } else if (!this.#cause) {
+      this.#show("connecting");
+    } else if (this.#next?.at === null) {
+      this.#show("reconnecting", "hidden");
+    } else {
+      const at = this.#next?.at ?? 0;
+      this.#show("reconnecting", this.#cause, Math.max(0, at - Date.now()) / 1000);
+    }
+  }
+
+  /**
+   * @param {State} state
+   * @param {string | null} [reason]
+   * @param {number | null} [retryInSeconds]
+   */
+  #show(state, reason = null, retryInSeconds = null) {
+    if (
+      state === this.state &&
+      reason === this.reason &&
+      retryInSeconds === this.#retryInSeconds
+    ) {
+      return;
+    }
+    this.state = state;
+    this.reason = reason;
+    this.#retryInSeconds = retryInSeconds;
+    this.#participant.changed({ state, reason, retryInSeconds });
+  }
+
+  /**
+   * @param {"ended" | "failed"} state
+   * @param {string} reason
+   * @param {SessionError} error What all calls reject with from now on.
+   * @param {number} [code]
+   */
+  #finish(state, reason, error, code = 1000) {
+    this.#end = error;
+    this.#failures = 0;
+    this.#stop(code);
+    this.#show(state, reason);
+    this.#rejectCallers(error);
+    this.commands.reject(error);
+  }
+
+  /** @param {number} code */
+  #stop(code) {
+    this.#cancelAttempt(code);
+    this.#leave(code);
+    this.#stopWatching?.();
+    this.#stopWatching = null;
+  }
+
+  /** @param {SessionError} error */
+  #rejectCallers(error) {
+    this.#callers.splice(0).forEach(({ reject }) => reject(error));
+  }
+}
+
+const sessionIsOver = () => new SessionError(SESSION_NOT_FOUND, "The session has ended");
+
+/**
+ * @param {unknown} thrown
+ * @returns {SessionError}
+ */
+const toSessionError = (thrown) =>
+  thrown instanceof SessionError ? thrown : new SessionError(CONNECTION_FAILED, String(thrown));

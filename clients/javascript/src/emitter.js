@@ -1,0 +1,62 @@
+/** @file Events for the application. */
+
+/**
+ * Calls the handlers of an event.
+ *
+ * Handlers run in microtasks of their own, in the order of the events. They never run in the middle
+ * of a transition of the client.
+ *
+ * @template {Record<string, any>} Events
+ */
+export class Emitter {
+  /** @type {Map<keyof Events, Set<(event: any) => void>>} */
+  #handlers = new Map();
+
+  /**
+   * Call a handler for each event of a type.
+   *
+   * @template {keyof Events} Type
+   * @param {Type} type
+   * @param {(event: Events[Type]) => void} handler
+   * @returns {() => void} Removes the handler.
+   */
+  on(type, handler) {
+    const handlers = this.#of(type);
+    handlers.add(handler);
+    return () => void handlers.delete(handler);
+  }
+
+  /**
+   * @template {keyof Events} Type
+   * @param {Type} type
+   * @param {Events[Type]} event
+   * @returns {boolean} Whether there is a handler.
+   */
+  emit(type, event) {
+    const handlers = this.#of(type);
+    if (handlers.size === 0) return false;
+    queueMicrotask(() => [...handlers].forEach((handler) => call(handler, event)));
+    return true;
+  }
+
+  /** @param {keyof Events} type */
+  #of(type) {
+    const handlers = this.#handlers.get(type) ?? new Set();
+    this.#handlers.set(type, handlers);
+    return handlers;
+  }
+}
+
+/**
+ * Call a handler, and report what it throws, or what its promise rejects with.
+ *
+ * @param {(event: any) => any} handler
+ * @param {any} event
+ */
+async function call(handler, event) {
+  try {
+    await handler(event);
+  } catch (error) {
+    (globalThis.reportError ?? console.error)(error);
+  }
+}

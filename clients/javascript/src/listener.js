@@ -1,0 +1,206 @@
+/** @file The listener of a session. */
+
+import { Client } from "./client.js";
+import { Emitter } from "./emitter.js";
+import { isHidden } from "./page.js";
+import { Queue } from "./queue.js";
+import { Entry, defaultStorage } from "./storage.js";
+
+/** @import { StateEvent } from "./client.js" */
+/** @import { Command, Message, WebSocketClass } from "./connection.js" */
+/** @import { EntryStorage } from "./storage.js" */
+/**
+ * @typedef {object} ListenerOptions
+ * @property {string} session The session's ID, as in the link or as the listener types it.
+ * @property {string} language The language to hear, for example `navigator.language`.
+ * @property {string | null} [invite] The invite code.
+ * @property {EntryStorage | null} [storage] `sessionStorage` by default. Null for none.
+ * @property {WebSocketClass} [WebSocket] The global class by default.
+ */
+/**
+ * @typedef {object} Joined
+ * @property {string} id
+ * @property {string} language The code that the service has matched.
+ * @property {string} sourceLanguage
+ * @property {string} status `active`, `paused` or `interrupted`.
+ */
+/** @typedef {{ state: StateEvent, caption: Message }} ListenerEvents */
+
+const BUFFERED_CAPTIONS = 100;
+const REMEMBERED_CAPTIONS = 100;
+
+export class Listener {
+  /** Set it while the page plays sound. A hidden page that is silent doesn't dial. */
+  playing = false;
+  session;
+  language;
+  /** @type {string | null} */
+  sourceLanguage = null;
+
+  #url;
+  #asked;
+  #invite;
+  #entry;
+  #client;
+  /** @type {string | null} */
+  #connectionId = null;
+  /** @type {Emitter<ListenerEvents>} */
+  #events = new Emitter();
+  /** @type {Queue<Message>} */
+  #captions = new Queue(BUFFERED_CAPTIONS);
+  /** @type {string[]} What has arrived, because a refresh can deliver it on both connections. */
+  #remembered = [];
+
+  /**
+   * @param {string} url The service's WebSocket URL.
+   * @param {ListenerOptions} options
+   */
+  constructor(url, options) {
+    const { session, language, invite = null, storage = defaultStorage() } = options;
+    if (!session?.trim()) throw new TypeError("The option session is missing");
+    if (!language?.trim()) throw new TypeError("The option language is missing");
+    this.session = this.#asked = session;
+    this.language = language;
+    this.#url = url;
+    this.#invite = invite;
+    this.#entry = new Entry(storage, "listener");
+    this.#client = new Client(url, options.WebSocket, {
+      states: {
+        active: ["joined", null],
+        paused: ["paused", "speakerPaused"],
+        interrupted: ["interrupted", "speakerAway"],
+      },
+      leaveCode: 1000,
+      connect: (open) => open(this.#credentials()),
+      enterCommand: () => this.#enterCommand(),
+      entered: (outcome) => this.#entered(outcome),
+      received: (message, text) => this.#received(message, text),
+      changed: (event) => this.#events.emit("state", event),
+      canDial: () => this.playing || !isHidden(),
+      leaves: () => this.#writeEntry(),
+      restored: () => this.#entry.take(),
+    });
+  }
+
+  get state() {
+    return this.#client.state;
+  }
+
+  get reason() {
+    return this.#client.reason;
+  }
+
+  /** The captions that no handler has taken. */
+  get buffer() {
+    return this.#captions.counts();
+  }
+
+  /**
+   * Call a handler for each event of a type. The first handler of captions gets the buffered ones.
+   *
+   * @template {keyof ListenerEvents} Type
+   * @param {Type} type
+   * @param {(event: ListenerEvents[Type]) => void} handler
+   * @returns {() => void} Removes the handler.
+   */
+  on(type, handler) {
+    const remove = this.#events.on(type, handler);
+    if (type === "caption") {
+      this.#captions.drain().forEach((caption) => this.#events.emit("caption", caption));
+    }
+    return remove;
+  }
+
+  /**
+   * Join the session. After a temporary failure, the listener goes on trying.
+   *
+   * @returns {Promise<Joined>} Rejects with a `SessionError` if the first attempt fails.
+   */
+  async join() {
+    if (!this.#client.isRunning) this.#readEntry();
+    await this.#client.enter(true);
+    const { session, language, sourceLanguage } = this;
+    const { status } = this.#client;
+    return { id: session, language, sourceLanguage: sourceLanguage ?? "", status };
+  }
+
+  /**
+   * Hear another language.
+   *
+   * @param {string} tag
+   * @returns {Promise<string>} The code that the service has matched.
+   */
+  async changeLanguage(tag) {
+    const command = { action: "changeLanguage", targetLanguage: tag };
+    const { targetLanguage } = await this.#client.ask(command);
+    return targetLanguage;
+  }
+
+  /** Leave the session, and give the seat back. */
+  close() {
+    this.#client.close();
+  }
+
+  /** @returns {Record<string, string>} */
+  #credentials() {
+    return this.#invite ? { sessionId: this.session, inviteCode: this.#invite } : {};
+  }
+
+  /** @returns {Command} */
+  #enterCommand() {
+    const command = {
+      sessionId: this.session,
+      targetLanguage: this.language,
+      inviteCode: this.#invite ?? undefined,
+    };
+    const connectionId = this.#connectionId;
+    return connectionId
+      ? { action: "refreshConnection", role: "listener", connectionId, ...command }
+      : { action: "joinSession", ...command };
+  }
+
+  /** @param {Message} outcome */
+  #entered({ sessionId, connectionId, targetLanguage, sourceLanguage }) {
+    this.session = sessionId;
+    this.language = targetLanguage;
+    this.sourceLanguage = sourceLanguage;
+    this.#connectionId = connectionId;
+  }
+
+  /**
+   * @param {Message} message
+   * @param {string} text
+   */
+  #received(message, text) {
+    if (message.type === "languageChanged") this.language = message.targetLanguage;
+    if (message.type === "caption") this.#caption(message, text);
+  }
+
+  /**
+   * @param {Message} caption
+   * @param {string} text
+   */
+  #caption(caption, text) {
+    if (this.#remembered.includes(text)) return;
+    this.#remembered.push(text);
+    if (this.#remembered.length > REMEMBERED_CAPTIONS) this.#remembered.shift();
+    if (!this.#events.emit("caption", caption)) this.#captions.push(caption);
+  }
+
+  #writeEntry() {
+    const connectionId = this.#connectionId;
+    if (!connectionId) return;
+    const [url, session, invite] = [this.#url, this.#asked, this.#invite];
+    this.#entry.write({ url, session, connectionId, language: this.language, invite });
+  }
+
+  /** Take the seat of the page before this one, if it was in the same session. */
+  #readEntry() {
+    this.#connectionId = null;
+    const entry = this.#entry.take();
+    if (entry?.url !== this.#url || entry.session !== this.#asked) return;
+    this.#connectionId = entry.connectionId;
+    this.#invite ??= entry.invite;
+    this.language = entry.language;
+  }
+}
