@@ -13,4 +13,5 @@ const LONGEST_SECONDS = 20;
  * @returns {number} Seconds.
  */
 export const backoffSeconds = (attempt, retryAfterSeconds) =>
-  (retryAfterSeconds ?? 0) + Math.random() * Math.min(LONGEST_SECONDS, FIRST_SECONDS * 2 ** attempt);
+  (retryAfterSeconds ?? 0) +
+  Math.random() * Math.min(LONGEST_SECONDS, FIRST_SECONDS * 2 ** attempt);

@@ -1,6 +1,5 @@
 /** @file The state machine of a participant, which the listener and the speaker share. */
 
-import { backoffSeconds } from "./backoff.js";
 import { Commands } from "./commands.js";
 import { Connection } from "./connection.js";
 import {
@@ -13,8 +12,10 @@ import {
 } from "./errors.js";
 import { Heartbeat } from "./heartbeat.js";
 import { watchPage } from "./page.js";
+import { Schedule } from "./schedule.js";
 
-/** @import { Command, Message, WebSocketClass } from "./connection.js" */
+/** @import { Message, WebSocketClass } from "./connection.js" */
+/** @import { Command, SessionJoined } from "./messages.js" */
 /** @import { Open } from "./token.js" */
 /**
  * @typedef {"idle" | "connecting" | "joined" | "live" | "paused" | "interrupted" | "refreshing"
@@ -61,7 +62,7 @@ export class Client {
   state = "idle";
   /** @type {string | null} */
   reason = null;
-  /** The session's status. */
+  /** @type {SessionJoined["status"]} The session's status. */
   status = "active";
   commands = new Commands((connection) => this.#isGone(connection, "noAnswer"));
   /** @type {number | null} */
@@ -82,20 +83,13 @@ export class Client {
   #attempt = null;
   /** @type {Connection | null} The connection of the attempt. */
   #candidate = null;
-  /** @type {{ at: number | null } | null} The attempt to come. It has no time while hidden. */
-  #next = null;
-  /** @type {ReturnType<typeof setTimeout> | undefined} */
-  #timer;
-  #failures = 0;
-  #notBefore = 0;
+  #schedule;
   /** Why there is no connection. Empty during the first attempt. */
   #cause = "";
   #goesOn = true;
   /** @type {{ resolve: () => void, reject: (error: SessionError) => void }[]} */
   #callers = [];
-
   #statusAt = 0;
-
   /** @type {SessionError | null} Why commands make no sense any more. */
   #end = null;
   #isClosed = false;
@@ -120,6 +114,11 @@ export class Client {
     this.#url = url;
     this.#WebSocket = WebSocket;
     this.#participant = participant;
+    this.#schedule = new Schedule(
+      participant.canDial,
+      () => this.#dial(),
+      () => this.#update(),
+    );
   }
 
   get isRunning() {
@@ -137,7 +136,7 @@ export class Client {
     if (this.#connection) return Promise.resolve();
     /** @type {Promise<void>} */
     const entered = new Promise((resolve, reject) => this.#callers.push({ resolve, reject }));
-    if (this.isRunning) this.#hurry();
+    if (this.isRunning) this.#schedule.hurry();
     else this.#start(goesOn);
     return entered;
   }
@@ -167,19 +166,19 @@ export class Client {
     this.#statusAt = 0;
     this.#enteredAt = 0;
     this.#stopWatching = watchPage({
-      online: () => {
-        this.#heartbeat?.check(ONLINE_ACKNOWLEDGED_SECONDS);
-        this.#pageIsBack();
-      },
-      visible: () => {
-        this.#heartbeat?.check();
-        this.#pageIsBack();
-      },
-      hidden: () => this.#pageIsHidden(),
+      online: () => this.#pageIsBack(ONLINE_ACKNOWLEDGED_SECONDS),
+      visible: () => this.#pageIsBack(),
+      hidden: () => this.#schedule.suspend(),
       leaves: () => this.#participant.leaves(),
       restored: () => this.#participant.restored(),
     });
     this.#dial();
+  }
+
+  /** @param {number} [seconds] The time for an acknowledgement. */
+  #pageIsBack(seconds) {
+    this.#heartbeat?.check(seconds);
+    if (!this.#connection || this.#schedule.secondsLeft === null) this.#schedule.hurry();
   }
 
   // Attempts
@@ -187,11 +186,13 @@ export class Client {
   async #dial() {
     const attempt = (this.#attempt = new AbortController());
     const { signal } = attempt;
-    this.#next = null;
     this.commands.hold();
     this.#update();
     try {
-      const connection = await this.#participant.connect((query) => this.#open(query, signal), signal);
+      const connection = await this.#participant.connect(
+        (query) => this.#open(query, signal),
+        signal,
+      );
       const outcome = await connection.request(this.#participant.enterCommand());
       if (!signal.aborted) this.#entered(connection, outcome);
     } catch (error) {
@@ -216,6 +217,7 @@ export class Client {
     await connection.opened();
     return connection;
   }
+
   /**
    * @param {Connection} connection
    * @param {Message} outcome
@@ -246,47 +248,28 @@ export class Client {
     this.#cancelAttempt(mayHaveEntered ? this.#participant.leaveCode : 1000);
     if (!error.temporary) {
       const isOver = this.#enteredAt > 0 && error.code === SESSION_NOT_FOUND;
-      this.#finish(isOver ? "ended" : "failed", error.code, error);
+      if (isOver) this.#finish("ended", error.code, error);
+      else this.#finish("failed", error.code, error, this.#participant.leaveCode);
       return;
     }
-    this.#notBefore = Date.now() + (error.retryAfterSeconds ?? 0) * 1000;
-    error.retryAfterSeconds = backoffSeconds(this.#failures++, error.retryAfterSeconds);
+    error.retryAfterSeconds = this.#schedule.backOff(error.retryAfterSeconds);
     this.#cause = REASONS[error.code] ?? error.code;
     this.#rejectCallers(error);
     if (this.#connection) this.commands.use(this.#connection);
     if (this.#goesOn) {
-      this.#schedule(error.retryAfterSeconds);
+      this.#schedule.wait(error.retryAfterSeconds);
     } else {
       this.#stop(1000);
       this.#show("idle");
     }
   }
 
-  /** @param {number} seconds */
-  #schedule(seconds) {
-    clearTimeout(this.#timer);
-    const canDial = this.#participant.canDial();
-    if (canDial && seconds === 0) {
-      this.#dial();
-      return;
-    }
-    this.#next = { at: canDial ? Date.now() + seconds * 1000 : null };
-    if (canDial) this.#timer = setTimeout(() => this.#schedule(0), seconds * 1000);
-    this.#update();
-  }
-
-  /** Dial now, unless an attempt is in progress, or the service demands to wait. */
-  #hurry() {
-    const seconds = Math.max(0, this.#notBefore - Date.now()) / 1000;
-    if (this.#next && (seconds === 0 || this.#next.at === null)) this.#schedule(seconds);
-  }
-
   /** @param {number} code */
   #cancelAttempt(code) {
     this.#attempt?.abort();
     this.#candidate?.close(code);
-    this.#attempt = this.#candidate = this.#next = null;
-    clearTimeout(this.#timer);
+    this.#attempt = this.#candidate = null;
+    this.#schedule.cancel();
   }
 
   // The connection in the session
@@ -339,9 +322,9 @@ export class Client {
    * @param {boolean} atOnce
    */
   #reenter(atOnce) {
-    if (this.#attempt || this.#next) return;
-    if (Date.now() - this.#enteredAt >= STABLE_MS) this.#failures = 0;
-    this.#schedule(atOnce ? 0 : backoffSeconds(this.#failures++));
+    if (this.#attempt || this.#schedule.isWaiting) return;
+    if (Date.now() - this.#enteredAt >= STABLE_MS) this.#schedule.reset();
+    this.#schedule.wait(atOnce ? 0 : this.#schedule.backOff());
   }
 
   /** @param {number} code */
@@ -358,20 +341,11 @@ export class Client {
    * @returns {boolean} Whether the message has a status that counts.
    */
   #apply({ type, status = STATUSES[type], timestamp }) {
-    if (!Object.hasOwn(this.#participant.states, status) || timestamp < this.#statusAt) return false;
+    if (!Object.hasOwn(this.#participant.states, status) || timestamp < this.#statusAt)
+      return false;
     this.status = status;
     this.#statusAt = timestamp;
     return true;
-  }
-
-  // The page
-
-  #pageIsBack() {
-    if (!this.#connection || this.#next?.at === null) this.#hurry();
-  }
-
-  #pageIsHidden() {
-    if (this.#next && !this.#participant.canDial()) this.#schedule(0);
   }
 
   // What the application sees
@@ -384,11 +358,9 @@ export class Client {
       this.#show(...this.#participant.states[this.status]);
     } else if (!this.#cause) {
       this.#show("connecting");
-    } else if (this.#next?.at === null) {
-      this.#show("reconnecting", "hidden");
     } else {
-      const at = this.#next?.at ?? 0;
-      this.#show("reconnecting", this.#cause, Math.max(0, at - Date.now()) / 1000);
+      const seconds = this.#schedule.secondsLeft;
+      this.#show("reconnecting", seconds === null ? "hidden" : this.#cause, seconds);
     }
   }
 
@@ -398,11 +370,7 @@ export class Client {
    * @param {number | null} [retryInSeconds]
    */
   #show(state, reason = null, retryInSeconds = null) {
-    if (
-      state === this.state &&
-      reason === this.reason &&
-      retryInSeconds === this.#retryInSeconds
-    ) {
+    if (state === this.state && reason === this.reason && retryInSeconds === this.#retryInSeconds) {
       return;
     }
     this.state = state;
@@ -419,7 +387,7 @@ export class Client {
    */
   #finish(state, reason, error, code = 1000) {
     this.#end = error;
-    this.#failures = 0;
+    this.#schedule.reset();
     this.#stop(code);
     this.#show(state, reason);
     this.#rejectCallers(error);

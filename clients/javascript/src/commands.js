@@ -4,8 +4,9 @@ import { backoffSeconds } from "./backoff.js";
 import { CONNECTION_FAILED, NO_ANSWER, temporaryError } from "./errors.js";
 import { Queue } from "./queue.js";
 
-/** @import { Command, Connection, Message } from "./connection.js" */
+/** @import { Connection, Message } from "./connection.js" */
 /** @import { SessionError } from "./errors.js" */
+/** @import { Command } from "./messages.js" */
 /**
  * @typedef {object} Task
  * @property {Command} command
@@ -89,7 +90,8 @@ export class Commands {
       task.resolve(await connection.request(task.command));
       this.#done(task);
     } catch (error) {
-      if (this.#current === task) this.#failed(task, /** @type {SessionError} */ (error), connection);
+      if (this.#current === task)
+        this.#failed(task, /** @type {SessionError} */ (error), connection);
     }
   }
 

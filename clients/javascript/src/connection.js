@@ -2,8 +2,16 @@
 
 import { CONNECTION_FAILED, NO_ANSWER, SessionError, refusal, temporaryError } from "./errors.js";
 
-/** @typedef {Record<string, any>} Message A JSON object from the service, or from API Gateway. */
-/** @typedef {{ action: string } & Record<string, any>} Command */
+/** @import { Command, GatewayError, Message as KnownMessage } from "./messages.js" */
+/**
+ * @template Union
+ * @typedef {Union extends any ? keyof Union : never} Keys
+ */
+/**
+ * A JSON object that has arrived. Only the names of its fields are checked.
+ *
+ * @typedef {{ [name in Keys<KnownMessage | GatewayError>]?: any }} Message
+ */
 /** @typedef {new (url: string) => WebSocket} WebSocketClass */
 /**
  * @typedef {object} ConnectionHandlers

@@ -2,12 +2,18 @@
 
 /** @import { Message } from "./connection.js" */
 
+/** @import { ErrorCode } from "./messages.js" */
+/**
+ * @typedef {ErrorCode | "CONNECTION_FAILED" | "NO_ANSWER" | "TOKEN_FAILED" | "QUEUE_FULL" | "CLOSED"
+ *   | "SIGNED_OUT" | "SIGN_IN_FAILED"} SessionErrorCode
+ */
+
 /** A refusal by the service, or a failure on the way to it. */
 export class SessionError extends Error {
   name = "SessionError";
 
   /**
-   * @param {string} code A code of the protocol, or one of the codes in this file.
+   * @param {SessionErrorCode} code
    * @param {string} message An explanation for developers.
    * @param {object} [options]
    * @param {boolean} [options.temporary] Whether the same call can succeed later.
@@ -31,7 +37,7 @@ export const refusal = ({ code, message, temporary, retryAfter = null, details }
   new SessionError(code, message, { temporary, retryAfterSeconds: retryAfter, details });
 
 /**
- * @param {string} code
+ * @param {SessionErrorCode} code
  * @param {string} message
  * @returns {SessionError}
  */

@@ -7,7 +7,8 @@ import { Queue } from "./queue.js";
 import { Entry, defaultStorage } from "./storage.js";
 
 /** @import { StateEvent } from "./client.js" */
-/** @import { Command, Message, WebSocketClass } from "./connection.js" */
+/** @import { Message, WebSocketClass } from "./connection.js" */
+/** @import { Command, SessionJoined } from "./messages.js" */
 /** @import { EntryStorage } from "./storage.js" */
 /**
  * @typedef {object} ListenerOptions
@@ -18,11 +19,7 @@ import { Entry, defaultStorage } from "./storage.js";
  * @property {WebSocketClass} [WebSocket] The global class by default.
  */
 /**
- * @typedef {object} Joined
- * @property {string} id
- * @property {string} language The code that the service has matched.
- * @property {string} sourceLanguage
- * @property {string} status `active`, `paused` or `interrupted`.
+ * @typedef {{ id: string, language: string } & Pick<SessionJoined, "sourceLanguage" | "status">} Joined
  */
 /** @typedef {{ state: StateEvent, caption: Message }} ListenerEvents */
 
@@ -44,6 +41,7 @@ export class Listener {
   #client;
   /** @type {string | null} */
   #connectionId = null;
+  #entersWith = "";
   /** @type {Emitter<ListenerEvents>} */
   #events = new Emitter();
   /** @type {Queue<Message>} */
@@ -119,9 +117,9 @@ export class Listener {
   async join() {
     if (!this.#client.isRunning) this.#readEntry();
     await this.#client.enter(true);
-    const { session, language, sourceLanguage } = this;
+    const sourceLanguage = /** @type {string} */ (this.sourceLanguage);
     const { status } = this.#client;
-    return { id: session, language, sourceLanguage: sourceLanguage ?? "", status };
+    return { id: this.session, language: this.language, sourceLanguage, status };
   }
 
   /**
@@ -131,9 +129,8 @@ export class Listener {
    * @returns {Promise<string>} The code that the service has matched.
    */
   async changeLanguage(tag) {
-    const command = { action: "changeLanguage", targetLanguage: tag };
-    const { targetLanguage } = await this.#client.ask(command);
-    return targetLanguage;
+    const outcome = await this.#client.ask({ action: "changeLanguage", targetLanguage: tag });
+    return outcome.targetLanguage;
   }
 
   /** Leave the session, and give the seat back. */
@@ -148,6 +145,7 @@ export class Listener {
 
   /** @returns {Command} */
   #enterCommand() {
+    this.#entersWith = this.language;
     const command = {
       sessionId: this.session,
       targetLanguage: this.language,
@@ -161,10 +159,13 @@ export class Listener {
 
   /** @param {Message} outcome */
   #entered({ sessionId, connectionId, targetLanguage, sourceLanguage }) {
+    const changed = this.language !== this.#entersWith && this.language;
     this.session = sessionId;
     this.language = targetLanguage;
     this.sourceLanguage = sourceLanguage;
     this.#connectionId = connectionId;
+    // The language changed on the old connection after the refresh was sent, which has reset it.
+    if (changed) this.changeLanguage(changed).catch(() => {});
   }
 
   /**

@@ -9,7 +9,7 @@ export const isHidden = () => globalThis.document?.hidden ?? false;
  * @param {object} handlers
  * @param {() => void} handlers.online The network is back.
  * @param {() => void} handlers.visible The page is back, from the background or from a cache.
- * @param {() => void} handlers.hidden The page is in the background now.
+ * @param {() => void} handlers.hidden The page is in the background.
  * @param {() => void} handlers.leaves The page is closed, reloaded or cached.
  * @param {() => void} handlers.restored The page is back from the back/forward cache.
  * @returns {() => void} Removes all listeners.
@@ -22,10 +22,7 @@ export function watchPage({ online, visible, hidden, leaves, restored }) {
   addEventListener("online", online, options);
   addEventListener("pagehide", leaves, options);
   addEventListener("pageshow", ({ persisted }) => (persisted && restored(), visible()), options);
-  document.addEventListener(
-    "visibilitychange",
-    () => (document.hidden ? hidden() : visible()),
-    options,
-  );
+  const changed = () => (document.hidden ? hidden() : visible());
+  document.addEventListener("visibilitychange", changed, options);
   return () => watcher.abort();
 }

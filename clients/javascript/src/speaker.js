@@ -2,12 +2,13 @@
 
 import { Client } from "./client.js";
 import { Emitter } from "./emitter.js";
-import { SessionError } from "./errors.js";
+import { SESSION_NOT_FOUND, SessionError } from "./errors.js";
 import { Entry, defaultStorage } from "./storage.js";
 import { openWithToken } from "./token.js";
 
 /** @import { StateEvent } from "./client.js" */
-/** @import { Command, Message, WebSocketClass } from "./connection.js" */
+/** @import { Message, WebSocketClass } from "./connection.js" */
+/** @import { Command, CreateSession, SessionCreated, SessionStatusAnswer, SpeakerRefreshed } from "./messages.js" */
 /** @import { EntryStorage } from "./storage.js" */
 /** @import { TokenSource } from "./token.js" */
 /**
@@ -16,34 +17,14 @@ import { openWithToken } from "./token.js";
  * @property {EntryStorage | null} [storage] `sessionStorage` by default. Null for none.
  * @property {WebSocketClass} [WebSocket] The global class by default.
  */
+/** @typedef {Pick<CreateSession, "qualityTier" | "admission">} SessionOptions */
 /**
- * @typedef {object} SessionOptions
- * @property {"standard" | "premium"} [qualityTier]
- * @property {"open" | "invited"} [admission]
+ * @typedef {{ id: string } & Pick<SessionCreated, "inviteCode" | "sourceLanguage" | "qualityTier"
+ *   | "admission" | "maxListeners" | "expiresAt">} Session
  */
-/**
- * @typedef {object} Session
- * @property {string} id
- * @property {string} inviteCode
- * @property {string} sourceLanguage
- * @property {string} qualityTier
- * @property {string} admission
- * @property {number} maxListeners
- * @property {number} expiresAt Unix time in milliseconds.
- */
-/**
- * @typedef {object} SessionStatus
- * @property {number} listenerCount
- * @property {Record<string, number>} languages
- * @property {string} status
- * @property {number} createdAt Unix time in milliseconds.
- * @property {number} expiresAt Unix time in milliseconds.
- */
-/**
- * @typedef {object} Audience
- * @property {number} listenerCount
- * @property {Record<string, number>} languages The number of listeners by language.
- */
+/** @typedef {Pick<SessionStatusAnswer, "listenerCount" | "languages">} Audience */
+/** @typedef {Audience & Pick<SessionStatusAnswer, "status" | "createdAt" | "expiresAt">} Status */
+/** @typedef {{ id: string } & Pick<SpeakerRefreshed, "inviteCode" | "status">} TakenOver */
 /** @typedef {{ state: StateEvent, audience: Audience }} SpeakerEvents */
 
 /** The service treats it as a drop, so the session stays for the grace period. */
@@ -62,7 +43,7 @@ export class Speaker {
 
   #client;
   /** @type {Command} */
-  #createCommand = { action: "createSession" };
+  #createCommand = { action: "createSession", sourceLanguage: "" };
   /** @type {Message} */
   #outcome = {};
   /** @type {Emitter<SpeakerEvents>} */
@@ -144,8 +125,7 @@ export class Speaker {
    * Come back to a session of your own, for example after a reload.
    *
    * @param {string} sessionId
-   * @returns {Promise<{ id: string, inviteCode: string, status: string }>} Rejects with a
-   *   `SessionError` if the first attempt fails. If it is temporary, the speaker goes on trying.
+   * @returns {Promise<TakenOver>} Rejects with a `SessionError` if the first attempt fails. If it is temporary, the speaker goes on trying.
    */
   async takeOver(sessionId) {
     if (!this.#client.isRunning) this.#reset(sessionId);
@@ -174,11 +154,12 @@ export class Speaker {
     try {
       await this.#client.ask({ action: "endSession" });
     } catch (error) {
-      if (this.state !== "ended" || this.reason === "closed") throw error;
+      const isOver = error instanceof SessionError && error.code === SESSION_NOT_FOUND;
+      if (!isOver || this.state !== "ended") throw error;
     }
   }
 
-  /** @returns {Promise<SessionStatus>} */
+  /** @returns {Promise<Status>} */
   async status() {
     const outcome = await this.#client.ask({ action: "getSessionStatus" });
     const { listenerCount, languages, status, createdAt, expiresAt } = outcome;

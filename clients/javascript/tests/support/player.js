@@ -2,17 +2,14 @@
 
 import assert from "node:assert/strict";
 
-import { Listener, Speaker } from "../../src/index.js";
-import { Browser } from "./browser.js";
-import { Clock, settle } from "./clock.js";
-import { Server } from "./server.js";
+import { settle } from "./clock.js";
+import { inWorld } from "./world.js";
 
-const URL = "wss://api.example.org/local";
+/** Make a test's function out of an exchange. */
+export const played = (exchange) => inWorld((world) => new Player(world, exchange).play());
 
-export class Player {
-  #clock = new Clock();
-  #browser = new Browser();
-  #server = new Server();
+class Player {
+  #world;
   #exchange;
   #client;
   #opened = 0;
@@ -20,37 +17,26 @@ export class Player {
   #events = [];
   #settled = [];
 
-  constructor(exchange) {
+  constructor(world, exchange) {
+    this.#world = world;
     this.#exchange = exchange;
   }
 
   async play() {
-    const { random } = Math;
-    Math.random = () => 0.5;
-    this.#clock.install();
-    this.#browser.load();
-    try {
-      this.#start();
-      for (const step of this.#exchange.steps) await this.#take(step);
-      this.#expectNothingElse();
-      const { state, connections } = this.#exchange.ends;
-      assert.equal(this.#client.state, state);
-      assert.equal(this.#server.open.length, connections);
-    } finally {
-      this.#client.close();
-      this.#browser.unload();
-      this.#clock.restore();
-      Math.random = random;
-    }
+    this.#start();
+    for (const step of this.#exchange.steps) await this.#take(step);
+    this.#expectNothingElse();
+    const { state, connections } = this.#exchange.ends;
+    assert.equal(this.#client.state, state);
+    assert.equal(this.#world.server.open.length, connections);
   }
 
   /** Give the page a client. Nothing is recorded of the client before it. */
   #start() {
     const { role, options } = this.#exchange;
     const { tokens, ...rest } = options;
-    const given = { ...rest, WebSocket: this.#server.WebSocket };
-    if (tokens) given.token = oneAfterTheOther([...tokens]);
-    const client = new { listener: Listener, speaker: Speaker }[role](URL, given);
+    if (tokens) rest.token = oneAfterTheOther([...tokens]);
+    const client = this.#world[role](rest);
     for (const type of ["state", "audience", "caption"]) {
       client.on(type, (event) => {
         if (client === this.#client) this.#events.push({ type, ...event });
@@ -80,29 +66,29 @@ export class Player {
     },
     server: ({ server, on, bytes }) => this.#socket(on).deliver(server, bytes),
     drop: ({ drop, code }) => this.#socket(drop).drop(code),
-    elapse: ({ elapse }) => this.#clock.elapse(elapse),
-    sleep: ({ sleep }) => this.#clock.sleep(sleep),
+    elapse: ({ elapse }) => this.#world.clock.elapse(elapse),
+    sleep: ({ sleep }) => this.#world.clock.sleep(sleep),
     page: ({ page }) => this.#pageEvents[page](),
   };
 
   #pageEvents = {
-    hidden: () => this.#browser.hide(),
-    visible: () => this.#browser.show(),
-    online: () => this.#browser.online(),
-    offline: () => this.#browser.offline(),
-    hide: () => this.#browser.leave(),
+    hidden: () => this.#world.browser.hide(),
+    visible: () => this.#world.browser.show(),
+    online: () => this.#world.browser.online(),
+    offline: () => this.#world.browser.offline(),
+    hide: () => this.#world.browser.leave(),
     reload: () => {
-      this.#browser.leave();
-      this.#browser.load();
-      this.#clock.clear();
-      this.#server.disconnectAll();
+      this.#world.browser.leave();
+      this.#world.browser.load();
+      this.#world.clock.clear();
+      this.#world.server.disconnectAll();
       this.#start();
     },
   };
 
   #expected = {
     opens: async ({ opens, credentials, token, answer }) => {
-      const socket = this.#server.sockets[this.#opened];
+      const socket = this.#world.server.sockets[this.#opened];
       assert.ok(socket, `the client opens ${opens}`);
       assert.equal(opens, nameOf(this.#opened++));
       const { searchParams } = socket.url;
@@ -128,18 +114,30 @@ export class Player {
 
   /** Find a connection by its letter. Without one, it is the only open one. */
   #socket(name) {
-    const { sockets, open } = this.#server;
+    const { sockets, open } = this.#world.server;
     if (name) return sockets[indexOf(name)];
     return open[0] ?? sockets.at(-1);
   }
 
   #expectNothingElse() {
-    const { sockets } = this.#server;
+    const { sockets } = this.#world.server;
     assert.deepEqual(this.#events, [], "events");
     assert.deepEqual(this.#settled, [], "settled calls");
-    assert.deepEqual(sockets.slice(this.#opened).map(({ url }) => url.href), [], "connections");
-    assert.deepEqual(sockets.flatMap(({ frames }) => frames), [], "frames");
-    assert.deepEqual(sockets.flatMap(({ closes }) => closes), [], "closes");
+    assert.deepEqual(
+      sockets.slice(this.#opened).map(({ url }) => url.href),
+      [],
+      "connections",
+    );
+    assert.deepEqual(
+      sockets.flatMap(({ frames }) => frames),
+      [],
+      "frames",
+    );
+    assert.deepEqual(
+      sockets.flatMap(({ closes }) => closes),
+      [],
+      "closes",
+    );
   }
 }
 
