@@ -51,8 +51,8 @@ export class Connection {
       this.#settle();
     };
     this.#socket.onmessage = ({ data }) => this.#receive(data);
-    this.#socket.onerror = () => {}; // A close always follows.
-    this.#socket.onclose = () => {
+    // Node 20 reports a refused handshake as an error that no close follows.
+    this.#socket.onerror = this.#socket.onclose = () => {
       this.close();
       handlers.lost();
     };
@@ -98,6 +98,7 @@ export class Connection {
     const socket = this.#socket;
     this.isOpen = false;
     socket.onopen = socket.onmessage = socket.onclose = null;
+    socket.onerror = () => {}; // The package ws throws errors that have no handler.
     socket.close(code);
     this.#settle(connectionFailed());
   }
