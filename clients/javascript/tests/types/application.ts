@@ -50,7 +50,9 @@ export async function speak(): Promise<void> {
   const signedIn: boolean = (await signIn.finish()) || signIn.isSignedIn;
   if (!signedIn) return signIn.start();
   const speaker: SpeakerAlone = new Speaker(url, { token: signIn.token });
-  speaker.on("audience", ({ listenerCount, languages }) => console.log(listenerCount, languages.es));
+  speaker.on("audience", ({ listenerCount, languages }) =>
+    console.log(listenerCount, languages.es),
+  );
   if (speaker.lastSession) {
     const { status } = await speaker.takeOver(speaker.lastSession);
     if (status === "paused") await speaker.resume();
