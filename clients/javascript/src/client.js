@@ -1,15 +1,9 @@
 /** @file The state machine of a participant, which the listener and the speaker share. */
 
+import { Attempt } from "./attempt.js";
 import { Commands } from "./commands.js";
 import { Connection } from "./connection.js";
-import {
-  CONNECTION_FAILED,
-  NO_ANSWER,
-  SESSION_NOT_FOUND,
-  SessionError,
-  TOKEN_FAILED,
-  closedError,
-} from "./errors.js";
+import { NO_ANSWER, SESSION_NOT_FOUND, SessionError, TOKEN_FAILED, closedError } from "./errors.js";
 import { Heartbeat } from "./heartbeat.js";
 import { watchPage } from "./page.js";
 import { Schedule } from "./schedule.js";
@@ -79,10 +73,8 @@ export class Client {
   #enteredAt = 0;
   #isRefreshRequired = false;
 
-  /** @type {AbortController | null} The attempt that is in progress. */
+  /** @type {Attempt | null} The one in progress. */
   #attempt = null;
-  /** @type {Connection | null} The connection of the attempt. */
-  #candidate = null;
   #schedule;
   /** Why there is no connection. Empty during the first attempt. */
   #cause = "";
@@ -98,10 +90,10 @@ export class Client {
 
   /**
    * @param {string} url
-   * @param {WebSocketClass | undefined} WebSocket The global class by default.
    * @param {Participant} participant
+   * @param {WebSocketClass} [WebSocket] The global class by default.
    */
-  constructor(url, WebSocket = globalThis.WebSocket, participant) {
+  constructor(url, participant, WebSocket = globalThis.WebSocket) {
     if (!/^wss?:$/.test(new URL(url).protocol)) {
       throw new TypeError("The URL must begin with ws:// or wss://");
     }
@@ -184,37 +176,28 @@ export class Client {
   // Attempts
 
   async #dial() {
-    const attempt = (this.#attempt = new AbortController());
-    const { signal } = attempt;
+    const attempt = new Attempt(this.#participant, (credentials) => this.#connect(credentials));
+    this.#attempt = attempt;
     this.commands.hold();
     this.#update();
     try {
-      const connection = await this.#participant.connect(
-        (query) => this.#open(query, signal),
-        signal,
-      );
-      const outcome = await connection.request(this.#participant.enterCommand());
-      if (!signal.aborted) this.#entered(connection, outcome);
+      const { connection, outcome } = await attempt.enter();
+      if (this.#attempt === attempt) this.#entered(connection, outcome);
     } catch (error) {
-      if (!signal.aborted) this.#attemptFailed(error);
+      const failure = /** @type {SessionError} */ (error);
+      if (this.#attempt === attempt) this.#attemptFailed(failure);
     }
   }
 
-  /**
-   * @param {Record<string, string>} query
-   * @param {AbortSignal} signal
-   */
-  async #open(query, signal) {
-    signal.throwIfAborted();
+  /** @param {Record<string, string>} credentials */
+  #connect(credentials) {
     const url = new URL(this.#url);
-    Object.entries(query).forEach(([name, value]) => url.searchParams.set(name, value));
+    Object.entries(credentials).forEach(([name, value]) => url.searchParams.set(name, value));
     /** @type {Connection} */
     const connection = new Connection(this.#WebSocket, url.href, {
       received: (message, text) => this.#received(connection, message, text),
       lost: () => this.#isGone(connection, "connectionLost"),
     });
-    this.#candidate = connection;
-    await connection.opened();
     return connection;
   }
 
@@ -224,7 +207,7 @@ export class Client {
    */
   #entered(connection, outcome) {
     const replaced = this.#connection;
-    this.#attempt = this.#candidate = null;
+    this.#attempt = null;
     this.#connection = connection;
     this.#enteredAt = Date.now();
     this.#isRefreshRequired = false;
@@ -241,9 +224,8 @@ export class Client {
     this.commands.use(connection);
   }
 
-  /** @param {unknown} thrown */
-  #attemptFailed(thrown) {
-    const error = toSessionError(thrown);
+  /** @param {SessionError} error */
+  #attemptFailed(error) {
     const mayHaveEntered = error.code === NO_ANSWER && this.#goesOn;
     this.#cancelAttempt(mayHaveEntered ? this.#participant.leaveCode : 1000);
     if (!error.temporary) {
@@ -266,9 +248,8 @@ export class Client {
 
   /** @param {number} code */
   #cancelAttempt(code) {
-    this.#attempt?.abort();
-    this.#candidate?.close(code);
-    this.#attempt = this.#candidate = null;
+    this.#attempt?.cancel(code);
+    this.#attempt = null;
     this.#schedule.cancel();
   }
 
@@ -341,8 +322,8 @@ export class Client {
    * @returns {boolean} Whether the message has a status that counts.
    */
   #apply({ type, status = STATUSES[type], timestamp }) {
-    if (!Object.hasOwn(this.#participant.states, status) || timestamp < this.#statusAt)
-      return false;
+    const isKnown = Object.hasOwn(this.#participant.states, status);
+    if (!isKnown || timestamp < this.#statusAt) return false;
     this.status = status;
     this.#statusAt = timestamp;
     return true;
@@ -409,10 +390,3 @@ export class Client {
 }
 
 const sessionIsOver = () => new SessionError(SESSION_NOT_FOUND, "The session has ended");
-
-/**
- * @param {unknown} thrown
- * @returns {SessionError}
- */
-const toSessionError = (thrown) =>
-  thrown instanceof SessionError ? thrown : new SessionError(CONNECTION_FAILED, String(thrown));

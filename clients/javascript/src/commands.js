@@ -90,8 +90,8 @@ export class Commands {
       task.resolve(await connection.request(task.command));
       this.#done(task);
     } catch (error) {
-      if (this.#current === task)
-        this.#failed(task, /** @type {SessionError} */ (error), connection);
+      const failure = /** @type {SessionError} */ (error);
+      if (this.#current === task) this.#failed(task, failure, connection);
     }
   }
 

@@ -13,17 +13,16 @@ import { CONNECTION_FAILED, NO_ANSWER, SessionError, refusal, temporaryError } f
  * @typedef {{ [name in Keys<KnownMessage | GatewayError>]?: any }} Message
  */
 /** @typedef {new (url: string) => WebSocket} WebSocketClass */
+/** @typedef {(message: Message) => void} Answered */
 /**
  * @typedef {object} ConnectionHandlers
  * @property {(message: Message, text: string) => void} received
- *   A notice, an outcome or an acknowledgement. Its command is settled after it.
+ *   A notice, an outcome or an acknowledgement, after its command is settled.
  * @property {() => void} lost The service or the network closed the connection.
  */
 
 const OPEN_SECONDS = 10;
 const ANSWER_SECONDS = 10;
-
-/** @typedef {(message: Message) => void} Answered */
 
 export class Connection {
   isOpen = false;

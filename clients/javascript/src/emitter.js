@@ -3,8 +3,8 @@
 /**
  * Calls the handlers of an event.
  *
- * Handlers run in microtasks of their own, in the order of the events. They never run in the middle
- * of a transition of the client.
+ * Handlers run in microtasks, in the order of the events. So they never run in the middle of a
+ * transition of the client.
  *
  * @template {Record<string, any>} Events
  */
@@ -34,9 +34,11 @@ export class Emitter {
    */
   emit(type, event) {
     const handlers = this.#of(type);
-    if (handlers.size === 0) return false;
-    queueMicrotask(() => [...handlers].forEach((handler) => call(handler, event)));
-    return true;
+    const called = [...handlers];
+    queueMicrotask(() =>
+      called.forEach((handler) => handlers.has(handler) && call(handler, event)),
+    );
+    return called.length > 0;
   }
 
   /** @param {keyof Events} type */

@@ -1,7 +1,6 @@
 /** @file The error that every method of the clients rejects with. */
 
 /** @import { Message } from "./connection.js" */
-
 /** @import { ErrorCode } from "./messages.js" */
 /**
  * @typedef {ErrorCode | "CONNECTION_FAILED" | "NO_ANSWER" | "TOKEN_FAILED" | "QUEUE_FULL" | "CLOSED"

@@ -6,7 +6,7 @@ import { isHidden } from "./page.js";
 import { Queue } from "./queue.js";
 import { Entry, defaultStorage } from "./storage.js";
 
-/** @import { StateEvent } from "./client.js" */
+/** @import { Participant, StateEvent } from "./client.js" */
 /** @import { Message, WebSocketClass } from "./connection.js" */
 /** @import { Command, SessionJoined } from "./messages.js" */
 /** @import { EntryStorage } from "./storage.js" */
@@ -21,7 +21,7 @@ import { Entry, defaultStorage } from "./storage.js";
 /**
  * @typedef {{ id: string, language: string } & Pick<SessionJoined, "sourceLanguage" | "status">} Joined
  */
-/** @typedef {{ state: StateEvent, caption: Message }} ListenerEvents */
+/** @typedef {{ state: StateEvent, caption: Record<string, any> }} ListenerEvents */
 
 const BUFFERED_CAPTIONS = 100;
 const REMEMBERED_CAPTIONS = 100;
@@ -44,7 +44,7 @@ export class Listener {
   #entersWith = "";
   /** @type {Emitter<ListenerEvents>} */
   #events = new Emitter();
-  /** @type {Queue<Message>} */
+  /** @type {Queue<Record<string, any>>} */
   #captions = new Queue(BUFFERED_CAPTIONS);
   /** @type {string[]} What has arrived, because a refresh can deliver it on both connections. */
   #remembered = [];
@@ -62,7 +62,8 @@ export class Listener {
     this.#url = url;
     this.#invite = invite;
     this.#entry = new Entry(storage, "listener");
-    this.#client = new Client(url, options.WebSocket, {
+    /** @type {Participant} */
+    const participant = {
       states: {
         active: ["joined", null],
         paused: ["paused", "speakerPaused"],
@@ -77,7 +78,8 @@ export class Listener {
       canDial: () => this.playing || !isHidden(),
       leaves: () => this.#writeEntry(),
       restored: () => this.#entry.take(),
-    });
+    };
+    this.#client = new Client(url, participant, options.WebSocket);
   }
 
   get state() {

@@ -6,7 +6,7 @@ import { SESSION_NOT_FOUND, SessionError } from "./errors.js";
 import { Entry, defaultStorage } from "./storage.js";
 import { openWithToken } from "./token.js";
 
-/** @import { StateEvent } from "./client.js" */
+/** @import { Participant, StateEvent } from "./client.js" */
 /** @import { Message, WebSocketClass } from "./connection.js" */
 /** @import { Command, CreateSession, SessionCreated, SessionStatusAnswer, SpeakerRefreshed } from "./messages.js" */
 /** @import { EntryStorage } from "./storage.js" */
@@ -56,7 +56,8 @@ export class Speaker {
   constructor(url, { token, storage = defaultStorage(), WebSocket }) {
     if (!token) throw new TypeError("The option token is missing");
     const entry = new Entry(storage, "speaker");
-    this.#client = new Client(url, WebSocket, {
+    /** @type {Participant} */
+    const participant = {
       states: { active: ["live", null], paused: ["paused", "speakerPaused"] },
       leaveCode: LEAVE_CODE,
       connect: (open, signal) => openWithToken(open, token, signal),
@@ -67,7 +68,8 @@ export class Speaker {
       canDial: () => true,
       leaves: () => this.session && entry.write({ url, session: this.session }),
       restored: () => entry.take(),
-    });
+    };
+    this.#client = new Client(url, participant, WebSocket);
     const last = entry.take();
     this.lastSession = last?.url === url ? last.session : null;
   }
