@@ -70,7 +70,7 @@ export class SignIn {
    * Take the result of the sign-in page out of the page's address. Call it when the page loads.
    *
    * @returns {Promise<boolean>} False if the sign-in page hasn't just returned. Rejects with
-   *   `SIGN_IN_FAILED` if it refused, or if this tab hasn't started the sign-in.
+   *   `SIGN_IN_FAILED` if it refused, or if this tab hasn't started the sign-in. Then start again.
    */
   async finish() {
     const url = new URL(location.href);
@@ -81,11 +81,14 @@ export class SignIn {
     const attempt = this.#take(ATTEMPT_KEY);
     if (attempt?.state !== state) throw failure("This tab hasn't started the sign-in");
     if (error) throw failure("The sign-in page refused the sign-in");
-    await this.#exchange({
+    const grant = {
       grant_type: "authorization_code",
       redirect_uri: this.#options.redirectUrl,
       code,
       code_verifier: attempt.verifier,
+    };
+    await this.#exchange(grant).catch(({ message }) => {
+      throw failure(message); // The code is used up: even after a lost answer, start anew.
     });
     return true;
   }

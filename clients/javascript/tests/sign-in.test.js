@@ -149,11 +149,15 @@ test("a refusal of the sign-in page rejects", async () => {
   assert.equal(location.href, `${PAGE}?tab=2`);
 });
 
-test("a refused code rejects", async () => {
-  await visit();
-  answers.push([400, { error: "invalid_grant" }]);
-  await assert.rejects(signIn().finish(), { code: "SIGN_IN_FAILED", temporary: false });
-});
+for (const failure of [[400, { error: "invalid_grant" }], [503, {}], ["reset"]]) {
+  test(`an exchange of the code that fails with ${failure[0]} is final`, async () => {
+    await visit();
+    answers.push(failure);
+    const page = signIn();
+    await assert.rejects(page.finish(), { code: "SIGN_IN_FAILED", temporary: false });
+    assert.equal(page.isSignedIn, false);
+  });
+}
 
 test("a token is valid over a reload, and is renewed a minute before it expires", async () => {
   await signedIn();
