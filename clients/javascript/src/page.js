@@ -15,14 +15,16 @@ export const isHidden = () => globalThis.document?.hidden ?? false;
  * @returns {() => void} Removes all listeners.
  */
 export function watchPage({ online, visible, hidden, leaves, restored }) {
-  const { document } = globalThis;
+  const { document, window } = globalThis;
   if (!document) return () => {};
-  const watcher = new AbortController();
-  const options = { signal: watcher.signal };
-  addEventListener("online", online, options);
-  addEventListener("pagehide", leaves, options);
-  addEventListener("pageshow", ({ persisted }) => (persisted && restored(), visible()), options);
-  const changed = () => (document.hidden ? hidden() : visible());
-  document.addEventListener("visibilitychange", changed, options);
-  return () => watcher.abort();
+  /** @type {[EventTarget, string, (event: any) => void][]} */
+  const listeners = [
+    [window, "online", online],
+    [window, "pagehide", leaves],
+    [window, "pageshow", ({ persisted }) => (persisted && restored(), visible())],
+    [document, "visibilitychange", () => (document.hidden ? hidden() : visible())],
+  ];
+  listeners.forEach(([target, type, handler]) => target.addEventListener(type, handler));
+  return () =>
+    listeners.forEach(([target, type, handler]) => target.removeEventListener(type, handler));
 }

@@ -3,7 +3,7 @@
 import { getEventListeners } from "node:events";
 
 export class Browser {
-  #names = ["document", "addEventListener", "sessionStorage"];
+  #names = ["document", "window", "sessionStorage"];
   #window = new EventTarget();
   #document = Object.assign(new EventTarget(), { hidden: false });
 
@@ -12,8 +12,7 @@ export class Browser {
     this.#window = new EventTarget();
     this.#document = Object.assign(new EventTarget(), { hidden: false });
     const sessionStorage = globalThis.sessionStorage ?? new FakeStorage();
-    const addEventListener = this.#window.addEventListener.bind(this.#window);
-    Object.assign(globalThis, { document: this.#document, addEventListener, sessionStorage });
+    Object.assign(globalThis, { document: this.#document, window: this.#window, sessionStorage });
   }
 
   unload() {
