@@ -34,7 +34,7 @@ export class Attempt {
   }
 
   /**
-   * Stop the attempt. What `enter()` does then is of no interest.
+   * Stop the attempt. Ignore the result of `enter()` afterwards.
    *
    * @param {number} code
    */

@@ -78,11 +78,11 @@ export class Client {
   #schedule;
   /** Why there is no connection. Empty during the first attempt. */
   #cause = "";
-  #goesOn = true;
+  #keepsTrying = true;
   /** @type {{ resolve: () => void, reject: (error: SessionError) => void }[]} */
   #callers = [];
   #statusAt = 0;
-  /** @type {SessionError | null} Why commands make no sense any more. */
+  /** @type {SessionError | null} The reason why all calls are rejected. */
   #end = null;
   #isClosed = false;
   /** @type {(() => void) | null} */
@@ -120,16 +120,16 @@ export class Client {
   /**
    * Enter the session. It settles with the first attempt that ends.
    *
-   * @param {boolean} goesOn Whether to go on trying after a temporary failure.
+   * @param {boolean} keepsTrying Whether to keep trying after a temporary failure.
    * @returns {Promise<void>}
    */
-  enter(goesOn) {
+  enter(keepsTrying) {
     if (this.#isClosed) return Promise.reject(closedError());
     if (this.#connection) return Promise.resolve();
     /** @type {Promise<void>} */
     const entered = new Promise((resolve, reject) => this.#callers.push({ resolve, reject }));
     if (this.isRunning) this.#schedule.hurry();
-    else this.#start(goesOn);
+    else this.#start(keepsTrying);
     return entered;
   }
 
@@ -149,9 +149,9 @@ export class Client {
     else this.#finish("ended", "closed", closedError(), this.#participant.leaveCode);
   }
 
-  /** @param {boolean} goesOn */
-  #start(goesOn) {
-    this.#goesOn = goesOn;
+  /** @param {boolean} keepsTrying */
+  #start(keepsTrying) {
+    this.#keepsTrying = keepsTrying;
     this.#end = null;
     this.#cause = "";
     this.status = "active";
@@ -211,7 +211,7 @@ export class Client {
     this.#connection = connection;
     this.#enteredAt = Date.now();
     this.#isRefreshRequired = false;
-    this.#goesOn = true;
+    this.#keepsTrying = true;
     this.#heartbeat?.stop();
     this.#heartbeat = new Heartbeat(connection, outcome, (reason) =>
       this.#isGone(connection, reason),
@@ -226,7 +226,7 @@ export class Client {
 
   /** @param {SessionError} error */
   #attemptFailed(error) {
-    const mayHaveEntered = error.code === NO_ANSWER && this.#goesOn;
+    const mayHaveEntered = error.code === NO_ANSWER && this.#keepsTrying;
     this.#cancelAttempt(mayHaveEntered ? this.#participant.leaveCode : 1000);
     if (!error.temporary) {
       const isOver = this.#enteredAt > 0 && error.code === SESSION_NOT_FOUND;
@@ -238,7 +238,7 @@ export class Client {
     this.#cause = REASONS[error.code] ?? error.code;
     this.#rejectCallers(error);
     if (this.#connection) this.commands.use(this.#connection);
-    if (this.#goesOn) {
+    if (this.#keepsTrying) {
       this.#schedule.wait(error.retryAfterSeconds);
     } else {
       this.#stop(1000);
@@ -363,7 +363,7 @@ export class Client {
   /**
    * @param {"ended" | "failed"} state
    * @param {string} reason
-   * @param {SessionError} error What all calls reject with from now on.
+   * @param {SessionError} error The error of all calls from now on.
    * @param {number} [code]
    */
   #finish(state, reason, error, code = 1000) {

@@ -115,7 +115,7 @@ export class Connection {
 
   /**
    * @param {number} seconds
-   * @param {SessionError} error What the promise rejects with after this time.
+   * @param {SessionError} error The error after this time.
    * @returns {Promise<any>}
    */
   #wait(seconds, error) {

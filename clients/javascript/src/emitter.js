@@ -50,7 +50,7 @@ export class Emitter {
 }
 
 /**
- * Call a handler, and report what it throws, or what its promise rejects with.
+ * Call a handler. Report its error, or the rejection of its promise.
  *
  * @param {(event: any) => any} handler
  * @param {any} event

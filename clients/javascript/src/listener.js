@@ -112,7 +112,7 @@ export class Listener {
   }
 
   /**
-   * Join the session. After a temporary failure, the listener goes on trying.
+   * Join the session. After a temporary failure, the listener keeps trying.
    *
    * @returns {Promise<Joined>} Rejects with a `SessionError` if the first attempt fails.
    */

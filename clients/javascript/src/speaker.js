@@ -127,7 +127,8 @@ export class Speaker {
    * Come back to a session of your own, for example after a reload.
    *
    * @param {string} sessionId
-   * @returns {Promise<TakenOver>} Rejects with a `SessionError` if the first attempt fails. If it is temporary, the speaker goes on trying.
+   * @returns {Promise<TakenOver>} Rejects with a `SessionError` if the first attempt fails. After a temporary failure, the speaker keeps
+   *   trying.
    */
   async takeOver(sessionId) {
     if (!this.#client.isRunning) this.#reset(sessionId);
@@ -150,7 +151,7 @@ export class Speaker {
   /**
    * End the session for all participants.
    *
-   * @returns {Promise<void>} Also resolves if the session has ended in another way meanwhile.
+   * @returns {Promise<void>} It also resolves if the session ends in another way.
    */
   async end() {
     try {
