@@ -26,7 +26,7 @@ export interface JoinSession {
   requestId?: string;
 }
 
-/** Come back to your session as its speaker, on a new connection. */
+/** Come back to your session as its speaker, on a new connection with your token. */
 export interface RefreshSpeaker {
   action: "refreshConnection";
   /** The session's ID in any case, with hyphens, spaces or underscores: `Golden Eagle 427`. */
