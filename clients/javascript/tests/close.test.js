@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { settle } from "./support/clock.js";
-import { REFRESH_REQUIRED, inWorld } from "./support/world.js";
+import { REFRESHED, REFRESH_REQUIRED, inWorld } from "./support/world.js";
 
 const NOTHING = { timers: 0, listeners: 0 };
 
@@ -38,6 +38,12 @@ const situations = {
   "while a second connection opens": async (world) => {
     const listener = await world.joined();
     await world.deliver(REFRESH_REQUIRED);
+    return listener;
+  },
+  "after a refresh": async (world) => {
+    const listener = await world.joined();
+    await world.deliver(REFRESH_REQUIRED);
+    await world.enter(null, REFRESHED);
     return listener;
   },
   "while the client waits": async (world) => {
