@@ -71,7 +71,6 @@ export class Client {
   /** @type {Heartbeat | null} */
   #heartbeat = null;
   #enteredAt = 0;
-  #isRefreshRequired = false;
 
   /** @type {Attempt | null} The one in progress. */
   #attempt = null;
@@ -210,7 +209,6 @@ export class Client {
     this.#attempt = null;
     this.#connection = connection;
     this.#enteredAt = Date.now();
-    this.#isRefreshRequired = false;
     this.#keepsTrying = true;
     this.#heartbeat?.stop();
     this.#heartbeat = new Heartbeat(connection, outcome, (reason) =>
@@ -218,7 +216,6 @@ export class Client {
     );
     replaced?.close();
     this.#participant.entered(outcome);
-    this.#apply(outcome);
     this.#update();
     this.#callers.splice(0).forEach(({ resolve }) => resolve());
     this.commands.use(connection);
@@ -264,7 +261,7 @@ export class Client {
     if (message.type === "sessionEnded") {
       this.#finish("ended", message.reason, sessionIsOver());
     } else if (message.type === "connectionRefreshRequired") {
-      this.#refresh(connection);
+      this.#reenter(true);
     } else if (message.type === "heartbeatAck" && !message.sessionId) {
       // During an attempt, that is what a superseded connection answers.
       if (!this.#attempt) this.#isGone(connection, "membershipLost");
@@ -272,13 +269,6 @@ export class Client {
       if (this.#apply(message)) this.#update();
       this.#participant.received(message, text);
     }
-  }
-
-  /** @param {Connection} connection */
-  #refresh(connection) {
-    if (connection !== this.#connection || this.#isRefreshRequired) return;
-    this.#isRefreshRequired = true;
-    this.#reenter(true);
   }
 
   /**
