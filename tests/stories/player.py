@@ -47,7 +47,8 @@ class Player:
         assert len(self.clients) == self.exchange["ends"]["connections"]
         for name, each in self.clients.items():
             assert self.unanswered[name] == []
-            assert each.ask(action="unknown", requestId="last")["requestId"] == "last"
+            answer = each.send('{"action": "unknown", "requestId": "last"}')
+            assert answer["requestId"] == "last"
 
     def play(self, step: Step) -> None:
         """Play one step. A step without a connection is about the only one that is open."""
