@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from tests.exchanges import Exchange, Step
 from tests.stories.recorded import Message, Recorded
-from tests.stories.target import WAIT_SECONDS, Client, Target, client, refused_with, until
+from tests.stories.target import Client, Target, client, refused_with, until
 
 SPEAKER: Final = "speaker@example.com"
 ANOTHER_SPEAKER: Final = "another@example.com"
@@ -108,7 +108,7 @@ class Player:
 
     def receive(self, name: str) -> Message:
         """Return the next message, without its request ID if it answers a command."""
-        heard: Message = json.loads(self.clients[name].connection.recv(timeout=WAIT_SECONDS))
+        heard = self.clients[name].receive()
         if "connectionId" in heard:
             self.connection_ids[name] = heard["connectionId"]
         if "type" not in heard:

@@ -12,6 +12,7 @@ from chalicelib import errors
 from chalicelib.commands import ACTIONS
 from tests import exchanges
 from tests.exchanges import Exchange
+from tests.stories import frames
 
 EXCHANGES = exchanges.read_all()
 
@@ -67,6 +68,9 @@ OF_CLIENTS = {"CONNECTION_FAILED", "NO_ANSWER", "TOKEN_FAILED", "QUEUE_FULL", "C
 """The codes of errors that a client raises by itself."""
 
 OF_SERVICE = {error.code for error in errors.ServiceError.__subclasses__()}
+
+UNDESCRIBED = {"join_refused_parameter", "unknown_field", "unknown_type"}
+"""The exchanges whose frames aren't valid on purpose."""
 
 UNKNOWN_TYPE = "captionStyleChanged"
 """The type of the message that no client knows."""
@@ -132,6 +136,15 @@ def test_an_exchange_ends_in_the_state_of_its_last_event(name: str) -> None:
 def test_an_exchange_emits_no_event_twice_in_a_row(name: str) -> None:
     events = [step["event"] for step in EXCHANGES[name]["steps"] if "event" in step]
     assert all(event != before for before, event in pairwise(events))
+
+
+@pytest.mark.parametrize("name", sorted(EXCHANGES.keys() - UNDESCRIBED))
+def test_the_frames_of_an_exchange_match_the_asyncapi_description(name: str) -> None:
+    for step in EXCHANGES[name]["steps"]:
+        if "client" in step:
+            frames.check(step["client"]["action"], step["client"])
+        elif isinstance(step.get("server"), dict):
+            frames.check(step["server"].get("type", "gatewayError"), step["server"])
 
 
 def test_there_are_at_least_60_exchanges() -> None:
