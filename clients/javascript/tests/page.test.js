@@ -84,3 +84,24 @@ test(
     assert.equal(world.server.sockets.length, 2);
   }),
 );
+
+test(
+  "a device that slept during a refresh gives up both connections and dials at once",
+  inWorld(async (world) => {
+    const listener = await world.joined();
+    await world.clock.elapse(25);
+    await world.deliver(REFRESH_REQUIRED);
+    const [old, second] = world.server.sockets;
+    second.accept();
+    await settle();
+
+    world.clock.sleep(600);
+    await world.clock.elapse(5);
+
+    assert.deepEqual([old.state, second.state], ["closed", "closed"]);
+    assert.equal(listener.reason, "slept");
+    await world.enter(null, REFRESHED);
+    assert.equal(listener.state, "joined");
+    assert.equal(world.server.open.length, 1);
+  }),
+);
