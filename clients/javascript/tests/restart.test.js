@@ -55,3 +55,19 @@ test(
     assert.equal(listener.state, "failed");
   }),
 );
+
+test(
+  "a listener that joins anew starts with short waits",
+  inWorld(async (world) => {
+    const listener = world.listener();
+    const busy = { type: "error", code: "SESSION_FULL", temporary: true };
+    const isShort = { code: "SESSION_FULL", retryAfterSeconds: 0.25 };
+    await world.enter(assert.rejects(listener.join(), isShort), busy);
+    await world.clock.elapse(0.25);
+    await world.enter(null, { type: "error", code: "FORBIDDEN", temporary: false });
+    assert.equal(listener.state, "failed");
+
+    await world.enter(assert.rejects(listener.join(), isShort), busy);
+    assert.equal(listener.state, "reconnecting");
+  }),
+);
