@@ -1,0 +1,58 @@
+/** @file One attempt to enter the session: a new connection, and the command that enters. */
+
+import { CONNECTION_FAILED, SessionError } from "./errors.js";
+
+/** @import { Participant } from "./client.js" */
+/** @import { Connection, Message } from "./connection.js" */
+
+export class Attempt {
+  #participant;
+  #connect;
+  #cancelled = new AbortController();
+  /** @type {Connection | null} */
+  #connection = null;
+
+  /**
+   * @param {Participant} participant
+   * @param {(credentials: Record<string, string>) => Connection} connect
+   */
+  constructor(participant, connect) {
+    this.#participant = participant;
+    this.#connect = connect;
+  }
+
+  /**
+   * Make the attempt. Call it once.
+   *
+   * @returns {Promise<{ connection: Connection, outcome: Message }>} Rejects with a `SessionError`.
+   */
+  async enter() {
+    const open = (/** @type {Record<string, string>} */ credentials) => this.#open(credentials);
+    const connection = await this.#participant.connect(open, this.#cancelled.signal);
+    const outcome = await connection.request(this.#participant.enterCommand());
+    return { connection, outcome };
+  }
+
+  /**
+   * Stop the attempt. Ignore the result of `enter()` afterwards.
+   *
+   * @param {number} code
+   */
+  cancel(code) {
+    this.#cancelled.abort();
+    this.#connection?.close(code);
+  }
+
+  /** @param {Record<string, string>} credentials */
+  async #open(credentials) {
+    this.#cancelled.signal.throwIfAborted();
+    try {
+      this.#connection = this.#connect(credentials);
+    } catch {
+      // The browser's message can contain the token.
+      throw new SessionError(CONNECTION_FAILED, "This page can't open a WebSocket with this URL");
+    }
+    await this.#connection.opened();
+    return this.#connection;
+  }
+}

@@ -1,0 +1,382 @@
+/** @file The state machine of a participant, which the listener and the speaker share. */
+
+import { Attempt } from "./attempt.js";
+import { Commands } from "./commands.js";
+import { Connection } from "./connection.js";
+import { NO_ANSWER, SESSION_NOT_FOUND, SessionError, TOKEN_FAILED, closedError } from "./errors.js";
+import { Heartbeat } from "./heartbeat.js";
+import { watchPage } from "./page.js";
+import { Schedule } from "./schedule.js";
+
+/** @import { Message, WebSocketClass } from "./connection.js" */
+/** @import { Command, SessionJoined } from "./messages.js" */
+/** @import { Open } from "./token.js" */
+/**
+ * @typedef {"idle" | "connecting" | "joined" | "live" | "paused" | "interrupted" | "refreshing"
+ *   | "reconnecting" | "ended" | "failed"} State
+ */
+/**
+ * @typedef {object} StateEvent
+ * @property {State} state
+ * @property {string | null} reason
+ * @property {number | null} retryInSeconds The time until the next attempt, while `reconnecting`.
+ */
+/**
+ * @typedef {object} Participant What differs between the roles.
+ * @property {Record<string, [State, string | null]>} states By the session's status.
+ * @property {number} leaveCode The close code of `close()`.
+ * @property {(open: Open, signal: AbortSignal) => Promise<Connection>} connect
+ * @property {() => Command} enterCommand The command that enters the session, or comes back to it.
+ * @property {(outcome: Message) => void} entered
+ * @property {(message: Message, text: string) => void} received
+ * @property {(event: StateEvent) => void} changed
+ * @property {() => boolean} canDial
+ * @property {() => void} leaves The page is going away.
+ * @property {() => void} restored The page is back from the browser's cache.
+ */
+
+/** After this time in the session, a lost connection is no longer a failed attempt. */
+const STABLE_MS = 5000;
+
+/** The time for the acknowledgement after the network has changed. */
+const ONLINE_ACKNOWLEDGED_SECONDS = 3;
+
+/** @type {Record<string, string>} */
+const STATUSES = {
+  sessionPaused: "paused",
+  sessionResumed: "active",
+  sessionInterrupted: "interrupted",
+};
+
+/** @type {Record<string, string>} */
+const REASONS = { [NO_ANSWER]: "noAnswer", [TOKEN_FAILED]: "tokenFailed" };
+
+export class Client {
+  /** @type {State} */
+  state = "idle";
+  /** @type {string | null} */
+  reason = null;
+  /** @type {SessionJoined["status"]} The session's status. */
+  status = "active";
+  commands = new Commands((connection) => this.#isGone(connection, "noAnswer"));
+  /** @type {number | null} */
+  #retryInSeconds = null;
+
+  #url;
+  #WebSocket;
+  #participant;
+
+  /** @type {Connection | null} The one in the session. */
+  #connection = null;
+  /** @type {Heartbeat | null} */
+  #heartbeat = null;
+  #enteredAt = 0;
+
+  /** @type {Attempt | null} The one in progress. */
+  #attempt = null;
+  #schedule;
+  /** Why there is no connection. Empty during the first attempt. */
+  #cause = "";
+  #keepsTrying = true;
+  /** @type {{ resolve: () => void, reject: (error: SessionError) => void }[]} */
+  #callers = [];
+  #statusAt = 0;
+  /** @type {SessionError | null} The reason why all calls are rejected. */
+  #end = null;
+  #isClosed = false;
+  /** @type {(() => void) | null} */
+  #stopWatching = null;
+
+  /**
+   * @param {string} url
+   * @param {Participant} participant
+   * @param {WebSocketClass} [WebSocket] The global class by default.
+   */
+  constructor(url, participant, WebSocket = globalThis.WebSocket) {
+    if (!/^wss?:$/.test(new URL(url).protocol)) {
+      throw new TypeError("The URL must begin with ws:// or wss://");
+    }
+    if (!WebSocket) {
+      throw new TypeError(
+        "There is no WebSocket: use Node 22, run Node 20 with --experimental-websocket, or pass " +
+          "a class with the browser's interface as the option WebSocket",
+      );
+    }
+    this.#url = url;
+    this.#WebSocket = WebSocket;
+    this.#participant = participant;
+    this.#schedule = new Schedule(
+      participant.canDial,
+      () => this.#dial(),
+      () => this.#update(),
+    );
+  }
+
+  get isRunning() {
+    return this.#stopWatching !== null;
+  }
+
+  /**
+   * Enter the session. It settles with the first attempt that ends.
+   *
+   * @param {boolean} keepsTrying Whether to keep trying after a temporary failure.
+   * @returns {Promise<void>}
+   */
+  enter(keepsTrying) {
+    if (this.#isClosed) return Promise.reject(closedError());
+    if (this.#connection) return Promise.resolve();
+    /** @type {Promise<void>} */
+    const entered = new Promise((resolve, reject) => this.#callers.push({ resolve, reject }));
+    if (this.isRunning) this.#schedule.hurry();
+    else this.#start(keepsTrying);
+    return entered;
+  }
+
+  /**
+   * Send a command once the client is in the session.
+   *
+   * @param {Command} command
+   * @returns {Promise<Message>} Its outcome.
+   */
+  ask(command) {
+    return this.#end ? Promise.reject(this.#end) : this.commands.ask(command);
+  }
+
+  close() {
+    this.#isClosed = true;
+    if (this.#end) this.#end = closedError();
+    else this.#finish("ended", "closed", closedError(), this.#participant.leaveCode);
+  }
+
+  /** @param {boolean} keepsTrying */
+  #start(keepsTrying) {
+    this.#keepsTrying = keepsTrying;
+    this.#end = null;
+    this.#cause = "";
+    this.status = "active";
+    this.#statusAt = 0;
+    this.#enteredAt = 0;
+    this.#stopWatching = watchPage({
+      online: () => this.#pageIsBack(ONLINE_ACKNOWLEDGED_SECONDS),
+      visible: () => this.#pageIsBack(),
+      hidden: () => this.#schedule.suspend(),
+      leaves: () => this.#participant.leaves(),
+      restored: () => this.#participant.restored(),
+    });
+    this.#dial();
+  }
+
+  /** @param {number} [seconds] The time for an acknowledgement. */
+  #pageIsBack(seconds) {
+    this.#heartbeat?.check(seconds);
+    if (!this.#connection || this.#schedule.secondsLeft === null) this.#schedule.hurry();
+  }
+
+  // Attempts
+
+  async #dial() {
+    const attempt = new Attempt(this.#participant, (credentials) => this.#connect(credentials));
+    this.#attempt = attempt;
+    this.commands.hold();
+    this.#update();
+    try {
+      const { connection, outcome } = await attempt.enter();
+      if (this.#attempt === attempt) this.#entered(connection, outcome);
+    } catch (error) {
+      const failure = /** @type {SessionError} */ (error);
+      if (this.#attempt === attempt) this.#attemptFailed(failure);
+    }
+  }
+
+  /** @param {Record<string, string>} credentials */
+  #connect(credentials) {
+    const url = new URL(this.#url);
+    Object.entries(credentials).forEach(([name, value]) => url.searchParams.set(name, value));
+    /** @type {Connection} */
+    const connection = new Connection(this.#WebSocket, url.href, {
+      received: (message, text) => this.#received(connection, message, text),
+      lost: () => this.#isGone(connection, "connectionLost"),
+    });
+    return connection;
+  }
+
+  /**
+   * @param {Connection} connection
+   * @param {Message} outcome
+   */
+  #entered(connection, outcome) {
+    const replaced = this.#connection;
+    this.#attempt = null;
+    this.#connection = connection;
+    this.#enteredAt = Date.now();
+    this.#keepsTrying = true;
+    this.#heartbeat?.stop();
+    this.#heartbeat = new Heartbeat(connection, outcome, (reason) =>
+      this.#isGone(connection, reason),
+    );
+    replaced?.close();
+    this.#participant.entered(outcome);
+    this.#update();
+    this.#callers.splice(0).forEach(({ resolve }) => resolve());
+    this.commands.use(connection);
+  }
+
+  /** @param {SessionError} error */
+  #attemptFailed(error) {
+    const mayHaveEntered = error.code === NO_ANSWER && this.#keepsTrying;
+    this.#cancelAttempt(mayHaveEntered ? this.#participant.leaveCode : 1000);
+    if (!error.temporary) {
+      const isOver = this.#enteredAt > 0 && error.code === SESSION_NOT_FOUND;
+      if (isOver) this.#finish("ended", error.code, error);
+      else this.#finish("failed", error.code, error, this.#participant.leaveCode);
+      return;
+    }
+    error.retryAfterSeconds = this.#schedule.backOff(error.retryAfterSeconds);
+    this.#cause = REASONS[error.code] ?? error.code;
+    this.#rejectCallers(error);
+    if (this.#connection) this.commands.use(this.#connection);
+    if (this.#keepsTrying) {
+      this.#schedule.wait(error.retryAfterSeconds);
+    } else {
+      this.#stop(1000);
+      this.#show("idle");
+    }
+  }
+
+  /** @param {number} code */
+  #cancelAttempt(code) {
+    this.#attempt?.cancel(code);
+    this.#attempt = null;
+    this.#schedule.cancel();
+  }
+
+  // The connection in the session
+
+  /**
+   * @param {Connection} connection
+   * @param {Message} message
+   * @param {string} text
+   */
+  #received(connection, message, text) {
+    if (message.type === "sessionEnded") {
+      this.#finish("ended", message.reason, sessionIsOver());
+    } else if (message.type === "connectionRefreshRequired") {
+      this.#reenter(true);
+    } else if (message.type === "heartbeatAck" && !message.sessionId) {
+      // During an attempt, that is what a superseded connection answers.
+      if (!this.#attempt) this.#isGone(connection, "membershipLost");
+    } else {
+      if (this.#apply(message)) this.#update();
+      this.#participant.received(message, text);
+    }
+  }
+
+  /**
+   * @param {Connection} connection
+   * @param {"connectionLost" | "noAnswer" | "slept" | "membershipLost"} reason
+   */
+  #isGone(connection, reason) {
+    if (connection !== this.#connection) return;
+    const { leaveCode } = this.#participant;
+    this.#leave(leaveCode);
+    this.commands.hold();
+    this.#cause = reason;
+    const atOnce = reason === "slept" || reason === "membershipLost";
+    if (atOnce) this.#cancelAttempt(leaveCode);
+    this.#reenter(atOnce);
+    this.#update();
+  }
+
+  /**
+   * Begin to come back into the session, unless that has begun.
+   *
+   * @param {boolean} atOnce
+   */
+  #reenter(atOnce) {
+    if (this.#attempt || this.#schedule.isWaiting) return;
+    if (Date.now() - this.#enteredAt >= STABLE_MS) this.#schedule.reset();
+    this.#schedule.wait(atOnce ? 0 : this.#schedule.backOff());
+  }
+
+  /** @param {number} code */
+  #leave(code) {
+    this.#heartbeat?.stop();
+    this.#connection?.close(code);
+    this.#heartbeat = this.#connection = null;
+  }
+
+  /**
+   * Apply the status of a message, unless a later one is known.
+   *
+   * @param {Message} message
+   * @returns {boolean} Whether the message has a status that counts.
+   */
+  #apply({ type, status = STATUSES[type], timestamp }) {
+    const isKnown = Object.hasOwn(this.#participant.states, status);
+    if (!isKnown || timestamp < this.#statusAt) return false;
+    this.status = status;
+    this.#statusAt = timestamp;
+    return true;
+  }
+
+  // What the application sees
+
+  /** Show the state that follows from the fields. */
+  #update() {
+    if (this.#connection && this.#attempt) {
+      this.#show("refreshing", "refreshRequired");
+    } else if (this.#connection) {
+      this.#show(...this.#participant.states[this.status]);
+    } else if (!this.#cause) {
+      this.#show("connecting");
+    } else {
+      const seconds = this.#schedule.secondsLeft;
+      this.#show("reconnecting", seconds === null ? "hidden" : this.#cause, seconds);
+    }
+  }
+
+  /**
+   * @param {State} state
+   * @param {string | null} [reason]
+   * @param {number | null} [retryInSeconds]
+   */
+  #show(state, reason = null, retryInSeconds = null) {
+    if (state === this.state && reason === this.reason && retryInSeconds === this.#retryInSeconds) {
+      return;
+    }
+    this.state = state;
+    this.reason = reason;
+    this.#retryInSeconds = retryInSeconds;
+    this.#participant.changed({ state, reason, retryInSeconds });
+  }
+
+  /**
+   * @param {"ended" | "failed"} state
+   * @param {string} reason
+   * @param {SessionError} error The error of all calls from now on.
+   * @param {number} [code]
+   */
+  #finish(state, reason, error, code = 1000) {
+    this.#end = error;
+    this.#schedule.reset();
+    this.#stop(code);
+    this.#show(state, reason);
+    this.#rejectCallers(error);
+    this.commands.reject(error);
+  }
+
+  /** @param {number} code */
+  #stop(code) {
+    this.#cancelAttempt(code);
+    this.#leave(code);
+    this.#stopWatching?.();
+    this.#stopWatching = null;
+  }
+
+  /** @param {SessionError} error */
+  #rejectCallers(error) {
+    this.#callers.splice(0).forEach(({ reject }) => reject(error));
+  }
+}
+
+const sessionIsOver = () => new SessionError(SESSION_NOT_FOUND, "The session has ended");

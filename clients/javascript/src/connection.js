@@ -1,0 +1,188 @@
+/** @file One WebSocket: opening it, sending commands, and matching the answers. */
+
+import { CONNECTION_FAILED, NO_ANSWER, SessionError, refusal, temporaryError } from "./errors.js";
+
+/** @import { Command, GatewayError, Message as KnownMessage } from "./messages.js" */
+/**
+ * @template Union
+ * @typedef {Union extends any ? keyof Union : never} Keys
+ */
+/**
+ * A JSON object that has arrived. Only the names of its fields are checked.
+ *
+ * @typedef {{ [name in Keys<KnownMessage | GatewayError>]?: any }} Message
+ */
+/** @typedef {new (url: string) => WebSocket} WebSocketClass */
+/** @typedef {(message: Message) => void} Answered */
+/**
+ * @typedef {object} ConnectionHandlers
+ * @property {(message: Message, text: string) => void} received
+ *   A notice, an outcome or an acknowledgement, after its command is settled.
+ * @property {() => void} lost The service or the network closed the connection.
+ */
+
+const OPEN_SECONDS = 10;
+const ANSWER_SECONDS = 10;
+
+export class Connection {
+  isOpen = false;
+  #socket;
+  #handlers;
+  #commands = 0;
+  /** @type {Map<string, Answered>} By the ID of the request or heartbeat. */
+  #unanswered = new Map();
+  #requestId = "";
+  /** @type {{ resolve: (value: any) => void, reject: (error: Error) => void } | null} */
+  #waiting = null;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #timer;
+
+  /**
+   * @param {WebSocketClass} WebSocket
+   * @param {string} url
+   * @param {ConnectionHandlers} handlers
+   */
+  constructor(WebSocket, url, handlers) {
+    this.#handlers = handlers;
+    this.#socket = new WebSocket(url);
+    this.#socket.onopen = () => {
+      this.isOpen = true;
+      this.#settle();
+    };
+    this.#socket.onmessage = ({ data }) => this.#receive(data);
+    // Node 20 reports a refused handshake as an error that no close follows.
+    this.#socket.onerror = this.#socket.onclose = () => {
+      this.close();
+      handlers.lost();
+    };
+  }
+
+  /**
+   * Wait until the connection is open. Call it once, before the first request.
+   *
+   * @returns {Promise<void>} Rejects with `CONNECTION_FAILED`.
+   */
+  opened() {
+    return this.#wait(OPEN_SECONDS, connectionFailed({ timedOut: true }));
+  }
+
+  /**
+   * Send a command, and wait for its outcome. Only one request can wait at a time.
+   *
+   * @param {Command} command
+   * @returns {Promise<Message>} Rejects with the service's refusal, `NO_ANSWER` or
+   *   `CONNECTION_FAILED`. After `NO_ANSWER` the connection is still open.
+   */
+  request(command) {
+    if (!this.isOpen) return Promise.reject(connectionFailed());
+    this.#requestId = this.#send(command, (message) => this.#answer(message));
+    return this.#wait(ANSWER_SECONDS, temporaryError(NO_ANSWER, "The service doesn't answer"));
+  }
+
+  /**
+   * Send a heartbeat.
+   *
+   * @param {Answered} acknowledged Called for any answer, even an error.
+   */
+  heartbeat(acknowledged) {
+    this.#send({ action: "heartbeat" }, acknowledged);
+  }
+
+  /**
+   * Close the connection. No handler is called afterwards. You can call it again.
+   *
+   * @param {number} [code] 1000, unless the service should treat it as a drop.
+   */
+  close(code = 1000) {
+    const socket = this.#socket;
+    this.isOpen = false;
+    socket.onopen = socket.onmessage = socket.onclose = null;
+    socket.onerror = () => {}; // The package ws throws errors that have no handler.
+    socket.close(code);
+    this.#settle(connectionFailed());
+  }
+
+  /**
+   * @param {Command} command
+   * @param {Answered} answered
+   */
+  #send(command, answered) {
+    const requestId = String(++this.#commands);
+    this.#unanswered.set(requestId, answered);
+    this.#socket.send(JSON.stringify({ ...command, requestId }));
+    return requestId;
+  }
+
+  /**
+   * @param {number} seconds
+   * @param {SessionError} error The error after this time.
+   * @returns {Promise<any>}
+   */
+  #wait(seconds, error) {
+    return new Promise((resolve, reject) => {
+      this.#waiting = { resolve, reject };
+      this.#timer = setTimeout(() => this.#settle(error), seconds * 1000);
+    });
+  }
+
+  /**
+   * @param {SessionError | null} [error]
+   * @param {Message} [outcome]
+   */
+  #settle(error, outcome) {
+    clearTimeout(this.#timer);
+    const waiting = this.#waiting;
+    this.#waiting = null;
+    if (error) waiting?.reject(error);
+    else waiting?.resolve(outcome);
+  }
+
+  /** @param {unknown} data */
+  #receive(data) {
+    let message = parse(data);
+    if (!message.type) {
+      if (!message.message) return;
+      message = this.#failure(message.message);
+    }
+    const { requestId } = message;
+    const answered = this.#unanswered.get(requestId);
+    if (requestId !== undefined && !answered) return;
+    this.#unanswered.delete(requestId);
+    answered?.(message);
+    if (message.type !== "error") this.#handlers.received(message, String(data));
+  }
+
+  /** @param {Message} message */
+  #answer(message) {
+    if (message.type === "error") this.#settle(refusal(message));
+    else this.#settle(null, message);
+  }
+
+  /**
+   * Turn an error of API Gateway, which has no type, into the answer to the waiting command.
+   *
+   * @param {string} message
+   * @returns {Message}
+   */
+  #failure(message) {
+    const [oldest] = this.#unanswered.keys();
+    const requestId = this.#waiting ? this.#requestId : oldest;
+    return { type: "error", code: "INTERNAL_ERROR", message, temporary: true, requestId };
+  }
+}
+
+/** @param {Record<string, any>} [details] */
+const connectionFailed = (details) =>
+  new SessionError(CONNECTION_FAILED, "The connection failed", { temporary: true, details });
+
+/**
+ * @param {unknown} data
+ * @returns {Message} Empty if the data isn't a JSON object.
+ */
+function parse(data) {
+  try {
+    return Object(JSON.parse(String(data)));
+  } catch {
+    return {};
+  }
+}

@@ -1,0 +1,51 @@
+/** @file The error that every method of the clients rejects with. */
+
+/** @import { Message } from "./connection.js" */
+/** @import { ErrorCode } from "./messages.js" */
+/**
+ * @typedef {ErrorCode | "CONNECTION_FAILED" | "NO_ANSWER" | "TOKEN_FAILED" | "QUEUE_FULL" | "CLOSED"
+ *   | "SIGNED_OUT" | "SIGN_IN_FAILED"} SessionErrorCode
+ */
+
+/** A refusal by the service, or a failure on the way to it. */
+export class SessionError extends Error {
+  name = "SessionError";
+
+  /**
+   * @param {SessionErrorCode} code
+   * @param {string} message An explanation for developers.
+   * @param {object} [options]
+   * @param {boolean} [options.temporary] Whether the same call can succeed later.
+   * @param {number | null} [options.retryAfterSeconds] When to call again.
+   * @param {Record<string, any>} [options.details] The `details` of the service.
+   */
+  constructor(code, message, { temporary = false, retryAfterSeconds = null, details = {} } = {}) {
+    super(message);
+    this.code = code;
+    this.temporary = temporary;
+    this.retryAfterSeconds = retryAfterSeconds;
+    this.details = details;
+  }
+}
+
+/**
+ * @param {Message} message An `error` of the service.
+ * @returns {SessionError}
+ */
+export const refusal = ({ code, message, temporary, retryAfter = null, details }) =>
+  new SessionError(code, message, { temporary, retryAfterSeconds: retryAfter, details });
+
+/**
+ * @param {SessionErrorCode} code
+ * @param {string} message
+ * @returns {SessionError}
+ */
+export const temporaryError = (code, message) =>
+  new SessionError(code, message, { temporary: true });
+
+export const CONNECTION_FAILED = "CONNECTION_FAILED";
+export const NO_ANSWER = "NO_ANSWER";
+export const TOKEN_FAILED = "TOKEN_FAILED";
+export const SESSION_NOT_FOUND = "SESSION_NOT_FOUND";
+
+export const closedError = () => new SessionError("CLOSED", "The client is closed");

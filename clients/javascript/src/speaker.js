@@ -1,0 +1,224 @@
+/** @file The speaker of a session. */
+
+import { Client } from "./client.js";
+import { Emitter } from "./emitter.js";
+import { SESSION_NOT_FOUND, SessionError } from "./errors.js";
+import { Entry, defaultStorage } from "./storage.js";
+import { openWithToken } from "./token.js";
+
+/** @import { Participant, StateEvent } from "./client.js" */
+/** @import { Message, WebSocketClass } from "./connection.js" */
+/** @import { Command, CreateSession, SessionCreated, SessionStatusAnswer, SpeakerRefreshed } from "./messages.js" */
+/** @import { EntryStorage } from "./storage.js" */
+/** @import { TokenSource } from "./token.js" */
+/**
+ * @typedef {object} SpeakerOptions
+ * @property {TokenSource} token A token, or a callback that is asked whenever a connection opens.
+ * @property {EntryStorage | null} [storage] `sessionStorage` by default. Null for none.
+ * @property {WebSocketClass} [WebSocket] The global class by default.
+ */
+/** @typedef {Pick<CreateSession, "qualityTier" | "admission">} SessionOptions */
+/**
+ * @typedef {{ id: string } & Pick<SessionCreated, "inviteCode" | "sourceLanguage" | "qualityTier"
+ *   | "admission" | "maxListeners" | "expiresAt">} Session
+ */
+/** @typedef {Pick<SessionStatusAnswer, "listenerCount" | "languages">} Audience */
+/** @typedef {Audience & Pick<SessionStatusAnswer, "status" | "createdAt" | "expiresAt">} Status */
+/** @typedef {{ id: string } & Pick<SpeakerRefreshed, "inviteCode" | "status">} TakenOver */
+/** @typedef {{ state: StateEvent, audience: Audience }} SpeakerEvents */
+
+/** The service treats it as a drop, so the session stays for the grace period. */
+const LEAVE_CODE = 4000;
+
+export class Speaker {
+  /** @type {string | null} */
+  session = null;
+  /** @type {string | null} */
+  inviteCode = null;
+  listenerCount = 0;
+  /** @type {Record<string, number>} */
+  languages = {};
+  /** @type {string | null} The session that this tab's previous page had. */
+  lastSession;
+
+  #client;
+  /** @type {Command} */
+  #createCommand = { action: "createSession", sourceLanguage: "" };
+  /** @type {Message} */
+  #outcome = {};
+  /** @type {Emitter<SpeakerEvents>} */
+  #events = new Emitter();
+
+  /**
+   * @param {string} url The service's WebSocket URL.
+   * @param {SpeakerOptions} options
+   */
+  constructor(url, { token, storage = defaultStorage(), WebSocket }) {
+    if (!token) throw new TypeError("The option token is missing");
+    const entry = new Entry(storage, "speaker");
+    /** @type {Participant} */
+    const participant = {
+      states: { active: ["live", null], paused: ["paused", "speakerPaused"] },
+      leaveCode: LEAVE_CODE,
+      connect: (open, signal) => openWithToken(open, token, signal),
+      enterCommand: () => this.#enterCommand(),
+      entered: (outcome) => this.#entered(outcome),
+      received: (message) => this.#received(message),
+      changed: (event) => this.#events.emit("state", event),
+      canDial: () => true,
+      leaves: () => this.session && entry.write({ url, session: this.session }),
+      restored: () => entry.take(),
+    };
+    this.#client = new Client(url, participant, WebSocket);
+    const last = entry.take();
+    this.lastSession = last?.url === url ? last.session : null;
+  }
+
+  get state() {
+    return this.#client.state;
+  }
+
+  get reason() {
+    return this.#client.reason;
+  }
+
+  /** The commands that wait to be sent. */
+  get queue() {
+    return this.#client.commands.queue.counts();
+  }
+
+  /**
+   * Call a handler for each event of a type.
+   *
+   * @template {keyof SpeakerEvents} Type
+   * @param {Type} type
+   * @param {(event: SpeakerEvents[Type]) => void} handler
+   * @returns {() => void} Removes the handler.
+   */
+  on(type, handler) {
+    return this.#events.on(type, handler);
+  }
+
+  /**
+   * Create a session.
+   *
+   * @param {string} sourceLanguage The language that the speaker speaks.
+   * @param {SessionOptions} [options]
+   * @returns {Promise<Session>} Rejects with a `SessionError`. If it is temporary, call it again.
+   */
+  async create(sourceLanguage, { qualityTier, admission } = {}) {
+    if (this.#client.isRunning) throw conflict();
+    this.#reset(null);
+    this.#createCommand = { action: "createSession", sourceLanguage, qualityTier, admission };
+    await this.#client.enter(false);
+    const { sessionId: id, inviteCode, maxListeners, expiresAt, ...outcome } = this.#outcome;
+    return {
+      id,
+      inviteCode,
+      sourceLanguage: outcome.sourceLanguage,
+      qualityTier: outcome.qualityTier,
+      admission: outcome.admission,
+      maxListeners,
+      expiresAt,
+    };
+  }
+
+  /**
+   * Come back to a session of your own, for example after a reload.
+   *
+   * @param {string} sessionId
+   * @returns {Promise<TakenOver>} Rejects with a `SessionError` if the first attempt fails. After a temporary failure, the speaker keeps
+   *   trying.
+   */
+  async takeOver(sessionId) {
+    if (!this.#client.isRunning) this.#reset(sessionId);
+    else if (sessionId !== this.session) throw conflict();
+    await this.#client.enter(true);
+    const { sessionId: id, inviteCode } = this.#outcome;
+    return { id, inviteCode, status: this.#client.status };
+  }
+
+  /** @returns {Promise<void>} */
+  async pause() {
+    await this.#client.ask({ action: "pauseSession" });
+  }
+
+  /** @returns {Promise<void>} */
+  async resume() {
+    await this.#client.ask({ action: "resumeSession" });
+  }
+
+  /**
+   * End the session for all participants.
+   *
+   * @returns {Promise<void>} It also resolves if the session ends in another way.
+   */
+  async end() {
+    try {
+      await this.#client.ask({ action: "endSession" });
+    } catch (error) {
+      const isOver = error instanceof SessionError && error.code === SESSION_NOT_FOUND;
+      if (!isOver || this.state !== "ended") throw error;
+    }
+  }
+
+  /** @returns {Promise<Status>} */
+  async status() {
+    const outcome = await this.#client.ask({ action: "getSessionStatus" });
+    const { listenerCount, languages, status, createdAt, expiresAt } = outcome;
+    return { listenerCount, languages, status, createdAt, expiresAt };
+  }
+
+  /**
+   * Replace the invite code. The old one admits no more listeners.
+   *
+   * @returns {Promise<string>} The new code.
+   */
+  async rotateInviteCode() {
+    const { inviteCode } = await this.#client.ask({ action: "rotateInviteCode" });
+    return inviteCode;
+  }
+
+  /** Leave. The session stays for the grace period. To end it, call `end()` before. */
+  close() {
+    this.#client.close();
+  }
+
+  /** @param {string | null} session */
+  #reset(session) {
+    this.session = session;
+    this.inviteCode = null;
+    this.listenerCount = 0;
+    this.languages = {};
+  }
+
+  /** @returns {Command} */
+  #enterCommand() {
+    return this.session
+      ? { action: "refreshConnection", sessionId: this.session, role: "speaker" }
+      : this.#createCommand;
+  }
+
+  /** @param {Message} outcome */
+  #entered(outcome) {
+    this.#outcome = outcome;
+    this.session = outcome.sessionId;
+    this.inviteCode = outcome.inviteCode;
+  }
+
+  /** @param {Message} message */
+  #received({ type, inviteCode, listenerCount = 0, languages = {} }) {
+    if (type === "inviteCodeRotated") this.inviteCode = inviteCode;
+    if (type === "heartbeatAck") this.#count({ listenerCount, languages });
+  }
+
+  /** @param {Audience} audience */
+  #count(audience) {
+    const { listenerCount, languages } = this;
+    if (JSON.stringify(audience) === JSON.stringify({ listenerCount, languages })) return;
+    Object.assign(this, audience);
+    this.#events.emit("audience", audience);
+  }
+}
+
+const conflict = () => new SessionError("CONFLICT", "This speaker already has a session");

@@ -1,0 +1,76 @@
+/** @file A speaker's token: asking for it, and telling a refused one from a failed connection. */
+
+import { SessionError, TOKEN_FAILED, temporaryError } from "./errors.js";
+
+/** @import { Connection } from "./connection.js" */
+/** @typedef {string | (() => string | Promise<string>)} TokenSource */
+/** @typedef {(credentials: Record<string, string>) => Promise<Connection>} Open */
+
+const TOKEN_SECONDS = 30;
+
+/**
+ * Open a connection with a token. After a refused token, ask once more for another one.
+ *
+ * @param {Open} open
+ * @param {TokenSource} source
+ * @param {AbortSignal} signal Stops waiting for the callback.
+ * @returns {Promise<Connection>}
+ */
+export async function openWithToken(open, source, signal) {
+  const token = await ask(source, signal);
+  try {
+    return await openUnlessRefused(open, token);
+  } catch (error) {
+    if (!isRefusal(error)) throw error;
+    const second = await ask(source, signal);
+    if (second === token) throw error;
+    return openUnlessRefused(open, second);
+  }
+}
+
+/**
+ * @param {TokenSource} source
+ * @param {AbortSignal} signal
+ * @returns {Promise<string>}
+ */
+async function ask(source, signal) {
+  if (typeof source === "string") return source;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  let timer;
+  /** @type {Promise<string>} */
+  const token = new Promise((resolve, reject) => {
+    timer = setTimeout(reject, TOKEN_SECONDS * 1000);
+    signal.addEventListener("abort", reject);
+    Promise.resolve().then(source).then(resolve, reject);
+  });
+  try {
+    return await token;
+  } catch {
+    throw temporaryError(TOKEN_FAILED, "The token callback failed");
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/**
+ * A browser hides the status of a refused handshake. If the same URL opens without the token, the
+ * token was the reason.
+ *
+ * @param {Open} open
+ * @param {string} token
+ * @returns {Promise<Connection>}
+ */
+async function openUnlessRefused(open, token) {
+  try {
+    return await open({ token });
+  } catch (error) {
+    if (!(error instanceof SessionError) || error.details.timedOut) throw error;
+    const probe = await open({}).catch(() => null);
+    if (!probe) throw error;
+    probe.close(1000);
+    throw new SessionError("UNAUTHORIZED", "The token was refused");
+  }
+}
+
+/** @param {unknown} error */
+const isRefusal = (error) => error instanceof SessionError && !error.temporary;

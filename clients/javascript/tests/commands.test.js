@@ -1,0 +1,68 @@
+/** @file The queue of the application's commands, and its bounds. */
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { settle } from "./support/clock.js";
+import { REFRESHED, REFRESH_REQUIRED, inWorld } from "./support/world.js";
+
+test(
+  "a 101st command that waits is rejected and counted",
+  inWorld(async (world) => {
+    const speaker = await world.live();
+    await world.drop();
+    const waiting = Array.from({ length: 100 }, () => speaker.pause());
+    await assert.rejects(speaker.resume(), { code: "QUEUE_FULL", temporary: true });
+    assert.deepEqual(speaker.queue, { length: 100, dropped: 1 });
+
+    speaker.close();
+    const settled = await Promise.allSettled(waiting);
+    assert.ok(settled.every(({ reason }) => reason.code === "CLOSED"));
+    assert.deepEqual(speaker.queue, { length: 0, dropped: 1 });
+  }),
+);
+
+test(
+  "a language that changes while a refresh is on its way is not lost",
+  inWorld(async (world) => {
+    const listener = await world.joined();
+    const [old] = world.server.sockets;
+    const changed = listener.changeLanguage("fr");
+    await settle();
+    await world.deliver(REFRESH_REQUIRED);
+    world.socket.accept();
+    await settle();
+    old.deliver({ type: "languageChanged", targetLanguage: "fr", timestamp: 3 });
+    assert.equal(await changed, "fr");
+
+    await world.deliver({ ...REFRESHED, targetLanguage: "es", timestamp: 4 });
+
+    assert.deepEqual(world.socket.frames.at(-1), {
+      ...{ action: "changeLanguage", targetLanguage: "fr" },
+    });
+    await world.deliver({ type: "languageChanged", targetLanguage: "fr", timestamp: 5 });
+    assert.equal(listener.language, "fr");
+  }),
+);
+
+test(
+  "commands after a final state are rejected",
+  inWorld(async (world) => {
+    const speaker = await world.live();
+    await world.deliver({ type: "sessionEnded", reason: "expired", timestamp: 2 });
+    await assert.rejects(speaker.pause(), { code: "SESSION_NOT_FOUND", temporary: false });
+    await speaker.end();
+    speaker.close();
+    await assert.rejects(speaker.end(), { code: "CLOSED", temporary: false });
+  }),
+);
+
+test(
+  "a speaker that has a session can't have another",
+  inWorld(async (world) => {
+    const speaker = await world.live();
+    await assert.rejects(speaker.create("en"), { code: "CONFLICT", temporary: false });
+    await assert.rejects(speaker.takeOver("brave-tiger-101"), { code: "CONFLICT" });
+    assert.equal(speaker.state, "live");
+  }),
+);

@@ -1,0 +1,98 @@
+/** @file Handlers of the application can't harm a client. */
+
+import assert from "node:assert/strict";
+import { afterEach, beforeEach, test } from "node:test";
+
+import { settle } from "./support/clock.js";
+import { JOINED, inWorld } from "./support/world.js";
+
+let reported;
+
+beforeEach(() => {
+  reported = [];
+  globalThis.reportError = (error) => reported.push(error.message);
+});
+afterEach(() => delete globalThis.reportError);
+
+test(
+  "a handler that throws is reported, and the others are called",
+  inWorld(async (world) => {
+    const listener = world.listener();
+    const states = [];
+    listener.on("state", ({ state }) => {
+      throw new Error(`a bug while ${state}`);
+    });
+    listener.on("state", ({ state }) => states.push(state));
+
+    await world.enter(listener.join(), JOINED);
+
+    assert.deepEqual(states, ["connecting", "joined"]);
+    assert.deepEqual(reported, ["a bug while connecting", "a bug while joined"]);
+    assert.equal(listener.state, "joined");
+  }),
+);
+
+test(
+  "a handler whose promise rejects is reported",
+  inWorld(async (world) => {
+    const listener = await world.joined();
+    listener.on("state", async () => {
+      throw new Error("a bug");
+    });
+
+    await world.drop();
+
+    assert.deepEqual(reported, ["a bug"]);
+  }),
+);
+
+test(
+  "console.error reports where there is no reportError",
+  inWorld(async (world) => {
+    delete globalThis.reportError;
+    const { error: original } = console;
+    console.error = (error) => reported.push(error.message);
+    try {
+      const listener = await world.joined();
+      listener.on("state", () => {
+        throw new Error("a bug");
+      });
+      await world.drop();
+    } finally {
+      console.error = original;
+    }
+    assert.deepEqual(reported, ["a bug"]);
+  }),
+);
+
+test(
+  "a handler that closes the client gets one more event",
+  inWorld(async (world) => {
+    const listener = await world.joined();
+    const events = [];
+    listener.on("state", ({ state }) => {
+      events.push(state);
+      listener.close();
+    });
+
+    await world.drop();
+    await world.clock.elapse(60);
+
+    assert.deepEqual(events, ["reconnecting", "ended"]);
+  }),
+);
+
+test(
+  "a removed handler isn't called, not even for an event on its way",
+  inWorld(async (world) => {
+    const listener = await world.joined();
+    const events = [];
+    const remove = listener.on("state", (event) => events.push(event));
+
+    world.socket.drop(1006);
+    remove();
+    await settle();
+
+    assert.deepEqual(events, []);
+  }),
+);

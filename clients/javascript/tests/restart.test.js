@@ -1,0 +1,73 @@
+/** @file A client that has ended or failed starts anew. */
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { settle } from "./support/clock.js";
+import { CREATED, JOINED, inWorld } from "./support/world.js";
+
+const PAUSED = { type: "sessionPaused", timestamp: 5000 };
+const ENDED = { type: "sessionEnded", reason: "speakerEnded", timestamp: 6000 };
+
+test(
+  "a listener that joins anew forgets the status, and can send commands",
+  inWorld(async (world) => {
+    const listener = await world.joined();
+    await world.deliver(PAUSED);
+    await world.deliver(ENDED);
+
+    const joined = await world.enter(listener.join(), { ...JOINED, status: "interrupted" });
+    assert.equal(joined.status, "interrupted");
+    assert.equal(listener.state, "interrupted");
+
+    const changed = listener.changeLanguage("fr");
+    await world.deliver({ type: "languageChanged", targetLanguage: "fr", timestamp: 2 });
+    assert.equal(await changed, "fr");
+  }),
+);
+
+test(
+  "a speaker that creates another session forgets the status and the audience",
+  inWorld(async (world) => {
+    const speaker = await world.live();
+    await world.clock.elapse(30);
+    const audience = { listenerCount: 2, languages: { es: 2 } };
+    await world.deliver({ type: "heartbeatAck", sessionId: "s", ...audience, timestamp: 2 });
+    await world.deliver(PAUSED);
+    await world.deliver(ENDED);
+    assert.equal(speaker.listenerCount, 2);
+
+    await world.enter(speaker.create("en"), CREATED);
+
+    assert.equal(speaker.state, "live");
+    assert.deepEqual([speaker.listenerCount, speaker.languages], [0, {}]);
+  }),
+);
+
+test(
+  "a session that isn't there any more doesn't make the next one's refusal an end",
+  inWorld(async (world) => {
+    const listener = await world.joined();
+    await world.deliver(ENDED);
+    const refused = assert.rejects(listener.join(), { code: "SESSION_NOT_FOUND" });
+    await settle();
+    await world.enter(refused, { type: "error", code: "SESSION_NOT_FOUND", temporary: false });
+    assert.equal(listener.state, "failed");
+  }),
+);
+
+test(
+  "a listener that joins anew starts with short waits",
+  inWorld(async (world) => {
+    const listener = world.listener();
+    const busy = { type: "error", code: "SESSION_FULL", temporary: true };
+    const isShort = { code: "SESSION_FULL", retryAfterSeconds: 0.25 };
+    await world.enter(assert.rejects(listener.join(), isShort), busy);
+    await world.clock.elapse(0.25);
+    await world.enter(null, { type: "error", code: "FORBIDDEN", temporary: false });
+    assert.equal(listener.state, "failed");
+
+    await world.enter(assert.rejects(listener.join(), isShort), busy);
+    assert.equal(listener.state, "reconnecting");
+  }),
+);

@@ -1,0 +1,66 @@
+/** @file The callback that gives a speaker's tokens. */
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { settle } from "./support/clock.js";
+import { inWorld } from "./support/world.js";
+
+test(
+  "a callback that takes more than 30 s is a temporary failure",
+  inWorld(async (world) => {
+    const speaker = world.speaker({ token: () => new Promise(() => {}) });
+    const refused = assert.rejects(speaker.create("en"), { code: "TOKEN_FAILED", temporary: true });
+    await world.clock.elapse(29.9);
+    assert.equal(speaker.state, "connecting");
+    await world.clock.elapse(0.1);
+    await refused;
+    assert.equal(speaker.state, "idle");
+    assert.deepEqual(world.alive, { timers: 0, listeners: 0 });
+  }),
+);
+
+test(
+  "a callback that rejects while the client reconnects is asked again",
+  inWorld(async (world) => {
+    const answers = ["t1", new Error("offline"), "t2"];
+    const token = async () => {
+      const answer = answers.shift();
+      if (answer instanceof Error) throw answer;
+      return answer;
+    };
+    const speaker = await world.live({ token });
+    await world.drop();
+    await world.clock.elapse(0.25);
+    assert.equal(speaker.reason, "tokenFailed");
+    await world.clock.elapse(0.5);
+    assert.equal(world.socket.url.searchParams.get("token"), "t2");
+  }),
+);
+
+test(
+  "a token that comes after close() opens nothing",
+  inWorld(async (world) => {
+    let give;
+    const speaker = world.speaker({ token: () => new Promise((resolve) => (give = resolve)) });
+    const refused = assert.rejects(speaker.create("en"), { code: "CLOSED" });
+    await settle();
+    speaker.close();
+    give("t1");
+    await refused;
+    await settle();
+    assert.equal(world.server.sockets.length, 0);
+  }),
+);
+
+test(
+  "a connection that doesn't open in time says nothing about the token",
+  inWorld(async (world) => {
+    const speaker = world.speaker();
+    const refused = assert.rejects(speaker.create("en"), { code: "CONNECTION_FAILED" });
+    await settle();
+    await world.clock.elapse(10);
+    await refused;
+    assert.equal(world.server.sockets.length, 1);
+  }),
+);
