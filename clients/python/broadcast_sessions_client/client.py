@@ -4,12 +4,15 @@ import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Coroutine, Mapping
 from typing import Any, ClassVar, Final, Self
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
+
+from websockets.exceptions import InvalidURI
+from websockets.uri import parse_uri
 
 from broadcast_sessions_client import messages
 from broadcast_sessions_client.backoff import Backoff
 from broadcast_sessions_client.command_queue import CommandQueue
-from broadcast_sessions_client.connection import Connection, open_connection
+from broadcast_sessions_client.connection import Callbacks, Connection, open_connection
 from broadcast_sessions_client.environment import Environment
 from broadcast_sessions_client.errors import SessionError
 from broadcast_sessions_client.event_buffer import EventBuffer
@@ -49,10 +52,14 @@ class Client(ABC):
     """The code that closes a connection which may be in the session."""
 
     def __init__(self, url: str, environment: Environment) -> None:
-        if urlsplit(url).scheme not in ("ws", "wss") or not urlsplit(url).hostname:
-            raise ValueError(f"the URL must begin with ws:// or wss:// and name a host: {url!r}")
+        try:
+            parse_uri(url)
+        except (InvalidURI, ValueError):
+            message = f"the URL must be that of a WebSocket, such as wss://host/stage: {url!r}"
+            raise ValueError(message) from None
         self._url = url
         self._environment = environment
+        self._callbacks = Callbacks(self._on_message, self._on_lost)
         self._backoff = Backoff(environment.random)
         self._buffer = EventBuffer()
         self._queue = CommandQueue(self._usable_connection, self._start, environment.random)
@@ -271,7 +278,7 @@ class Client(ABC):
 
     # What the connections report
 
-    def on_message(self, connection: Connection, message: Message) -> None:
+    def _on_message(self, connection: Connection, message: Message) -> None:
         """Handle a message of a connection that is or may soon be in the session."""
         if connection not in (self._connection, self._next):
             return
@@ -289,7 +296,7 @@ class Client(ABC):
         else:
             self._take_other(message)
 
-    def on_lost(self, connection: Connection, reason: str) -> None:
+    def _on_lost(self, connection: Connection, reason: str) -> None:
         """Come back after a loss. The loss of an attempt's connection fails the attempt."""
         if connection is not self._connection:
             return
@@ -310,7 +317,7 @@ class Client(ABC):
             self._set_status(messages.text(message, "status"), message)
             self._take_other(message)
         elif self._usable.is_set():  # A refresh in progress repairs it.
-            self.on_lost(connection, "membershipLost")
+            self._on_lost(connection, "membershipLost")
 
     def _set_status(self, status: str, message: Message) -> None:
         """Keep the session's status, unless a later message has changed it."""
@@ -371,7 +378,7 @@ class Client(ABC):
     async def _dial(self, query: Mapping[str, str], headers: Mapping[str, str]) -> Connection:
         separator = "&" if "?" in self._url else "?"
         url = f"{self._url}{separator}{urlencode(query)}" if query else self._url
-        return await open_connection(url, headers, self, self._environment)
+        return await open_connection(url, headers, self._callbacks, self._environment)
 
     # What listeners and speakers differ in
 

@@ -3,9 +3,9 @@
 import asyncio
 import itertools
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from websockets.exceptions import InvalidStatus, WebSocketException
 
@@ -40,14 +40,18 @@ OUTCOMES: Final[Mapping[str, str]] = {
 """The type of each command's outcome."""
 
 
-class Owner(Protocol):
-    """What a connection reports to."""
+@dataclass(frozen=True)
+class Callbacks:
+    """What a connection reports.
 
-    def on_message(self, connection: "Connection", message: Message) -> None:
-        """Handle a notice or an outcome, before the command's sender gets it."""
+    Attributes:
+        on_message: Handles a notice or an outcome, before the command's sender gets it.
+        on_lost: Handles a connection that is closed or dead, unless `close` was called. Gets the
+            reason.
+    """
 
-    def on_lost(self, connection: "Connection", reason: str) -> None:
-        """Handle the end of a connection that `close` didn't start."""
+    on_message: Callable[["Connection", Message], None]
+    on_lost: Callable[["Connection", str], None]
 
 
 @dataclass(frozen=True)
@@ -74,10 +78,10 @@ class Connection:
         is_lost: Whether the connection is closed, or counts as dead.
     """
 
-    def __init__(self, socket: Socket, owner: Owner, environment: Environment) -> None:
+    def __init__(self, socket: Socket, callbacks: Callbacks, environment: Environment) -> None:
         self.is_lost = False
         self._socket = socket
-        self._owner = owner
+        self._callbacks = callbacks
         self._environment = environment
         self._loop = asyncio.get_running_loop()
         self._request_ids = itertools.count(1)
@@ -149,7 +153,7 @@ class Connection:
         self._heartbeat_seconds = (
             messages.number(message, "heartbeatSeconds") or self._heartbeat_seconds
         )
-        self._owner.on_message(self, message)
+        self._callbacks.on_message(self, message)
         if unanswered:
             unanswered.settle(message)
 
@@ -194,7 +198,7 @@ class Connection:
     def _lose(self, reason: str) -> None:
         if not self.is_lost:
             self._end()
-            self._owner.on_lost(self, reason)
+            self._callbacks.on_lost(self, reason)
 
     def _end(self) -> None:
         self.is_lost = True
@@ -212,7 +216,7 @@ def connection_failed(**details: Any) -> SessionError:
 
 
 async def open_connection(
-    url: str, headers: Mapping[str, str], owner: Owner, environment: Environment
+    url: str, headers: Mapping[str, str], callbacks: Callbacks, environment: Environment
 ) -> Connection:
     """Open a connection.
 
@@ -226,4 +230,4 @@ async def open_connection(
         raise connection_failed(status=error.response.status_code) from error
     except (OSError, ValueError, WebSocketException) as error:
         raise connection_failed() from error
-    return Connection(socket, owner, environment)
+    return Connection(socket, callbacks, environment)

@@ -11,7 +11,7 @@ from broadcast_sessions_client.errors import SessionError
 from broadcast_sessions_client.events import AudienceChanged, StateChanged
 from broadcast_sessions_client.messages import Message
 from broadcast_sessions_client.sessions import OwnedSession, Session, SessionStatus
-from broadcast_sessions_client.tokens import TokenCallback, ask_for_token
+from broadcast_sessions_client.tokens import TokenCallback, ask_for_token, is_token
 
 LEAVE_CODE: Final = 4000
 """The service takes it for a drop: the session has the grace period of a lost speaker."""
@@ -49,7 +49,7 @@ class Speaker(Client):
         Raises:
             ValueError: The URL or the token can't be right.
         """
-        if not token:
+        if not (callable(token) or is_token(token)):
             raise ValueError("a speaker needs a token, or a function that returns one")
         self._token = token
         super().__init__(url, environment)

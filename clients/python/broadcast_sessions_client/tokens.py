@@ -5,7 +5,7 @@ import inspect
 import logging
 import threading
 from collections.abc import Awaitable, Callable
-from typing import Any, Final
+from typing import Any, Final, TypeGuard
 
 from broadcast_sessions_client.errors import SessionError
 
@@ -34,9 +34,15 @@ async def ask_for_token(source: str | TokenCallback) -> str:
         raise _failed(error) from error  # The callback cancelled something of its own.
     except Exception as error:
         raise _failed(error) from error
-    if not (isinstance(token, str) and token.isascii() and token.isprintable() and token.strip()):
-        raise _failed(TypeError("a token must be printable text"))
+    if not is_token(token):
+        raise _failed(TypeError("a token must be a printable text without spaces"))
     return token
+
+
+def is_token(value: object) -> TypeGuard[str]:
+    """Return whether a value can be sent as a token."""
+    is_printable = isinstance(value, str) and value.isascii() and value.isprintable()
+    return is_printable and bool(value) and " " not in str(value)
 
 
 async def _call(callback: TokenCallback) -> object:

@@ -190,13 +190,20 @@ def test_a_second_create_is_refused() -> None:
 
 @pytest.mark.parametrize(
     ("url", "session", "language"),
-    [("http://a.example", SESSION, "es"), ("ws:", SESSION, "es"), (URL, " ", "es"), (URL, "x", "")],
+    [
+        ("http://a.example", SESSION, "es"),
+        ("ws:", SESSION, "es"),
+        ("ws://a.example:port", SESSION, "es"),
+        (URL, " ", "es"),
+        (URL, SESSION, ""),
+    ],
 )
 def test_impossible_arguments_are_refused(url: str, session: str, language: str) -> None:
-    with pytest.raises(ValueError, match=r"must begin with ws|needs a session"):
+    with pytest.raises(ValueError, match=r"URL must be that of a WebSocket|needs a session"):
         Listener(url, session=session, language=language)
 
 
-def test_a_speaker_without_a_token_is_refused() -> None:
+@pytest.mark.parametrize("token", ["", " ", "two words", "two\nlines", None])
+def test_a_speaker_without_a_token_is_refused(token: Any) -> None:
     with pytest.raises(ValueError, match="needs a token"):
-        Speaker(URL, token="")
+        Speaker(URL, token=token)
