@@ -17,7 +17,7 @@ from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
 from broadcast_sessions_client import Listener
-from broadcast_sessions_client.connection import OUTCOMES
+from broadcast_sessions_client.messages import OUTCOMES
 
 LISTENERS: Final = 500
 AT_ONCE: Final = 50

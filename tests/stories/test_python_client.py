@@ -16,8 +16,6 @@ from broadcast_sessions_client import (
     StateChanged,
 )
 from broadcast_sessions_client.environment import DEFAULT, Environment, Socket
-from broadcast_sessions_client.sign_in import CognitoSignIn
-from local_gateway import aws
 from tests.stories.target import HIGH_LIMITS, Target, local_server
 
 REFRESHES = 3
@@ -126,24 +124,6 @@ def test_a_wrong_token_fails_at_once(served: Target) -> None:
                 await speaker.create("en")
             assert (caught.value.code, caught.value.temporary) == ("UNAUTHORIZED", False)
             assert speaker.state == "failed"
-
-    asyncio.run(play())
-
-
-def test_a_speaker_signs_in_by_srp(served: Target) -> None:
-    async def play() -> None:
-        served.tokens()  # creates the user
-        environment = served.environment
-        sign_in = CognitoSignIn(
-            environment["COGNITO_USER_POOL_ID"],
-            environment["COGNITO_CLIENT_ID"],
-            "speaker@example.com",
-            aws.USER_PASSWORD,
-            endpoint=environment["AWS_ENDPOINT_URL"],
-        )
-        async with Speaker(served.url, token=sign_in.token) as speaker:
-            await speaker.create("en")
-            await speaker.end()
 
     asyncio.run(play())
 

@@ -41,8 +41,8 @@ AT_ONCE: Final = frozenset({"slept", "membershipLost"})
 class Client(ABC):
     """Enters a session, and comes back to it until it is over.
 
-    One task, `_stay`, makes all attempts to enter the session. It waits for `_trouble` while a
-    connection is in the session.
+    One task, `_make_attempts`, makes all attempts to enter the session. While a connection is in
+    the session, the task waits for `_trouble`: a loss, or a request to refresh.
     """
 
     _shown_statuses: ClassVar[Mapping[str, StateChanged]]
@@ -66,8 +66,8 @@ class Client(ABC):
         self._shown = StateChanged("idle")
         self._end_error: SessionError | None = None
         self._is_closed = False
-        self._closing: set[asyncio.Task[None]] = set()
-        self._stayer: asyncio.Task[None] | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._attempts: asyncio.Task[None] | None = None
         self._calls: list[asyncio.Future[None]] = []
         self._usable = asyncio.Event()
         self._hurried = asyncio.Event()
@@ -81,7 +81,7 @@ class Client(ABC):
         self._connection: Connection | None = None
         self._next: Connection | None = None
         self._status, self._status_at = "active", 0.0
-        self._trouble: asyncio.Event = asyncio.Event()
+        self._trouble = asyncio.Event()
         self._reason = ""
         self._due_at = 0.0
         self._can_hurry = False
@@ -95,11 +95,6 @@ class Client(ABC):
     def reason(self) -> str | None:
         """The reason of the state."""
         return self._shown.reason
-
-    @property
-    def retry_in_seconds(self) -> float | None:
-        """The wait that the latest `StateChanged` names."""
-        return self._shown.retry_in_seconds
 
     @property
     def session(self) -> str | None:
@@ -136,7 +131,7 @@ class Client(ABC):
         self._end_error = error
         self._is_closed = True
         await asyncio.sleep(0)  # ends a token callback that closes its client
-        running = self._closing - {asyncio.current_task()}
+        running = self._tasks - {asyncio.current_task()}
         if running:
             await asyncio.wait(running)
 
@@ -154,7 +149,7 @@ class Client(ABC):
             return
         call: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._calls.append(call)
-        if self._stayer:
+        if self._attempts:
             self._hurry()
         else:
             self._begin(command)
@@ -178,9 +173,9 @@ class Client(ABC):
         self._first_command = command
         self._buffer.begin()
         self._show(StateChanged("connecting"))
-        self._stayer = self._start(self._stay())
+        self._attempts = self._start(self._make_attempts())
 
-    async def _stay(self) -> None:
+    async def _make_attempts(self) -> None:
         """Attempt to enter whenever there is a reason to, until the session is over."""
         loop = asyncio.get_running_loop()
         while True:
@@ -189,14 +184,14 @@ class Client(ABC):
             except SessionError as error:
                 if not self._goes_on_after(error):
                     return
-                await self._rest(REASONS.get(error.code, error.code), error)
+                await self._wait(REASONS.get(error.code, error.code), error)
             else:
                 entered_at = loop.time()
                 await self._trouble.wait()
                 if loop.time() - entered_at >= STABLE_SECONDS:
                     self._backoff.reset()
                 if not self._connection and self._reason not in AT_ONCE:
-                    await self._rest(self._reason)
+                    await self._wait(self._reason)
             self._show_attempt()
 
     async def _attempt(self) -> None:
@@ -214,7 +209,7 @@ class Client(ABC):
             self._next = None
         self._move_to(connection, outcome)
 
-    async def _rest(self, reason: str, error: SessionError | None = None) -> None:
+    async def _wait(self, reason: str, error: SessionError | None = None) -> None:
         """Wait until the next attempt is due.
 
         A call ends the wait early, unless the service asked for it.
@@ -357,9 +352,9 @@ class Client(ABC):
         self._settle_calls(error)
         self._usable.clear()
         self._queue.stop(error, ended=last.state == "ended" and last.reason != "closed")
-        if self._stayer:
-            self._stayer.cancel()
-            self._stayer = None
+        if self._attempts:
+            self._attempts.cancel()
+            self._attempts = None
         for connection in (self._connection, self._next):
             if connection:
                 self._discard(connection, close_code)
@@ -371,8 +366,8 @@ class Client(ABC):
     def _start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Start a task that `close` waits for."""
         task = asyncio.create_task(work)
-        self._closing.add(task)
-        task.add_done_callback(self._closing.discard)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
         return task
 
     async def _dial(self, query: Mapping[str, str], headers: Mapping[str, str]) -> Connection:

@@ -25,20 +25,6 @@ LATE_SECONDS: Final = 75
 JUMP_SECONDS: Final = 10
 """The loop's clock stops while the device sleeps. So it falls behind the wall clock."""
 
-OUTCOMES: Final[Mapping[str, str]] = {
-    "createSession": "sessionCreated",
-    "joinSession": "sessionJoined",
-    "refreshConnection": "connectionRefreshComplete",
-    "heartbeat": "heartbeatAck",
-    "changeLanguage": "languageChanged",
-    "getSessionStatus": "sessionStatus",
-    "pauseSession": "sessionPaused",
-    "resumeSession": "sessionResumed",
-    "rotateInviteCode": "inviteCodeRotated",
-    "endSession": "sessionEnded",
-}
-"""The type of each command's outcome."""
-
 
 @dataclass(frozen=True)
 class Callbacks:
@@ -146,7 +132,10 @@ class Connection:
         unanswered = None
         if "requestId" in message:
             unanswered = self._unanswered.get(messages.text(message, "requestId"))
-            if not unanswered or message["type"] not in ("error", OUTCOMES[unanswered.action]):
+            if not unanswered or message["type"] not in (
+                "error",
+                messages.OUTCOMES[unanswered.action],
+            ):
                 return
         elif message["type"] == "heartbeatAck":
             return

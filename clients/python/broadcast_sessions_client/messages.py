@@ -1,12 +1,27 @@
-"""Reading of messages, which can contain anything."""
+"""Messages of the service, and the reading of their fields, which can contain anything."""
 
 import json
+from collections.abc import Mapping
 from typing import Any, Final
 
 Message = dict[str, Any]
 
 LARGEST: Final = 2**53 - 1
 """The largest whole number that all clients read alike. Source: RFC 8259, section 6."""
+
+OUTCOMES: Final[Mapping[str, str]] = {
+    "createSession": "sessionCreated",
+    "joinSession": "sessionJoined",
+    "refreshConnection": "connectionRefreshComplete",
+    "heartbeat": "heartbeatAck",
+    "changeLanguage": "languageChanged",
+    "getSessionStatus": "sessionStatus",
+    "pauseSession": "sessionPaused",
+    "resumeSession": "sessionResumed",
+    "rotateInviteCode": "inviteCodeRotated",
+    "endSession": "sessionEnded",
+}
+"""The type of each command's outcome."""
 
 
 def parse(frame: str | bytes) -> Message | None:

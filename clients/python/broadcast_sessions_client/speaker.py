@@ -97,7 +97,7 @@ class Speaker(Client):
         Raises:
             SessionError: The attempt failed. The speaker doesn't try again: call again.
         """
-        if self._stayer:
+        if self._attempts:
             raise SessionError("CONFLICT", "The speaker already has a session.")
         command = {
             "action": "createSession",
@@ -125,7 +125,7 @@ class Speaker(Client):
                 again in the background.
         """
         command = {"action": "refreshConnection", "sessionId": session_id, "role": "speaker"}
-        if self._stayer and command != self._first_command:
+        if self._attempts and command != self._first_command:
             raise SessionError("CONFLICT", "The speaker already has a session.")
         await self._enter(command)
         return OwnedSession(self._session or "", self._invite_code, self._status)
@@ -185,7 +185,7 @@ class Speaker(Client):
         is_creating = self._first_command["action"] == "createSession" and not self._connection_id
         if not (error.temporary and is_creating):
             return super()._goes_on_after(error)
-        self._stayer = None
+        self._attempts = None
         self._show(StateChanged("idle"))
         self._settle_calls(error.with_wait(self._backoff.next_seconds(error.retry_after_seconds)))
         return False

@@ -5,6 +5,7 @@ import inspect
 import logging
 import threading
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any, Final, TypeGuard
 
 from broadcast_sessions_client.errors import SessionError
@@ -72,7 +73,7 @@ async def _in_thread(function: Callable[[], Any]) -> Any:
             value = function()
         except Exception as raised:
             error = raised
-        if not loop.is_closed():
+        with suppress(RuntimeError):  # The loop is closed, because the application has ended.
             loop.call_soon_threadsafe(settle, value, error)
 
     threading.Thread(target=run, daemon=True).start()

@@ -11,8 +11,8 @@ from websockets.exceptions import ConnectionClosedError, InvalidStatus
 from websockets.frames import Close
 from websockets.http11 import Response
 
-from broadcast_sessions_client.connection import OUTCOMES
 from broadcast_sessions_client.environment import Environment
+from broadcast_sessions_client.messages import OUTCOMES
 from client_support.scripted_loop import loop
 
 NORMAL_CODES = (1000, 1001)
