@@ -2,8 +2,8 @@
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Coroutine, Mapping
-from typing import Any, ClassVar, Final, Self
+from collections.abc import Mapping
+from typing import ClassVar, Final, Self
 from urllib.parse import urlencode
 
 from websockets.exceptions import InvalidURI
@@ -18,6 +18,8 @@ from broadcast_sessions_client.errors import SessionError
 from broadcast_sessions_client.event_buffer import EventBuffer
 from broadcast_sessions_client.events import Event, Failed, SessionEnded, StateChanged
 from broadcast_sessions_client.messages import Message
+from broadcast_sessions_client.pending_calls import PendingCalls
+from broadcast_sessions_client.task_set import TaskSet
 
 STABLE_SECONDS: Final = 5
 """A connection that has been in the session for so long makes the next waits short again."""
@@ -62,13 +64,13 @@ class Client(ABC):
         self._callbacks = Callbacks(self._on_message, self._on_lost)
         self._backoff = Backoff(environment.random)
         self._buffer = EventBuffer()
-        self._queue = CommandQueue(self._usable_connection, self._start, environment.random)
+        self._tasks = TaskSet()
+        self._queue = CommandQueue(self._usable_connection, self._tasks, environment.random)
         self._shown = StateChanged("idle")
         self._end_error: SessionError | None = None
         self._is_closed = False
-        self._tasks: set[asyncio.Task[None]] = set()
         self._attempts: asyncio.Task[None] | None = None
-        self._calls: list[asyncio.Future[None]] = []
+        self._calls = PendingCalls()
         self._usable = asyncio.Event()
         self._hurried = asyncio.Event()
         self._first_command: Message = {}
@@ -130,10 +132,7 @@ class Client(ABC):
             self._finish(SessionEnded("ended", "closed"), error, self._leave_code)
         self._end_error = error
         self._is_closed = True
-        await asyncio.sleep(0)  # ends a token callback that closes its client
-        running = self._tasks - {asyncio.current_task()}
-        if running:
-            await asyncio.wait(running)
+        await self._tasks.wait()
 
     # The calls of the application
 
@@ -147,8 +146,7 @@ class Client(ABC):
             raise SessionError("CLOSED", "The client is closed.")
         if self._connection:
             return
-        call: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._calls.append(call)
+        call = self._calls.add()
         if self._attempts:
             self._hurry()
         else:
@@ -173,7 +171,7 @@ class Client(ABC):
         self._first_command = command
         self._buffer.begin()
         self._show(StateChanged("connecting"))
-        self._attempts = self._start(self._make_attempts())
+        self._attempts = self._tasks.start(self._make_attempts())
 
     async def _make_attempts(self) -> None:
         """Attempt to enter whenever there is a reason to, until the session is over."""
@@ -223,7 +221,7 @@ class Client(ABC):
         else:
             self._show(StateChanged("reconnecting", reason, seconds))
         if error:
-            self._settle_calls(error.with_wait(seconds))
+            self._calls.settle(error.with_wait(seconds))
         self._hurried.clear()
         self._can_hurry = retry_after_seconds is None
         try:
@@ -269,7 +267,7 @@ class Client(ABC):
         connection.start_heartbeats()
         self._set_status(messages.text(outcome, "status"), outcome)
         self._use(connection)
-        self._settle_calls(None)
+        self._calls.settle()
 
     # What the connections report
 
@@ -334,22 +332,12 @@ class Client(ABC):
             self._shown = change
             self._buffer.append(change)
 
-    def _settle_calls(self, error: SessionError | None) -> None:
-        calls, self._calls = self._calls, []
-        for call in calls:
-            if call.done():
-                continue
-            if error:
-                call.set_exception(error)
-            else:
-                call.set_result(None)
-
     def _finish(self, last: StateChanged, error: SessionError, close_code: int) -> None:
         """Stop everything, after a last event."""
         self._end_error = error
         self._show(last)
         self._buffer.end()
-        self._settle_calls(error)
+        self._calls.settle(error)
         self._usable.clear()
         self._queue.stop(error, ended=last.state == "ended" and last.reason != "closed")
         if self._attempts:
@@ -361,14 +349,7 @@ class Client(ABC):
         self._connection = self._next = None
 
     def _discard(self, connection: Connection, close_code: int) -> None:
-        self._start(connection.close(close_code))
-
-    def _start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        """Start a task that `close` waits for."""
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return task
+        self._tasks.start(connection.close(close_code))
 
     async def _dial(self, query: Mapping[str, str], headers: Mapping[str, str]) -> Connection:
         separator = "&" if "?" in self._url else "?"

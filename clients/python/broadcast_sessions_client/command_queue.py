@@ -2,13 +2,14 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any, Final
+from collections.abc import Awaitable, Callable
+from typing import Final
 
 from broadcast_sessions_client.backoff import Backoff
 from broadcast_sessions_client.connection import Connection
 from broadcast_sessions_client.errors import SessionError
 from broadcast_sessions_client.messages import Message
+from broadcast_sessions_client.task_set import TaskSet
 
 CAPACITY: Final = 100
 ATTEMPTS: Final = 3
@@ -43,12 +44,12 @@ class CommandQueue:
     def __init__(
         self,
         usable_connection: Callable[[], Awaitable[Connection]],
-        start: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]],
+        tasks: TaskSet,
         random: Callable[[], float],
     ) -> None:
         self.dropped = 0
         self._usable_connection = usable_connection
-        self._start = start
+        self._tasks = tasks
         self._random = random
         self._queued: deque[QueuedCommand] = deque()
         self._sender: asyncio.Task[None] | None = None
@@ -71,7 +72,7 @@ class CommandQueue:
         queued = QueuedCommand({"action": action, **parameters})
         self._queued.append(queued)
         if not self._sender or self._sender.done():
-            self._sender = self._start(self._send_all())
+            self._sender = self._tasks.start(self._send_all())
         return await queued.outcome
 
     def stop(self, error: SessionError, *, ended: bool = False) -> None:

@@ -187,7 +187,7 @@ class Speaker(Client):
             return super()._goes_on_after(error)
         self._attempts = None
         self._show(StateChanged("idle"))
-        self._settle_calls(error.with_wait(self._backoff.next_seconds(error.retry_after_seconds)))
+        self._calls.settle(error.with_wait(self._backoff.next_seconds(error.retry_after_seconds)))
         return False
 
     def _take_outcome(self, outcome: Message) -> None:
