@@ -85,6 +85,7 @@ class Connection:
             raise connection_failed()
         request_id = str(next(self._request_ids))
         unanswered = Unanswered(command["action"], self._loop.create_future())
+        unanswered.outcome.add_done_callback(_retrieve)
         self._unanswered[request_id] = unanswered
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
@@ -119,8 +120,7 @@ class Connection:
                 await asyncio.sleep(0)
         except (OSError, WebSocketException):
             pass
-        finally:
-            self._lose("connectionLost")
+        self._lose("connectionLost")
 
     def _take(self, frame: str | bytes) -> None:
         message = messages.parse(frame)
@@ -129,15 +129,10 @@ class Connection:
         if "type" not in message:
             self._take_typeless(message)
             return
-        unanswered = None
-        if "requestId" in message:
-            unanswered = self._unanswered.get(messages.text(message, "requestId"))
-            if not unanswered or message["type"] not in (
-                "error",
-                messages.OUTCOMES[unanswered.action],
-            ):
-                return
-        elif message["type"] == "heartbeatAck":
+        unanswered = self._unanswered.get(messages.text(message, "requestId"))
+        if not unanswered and ("requestId" in message or message["type"] == "heartbeatAck"):
+            return
+        if unanswered and message["type"] not in ("error", messages.OUTCOMES[unanswered.action]):
             return
         self._heartbeat_seconds = (
             messages.number(message, "heartbeatSeconds") or self._heartbeat_seconds
@@ -196,6 +191,12 @@ class Connection:
         for unanswered in self._unanswered.values():
             if not unanswered.outcome.done():
                 unanswered.outcome.set_exception(connection_failed())
+
+
+def _retrieve(outcome: asyncio.Future[Message]) -> None:
+    """Keep asyncio from logging an error that a loss or a timeout has overtaken."""
+    if not outcome.cancelled():
+        outcome.exception()
 
 
 def connection_failed(**details: Any) -> SessionError:

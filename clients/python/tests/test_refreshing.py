@@ -1,7 +1,9 @@
-"""Trouble with the old connection during a refresh."""
+"""Refreshes that something else comes across."""
+
+import asyncio
 
 from broadcast_sessions_client import StateChanged
-from client_support.members import SESSION, joined_listener, waiting_events
+from client_support.members import JOINED, SESSION, joined_listener, listener, waiting_events
 from client_support.scripted_loop import loop, run, settle
 from client_support.scripted_server import ScriptedServer, ScriptedSocket
 
@@ -11,16 +13,33 @@ async def ask_for_refresh(socket: ScriptedSocket) -> None:
     await settle()
 
 
+def test_a_request_that_follows_the_outcome_at_once_is_not_missed() -> None:
+    async def test() -> None:
+        server = ScriptedServer()
+        joining = listener(server)
+        call = asyncio.create_task(joining.join())
+        await settle()
+        socket = server.openings.popleft().answer()
+        await settle()
+        socket.serve(JOINED)
+        await ask_for_refresh(socket)
+        await call
+        assert joining.state == "refreshing"
+        await joining.close()
+
+    run(test())
+
+
 def test_an_acknowledgement_without_a_session_does_not_disturb_a_refresh() -> None:
     async def test() -> None:
         server = ScriptedServer()
-        listener, socket = await joined_listener(server)
+        client, socket = await joined_listener(server)
         await loop().elapse(30)
         await ask_for_refresh(socket)
         socket.serve({"type": "heartbeatAck", "heartbeatSeconds": 30})
         await settle()
-        assert (listener.state, socket.is_open, len(server.openings)) == ("refreshing", True, 1)
-        await listener.close()
+        assert (client.state, socket.is_open, len(server.openings)) == ("refreshing", True, 1)
+        await client.close()
 
     run(test())
 
@@ -28,21 +47,21 @@ def test_an_acknowledgement_without_a_session_does_not_disturb_a_refresh() -> No
 def test_a_sleep_ends_the_wait_for_the_next_attempt_to_refresh() -> None:
     async def test() -> None:
         server = ScriptedServer()
-        listener, socket = await joined_listener(server)
+        client, socket = await joined_listener(server)
         await loop().elapse(30)
         socket.serve({"type": "heartbeatAck", "sessionId": SESSION})
         await ask_for_refresh(socket)
         for seconds in (9, 9, 9, 2, 0):
             server.openings.popleft().answer("reset")
             await loop().elapse(seconds)
-        await waiting_events(listener)
-        assert (listener.state, len(server.openings)) == ("joined", 0)
+        await waiting_events(client)
+        assert (client.state, len(server.openings)) == ("joined", 0)
 
         loop().asleep_seconds = 600
         await loop().elapse(1)  # to the next heartbeat, and not to the next attempt
         assert not socket.is_open
-        assert await waiting_events(listener) == [StateChanged("reconnecting", "slept", 0)]
+        assert await waiting_events(client) == [StateChanged("reconnecting", "slept", 0)]
         assert len(server.openings) == 1
-        await listener.close()
+        await client.close()
 
     run(test())
