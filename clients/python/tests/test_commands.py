@@ -2,6 +2,7 @@
 
 import asyncio
 
+from broadcast_sessions_client import SessionError
 from client_support.members import answered, live_speaker
 from client_support.scripted_loop import loop, run, settle
 from client_support.scripted_server import ScriptedServer
@@ -40,5 +41,21 @@ def test_a_cancelled_command_that_waits_is_not_sent() -> None:
         assert sent == ["createSession", "pauseSession"]
         assert client.queue.length == 0
         await client.close()
+
+    run(test())
+
+
+def test_an_error_without_a_type_belongs_to_the_command_and_not_to_the_heartbeat() -> None:
+    async def test() -> None:
+        client, socket = await live_speaker(ScriptedServer())
+        await loop().elapse(30)
+        pausing = asyncio.create_task(client.pause())
+        await settle()
+        socket.serve({"message": "Internal server error", "connectionId": "a", "requestId": "b"})
+        await loop().elapse(1)
+        sent = [frame["action"] for frame in socket.done if isinstance(frame, dict)]
+        assert sent[1:] == ["heartbeat", "pauseSession", "pauseSession"]
+        await client.close()
+        assert isinstance(pausing.exception(), SessionError)
 
     run(test())
