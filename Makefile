@@ -35,6 +35,8 @@ SCAN_VENV := .venv-scan
 SCANNER := $(SCAN_VENV)/.installed
 DOCS_VENV := .venv-docs
 DOCS_BUILDER := $(DOCS_VENV)/.installed
+# npm writes this file at the end of an installation.
+VIEWER := operations/asyncapi/node_modules/.package-lock.json
 
 VERSION := import sys; print("%d.%d" % sys.version_info[:2])
 SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13) and \
@@ -93,7 +95,7 @@ SAFE := env -u AWS_PROFILE -u AWS_SESSION_TOKEN AWS_ACCESS_KEY_ID=none AWS_SECRE
 IN_GROUPS := --numprocesses 3 --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help install lock local emulate token demo test check docs scan lint format package bench clean \
+.PHONY: help install lock local emulate token demo test asyncapi check docs scan lint format package bench clean \
 	plan apply deploy deploy-dev deploy-staging deploy-prod destroy output speaker sessions session-end \
 	named-stage
 
@@ -130,11 +132,14 @@ demo: $(INSTALLED) ## Play a session against the local server [PORT=8000] [OPTIO
 test: $(INSTALLED) ## Run the tests, three at a time [TESTS=tests/unit]
 	$(SAFE) $(BIN)/python -m pytest $(IN_GROUPS) $(TESTS)
 
+asyncapi: $(INSTALLED) ## Write docs/asyncapi.yaml, and the clients' types and languages
+	@$(SAFE) $(RUN) operations.asyncapi
+
 check: lint scan $(INSTALLED) ## Lint, check the format and types, and scan the stack
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 
-docs: $(DOCS_BUILDER) ## Build the docs into site/, and check their links
+docs: $(DOCS_BUILDER) $(VIEWER) ## Build the docs into site/, and check their links
 	$(DOCS_VENV)/bin/mkdocs build --strict
 	@! grep -rnE '<(script|link|img|iframe|source)[^>]* (src|href)="?https?:' --include='*.html' site
 
@@ -142,8 +147,14 @@ $(DOCS_BUILDER): requirements-docs.txt
 	$(INSTALL)
 	$(READY)
 
-scan: $(SCANNER) ## Scan the stack for security problems with checkov
+$(VIEWER): operations/asyncapi/package-lock.json
+	@echo "Installing the viewer of docs/asyncapi.yaml with npm (once)" >&2
+	@npm ci --prefix $(<D) --ignore-scripts --no-audit --no-fund --silent
+	@touch $@
+
+scan: $(SCANNER) ## Scan the Terraform configuration for security problems with checkov
 	$(SCAN_VENV)/bin/checkov
+	cd local-gateway && ../$(SCAN_VENV)/bin/checkov
 
 $(SCANNER): requirements-scan.txt
 	$(INSTALL)
@@ -195,5 +206,5 @@ bench: $(INSTALLED) ## Run the application's benchmarks, each beside a yardstick
 	$(SAFE) $(BIN)/python -m benchmarks
 
 clean: ## Remove all files that the other commands created
-	rm -rf $(VENV) $(SCAN_VENV) $(DOCS_VENV) build site tests/browser/node_modules local-gateway/conformance/serverless_offline/node_modules .pytest_cache local-gateway/.pytest_cache terraform/modules/app/chalice.tf.json terraform/modules/app/deployment.zip .mypy_cache .ruff_cache .hypothesis .chalice/deployments
+	rm -rf $(VENV) $(SCAN_VENV) $(DOCS_VENV) build site tests/browser/node_modules operations/asyncapi/node_modules local-gateway/conformance/serverless_offline/node_modules .pytest_cache local-gateway/.pytest_cache terraform/modules/app/chalice.tf.json terraform/modules/app/deployment.zip .mypy_cache .ruff_cache .hypothesis .chalice/deployments
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

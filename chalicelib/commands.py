@@ -295,6 +295,9 @@ _PARSERS: Final[Mapping[str, Callable[[Fields], Command]]] = {
 ACTIONS: Final = frozenset(_PARSERS)
 """The actions that a frame can carry."""
 
+CONNECT_ACTIONS: Final = tuple(_CONNECT_PARSERS)
+"""The actions that a connect URL can carry."""
+
 
 def _fields(pairs: Iterable[tuple[str, object]]) -> dict[str, object]:
     fields: dict[str, object] = {}

@@ -7,7 +7,7 @@ Source: the protocol's table of error codes, docs/reference/protocol.md.
 """
 
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from typing import ClassVar, Final
 
 RETRY_AFTER_SECONDS: Final = 2
@@ -41,11 +41,6 @@ class ServiceError(Exception):
         self.message = message
         self.field = field
         self.retry_after_seconds = retry_after_seconds
-
-    @property
-    def details(self) -> Mapping[str, object]:
-        """Return further fields of the `error` message."""
-        return {} if self.field is None else {"field": self.field}
 
 
 class Unauthorized(ServiceError):
@@ -93,7 +88,7 @@ class InvalidAction(ServiceError):
 
 
 class InvalidParameters(ServiceError):
-    """A parameter is missing, unknown or invalid."""
+    """A parameter is missing or invalid."""
 
     code, status = "INVALID_PARAMETERS", 400
 
@@ -117,11 +112,6 @@ class UnsupportedLanguage(ServiceError):
         """Name the parameter and the accepted codes."""
         super().__init__("This language is not supported.", field=field)
         self.supported = supported
-
-    @property
-    def details(self) -> Mapping[str, object]:
-        """Return the parameter's name and the accepted codes."""
-        return {**super().details, "supported": sorted(self.supported)}
 
 
 class Conflict(ServiceError):

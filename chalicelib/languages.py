@@ -14,108 +14,101 @@ from typing import Final
 # zh-TW: Polly documents its Mandarin voice (Zhiyu) for UTF-8 text and does not mention traditional
 # characters. Applications in production send them to it.
 # yue-CN is missing: Translate writes Mandarin, which a Cantonese voice would read wrongly.
-NEURAL_VOICES: Final[Mapping[str, tuple[str, ...]]] = {
-    "af": (),  # Afrikaans
-    "sq": (),  # Albanian
-    "am": (),  # Amharic
-    "ar": ("ar-AE",),  # Arabic; arb has a standard voice only
-    "hy": (),  # Armenian
-    "az": (),  # Azerbaijani
-    "bn": (),  # Bengali
-    "bs": (),  # Bosnian
-    "bg": (),  # Bulgarian
-    "ca": ("ca-ES",),  # Catalan
-    "zh": ("cmn-CN",),  # Chinese (Simplified)
-    "zh-TW": ("cmn-CN",),  # Chinese (Traditional)
-    "hr": (),  # Croatian
-    "cs": ("cs-CZ",),  # Czech
-    "da": ("da-DK",),  # Danish
-    "fa-AF": (),  # Dari
-    "nl": ("nl-NL", "nl-BE"),  # Dutch
-    "en": (  # English
-        "en-US",
-        "en-GB",
-        "en-AU",
-        "en-IE",
-        "en-IN",
-        "en-NZ",
-        "en-SG",
-        "en-ZA",
-    ),
-    "et": (),  # Estonian
-    "fa": (),  # Farsi
-    "tl": (),  # Filipino
-    "fi": ("fi-FI",),  # Finnish
-    "fr": ("fr-FR", "fr-BE"),  # French
-    "fr-CA": ("fr-CA",),  # French (Canada)
-    "ka": (),  # Georgian
-    "de": ("de-DE", "de-AT", "de-CH"),  # German
-    "el": (),  # Greek
-    "gu": (),  # Gujarati
-    "ht": (),  # Haitian Creole
-    "ha": (),  # Hausa
-    "he": (),  # Hebrew
-    "hi": ("hi-IN",),  # Hindi
-    "hu": (),  # Hungarian
-    "is": (),  # Icelandic; is-IS has standard voices only
-    "id": (),  # Indonesian
-    "ga": (),  # Irish
-    "it": ("it-IT",),  # Italian
-    "ja": ("ja-JP",),  # Japanese
-    "kn": (),  # Kannada
-    "kk": (),  # Kazakh
-    "ko": ("ko-KR",),  # Korean
-    "lv": (),  # Latvian
-    "lt": (),  # Lithuanian
-    "mk": (),  # Macedonian
-    "ms": (),  # Malay
-    "ml": (),  # Malayalam
-    "mt": (),  # Maltese
-    "mr": (),  # Marathi
-    "mn": (),  # Mongolian
-    "no": ("nb-NO",),  # Norwegian (Bokmål)
-    "ps": (),  # Pashto
-    "pl": ("pl-PL",),  # Polish
-    "pt": ("pt-BR",),  # Portuguese (Brazil)
-    "pt-PT": ("pt-PT",),  # Portuguese (Portugal)
-    "pa": (),  # Punjabi
-    "ro": (),  # Romanian; ro-RO has standard voices only
-    "ru": (),  # Russian; ru-RU has standard voices only
-    "sr": (),  # Serbian
-    "si": (),  # Sinhala
-    "sk": (),  # Slovak
-    "sl": (),  # Slovenian
-    "so": (),  # Somali
-    "es": ("es-ES", "es-US"),  # Spanish
-    "es-MX": ("es-MX",),  # Spanish (Mexico)
-    "sw": (),  # Swahili
-    "sv": ("sv-SE",),  # Swedish
-    "ta": (),  # Tamil
-    "te": (),  # Telugu
-    "th": (),  # Thai
-    "tr": ("tr-TR",),  # Turkish
-    "uk": (),  # Ukrainian
-    "ur": (),  # Urdu
-    "uz": (),  # Uzbek
-    "vi": (),  # Vietnamese
-    "cy": (),  # Welsh; cy-GB has standard voices only
+LANGUAGES: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
+    "af": ("Afrikaans", ()),
+    "sq": ("Albanian", ()),
+    "am": ("Amharic", ()),
+    "ar": ("Arabic", ("ar-AE",)),  # arb has a standard voice only
+    "hy": ("Armenian", ()),
+    "az": ("Azerbaijani", ()),
+    "bn": ("Bengali", ()),
+    "bs": ("Bosnian", ()),
+    "bg": ("Bulgarian", ()),
+    "ca": ("Catalan", ("ca-ES",)),
+    "zh": ("Chinese (Simplified)", ("cmn-CN",)),
+    "zh-TW": ("Chinese (Traditional)", ("cmn-CN",)),
+    "hr": ("Croatian", ()),
+    "cs": ("Czech", ("cs-CZ",)),
+    "da": ("Danish", ("da-DK",)),
+    "fa-AF": ("Dari", ()),
+    "nl": ("Dutch", ("nl-NL", "nl-BE")),
+    "en": ("English", ("en-US", "en-GB", "en-AU", "en-IE", "en-IN", "en-NZ", "en-SG", "en-ZA")),
+    "et": ("Estonian", ()),
+    "fa": ("Farsi", ()),
+    "tl": ("Filipino", ()),
+    "fi": ("Finnish", ("fi-FI",)),
+    "fr": ("French", ("fr-FR", "fr-BE")),
+    "fr-CA": ("French (Canada)", ("fr-CA",)),
+    "ka": ("Georgian", ()),
+    "de": ("German", ("de-DE", "de-AT", "de-CH")),
+    "el": ("Greek", ()),
+    "gu": ("Gujarati", ()),
+    "ht": ("Haitian Creole", ()),
+    "ha": ("Hausa", ()),
+    "he": ("Hebrew", ()),
+    "hi": ("Hindi", ("hi-IN",)),
+    "hu": ("Hungarian", ()),
+    "is": ("Icelandic", ()),  # is-IS has standard voices only
+    "id": ("Indonesian", ()),
+    "ga": ("Irish", ()),
+    "it": ("Italian", ("it-IT",)),
+    "ja": ("Japanese", ("ja-JP",)),
+    "kn": ("Kannada", ()),
+    "kk": ("Kazakh", ()),
+    "ko": ("Korean", ("ko-KR",)),
+    "lv": ("Latvian", ()),
+    "lt": ("Lithuanian", ()),
+    "mk": ("Macedonian", ()),
+    "ms": ("Malay", ()),
+    "ml": ("Malayalam", ()),
+    "mt": ("Maltese", ()),
+    "mr": ("Marathi", ()),
+    "mn": ("Mongolian", ()),
+    "no": ("Norwegian (Bokmål)", ("nb-NO",)),
+    "ps": ("Pashto", ()),
+    "pl": ("Polish", ("pl-PL",)),
+    "pt": ("Portuguese (Brazil)", ("pt-BR",)),
+    "pt-PT": ("Portuguese (Portugal)", ("pt-PT",)),
+    "pa": ("Punjabi", ()),
+    "ro": ("Romanian", ()),  # ro-RO has standard voices only
+    "ru": ("Russian", ()),  # ru-RU has standard voices only
+    "sr": ("Serbian", ()),
+    "si": ("Sinhala", ()),
+    "sk": ("Slovak", ()),
+    "sl": ("Slovenian", ()),
+    "so": ("Somali", ()),
+    "es": ("Spanish", ("es-ES", "es-US")),
+    "es-MX": ("Spanish (Mexico)", ("es-MX",)),
+    "sw": ("Swahili", ()),
+    "sv": ("Swedish", ("sv-SE",)),
+    "ta": ("Tamil", ()),
+    "te": ("Telugu", ()),
+    "th": ("Thai", ()),
+    "tr": ("Turkish", ("tr-TR",)),
+    "uk": ("Ukrainian", ()),
+    "ur": ("Urdu", ()),
+    "uz": ("Uzbek", ()),
+    "vi": ("Vietnamese", ()),
+    "cy": ("Welsh", ()),  # cy-GB has standard voices only
 }
-"""For each Translate code, the Polly language codes with a neural voice. Empty means text only."""
+"""For each Translate code, its name and the Polly language codes with a neural voice. No code means
+text only.
+"""
 
-SOURCE_LANGUAGES: Final[frozenset[str]] = frozenset(NEURAL_VOICES)
+SOURCE_LANGUAGES: Final[frozenset[str]] = frozenset(LANGUAGES)
 """Codes that a speaker can speak."""
 
 TARGET_LANGUAGES: Final[frozenset[str]] = frozenset(
-    code for code, voices in NEURAL_VOICES.items() if voices
+    code for code, (_, voices) in LANGUAGES.items() if voices
 )
 """Codes that a listener can hear."""
 
-_BY_LOWER_CASE: Final[Mapping[str, str]] = {code.lower(): code for code in NEURAL_VOICES}
+_BY_LOWER_CASE: Final[Mapping[str, str]] = {code.lower(): code for code in LANGUAGES}
 
 _TAG: Final = re.compile("[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*")
 """The approximate syntax of a language tag. Source: RFC 5646, section 2.1."""
 
-_SAME_LANGUAGE: Final[Mapping[str, str]] = {
+SAME_LANGUAGE: Final[Mapping[str, str]] = {
     "arb": "ar",
     "cmn": "zh",
     "cmn-hans": "zh",
@@ -159,7 +152,7 @@ def _find(tag: str, codes: frozenset[str]) -> str | None:
     subtags = tag.lower().split("-")
     while subtags:
         range_ = "-".join(subtags)
-        code = _SAME_LANGUAGE.get(range_) or _BY_LOWER_CASE.get(range_)
+        code = SAME_LANGUAGE.get(range_) or _BY_LOWER_CASE.get(range_)
         if code in codes:
             return code
         subtags.pop()

@@ -1,13 +1,19 @@
 """Messages to clients, as docs/reference/protocol.md defines them."""
 
-import json
-from typing import Any, NamedTuple
+from __future__ import annotations
 
-from chalicelib.errors import ServiceError, SessionNotFound
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from chalicelib.errors import ServiceError, SessionNotFound, UnsupportedLanguage
 from chalicelib.models import EndReason, Participant, Role, Session
 
-Message = dict[str, Any]
-"""A message before `encode` adds its timestamp."""
+if TYPE_CHECKING:
+    from chalicelib import protocol
+
+Message = Mapping[str, Any]
+"""A message before `encode` adds its timestamp. `protocol.py` has the form of each."""
 
 
 class Reply(NamedTuple):
@@ -27,22 +33,33 @@ def encode(message: Message, timestamp_ms: int) -> str:
     return json.dumps({**message, "timestamp": timestamp_ms}, separators=(",", ":"))
 
 
-def error(refusal: ServiceError) -> Message:
+def error(refusal: ServiceError) -> protocol.ErrorMessage:
     """Return the message for a refusal."""
-    message: Message = {
+    message: protocol.ErrorMessage = {
         "type": "error",
         "code": refusal.code,
         "message": refusal.message,
         "temporary": refusal.temporary,
     }
-    if refusal.details:
-        message["details"] = refusal.details
+    if details := _error_details(refusal):
+        message["details"] = details
     if refusal.retry_after_seconds is not None:
         message["retryAfter"] = refusal.retry_after_seconds
     return message
 
 
-def session_created(session: Session, max_listeners: int, heartbeat_seconds: int) -> Message:
+def _error_details(refusal: ServiceError) -> protocol.ErrorDetails:
+    details: protocol.ErrorDetails = {}
+    if refusal.field is not None:
+        details["field"] = refusal.field
+    if isinstance(refusal, UnsupportedLanguage):
+        details["supported"] = sorted(refusal.supported)
+    return details
+
+
+def session_created(
+    session: Session, max_listeners: int, heartbeat_seconds: int
+) -> protocol.SessionCreated:
     """Return the answer to `createSession`."""
     return {
         "type": "sessionCreated",
@@ -60,7 +77,7 @@ def session_created(session: Session, max_listeners: int, heartbeat_seconds: int
 
 def session_joined(
     session: Session, connection_id: str, target_language: str, heartbeat_seconds: int
-) -> Message:
+) -> protocol.SessionJoined:
     """Return the answer to `joinSession`."""
     return {
         "type": "sessionJoined",
@@ -74,7 +91,9 @@ def session_joined(
     }
 
 
-def speaker_refreshed(session: Session, connection_id: str, heartbeat_seconds: int) -> Message:
+def speaker_refreshed(
+    session: Session, connection_id: str, heartbeat_seconds: int
+) -> protocol.SpeakerRefreshed:
     """Return the answer to a speaker's `refreshConnection`."""
     return {
         "type": "connectionRefreshComplete",
@@ -89,7 +108,7 @@ def speaker_refreshed(session: Session, connection_id: str, heartbeat_seconds: i
 
 def listener_refreshed(
     session: Session, connection_id: str, target_language: str, heartbeat_seconds: int
-) -> Message:
+) -> protocol.ListenerRefreshed:
     """Return the answer to a listener's `refreshConnection`."""
     return {
         "type": "connectionRefreshComplete",
@@ -103,9 +122,11 @@ def listener_refreshed(
     }
 
 
-def refresh_required(participant: Participant, remaining_seconds: int) -> Message:
+def refresh_required(
+    participant: Participant, remaining_seconds: int
+) -> protocol.ConnectionRefreshRequired:
     """Return the notice that asks a connection to refresh."""
-    message: Message = {
+    message: protocol.ConnectionRefreshRequired = {
         "type": "connectionRefreshRequired",
         "sessionId": participant.session_id,
         "connectionId": participant.connection_id,
@@ -117,13 +138,13 @@ def refresh_required(participant: Participant, remaining_seconds: int) -> Messag
     return message
 
 
-def connection_warning(remaining_seconds: int) -> Message:
+def connection_warning(remaining_seconds: int) -> protocol.ConnectionWarning:
     """Return the notice that API Gateway will soon close a connection."""
     return {"type": "connectionWarning", "remainingSeconds": remaining_seconds}
 
 
-def heartbeat_ack(connected_seconds: int, heartbeat_seconds: int) -> Message:
-    """Return the fields that the answers to all heartbeats have."""
+def heartbeat_ack(connected_seconds: int, heartbeat_seconds: int) -> protocol.HeartbeatAck:
+    """Return the answer to the heartbeat of a connection that isn't in a session."""
     return {
         "type": "heartbeatAck",
         "connectedSeconds": connected_seconds,
@@ -131,8 +152,21 @@ def heartbeat_ack(connected_seconds: int, heartbeat_seconds: int) -> Message:
     }
 
 
-def speakers_heartbeat_fields(session: Session) -> Message:
-    """Return the further fields of a speaker's `heartbeatAck`, which `sessionStatus` has, too."""
+def listeners_heartbeat_ack(
+    ack: protocol.HeartbeatAck, session_id: str
+) -> protocol.ListenersHeartbeatAck:
+    """Return the answer to a listener's `heartbeat`."""
+    return {**ack, "sessionId": session_id}
+
+
+def speakers_heartbeat_ack(
+    ack: protocol.HeartbeatAck, session: Session
+) -> protocol.SpeakersHeartbeatAck:
+    """Return the answer to a speaker's `heartbeat`."""
+    return {**ack, **_audience(session)}
+
+
+def _audience(session: Session) -> protocol.Audience:
     return {
         "sessionId": session.session_id,
         "status": session.shown_status,
@@ -141,43 +175,43 @@ def speakers_heartbeat_fields(session: Session) -> Message:
     }
 
 
-def language_changed(target_language: str) -> Message:
+def language_changed(target_language: str) -> protocol.LanguageChanged:
     """Return the answer to `changeLanguage`."""
     return {"type": "languageChanged", "targetLanguage": target_language}
 
 
-def session_status(session: Session) -> Message:
+def session_status(session: Session) -> protocol.SessionStatusAnswer:
     """Return the answer to `getSessionStatus`."""
     return {
         "type": "sessionStatus",
-        **speakers_heartbeat_fields(session),
+        **_audience(session),
         "createdAt": session.created_at_ms,
         "expiresAt": session.expires_at_seconds * 1000,
     }
 
 
-def session_paused(session_id: str) -> Message:
+def session_paused(session_id: str) -> protocol.SessionPaused:
     """Return the answer to `pauseSession`, which is also the notice to listeners."""
     return {"type": "sessionPaused", "sessionId": session_id}
 
 
-def session_resumed(session_id: str) -> Message:
+def session_resumed(session_id: str) -> protocol.SessionResumed:
     """Return the answer to `resumeSession`, which is also the notice to listeners."""
     return {"type": "sessionResumed", "sessionId": session_id}
 
 
-def invite_code_rotated(session_id: str, invite_code: str) -> Message:
+def invite_code_rotated(session_id: str, invite_code: str) -> protocol.InviteCodeRotated:
     """Return the answer to `rotateInviteCode`."""
     return {"type": "inviteCodeRotated", "sessionId": session_id, "inviteCode": invite_code}
 
 
-def session_interrupted(session_id: str, grace_seconds: float) -> Message:
+def session_interrupted(session_id: str, grace_seconds: float) -> protocol.SessionInterrupted:
     """Return the notice that the speaker's connection is lost or closed."""
     seconds = int(grace_seconds) if grace_seconds == int(grace_seconds) else grace_seconds
     return {"type": "sessionInterrupted", "sessionId": session_id, "graceSeconds": seconds}
 
 
-def session_ended(session_id: str, reason: EndReason) -> Message:
+def session_ended(session_id: str, reason: EndReason) -> protocol.SessionEnded:
     """Return the answer to `endSession`, which is also the notice to participants."""
     return {"type": "sessionEnded", "sessionId": session_id, "reason": reason}
 

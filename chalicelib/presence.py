@@ -50,13 +50,14 @@ class Presence:
         ack["heartbeatSeconds"] = limits.heartbeat_seconds(participant, now)
         reminders = self._reminders(participant, connected_seconds)
         if participant.role is Role.LISTENER:
-            return Reply({**ack, "sessionId": participant.session_id}, reminders)
+            listeners_ack = messages.listeners_heartbeat_ack(ack, participant.session_id)
+            return Reply(listeners_ack, reminders)
         session = self._sessions.extend(
             participant.session_id, caller.connection_id, limits.session_end_seconds(now)
         )
         if session is None:
             return Reply(ack)
-        return Reply({**ack, **messages.speakers_heartbeat_fields(session)}, reminders)
+        return Reply(messages.speakers_heartbeat_ack(ack, session), reminders)
 
     def _reminders(self, participant: Participant, connected_seconds: float) -> tuple[Message, ...]:
         """Return the notices that an old connection gets after each heartbeat."""

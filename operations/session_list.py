@@ -26,9 +26,8 @@ def list_sessions(store: SessionStore, now_seconds: float) -> list[Description]:
 def describe(session: Session, now_seconds: float) -> Description:
     """Describe a session in the fields and units of the protocol's `sessionStatus`."""
     status = messages.session_status(session)
-    del status["type"]
     return {
-        **status,
+        **{field: value for field, value in status.items() if field != "type"},
         "ageSeconds": max(0, int(now_seconds - session.created_at_ms / 1000)),
         "sourceLanguage": session.source_language,
         "qualityTier": session.quality_tier,

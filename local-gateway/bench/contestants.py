@@ -45,7 +45,7 @@ def contestants(stack: ExitStack) -> list[Contestant]:
         Contestant(OURS, ours, connections_path=f"{ours.path}/@connections/"),
     ]
     if serverless_offline.is_available():
-        theirs = stack.enter_context(serverless_offline.serving(TRIVIAL))
+        theirs = stack.enter_context(serverless_offline.serving())
         running.append(Contestant(SERVERLESS_OFFLINE, theirs, "/@connections/", is_slow=True))
     return running
 

@@ -1,11 +1,10 @@
 """The measured servers, each in a child process that ends with its context."""
 
 import os
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -92,13 +91,6 @@ def running(
             yield Server(line.removeprefix("ready: ").strip(), process.pid)
         finally:
             _stop(process)
-
-
-def free_ports(count: int) -> list[int]:
-    """Return TCP ports that are free now."""
-    with ExitStack() as stack:
-        probes = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
-        return [probe.getsockname()[1] for probe in probes]
 
 
 def _stop(process: subprocess.Popen[str]) -> None:

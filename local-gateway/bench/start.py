@@ -25,7 +25,7 @@ def measure() -> list[Row]:
         OURS: lambda: local_gateway(TRIVIAL, "--no-aws"),
     }
     if serverless_offline.is_available():
-        starts[SERVERLESS_OFFLINE] = lambda: serverless_offline.serving(TRIVIAL)
+        starts[SERVERLESS_OFFLINE] = serverless_offline.serving
     rows = {name: Row(name) for name in starts}
     for name, row in rows.items():
         row.yardstick = None if name == BARE else rows[BARE]

@@ -12,6 +12,7 @@ from conformance.untested import UNTESTED
 
 PAGE: Final = Path(__file__).parents[1] / "docs" / "conformance.md"
 NOT_RUN: Final = "not run yet"
+STALE: Final = Row("not tested", "the check has changed since the run")
 
 INTRODUCTION: Final = """\
 # Conformance
@@ -21,13 +22,19 @@ about API Gateway that a client or a function can see, and a test that checks it
 target. `python -m conformance TARGET` runs the tests and writes this page. To run them in your own
 AWS account, see `conformance/README.md`.
 
+Some checks need a setting of the target. For facts 52 and 53, the target closes connections after a
+second instead of 10 minutes or 2 hours. For fact 57, its stage allows no requests. The local
+gateway has no such limit and runs with the fault `connect_throttled_share`.
+
+*No frame* means that no frame arrives within 10 seconds, or 30 seconds on AWS.
+
 A target can differ on purpose. The *Known* column says how the fact is known: AWS documents it,
 users report it, or it is inferred from other facts. [Sources](#sources) lists the documents.
 
-The page covers these sections of a longer list of facts about AWS: WebSocket APIs (1 to 74), the
-`@connections` API (75 to 87), and what works on emulators and fails on AWS (T1 to T16). Of the
-other sections, about DynamoDB, Cognito, Lambda, Terraform and Chalice, it has the facts that a
-handler can see: 124, 157 and 158.
+Facts 1 to 74 are about WebSocket APIs, 75 to 87 about the `@connections` API, and 88 to 165 about
+DynamoDB, Cognito, Lambda, Terraform and Chalice. T1 to T16 are about code that works on emulators
+and fails on AWS. A letter distinguishes parts of a fact. [Facts without a
+test](#facts-without-a-test) lists the facts that the suite can't check, with the reasons.
 """
 
 SOURCES: Final = """\
@@ -56,7 +63,7 @@ def render(by_target: Mapping[str, Results | None]) -> str:
     facts = load_facts()
     parts = [
         INTRODUCTION,
-        _heads(by_target),
+        _heads(facts, by_target),
         _table(facts, by_target),
         _differences(facts, by_target),
         _untested(),
@@ -65,16 +72,16 @@ def render(by_target: Mapping[str, Results | None]) -> str:
     return "\n".join(parts)
 
 
-def _heads(by_target: Mapping[str, Results | None]) -> str:
+def _heads(facts: list[Fact], by_target: Mapping[str, Results | None]) -> str:
     lines = ["| Target | Version | Date | Passes | Differs | Not tested |", _rule(6)]
     for name, found in by_target.items():
-        cells = [name, NOT_RUN, "", "", "", ""] if found is None else _head(found)
+        cells = [name, NOT_RUN, "", "", "", ""] if found is None else _head(facts, found)
         lines.append(_line(cells))
     return _block(lines)
 
 
-def _head(found: Results) -> list[str]:
-    outcomes = [row.outcome for row in found.rows.values()]
+def _head(facts: list[Fact], found: Results) -> list[str]:
+    outcomes = [row.outcome for it in facts if (row := _row(found, it))]
     counts = [str(outcomes.count(it)) for it in ("passes", "differs", "not tested")]
     return [found.target, found.version, found.date, *counts]
 
@@ -94,7 +101,8 @@ def _table(facts: list[Fact], by_target: Mapping[str, Results | None]) -> str:
 def _row(found: Results | None, fact: Fact) -> Row | None:
     if found is None:
         return None
-    return found.rows.get(fact.number, Row("not tested", "the check is newer than the results"))
+    row = found.rows.get(fact.number)
+    return STALE if row is None or row.check != fact.version else row
 
 
 def _cell(row: Row | None) -> str:

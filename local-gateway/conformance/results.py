@@ -18,10 +18,12 @@ class Row:
     Attributes:
         outcome: Whether the target does the same as AWS.
         observed: What the target did, or why it wasn't tested.
+        check: The version of the check at the time of the run.
     """
 
     outcome: Outcome
     observed: str
+    check: str = ""
 
 
 @dataclass(frozen=True, slots=True)

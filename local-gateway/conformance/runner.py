@@ -2,7 +2,9 @@
 
 import os
 from collections.abc import Callable, Generator
+from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,6 +24,8 @@ OPTIONS = (
     "-c",
     os.devnull,
     "--disable-plugin-autoload",
+    "--confcutdir",
+    str(Path(__file__).parent),
 )
 """pytest's options. Other projects' settings and plugins must not change a result."""
 
@@ -51,7 +55,10 @@ def run(target: Target) -> Results:
         raise TargetError(f"pytest can't run the checks: exit code {code}")
     date = datetime.now(UTC).date().isoformat()
     missing = Row("differs", "the check did not run")
-    rows = {it.number: recorder.rows.get(it.number, missing) for it in load_facts()}
+    rows = {
+        it.number: replace(recorder.rows.get(it.number, missing), check=it.version)
+        for it in load_facts()
+    }
     return Results(target.name, deployment.version, date, rows)
 
 

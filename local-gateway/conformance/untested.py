@@ -24,15 +24,11 @@ BROWSER = "It concerns the browser's API. The suite's client isn't a browser."
 COST = "It concerns cost or load. A check would need thousands of requests."
 ACCOUNT = "It concerns quotas of the whole account, which a check would use up for other stacks."
 CHALICE = "It concerns Chalice's code, which is the same for all targets."
+OTHER_SERVICE = "It concerns another service, not API Gateway."
+NO_TIME = "It concerns durations, which vary from run to run."
 UNDOCUMENTED = "No source says what AWS does."
 
 UNTESTED: Final = [
-    Untested(
-        "6",
-        "Without the permission to invoke $connect's function, the status is 500.",
-        "It needs a variant of the stack without the permission.",
-        "terraform-aws-apigateway-v2#8",
-    ),
     Untested(
         "8",
         "WebSocket APIs have no gateway responses, which would replace a refusal's status or body.",
@@ -91,6 +87,13 @@ UNTESTED: Final = [
         "notes on bedrock-chat",
     ),
     Untested(
+        "37b",
+        "The client of a message gets the error frame if Lambda throttles the function.",
+        "It needs another function, without concurrency. The local gateway shows it with the fault "
+        "lambda_concurrency.",
+        "notes on bedrock-chat",
+    ),
+    Untested(
         "38",
         "A gateway's error frame has no application type, by which clients can tell it.",
         "It is a consequence of fact 35, which has a check.",
@@ -103,7 +106,7 @@ UNTESTED: Final = [
         "simple-websockets-chat-app#27",
     ),
     Untested(
-        "54",
+        "54b",
         "Pings of clients may reset the idle timeout.",
         UNDOCUMENTED,
         "andyrichardson/subscriptionless#3",
@@ -121,13 +124,6 @@ UNTESTED: Final = [
         "DG/limits",
     ),
     Untested(
-        "57",
-        "A throttled handshake gets status 429.",
-        "It needs a stage with a throttle of its own. The local gateway shows it with the fault "
-        "connect_throttled_share.",
-        "DG/websocket-api-protect; serverlessunicorn#3",
-    ),
-    Untested(
         "58",
         "The integration timeout is 29 seconds and fixed.",
         "Fact 37 checks its effect. That it is fixed concerns the configuration.",
@@ -136,7 +132,7 @@ UNTESTED: Final = [
     Untested(
         "64",
         "A message that fails the route's model gets the frame Bad request body.",
-        "Chalice and the emulators have no models.",
+        "It needs a model, which Chalice and the local gateway don't have.",
         "DG/apigateway-websocket-api-routes-integrations",
     ),
     Untested("65", "Stage variables and stage names have a syntax.", CONFIGURATION, "API model"),
@@ -184,10 +180,52 @@ UNTESTED: Final = [
         "amnic.com; awsnegotiations.com",
     ),
     Untested(
+        "88-110",
+        "DynamoDB has limits per partition, transactions that conflict, and deletes that lag.",
+        OTHER_SERVICE,
+        "DynamoDB developer guide",
+    ),
+    Untested(
+        "111-120",
+        "Cognito's tokens have claims, keys and lifetimes.",
+        OTHER_SERVICE,
+        "Cognito developer guide",
+    ),
+    Untested(
+        "121-123",
+        "A function's memory determines its CPU and the time of its cold starts.",
+        NO_TIME,
+        "lambda/latest/dg, resource model",
+    ),
+    Untested(
         "124",
         "A failed asynchronous invocation is repeated after one minute and after two more.",
         "A retry takes a minute, which is too long for a check.",
         "lambda/latest/dg, invocation-async-error-handling",
+    ),
+    Untested(
+        "125",
+        "An account can run 1,000 functions at the same time in a region.",
+        ACCOUNT,
+        "lambda/latest/dg, scaling-behavior",
+    ),
+    Untested(
+        "126-130",
+        "Lambda's runtimes have versions, architectures and dates of their end.",
+        CONFIGURATION,
+        "lambda/latest/dg, lambda-runtimes",
+    ),
+    Untested(
+        "131-148",
+        "Terraform and its AWS provider need certain settings for a WebSocket API.",
+        CONFIGURATION,
+        "Terraform AWS provider, apigatewayv2",
+    ),
+    Untested(
+        "149-156",
+        "Chalice has three WebSocket handlers, and no authorizer or route response.",
+        CHALICE,
+        "chalice, package.py",
     ),
     Untested(
         "157",
@@ -200,6 +238,12 @@ UNTESTED: Final = [
         "Chalice adds the status 200 to a handler's result.",
         CHALICE,
         "chalice, app.py",
+    ),
+    Untested(
+        "159-165",
+        "Chalice has its own sender, policies and packages.",
+        CHALICE,
+        "chalice, app.py and packager.py",
     ),
     Untested(
         "T1",
@@ -246,13 +290,13 @@ UNTESTED: Final = [
     Untested(
         "T8",
         "A stage whose throttle settings lack a value refuses all clients with 429.",
-        "It is a trap of the Terraform provider, not of the API.",
-        "terraform-provider-aws#14742",
+        "The same as fact 57, whose stage has limits of 0.",
+        "fact 57",
     ),
     Untested(
         "T9",
         "DynamoDB's transactions conflict, its indexes lag, and expired items stay readable.",
-        "It concerns DynamoDB, not the API.",
+        OTHER_SERVICE,
         "DynamoDB developer guide, transaction-apis, howitworks-ttl",
     ),
     Untested(
@@ -270,7 +314,7 @@ UNTESTED: Final = [
     Untested(
         "T13",
         "The first connections wait for cold starts of the authorizer and of $connect.",
-        "A time isn't a property that a test can compare.",
+        NO_TIME,
         "lambda/latest/dg, resource model",
     ),
     Untested(

@@ -172,8 +172,7 @@ class Variant:
         try:
             response = call(ConnectionId=connection_id, **parameters)
         except ClientError as error:
-            status = error.response["ResponseMetadata"]["HTTPStatusCode"]
-            return f"{status} {error.response['Error']['Code']}"
+            return describe_error(error)
         except BotoCoreError as error:
             return f"no response ({type(error).__name__})"
         return str(response["ResponseMetadata"]["HTTPStatusCode"])
@@ -191,6 +190,16 @@ class Variant:
 def unique() -> str:
     """Return a name that no other test uses."""
     return uuid4().hex
+
+
+def describe_error(error: ClientError) -> str:
+    """Describe an error response by its status and type.
+
+    boto3 uses the status as the type if the response has no type.
+    """
+    status = str(error.response["ResponseMetadata"]["HTTPStatusCode"])
+    kind = error.response["Error"]["Code"]
+    return f"{status} without an error type" if kind == status else f"{status} {kind}"
 
 
 def describe(text: str) -> str:

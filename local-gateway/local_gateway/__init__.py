@@ -2,3 +2,5 @@
 
 The package depends on Chalice and API Gateway only, never on the application that it serves.
 """
+
+__version__ = "0.1.0"

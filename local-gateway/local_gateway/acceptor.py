@@ -92,7 +92,7 @@ class Acceptor:
 
     def _pause(self, error: OSError) -> None:
         self._warn(
-            f"the server can't open more connections ({error.strerror}); new connections wait. "
+            f"the gateway can't open more connections ({error.strerror}); new connections wait. "
             f"Raise the limit of {descriptors.limit()} file descriptors with `ulimit -n`."
         )
         self._loop.remove_reader(self._listener)

@@ -1,6 +1,6 @@
 """A Chalice project, loaded from its folder as `chalice local` does.
 
-The module doesn't use chalice.cli.factory, because that imports botocore, 30 MiB that the server
+The module doesn't use chalice.cli.factory, because that imports botocore, 30 MiB that the gateway
 doesn't need. Chalice's own Config still reads the settings.
 """
 
@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMappin
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, TracebackType
 from typing import Any
 
 from chalice.app import Chalice, ScheduledEventConfig, ScheduleExpression
@@ -37,21 +37,27 @@ LAMBDA_MEMORY_MB = 128
 
 _MANAGEMENT_URL = "AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI"
 
-TRACEBACK_LINES = 12
-"""Number of lines to show from the end of a traceback when the application can't be imported."""
-
 
 class ApplicationError(Exception):
     """The project can't be loaded. The message explains why."""
 
     def describe(self) -> str:
-        """Return the message, with the end of the traceback if the project's code raised it."""
-        if self.__cause__ is None or isinstance(
-            self.__cause__, OSError | ValueError | RecursionError
-        ):
+        """Return the message, with the project's part of the traceback if its code raised it."""
+        if self.__cause__ is None:
             return str(self)
-        lines = "".join(traceback.format_exception(self.__cause__)).rstrip().splitlines()
-        return "\n".join([str(self), *lines[-TRACEBACK_LINES:]])
+        frames = _project_frames(self.__cause__.__traceback__)
+        lines = traceback.format_exception(None, self.__cause__, frames)
+        return "\n".join([str(self), "".join(lines).rstrip()])
+
+
+def _project_frames(frames: TracebackType | None) -> TracebackType | None:
+    """Return the frames without the first ones, which are the gateway's and importlib's."""
+    while frames is not None:
+        module = frames.tb_frame.f_globals.get("__name__", "")
+        if module != __name__ and module.partition(".")[0] != "importlib":
+            break
+        frames = frames.tb_next
+    return frames
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +142,8 @@ class Project:
             sources = compile_sources(self.directory)
         except InvalidSource as invalid:
             raise ApplicationError(str(invalid)) from None
+        if "app" not in sources:  # Otherwise Python could import another folder's app.py.
+            raise ApplicationError(f"not a Chalice project: {self.directory} has no app.py")
         with self._stage_environment(config.environment_variables), self._fresh_modules(sources):
             app = _import_app(self.directory)
             # Otherwise Chalice builds a URL of execute-api, and ignores boto3's variables.

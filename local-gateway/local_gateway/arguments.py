@@ -3,6 +3,7 @@
 import argparse
 import math
 import os
+import re
 from typing import Final, NoReturn
 
 MAX_PORT: Final = 65_535
@@ -43,3 +44,38 @@ def seconds(text: str) -> float:
     if not 0 < value < math.inf:
         raise argparse.ArgumentTypeError(f"must be a number greater than 0, not {text!r}")
     return value
+
+
+def host(text: str) -> str:
+    """Check a host, whose empty name would be all addresses of the machine.
+
+    Raises:
+        ArgumentTypeError: The text is empty.
+    """
+    if not text:
+        raise argparse.ArgumentTypeError("must be an address or a name, not ''")
+    return text
+
+
+def stage(text: str) -> str:
+    """Check a stage's name. Source: CreateStage, StageName.
+
+    Raises:
+        ArgumentTypeError: API Gateway doesn't allow the name.
+    """
+    if not re.fullmatch(r"[A-Za-z0-9_-]{1,128}", text):
+        raise argparse.ArgumentTypeError(
+            f"must be 1 to 128 letters, digits, hyphens and underscores, not {text!r}"
+        )
+    return text
+
+
+def header_name(text: str) -> str:
+    """Check the name of an HTTP header. Source: RFC 9110, section 5.6.2, token.
+
+    Raises:
+        ArgumentTypeError: The text isn't a token.
+    """
+    if not re.fullmatch(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+", text):
+        raise argparse.ArgumentTypeError(f"must be the name of a header, not {text!r}")
+    return text

@@ -6,6 +6,7 @@ default after one and after two minutes.
 Source: Lambda developer guide, "invocation-async-error-handling".
 """
 
+import json
 from functools import partial
 from typing import Any
 
@@ -26,11 +27,17 @@ MAX_AGE_SECONDS = 6 * 3600
 class AsyncInvocation:
     """An invocation in Lambda's queue. Its times are those of the application's clock."""
 
-    def __init__(self, gateway: Gateway, function: Function, event: Any) -> None:
-        """Prepare the invocation; `start` begins it."""
+    def __init__(self, gateway: Gateway, function: Function, payload: bytes) -> None:
+        """Prepare the invocation; `start` begins it.
+
+        Args:
+            gateway: The gateway.
+            function: The function.
+            payload: The event as JSON. Each run gets an event of its own.
+        """
         self._gateway = gateway
         self._function = function
-        self._event = event
+        self._payload = payload
 
     def start(self) -> None:
         """Invoke the function, or invoke it twice if a fault duplicates the event."""
@@ -41,7 +48,8 @@ class AsyncInvocation:
 
     def _run(self, age_seconds: float, retry_seconds: float) -> None:
         done = partial(self._finished, age_seconds, retry_seconds, self._gateway.loop.time())
-        self._gateway.run(self._function, self._event, self._function.timeout_seconds, done)
+        event = json.loads(self._payload)
+        self._gateway.run(self._function, event, self._function.timeout_seconds, done)
 
     def _finished(
         self,
@@ -59,7 +67,7 @@ class AsyncInvocation:
             self._gateway.call_late(retry_seconds, retry)
 
     def _retry(self, age_seconds: float, retry_seconds: float) -> None:
-        """Run again, unless the server is stopping."""
+        """Run again, unless the gateway is stopping."""
         if not self._gateway.is_stopping:
             self._run(age_seconds, retry_seconds)
 
@@ -68,8 +76,9 @@ def log_invocation(
     gateway: Gateway, name: str, started: float, error: BaseException | None
 ) -> None:
     """Log the end of an invocation that belongs to no connection."""
-    is_throttled = isinstance(error, Throttled)
-    outcome = "ok" if error is None else "throttled" if is_throttled else "failed"
-    gateway.log.event(None, name, outcome, started)
-    if error is not None and not is_throttled:
+    if isinstance(error, Throttled):
+        gateway.log.throttled(name, started)
+        return
+    gateway.log.event(None, name, "ok" if error is None else "failed", started)
+    if error is not None:
         gateway.log.error(f"{name} failed", error)

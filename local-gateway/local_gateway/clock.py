@@ -1,6 +1,6 @@
 """The application's clock, `time.time`, which can run faster than real time.
 
-Every time that the server passes to the application comes from this module, so both always agree.
+Every time that the gateway passes to the application comes from this module, so both always agree.
 """
 
 import time
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 MAX_RATE = 100_000
-"""At this rate a one-minute schedule is due every 0.6 ms, which the server can just handle."""
+"""At this rate a one-minute schedule is due every 0.6 ms, which the gateway can just handle."""
 
 
 def now() -> float:

@@ -1,4 +1,4 @@
-"""The metrics of the application and of the server since the server started.
+"""The metrics of the application and of the gateway since the gateway started.
 
 Metrics are kept in memory only, and a reload doesn't reset them. Memory is bounded: there are at
 most MAX_SERIES series, and each keeps the values within the windows below. Windows are measured in
@@ -39,7 +39,7 @@ RATE_SECONDS: Final = (10, 60)
 """The windows for rates, in full seconds. The current second is excluded."""
 
 OWN_PREFIX: Final = "local_gateway_"
-"""The first part of the names of the server's own metrics. Lines with such a name are refused."""
+"""The first part of the names of the gateway's own metrics. Lines with such a name are refused."""
 
 _Key = tuple[Metric, Labels]
 

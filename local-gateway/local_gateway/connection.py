@@ -1,8 +1,9 @@
 """The life of a WebSocket connection after $connect accepted it."""
 
 from asyncio import TimerHandle
+from copy import deepcopy
 from functools import partial
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from local_gateway import actions, events
 from local_gateway.clock import now
@@ -11,7 +12,7 @@ from local_gateway.functions import Function
 from local_gateway.gateway import GOING_AWAY, Gateway, failure_body
 
 MAX_PENDING_MESSAGES = 100
-"""Number of unfinished messages at which the server stops reading from the client."""
+"""Number of unfinished messages at which the gateway stops reading from the client."""
 
 MAX_MESSAGE_BYTES = 128 * 1024
 """Source: developer guide, limits of WebSocket APIs."""
@@ -23,7 +24,7 @@ NORMAL_CLOSURE = (1000, "Connection Closed Normally")
 """The code and reason with which a DELETE request closes a connection."""
 
 NETWORK_LOSS = (1006, "Connection lost")
-"""The code is from RFC 6455, 7.1.5. The reason is this server's choice."""
+"""The code is from RFC 6455, 7.1.5. The reason is the gateway's choice."""
 
 
 class Socket(Protocol):
@@ -54,6 +55,14 @@ class Socket(Protocol):
 
 class BufferFull(Exception):
     """The client's output buffer is full because the client doesn't read."""
+
+
+class _Message(NamedTuple):
+    """A message from the client. `started` is the event loop's time at its arrival."""
+
+    body: str
+    request_id: str
+    started: float
 
 
 class Connection:
@@ -87,7 +96,7 @@ class Connection:
 
     @property
     def accepted_messages(self) -> int:
-        """The number of messages until the server stops reading from the client, at least 1."""
+        """The number of messages until the gateway stops reading from the client, at least 1."""
         return max(1, MAX_PENDING_MESSAGES - self._unfinished_messages)
 
     def open(self, socket: Socket) -> None:
@@ -112,18 +121,19 @@ class Connection:
         gateway = self._gateway
         self.last_active_at = started = gateway.loop.time()
         event = events.message_event(gateway.api, self.client, body, now())
+        message = _Message(body, event["requestContext"]["requestId"], started)
         function = gateway.application.routes.get("$default")
         if function is None:
-            self._fail("Forbidden", event, started)
+            self._fail("Forbidden", message)
             return
         injector = gateway.fault_injector
         if injector.affects_messages and injector.selects(injector.faults.message_throttled_share):
-            self._fail("Too Many Requests", event, started)
+            self._fail("Too Many Requests", message)
             return
         self._unfinished_messages += 1
         if self._unfinished_messages >= MAX_PENDING_MESSAGES:
             self._pause()
-        gateway.invoke(function, event, partial(self._answer, event, started))
+        gateway.invoke(function, event, partial(self._answer, message))
         if injector.affects_messages and injector.selects(injector.faults.message_outlived_share):
             self.close(*GOING_AWAY)
 
@@ -161,9 +171,9 @@ class Connection:
         count = 2 if injector.selects(faults.disconnect_twice_share) else 1
         late_seconds = injector.delay(faults.disconnect_late_share, faults.disconnect_late_seconds)
         if late_seconds:
-            gateway.call_late(late_seconds, lambda: self._deliver(event, count))
+            gateway.call_late(late_seconds, lambda: self._deliver(event, code, count))
         else:
-            self._deliver(event, count)
+            self._deliver(event, code, count)
 
     def _check_age(self) -> None:
         """Close the connection if it is idle or too old; otherwise schedule the next check.
@@ -190,73 +200,74 @@ class Connection:
             self._is_paused = False
             self._socket.resume_reading()
 
-    def _answer(
-        self, event: Event, started: float, result: Any, error: BaseException | None
-    ) -> None:
+    def _answer(self, message: _Message, result: Any, error: BaseException | None) -> None:
         try:
             defect = _find_defect(result)
             if error is None and defect is None:
-                self._reply(result, event, started)
+                self._reply(result, message)
                 return
             failure = f": {defect}" if error is None else " failed"
             self._gateway.log.error(f"#{self.ordinal} $default{failure}", error)
-            self._fail("Internal server error", event, started)
+            self._fail("Internal server error", message)
         finally:
             self._unfinished_messages -= 1
             if self._unfinished_messages < MAX_PENDING_MESSAGES // 2:
                 self._resume()
 
-    def _reply(self, result: Any, event: Event, started: float) -> None:
+    def _reply(self, result: Any, message: _Message) -> None:
         """Send the result's body if the route has a route response. The status isn't sent."""
         body = result.get("body") if isinstance(result, dict) else None
         status = result.get("statusCode") if isinstance(result, dict) else None
         if body and "$default" in self._gateway.application.route_responses:
             self._send(_encode(body))
-            self._log_message(event, started, "replied", status)
+            self._log_message(message, "replied", status)
         else:
-            self._log_message(event, started, "ok", status)
+            self._log_message(message, "ok", status)
 
-    def _fail(self, message: str, event: Event, started: float) -> None:
+    def _fail(self, error: str, message: _Message) -> None:
         """Send API Gateway's own error message. The connection stays open."""
-        request_id = event["requestContext"]["requestId"]
-        self._send(failure_body(message, self.client.connection_id, request_id))
-        self._log_message(event, started, message)
+        self._send(failure_body(error, self.client.connection_id, message.request_id))
+        self._log_message(message, error)
 
-    def _log_message(
-        self, event: Event, started: float, outcome: str, status: object = None
-    ) -> None:
+    def _log_message(self, message: _Message, outcome: str, status: object = None) -> None:
         """Log a message with its action, if it is loggable, and the function's status."""
         log = self._gateway.log
-        action = None if log.is_quiet else actions.in_message(event["body"])
+        action = None if log.is_quiet else actions.in_message(message.body)
         if action is not None:
             action += f" {status if isinstance(status, int) else outcome}"
-        log.event(self.ordinal, "$default", outcome, started, action)
+        log.event(self.ordinal, "$default", outcome, message.started, action)
 
     def _send(self, text: bytes) -> None:
         self.last_active_at = self._gateway.loop.time()
         if self._socket is not None:
             self._socket.send_text(text)
 
-    def _deliver(self, event: Event, count: int) -> None:
+    def _deliver(self, event: Event, code: int, count: int) -> None:
         """Run $disconnect's handler this number of times, one after the other."""
         gateway = self._gateway
         function: Function | None = gateway.application.routes.get("$disconnect")
         if function is None or not count:
             gateway.unfinished.discard(self)
         else:
-            done = partial(self._disconnected, event, count, gateway.loop.time())
-            gateway.invoke(function, event, done)
+            own_event = deepcopy(event) if count > 1 else event
+            done = partial(self._disconnected, event, code, count, gateway.loop.time())
+            gateway.invoke(function, own_event, done)
 
     def _disconnected(
-        self, event: Event, count: int, started: float, _result: Any, error: BaseException | None
+        self,
+        event: Event,
+        code: int,
+        count: int,
+        started: float,
+        _result: Any,
+        error: BaseException | None,
     ) -> None:
         try:
             if error is not None:
                 self._gateway.log.error(f"#{self.ordinal} $disconnect failed", error)
-            code = event["requestContext"]["disconnectStatusCode"]
             self._log("$disconnect", f"{code} {'ok' if error is None else 'failed'}", started)
         finally:
-            self._deliver(event, count - 1)
+            self._deliver(event, code, count - 1)
 
     def _log(self, route: str, outcome: str, started: float) -> None:
         self._gateway.log.event(self.ordinal, route, outcome, started)

@@ -41,7 +41,7 @@ def apply_faults(faults: Faults, environment: Mapping[str, str]) -> None:
     Raises:
         OSError: The embedded AWS doesn't accept the faults or can't be reached.
     """
-    # Imported here because it takes 3 MiB, and a server without faults doesn't need it.
+    # Imported here because it takes 3 MiB, and a gateway without faults doesn't need it.
     import urllib.request
 
     table = faults.dynamodb_only_table
@@ -79,7 +79,7 @@ class FaultyDynamoDb:
             await self._app(scope, receive, send)
 
     async def _update_faults(self, scope: Message, receive: Receive, send: Send) -> None:
-        """Replace the faults with those that the local server sends."""
+        """Replace the faults with those that the gateway sends."""
         if scope["method"] != "PUT":
             await _send(send, HTTPStatus.FORBIDDEN, {})
             return

@@ -1,4 +1,4 @@
-"""The HTTP API that reads and changes the faults of a running server.
+"""The HTTP API that reads and changes the faults of a running gateway.
 
 Every successful response contains all faults with their values.
 """
@@ -24,32 +24,29 @@ def respond(gateway: Gateway, request: Request, reply: Reply) -> None:
         reply(json_response(200, gateway.fault_injector.faults.to_dict()))
         return
     try:
-        faults = _faults_after(gateway.fault_injector.faults, request)
-        check_faults(gateway, faults)
+        faults = _faults_after(gateway, request)
     except InvalidFault as invalid:
         reply(error_response(400, "BadRequestException", str(invalid)))
     else:
         _apply(gateway, faults, reply)
 
 
-def check_faults(gateway: Gateway, faults: Faults) -> None:
-    """Check that the function and the table that faults are limited to exist.
+def _faults_after(gateway: Gateway, request: Request) -> Faults:
+    """Return the faults that a request asks for.
 
-    Raises:
-        InvalidFault: One of them doesn't exist.
+    Only the settings in the request are checked. A reload can have removed the function that the
+    current faults are limited to, which must not prevent other changes.
     """
-    tables = dynamodb_faults.table_names(gateway.environment)
-    check_targets(faults, gateway.application.labels, tables)
-
-
-def _faults_after(faults: Faults, request: Request) -> Faults:
-    if request.method == "PUT":
-        return Faults().changed(_parse_body(request.body))
-    if request.method == "PATCH":
-        return faults.changed(_parse_body(request.body))
     if request.method == "DELETE":
         return Faults()
-    raise InvalidFault(f"{PATH} accepts GET, PUT, PATCH and DELETE, not {request.method}")
+    if request.method not in ("PUT", "PATCH"):
+        raise InvalidFault(f"{PATH} accepts GET, PUT, PATCH and DELETE, not {request.method}")
+    settings = _parse_body(request.body)
+    requested = Faults().changed(settings)
+    tables = dynamodb_faults.table_names(gateway.environment)
+    check_targets(requested, gateway.application.labels, tables)
+    is_put = request.method == "PUT"
+    return requested if is_put else gateway.fault_injector.faults.changed(settings)
 
 
 def _parse_body(body: bytes) -> dict[str, Any]:

@@ -1,13 +1,15 @@
 """A Lambda function, which receives an event and a context and returns JSON."""
 
 import json
-import marshal
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from local_gateway.events import make_uuid
+
+_encode = json.JSONEncoder(allow_nan=False).encode
 
 
 class LambdaContext:
@@ -27,10 +29,14 @@ class LambdaContext:
         self.invoked_function_arn = (
             f"arn:aws:lambda:us-east-1:000000000000:function:{function.name}"
         )
-        self.aws_request_id = make_uuid()
         self.log_group_name = f"/aws/lambda/{function.name}"
         self.log_stream_name = "local_gateway"
         self._deadline = time.monotonic() + function.timeout_seconds
+
+    @cached_property
+    def aws_request_id(self) -> str:
+        """The invocation's ID. Most handlers don't read it, so it is generated when it is read."""
+        return make_uuid()
 
     def get_remaining_time_in_millis(self) -> int:
         """Return the rest of the function's timeout in milliseconds, at least 0."""
@@ -60,18 +66,17 @@ class Function:
     memory_mb: int
 
     def __call__(self, event: Any) -> Any:
-        """Run the handler on a copy of the event, and return a copy of its result.
+        """Run the handler, and return its result after a round trip through JSON.
 
-        The result makes a round trip through JSON. The event contains JSON only, which `marshal`
-        copies faster. The handler's exceptions pass through.
+        The event belongs to the handler, which can change it. The handler's exceptions pass
+        through.
 
         Raises:
             MarshalError: The result can't be encoded as JSON.
         """
-        own_event = marshal.loads(marshal.dumps(event))  # noqa: S302
-        result = self.handler(own_event, LambdaContext(self))
+        result = self.handler(event, LambdaContext(self))
         try:
-            return json.loads(json.dumps(result, allow_nan=False))
+            return json.loads(_encode(result))
         except (TypeError, ValueError, RecursionError) as error:
             raise MarshalError(f"Unable to marshal response: {error}") from error
 

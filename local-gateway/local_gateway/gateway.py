@@ -61,7 +61,7 @@ class Gateway:
             application: The application.
             timeouts: The connections' timeouts, in the application's time.
             workers: The threads that run handlers.
-            log: The server's log.
+            log: The gateway's log.
             fault_injector: The current faults.
             collector: The metrics.
             clock_rate: Speed of the application's clock, as a multiple of real time.
@@ -126,7 +126,7 @@ class Gateway:
         socket.end_silence()
 
     def call_late(self, seconds: float, callback: Callable[[], None]) -> None:
-        """Call back after a time of the application's clock, or when the server stops."""
+        """Call back after a time of the application's clock, or when the gateway stops."""
         if self.is_stopping:
             callback()
         else:
@@ -154,7 +154,7 @@ class Gateway:
     async def stop(self, drain_seconds: float, skip_drain: asyncio.Event) -> None:
         """Close all connections with code 1001, and wait for handlers, including $disconnect's.
 
-        Handlers can still use @connections and the Lambda API while the server waits.
+        Handlers can still use @connections and the Lambda API while the gateway waits.
 
         Args:
             drain_seconds: Longest wait.

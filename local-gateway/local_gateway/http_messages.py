@@ -1,4 +1,4 @@
-"""HTTP requests and responses as the server's own code uses them."""
+"""HTTP requests and responses as the gateway's own code uses them."""
 
 import json
 from collections.abc import Callable
@@ -47,6 +47,8 @@ class Response:
     content_type: str = "application/json"
 
 
+_NO_CONTENT = int(HTTPStatus.NO_CONTENT)
+
 Reply = Callable[[Response], None]
 
 
@@ -71,7 +73,7 @@ def encode_response(
         answers_head: Whether to omit the body because the request's method was HEAD.
     """
     headers = "".join([f"{name}: {value}\r\n" for name, value in response.headers.items()])
-    if response.status != HTTPStatus.NO_CONTENT:
+    if response.status != _NO_CONTENT:
         length = len(response.body)
         headers += f"Content-Type: {response.content_type}\r\nContent-Length: {length}\r\n"
     start = _start_line(response.status, is_kept_alive)

@@ -16,10 +16,10 @@ REQUEST_TIMEOUT_SECONDS = 10
 """Timeout for receiving a request once its first byte has arrived. Idle clients have no timeout."""
 
 LINGER_SECONDS = 2
-"""How long the server reads and discards data from a client after refusing its request."""
+"""How long the gateway reads and discards data from a client after refusing its request."""
 
 MAX_WAITING_REQUESTS = 64
-"""Number of pipelined requests at which the server stops reading from the client."""
+"""Number of pipelined requests at which the gateway stops reading from the client."""
 
 
 class HttpWire(ReadingProtocol):
@@ -170,8 +170,9 @@ class HttpWire(ReadingProtocol):
             self._refuse(refusal)
             return
         acceptance = websocket_wire.negotiate(request)
-        if acceptance.status_code != HTTPStatus.SWITCHING_PROTOCOLS:
-            self._refuse(acceptance.status_code)
+        status = acceptance.response.status_code
+        if status != HTTPStatus.SWITCHING_PROTOCOLS:
+            self._refuse(status)
             return
         try:
             source_ip = find_source_ip(request, self._gateway.source_ip_header)

@@ -47,8 +47,9 @@ def respond(gateway: Gateway, request: Request, name: str, reply: Reply) -> None
     if function is None:
         reply(error_response(404, "ResourceNotFoundException", f"Function not found: {name}"))
         return
+    payload = request.body or b"{}"
     try:
-        event = json.loads(request.body or b"{}")
+        event = json.loads(payload)
     except (ValueError, RecursionError) as error:
         message = f"Could not parse request body into json: {error}"
         reply(error_response(400, "InvalidRequestContentException", message))
@@ -58,7 +59,7 @@ def respond(gateway: Gateway, request: Request, name: str, reply: Reply) -> None
         done = partial(_finished, gateway, function, gateway.loop.time(), reply)
         gateway.run(function, event, function.timeout_seconds, done)
     elif kind == "Event":
-        AsyncInvocation(gateway, function, event).start()
+        AsyncInvocation(gateway, function, payload).start()
         reply(Response(202))
     elif kind == "DryRun":
         reply(Response(204))

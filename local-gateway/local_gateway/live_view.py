@@ -1,6 +1,6 @@
 """The live view at the bottom of the terminal, which a thread draws once a second with rich.
 
-The view doesn't hide the cursor or change terminal modes. If the server is killed, the terminal
+The view doesn't hide the cursor or change terminal modes. If the gateway is killed, the terminal
 still works. On a normal shutdown the view is erased.
 """
 

@@ -1,4 +1,4 @@
-"""Access control for the server's HTTP endpoints, which refuses requests from web pages.
+"""Access control for the gateway's HTTP endpoints, which refuses requests from web pages.
 
 Two headers identify web pages, and a page can't suppress either. A browser sends `Origin` with
 requests to other sites. If a page's own host name resolves to this machine (DNS rebinding), the
@@ -21,13 +21,13 @@ def find_refusal_reason(request: Request, own_hosts: Set[str]) -> str | None:
 
     Args:
         request: The request.
-        own_hosts: The server's host names. The port in `Host` doesn't matter.
+        own_hosts: The gateway's host names. The port in `Host` doesn't matter.
     """
     for name, value in request.headers:
         if len(name) == 4 and name.lower() == "host" and host_of(value) not in own_hosts:
-            return "the Host isn't one of this server's host names"
+            return "the Host isn't one of the gateway's host names"
         if len(name) == 6 and name.lower() == "origin":
-            return "web pages can't use this server's HTTP endpoints"
+            return "web pages can't use the gateway's HTTP endpoints"
     return None
 
 

@@ -1,4 +1,4 @@
-"""The server's log, with one line per event on stdout and errors on stderr.
+"""The gateway's log, with one line per event on stdout and errors on stderr.
 
 A line identifies the connection by its number, and contains the client's action if that is safe to
 log (actions.py). Lines never contain connection IDs, tokens, query strings, addresses or bodies.
@@ -18,6 +18,9 @@ from local_gateway.emf import Labels, Metric
 
 FLUSH_INTERVAL_SECONDS = 0.05
 """Interval at which lines are written. One write per event would cost more than its handling."""
+
+THROTTLED_INTERVAL_SECONDS = 1.0
+"""Interval of the lines about one function's throttled invocations, which a fast clock repeats."""
 
 EVENTS = Metric("LocalGateway", "Events", "Count")
 
@@ -43,6 +46,7 @@ class Log:
         self._collector = collector
         self._lines: list[str] = []
         self._out: TextIO = sys.stdout
+        self._throttled: dict[str, int] = {}  # The unlogged invocations of each name.
 
     def event(
         self,
@@ -64,12 +68,36 @@ class Log:
         self._collector.count(EVENTS, _labels(route, str(outcome)))
         if self.is_quiet:
             return
-        if not self._lines:
-            self._loop.call_later(FLUSH_INTERVAL_SECONDS, self.flush)
         name = "#-" if ordinal is None else f"#{ordinal}"
         duration_ms = (self._loop.time() - started) * 1000
-        shown = text or f"{route} {outcome}"
-        self._lines.append(f"{_clock()} {name} {shown} {duration_ms:.1f} ms\n")
+        self._add_line(f"{name} {text or f'{route} {outcome}'} {duration_ms:.1f} ms")
+
+    def throttled(self, name: str, started: float) -> None:
+        """Count a throttled invocation, and log only the first one of an interval.
+
+        At the end of the interval, another line has the number of the others.
+
+        Args:
+            name: A name for the event.
+            started: The event loop's time at the start of the event.
+        """
+        if name in self._throttled:
+            self._throttled[name] += 1
+            self._collector.count(EVENTS, _labels(name, "throttled"))
+            return
+        self._throttled[name] = 0
+        self.event(None, name, "throttled", started)
+        self._loop.call_later(THROTTLED_INTERVAL_SECONDS, self._sum_up, name)
+
+    def _sum_up(self, name: str) -> None:
+        count = self._throttled.pop(name)
+        if count and not self.is_quiet:
+            self._add_line(f"#- {name} throttled {count} more times")
+
+    def _add_line(self, line: str) -> None:
+        if not self._lines:
+            self._loop.call_later(FLUSH_INTERVAL_SECONDS, self.flush)
+        self._lines.append(f"{_clock()} {line}\n")
 
     def note(self, message: str) -> None:
         """Print a message to the developer, even if the log is quiet."""

@@ -17,7 +17,7 @@ def respond(gateway: Gateway, request: Request) -> Response:
         refusal = error_response(405, "MethodNotAllowedException", "metrics accepts GET only")
         refusal.headers["Allow"] = "GET"
         return refusal
-    # Imported here because most runs of the server don't need it.
+    # Imported here because most runs of the gateway don't need it.
     from local_gateway.exposition import CONTENT_TYPE, encode
 
     text = encode([*gateway.collector.read(), _open_connections(gateway)])

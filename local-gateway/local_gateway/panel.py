@@ -15,8 +15,8 @@ MIN_REST_SECONDS: Final = 1.0
 REST_FACTOR: Final = 4
 """Pause between two calls, as a multiple of the last call's duration.
 
-The function shares the interpreter with the server. The pause leaves most of the time to the
-server.
+The function shares the interpreter with the gateway. The pause leaves most of the time to the
+gateway.
 """
 
 SLOW_SECONDS: Final = 5

@@ -24,7 +24,7 @@ def is_allowed(result: Any, arn: str) -> bool:
 
     Raises:
         InvalidResult: The result contains no valid IAM policy, or its policy contains NotAction,
-            NotResource or Condition, which AWS evaluates but this server doesn't.
+            NotResource or Condition, which AWS evaluates but the gateway doesn't.
     """
     _check_result(result)
     effects = {
@@ -72,7 +72,7 @@ def _statements(document: Mapping[str, Any]) -> list[Mapping[str, Any]]:
         if not _is_names(statement.get("Action")) or not _is_names(statement.get("Resource")):
             raise InvalidResult("each Statement must have an Action and a Resource")
         if statement.keys() & {"Condition", "NotAction", "NotResource"}:
-            raise InvalidResult("this server can't evaluate Condition, NotAction or NotResource")
+            raise InvalidResult("the gateway can't evaluate Condition, NotAction or NotResource")
     return statements
 
 

@@ -18,7 +18,7 @@ ENVIRONMENT_PATH = "/_local_gateway/environment"
 def find_refusal(gateway: Gateway, request: Request) -> int | None:
     """Return the status with which to refuse an upgrade request; None if it is acceptable.
 
-    AWS documents no status for a URL that is too long. 403 is this server's choice.
+    AWS documents no status for a URL that is too long. 403 is the gateway's choice.
     """
     url_chars = len(request.path) + len(request.query) + 1
     if url_chars > MAX_URL_CHARS or not _is_stage(gateway, request.path):

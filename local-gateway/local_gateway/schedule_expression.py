@@ -17,12 +17,12 @@ _CRON = re.compile(r"cron\((.+)\)")
 
 
 class InvalidExpression(Exception):
-    """EventBridge or this server doesn't accept the expression. The message explains why."""
+    """EventBridge or the gateway doesn't accept the expression. The message explains why."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """A fixed interval, counted from the start of the server."""
+    """A fixed interval, counted from the start of the gateway."""
 
     period_seconds: int
 
@@ -74,7 +74,7 @@ def _parse_cron(text: str, fields: list[str]) -> Cron:
             f"{text!r}: either the day of the month or the day of the week must be ?"
         )
     if year != "*":
-        raise InvalidExpression(f"{text!r}: this server supports only * as the year")
+        raise InvalidExpression(f"{text!r}: the gateway supports only * as the year")
     day, weekday = ("*" if field == "?" else field for field in (day, weekday))
     converted = f"{minute} {hour} {day} {month} {_from_sunday(weekday)}"
     try:

@@ -32,7 +32,7 @@ class Scheduler:
     def restart(self) -> None:
         """Replace the schedules with those of the current application.
 
-        Rates are still counted from the start of the server. Otherwise frequent reloads would
+        Rates are still counted from the start of the gateway. Otherwise frequent reloads would
         postpone them forever.
         """
         self.stop()

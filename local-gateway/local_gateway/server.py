@@ -1,4 +1,4 @@
-"""The server's start and shutdown."""
+"""The gateway's start and shutdown."""
 
 import asyncio
 import os
@@ -28,7 +28,7 @@ DRAIN_SECONDS = 5
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """The server's options.
+    """The gateway's options.
 
     `clock_rate` must equal the rate of clock.running_at, which sets the clock.
     """
@@ -46,9 +46,10 @@ class Options:
 class CannotListen(Exception):
     """The port is in use or can't be bound. The message contains host, port and reason."""
 
-    def __init__(self, host: str, port: int, error: OSError) -> None:
-        """Create the message from the operating system's error."""
-        super().__init__(f"can't listen on {host}:{port}: {error.strerror}")
+    def __init__(self, host: str, port: int, error: OSError | UnicodeError) -> None:
+        """Create the message from the operating system's error, or that of an invalid host."""
+        reason = error.strerror if isinstance(error, OSError) else error
+        super().__init__(f"can't listen on {host}:{port}: {reason}")
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -65,7 +66,7 @@ def bind(host: str, port: int) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))
-    except OSError as error:
+    except (OSError, UnicodeError) as error:
         listener.close()
         raise CannotListen(host, port, error) from None
     return listener
@@ -87,16 +88,16 @@ async def serve(
     Args:
         application: The application.
         listener: A bound socket.
-        options: The server's options.
+        options: The gateway's options.
         environment: Environment variables to publish at router.ENVIRONMENT_PATH.
         skip_drain: Ends the wait for running handlers when set.
-        collector: Counts the server's events, and contains the application's metrics.
+        collector: Counts the gateway's events, and contains the application's metrics.
 
     Yields:
         The gateway.
 
     Raises:
-        CannotListen: Another server that started at the same time listens on the port.
+        CannotListen: Another gateway that started at the same time listens on the port.
     """
     loop = asyncio.get_running_loop()
     api = Api(stage=options.stage, region=os.environ.get("AWS_REGION", DEFAULT_REGION))
@@ -141,14 +142,14 @@ async def serve(
 
 
 def endpoint(listener: socket.socket, scheme: str, stage: str | None) -> str:
-    """Return the server's URL, with the stage's path if one is given."""
+    """Return the gateway's URL, with the stage's path if one is given."""
     host, port = listener.getsockname()[:2]
     address = f"{scheme}://{host}:{port}"
     return address if stage is None else f"{address}/{stage}"
 
 
 def page_origins(listener: socket.socket) -> tuple[str, ...]:
-    """Return the origins of the pages that this server serves."""
+    """Return the origins of the pages that the gateway serves."""
     port = listener.getsockname()[1]
     return (
         endpoint(listener, "http", None),

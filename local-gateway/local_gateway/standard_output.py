@@ -1,6 +1,7 @@
-"""Extraction of metrics from the application's standard output, as CloudWatch does it.
+"""The output streams that the application shares with the log.
 
-All other output passes through unchanged and in order.
+Metrics are extracted from the standard output, as CloudWatch does it. All other output passes
+through unchanged and in order.
 """
 
 import sys
@@ -12,10 +13,30 @@ from typing import Any, Final, TextIO, cast
 from local_gateway.emf import MARK
 
 MAX_BUFFERED_CHARACTERS: Final = 256 * 1024
-"""Maximum length of a buffered line, this server's choice. Longer lines pass through."""
+"""Maximum length of a buffered line, the gateway's choice. Longer lines pass through."""
 
 
-class MetricsStream:
+class SharedStream:
+    """A text stream that its users can't close, because the log needs it too."""
+
+    def __init__(self, downstream: TextIO) -> None:
+        """Wrap a stream."""
+        self._downstream = downstream
+
+    def __getattr__(self, name: str) -> Any:
+        """Return an attribute of the downstream stream."""
+        return getattr(self._downstream, name)
+
+    def flush(self) -> None:
+        """Flush the downstream stream."""
+        self._downstream.flush()
+
+    def close(self) -> None:
+        """Flush the stream, which stays open."""
+        self.flush()
+
+
+class MetricsStream(SharedStream):
     """A text stream that passes lines with metrics to a consumer, and all other text downstream.
 
     Thread-safe. Each thread has its own current line. If a line starts with "{" and is written in
@@ -31,13 +52,9 @@ class MetricsStream:
             consume: Receives a line with metrics. If it returns False or raises an exception, the
                 line passes through.
         """
-        self._downstream = downstream
+        super().__init__(downstream)
         self._consume = consume
         self._begun: dict[int, str] = {}  # The begun line of each thread.
-
-    def __getattr__(self, name: str) -> Any:
-        """Return an attribute of the downstream stream."""
-        return getattr(self._downstream, name)
 
     def write(self, text: str) -> int:
         """Extract lines with metrics from the text, and write the rest."""
@@ -58,7 +75,7 @@ class MetricsStream:
     def flush(self) -> None:
         """Write this thread's partial line and flush the downstream stream."""
         self._downstream.write(self._begun.pop(get_ident(), ""))
-        self._downstream.flush()
+        super().flush()
 
     def release(self) -> None:
         """Write the partial lines of all threads."""
@@ -73,13 +90,15 @@ class MetricsStream:
 
 
 @contextmanager
-def extract_metrics(consume: Callable[[str], bool]) -> Iterator[None]:
-    """Replace `sys.stdout` with a MetricsStream until the context ends."""
-    before = sys.stdout
-    stream = MetricsStream(before, consume)
+def shared_output(consume: Callable[[str], bool]) -> Iterator[None]:
+    """Replace `sys.stdout` with a MetricsStream, and `sys.stderr` with a SharedStream."""
+    before = sys.stdout, sys.stderr
+    stream = MetricsStream(sys.stdout, consume)
     sys.stdout = cast(TextIO, stream)
+    if sys.stderr is not None:  # It is None if the descriptor was closed at the start.
+        sys.stderr = cast(TextIO, SharedStream(sys.stderr))
     try:
         yield
     finally:
-        sys.stdout = before
+        sys.stdout, sys.stderr = before
         stream.release()

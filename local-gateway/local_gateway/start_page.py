@@ -1,4 +1,4 @@
-"""The start page at GET /, which describes the server and links to its endpoints."""
+"""The start page at GET /, which describes the gateway and links to its endpoints."""
 
 from html import escape
 from typing import Final
@@ -20,7 +20,7 @@ _PAGE: Final = """<!DOCTYPE html>
 <title>Local API Gateway</title>
 <style>body {{ font: 16px/1.5 system-ui; max-width: 40em; margin: 3em auto }}</style>
 <h1>Local API Gateway</h1>
-<p>This server runs a Chalice project's WebSocket API on your machine, as API Gateway and Lambda
+<p>This gateway runs a Chalice project's WebSocket API on your machine, as API Gateway and Lambda
 run it on AWS. Use it for development only. Its HTTP endpoints need no credentials.</p>
 <ul>
 <li>WebSocket: <code>{endpoint}</code>

@@ -27,7 +27,7 @@ class Terminal:
     """A text stream to the terminal. With a view, text waits for the view's thread.
 
     The view can't print in the writing thread: if the terminal accepts no output, that would block
-    the server.
+    the gateway.
     """
 
     def __init__(self, out: TextIO) -> None:

@@ -4,20 +4,18 @@ import asyncio
 from ipaddress import ip_address
 from urllib.parse import parse_qsl
 
-from websockets.http11 import Response as WebSocketResponse
-
 from local_gateway import events, websocket_wire
 from local_gateway.clock import now
 from local_gateway.connection import Connection
 from local_gateway.events import Client, Handshake
 from local_gateway.http_messages import Request, Response, encode_response
-from local_gateway.websocket_wire import WebSocketWire
+from local_gateway.websocket_wire import Acceptance, WebSocketWire
 
 MAX_EARLY_BYTES = 64 * 1024
-"""Size of early data, sent before the response, at which the server stops reading."""
+"""Size of early data, sent before the response, at which the gateway stops reading."""
 
 _UNKNOWN_ADDRESS = ("0.0.0.0",)  # noqa: S104
-"""The address of a client that disconnected before the server read its address."""
+"""The address of a client that disconnected before the gateway read its address."""
 
 
 class PendingUpgrade:
@@ -27,7 +25,7 @@ class PendingUpgrade:
         self,
         transport: asyncio.Transport,
         request: Request,
-        acceptance: WebSocketResponse,
+        acceptance: Acceptance,
         early_data: bytes,
         source_ip: str | None = None,
     ) -> None:
@@ -36,7 +34,7 @@ class PendingUpgrade:
         Args:
             transport: The TCP connection.
             request: The upgrade request.
-            acceptance: The response if the client is admitted.
+            acceptance: The response if the client is admitted, and the state after it.
             early_data: The bytes that the client sent after the request.
             source_ip: The client's address; None for the TCP connection's address.
         """
@@ -55,9 +53,9 @@ class PendingUpgrade:
 
     def accept(self, connection: Connection, subprotocol: str | None) -> None:
         """Respond with status 101 and hand the transport over to a WebSocketWire."""
-        transport = self._transport
-        transport.write(websocket_wire.encode_acceptance(self._acceptance, subprotocol))
-        wire = WebSocketWire(transport, connection)
+        transport, acceptance = self._transport, self._acceptance
+        transport.write(websocket_wire.encode_acceptance(acceptance.response, subprotocol))
+        wire = WebSocketWire(transport, acceptance.core, connection)
         transport.set_protocol(wire)
         transport.resume_reading()
         connection.open(wire)

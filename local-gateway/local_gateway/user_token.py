@@ -69,20 +69,20 @@ def token(port: int, username: str) -> str:
 
 
 def served_environment(port: int) -> dict[str, Any]:
-    """Return the environment variables of a running server's embedded AWS.
+    """Return the environment variables of a running gateway's embedded AWS.
 
     Raises:
-        OSError: There is no server on the port.
+        OSError: There is no gateway on the port.
     """
     environment: dict[str, Any] = served(port)["environment"]
     return environment
 
 
 def served(port: int) -> dict[str, Any]:
-    """Return a running server's endpoint, environment variables and clock rate.
+    """Return a running gateway's endpoint, environment variables and clock rate.
 
     Raises:
-        OSError: There is no server on the port.
+        OSError: There is no gateway on the port.
     """
     url = f"http://127.0.0.1:{port}/_local_gateway/environment"
     with urllib.request.urlopen(url, timeout=10) as response:

@@ -29,13 +29,13 @@ class View:
 
 
 class ServerView:
-    """The view of a running server. Thread-safe."""
+    """The view of a running gateway. Thread-safe."""
 
     def __init__(self, gateway: Gateway, panel: Panel | None) -> None:
         """Start the displayed uptime.
 
         Args:
-            gateway: The server's gateway.
+            gateway: The gateway.
             panel: The project's own tables.
         """
         self._gateway = gateway
@@ -56,7 +56,7 @@ class ServerView:
 def tables_of(families: Iterable[Family], stage: str) -> list[Table]:
     """Return the non-empty tables among events, summaries, counters and gauges.
 
-    Labels with the stage's name are omitted, because the server has only one stage.
+    Labels with the stage's name are omitted, because the gateway has only one stage.
     """
     every = list(families)
     own = [family for family in every if family.metric == EVENTS]

@@ -5,7 +5,7 @@ Framing uses the sans-I/O core of the websockets package, without a task or time
 
 import asyncio
 import logging
-from typing import cast
+from typing import NamedTuple, cast
 
 from websockets.datastructures import Headers
 from websockets.frames import Frame, Opcode
@@ -43,20 +43,30 @@ _LOGGER = logging.getLogger("local_gateway.websocket")
 _LOGGER.setLevel(logging.WARNING)
 
 
-def negotiate(request: Request) -> WebSocketResponse:
+class Acceptance(NamedTuple):
+    """The response to a handshake, with the protocol's state after it."""
+
+    response: WebSocketResponse
+    core: ServerProtocol
+
+
+def negotiate(request: Request) -> Acceptance:
     """Validate a handshake.
 
     The websockets package gets only the headers that it needs, because its limit for a header
     (8 KiB) is lower than API Gateway's. No extension or subprotocol is negotiated.
 
     Returns:
-        The response, with status 101, or with 400, 405 or 426 for an invalid handshake.
+        A response with status 101, or with 400, 405 or 426 for an invalid handshake.
     """
     headers = Headers([pair for pair in request.headers if pair[0].lower() in _HANDSHAKE_HEADERS])
-    protocol = ServerProtocol(logger=_LOGGER)
-    return protocol.accept(
+    core = ServerProtocol(
+        state=State.OPEN, max_size=(MAX_MESSAGE_BYTES, MAX_FRAME_BYTES), logger=_LOGGER
+    )
+    response = core.accept(
         WebSocketRequest(request.path, headers, method=request.method, protocol="HTTP/1.1")
     )
+    return Acceptance(response, core)
 
 
 def encode_acceptance(response: WebSocketResponse, subprotocol: str | None) -> bytes:
@@ -69,21 +79,20 @@ def encode_acceptance(response: WebSocketResponse, subprotocol: str | None) -> b
 class WebSocketWire(ReadingProtocol):
     """An open WebSocket."""
 
-    def __init__(self, transport: asyncio.Transport, connection: Connection) -> None:
+    def __init__(
+        self, transport: asyncio.Transport, core: ServerProtocol, connection: Connection
+    ) -> None:
         """Take over the transport after the handshake.
 
         Args:
             transport: The TCP connection.
+            core: The protocol's state after the handshake.
             connection: Receives the messages and the end of the WebSocket.
         """
         self._loop = asyncio.get_running_loop()
         self._transport = transport
         self._connection = connection
-        self._core = ServerProtocol(
-            state=State.OPEN,
-            max_size=(MAX_MESSAGE_BYTES, MAX_FRAME_BYTES),
-            logger=_LOGGER,
-        )
+        self._core = core
         self._fragments = bytearray()
         self._pauses = 0
         self._end: tuple[int, str] | None = None

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,34 @@ def test_invalid_options_are_explained(tmp_path: Path, config: Any, said: str) -
         read_options(tmp_path, config)
     assert said in str(error.value)
     assert "\n" not in str(error.value)
+
+
+KEY = {"name": "id", "type": "S"}
+
+
+@pytest.mark.parametrize(
+    ("option", "content", "said"),
+    [
+        ("tables", {"a": 5}, "x.json: a must be an object"),
+        ("tables", {"a": {"ttl": "t"}}, "x.json: a has no option 'ttl'"),
+        ("tables", {"a": {"partition_key": "id"}}, "x.json: a.partition_key must be an object"),
+        ("tables", {"a": {"sort_key": {**KEY, "x": 1}}}, "x.json: a.sort_key has no option 'x'"),
+        ("tables", {"a": {"indexes": 5}}, "x.json: a.indexes must be a list"),
+        ("tables", {"a": {"indexes": [{"x": 1}]}}, "x.json: a.indexes[0] has no option 'x'"),
+        (
+            "tables",
+            {"a": {"indexes": [{"partition_key": {"nam": "id"}}]}},
+            "x.json: a.indexes[0].partition_key has no option 'nam'",
+        ),
+        ("user_pool", {"callback_urls": []}, "x.json has no option 'callback_urls'"),
+    ],
+)
+def test_an_unknown_member_of_a_file_is_explained(
+    tmp_path: Path, option: str, content: Any, said: str
+) -> None:
+    (tmp_path / "x.json").write_text(json.dumps(content))
+    with pytest.raises(InvalidSettings, match=f"^{re.escape(said)}$"):
+        read_options(tmp_path, settings(**{option: "x.json"}))
 
 
 def test_a_project_without_the_options_has_no_embedded_aws(tmp_path: Path) -> None:

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from gateway_support.serving import SECONDS, Server, serving, write_project
+import local_gateway
+from gateway_support.serving import APPS, SECONDS, Server, serving, write_project
 
 
 def fail(project: Path, *arguments: str) -> str:
@@ -33,6 +34,9 @@ def test_a_port_in_use_is_reported_in_one_line(tmp_path: Path) -> None:
         *(("--port", value) for value in ("70000", "65536", "-1", "abc", "", "8e3")),
         *(("--idle-timeout-seconds", value) for value in ("-3", "0", "nan", "inf", "soon")),
         *(("--connection-lifetime-seconds", value) for value in ("0", "-1")),
+        ("--host", ""),
+        *(("--stage", value) for value in ("", "a b", "a/b", "$default", "é", "s" * 129)),
+        *(("--source-ip-header", value) for value in ("", "X Source", "X:", "é")),
     ],
 )
 def test_an_invalid_option_is_reported_in_one_line(tmp_path: Path, option: str, value: str) -> None:
@@ -41,8 +45,21 @@ def test_an_invalid_option_is_reported_in_one_line(tmp_path: Path, option: str, 
     assert server.out.join() == ""
     said = server.err.join()
     assert said.count("\n") == 1
-    assert said.startswith(f"chalice-local-gateway: argument {option}: must be a number")
+    assert said.startswith(f"chalice-local-gateway: argument {option}: must be ")
     assert repr(value) in said
+
+
+@pytest.mark.parametrize("host", ["nowhere.invalid", "a" * 64, "a..b"])
+def test_an_unknown_host_is_reported_in_one_line(tmp_path: Path, host: str) -> None:
+    said = fail(tmp_path, "--host", host)
+    assert said.count("\n") == 1
+    assert said.startswith(f"chalice-local-gateway: can't listen on {host}:0: ")
+
+
+def test_the_version_is_the_distributions(tmp_path: Path) -> None:
+    server = Server(tmp_path, "--version")
+    assert server.process.wait(SECONDS) == 0
+    assert server.out.join() == f"chalice-local-gateway {local_gateway.__version__}\n"
 
 
 def test_nothing_listens_before_the_application_is_loaded(tmp_path: Path) -> None:
@@ -91,6 +108,36 @@ def test_an_app_that_cannot_be_imported_is_reported(
     tmp_path: Path, app: str, expected: str
 ) -> None:
     assert expected in fail(write_project(tmp_path, app))
+
+
+@pytest.mark.parametrize("error", ["ValueError", "OSError", "RuntimeError"])
+def test_an_error_of_the_app_has_a_traceback_of_its_own_frames(tmp_path: Path, error: str) -> None:
+    project = write_project(tmp_path, "from chalicelib.rooms import ROOMS\n")
+    (project / "chalicelib").mkdir()
+    rooms = project / "chalicelib" / "rooms.py"
+    calls = "".join(f"def f{n}(): f{n + 1}()\n" for n in range(20))
+    rooms.write_text(f"{calls}def f20(): raise {error}('no rooms')\nf0()\n")
+    said = fail(project).splitlines()
+    assert said[:5] == [
+        f"chalice-local-gateway: can't import app.py: {error}: no rooms",
+        "Traceback (most recent call last):",
+        f'  File "{project / "app.py"}", line 1, in <module>',
+        "    from chalicelib.rooms import ROOMS",
+        f'  File "{rooms}", line 22, in <module>',
+    ]
+    assert said[-1] == f"{error}: no rooms"
+    assert sum("File " in line for line in said) == 23
+
+
+def test_a_project_without_an_app_is_reported_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(APPS / "empty")  # Python would import this folder's app.py.
+    project = write_project(tmp_path, "")
+    (project / "app.py").unlink()
+    assert fail(project) == (
+        f"chalice-local-gateway: not a Chalice project: {project} has no app.py\n"
+    )
 
 
 def test_an_app_that_exits_with_a_message_is_reported_by_the_message(tmp_path: Path) -> None:
@@ -185,7 +232,7 @@ def test_hints_contain_the_servers_port() -> None:
         server.out.wait_for("token")
         assert server.out.lines == [
             f"ready: ws://127.0.0.1:{port}/local\n",
-            f"about this server: http://127.0.0.1:{port}/\n",
+            f"about this gateway: http://127.0.0.1:{port}/\n",
             "try next, in another terminal:\n",
             f"  make demo PORT={port}\n",
             f"  make -s token PORT={port}\n",

@@ -6,6 +6,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, cast
 
+from websockets.protocol import State
+from websockets.server import ServerProtocol
+
 from local_gateway import server
 from local_gateway.application import Application
 from local_gateway.connection import MAX_PENDING_MESSAGES, Connection
@@ -121,7 +124,8 @@ def test_reading_stops_at_too_many_unfinished_messages_and_resumes_at_half_of_th
 def open_wire(gateway: Gateway, transport: FakeTransport) -> WebSocketWire:
     ordinal = gateway.next_ordinal()
     connection = Connection(gateway, Client(str(ordinal), 0, "localhost", "127.0.0.1"), ordinal)
-    wire = WebSocketWire(cast(asyncio.Transport, transport), connection)
+    core = ServerProtocol(state=State.OPEN)
+    wire = WebSocketWire(cast(asyncio.Transport, transport), core, connection)
     connection.open(wire)
     return wire
 

@@ -55,4 +55,4 @@ def test_clients_beyond_the_limit_wait_until_others_disconnect() -> None:
         server.stop()
     warnings = server.err.lines
     assert 2 <= len(warnings) <= seconds + 1
-    assert all("the server can't open more connections" in line for line in warnings)
+    assert all("the gateway can't open more connections" in line for line in warnings)

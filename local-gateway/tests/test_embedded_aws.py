@@ -86,7 +86,7 @@ def test_a_server_exits_with_a_message_if_its_aws_is_killed(server: Server, scra
         assert server.process.wait(SECONDS) == 1
     assert server.err.join() == (
         "chalice-local-gateway: the embedded AWS exited (SIGKILL) and its tables and users "
-        "are lost; restart the server\n"
+        "are lost; restart the gateway\n"
     )
     assert list(scratch.iterdir()) == []
 

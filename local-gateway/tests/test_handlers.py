@@ -1,4 +1,4 @@
-"""Handlers that return no reply, write bytes to standard output or never end."""
+"""Handlers that return no reply, write bytes to standard output, close it or never end."""
 
 import json
 import signal
@@ -24,6 +24,11 @@ def message(event):
     elif event.body == "bytes":
         sys.stdout.buffer.write(b"\\x00\\xff bytes\\n")
         sys.stdout.buffer.flush()
+    elif event.body == "close":
+        sys.stdout.close()
+        sys.stderr.close()
+    elif event.body == "raise":
+        raise RuntimeError("still logged")
     return RESULTS.get(event.body, {"body": event.body})
 """
 CONFIG = {
@@ -56,6 +61,18 @@ def test_bytes_on_standard_output_pass_through_and_the_client_gets_its_reply(
         client.send("bytes")
         assert client.recv(SECONDS) == "bytes"
     assert server.out.wait_for(" bytes\n") == "\x00\ufffd bytes\n"
+
+
+def test_a_handler_that_closes_its_output_does_not_end_the_log(server: Server) -> None:
+    with server.connect() as client:
+        for body in ("close", "bytes"):
+            client.send(body)
+            assert client.recv(SECONDS) == body
+        client.send("raise")
+        assert json.loads(client.recv(SECONDS))["message"] == "Internal server error"
+        server.out.wait_for(" bytes\n")
+        server.out.wait_for("$default Internal server error")
+        server.err.wait_for("RuntimeError: still logged")
 
 
 def test_a_handler_that_never_ends_is_reported_and_does_not_prevent_the_exit(

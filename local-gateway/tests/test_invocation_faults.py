@@ -100,7 +100,7 @@ class ThrottlingGateway:
     def time(self) -> float:
         return 0
 
-    def event(self, *_arguments: Any) -> None:
+    def throttled(self, _name: str, _started: float) -> None:
         pass
 
     def run(self, _function: Function, _event: Any, _timeout_seconds: float, done: Any) -> None:
@@ -117,7 +117,7 @@ class ThrottlingGateway:
 
 
 def invoke(gateway: Any) -> None:
-    AsyncInvocation(gateway, Function("x-local-f", "f", lambda *_: None, 60, 128), {}).start()
+    AsyncInvocation(gateway, Function("x-local-f", "f", lambda *_: None, 60, 128), b"{}").start()
 
 
 def test_retries_of_a_throttled_invocation_become_rarer_and_end_after_six_hours() -> None:

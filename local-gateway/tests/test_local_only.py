@@ -26,7 +26,7 @@ def test_a_page_whose_host_resolves_here_is_forbidden(
     server: Server, method: str, path: str, host: str
 ) -> None:
     status, answer = server.request(method, path, {}, Host=host)
-    assert (status, answer["message"]) == (403, "the Host isn't one of this server's host names")
+    assert (status, answer["message"]) == (403, "the Host isn't one of the gateway's host names")
 
 
 @endpoints
@@ -37,7 +37,7 @@ def test_pages_of_every_origin_are_forbidden(
     status, answer = server.request(method, path, {}, Origin=origin)
     assert (status, answer["message"]) == (
         403,
-        "web pages can't use this server's HTTP endpoints",
+        "web pages can't use the gateway's HTTP endpoints",
     )
 
 

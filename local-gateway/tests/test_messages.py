@@ -11,7 +11,13 @@ from gateway_support.serving import Server, serving, unique
 
 @pytest.mark.parametrize(
     "body",
-    ["raise secret", 'return {"body": 7}', 'return {"body": {"a": 1}}', "unmarshallable"],
+    [
+        "raise secret",
+        "forget secret",
+        'return {"body": 7}',
+        'return {"body": {"a": 1}}',
+        "unmarshallable",
+    ],
 )
 def test_a_failed_handler_is_reported_and_the_connection_stays_open(
     server: Server, body: str

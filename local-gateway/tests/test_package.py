@@ -4,6 +4,7 @@ import re
 import subprocess
 import sys
 import tarfile
+import tomllib
 from collections.abc import Mapping
 from email.parser import Parser
 from pathlib import Path
@@ -11,6 +12,7 @@ from zipfile import ZipFile
 
 import pytest
 
+import local_gateway
 from gateway_support.serving import serving, write_project
 
 ROOT = Path(__file__).parents[1]
@@ -81,8 +83,9 @@ def read_sdist(path: Path) -> dict[str, str]:
     return texts
 
 
-def modules() -> set[str]:
-    return {path.relative_to(ROOT).as_posix() for path in SOURCES.rglob("*.py")}
+def package_files() -> set[str]:
+    paths = [*SOURCES.rglob("*.py"), SOURCES / "py.typed"]
+    return {path.relative_to(ROOT).as_posix() for path in paths}
 
 
 def find_words(texts: Mapping[str, str]) -> list[str]:
@@ -99,7 +102,7 @@ def test_the_wheel_contains_the_modules_and_the_license(wheel: Path) -> None:
     assert wheel.name.startswith("chalice_local_gateway-")
     texts = read_wheel(wheel)
     [info] = {name.partition("/")[0] for name in texts} - {"local_gateway"}
-    assert {name for name in texts if not name.startswith(info)} == modules()
+    assert {name for name in texts if not name.startswith(info)} == package_files()
     assert texts[f"{info}/licenses/LICENSE"] == (ROOT / "LICENSE").read_text()
     assert "chalice-local-gateway=local_gateway.__main__:command" in texts[
         f"{info}/entry_points.txt"
@@ -110,14 +113,24 @@ def test_the_metadata_of_the_wheel_has_the_readme(wheel: Path) -> None:
     [text] = [text for name, text in read_wheel(wheel).items() if name.endswith("/METADATA")]
     metadata = Parser().parsestr(text)
     assert metadata["Name"] == "chalice-local-gateway"
+    assert metadata["Version"] == local_gateway.__version__
     assert metadata["License-Expression"] == "Apache-2.0"
     assert metadata["Provides-Extra"] == "aws"
+    assert "Typing :: Typed" in metadata.get_all("Classifier")
     assert metadata.get_payload().strip() == (ROOT / "README.md").read_text().strip()
+
+
+def test_the_classifiers_list_the_versions_of_python() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    oldest, above = map(int, re.findall(r"3\.(\d+)", project["requires-python"]))
+    python = "Programming Language :: Python :: 3."
+    listed = [it for it in project["classifiers"] if it.startswith(python)]
+    assert listed == [f"{python}{minor}" for minor in range(oldest, above)]
 
 
 def test_the_sdist_contains_the_modules_and_the_license(sdist: Path) -> None:
     others = {"LICENSE", "README.md", "pyproject.toml", "PKG-INFO"}
-    assert read_sdist(sdist).keys() == modules() | others
+    assert read_sdist(sdist).keys() == package_files() | others
 
 
 def test_the_wheel_and_the_sdist_name_no_other_project(wheel: Path, sdist: Path) -> None:

@@ -187,3 +187,17 @@ def test_without_reload_changes_are_ignored(project: Path) -> None:
         (project / "app.py").write_text("def broken(:\n")
         assert ask(client) == "hello world"
     assert "not reloaded" not in "".join(server.err.lines)
+
+
+def test_faults_of_a_removed_function_can_be_changed(server: Server, project: Path) -> None:
+    server.set_faults(handler_raises_share=1, handler_only="$default")
+    handler = APP.index("@app.on_ws_message()")
+    (project / "app.py").write_text(APP[:handler])
+    server.out.wait_for("reloaded")
+    path = "/_local_gateway/faults"
+    status, faults = server.request("PATCH", path, {"post_slow_ms": 5})
+    assert (status, faults["post_slow_ms"], faults["handler_only"]) == (200, 5, "$default")
+    status, answer = server.request("PATCH", path, {"handler_only": "$default"})
+    assert (status, "doesn't exist" in answer["message"]) == (400, True)
+    status, faults = server.request("PATCH", path, {"handler_only": None})
+    assert (status, faults["handler_only"]) == (200, None)

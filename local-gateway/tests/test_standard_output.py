@@ -10,7 +10,7 @@ import pytest
 
 from gateway_support.emf_lines import emf
 from local_gateway import standard_output
-from local_gateway.standard_output import MetricsStream, extract_metrics
+from local_gateway.standard_output import MetricsStream, shared_output
 
 LINE = emf({"Hits": 1}) + "\n"
 
@@ -155,6 +155,13 @@ def test_threads_do_not_split_each_others_lines(
         assert own == [f"{name} {number}" for number in range(300)]
 
 
+def test_a_closed_stream_stays_open(stream: MetricsStream, out: StringIO) -> None:
+    stream.write("{half")
+    stream.close()
+    stream.write(" a line}\n")
+    assert out.getvalue() == "{half a line}\n"
+
+
 def test_other_attributes_are_the_downstream_streams(out: StringIO, consumed: Consumed) -> None:
     stream = MetricsStream(out, consumed)
     assert stream.isatty() is False
@@ -165,7 +172,7 @@ def test_other_attributes_are_the_downstream_streams(out: StringIO, consumed: Co
 
 def test_standard_output_is_restored_and_nothing_is_lost(out: StringIO, consumed: Consumed) -> None:
     def crash() -> None:
-        with extract_metrics(consumed):
+        with shared_output(consumed):
             print(LINE, end="")
             print("{begun", end="")
             raise RuntimeError("crash")
@@ -176,3 +183,11 @@ def test_standard_output_is_restored_and_nothing_is_lost(out: StringIO, consumed
         assert sys.stdout is out
     assert out.getvalue() == "{begun"
     assert len(consumed) == 1
+
+
+def test_a_missing_standard_error_stays_missing(
+    monkeypatch: pytest.MonkeyPatch, consumed: Consumed
+) -> None:
+    monkeypatch.setattr(sys, "stderr", None)
+    with shared_output(consumed):
+        assert sys.stderr is None

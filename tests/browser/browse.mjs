@@ -1,7 +1,8 @@
 // Drives a real browser. Reads a list of steps as JSON from stdin, and prints a list of results.
 //
 //   step                                  action, and result
-//   {"open": url}                         Opens a page. The status.
+//   {"open": url}                         Opens a page. The status, or 0 for a file.
+//   {"text": selector}                    Waits for an element. Its text.
 //   {"fetch": url, "options": {...}}      Fetches from the open page. The status and text, or an error.
 //   {"image": url}                        Shows an image. "loaded" or "not loaded".
 //   {"websocket": url}                    Opens a WebSocket. "open" or "refused".
@@ -63,6 +64,7 @@ const IN_THE_PAGE = {
 
 async function run(page, step) {
   if (step.open) return (await page.goto(step.open)).status();
+  if (step.text) return page.innerText(step.text);
   if (step.fill) {
     for (const [selector, value] of Object.entries(step.fill)) await page.fill(selector, value);
     return "filled";

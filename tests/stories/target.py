@@ -17,6 +17,7 @@ from websockets.sync.client import ClientConnection, connect
 
 from local_gateway import aws
 from local_gateway.user_token import served_environment
+from tests.stories import frames
 
 WAIT_SECONDS = 20
 """Timeout for a message."""
@@ -185,8 +186,12 @@ class Client:
 
     def ask(self, **command: Any) -> dict[str, Any]:
         """Send a command in a frame, and return its outcome."""
-        self.connection.send(json.dumps(command))
+        self.tell(**command)
         return self.receive()
+
+    def tell(self, **command: Any) -> None:
+        """Send a command in a frame, and don't wait for its outcome."""
+        self.connection.send(frames.encode(command))
 
     def send(self, text: str | bytes | list[str]) -> dict[str, Any]:
         """Send a message unchanged, in one frame or in several, and return the answer."""
@@ -195,9 +200,7 @@ class Client:
 
     def receive(self) -> dict[str, Any]:
         """Return the next message."""
-        message: dict[str, Any] = json.loads(self.connection.recv(timeout=WAIT_SECONDS))
-        assert isinstance(message["timestamp"], int)
-        return message
+        return frames.decode(self.connection.recv(timeout=WAIT_SECONDS))
 
     def has_no_more_messages(self) -> bool:
         """Return whether no other message arrives before the answer to a heartbeat."""
@@ -214,6 +217,8 @@ class Client:
 @contextmanager
 def client(target: Target, headers: dict[str, str] | None = None, **query: str) -> Iterator[Client]:
     """Connect with a query string, and close with code 1000 at the end."""
+    if "action" in query:
+        frames.check(query["action"], {name: it for name, it in query.items() if name != "token"})
     with connect(
         target.address(**query),
         additional_headers=headers,

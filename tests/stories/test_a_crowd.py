@@ -1,13 +1,13 @@
 """Hundreds of listeners that join, leave and are notified at once."""
 
 import asyncio
-import json
 from collections import Counter
 from typing import Any
 
 import pytest
 from websockets.asyncio.client import ClientConnection, connect
 
+from tests.stories import frames
 from tests.stories.target import Target, client
 
 REFUSED = 20
@@ -15,9 +15,8 @@ REFUSED = 20
 
 
 async def ask(connection: ClientConnection, **command: Any) -> dict[str, Any]:
-    await connection.send(json.dumps(command))
-    answer: dict[str, Any] = json.loads(await asyncio.wait_for(connection.recv(), 60))
-    return answer
+    await connection.send(frames.encode(command))
+    return frames.decode(await asyncio.wait_for(connection.recv(), 60))
 
 
 async def counts_while(speaker: ClientConnection, crowd: "asyncio.Future[Any]") -> list[int]:
@@ -77,9 +76,9 @@ async def end_for_all(url: str, token: str, listeners: int) -> list[dict[str, An
             )
         )
         for phone in phones:
-            assert json.loads(await phone.recv())["type"] == "sessionJoined"
+            assert frames.decode(await phone.recv())["type"] == "sessionJoined"
         await ask(speaker, action="endSession")
-        notices = [json.loads(await asyncio.wait_for(phone.recv(), 20)) for phone in phones]
+        notices = [frames.decode(await asyncio.wait_for(phone.recv(), 20)) for phone in phones]
         beats = [await ask(phone, action="heartbeat") for phone in phones]
         assert {beat["type"] for beat in beats} == {"heartbeatAck"}
         await asyncio.gather(*(phone.close() for phone in phones))

@@ -159,14 +159,22 @@ def test_sessions_do_not_affect_each_other(open_client: Open, target: Target) ->
     assert count(boris) == 1
 
 
-@pytest.mark.parametrize("action", ["createSession", "getSessionStatus", "endSession"])
+@pytest.mark.parametrize(
+    "command",
+    [
+        {"action": "createSession", "sourceLanguage": "en"},
+        {"action": "getSessionStatus"},
+        {"action": "endSession"},
+    ],
+    ids=lambda command: command["action"],
+)
 def test_a_listener_cannot_send_a_speakers_command(
-    open_client: Open, token: str, action: str
+    open_client: Open, token: str, command: dict[str, str]
 ) -> None:
     _, created = create(open_client, token)
     listener = open_client()
     listener.ask(action="joinSession", sessionId=created["sessionId"], targetLanguage="es")
-    assert listener.ask(action=action, sourceLanguage="en")["code"] == "FORBIDDEN"
+    assert listener.ask(**command)["code"] == "FORBIDDEN"
     assert listener.has_no_more_messages()
 
 

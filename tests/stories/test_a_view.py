@@ -28,7 +28,7 @@ def test_the_view_shows_sessions_listeners_and_refusals() -> None:
             join = {"action": "joinSession", "sessionId": session_id, "targetLanguage": language}
             listener = stack.enter_context(client(target, **join))
             assert listener.receive()["type"] == "sessionJoined"
-        assert speaker.ask(action="joinSession", sessionId="?")["type"] == "error"
+        assert speaker.send('{"action": "joinSession"}')["type"] == "error"
 
         # Faults affect the application but not the panel.
         target.set_faults(dynamodb_down_share=1)

@@ -1,6 +1,5 @@
 """The behavior that clients see when requests, events and handlers fail."""
 
-import json
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
@@ -204,8 +203,7 @@ def test_slow_posts_are_delivered_and_do_not_block_others(faulty: Target, sessio
 
 def test_a_failed_handler_leaves_the_connection_open(faulty: Target, session: Session) -> None:
     faulty.set_faults(handler_raises_share=1, handler_only="$default")
-    session.speaker.connection.send(json.dumps({"action": "heartbeat"}))
-    frame = json.loads(session.speaker.connection.recv(timeout=10))
+    frame = session.speaker.ask(action="heartbeat")
     assert "type" not in frame
     assert frame["message"] == "Internal server error"
     faulty.set_faults()

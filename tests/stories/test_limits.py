@@ -5,7 +5,6 @@ number of accepted requests is then more than the limit, but never more than twi
 """
 
 import asyncio
-import json
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -16,6 +15,7 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
+from tests.stories import frames
 from tests.stories.target import Client, Target, client, local_server, refused_with
 
 SOURCE = "X-Source-Ip"
@@ -116,7 +116,7 @@ async def join_all(url: str, created: dict[str, Any], phones: int) -> dict[str, 
             for _ in range(phones)
         )
     )
-    messages = [json.loads(await asyncio.wait_for(each.recv(), 60)) for each in opened]
+    messages = [frames.decode(await asyncio.wait_for(each.recv(), 60)) for each in opened]
     for each in opened:
         each.transport.abort()
     return Counter(message.get("code", message["type"]) for message in messages)
@@ -200,7 +200,7 @@ def test_the_twentieth_refused_command_in_a_row_closes_the_connection(limited: T
 
         def refuse(times: int) -> None:
             for _ in range(times):
-                assert one.ask(action="fly")["code"] == "INVALID_ACTION"
+                assert one.send('{"action": "fly"}')["code"] == "INVALID_ACTION"
 
         refuse(19)
         assert one.ask(action="heartbeat")["type"] == "heartbeatAck"

@@ -1,5 +1,6 @@
 """Sessions that outlive their connections through refreshes and grace periods."""
 
+import json
 from collections.abc import Callable
 
 import pytest
@@ -190,5 +191,6 @@ def test_a_connection_with_a_session_cannot_refresh_into_another(
     membership = {"role": "listener", "targetLanguage": "es"}
     assert listener.ask(**session.refresh(**membership))["code"] == "CONFLICT"
     with client(target, token=token) as bare:
-        assert bare.ask(**session.refresh(role="chairman"))["code"] == "INVALID_PARAMETERS"
+        refresh = json.dumps(session.refresh(role="chairman"))
+        assert bare.send(refresh)["code"] == "INVALID_PARAMETERS"
     assert other.status()[1] == 1

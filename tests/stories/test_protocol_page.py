@@ -1,64 +1,27 @@
 """The example exchanges in docs/reference/protocol.md, run against a server."""
 
-import json
-import re
 from contextlib import ExitStack
-from pathlib import Path
-from typing import Any
 
-from chalicelib import session_ids
 from chalicelib.commands import ACTIONS
+from operations.asyncapi.examples import read_examples
+from tests.stories.recorded import Recorded
 from tests.stories.target import Client, Target, client
-
-PAGE = Path("docs/reference/protocol.md")
-LINE = re.compile(r"^(\w+)([<>]) (\{.*\})$", re.MULTILINE)
-
-VARIABLE = {
-    "connectedSeconds",
-    "connectionId",
-    "createdAt",
-    "expiresAt",
-    "inviteCode",
-    "sessionId",
-    "timestamp",
-}
-"""Fields whose values differ in each run. A value on the page stands for one value of the run."""
-
-
-def exchanges() -> list[tuple[str, str, dict[str, Any]]]:
-    lines = LINE.findall(PAGE.read_text().partition("\n## Examples\n")[2])
-    return [(name, direction, json.loads(text)) for name, direction, text in lines]
 
 
 def test_the_examples_show_every_command() -> None:
-    sent = {message["action"] for _, direction, message in exchanges() if direction == ">"}
+    sent = {it.payload["action"] for it in read_examples() if it.is_command}
     assert sent == ACTIONS
 
 
 def test_the_examples_are_correct(served: Target) -> None:
     clients: dict[str, Client] = {}
-    actual: dict[Any, Any] = {}
+    recorded = Recorded()
     with ExitStack() as stack:
-        for name, direction, message in exchanges():
+        for name, is_command, message in read_examples():
             if name not in clients:
                 query = {"token": served.tokens()["IdToken"]} if "speaker" in name else {}
                 clients[name] = stack.enter_context(client(served, **query))
-            if direction == ">":
-                clients[name].connection.send(json.dumps(with_actual_values(message, actual)))
-                continue
-            heard = clients[name].receive()
-            assert heard.keys() == message.keys()
-            for field, value in message.items():
-                if field in VARIABLE:
-                    assert type(heard[field]) is type(value)
-                    actual.setdefault(value, heard[field])
-                else:
-                    assert heard[field] == value, field
-
-
-def with_actual_values(message: dict[str, Any], actual: dict[Any, Any]) -> dict[str, Any]:
-    if "sessionId" in message:
-        message = {**message, "sessionId": session_ids.parse(message["sessionId"])}
-    return {
-        field: actual[value] if field in VARIABLE else value for field, value in message.items()
-    }
+            if is_command:
+                clients[name].tell(**recorded.translate(message))
+            else:
+                recorded.check(clients[name].receive(), message)

@@ -18,6 +18,7 @@ from gateway_support.plain_http import Answer, request
 from gateway_support.serving import Server, serving
 from local_gateway import aws
 from tests.make import ROOT
+from tests.stories import frames
 
 USER = "sofia@example.com"
 FORM = "application/x-www-form-urlencoded"
@@ -47,8 +48,8 @@ def pool_of(environment: Any) -> tuple[str, str, str]:
 
 def create_session(server: Server, token: str) -> str:
     with server.connect(token=token) as speaker:
-        speaker.send(json.dumps({"action": "createSession", "sourceLanguage": "en"}))
-        outcome: str = json.loads(speaker.recv())["type"]
+        speaker.send(frames.encode({"action": "createSession", "sourceLanguage": "en"}))
+        outcome: str = frames.decode(speaker.recv())["type"]
         return outcome
 
 

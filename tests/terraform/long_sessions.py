@@ -232,7 +232,7 @@ def by_being_refused(scene: Scene) -> None:
     """A connection that keeps being refused is closed by the outcome function."""
     client = scene.open_client()
     for _ in range(20):
-        assert client.ask(action="fly")["code"] == "INVALID_ACTION"
+        assert client.send('{"action": "fly"}')["code"] == "INVALID_ACTION"
     with pytest.raises(ConnectionClosed):
         client.receive()
 

@@ -1,4 +1,4 @@
-"""The script that CI runs. Small scripts replace make and the browser's installation."""
+"""The script that CI runs. Small scripts replace make and the other scripts."""
 
 import shutil
 import subprocess
@@ -9,7 +9,9 @@ import pytest
 RUN = Path(__file__).parents[2] / ".ci" / "run"
 
 
-@pytest.mark.parametrize(("failing", "code"), [("none", 0), ("check", 2), ("test", 2)])
+@pytest.mark.parametrize(
+    ("failing", "code"), [("none", 0), ("check", 2), ("test", 2), ("pythons", 2)]
+)
 def test_ci_runs_tests_and_checks_and_fails_if_either_fails(
     tmp_path: Path, failing: str, code: int
 ) -> None:
@@ -19,6 +21,7 @@ def test_ci_runs_tests_and_checks_and_fails_if_either_fails(
     shutil.copy(RUN, folder / ".ci")
     for program, does in (
         (folder / ".ci" / "browser", "true"),
+        (folder / ".ci" / "pythons", f'echo "ran pythons"; [ pythons != {failing} ] || exit 2'),
         (programs / "make", f'echo "made $*"; [ "$1" != {failing} ] || exit 2'),
     ):
         program.write_text(f"#!/bin/sh\n{does}\n")
@@ -31,4 +34,5 @@ def test_ci_runs_tests_and_checks_and_fails_if_either_fails(
         check=False,
     )
     assert done.returncode == code
-    assert done.stdout.split("\n") == ["made install", "made test", "made check docs", ""]
+    made = ["made install", "made test", "made check docs"]
+    assert done.stdout.splitlines() == made + ["ran pythons"] * (failing != "check")

@@ -90,6 +90,6 @@ def test_the_table_has_every_language_with_a_neural_voice() -> None:
     shape = model.shape_for("LanguageCode")
     assert isinstance(shape, StringShape)
     of_polly = set(shape.enum)
-    named = {code for voices in languages.NEURAL_VOICES.values() for code in voices}
+    named = {code for _, voices in languages.LANGUAGES.values() for code in voices}
 
     assert named == of_polly - STANDARD_VOICES_ONLY - LEFT_OUT

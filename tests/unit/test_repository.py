@@ -27,20 +27,20 @@ def read_jobs(workflow: Path) -> dict[str, Any]:
     return jobs
 
 
-def read_steps(workflow: Path) -> list[dict[str, Any]]:
-    return [step for job in read_jobs(workflow).values() for step in job["steps"]]
+def list_inputs(workflow: Path, action: str) -> list[dict[str, Any]]:
+    """Return the inputs of all steps that use an action."""
+    steps = [step for job in read_jobs(workflow).values() for step in job["steps"]]
+    return [step["with"] for step in steps if step.get("uses", "").startswith(action)]
 
 
 def read_inputs(workflow: Path, action: str) -> dict[str, Any]:
-    """Return the inputs of the only step that uses an action."""
-    [step] = [step for step in read_steps(workflow) if step.get("uses", "").startswith(action)]
-    inputs: dict[str, Any] = step["with"]
-    return inputs
+    """Return the inputs of the first step that uses an action."""
+    return list_inputs(workflow, action)[0]
 
 
 def read_checks() -> list[list[list[str]]]:
     """Return the commands of each parallel job, split into words."""
-    [job] = read_jobs(CHECKS).values()
+    job = read_jobs(CHECKS)["checks"]
     assert job["steps"][-1]["run"] == "${{ matrix.run }}"
     runs = [entry["run"] for entry in job["strategy"]["matrix"]["include"]]
     return [[shlex.split(line) for line in run.splitlines()] for run in runs]
@@ -61,8 +61,18 @@ def test_the_jobs_run_the_check_the_docs_and_every_folder_of_tests_once() -> Non
     assert found == sorted(folders)
     assert commands.count(["make", "check", "docs"]) == 1
     script = (ROOT / ".ci" / "run").read_text()
-    assert "make check docs >" in script
+    assert "make check docs && .ci/pythons" in script
     assert "make test ||" in script
+
+
+def test_the_local_gateway_is_tested_on_every_python_that_it_supports() -> None:
+    gateway = tomllib.loads((ROOT / "local-gateway" / "pyproject.toml").read_text())["project"]
+    assert gateway["requires-python"] == PROJECT["requires-python"]
+    versions = ["{}.{}".format(*version) for version in sorted(GLIBC_OF_RUNTIME)]
+    job = read_jobs(CHECKS)["local-gateway"]
+    assert job["strategy"]["matrix"]["python"] == versions
+    assert job["steps"][-1] == {"run": "python -m pytest"}
+    assert f"for version in {' '.join(versions)}; do" in (ROOT / ".ci" / "pythons").read_text()
 
 
 def test_the_job_with_the_browser_tests_installs_the_browser() -> None:
@@ -77,13 +87,14 @@ def test_a_workflow_uses_actions_by_commit_and_leaves_no_credentials(workflow: P
     assert uses
     for action in uses:
         assert re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", action)
-    assert read_inputs(workflow, "actions/checkout")["persist-credentials"] is False
+    for inputs in list_inputs(workflow, "actions/checkout"):
+        assert inputs["persist-credentials"] is False
 
 
 def test_only_the_deployment_can_ask_for_a_token() -> None:
     checks, deploy = (yaml.safe_load(file.read_text()) for file in (CHECKS, DEPLOY))
     assert checks["permissions"] == {"contents": "read"}
-    assert "permissions" not in read_jobs(CHECKS)["checks"]
+    assert all("permissions" not in job for job in read_jobs(CHECKS).values())
     assert deploy["permissions"] == {}
     assert read_jobs(DEPLOY)["deploy"]["permissions"] == {"contents": "read", "id-token": "write"}
 

@@ -35,11 +35,6 @@ def deployment(pytestconfig: pytest.Config) -> Deployment:
     return pytestconfig.stash[DEPLOYMENT]
 
 
-@pytest.fixture(autouse=True)
-def prepared(deployment: Deployment) -> None:
-    deployment.prepare()
-
-
 @pytest.fixture(scope="session")
 def two_way(deployment: Deployment) -> Variant:
     return variant(deployment, base.TWO_WAY)
@@ -73,6 +68,16 @@ def short_idle(deployment: Deployment) -> Variant:
 @pytest.fixture(scope="session")
 def short_lifetime(deployment: Deployment) -> Variant:
     return variant(deployment, base.SHORT_LIFETIME)
+
+
+@pytest.fixture(scope="session")
+def throttled(deployment: Deployment) -> Variant:
+    return variant(deployment, base.THROTTLED)
+
+
+@pytest.fixture(scope="session")
+def without_permission(deployment: Deployment) -> Variant:
+    return variant(deployment, base.WITHOUT_PERMISSION)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -13,6 +13,14 @@ from conformance.variant import Variant, describe, keys_of, unique
 REFUSALS = ("301", "400", "401", "501")
 
 
+def handshake_and_run(variant: Variant) -> str:
+    """Connect, and describe the result and whether $connect ran."""
+    run = unique()
+    status = variant.handshake(run=run)
+    ran = "runs" if variant.records_now(run, "$connect") else "does not run"
+    return f"{status}, $connect {ran}"
+
+
 @fact(
     "1",
     "The handshake completes after $connect has run.",
@@ -92,6 +100,16 @@ def test_connect_returns_no_valid_result(one_way: Variant, observe: Observe) -> 
 
 
 @fact(
+    "6",
+    "If the API may not invoke the function of $connect, the handshake's status is 500.",
+    source="terraform-aws-apigateway-v2#8",
+    confidence="reported",
+)
+def test_the_permission_is_missing(without_permission: Variant, observe: Observe) -> None:
+    assert observe(handshake_and_run(without_permission)) == "500, $connect does not run"
+
+
+@fact(
     "9",
     "The body that $connect returns does not reach the client.",
     source="chalice#1768",
@@ -143,6 +161,16 @@ def test_a_plain_request_for_the_stage(one_way: Variant, observe: Observe) -> No
     with closing(connection):
         connection.request("GET", url.path)
         assert observe(str(connection.getresponse().status)) == "426"
+
+
+@fact(
+    "57",
+    "A handshake beyond the limits of the stage gets status 429, and $connect does not run.",
+    source="DG/websocket-api-protect; terraform-provider-aws#14742",
+    confidence="documented",
+)
+def test_a_throttled_handshake(throttled: Variant, observe: Observe) -> None:
+    assert observe(handshake_and_run(throttled)) == "429, $connect does not run"
 
 
 @fact(

@@ -126,6 +126,23 @@ def test_a_post_is_activity(short_idle: Variant, observe: Observe) -> None:
     assert frames == ["x"] * POSTS
 
 
+@fact(
+    "54a",
+    "A client's ping invokes no function.",
+    source="andyrichardson/subscriptionless#3",
+    confidence="reported",
+)
+def test_a_ping(two_way: Variant, observe: Observe) -> None:
+    with two_way.connect() as client:
+        client.connection.ping()
+        client.send("reply", body="after the ping")
+        client.receive()
+        events = two_way.records(client.connection_id, "$default")
+    assert observe(f"{len(events)} event for a ping and a message") == (
+        "1 event for a ping and a message"
+    )
+
+
 def _frames(size: int) -> list[str]:
     """Return a probe message of a size in frames of 32 KB."""
     start = '{"do": "nothing", "padding": "'

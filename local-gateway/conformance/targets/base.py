@@ -12,6 +12,8 @@ Chalice project in `conformance/probe`, in several variants:
 | `IDENTITY_SOURCE` | yes, with the identity source `route.request.querystring.token` | all | no |
 | `SHORT_IDLE` | no | all; a connection that is idle for a second closes | no |
 | `SHORT_LIFETIME` | no | all; a connection closes a second after it opened | no |
+| `THROTTLED` | no | `$connect`, of a stage that allows 0 requests per second | no |
+| `WITHOUT_PERMISSION` | no | `$connect`, whose function the API may not invoke | no |
 
 The probe's handlers are functions of an event and a context, as Lambda calls them: `authorizer`,
 `connect`, `message`, `disconnect` and `child` in `app.py`. They need these environment variables:
@@ -25,7 +27,7 @@ The probe's handlers are functions of an event and a context, as Lambda calls th
 - boto3's own variables, such as `AWS_ENDPOINT_URL_DYNAMODB`, `AWS_REGION` and credentials.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -41,6 +43,8 @@ DEFAULT_ONLY: Final = "default_only"
 IDENTITY_SOURCE: Final = "identity_source"
 SHORT_IDLE: Final = "short_idle"
 SHORT_LIFETIME: Final = "short_lifetime"
+THROTTLED: Final = "throttled"
+WITHOUT_PERMISSION: Final = "without_permission"
 
 KEY_SCHEMA: Final = [
     {"AttributeName": "subject", "KeyType": "HASH"},
@@ -81,7 +85,6 @@ class Deployment:
         records_table: The name of the table of records.
         patience_seconds: How long a test waits for a frame or a record before it notes its
             absence.
-        prepare: Called before each check. A target restarts what an earlier check has stopped.
     """
 
     version: str
@@ -91,7 +94,6 @@ class Deployment:
     client_settings: Mapping[str, Any] = field(default_factory=dict)
     dynamodb_url: str | None = None
     patience_seconds: float = 10
-    prepare: Callable[[], None] = lambda: None
 
 
 class Target(Protocol):

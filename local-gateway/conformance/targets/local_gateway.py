@@ -52,6 +52,8 @@ SETUPS: Final = {
     ),
     base.SHORT_IDLE: _Setup(options=("--idle-timeout-seconds", "1")),
     base.SHORT_LIFETIME: _Setup(options=("--connection-lifetime-seconds", "1")),
+    # The gateway has no limits of a stage. This fault shows what happens beyond them.
+    base.THROTTLED: _Setup(options=("--fault", "connect_throttled_share=1"), routes="$connect"),
 }
 
 
@@ -89,6 +91,7 @@ class LocalGateway:
                     name: _wait_until_ready(server, home / name) for name, server in servers.items()
                 },
                 records_table=TABLE,
+                missing={base.WITHOUT_PERMISSION: "it has no permissions"},
                 client_settings=settings,
                 dynamodb_url=dynamodb_url,
             )

@@ -67,9 +67,7 @@ def applied_stack(environment: Mapping[str, str], management_url: str = "") -> I
     variables = dict(zip(VARIABLES, (run, management_url), strict=True))
     terraform = Terraform(home / "terraform", {**environment, **variables})
     try:
-        shutil.copytree(TERRAFORM, terraform.folder, ignore=WRITTEN)
-        package(run, home, terraform.folder)
-        terraform.run("init", "-input=false", "-lockfile=readonly")
+        prepare(run, home, terraform)
     except BaseException:
         shutil.rmtree(home)
         raise
@@ -101,6 +99,17 @@ def destroy(terraform: "Terraform") -> None:
             hint = f"resources may remain; with the same credentials, run: {shlex.join(command)}"
             first = "" if error.__context__ is None else f"{error.__context__}\n"
             raise TargetError(f"{first}{error}\n{hint}") from None
+
+
+def prepare(run: str, home: Path, terraform: "Terraform") -> None:
+    """Write the stack with the packaged probe into Terraform's folder, and initialize it.
+
+    Raises:
+        TargetError: The probe can't be packaged, or Terraform has failed.
+    """
+    shutil.copytree(TERRAFORM, terraform.folder, ignore=WRITTEN)
+    package(run, home, terraform.folder)
+    terraform.run("init", "-input=false", "-lockfile=readonly")
 
 
 def package(run: str, home: Path, folder: Path) -> None:

@@ -27,26 +27,12 @@ locals {
   }
 
   variants = {
-    one_way = {
-      routes             = keys(local.routes)
-      has_route_response = false
-      identity_sources   = null
-    }
-    connect_only = {
-      routes             = ["$connect"]
-      has_route_response = false
-      identity_sources   = null
-    }
-    default_only = {
-      routes             = ["$default"]
-      has_route_response = true
-      identity_sources   = null
-    }
-    identity_source = {
-      routes             = keys(local.routes)
-      has_route_response = false
-      identity_sources   = ["route.request.querystring.token"]
-    }
+    one_way            = { routes = keys(local.routes) }
+    connect_only       = { routes = ["$connect"] }
+    default_only       = { routes = ["$default"], has_route_response = true }
+    identity_source    = { routes = keys(local.routes), identity_sources = ["route.request.querystring.token"] }
+    throttled          = { routes = ["$connect"], throttling = { rate = 0, burst = 0 } }
+    without_permission = { routes = ["$connect"], is_permitted = false }
   }
 
   environment = merge(
@@ -64,11 +50,12 @@ module "variant" {
 
   name               = "${local.prefix}-${each.key}"
   stage              = var.stage
-  throttling         = var.throttling
+  throttling         = try(each.value.throttling, var.throttling)
   routes             = { for key in each.value.routes : key => local.functions[local.routes[key]] }
-  has_route_response = each.value.has_route_response
+  is_permitted       = try(each.value.is_permitted, true)
+  has_route_response = try(each.value.has_route_response, false)
   authorizer         = aws_lambda_function.authorizer
-  identity_sources   = each.value.identity_sources
+  identity_sources   = try(each.value.identity_sources, null)
 }
 
 resource "aws_dynamodb_table" "records" {

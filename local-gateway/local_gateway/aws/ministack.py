@@ -22,6 +22,8 @@ STOP_SECONDS: Final = 5
 PORT_ATTEMPTS: Final = 3
 """Attempts to start on a free port. Another process can take the port before ministack binds it."""
 
+_SERVICES: Final = ("dynamodb", "cognito-idp")
+
 # The child exits when its standard input closes, which happens however the parent exits.
 _CHILD: Final = """
 import os, sys, threading
@@ -106,6 +108,8 @@ def _start(
         port = _free_port(wanted_port)
         process = _spawn(port, folder, log, settings, fault_seed)
         endpoint_url = f"http://127.0.0.1:{port}"
+        for service in _SERVICES:  # Loads boto3 and the services' models while ministack starts.
+            client(service, endpoint_url)
         if _wait_until_ready(process, endpoint_url):
             return process, endpoint_url
         process.kill()
@@ -134,7 +138,7 @@ def _spawn(
             stdin=subprocess.PIPE,
             stdout=output,
             stderr=output,
-            # In its own session, Ctrl-C doesn't reach it. The server's last events still need it.
+            # In its own session, Ctrl-C doesn't reach it. The gateway's last events still need it.
             start_new_session=True,
             env=environment,
         )

@@ -9,7 +9,7 @@ from botocore.exceptions import ClientError
 from local_gateway.aws.ministack import client
 
 USER_PASSWORD: Final = "User-1-of-the-local-pool"  # noqa: S105
-"""The password of every user of the embedded pool, which exists only while the server runs."""
+"""The password of every user of the embedded pool, which exists only while the gateway runs."""
 
 AUTH_FLOWS: Final = ("ALLOW_ADMIN_USER_PASSWORD_AUTH", "ALLOW_REFRESH_TOKEN_AUTH")
 """The default authentication flows of an app client."""

@@ -1,5 +1,6 @@
 """An application that follows its clients' commands and records its events."""
 
+import copy
 import json
 import os
 import threading
@@ -24,7 +25,14 @@ class Unprintable(Exception):
 
 
 def record(route, event):
-    EVENTS[route, event["requestContext"]["authorizer"]["principalId"]].put(event)
+    principal = event["requestContext"]["authorizer"]["principalId"]
+    EVENTS[route, principal].put(copy.deepcopy(event))
+
+
+def forget(event):
+    """Remove everything from an event, which belongs to the handler."""
+    event.get("requestContext", {}).clear()
+    event.clear()
 
 
 def wait(name, connection_id):
@@ -75,6 +83,9 @@ def message(event):
         record("$default", event)
     elif command == "raise":
         raise RuntimeError(argument)
+    elif command == "forget":
+        forget(event)
+        raise RuntimeError(argument)
     elif command == "wait":
         wait(argument, event["requestContext"]["connectionId"])
     elif command == "sleep":
@@ -99,6 +110,7 @@ def disconnect(event):
     if "RECORD_FILE" in os.environ:
         with Path(os.environ["RECORD_FILE"]).open("a") as file:
             file.write(f"{event['requestContext']['disconnectStatusCode']}\n")
+    forget(event)
     raise RuntimeError("only the log contains this")
 
 
@@ -125,7 +137,8 @@ def release(event, context):
 
 @app.lambda_function(name="record")
 def record_invocation(event, context):
-    EVENTS["record", event["principal"]].put(event)
+    EVENTS["record", event["principal"]].put(copy.deepcopy(event))
+    forget(event)
 
 
 @app.lambda_function(name="context")

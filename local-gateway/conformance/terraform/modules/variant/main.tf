@@ -31,7 +31,7 @@ resource "aws_apigatewayv2_route" "this" {
 }
 
 resource "aws_lambda_permission" "route" {
-  for_each = var.routes
+  for_each = { for key, function in var.routes : key => function if var.is_permitted }
 
   function_name = each.value.function_name
   action        = "lambda:InvokeFunction"

@@ -18,6 +18,11 @@ variable "routes" {
   type        = map(object({ function_name = string, invoke_arn = string }))
 }
 
+variable "is_permitted" {
+  description = "Whether the API may invoke the functions."
+  type        = bool
+}
+
 variable "has_route_response" {
   description = "Whether clients receive the replies to their messages."
   type        = bool

@@ -1,0 +1,1 @@
+"""serverless-offline, which the conformance suite tests and the benchmark measures."""

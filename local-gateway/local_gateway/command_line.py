@@ -1,0 +1,346 @@
+"""Serves a Chalice project like API Gateway, Lambda and EventBridge."""
+
+import argparse
+import asyncio
+import gc
+import importlib.util
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable, Collection
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, ExitStack, nullcontext
+from functools import partial
+from pathlib import Path
+
+from local_gateway import __version__, arguments, clock, descriptors, dynamodb_faults, server
+from local_gateway.application import Application, ApplicationError, Project
+from local_gateway.aws_options import AwsOptions
+from local_gateway.collector import Collector
+from local_gateway.command import watch_output
+from local_gateway.events import DEFAULT_REGION
+from local_gateway.faults import Faults, InvalidFault, check_targets, parse_fault
+from local_gateway.gateway import Gateway, Timeouts
+from local_gateway.panel import Panel
+from local_gateway.reload import Watcher
+from local_gateway.standard_output import shared_output
+from local_gateway.terminal import Terminal, shared_terminal, supports_view
+
+SWITCH_INTERVAL_SECONDS = 0.0005
+"""Time that a CPU-bound handler keeps the interpreter before the event loop gets a turn.
+
+The event loop needs several turns per message. Measured with four CPU-bound handlers, another
+connection's message took 58 ms with Python's default of 5 ms, and 9 ms with this value.
+"""
+
+INTERRUPTED_EXIT_CODE = 128 + signal.SIGINT
+"""The exit code that shells report for SIGINT."""
+
+_Draw = Callable[[Gateway], AbstractContextManager[None]]
+
+
+def main() -> int:
+    """Serve until interrupted.
+
+    Returns:
+        The exit code, which is 0 if the gateway was ready when it was interrupted.
+    """
+    sys.setswitchinterval(SWITCH_INTERVAL_SECONDS)
+    descriptors.raise_limit()
+    options = _parse_arguments()
+    aws_exit = AwsExit()
+    code = 0
+    try:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.default_int_handler)
+        _serve(options, aws_exit)
+    except KeyboardInterrupt:
+        code = INTERRUPTED_EXIT_CODE
+    except (InvalidFault, server.CannotListen) as error:
+        return _fail(str(error))
+    except ApplicationError as error:
+        return _fail(error.describe())
+    finally:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # Only the exit is left to interrupt.
+    if aws_exit.cause is not None:
+        return _fail(
+            f"the embedded AWS exited ({aws_exit.cause}) and its tables and users are lost; "
+            "restart the gateway"
+        )
+    return code
+
+
+class AwsExit:
+    """Stops the gateway, in any phase, if the embedded AWS exits first."""
+
+    cause: str | None = None
+
+    def stop_gateway(self, cause: str) -> None:
+        """Store the cause and interrupt the main thread. Thread-safe."""
+        self.cause = cause
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _serve(options: argparse.Namespace, aws_exit: AwsExit) -> None:
+    project = Project(Path(options.project).resolve(), options.stage)
+    faults = Faults().changed(dict(map(parse_fault, options.fault)))
+    listener = server.bind(options.host, options.port)
+    with listener, ExitStack() as stack:
+        pages = server.page_origins(listener)
+        aws_options = None if options.no_aws else project.read_aws_options()
+        aws = (
+            {}
+            if aws_options is None
+            else _start_aws(stack, project, aws_options, options.fault_seed, aws_exit, pages)
+        )
+        os.environ.update({**aws, **_own_endpoints(listener, options.stage, aws)})
+        region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
+        for name in ("AWS_REGION", "AWS_DEFAULT_REGION"):  # Lambda sets both.
+            os.environ.setdefault(name, region or DEFAULT_REGION)
+        watcher = None if options.no_reload else Watcher(project)
+        stack.enter_context(clock.running_at(options.clock_rate))
+        terminal = _share_terminal(stack, options)
+        collector = Collector()
+        stack.enter_context(shared_output(collector.add_line))
+        application = project.load()
+        _apply_faults(faults, application, aws)
+        serve = partial(
+            server.serve,
+            application,
+            listener,
+            _server_options(options, faults),
+            aws,
+            collector=collector,
+        )
+        hints = _hints(options.hint, listener)
+        draw = _view_drawer(options.panel, terminal, aws)
+        # Garbage collections skip the objects that exist now: 8% less CPU for each connect.
+        gc.freeze()
+        asyncio.run(_run(serve, watcher, draw, hints, aws_exit))
+
+
+def _hints(commands: list[str], listener: socket.socket) -> list[str]:
+    """Return the lines to print below the "ready" line. Empty without `--hint`."""
+    if not commands:
+        return []
+    port = str(listener.getsockname()[1])
+    return [
+        f"about this gateway: {server.endpoint(listener, 'http', None)}/",
+        "try next, in another terminal:",
+        *(f"  {command.replace('{port}', port)}" for command in commands),
+    ]
+
+
+def _share_terminal(stack: ExitStack, options: argparse.Namespace) -> Terminal | None:
+    """Redirect the output for the live view. None if there is no view."""
+    if options.quiet or options.no_live or not supports_view(sys.stdout, os.environ):
+        return None
+    return stack.enter_context(shared_terminal())
+
+
+def _view_drawer(panel: str | None, terminal: Terminal | None, aws: dict[str, str]) -> _Draw:
+    """Return the function that draws the live view of a gateway."""
+    if terminal is None:
+        return lambda _gateway: nullcontext()
+    # Imported here because importing rich is slow, and a gateway without a view doesn't need it.
+    from local_gateway.live_view import draw_gateway
+
+    return partial(draw_gateway, terminal, None if panel is None else Panel(panel, aws))
+
+
+def _apply_faults(faults: Faults, application: Application, aws: dict[str, str]) -> None:
+    check_targets(faults, application.labels, dynamodb_faults.table_names(aws))
+    if faults.affects_dynamodb:
+        dynamodb_faults.apply_faults(faults, aws)
+
+
+def _server_options(options: argparse.Namespace, faults: Faults) -> server.Options:
+    return server.Options(
+        stage=options.stage,
+        timeouts=Timeouts(options.idle_timeout_seconds, options.connection_lifetime_seconds),
+        is_quiet=options.quiet,
+        host=options.host,
+        clock_rate=options.clock_rate,
+        source_ip_header=options.source_ip_header,
+        faults=faults,
+        fault_seed=options.fault_seed,
+    )
+
+
+async def _run(
+    serve: Callable[..., AbstractAsyncContextManager[Gateway]],
+    watcher: Watcher | None,
+    draw: _Draw,
+    hints: list[str],
+    aws_exit: AwsExit,
+) -> None:
+    """Serve until the first signal, then wait for running handlers.
+
+    A second signal ends the wait. If the embedded AWS has exited, there is no wait. The live view
+    closes at the first signal, which leaves the log lines of the shutdown on the terminal.
+    """
+    is_interrupted, skip_drain = asyncio.Event(), asyncio.Event()
+
+    def interrupt() -> None:
+        if is_interrupted.is_set() or aws_exit.cause is not None:
+            skip_drain.set()
+        is_interrupted.set()
+
+    watch_output(asyncio.get_running_loop(), interrupt)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, interrupt)
+    async with serve(skip_drain=skip_drain) as gateway:
+        with ExitStack() as stack:
+            if watcher is not None:
+                stack.callback(watcher.start(gateway))
+            print(f"ready: {gateway.endpoint}", flush=True)
+            for line in hints:
+                print(line, flush=True)
+            stack.enter_context(draw(gateway))
+            await is_interrupted.wait()
+
+
+def _start_aws(
+    stack: ExitStack,
+    project: Project,
+    options: AwsOptions,
+    fault_seed: int,
+    aws_exit: AwsExit,
+    pages: Collection[str],
+) -> dict[str, str]:
+    """Start the embedded AWS, and return the environment variables to reach it."""
+    missing = [name for name in ("boto3", "ministack") if importlib.util.find_spec(name) is None]
+    if missing:
+        sys.exit(
+            _fail(
+                f"the embedded AWS needs {' and '.join(missing)}: install the gateway with the "
+                "extra aws, or start it with --no-aws"
+            )
+        )
+    # Imported here because a gateway without an embedded AWS doesn't need these packages.
+    from local_gateway.aws import EmbeddedAwsError, embedded_aws
+
+    prefix = f"{project.read_config().app_name}-{project.stage}"
+    exited = aws_exit.stop_gateway
+    try:
+        return stack.enter_context(
+            embedded_aws(project.directory, prefix, options, fault_seed, exited, pages)
+        )
+    except EmbeddedAwsError as error:
+        sys.exit(_fail(str(error)))
+
+
+def _own_endpoints(listener: socket.socket, stage: str, aws: dict[str, str]) -> dict[str, str]:
+    """Return the endpoint URLs for the application: the gateway, and DynamoDB with faults."""
+    endpoints = {
+        "AWS_ENDPOINT_URL_LAMBDA": server.endpoint(listener, "http", None),
+        "AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI": server.endpoint(listener, "http", stage),
+    }
+    if aws:
+        endpoints["AWS_ENDPOINT_URL_DYNAMODB"] = aws["AWS_ENDPOINT_URL"] + dynamodb_faults.PREFIX
+    return endpoints
+
+
+def _parse_arguments() -> argparse.Namespace:
+    parser = arguments.Parser(prog="chalice-local-gateway", description=__doc__)
+    parser.add_argument("--version", action="version", version=f"{parser.prog} {__version__}")
+    parser.add_argument(
+        "--host",
+        type=arguments.host,
+        default="127.0.0.1",
+        help="the address to listen on (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--port",
+        type=arguments.port,
+        default=8000,
+        help="the port; 0 for any free port (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--project", default=".", help="the Chalice project's folder (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--stage",
+        type=arguments.stage,
+        default="local",
+        help="the stage in config.json, and the path of the URL (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--idle-timeout-seconds",
+        type=arguments.seconds,
+        default=Timeouts().idle_seconds,
+        help="close connections after this time without a message; by the application's clock "
+        "(default: %(default)s)",
+    )
+    parser.add_argument(
+        "--connection-lifetime-seconds",
+        type=arguments.seconds,
+        default=Timeouts().lifetime_seconds,
+        help="close connections after this time; by the application's clock (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--clock-rate",
+        type=_clock_rate,
+        default=1,
+        help="speed of the application's clock, as a multiple of real time (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--fault",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="inject a fault, such as handler_raises_share=0.1; can be repeated",
+    )
+    parser.add_argument(
+        "--fault-seed",
+        type=int,
+        default=0,
+        help="random seed of the faults, to repeat a run (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--source-ip-header",
+        type=arguments.header_name,
+        metavar="NAME",
+        help="the handshake header that contains the client's IP address",
+    )
+    parser.add_argument(
+        "--hint",
+        action="append",
+        default=[],
+        metavar="COMMAND",
+        help="a command to suggest when the gateway is ready; {port} is replaced by its port",
+    )
+    parser.add_argument(
+        "--no-reload", action="store_true", help="don't reload when a source file changes"
+    )
+    parser.add_argument("--no-aws", action="store_true", help="don't start the embedded AWS")
+    parser.add_argument(
+        "--quiet", action="store_true", help="don't log events or show the live view"
+    )
+    parser.add_argument("--no-live", action="store_true", help="don't show the live view")
+    parser.add_argument(
+        "--panel",
+        type=_panel,
+        metavar="MODULE:FUNCTION",
+        help="a function that returns the project's own tables for the live view",
+    )
+    return parser.parse_args()
+
+
+def _clock_rate(text: str) -> float:
+    try:
+        return clock.parse_rate(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _panel(text: str) -> str:
+    module, _, function = text.partition(":")
+    if not function.isidentifier() or not all(map(str.isidentifier, module.split("."))):
+        raise argparse.ArgumentTypeError("must be MODULE:FUNCTION")
+    return text
+
+
+def _fail(message: str) -> int:
+    print(f"chalice-local-gateway: {message}", file=sys.stderr)
+    return 1

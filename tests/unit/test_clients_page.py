@@ -1,0 +1,51 @@
+"""The exchanges and tests that docs/clients.md names."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests import exchanges
+from tests.unit.test_exchanges import OF_CLIENTS, REASONS
+
+PAGE = Path("docs/clients.md").read_text()
+ROWS = re.findall(r"^\| (\d+) \| .+? \| (.*?) ?\| (.*?) ?\| (.*?) ?\|$", PAGE, re.MULTILINE)
+"""The number, exchanges, JavaScript tests and Python tests of each behaviour."""
+
+JAVASCRIPT = Path("clients/javascript/tests")
+PYTHON = Path("clients/python/tests")
+
+
+def names(cell: str) -> list[str]:
+    return re.findall(r"`([^`]+)`", cell)
+
+
+def test_every_exchange_is_on_the_page_and_no_other() -> None:
+    named = {name for _, cell, _, _ in ROWS for name in names(cell)}
+    assert named == exchanges.read_all().keys()
+
+
+def test_every_behaviour_has_a_row_with_exchanges_or_tests() -> None:
+    assert [int(number) for number, *_ in ROWS] == list(range(1, 34))
+    for number, played, javascript, python in ROWS:
+        assert played or (javascript and python), number
+
+
+@pytest.mark.parametrize(("column", "folder"), [(2, JAVASCRIPT), (3, PYTHON)])
+def test_every_test_that_the_page_names_exists(column: int, folder: Path) -> None:
+    named = [name for row in ROWS for name in names(row[column])]
+    assert [name for name in named if not has_test(folder, name)] == []
+
+
+def has_test(folder: Path, name: str) -> bool:
+    """Return whether a file has a test with this function or title."""
+    file, _, test = name.partition("::")
+    text = (folder / file).read_text()
+    return any(start in text for start in (f"def {test}(", f'"{test}"', f"`{test}`"))
+
+
+def test_the_page_names_every_state_reason_and_code() -> None:
+    states = PAGE.partition("## States\n")[2].partition("## Figures")[0]
+    reasons = {reason for of_state in REASONS.values() for reason in of_state if reason}
+    failures = REASONS["failed"] - REASONS["ended"]
+    assert set(names(states)) >= REASONS.keys() | OF_CLIENTS | reasons - failures
