@@ -4,9 +4,9 @@ from broadcast_sessions_client import LANGUAGES, find_language
 from chalicelib import languages as of_service
 
 TAGS = [
-    *of_service.NEURAL_VOICES,
-    *of_service._SAME_LANGUAGE,
-    *(f"{code}-x-private" for code in of_service.NEURAL_VOICES),
+    *of_service.LANGUAGES,
+    *of_service.SAME_LANGUAGE,
+    *(f"{code}-x-private" for code in of_service.LANGUAGES),
     *("fr-FR", "FR-ca", "fr-CA-x-a", "nb-NO", "zh-Hant-HK", "zh-Hans-SG", "zh-TW-u-co-pinyin"),
     *("es-419", "pt-BR", "en-a-b-c", "sr-Latn-RS", "cmn-Hant-TW", "iw-IL", "x-klingon"),
     *("", "e", "tlh", "en_US", "en-", "-en", "en--US", "english-language", "é", "en ", "123"),
@@ -24,6 +24,8 @@ def test_tags_find_the_codes_with_a_voice_that_the_service_finds() -> None:
 
 
 def test_the_table_is_the_services() -> None:
-    table = {language.code: language.has_voice for language in LANGUAGES}
-    assert table == {code: bool(voices) for code, voices in of_service.NEURAL_VOICES.items()}
-    assert next(it.name for it in LANGUAGES if it.code == "fr-CA") == "French (Canada)"
+    table = {language.code: (language.name, language.has_voice) for language in LANGUAGES}
+    of_the_service = {
+        code: (name, bool(voices)) for code, (name, voices) in of_service.LANGUAGES.items()
+    }
+    assert table == of_the_service
