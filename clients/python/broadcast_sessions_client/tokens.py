@@ -3,6 +3,7 @@
 import asyncio
 import inspect
 import logging
+import re
 import threading
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -13,6 +14,8 @@ from broadcast_sessions_client.errors import SessionError
 TokenCallback = Callable[[], str | Awaitable[str]]
 
 TOKEN_SECONDS: Final = 30
+
+_TOKEN: Final = re.compile("[!-~]+")
 
 _LOGGER: Final = logging.getLogger("broadcast_sessions_client")
 
@@ -42,8 +45,7 @@ async def ask_for_token(source: str | TokenCallback) -> str:
 
 def is_token(value: object) -> TypeGuard[str]:
     """Return whether a value can be sent as a token."""
-    is_printable = isinstance(value, str) and value.isascii() and value.isprintable()
-    return is_printable and bool(value) and " " not in str(value)
+    return isinstance(value, str) and _TOKEN.fullmatch(value) is not None
 
 
 async def _call(callback: TokenCallback) -> object:
