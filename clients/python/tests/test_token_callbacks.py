@@ -13,6 +13,9 @@ from client_support.members import CREATED, answered, speaker
 from client_support.scripted_loop import loop, run, settle
 from client_support.scripted_server import ScriptedServer
 
+WAIT_SECONDS = 10
+"""A callback that blocks the loop fails after this time."""
+
 
 def throws() -> str:
     raise LookupError("there is no token")
@@ -92,17 +95,17 @@ def test_a_callback_can_close_the_speaker() -> None:
 
 
 def test_a_callback_that_blocks_does_not_block_the_loop() -> None:
-    may_return = threading.Event()
+    has_begun, may_return = threading.Event(), threading.Event()
 
     def block() -> str:
-        may_return.wait()
+        has_begun.set()
+        assert may_return.wait(WAIT_SECONDS)
         return "t1"
 
     async def test() -> None:
         client = Speaker("ws://127.0.0.1:9", token=block)
         creating = asyncio.create_task(client.create("en"))
-        while client.state != "connecting":
-            await asyncio.sleep(0)
+        await asyncio.to_thread(has_begun.wait)
         await client.close()
         assert (await error_of(creating)).code == "CLOSED"
         may_return.set()
