@@ -106,11 +106,30 @@ def test_a_callback_that_blocks_does_not_block_the_loop() -> None:
         client = Speaker("ws://127.0.0.1:9", token=block)
         creating = asyncio.create_task(client.create("en"))
         await asyncio.to_thread(has_begun.wait)
-        await client.close()
-        assert (await error_of(creating)).code == "CLOSED"
         may_return.set()
+        assert (await error_of(creating)).code == "CONNECTION_FAILED"
+        await client.close()
 
     asyncio.run(test())
+
+
+def test_a_callback_that_blocks_does_not_hold_up_the_close() -> None:
+    has_begun, may_return = threading.Event(), threading.Event()
+
+    def block() -> str:
+        has_begun.set()
+        may_return.wait()
+        return "t1"
+
+    async def test() -> None:
+        client = Speaker("ws://127.0.0.1:9", token=block)
+        creating = asyncio.create_task(client.create("en"))
+        await asyncio.to_thread(has_begun.wait)
+        await client.close()
+        assert (await error_of(creating)).code == "CLOSED"
+
+    asyncio.run(test())
+    may_return.set()
 
 
 def test_a_callback_without_async_can_throw() -> None:
