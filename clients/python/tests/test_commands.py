@@ -59,3 +59,29 @@ def test_an_error_without_a_type_belongs_to_the_command_and_not_to_the_heartbeat
         assert isinstance(pausing.exception(), SessionError)
 
     run(test())
+
+
+def test_a_command_whose_sending_fails_with_the_connection_is_sent_again() -> None:
+    async def test() -> None:
+        server = ScriptedServer()
+        client, socket = await live_speaker(server)
+        is_reset = asyncio.Event()
+
+        async def fail_when_reset(_: str) -> None:
+            await is_reset.wait()
+            raise ConnectionResetError
+
+        socket.send = fail_when_reset  # type: ignore[method-assign]
+        pausing = asyncio.create_task(client.pause())
+        await settle()
+        socket.drop()
+        await settle()
+        is_reset.set()
+        await loop().elapse(1)
+        again = await answered(server, REFRESHED)
+        assert again.done.pop() == {"action": "pauseSession"}
+        again.serve({"type": "sessionPaused", "timestamp": 1795708800001})
+        await pausing
+        await client.close()
+
+    run(test())
