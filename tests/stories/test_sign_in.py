@@ -1,5 +1,6 @@
 """Sign-in of speakers to the local user pool, by the methods of the deployed pool."""
 
+import asyncio
 import base64
 import hashlib
 import json
@@ -12,11 +13,12 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
 
+from broadcast_sessions_client.sign_in import CognitoSignIn, SignInError
 from gateway_support.plain_http import Answer, request
 from gateway_support.serving import Server, serving
 from local_gateway import aws
 from tests.make import ROOT
-from tests.stories import frames, srp
+from tests.stories import frames
 
 USER = "sofia@example.com"
 FORM = "application/x-www-form-urlencoded"
@@ -71,18 +73,21 @@ def test_the_client_has_the_deployed_clients_flows_and_scopes(environment: Any) 
     assert "openid" in app_client["AllowedOAuthScopes"]
 
 
-def test_srp_refuses_a_wrong_password(environment: Any) -> None:
+def sign_in_by_srp(environment: Any, password: str) -> str:
+    """Return an ID token."""
     endpoint_url, pool_id, client_id = pool_of(environment)
-    cognito = aws.client("cognito-idp", endpoint_url)
-    with pytest.raises(cognito.exceptions.NotAuthorizedException):
-        srp.sign_in(cognito, pool_id, client_id, USER, "wrong")
+    sign_in = CognitoSignIn(pool_id, client_id, USER, password, endpoint=endpoint_url)
+    return asyncio.run(sign_in.token())
+
+
+def test_srp_refuses_a_wrong_password(environment: Any) -> None:
+    with pytest.raises(SignInError, match="NotAuthorizedException"):
+        sign_in_by_srp(environment, "wrong")
 
 
 def test_a_speaker_signs_in_by_srp(own_server: Server, environment: Any) -> None:
-    endpoint_url, pool_id, client_id = pool_of(environment)
-    cognito = aws.client("cognito-idp", endpoint_url)
-    tokens = srp.sign_in(cognito, pool_id, client_id, USER, aws.USER_PASSWORD)
-    assert create_session(own_server, tokens["IdToken"]) == "sessionCreated"
+    token = sign_in_by_srp(environment, aws.USER_PASSWORD)
+    assert create_session(own_server, token) == "sessionCreated"
 
 
 def post_form(environment: Any, path: str, form: dict[str, str]) -> Answer:

@@ -1,0 +1,113 @@
+"""The application's commands, which are sent one at a time."""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from broadcast_sessions_client.backoff import Backoff
+from broadcast_sessions_client.connection import Connection
+from broadcast_sessions_client.errors import SessionError
+from broadcast_sessions_client.messages import Message
+from broadcast_sessions_client.task_set import TaskSet
+
+CAPACITY: Final = 100
+ATTEMPTS: Final = 3
+"""How often a command is sent that the service refuses for now, or doesn't answer."""
+
+
+class QueuedCommand:
+    """A command with its future outcome."""
+
+    def __init__(self, command: Message) -> None:
+        self.command = command
+        self.outcome: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
+
+    def resolve(self, outcome: Message) -> None:
+        """Settle, unless the application has cancelled the call."""
+        if not self.outcome.done():
+            self.outcome.set_result(outcome)
+
+    def reject(self, error: SessionError) -> None:
+        """Settle with an error, unless the application has cancelled the call."""
+        if not self.outcome.done():
+            self.outcome.set_exception(error)
+
+
+class CommandQueue:
+    """Sends commands in order, and waits while there is no usable connection.
+
+    Attributes:
+        dropped: The number of commands that were refused because the queue was full.
+    """
+
+    def __init__(
+        self,
+        usable_connection: Callable[[], Awaitable[Connection]],
+        tasks: TaskSet,
+        random: Callable[[], float],
+    ) -> None:
+        self.dropped = 0
+        self._usable_connection = usable_connection
+        self._tasks = tasks
+        self._random = random
+        self._queued: deque[QueuedCommand] = deque()
+        self._sender: asyncio.Task[None] | None = None
+
+    @property
+    def length(self) -> int:
+        """The number of commands that wait for their outcome."""
+        return len(self._queued)
+
+    async def send(self, action: str, **parameters: str) -> Message:
+        """Send a command when its turn comes, and return its outcome.
+
+        Raises:
+            SessionError: The queue is full, the service refused the command for good or three
+                times, or the client has ended.
+        """
+        if len(self._queued) == CAPACITY:
+            self.dropped += 1
+            raise SessionError("QUEUE_FULL", "Too many commands wait.", temporary=True)
+        queued = QueuedCommand({"action": action, **parameters})
+        self._queued.append(queued)
+        if not self._sender or self._sender.done():
+            self._sender = self._tasks.start(self._send_all())
+        return await queued.outcome
+
+    def stop(self, error: SessionError, *, ended: bool = False) -> None:
+        """Reject all commands, except for `endSession` if the session has ended."""
+        for queued in self._queued:
+            if ended and queued.command["action"] == "endSession":
+                queued.resolve({})
+            else:
+                queued.reject(error)
+        self._queued.clear()
+        if self._sender:
+            self._sender.cancel()
+            self._sender = None
+
+    async def _send_all(self) -> None:
+        while self._queued:
+            await self._send(self._queued[0])
+            self._queued.popleft()
+
+    async def _send(self, queued: QueuedCommand) -> None:
+        backoff = Backoff(self._random)
+        attempts = 0
+        while not queued.outcome.done():
+            connection = await self._usable_connection()
+            try:
+                outcome = await connection.ask(queued.command)
+            except SessionError as error:
+                if error.code == "NO_ANSWER":
+                    connection.give_up()
+                elif connection.is_lost:
+                    continue  # Commands are idempotent: the next connection sends it again.
+                attempts += 1
+                if not error.temporary or attempts == ATTEMPTS:
+                    queued.reject(error)
+                elif not connection.is_lost:
+                    await asyncio.sleep(backoff.next_seconds(error.retry_after_seconds))
+            else:
+                queued.resolve(outcome)

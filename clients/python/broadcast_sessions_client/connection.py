@@ -1,0 +1,223 @@
+"""One connection to the service: commands with their outcomes, notices and heartbeats."""
+
+import asyncio
+import itertools
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from websockets.exceptions import InvalidStatus, WebSocketException
+
+from broadcast_sessions_client import messages
+from broadcast_sessions_client.environment import Environment, Socket
+from broadcast_sessions_client.errors import SessionError, refusal
+from broadcast_sessions_client.messages import Message
+
+OPEN_SECONDS: Final = 10
+ANSWER_SECONDS: Final = 10
+HEARTBEAT_SECONDS: Final = 30
+"""The interval until the service names another one."""
+
+LATE_SECONDS: Final = 75
+"""A heartbeat that is later than this shows that the process stood still."""
+
+JUMP_SECONDS: Final = 10
+"""The loop's clock stops while the device sleeps. So it falls behind the wall clock."""
+
+
+@dataclass(frozen=True)
+class Callbacks:
+    """What a connection reports.
+
+    Attributes:
+        on_message: Handles a notice or an outcome, before the command's sender gets it.
+        on_lost: Handles a connection that is closed or dead, unless `close` was called. Gets the
+            reason.
+    """
+
+    on_message: Callable[["Connection", Message], None]
+    on_lost: Callable[["Connection", str], None]
+
+
+@dataclass(frozen=True)
+class Unanswered:
+    """A command in flight."""
+
+    action: str
+    outcome: asyncio.Future[Message]
+
+    def settle(self, message: Message) -> None:
+        """Settle with an outcome or an error."""
+        if self.outcome.done():
+            return
+        if message["type"] == "error":
+            self.outcome.set_exception(refusal(message))
+        else:
+            self.outcome.set_result(message)
+
+
+class Connection:
+    """An open connection.
+
+    Attributes:
+        is_lost: Whether the connection is closed, or counts as dead.
+    """
+
+    def __init__(self, socket: Socket, callbacks: Callbacks, environment: Environment) -> None:
+        self.is_lost = False
+        self._socket = socket
+        self._callbacks = callbacks
+        self._environment = environment
+        self._loop = asyncio.get_running_loop()
+        self._request_ids = itertools.count(1)
+        self._unanswered: dict[str, Unanswered] = {}
+        self._heartbeat_seconds: float = HEARTBEAT_SECONDS
+        self._tasks = [asyncio.create_task(self._receive())]
+
+    async def ask(self, command: Message) -> Message:
+        """Send a command, and return its outcome.
+
+        Raises:
+            SessionError: The service refused, didn't answer in time, or the connection was lost.
+        """
+        if self.is_lost:
+            raise connection_failed()
+        request_id = str(next(self._request_ids))
+        unanswered = Unanswered(command["action"], self._loop.create_future())
+        unanswered.outcome.add_done_callback(_retrieve)
+        self._unanswered[request_id] = unanswered
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                await self._socket.send(json.dumps({**command, "requestId": request_id}))
+                return await unanswered.outcome
+        except TimeoutError:
+            raise SessionError("NO_ANSWER", "The service didn't answer.", temporary=True) from None
+        except (OSError, WebSocketException) as error:
+            raise connection_failed() from error
+        finally:
+            del self._unanswered[request_id]
+
+    def start_heartbeats(self) -> None:
+        """Send heartbeats from now on."""
+        self._tasks.append(asyncio.create_task(self._beat()))
+
+    def give_up(self) -> None:
+        """Count the connection as dead, because an answer is missing."""
+        self._lose("noAnswer")
+
+    async def close(self, code: int) -> None:
+        """Close the connection, and wait until it is closed."""
+        self._end()
+        await self._socket.close(code)
+        await asyncio.wait(self._tasks)
+
+    async def _receive(self) -> None:
+        try:
+            async for frame in self._socket:
+                self._take(frame)
+                # A task that waits for this outcome runs before the next message.
+                await asyncio.sleep(0)
+        except (OSError, WebSocketException):
+            pass
+        self._lose("connectionLost")
+
+    def _take(self, frame: str | bytes) -> None:
+        message = messages.parse(frame)
+        if message is None:
+            return
+        if "type" not in message:
+            self._take_typeless(message)
+            return
+        unanswered = self._unanswered.get(messages.text(message, "requestId"))
+        if not unanswered and ("requestId" in message or message["type"] == "heartbeatAck"):
+            return
+        if unanswered and message["type"] not in ("error", messages.OUTCOMES[unanswered.action]):
+            return
+        self._heartbeat_seconds = (
+            messages.number(message, "heartbeatSeconds") or self._heartbeat_seconds
+        )
+        self._callbacks.on_message(self, message)
+        if unanswered:
+            unanswered.settle(message)
+
+    def _take_typeless(self, message: Message) -> None:
+        """Handle API Gateway's own error, which a failed function causes."""
+        in_flight = sorted(self._unanswered.values(), key=lambda it: it.action == "heartbeat")
+        if in_flight and "message" in message:
+            error = {"type": "error", "code": "INTERNAL_ERROR", "temporary": True}
+            in_flight[0].settle(error | {"message": messages.text(message, "message")})
+
+    async def _beat(self) -> None:
+        """Send heartbeats until the connection is dead. The loss cancels this task."""
+        sent_at = self._loop.time()
+        while not self.is_lost:
+            if await self._has_slept_until(sent_at + self._heartbeat_seconds):
+                self._lose("slept")
+                return
+            sent_at = self._loop.time()
+            if await self._is_acknowledged():
+                continue
+            sent_at = self._loop.time()
+            if not await self._is_acknowledged():
+                self.give_up()
+
+    async def _has_slept_until(self, due_at: float) -> bool:
+        """Wait, and return whether the device slept or the process stood still meanwhile."""
+        seconds = due_at - self._loop.time()
+        offset = self._environment.wall_clock() - self._loop.time()
+        await asyncio.sleep(seconds)
+        jump_seconds = self._environment.wall_clock() - self._loop.time() - offset
+        late_seconds = self._loop.time() - due_at + jump_seconds
+        return jump_seconds > JUMP_SECONDS or late_seconds > LATE_SECONDS
+
+    async def _is_acknowledged(self) -> bool:
+        """Send a heartbeat, and return whether an acknowledgement or an error arrives in time."""
+        try:
+            await self.ask({"action": "heartbeat"})
+        except SessionError as error:
+            return error.code != "NO_ANSWER"
+        return True
+
+    def _lose(self, reason: str) -> None:
+        if not self.is_lost:
+            self._end()
+            self._callbacks.on_lost(self, reason)
+
+    def _end(self) -> None:
+        self.is_lost = True
+        for task in self._tasks:
+            task.cancel()
+        for unanswered in self._unanswered.values():
+            if not unanswered.outcome.done():
+                unanswered.outcome.set_exception(connection_failed())
+
+
+def _retrieve(outcome: asyncio.Future[Message]) -> None:
+    """Keep asyncio from logging an error that a loss or a timeout has overtaken."""
+    if not outcome.cancelled():
+        outcome.exception()
+
+
+def connection_failed(**details: Any) -> SessionError:
+    """Return the error of a connection that didn't open, or was lost."""
+    message = "There is no connection to the service."
+    return SessionError("CONNECTION_FAILED", message, temporary=True, details=details)
+
+
+async def open_connection(
+    url: str, headers: Mapping[str, str], callbacks: Callbacks, environment: Environment
+) -> Connection:
+    """Open a connection.
+
+    Raises:
+        SessionError: The service can't be reached, or refuses. Then `details` has its `status`.
+    """
+    try:
+        async with asyncio.timeout(OPEN_SECONDS):
+            socket = await environment.connect(url, headers)
+    except InvalidStatus as error:
+        raise connection_failed(status=error.response.status_code) from error
+    except (OSError, ValueError, WebSocketException) as error:
+        raise connection_failed() from error
+    return Connection(socket, callbacks, environment)

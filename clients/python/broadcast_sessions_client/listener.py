@@ -1,0 +1,140 @@
+"""A listener of a session."""
+
+from collections.abc import Mapping
+from typing import ClassVar, Self
+
+from broadcast_sessions_client import messages
+from broadcast_sessions_client.client import Client
+from broadcast_sessions_client.connection import Connection
+from broadcast_sessions_client.environment import DEFAULT, Environment
+from broadcast_sessions_client.errors import SessionError
+from broadcast_sessions_client.events import CaptionReceived, StateChanged
+from broadcast_sessions_client.messages import Message
+from broadcast_sessions_client.sessions import Membership
+
+
+class Listener(Client):
+    """A listener that joins a session and stays in it until it ends.
+
+    ```python
+    async with Listener(url, session="golden eagle 427", language="es") as listener:
+        async for event in listener:
+            print(event)
+    ```
+    """
+
+    _leave_code: ClassVar[int] = 1000
+    _shown_statuses: ClassVar[Mapping[str, StateChanged]] = {
+        "active": StateChanged("joined"),
+        "paused": StateChanged("paused", "speakerPaused"),
+        "interrupted": StateChanged("interrupted", "speakerAway"),
+    }
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        session: str,
+        language: str,
+        invite: str | None = None,
+        environment: Environment = DEFAULT,
+    ) -> None:
+        """Make a listener. It connects when you call `join()`.
+
+        Args:
+            url: The service's URL, which begins with `wss://` or `ws://`.
+            session: The session's ID. People may have typed it, as in `Golden Eagle 427`.
+            language: A BCP 47 tag of the language to hear, such as `es-AR`.
+            invite: The invite code of the link, if it has one.
+            environment: Replaces the network and the clocks in tests.
+
+        Raises:
+            ValueError: An argument can't be right.
+        """
+        if not session.strip() or not language.strip():
+            raise ValueError("a listener needs a session and a language")
+        self._given_session = session
+        self._given_language = language
+        self._invite = {"inviteCode": invite} if invite else {}
+        super().__init__(url, environment)
+
+    def _forget(self) -> None:
+        super()._forget()
+        self._session = self._given_session
+        self._language = self._given_language
+        self._source_language = ""
+
+    @property
+    def language(self) -> str:
+        """The language's code, or your tag before the first join."""
+        return self._language
+
+    @property
+    def source_language(self) -> str:
+        """The code of the language that the speaker speaks. Empty before the first join."""
+        return self._source_language
+
+    async def __aenter__(self) -> Self:
+        """Join. A temporary refusal doesn't raise: the listener tries again, and says so."""
+        try:
+            await self.join()
+        except SessionError as error:
+            if not error.temporary:
+                await self.close()
+                raise
+        except BaseException:
+            await self.close()
+            raise
+        return self
+
+    async def join(self) -> Membership:
+        """Join the session. If the listener has joined, return its membership.
+
+        Raises:
+            SessionError: The first attempt failed. If the error is temporary, the listener tries
+                again in the background. If you call again meanwhile, the next attempt begins at
+                once, unless the service has asked for a wait.
+        """
+        await self._enter(
+            {
+                "action": "joinSession",
+                "sessionId": self._given_session,
+                "targetLanguage": self._language,
+                **self._invite,
+            }
+        )
+        return Membership(self._session or "", self._language, self._source_language, self._status)
+
+    async def change_language(self, language: str) -> str:
+        """Hear another language, and return its code.
+
+        Raises:
+            SessionError: The service refused, or the listener has ended.
+        """
+        outcome = await self._send("changeLanguage", targetLanguage=language)
+        return messages.text(outcome, "targetLanguage")
+
+    async def _open(self) -> Connection:
+        query = {"sessionId": self._session or "", **self._invite} if self._invite else {}
+        return await self._dial(query, {})
+
+    def _refresh_command(self) -> Message:
+        return {
+            "action": "refreshConnection",
+            "sessionId": self._session,
+            "role": "listener",
+            "targetLanguage": self._language,
+            "connectionId": self._connection_id,
+            **self._invite,
+        }
+
+    def _take_outcome(self, outcome: Message) -> None:
+        self._language = messages.text(outcome, "targetLanguage") or self._language
+        self._source_language = messages.text(outcome, "sourceLanguage")
+
+    def _take_other(self, message: Message) -> None:
+        match message["type"]:
+            case "languageChanged":
+                self._language = messages.text(message, "targetLanguage") or self._language
+            case "caption":
+                self._buffer.append(CaptionReceived(message))

@@ -1,0 +1,61 @@
+"""Messages of the service, and the reading of their fields, which can contain anything."""
+
+import json
+from collections.abc import Mapping
+from typing import Any, Final
+
+Message = dict[str, Any]
+
+LARGEST: Final = 2**53 - 1
+"""The largest whole number that all clients read alike. Source: RFC 8259, section 6."""
+
+OUTCOMES: Final[Mapping[str, str]] = {
+    "createSession": "sessionCreated",
+    "joinSession": "sessionJoined",
+    "refreshConnection": "connectionRefreshComplete",
+    "heartbeat": "heartbeatAck",
+    "changeLanguage": "languageChanged",
+    "getSessionStatus": "sessionStatus",
+    "pauseSession": "sessionPaused",
+    "resumeSession": "sessionResumed",
+    "rotateInviteCode": "inviteCodeRotated",
+    "endSession": "sessionEnded",
+}
+"""The type of each command's outcome."""
+
+
+def parse(frame: str | bytes) -> Message | None:
+    """Return the message in a frame, or None if the frame isn't a JSON object in text."""
+    if isinstance(frame, bytes):
+        return None
+    try:
+        message = json.loads(frame)
+    except (ValueError, RecursionError):
+        return None
+    return message if isinstance(message, dict) else None
+
+
+def text(message: Message, key: str) -> str:
+    """Return a field's text, or an empty text if the field is missing or isn't text."""
+    value = message.get(key)
+    return value if isinstance(value, str) else ""
+
+
+def number(message: Message, key: str) -> float | None:
+    """Return a field's number, or None if the field is missing or isn't a usable number."""
+    value = message.get(key)
+    if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= LARGEST:
+        return value
+    return None
+
+
+def integer(message: Message, key: str) -> int:
+    """Return a field's whole number, or 0 if the field is missing or isn't a usable number."""
+    return int(number(message, key) or 0)
+
+
+def counts(message: Message, key: str) -> dict[str, int]:
+    """Return a field's numbers by name, without those that aren't usable numbers."""
+    value = message.get(key)
+    fields = value if isinstance(value, dict) else {}
+    return {name: integer(fields, name) for name in fields if number(fields, name) is not None}

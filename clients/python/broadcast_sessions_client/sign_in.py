@@ -1,0 +1,183 @@
+"""Sign-in of a speaker to Cognito, for tests and command lines.
+
+Pages use Cognito's sign-in page instead. Only `CognitoSignIn.token` and errors leave this module,
+and no error contains a password or a token.
+"""
+
+import asyncio
+import json
+import time
+import urllib.request
+from collections.abc import Callable
+from datetime import UTC, datetime
+from http.client import HTTPException
+from typing import Any, Final
+from urllib.error import HTTPError
+
+from broadcast_sessions_client.srp import SrpProof
+
+REQUEST_SECONDS: Final = 10
+SPARE_SECONDS: Final = 60
+"""A token is renewed so long before it expires."""
+
+
+class SignInError(Exception):
+    """Cognito refused, or can't be reached.
+
+    Attributes:
+        code: Cognito's name of the error, such as `NotAuthorizedException`, the name of a
+            challenge that you must answer first, such as `NEW_PASSWORD_REQUIRED`, or
+            `CONNECTION_FAILED`.
+    """
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(f"{code}: {message}")
+        self.code = code
+
+
+class CognitoSignIn:
+    """A user of a Cognito user pool, for `Speaker(url, token=sign_in.token)`."""
+
+    def __init__(
+        self,
+        user_pool_id: str,
+        client_id: str,
+        username: str,
+        password: str,
+        *,
+        endpoint: str | None = None,
+        sends_password: bool = False,
+        wall_clock: Callable[[], float] = time.time,
+    ) -> None:
+        """Make a sign-in. It connects when you ask for a token.
+
+        Args:
+            user_pool_id: The pool's ID, such as `us-east-1_Ab1Cd2Ef3`.
+            client_id: The ID of an app client without a secret.
+            username: The user's name or address.
+            password: The user's password.
+            endpoint: Cognito's URL, if it isn't AWS's own in the pool's region.
+            sends_password: Sign in by `USER_PASSWORD_AUTH`. The default is SRP, which doesn't
+                send the password.
+            wall_clock: Returns Unix time in seconds.
+
+        Raises:
+            ValueError: The endpoint can't be right.
+        """
+        region = user_pool_id.partition("_")[0]
+        self._endpoint = endpoint or f"https://cognito-idp.{region}.amazonaws.com/"
+        if not self._endpoint.startswith(("https://", "http://")):
+            raise ValueError(f"the endpoint must begin with https:// or http://: {endpoint!r}")
+        self._user_pool_id = user_pool_id
+        self._client_id = client_id
+        self._username = username
+        self._password = password
+        self._sends_password = sends_password
+        self._wall_clock = wall_clock
+        self._lock = asyncio.Lock()
+        self._id_token = ""
+        self._refresh_token = ""
+        self._expires_at = 0.0
+
+    async def token(self) -> str:
+        """Return an ID token that is valid for a minute at least.
+
+        Raises:
+            SignInError: Cognito refused, or can't be reached.
+        """
+        async with self._lock:
+            if self._wall_clock() > self._expires_at - SPARE_SECONDS:
+                await asyncio.to_thread(self._renew)
+            return self._id_token
+
+    def _renew(self) -> None:
+        """Renew the token, and sign in again if the refresh token has expired."""
+        if self._refresh_token:
+            try:
+                refresh = {"REFRESH_TOKEN": self._refresh_token}
+                self._keep(self._initiate("REFRESH_TOKEN_AUTH", refresh))
+            except SignInError as error:
+                if error.code != "NotAuthorizedException":
+                    raise
+            else:
+                return
+        self._keep(self._by_password() if self._sends_password else self._by_srp())
+
+    def _by_password(self) -> dict[str, Any]:
+        parameters = {"USERNAME": self._username, "PASSWORD": self._password}
+        return self._initiate("USER_PASSWORD_AUTH", parameters)
+
+    def _by_srp(self) -> dict[str, Any]:
+        proof = SrpProof(self._user_pool_id)
+        parameters = {"USERNAME": self._username, "SRP_A": proof.public}
+        started = self._initiate("USER_SRP_AUTH", parameters)
+        if started.get("ChallengeName") != "PASSWORD_VERIFIER":
+            return started
+        try:
+            challenge = started["ChallengeParameters"]
+            responses = proof.responses(challenge, self._password, datetime.now(UTC))
+        except (KeyError, TypeError, ValueError):
+            raise _odd_answer() from None
+        answer = {
+            "ClientId": self._client_id,
+            "ChallengeName": "PASSWORD_VERIFIER",
+            "ChallengeResponses": responses,
+        }
+        return self._request("RespondToAuthChallenge", answer)
+
+    def _keep(self, answer: dict[str, Any]) -> None:
+        if "ChallengeName" in answer:
+            message = "Cognito asks for something else before it signs you in."
+            raise SignInError(str(answer["ChallengeName"]), message)
+        try:
+            tokens = answer["AuthenticationResult"]
+            id_token, seconds = str(tokens["IdToken"]), float(tokens["ExpiresIn"])
+        except (KeyError, TypeError, ValueError):
+            raise _odd_answer() from None
+        self._id_token = id_token
+        self._refresh_token = tokens.get("RefreshToken") or self._refresh_token
+        self._expires_at = self._wall_clock() + seconds
+
+    def _initiate(self, flow: str, parameters: dict[str, str]) -> dict[str, Any]:
+        return self._request(
+            "InitiateAuth",
+            {"ClientId": self._client_id, "AuthFlow": flow, "AuthParameters": parameters},
+        )
+
+    def _request(self, action: str, body: dict[str, Any]) -> dict[str, Any]:
+        """Send a request, and return Cognito's answer.
+
+        Source: Amazon Cognito API Reference, "InitiateAuth".
+        """
+        headers = {
+            "Content-Type": "application/x-amz-json-1.1",
+            "X-Amz-Target": f"AWSCognitoIdentityProviderService.{action}",
+        }
+        request = urllib.request.Request(self._endpoint, json.dumps(body).encode(), headers)  # noqa: S310
+        try:
+            with urllib.request.urlopen(request, timeout=REQUEST_SECONDS) as response:  # noqa: S310
+                answer = json.load(response)
+        except HTTPError as error:
+            raise _refusal(error) from None
+        except ValueError:
+            raise _odd_answer() from None
+        except (OSError, HTTPException) as error:
+            raise SignInError("CONNECTION_FAILED", f"no answer from {self._endpoint}") from error
+        if not isinstance(answer, dict):
+            raise _odd_answer()
+        return answer
+
+
+def _odd_answer() -> SignInError:
+    return SignInError("CONNECTION_FAILED", "the answer isn't Cognito's")
+
+
+def _refusal(error: HTTPError) -> SignInError:
+    """Return the error in Cognito's answer. Its `__type` can have a namespace before a `#`."""
+    with error:
+        try:
+            answer = json.load(error)
+            code = str(answer["__type"]).rpartition("#")[2]
+            return SignInError(code, str(answer.get("message", "")))
+        except (OSError, ValueError, TypeError, KeyError):
+            return SignInError("CONNECTION_FAILED", f"Cognito answered {error.code}")

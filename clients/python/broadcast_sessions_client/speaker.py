@@ -1,0 +1,210 @@
+"""A speaker of a session."""
+
+from collections.abc import Mapping
+from typing import ClassVar, Final, Self
+
+from broadcast_sessions_client import messages
+from broadcast_sessions_client.client import Client
+from broadcast_sessions_client.connection import Connection
+from broadcast_sessions_client.environment import DEFAULT, Environment
+from broadcast_sessions_client.errors import SessionError
+from broadcast_sessions_client.events import AudienceChanged, StateChanged
+from broadcast_sessions_client.messages import Message
+from broadcast_sessions_client.sessions import OwnedSession, Session, SessionStatus
+from broadcast_sessions_client.tokens import TokenCallback, ask_for_token, is_token
+
+LEAVE_CODE: Final = 4000
+"""The service takes it for a drop: the session has the grace period of a lost speaker."""
+
+REFUSED_STATUSES: Final = frozenset({401, 403})
+"""The statuses of a handshake whose token is refused."""
+
+
+class Speaker(Client):
+    """A speaker that creates a session, or comes back to one, and stays until it ends.
+
+    ```python
+    async with Speaker(url, token=fetch_token) as speaker:
+        session = await speaker.create("en")
+    ```
+    """
+
+    _leave_code: ClassVar[int] = LEAVE_CODE
+    _shown_statuses: ClassVar[Mapping[str, StateChanged]] = {
+        "active": StateChanged("live"),
+        "paused": StateChanged("paused", "speakerPaused"),
+    }
+
+    def __init__(
+        self, url: str, *, token: str | TokenCallback, environment: Environment = DEFAULT
+    ) -> None:
+        """Make a speaker. It connects when you call `create()` or `take_over()`.
+
+        Args:
+            url: The service's URL, which begins with `wss://` or `ws://`.
+            token: A token, or a function that returns one. The speaker calls it whenever it
+                connects. It can be async. If it isn't, it runs in a thread.
+            environment: Replaces the network and the clocks in tests.
+
+        Raises:
+            ValueError: The URL or the token can't be right.
+        """
+        if not (callable(token) or is_token(token)):
+            raise ValueError("a speaker needs a token, or a function that returns one")
+        self._token = token
+        super().__init__(url, environment)
+
+    def _forget(self) -> None:
+        super()._forget()
+        self._created: Message = {}
+        self._invite_code = ""
+        self._listener_count = 0
+        self._languages: Mapping[str, int] = {}
+
+    @property
+    def invite_code(self) -> str:
+        """The current invite code. Empty before there is a session."""
+        return self._invite_code
+
+    @property
+    def listener_count(self) -> int:
+        """The number of listeners at the latest heartbeat."""
+        return self._listener_count
+
+    @property
+    def languages(self) -> Mapping[str, int]:
+        """The number of listeners by language at the latest heartbeat."""
+        return self._languages
+
+    async def __aenter__(self) -> Self:
+        """Return the speaker. It isn't connected yet."""
+        return self
+
+    async def create(
+        self,
+        source_language: str,
+        *,
+        quality_tier: str | None = None,
+        admission: str | None = None,
+    ) -> Session:
+        """Create a session.
+
+        Args:
+            source_language: A BCP 47 tag of the language that you speak.
+            quality_tier: `standard` or `premium`.
+            admission: `open`, or `invited` if listeners need the invite code.
+
+        Raises:
+            SessionError: The attempt failed. The speaker doesn't try again: call again.
+        """
+        if self._attempts:
+            raise SessionError("CONFLICT", "The speaker already has a session.")
+        command = {
+            "action": "createSession",
+            "sourceLanguage": source_language,
+            "qualityTier": quality_tier,
+            "admission": admission,
+        }
+        await self._enter({key: value for key, value in command.items() if value is not None})
+        created = self._created
+        return Session(
+            id=messages.text(created, "sessionId"),
+            invite_code=messages.text(created, "inviteCode"),
+            source_language=messages.text(created, "sourceLanguage"),
+            quality_tier=messages.text(created, "qualityTier"),
+            admission=messages.text(created, "admission"),
+            max_listeners=messages.integer(created, "maxListeners"),
+            expires_at=messages.integer(created, "expiresAt"),
+        )
+
+    async def take_over(self, session_id: str) -> OwnedSession:
+        """Come back to a session of your own, for example after a restart.
+
+        Raises:
+            SessionError: The first attempt failed. If the error is temporary, the speaker tries
+                again in the background.
+        """
+        command = {"action": "refreshConnection", "sessionId": session_id, "role": "speaker"}
+        if self._attempts and command != self._first_command:
+            raise SessionError("CONFLICT", "The speaker already has a session.")
+        await self._enter(command)
+        return OwnedSession(self._session or "", self._invite_code, self._status)
+
+    async def pause(self) -> None:
+        """Pause the session.
+
+        Raises:
+            SessionError: The service refused, or the speaker has ended. All commands raise it.
+        """
+        await self._send("pauseSession")
+
+    async def resume(self) -> None:
+        """Resume the session."""
+        await self._send("resumeSession")
+
+    async def end(self) -> None:
+        """End the session for everyone."""
+        await self._send("endSession")
+
+    async def status(self) -> SessionStatus:
+        """Return the session's current status and audience."""
+        outcome = await self._send("getSessionStatus")
+        return SessionStatus(
+            listener_count=messages.integer(outcome, "listenerCount"),
+            languages=messages.counts(outcome, "languages"),
+            status=messages.text(outcome, "status"),
+            created_at=messages.integer(outcome, "createdAt"),
+            expires_at=messages.integer(outcome, "expiresAt"),
+        )
+
+    async def rotate_invite_code(self) -> str:
+        """Replace the invite code, and return the new one. Listeners in the session stay."""
+        outcome = await self._send("rotateInviteCode")
+        return messages.text(outcome, "inviteCode")
+
+    async def _open(self) -> Connection:
+        """Open a connection. Ask for another token once, if the service refuses the first."""
+        refused = None
+        for _ in range(2):
+            token = await ask_for_token(self._token)
+            if token == refused:
+                break
+            try:
+                return await self._dial({}, {"Authorization": f"Bearer {token}"})
+            except SessionError as error:
+                if error.details.get("status") not in REFUSED_STATUSES:
+                    raise
+                refused = token
+        raise SessionError("UNAUTHORIZED", "The service refused the token.")
+
+    def _refresh_command(self) -> Message:
+        return {"action": "refreshConnection", "sessionId": self._session, "role": "speaker"}
+
+    def _goes_on_after(self, error: SessionError) -> bool:
+        """Return whether another attempt follows. None follows that of a `create()`."""
+        is_creating = self._first_command["action"] == "createSession" and not self._connection_id
+        if not (error.temporary and is_creating):
+            return super()._goes_on_after(error)
+        self._attempts = None
+        self._show(StateChanged("idle"))
+        self._calls.settle(error.with_wait(self._backoff.next_seconds(error.retry_after_seconds)))
+        return False
+
+    def _take_outcome(self, outcome: Message) -> None:
+        if outcome["type"] == "sessionCreated":
+            self._created = outcome
+        self._invite_code = messages.text(outcome, "inviteCode") or self._invite_code
+
+    def _take_other(self, message: Message) -> None:
+        match message["type"]:
+            case "inviteCodeRotated":
+                self._invite_code = messages.text(message, "inviteCode") or self._invite_code
+            case "heartbeatAck":
+                self._take_audience(message)
+
+    def _take_audience(self, acknowledgement: Message) -> None:
+        count = messages.integer(acknowledgement, "listenerCount")
+        languages = messages.counts(acknowledgement, "languages")
+        if (count, languages) != (self._listener_count, self._languages):
+            self._listener_count, self._languages = count, languages
+            self._buffer.append(AudienceChanged(count, languages))

@@ -1,0 +1,26 @@
+"""The tasks of a client, of which none outlives it."""
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any
+
+
+class TaskSet:
+    """Tasks that run in the background."""
+
+    def __init__(self) -> None:
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Start a task."""
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    async def wait(self) -> None:
+        """Wait until no task runs, except for the one that calls this."""
+        await asyncio.sleep(0)  # cancels the calling task, if it is a cancelled one of these
+        running = self._tasks - {asyncio.current_task()}
+        if running:
+            await asyncio.wait(running)

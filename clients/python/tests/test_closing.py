@@ -1,0 +1,202 @@
+"""Calls that are cancelled, contexts that fail, and the end of everything."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from broadcast_sessions_client import Listener, SessionEnded, SessionError, Speaker
+from client_support.members import (
+    JOINED,
+    SESSION,
+    URL,
+    answered,
+    joined_listener,
+    listener,
+    live_speaker,
+    waiting_events,
+)
+from client_support.scripted_loop import loop, run, settle
+from client_support.scripted_server import ScriptedServer
+
+HOUR = 3600
+REFUSED: dict[str, Any] = {"type": "error", "code": "SESSION_NOT_FOUND", "temporary": False}
+FULL: dict[str, Any] = {"type": "error", "code": "SESSION_FULL", "temporary": True}
+
+
+def test_closing_twice_is_fine_and_nothing_runs_afterwards() -> None:
+    async def test() -> None:
+        server = ScriptedServer()
+        client, socket = await joined_listener(server)
+        await asyncio.gather(client.close(), client.close())
+        await client.close()
+        assert not socket.is_open
+        assert (await waiting_events(client))[-1] == SessionEnded("ended", "closed")
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+        await loop().elapse(HOUR)
+        assert (client.buffer.length, list(server.openings)) == (0, [])
+
+    run(test())
+
+
+def test_a_client_that_has_never_joined_can_be_closed() -> None:
+    async def test() -> None:
+        client = listener(ScriptedServer())
+        await client.close()
+        with pytest.raises(SessionError, match="CLOSED"):
+            await client.join()
+        with pytest.raises(SessionError, match="CLOSED"):
+            await client.change_language("fr")
+
+    run(test())
+
+
+def test_no_event_follows_the_end() -> None:
+    async def test() -> None:
+        client, socket = await joined_listener(ScriptedServer())
+        socket.serve({"type": "caption"})
+        await client.close()
+        assert (await waiting_events(client))[-1] == SessionEnded("ended", "closed")
+
+    run(test())
+
+
+def test_a_call_in_progress_is_rejected_when_the_client_closes() -> None:
+    async def test() -> None:
+        client, _ = await live_speaker(ScriptedServer())
+        pausing = asyncio.create_task(client.pause())
+        await settle()
+        await client.close()
+        with pytest.raises(SessionError, match="CLOSED"):
+            await pausing
+
+    run(test())
+
+
+def test_a_cancelled_join_leaves_the_client_as_it_is() -> None:
+    async def test() -> None:
+        server = ScriptedServer()
+        client = listener(server)
+        joining = asyncio.create_task(client.join())
+        await settle()
+        joining.cancel()
+        await answered(server, JOINED)
+        assert client.state == "joined"
+        assert (await client.join()).id == SESSION
+        await client.close()
+
+    run(test())
+
+
+def test_a_context_raises_a_final_refusal_and_closes() -> None:
+    async def test() -> None:
+        server = ScriptedServer()
+        client = listener(server)
+
+        async def enter() -> None:
+            async with client:
+                raise AssertionError("the join was refused")
+
+        entering = asyncio.create_task(enter())
+        socket = await answered(server, REFUSED)
+        with pytest.raises(SessionError, match="SESSION_NOT_FOUND"):
+            await entering
+        assert not socket.is_open
+        with pytest.raises(SessionError, match="CLOSED"):
+            await client.join()
+
+    run(test())
+
+
+def test_a_context_with_a_temporary_refusal_begins_and_goes_on_trying() -> None:
+    async def test() -> None:
+        server = ScriptedServer()
+        client = listener(server)
+
+        async def enter() -> None:
+            async with client:
+                assert client.state == "reconnecting"
+                await loop().elapse(1)
+                await answered(server, JOINED)
+                assert client.state == "joined"
+
+        entering = asyncio.create_task(enter())
+        await answered(server, FULL)
+        await entering
+        assert client.state == "ended"
+
+    run(test())
+
+
+def test_a_cancelled_context_closes() -> None:
+    async def test() -> None:
+        server = ScriptedServer()
+        client = listener(server)
+        entering = asyncio.create_task(client.__aenter__())
+        await settle()
+        entering.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await entering
+        assert client.state == "ended"
+
+    run(test())
+
+
+def test_an_error_in_the_body_of_a_context_closes_and_is_raised() -> None:
+    async def test() -> None:
+        client, socket = await live_speaker(ScriptedServer())
+        with pytest.raises(LookupError):
+            async with client:
+                raise LookupError
+        assert not socket.is_open
+
+    run(test())
+
+
+def test_a_client_can_join_anew_after_the_end() -> None:
+    async def test() -> None:
+        server = ScriptedServer()
+        client, socket = await joined_listener(server)
+        socket.serve({"type": "sessionEnded", "reason": "expired"})
+        await settle()
+        assert [it async for it in client][-1] == SessionEnded("ended", "expired")
+        joining = asyncio.create_task(client.join())
+        await answered(server, JOINED)
+        await joining
+        assert client.state == "joined"
+        await client.close()
+
+    run(test())
+
+
+def test_a_second_create_is_refused() -> None:
+    async def test() -> None:
+        client, _ = await live_speaker(ScriptedServer())
+        with pytest.raises(SessionError, match="CONFLICT"):
+            await client.create("en")
+        with pytest.raises(SessionError, match="CONFLICT"):
+            await client.take_over("bright-otter-102")
+        await client.close()
+
+    run(test())
+
+
+@pytest.mark.parametrize(
+    ("url", "session", "language"),
+    [
+        ("http://a.example", SESSION, "es"),
+        ("ws:", SESSION, "es"),
+        ("ws://a.example:port", SESSION, "es"),
+        (URL, " ", "es"),
+        (URL, SESSION, ""),
+    ],
+)
+def test_impossible_arguments_are_refused(url: str, session: str, language: str) -> None:
+    with pytest.raises(ValueError, match=r"URL must be that of a WebSocket|needs a session"):
+        Listener(url, session=session, language=language)
+
+
+@pytest.mark.parametrize("token", ["", " ", "two words", "two\nlines", None])
+def test_a_speaker_without_a_token_is_refused(token: Any) -> None:
+    with pytest.raises(ValueError, match="needs a token"):
+        Speaker(URL, token=token)

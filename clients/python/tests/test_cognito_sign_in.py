@@ -1,0 +1,237 @@
+"""Sign-in to a fake Cognito on 127.0.0.1, which checks a password as Cognito does."""
+
+import asyncio
+import base64
+import hashlib
+import hmac
+import json
+import logging
+import secrets
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+
+from broadcast_sessions_client.sign_in import CognitoSignIn, SignInError
+from broadcast_sessions_client.srp import G, N
+
+POOL, CLIENT, USER, PASSWORD = "eu-west-1_pool", "client", "sofia@example.com", "a secret Passw0rd"
+REFUSAL = {"__type": "namespace#NotAuthorizedException", "message": "Incorrect password."}
+HOUR = 3600
+
+
+class FakeCognito:
+    """A user pool with one user.
+
+    Attributes:
+        flows: The flow of each request.
+        answers: What to answer in place of the right answer, one after the other.
+    """
+
+    def __init__(self, endpoint: str) -> None:
+        self.endpoint = endpoint
+        self.flows: list[str] = []
+        self.answers: list[tuple[int, Any]] = []
+        self.refresh_tokens = {"refresh-1"}
+        self._salt = secrets.randbits(128)
+        self._private = secrets.randbelow(N)
+        self._issued = 0
+
+    def answer(self, request: dict[str, Any]) -> tuple[int, Any]:
+        self.flows.append(request.get("AuthFlow") or request["ChallengeName"])
+        if self.answers:
+            return self.answers.pop(0)
+        parameters = request.get("AuthParameters", {})
+        match self.flows[-1]:
+            case "USER_SRP_AUTH":
+                return 200, self._challenge(int(parameters["SRP_A"], 16))
+            case "PASSWORD_VERIFIER":
+                return self._tokens(self._is_proof(request["ChallengeResponses"]))
+            case "USER_PASSWORD_AUTH":
+                return self._tokens(parameters == {"USERNAME": USER, "PASSWORD": PASSWORD})
+            case "REFRESH_TOKEN_AUTH":
+                return self._tokens(parameters["REFRESH_TOKEN"] in self.refresh_tokens)
+        raise AssertionError(request)
+
+    def _tokens(self, is_right: bool) -> tuple[int, Any]:
+        if not is_right:
+            return 400, REFUSAL
+        self._issued += 1
+        tokens = {"IdToken": f"id-{self._issued}", "ExpiresIn": HOUR}
+        if self.flows[-1] != "REFRESH_TOKEN_AUTH":
+            tokens["RefreshToken"] = "refresh-1"
+        return 200, {"AuthenticationResult": tokens}
+
+    def _challenge(self, public_of_client: int) -> dict[str, Any]:
+        self._public_of_client = public_of_client
+        identity = hashlib.sha256(f"pool{USER}:{PASSWORD}".encode()).digest()
+        verifier = pow(G, hashed(padded(self._salt) + identity), N)
+        k = hashed(padded(N) + padded(G))
+        self._public = (k * verifier + pow(G, self._private, N)) % N
+        self._verifier = verifier
+        parameters = {
+            "USER_ID_FOR_SRP": USER,
+            "SALT": f"{self._salt:x}",
+            "SRP_B": f"{self._public:x}",
+            "SECRET_BLOCK": base64.b64encode(b"block").decode(),
+        }
+        return {"ChallengeName": "PASSWORD_VERIFIER", "ChallengeParameters": parameters}
+
+    def _is_proof(self, responses: dict[str, str]) -> bool:
+        u = hashed(padded(self._public_of_client) + padded(self._public))
+        secret = pow(self._public_of_client * pow(self._verifier, u, N), self._private, N)
+        extracted = hmac.digest(padded(u), padded(secret), "sha256")
+        key = hmac.digest(extracted, b"Caldera Derived Key\x01", "sha256")[:16]
+        signed = f"pool{USER}".encode() + b"block" + responses["TIMESTAMP"].encode()
+        signature = base64.b64encode(hmac.digest(key, signed, "sha256")).decode()
+        return signature == responses["PASSWORD_CLAIM_SIGNATURE"]
+
+
+def hashed(data: bytes) -> int:
+    return int.from_bytes(hashlib.sha256(data).digest(), "big")
+
+
+def padded(number: int) -> bytes:
+    return number.to_bytes(number.bit_length() // 8 + 1, "big")
+
+
+@pytest.fixture
+def cognito(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeCognito]:
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            status, answer = fake.answer(json.loads(body))
+            self.send_response(status)
+            self.end_headers()
+            self.wfile.write(answer if isinstance(answer, bytes) else json.dumps(answer).encode())
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        fake = FakeCognito(f"http://127.0.0.1:{server.server_port}/")
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        yield fake
+        server.shutdown()
+        thread.join()
+
+
+class WallClock:
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def sign_in(cognito: FakeCognito, password: str = PASSWORD, **options: Any) -> CognitoSignIn:
+    return CognitoSignIn(POOL, CLIENT, USER, password, endpoint=cognito.endpoint, **options)
+
+
+async def tokens(signed_in: CognitoSignIn) -> list[str]:
+    return [await signed_in.token(), await signed_in.token()]
+
+
+def test_a_wrong_password_is_refused_and_named_in_no_error(cognito: FakeCognito) -> None:
+    with pytest.raises(SignInError, match="NotAuthorizedException: Incorrect") as caught:
+        asyncio.run(sign_in(cognito, "a wrong one").token())
+    assert caught.value.code == "NotAuthorizedException"
+    assert "a wrong one" not in str(caught.value)
+
+
+def test_srp_signs_in_without_sending_the_password(cognito: FakeCognito) -> None:
+    assert asyncio.run(sign_in(cognito).token()) == "id-1"
+    assert cognito.flows == ["USER_SRP_AUTH", "PASSWORD_VERIFIER"]
+
+
+def test_the_password_signs_in(cognito: FakeCognito) -> None:
+    assert asyncio.run(sign_in(cognito, sends_password=True).token()) == "id-1"
+    assert cognito.flows == ["USER_PASSWORD_AUTH"]
+
+
+def test_a_valid_token_is_given_again(cognito: FakeCognito) -> None:
+    assert asyncio.run(tokens(sign_in(cognito, sends_password=True))) == ["id-1", "id-1"]
+
+
+def test_simultaneous_calls_sign_in_once(cognito: FakeCognito) -> None:
+    signed_in = sign_in(cognito, sends_password=True)
+
+    async def both() -> list[str]:
+        return list(await asyncio.gather(signed_in.token(), signed_in.token()))
+
+    assert asyncio.run(both()) == ["id-1", "id-1"]
+
+
+def test_a_token_that_expires_within_a_minute_is_renewed(cognito: FakeCognito) -> None:
+    clock = WallClock()
+
+    async def test() -> None:
+        signed_in = sign_in(cognito, sends_password=True, wall_clock=clock)
+        assert await signed_in.token() == "id-1"
+        clock.now = HOUR - 59
+        assert await signed_in.token() == "id-2"
+        assert cognito.flows[1:] == ["REFRESH_TOKEN_AUTH"]
+
+    asyncio.run(test())
+
+
+def test_an_expired_refresh_token_leads_to_a_new_sign_in(cognito: FakeCognito) -> None:
+    clock = WallClock()
+
+    async def test() -> None:
+        signed_in = sign_in(cognito, sends_password=True, wall_clock=clock)
+        assert await signed_in.token() == "id-1"
+        clock.now = HOUR
+        cognito.refresh_tokens.clear()
+        assert await signed_in.token() == "id-2"
+        assert cognito.flows[1:] == ["REFRESH_TOKEN_AUTH", "USER_PASSWORD_AUTH"]
+
+    asyncio.run(test())
+
+
+@pytest.mark.parametrize(
+    ("answer", "code"),
+    [
+        ((200, {"ChallengeName": "NEW_PASSWORD_REQUIRED"}), "NEW_PASSWORD_REQUIRED"),
+        ((200, {"ChallengeName": "PASSWORD_VERIFIER"}), "CONNECTION_FAILED"),
+        ((200, {"AuthenticationResult": {}}), "CONNECTION_FAILED"),
+        ((200, ["odd"]), "CONNECTION_FAILED"),
+        ((200, b"odd"), "CONNECTION_FAILED"),
+        ((500, b"odd"), "CONNECTION_FAILED"),
+        ((503, {}), "CONNECTION_FAILED"),
+        ((429, {"__type": "TooManyRequestsException"}), "TooManyRequestsException"),
+    ],
+)
+def test_any_other_answer_is_an_error(
+    cognito: FakeCognito, answer: tuple[int, Any], code: str
+) -> None:
+    cognito.answers = [answer]
+    with pytest.raises(SignInError) as caught:
+        asyncio.run(sign_in(cognito).token())
+    assert caught.value.code == code
+
+
+def test_a_server_that_is_not_there_is_an_error() -> None:
+    unreachable = CognitoSignIn(POOL, CLIENT, USER, PASSWORD, endpoint="http://127.0.0.1:9/")
+    with pytest.raises(SignInError, match="CONNECTION_FAILED: no answer from http"):
+        asyncio.run(unreachable.token())
+
+
+def test_an_endpoint_that_is_not_http_is_refused() -> None:
+    with pytest.raises(ValueError, match="must begin with https://"):
+        CognitoSignIn(POOL, CLIENT, USER, PASSWORD, endpoint="file:///etc/passwd")
+
+
+def test_secrets_reach_neither_a_log_nor_a_repr(
+    cognito: FakeCognito, caplog: pytest.LogCaptureFixture
+) -> None:
+    signed_in = sign_in(cognito)
+    with caplog.at_level(logging.DEBUG):
+        asyncio.run(signed_in.token())
+    for secret in (PASSWORD, "id-1", "refresh-1"):
+        assert secret not in repr(signed_in) + caplog.text

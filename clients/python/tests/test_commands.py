@@ -1,0 +1,87 @@
+"""The application's commands."""
+
+import asyncio
+
+from broadcast_sessions_client import SessionError
+from client_support.members import answered, live_speaker
+from client_support.scripted_loop import loop, run, settle
+from client_support.scripted_server import ScriptedServer
+
+REFRESHED = {"type": "connectionRefreshComplete", "connectionId": "a", "status": "active"}
+
+
+def test_a_command_survives_any_number_of_drops() -> None:
+    async def test() -> None:
+        server = ScriptedServer()
+        client, socket = await live_speaker(server)
+        pausing = asyncio.create_task(client.pause())
+        for _ in range(5):
+            await settle()
+            assert socket.done.pop() == {"action": "pauseSession"}
+            socket.drop()
+            await loop().elapse(9)
+            socket = await answered(server, REFRESHED)
+        socket.serve({"type": "sessionPaused", "timestamp": 1795708800001})
+        await pausing
+        await client.close()
+
+    run(test())
+
+
+def test_a_cancelled_command_that_waits_is_not_sent() -> None:
+    async def test() -> None:
+        client, socket = await live_speaker(ScriptedServer())
+        first, second = (asyncio.create_task(it()) for it in (client.pause, client.resume))
+        await settle()
+        second.cancel()
+        socket.serve({"type": "sessionPaused", "timestamp": 1795708800001})
+        await first
+        await settle()
+        sent = [frame["action"] for frame in socket.done if isinstance(frame, dict)]
+        assert sent == ["createSession", "pauseSession"]
+        assert client.queue.length == 0
+        await client.close()
+
+    run(test())
+
+
+def test_an_error_without_a_type_belongs_to_the_command_and_not_to_the_heartbeat() -> None:
+    async def test() -> None:
+        client, socket = await live_speaker(ScriptedServer())
+        await loop().elapse(30)
+        pausing = asyncio.create_task(client.pause())
+        await settle()
+        socket.serve({"message": "Internal server error", "connectionId": "a", "requestId": "b"})
+        await loop().elapse(1)
+        sent = [frame["action"] for frame in socket.done if isinstance(frame, dict)]
+        assert sent[1:] == ["heartbeat", "pauseSession", "pauseSession"]
+        await client.close()
+        assert isinstance(pausing.exception(), SessionError)
+
+    run(test())
+
+
+def test_a_command_whose_sending_fails_with_the_connection_is_sent_again() -> None:
+    async def test() -> None:
+        server = ScriptedServer()
+        client, socket = await live_speaker(server)
+        is_reset = asyncio.Event()
+
+        async def fail_when_reset(_: str) -> None:
+            await is_reset.wait()
+            raise ConnectionResetError
+
+        socket.send = fail_when_reset  # type: ignore[method-assign]
+        pausing = asyncio.create_task(client.pause())
+        await settle()
+        socket.drop()
+        await settle()
+        is_reset.set()
+        await loop().elapse(1)
+        again = await answered(server, REFRESHED)
+        assert again.done.pop() == {"action": "pauseSession"}
+        again.serve({"type": "sessionPaused", "timestamp": 1795708800001})
+        await pausing
+        await client.close()
+
+    run(test())
