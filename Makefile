@@ -11,7 +11,7 @@ OPTIONS ?=
 CONFIRM ?=
 # Not ?=, because WSL sets NAME to the name of the machine.
 NAME =
-TESTS = tests local-gateway/tests
+TESTS = tests local-gateway/tests clients/python/tests
 
 define NEWLINE
 
@@ -104,10 +104,10 @@ help: ## List the commands
 
 install: $(INSTALLED) ## Create the virtual environment, if it is missing
 
-# The local gateway comes after its dependencies, because pip can't check the hash of a folder.
-$(INSTALLED): requirements-dev.txt local-gateway/pyproject.toml
+# The packages of this repository come after their dependencies, because pip can't check the hash of a folder.
+$(INSTALLED): requirements-dev.txt local-gateway/pyproject.toml clients/python/pyproject.toml
 	$(INSTALL)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-index --no-deps --no-build-isolation --editable local-gateway
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-index --no-deps --no-build-isolation --editable local-gateway --editable clients/python
 	$(READY)
 
 lock: $(INSTALLED) ## Write requirements*.txt with versions and hashes from requirements*.in [OPTIONS=--upgrade]
@@ -206,5 +206,5 @@ bench: $(INSTALLED) ## Run the application's benchmarks, each beside a yardstick
 	$(SAFE) $(BIN)/python -m benchmarks
 
 clean: ## Remove all files that the other commands created
-	rm -rf $(VENV) $(SCAN_VENV) $(DOCS_VENV) build site tests/browser/node_modules operations/asyncapi/node_modules local-gateway/conformance/serverless_offline/node_modules .pytest_cache local-gateway/.pytest_cache terraform/modules/app/chalice.tf.json terraform/modules/app/deployment.zip .mypy_cache .ruff_cache .hypothesis .chalice/deployments
+	rm -rf $(VENV) $(SCAN_VENV) $(DOCS_VENV) build site tests/browser/node_modules operations/asyncapi/node_modules clients/javascript/node_modules clients/javascript/types local-gateway/conformance/serverless_offline/node_modules .pytest_cache local-gateway/.pytest_cache terraform/modules/app/chalice.tf.json terraform/modules/app/deployment.zip .mypy_cache .ruff_cache .hypothesis .chalice/deployments
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

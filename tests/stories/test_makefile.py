@@ -134,7 +134,7 @@ def test_the_named_tests_are_run(run: Run) -> None:
 
 
 def test_all_tests_are_run_if_none_are_named(run: Run) -> None:
-    assert run("test")[2][-2:] == ["tests", "local-gateway/tests"]
+    assert run("test")[2][-3:] == ["tests", "local-gateway/tests", "clients/python/tests"]
 
 
 @pytest.mark.parametrize(

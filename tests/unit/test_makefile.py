@@ -23,8 +23,9 @@ esac
 def folder(tmp_path: Path) -> Path:
     shutil.copy(ROOT / "Makefile", tmp_path)
     (tmp_path / "requirements-dev.txt").touch()
-    (tmp_path / "local-gateway").mkdir()
-    (tmp_path / "local-gateway" / "pyproject.toml").touch()
+    for package in ("local-gateway", "clients/python"):
+        (tmp_path / package).mkdir(parents=True)
+        (tmp_path / package / "pyproject.toml").touch()
     for minor in (10, 11, 12, 13, 14):
         python = tmp_path / f"python3.{minor}"
         python.write_text(PYTHON.replace("VERSION", f"3, {minor}"))
@@ -56,9 +57,12 @@ def test_an_unsupported_python_is_refused_and_leaves_the_environment(
 def test_every_file_from_an_index_needs_its_hash(folder: Path, version: str) -> None:
     assert install(folder, f"PYTHON=./python{version}").returncode == 0
     assert is_made_by(folder, version)
-    packages, gateway = (folder / "pip").read_text().splitlines()
-    assert packages.endswith("--require-hashes --requirement requirements-dev.txt")
-    assert gateway.endswith("--no-index --no-deps --no-build-isolation --editable local-gateway")
+    from_index, from_folders = (folder / "pip").read_text().splitlines()
+    assert from_index.endswith("--require-hashes --requirement requirements-dev.txt")
+    assert from_folders.endswith(
+        "--no-build-isolation --editable local-gateway --editable clients/python"
+    )
+    assert "--no-index --no-deps" in from_folders
 
 
 def test_a_python_of_another_version_recreates_the_environment(folder: Path) -> None:

@@ -56,7 +56,9 @@ def list_folders(command: list[str]) -> list[str]:
 def test_the_jobs_run_the_check_the_docs_and_every_folder_of_tests_once() -> None:
     commands = [command for job in read_checks() for command in job]
     found = sorted(folder for command in commands for folder in list_folders(command))
-    files = [*ROOT.glob("tests/**/test_*.py"), *ROOT.glob("local-gateway/tests/test_*.py")]
+    packages = ROOT / "local-gateway", ROOT / "clients" / "python"
+    files = [it for package in packages for it in package.glob("tests/test_*.py")]
+    files += ROOT.glob("tests/**/test_*.py")
     folders = {path.parent.relative_to(ROOT).as_posix() for path in files}
     assert found == sorted(folders)
     assert commands.count(["make", "check", "docs"]) == 1

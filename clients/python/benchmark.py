@@ -1,6 +1,6 @@
 """Measures the memory and the processor time of 500 idle listeners in one process.
 
-Run it with `python bench.py`. The server that the listeners join runs in a process of its own.
+Run it with `python benchmark.py`. The server that the listeners join runs in a process of its own.
 """
 
 import asyncio

@@ -1,0 +1,73 @@
+"""The Python client's events, results and languages, compared with the service's."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final, get_type_hints
+
+import pytest
+
+from broadcast_sessions_client import (
+    AudienceChanged,
+    Membership,
+    OwnedSession,
+    Session,
+    SessionStatus,
+    find_language,
+)
+from broadcast_sessions_client.messages import OUTCOMES
+from chalicelib import languages, protocol
+from operations.asyncapi.schemas import forms_of, list_schemas, name_of
+
+SOURCES: Final = Path("clients/python/broadcast_sessions_client")
+SCHEMAS: Final = list_schemas()
+WIRE_NAMES: Final = {"id": "sessionId", "language": "targetLanguage"}
+TYPES: Final = {"string": str, "integer": int, "object": Mapping[str, int]}
+
+
+def wire_name(name: str) -> str:
+    return WIRE_NAMES.get(name) or re.sub("_([a-z])", lambda found: found[1].upper(), name)
+
+
+@pytest.mark.parametrize(
+    ("result", "message"),
+    [
+        (AudienceChanged, "SpeakersHeartbeatAck"),
+        (Membership, "SessionJoined"),
+        (OwnedSession, "SpeakerRefreshed"),
+        (Session, "SessionCreated"),
+        (SessionStatus, "SessionStatusAnswer"),
+    ],
+)
+def test_every_field_has_the_type_of_a_required_field_of_the_message(
+    result: Any, message: str
+) -> None:
+    schema = SCHEMAS[message]
+    for name, hint in get_type_hints(result).items():
+        assert wire_name(name) in schema["required"]
+        assert hint == TYPES[schema["properties"][wire_name(name)]["type"]]
+
+
+def test_the_client_expects_the_outcome_of_every_command() -> None:
+    assert {
+        name_of(it.command): name_of(forms_of(it.outcome)[0]) for it in protocol.EXCHANGES
+    } == OUTCOMES
+
+
+def test_the_client_reads_no_field_that_the_service_does_not_send() -> None:
+    texts = [path.read_text("utf-8") for path in SOURCES.glob("*.py")]
+    read = {
+        name
+        for text in texts
+        for name in re.findall(r'messages\.(?:text|number|integer|counts)\(\w+, "(\w+)"\)', text)
+    }
+    sent = {name for schema in SCHEMAS.values() for name in schema["properties"]}
+    assert read
+    assert read <= sent
+
+
+@pytest.mark.parametrize("code", [*languages.LANGUAGES, *languages.SAME_LANGUAGE, "tlh", "en_US"])
+def test_the_client_finds_the_language_that_the_service_finds(code: str) -> None:
+    for tag in (code, code.upper(), f"{code}-XX", f"{code}-x-fr", f"{code}-Latn-XX"):
+        assert find_language(tag) == languages.find_source(tag)
+        assert find_language(tag, with_voice=True) == languages.find_target(tag)
