@@ -1,10 +1,13 @@
 """The stack of the conformance suite, with a fake of the terraform command."""
 
 import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import pytest
 
+from conformance.targets import ministack
 from conformance.targets.base import TargetError
 from conformance.targets.stack import Stack, applied_stack, find_environment
 
@@ -80,6 +83,29 @@ def test_a_stack_that_terraform_cannot_initialize_leaves_nothing(home: Path) -> 
 
     assert calls(home) == ["init"]
     assert not list(home.iterdir())
+
+
+def test_terraform_does_not_use_your_profile_for_ministack(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    environments = []
+
+    @contextmanager
+    def failing_stack(environment: Mapping[str, str], management_url: str) -> Iterator[None]:
+        environments.append(environment)
+        raise TargetError("the end of the test")
+        yield
+
+    monkeypatch.setattr(ministack, "ministack", lambda: nullcontext("http://127.0.0.1:1"))
+    monkeypatch.setattr(ministack, "applied_stack", failing_stack)
+    monkeypatch.setenv("AWS_PROFILE", "sandbox")
+    monkeypatch.setenv("AWS_DEFAULT_PROFILE", "sandbox")
+    with pytest.raises(TargetError, match="the end"), ministack.TARGET.deployed():
+        pass
+
+    [environment] = environments
+    assert not environment["AWS_PROFILE"]
+    assert not environment["AWS_DEFAULT_PROFILE"]
 
 
 def test_variables_that_change_the_values_are_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
