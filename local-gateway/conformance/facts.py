@@ -8,12 +8,20 @@ import re
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final, Literal, TypeVar
 
 from conformance.targets.base import PROBE
 
 Confidence = Literal["documented", "documented for REST APIs", "reported", "inferred"]
 """How the fact is known: from AWS's documentation, from users, or from other facts."""
+
+SHARED: Final = (
+    PROBE / "app.py",
+    Path(__file__).with_name("variant.py"),
+    Path(__file__).parent / "checks" / "conftest.py",
+)
+"""The files that every check uses."""
 
 _Test = TypeVar("_Test", bound=Callable[..., Any])
 
@@ -46,8 +54,12 @@ class Fact:
 
     @property
     def version(self) -> str:
-        """The check's version: a hash of its code, its module's helpers, and the probe."""
-        parts = [PROBE.joinpath("app.py").read_text(), *_sources(self.check)]
+        """The check's version: a hash of all that it is made of.
+
+        This is its code, the functions and values of its module that it names, directly or in
+        another function, and the files of `SHARED`.
+        """
+        parts = [*(it.read_text() for it in SHARED), *_sources(self.check, set())]
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]
 
 
@@ -77,15 +89,24 @@ def load_facts() -> list[Fact]:
     return sorted(FACTS.values(), key=lambda it: it.order)
 
 
-def _sources(function: Callable[..., Any]) -> Iterator[str]:
-    """Yield a function's code without its decorators, and its module's functions and constants."""
+def _sources(function: Callable[..., Any], seen: set[str]) -> Iterator[str]:
+    """Yield a function's code without its decorators, and that of its module's names in it.
+
+    Args:
+        function: The function.
+        seen: The names that have been yielded. This function adds its own.
+    """
     source = f"\n{inspect.getsource(function)}"
     code = source[source.index("\ndef ") :]
     yield code
+    seen.add(function.__name__)
     known = vars(sys.modules[function.__module__])
-    for name in sorted(set(re.findall(r"\w+", code)) & known.keys() - {function.__name__}):
+    for name in sorted(set(re.findall(r"\w+", code)) & known.keys()):
+        if name in seen:
+            continue
+        seen.add(name)
         value = known[name]
-        if isinstance(value, str | int):
+        if inspect.isfunction(value) and value.__module__ == function.__module__:
+            yield from _sources(value, seen)
+        elif not (inspect.isroutine(value) or inspect.isclass(value) or inspect.ismodule(value)):
             yield f"{name} = {value!r}"
-        elif inspect.isfunction(value) and value.__module__ == function.__module__:
-            yield from _sources(value)

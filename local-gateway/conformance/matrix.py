@@ -1,6 +1,6 @@
 """The matrix: a page that compares all targets with AWS."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -8,7 +8,7 @@ from conformance import results
 from conformance.facts import Fact, load_facts
 from conformance.results import Results, Row
 from conformance.targets.names import MODULES
-from conformance.untested import UNTESTED
+from conformance.untested import REPEATED, UNRELATED, UNTESTED
 
 PAGE: Final = Path(__file__).parents[1] / "docs" / "conformance.md"
 NOT_RUN: Final = "not run yet"
@@ -18,23 +18,18 @@ INTRODUCTION: Final = """\
 # Conformance
 
 This page compares the WebSocket APIs of several targets with API Gateway's. Each row is a fact
-about API Gateway that a client or a function can see, and a test that checks it against each
-target. `python -m conformance TARGET` runs the tests and writes this page. To run them in your own
-AWS account, see `conformance/README.md`.
+about API Gateway that a client or a function can see, and the result of a test against each target.
+`python -m conformance TARGET` runs the tests and writes this page. To run them in your own AWS
+account, see `conformance/README.md`.
 
-Some checks need a setting of the target. For facts 52 and 53, the target closes connections after a
-second instead of 10 minutes or 2 hours. For fact 57, its stage allows no requests. The local
-gateway has no such limit and runs with the fault `connect_throttled_share`.
+A cell says what the target did if it differs. A target can differ on purpose. If a target can pass
+a test only with a setting of its own, the cell names the setting. *No frame* means that no frame
+arrives within 10 seconds, or 30 seconds on AWS.
 
-*No frame* means that no frame arrives within 10 seconds, or 30 seconds on AWS.
-
-A target can differ on purpose. The *Known* column says how the fact is known: AWS documents it,
-users report it, or it is inferred from other facts. [Sources](#sources) lists the documents.
-
-Facts 1 to 74 are about WebSocket APIs, 75 to 87 about the `@connections` API, and 88 to 165 about
-DynamoDB, Cognito, Lambda, Terraform and Chalice. T1 to T16 are about code that works on emulators
-and fails on AWS. A letter distinguishes parts of a fact. [Facts without a
-test](#facts-without-a-test) lists the facts that the suite can't check, with the reasons.
+The *Known* column says how the fact is known: AWS documents it, users report it, or it is inferred
+from other facts. [Sources](#sources) explains the abbreviations. A letter distinguishes parts of a
+fact. Facts T1 to T16 are about code that works on emulators and fails on AWS. Missing numbers are
+[facts without a test](#facts-without-a-test).
 """
 
 SOURCES: Final = """\
@@ -43,13 +38,16 @@ SOURCES: Final = """\
 | Abbreviation | Source |
 | --- | --- |
 | DG/x | API Gateway, `docs.aws.amazon.com/apigateway/latest/developerguide/x.html` |
+| lambda/latest/dg, x | Lambda, `docs.aws.amazon.com/lambda/latest/dg/x.html` |
 | API model | botocore's service models of apigatewayv2 and apigatewaymanagementapi |
 | owner/name#n, name#n | An issue or a pull request on GitHub |
 | chalice#n | An issue of aws/chalice |
 | serverless-offline#n | An issue of dherault/serverless-offline |
+| serverless-offline, ws.e2e.js | `tests/manual/websocket/main` in dherault/serverless-offline |
 | re:Post x | `repost.aws/questions/x` |
-| EVENTS-2025 | A published dump of real events, 16 March 2025 |
-| TRANSCRIPT-K | A published transcript of wscat against a real API in ap-northeast-1 |
+| a user's events | Events of a real API, published by a user in March 2025, without an address |
+| a user's transcript | wscat with a real API, published by a user, without an address |
+| transcripts of several users | wscat with real APIs, published by users, without addresses |
 """
 
 
@@ -108,36 +106,44 @@ def _row(found: Results | None, fact: Fact) -> Row | None:
 def _cell(row: Row | None) -> str:
     if row is None:
         return NOT_RUN
-    return row.outcome if row.outcome == "passes" else f"{row.outcome}: {row.observed}"
+    if row.outcome == "passes":
+        return f"passes with {row.setting}" if row.setting else "passes"
+    return f"{row.outcome}: {row.observed}"
 
 
 def _differences(facts: list[Fact], by_target: Mapping[str, Results | None]) -> str:
-    lines = ["## What each target does differently\n"]
-    for name, found in by_target.items():
-        lines += [f"### {name}\n", *_differences_of(facts, found), ""]
-    return "\n".join(lines)
+    lines = ["## Where each target differs\n"]
+    lines += [f"- {name}: {_differences_of(facts, found)}" for name, found in by_target.items()]
+    return _block(lines)
 
 
-def _differences_of(facts: list[Fact], found: Results | None) -> list[str]:
+def _differences_of(facts: list[Fact], found: Results | None) -> str:
     if found is None:
-        return ["The suite hasn't run against this target yet."]
-    rows = [(it, row) for it in facts if (row := _row(found, it)) and row.outcome == "differs"]
-    if not rows:
-        return ["It passes all rows."]
-    return [
-        f"- Fact {it.number}: {_escape(it.statement)} Observed: {_escape(row.observed)}."
-        for it, row in rows
-    ]
+        return "The suite hasn't run against it yet."
+    rows = {it.number: _row(found, it) for it in facts}
+    differing = [number for number, row in rows.items() if row and row.outcome == "differs"]
+    return f"It differs in {_facts(differing) if differing else 'no tested row'}."
 
 
 def _untested() -> str:
+    repeated = [f"{number} ({_facts(others)})" for number, others in REPEATED.items()]
+    unrelated = [f"{subject} ({', '.join(numbers)})" for subject, numbers in UNRELATED.items()]
     lines = [
         "## Facts without a test\n",
         _line(["Fact", "What AWS does", "Why there is no test", "Source"]),
         _rule(4),
         *(_line(list(it)) for it in UNTESTED),
+        "",
+        f"These facts repeat others: {', '.join(repeated)}.\n",
+        f"These facts concern neither clients nor handlers: {', '.join(unrelated)}.",
     ]
     return _block(lines)
+
+
+def _facts(numbers: Sequence[str]) -> str:
+    """Name some facts, such as "fact 1" or "facts 1, 2 and 3"."""
+    *others, last = numbers
+    return f"facts {', '.join(others)} and {last}" if others else f"fact {last}"
 
 
 def _rule(columns: int) -> str:

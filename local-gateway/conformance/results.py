@@ -18,12 +18,14 @@ class Row:
     Attributes:
         outcome: Whether the target does the same as AWS.
         observed: What the target did, or why it wasn't tested.
+        setting: The setting without which the target couldn't pass.
         check: The version of the check at the time of the run.
     """
 
     outcome: Outcome
     observed: str
     check: str = ""
+    setting: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,6 +46,8 @@ def run(target: Target) -> Results:
         TargetError: The target can't be started, or pytest can't run the checks.
         KeyboardInterrupt: The run was interrupted.
     """
+    # Before the run, because the files can change during it.
+    versions = {it.number: it.version for it in load_facts()}
     with target.deployed() as deployment:
         recorder = Recorder(deployment)
         code = pytest.main([*OPTIONS, "--pyargs", "conformance.checks"], plugins=[recorder])
@@ -56,8 +58,8 @@ def run(target: Target) -> Results:
     date = datetime.now(UTC).date().isoformat()
     missing = Row("differs", "the check did not run")
     rows = {
-        it.number: replace(recorder.rows.get(it.number, missing), check=it.version)
-        for it in load_facts()
+        number: replace(recorder.rows.get(number, missing), check=version)
+        for number, version in versions.items()
     }
     return Results(target.name, deployment.version, date, rows)
 
@@ -90,8 +92,15 @@ class Recorder:
         elif report.failed and call.excinfo is not None:
             self.rows[fact.number] = Row("differs", self._describe(item, call.excinfo.value))
         elif report.when == "call":
-            self.rows[fact.number] = Row("passes", item.stash[OBSERVED])
+            self.rows[fact.number] = Row(
+                "passes", item.stash[OBSERVED], setting=self._setting(item)
+            )
         return report
+
+    def _setting(self, item: pytest.Item) -> str:
+        """Return the setting of the check's variant; empty if it needs none."""
+        settings = self._deployment.settings
+        return next((settings[name] for name in _parameters(item) if name in settings), "")
 
     def _describe(self, item: pytest.Item, error: BaseException) -> str:
         """Return what the check observed; the error if it stopped for another reason."""

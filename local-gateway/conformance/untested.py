@@ -21,12 +21,13 @@ class Untested(NamedTuple):
 
 CONFIGURATION = "It concerns the configuration, which neither a client nor a function sees."
 BROWSER = "It concerns the browser's API. The suite's client isn't a browser."
-COST = "It concerns cost or load. A check would need thousands of requests."
 ACCOUNT = "It concerns quotas of the whole account, which a check would use up for other stacks."
 CHALICE = "It concerns Chalice's code, which is the same for all targets."
-OTHER_SERVICE = "It concerns another service, not API Gateway."
-NO_TIME = "It concerns durations, which vary from run to run."
-UNDOCUMENTED = "No source says what AWS does."
+EMBEDDED = "The embedded DynamoDB is ministack's. A check would test ministack, not the gateway."
+PERMISSIONS = "It needs another variant on AWS. The local gateway has no permissions."
+
+NOTES = "notes of DPenniket on bedrock-chat, without an address"
+SAMPLE = "aws-samples/websocket-api-cognito-auth-sample#15"
 
 UNTESTED: Final = [
     Untested(
@@ -65,14 +66,12 @@ UNTESTED: Final = [
         "It needs a deployment during the check. Fact 25 is its visible part.",
         "DG/apigateway-websocket-api-lambda-auth",
     ),
-    Untested(
-        "27", "Browsers can't set headers of the handshake.", BROWSER, "websocket-api-cognito#15"
-    ),
+    Untested("27", "Browsers can't set headers of the handshake.", BROWSER, SAMPLE),
     Untested(
         "28",
         "Execution logs with data trace contain the query string.",
         CONFIGURATION,
-        "websocket-api-cognito#15; SAM#521",
+        SAMPLE,
     ),
     Untested(
         "29",
@@ -84,14 +83,14 @@ UNTESTED: Final = [
         "36",
         "A status other than 2xx of a two-way route may be replaced by the error frame.",
         "A single user reports it, so there is no certain result to compare with.",
-        "notes on bedrock-chat",
+        NOTES,
     ),
     Untested(
         "37b",
         "The client of a message gets the error frame if Lambda throttles the function.",
         "It needs another function, without concurrency. The local gateway shows it with the fault "
         "lambda_concurrency.",
-        "notes on bedrock-chat",
+        NOTES,
     ),
     Untested(
         "38",
@@ -108,7 +107,7 @@ UNTESTED: Final = [
     Untested(
         "54b",
         "Pings of clients may reset the idle timeout.",
-        UNDOCUMENTED,
+        "No source says what AWS does.",
         "andyrichardson/subscriptionless#3",
     ),
     Untested(
@@ -155,10 +154,22 @@ UNTESTED: Final = [
         "DG/websocket-api-custom-domain-names",
     ),
     Untested(
-        "72-74",
-        "WAF can't protect a WebSocket API, and nothing limits connections per address.",
-        CONFIGURATION,
+        "72",
+        "AWS WAF can't protect a WebSocket API.",
+        "It concerns what AWS WAF accepts. A check would need a web ACL, which AWS charges for.",
         "repost.aws/knowledge-center/waf-api-gateway-rate-based-rules",
+    ),
+    Untested(
+        "73",
+        "Nothing limits the connections of one address.",
+        "No number of connections proves that there is no limit.",
+        "inferred from fact 72",
+    ),
+    Untested(
+        "74",
+        "An API can have IPv6 addresses.",
+        "It needs a client with IPv6, which many networks don't have.",
+        "API model",
     ),
     Untested(
         "80",
@@ -166,7 +177,12 @@ UNTESTED: Final = [
         "It needs a network that drops packets.",
         "simple-websockets-chat-app#44",
     ),
-    Untested("81-82", "There is no broadcast: each post is a request.", COST, "API model"),
+    Untested(
+        "81-82",
+        "There is no broadcast: each post is a request.",
+        "There is no operation that a check could call.",
+        "API model",
+    ),
     Untested(
         "83-84",
         "A post needs the permission execute-api:ManageConnections.",
@@ -177,55 +193,62 @@ UNTESTED: Final = [
         "85-87",
         "Messages and connection minutes are charged.",
         "Only the bill shows it.",
-        "amnic.com; awsnegotiations.com",
+        "aws.amazon.com/api-gateway/pricing",
     ),
     Untested(
-        "88-110",
-        "DynamoDB has limits per partition, transactions that conflict, and deletes that lag.",
-        OTHER_SERVICE,
-        "DynamoDB developer guide",
+        "94",
+        "A transaction that overlaps another one fails with TransactionConflict.",
+        EMBEDDED,
+        "DynamoDB developer guide, transaction-apis",
     ),
     Untested(
-        "111-120",
-        "Cognito's tokens have claims, keys and lifetimes.",
-        OTHER_SERVICE,
-        "Cognito developer guide",
+        "97",
+        "The reasons of a cancelled transaction contain the code None for items without an error.",
+        EMBEDDED,
+        "botocore's service model of dynamodb",
     ),
     Untested(
-        "121-123",
-        "A function's memory determines its CPU and the time of its cold starts.",
-        NO_TIME,
-        "lambda/latest/dg, resource model",
+        "99",
+        "A deletion returns the old item, so a second one can be told from the first.",
+        EMBEDDED,
+        "inferred from facts 40 and 93",
+    ),
+    Untested(
+        "108",
+        "A failed condition returns the item if the request asks for it.",
+        EMBEDDED,
+        "botocore's service model of dynamodb",
     ),
     Untested(
         "124",
-        "A failed asynchronous invocation is repeated after one minute and after two more.",
-        "A retry takes a minute, which is too long for a check.",
+        "Lambda repeats a failed asynchronous invocation after one minute and after two more.",
+        "A retry takes a minute, which is too long for a check. The local gateway doesn't repeat "
+        "the invocation.",
         "lambda/latest/dg, invocation-async-error-handling",
     ),
     Untested(
         "125",
         "An account can run 1,000 functions at the same time in a region.",
-        ACCOUNT,
+        f"{ACCOUNT} The local gateway shows it with the fault lambda_concurrency.",
         "lambda/latest/dg, scaling-behavior",
     ),
     Untested(
-        "126-130",
-        "Lambda's runtimes have versions, architectures and dates of their end.",
-        CONFIGURATION,
-        "lambda/latest/dg, lambda-runtimes",
+        "134",
+        "A stage whose throttle settings lack a value refuses all clients with 429.",
+        "Fact 57 checks the effect: its stage has limits of 0.",
+        "terraform-provider-aws#14742",
     ),
     Untested(
-        "131-148",
-        "Terraform and its AWS provider need certain settings for a WebSocket API.",
-        CONFIGURATION,
-        "Terraform AWS provider, apigatewayv2",
+        "137",
+        "If the API may not invoke the authorizer's function, the handshake's status is 500.",
+        PERMISSIONS,
+        "aws-cdk#11766",
     ),
     Untested(
-        "149-156",
-        "Chalice has three WebSocket handlers, and no authorizer or route response.",
-        CHALICE,
-        "chalice, package.py",
+        "138",
+        "A permission for API/*/*/ROUTE doesn't match, because the ARN is API/STAGE/ROUTE.",
+        PERMISSIONS,
+        "aws-cdk#22940; terraform-aws-apigateway-v2#8",
     ),
     Untested(
         "157",
@@ -240,93 +263,39 @@ UNTESTED: Final = [
         "chalice, app.py",
     ),
     Untested(
-        "159-165",
-        "Chalice has its own sender, policies and packages.",
-        CHALICE,
-        "chalice, app.py and packager.py",
-    ),
-    Untested(
-        "T1",
-        "Without a route response, a returned body sends nothing.",
-        "The same as fact 30.",
-        "facts 30, 31",
-    ),
-    Untested(
-        "T2",
-        "New routes and authorizers take effect with a new deployment.",
-        "The same as fact 67.",
-        "facts 47, 67",
-    ),
-    Untested(
-        "T3",
-        "A refusal has the status of $connect, or 502 or 401.",
-        "The same as facts 4, 5 and 7.",
-        "facts 4, 5, 7",
-    ),
-    Untested(
-        "T4",
-        "An error frame has no details of the error.",
-        "The same as fact 35.",
-        "fact 35",
-    ),
-    Untested(
-        "T5",
-        "Binary frames and long frames close the connection.",
-        "The same as facts 48, 50 and 51.",
-        "facts 48, 50, 51",
-    ),
-    Untested(
-        "T6",
-        "The client gets only the subprotocol that $connect returns.",
-        "The same as fact 63.",
-        "fact 63",
-    ),
-    Untested(
-        "T7",
-        "Without its permission, its token or the right resource, an authorizer refuses clients.",
-        "The same as facts 7, 17 and 21. The permission is like that of fact 6.",
-        "facts 6, 7, 17, 21",
-    ),
-    Untested(
-        "T8",
-        "A stage whose throttle settings lack a value refuses all clients with 429.",
-        "The same as fact 57, whose stage has limits of 0.",
-        "fact 57",
-    ),
-    Untested(
-        "T9",
-        "DynamoDB's transactions conflict, its indexes lag, and expired items stay readable.",
-        OTHER_SERVICE,
-        "DynamoDB developer guide, transaction-apis, howitworks-ttl",
-    ),
-    Untested(
-        "T11",
-        "A post during $connect fails with 410.",
-        "The same as fact 2.",
-        "fact 2",
-    ),
-    Untested(
-        "T12",
+        "159",
         "Chalice's app.websocket_api uses AWS's URL only.",
-        "It concerns Chalice, not the API.",
+        f"{CHALICE} The local gateway gives it its own URL.",
         "chalice, app.py",
     ),
     Untested(
         "T13",
         "The first connections wait for cold starts of the authorizer and of $connect.",
-        NO_TIME,
-        "lambda/latest/dg, resource model",
-    ),
-    Untested(
-        "T14",
-        "A fetch of Cognito's keys delays the handshake.",
-        "It concerns the application's code, not the API.",
-        "PyJWT, jwks_client.py",
-    ),
-    Untested(
-        "T16",
-        "Chalice's Terraform output excludes current versions of Terraform and its providers.",
-        CONFIGURATION,
-        "chalice, package.py",
+        "It concerns durations, which vary from run to run.",
+        "Lambda developer guide",
     ),
 ]
+
+REPEATED: Final = {
+    "T1": ("30",),
+    "T2": ("67",),
+    "T3": ("4", "5", "7"),
+    "T4": ("35",),
+    "T5": ("48", "50", "51"),
+    "T6": ("63",),
+    "T7": ("7", "17", "21"),
+    "T8": ("57",),
+    "T9": ("94",),
+    "T11": ("2",),
+    "T12": ("159",),
+}
+"""The facts that others repeat, by the others' numbers."""
+
+UNRELATED: Final = {
+    "DynamoDB": ("88-93", "95-96", "98", "100-107", "109-110"),
+    "Cognito": ("111-120", "T14"),
+    "Lambda's memory, prices and runtimes": ("121-123", "126-130"),
+    "Terraform": ("131-133", "135-136", "139-148", "T16"),
+    "Chalice's commands and packages": ("149-156", "160-165"),
+}
+"""The facts that neither a client nor a handler of a WebSocket API sees, by their subject."""

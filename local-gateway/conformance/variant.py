@@ -75,7 +75,11 @@ class Client:
         except TimeoutError:
             return "stays open"
         except ConnectionClosed as closed:
-            return "closes without a code" if closed.rcvd is None else f"closes {closed.rcvd.code}"
+            return (
+                "closes without a code"
+                if closed.rcvd is None
+                else f"closes with code {closed.rcvd.code}"
+            )
 
 
 class Variant:

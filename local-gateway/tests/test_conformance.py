@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from conformance import matrix
+from conformance import facts, matrix
 from conformance.facts import load_facts
 from conformance.results import read_results
 from conformance.targets.names import MODULES
-from conformance.untested import UNTESTED
+from conformance.untested import REPEATED, UNRELATED, UNTESTED
 
 FOLDER = Path(__file__).parents[1]
 FACTS = ("1-165", "T1-16")
@@ -41,8 +41,9 @@ def test_the_matrix_shows_the_committed_results() -> None:
 
 
 def test_each_fact_has_a_check_or_a_reason() -> None:
-    listed = [*load_facts(), *UNTESTED]
-    covered = {number for it in listed for number in numbers(it.number)}
+    listed = [it.number for it in (*load_facts(), *UNTESTED)]
+    listed += [*REPEATED, *(number for found in UNRELATED.values() for number in found)]
+    covered = {number for it in listed for number in numbers(it)}
     assert covered == {number for part in FACTS for number in numbers(part)}
 
 
@@ -63,16 +64,58 @@ def test_the_matrix_shows_a_row_of_an_older_check_as_not_tested() -> None:
     assert found is not None
     older = {number: replace(row, check="older") for number, row in found.rows.items()}
     page = matrix.render({"local-gateway": replace(found, rows=older)})
-    assert "passes" not in page.partition("## Facts\n")[2].partition("##")[0]
+    assert page.count(f"not tested: {matrix.STALE.observed}") == len(load_facts())
 
 
-def test_the_version_of_a_check_depends_on_the_helpers_that_it_names(
+@pytest.mark.parametrize(
+    ("number", "name", "value"),
+    [
+        ("50b", "test_frames.KB", 1000),
+        ("53", "test_frames.SECONDS_BETWEEN_POSTS", 0.25),
+        ("4b", "test_connect.REFUSALS", ("301", "400")),
+    ],
+)
+def test_the_version_of_a_check_depends_on_the_values_that_it_names(
+    number: str, name: str, value: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = version_of(number)
+    monkeypatch.setattr(f"conformance.checks.{name}", value)
+    assert version_of(number) != before
+
+
+def test_the_version_of_a_check_ignores_the_values_that_it_does_not_name(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    [known] = [it for it in load_facts() if it.number == "50b"]
-    before = known.version
-    monkeypatch.setattr("conformance.checks.test_frames.KB", 1000)
-    assert known.version != before
+    before = version_of("4a")
+    monkeypatch.setattr("conformance.checks.test_connect.REFUSALS", ())
+    assert version_of("4a") == before
+
+
+@pytest.mark.parametrize("name", ["app.py", "variant.py", "conftest.py"])
+def test_the_version_of_a_check_depends_on_the_shared_files(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = version_of("4a")
+    others = tuple(it for it in facts.SHARED if it.name != name)
+    monkeypatch.setattr(facts, "SHARED", others)
+    assert version_of("4a") != before
+
+
+def test_helpers_that_call_each_other_have_a_version() -> None:
+    assert facts.Fact("1", "", "", "inferred", is_even).version
+
+
+def version_of(number: str) -> str:
+    [found] = [it for it in load_facts() if it.number == number]
+    return found.version
+
+
+def is_even(number: int) -> bool:
+    return number == 0 or is_odd(number - 1)
+
+
+def is_odd(number: int) -> bool:
+    return number != 0 and is_even(number - 1)
 
 
 def numbers(text: str) -> list[str]:

@@ -1,11 +1,13 @@
 """The stack of the conformance suite, with a fake of the terraform command."""
 
 import os
-import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import pytest
 
+from conformance.targets import ministack
 from conformance.targets.base import TargetError
 from conformance.targets.stack import Stack, applied_stack, find_environment
 
@@ -23,21 +25,20 @@ exit 0
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Replace terraform on the path, and return the folder for temporary files."""
-    home, fake = tmp_path / "home", tmp_path / "bin" / "terraform"
-    home.mkdir()
+    """Replace terraform on the path, and return the folder of the states."""
+    fake = tmp_path / "bin" / "terraform"
     fake.parent.mkdir()
     fake.write_text(FAKE.replace("{outputs}", OUTPUTS))
     fake.chmod(0o755)
-    monkeypatch.setattr(tempfile, "tempdir", str(home))
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     monkeypatch.setenv("PATH", f"{fake.parent}{os.pathsep}{os.environ['PATH']}")
     monkeypatch.setenv("CALLS", str(tmp_path / "calls"))
-    return home
+    return tmp_path / "chalice-local-gateway" / "conformance"
 
 
 def calls(home: Path) -> list[str]:
     """Return the commands that terraform got."""
-    return [line.split()[0] for line in (home.parent / "calls").read_text().splitlines()]
+    return [line.split()[0] for line in (home.parents[1] / "calls").read_text().splitlines()]
 
 
 def test_a_stack_whose_apply_fails_is_destroyed(home: Path) -> None:
@@ -69,9 +70,8 @@ def test_the_state_stays_if_the_stack_cannot_be_destroyed(home: Path) -> None:
     [folder] = home.iterdir()
     assert "cannot apply" in str(failed.value)
     assert "cannot destroy" in str(failed.value)
-    run = folder.name.split("-")[1]
     assert str(failed.value).endswith(
-        f"run: env AWS_REGION=eu-west-1 TF_VAR_run={run} TF_VAR_management_url= "
+        f"run: env AWS_REGION=eu-west-1 TF_VAR_run={folder.name} TF_VAR_management_url= "
         f"terraform -chdir={folder}/terraform destroy"
     )
 
@@ -83,6 +83,29 @@ def test_a_stack_that_terraform_cannot_initialize_leaves_nothing(home: Path) -> 
 
     assert calls(home) == ["init"]
     assert not list(home.iterdir())
+
+
+def test_terraform_does_not_use_your_profile_for_ministack(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    environments = []
+
+    @contextmanager
+    def failing_stack(environment: Mapping[str, str], management_url: str) -> Iterator[None]:
+        environments.append(environment)
+        raise TargetError("the end of the test")
+        yield
+
+    monkeypatch.setattr(ministack, "ministack", lambda: nullcontext("http://127.0.0.1:1"))
+    monkeypatch.setattr(ministack, "applied_stack", failing_stack)
+    monkeypatch.setenv("AWS_PROFILE", "sandbox")
+    monkeypatch.setenv("AWS_DEFAULT_PROFILE", "sandbox")
+    with pytest.raises(TargetError, match="the end"), ministack.TARGET.deployed():
+        pass
+
+    [environment] = environments
+    assert not environment["AWS_PROFILE"]
+    assert not environment["AWS_DEFAULT_PROFILE"]
 
 
 def test_variables_that_change_the_values_are_ignored(monkeypatch: pytest.MonkeyPatch) -> None:

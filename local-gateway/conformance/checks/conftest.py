@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
 
 import pytest
 
@@ -35,49 +36,27 @@ def deployment(pytestconfig: pytest.Config) -> Deployment:
     return pytestconfig.stash[DEPLOYMENT]
 
 
-@pytest.fixture(scope="session")
-def two_way(deployment: Deployment) -> Variant:
-    return variant(deployment, base.TWO_WAY)
+def variant(name: str) -> Any:
+    """Define the fixture of a variant. It skips the check if the target lacks the variant."""
+
+    @pytest.fixture(scope="session", name=name)
+    def find_variant(deployment: Deployment) -> Variant:
+        if name in deployment.missing:
+            pytest.skip(deployment.missing[name])
+        return Variant(deployment.apis[name], deployment)
+
+    return find_variant
 
 
-@pytest.fixture(scope="session")
-def one_way(deployment: Deployment) -> Variant:
-    return variant(deployment, base.ONE_WAY)
-
-
-@pytest.fixture(scope="session")
-def connect_only(deployment: Deployment) -> Variant:
-    return variant(deployment, base.CONNECT_ONLY)
-
-
-@pytest.fixture(scope="session")
-def default_only(deployment: Deployment) -> Variant:
-    return variant(deployment, base.DEFAULT_ONLY)
-
-
-@pytest.fixture(scope="session")
-def identity_source(deployment: Deployment) -> Variant:
-    return variant(deployment, base.IDENTITY_SOURCE)
-
-
-@pytest.fixture(scope="session")
-def short_idle(deployment: Deployment) -> Variant:
-    return variant(deployment, base.SHORT_IDLE)
-
-
-@pytest.fixture(scope="session")
-def short_lifetime(deployment: Deployment) -> Variant:
-    return variant(deployment, base.SHORT_LIFETIME)
-
-
-@pytest.fixture(scope="session")
-def throttled(deployment: Deployment) -> Variant:
-    return variant(deployment, base.THROTTLED)
-
-
-@pytest.fixture(scope="session")
-def without_permission(deployment: Deployment) -> Variant:
-    return variant(deployment, base.WITHOUT_PERMISSION)
+two_way = variant(base.TWO_WAY)
+one_way = variant(base.ONE_WAY)
+connect_only = variant(base.CONNECT_ONLY)
+default_only = variant(base.DEFAULT_ONLY)
+identity_source = variant(base.IDENTITY_SOURCE)
+short_idle = variant(base.SHORT_IDLE)
+short_lifetime = variant(base.SHORT_LIFETIME)
+throttled = variant(base.THROTTLED)
+without_permission = variant(base.WITHOUT_PERMISSION)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -93,10 +72,3 @@ def receive_slow_frame(client: Client) -> tuple[str, float]:
     start = time.monotonic()
     frame = client.receive(LATEST_SLOW_FRAME)
     return frame, time.monotonic() - start
-
-
-def variant(deployment: Deployment, name: str) -> Variant:
-    """Return a variant, or mark the check as not tested if the target lacks it."""
-    if name in deployment.missing:
-        pytest.skip(deployment.missing[name])
-    return Variant(deployment.apis[name], deployment)

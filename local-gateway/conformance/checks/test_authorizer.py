@@ -98,7 +98,7 @@ def test_the_identity_source_is_present(identity_source: Variant, observe: Obser
 @fact(
     "19",
     "The authorizer runs for each handshake: its results are not cached.",
-    source="API model; aws/serverless-application-model#905",
+    source="API model; sst#905; terraform-provider-aws#15232",
     confidence="documented",
 )
 def test_results_are_not_cached(two_way: Variant, observe: Observe) -> None:

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from conformance.facts import fact
 from conformance.runner import Observe
-from conformance.variant import Variant, describe, keys_of, unique
+from conformance.variant import Client, Variant, describe, keys_of, unique
 
 REFUSALS = ("301", "400", "401", "501")
 
@@ -19,6 +19,11 @@ def handshake_and_run(variant: Variant) -> str:
     status = variant.handshake(run=run)
     ran = "runs" if variant.records_now(run, "$connect") else "does not run"
     return f"{status}, $connect {ran}"
+
+
+def subprotocol_of(client: Client) -> str:
+    chosen = client.connection.subprotocol
+    return "no subprotocol" if chosen is None else f"the subprotocol {chosen}"
 
 
 @fact(
@@ -61,7 +66,7 @@ def test_a_child_function_posts_after_connect(one_way: Variant, observe: Observe
 @fact(
     "4a",
     "$connect opens the connection with any status 2xx, such as 201.",
-    source="TRANSCRIPT-K; serverless-offline#1301",
+    source="a user's transcript; serverless-offline#1301",
     confidence="reported",
 )
 def test_connect_with_another_2xx_status(one_way: Variant, observe: Observe) -> None:
@@ -71,7 +76,7 @@ def test_connect_with_another_2xx_status(one_way: Variant, observe: Observe) -> 
 @fact(
     "4b",
     "Another status of $connect is the handshake's status: 301, 400, 401, 501.",
-    source="TRANSCRIPT-K; DG/websocket-connect-route-subprotocol",
+    source="a user's transcript; DG/websocket-connect-route-subprotocol",
     confidence="reported",
 )
 def test_the_status_of_connect_is_passed_through(one_way: Variant, observe: Observe) -> None:
@@ -82,7 +87,7 @@ def test_the_status_of_connect_is_passed_through(one_way: Variant, observe: Obse
 @fact(
     "5a",
     "If $connect raises, the handshake's status is 502.",
-    source="TRANSCRIPT-K; aws-lambda-graphql#107",
+    source="a user's transcript; aws-lambda-graphql#107",
     confidence="reported",
 )
 def test_connect_raises(one_way: Variant, observe: Observe) -> None:
@@ -111,7 +116,7 @@ def test_the_permission_is_missing(without_permission: Variant, observe: Observe
 
 @fact(
     "9",
-    "The body that $connect returns does not reach the client.",
+    "If $connect refuses a client, the body that it returns is not in the response.",
     source="chalice#1768",
     confidence="reported",
 )
@@ -125,7 +130,7 @@ def test_the_body_of_connect_is_not_forwarded(one_way: Variant, observe: Observe
 @fact(
     "10",
     "The body of a refusal by API Gateway is JSON with message, connectionId and requestId.",
-    source="public transcripts of a deny",
+    source="transcripts of several users",
     confidence="reported",
 )
 def test_the_body_of_a_refusal(two_way: Variant, observe: Observe) -> None:
@@ -181,7 +186,7 @@ def test_a_throttled_handshake(throttled: Variant, observe: Observe) -> None:
 )
 def test_no_subprotocol_without_the_header(one_way: Variant, observe: Observe) -> None:
     with one_way.connect(subprotocols=["chat"]) as client:
-        assert observe(f"chooses {client.connection.subprotocol}") == "chooses None"
+        assert observe(subprotocol_of(client)) == "no subprotocol"
 
 
 @fact(
@@ -192,7 +197,7 @@ def test_no_subprotocol_without_the_header(one_way: Variant, observe: Observe) -
 )
 def test_the_subprotocol_of_connect(one_way: Variant, observe: Observe) -> None:
     with one_way.connect(subprotocols=["other", "chat"], subprotocol="chat") as client:
-        assert observe(f"chooses {client.connection.subprotocol}") == "chooses chat"
+        assert observe(subprotocol_of(client)) == "the subprotocol chat"
 
 
 @fact(
@@ -217,7 +222,7 @@ def test_no_other_header_of_connect(one_way: Variant, observe: Observe) -> None:
 def test_a_long_url(one_way: Variant, observe: Observe) -> None:
     outcomes = [one_way.handshake(token="x" * length) for length in (2048, 8192)]
     outcomes[1] = "connects" if outcomes[1] == "connects" else "is refused"
-    observe(f"2 KB {outcomes[0]}, 8 KB {outcomes[1]}")
+    observe(f"a token of 2 KB {outcomes[0]}, one of 8 KB {outcomes[1]}")
     assert outcomes == ["connects", "is refused"]
 
 

@@ -8,8 +8,8 @@ from conformance.facts import fact
 from conformance.runner import Observe
 from conformance.variant import Client, Variant, keys_of
 
-EVENTS = "EVENTS-2025"
-CLOSED_BY_API = "1000 'Connection Closed Normally'"
+EVENTS = "a user's events"
+CLOSED_BY_API = "code 1000, the reason Connection Closed Normally"
 
 
 def disconnect_event(variant: Variant, client: Client) -> dict[str, Any]:
@@ -19,8 +19,12 @@ def disconnect_event(variant: Variant, client: Client) -> dict[str, Any]:
 
 
 def code_and_reason(event: dict[str, Any]) -> str:
-    context = event.get("requestContext", {})
-    return f"{context.get('disconnectStatusCode')} {context.get('disconnectReason')!r}"
+    if not event:
+        return "no $disconnect event"
+    context = event["requestContext"]
+    code, reason = context.get("disconnectStatusCode"), context.get("disconnectReason")
+    shown = {None: "no reason", "": "an empty reason"}.get(reason, f"the reason {reason}")
+    return f"{'no code' if code is None else f'code {code}'}, {shown}"
 
 
 @fact(
@@ -47,14 +51,14 @@ def test_the_event_of_disconnect(one_way: Variant, observe: Observe) -> None:
         pass
     event = disconnect_event(one_way, client)
     context = event.get("requestContext", {})
-    expected = {"disconnectStatusCode", "disconnectReason"}
-    has_query = event.get("queryStringParameters") is not None
-    found = (
-        f"type {context.get('eventType')}, {keys_of(expected & context.keys())}, "
-        f"{'a' if has_query else 'no'} query string"
-    )
-    assert observe(found) == (
-        "type DISCONNECT, disconnectReason, disconnectStatusCode, no query string"
+    has = {
+        "code": "disconnectStatusCode" in context,
+        "reason": "disconnectReason" in context,
+        "query string": event.get("queryStringParameters") is not None,
+    }
+    found = [f"{'a' if it else 'no'} {name}" for name, it in has.items()]
+    assert observe(", ".join([f"type {context.get('eventType')}", *found])) == (
+        "type DISCONNECT, a code, a reason, no query string"
     )
 
 
@@ -68,7 +72,9 @@ def test_the_headers_of_disconnect(one_way: Variant, observe: Observe) -> None:
     with one_way.connect() as client:
         pass
     headers = disconnect_event(one_way, client).get("headers") or {}
-    assert observe(keys_of(headers)) == "Host, X-Forwarded-For, x-api-key, x-restapi"
+    assert observe(f"headers: {keys_of(headers)}") == (
+        "headers: Host, X-Forwarded-For, x-api-key, x-restapi"
+    )
 
 
 @fact(
@@ -80,7 +86,9 @@ def test_the_headers_of_disconnect(one_way: Variant, observe: Observe) -> None:
 def test_the_code_of_the_client(one_way: Variant, observe: Observe) -> None:
     with one_way.connect() as client:
         client.connection.close(1001, "")
-    assert observe(code_and_reason(disconnect_event(one_way, client))) == "1001 ''"
+    assert (
+        observe(code_and_reason(disconnect_event(one_way, client))) == "code 1001, an empty reason"
+    )
 
 
 @fact(
@@ -105,7 +113,7 @@ def test_the_code_after_a_delete(one_way: Variant, observe: Observe) -> None:
 def test_a_delete_closes_normally(one_way: Variant, observe: Observe) -> None:
     with one_way.connect() as client:
         one_way.outcome("delete_connection", client.connection_id)
-        assert observe(client.ending()) == "closes 1000"
+        assert observe(client.ending()) == "closes with code 1000"
 
 
 @fact(
@@ -122,4 +130,4 @@ def test_default_gets_messages_only(default_only: Variant, observe: Observe) -> 
         connection_id = client.receive()
     events = default_only.records(connection_id, "$default", count=3)
     types = [str(it["requestContext"].get("eventType")) for it in events]
-    assert observe(", ".join(types) or "no event") == "MESSAGE"
+    assert observe(f"$default gets {', '.join(types) or 'no event'}") == "$default gets MESSAGE"

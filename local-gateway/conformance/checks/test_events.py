@@ -8,7 +8,7 @@ from conformance.facts import fact
 from conformance.runner import Observe
 from conformance.variant import Variant, is_ip_address, keys_of
 
-EVENTS = "EVENTS-2025"
+EVENTS = "a user's events"
 MAPPING = "DG/apigateway-websocket-api-mapping-template-reference"
 MILLISECONDS = 10**12
 """A point in time in milliseconds has 13 digits, since 2001."""
@@ -75,7 +75,7 @@ def test_no_query_string(two_way: Variant, observe: Observe) -> None:
     event = two_way.records(connection_id, "$connect")[0]
     is_present = "queryStringParameters" in event
     value = json.dumps(event["queryStringParameters"]) if is_present else "absent"
-    assert observe(value) == "absent"
+    assert observe(f"the key is {value}") == "the key is absent"
 
 
 @fact(
@@ -143,7 +143,8 @@ def test_the_source_ip(one_way: Variant, observe: Observe) -> None:
 def test_connected_at_is_constant(one_way: Variant, observe: Observe) -> None:
     events = events_of_a_connection(one_way).values()
     times = {it["requestContext"].get("connectedAt") for it in events}
-    observe("constant" if len(times) == 1 and None not in times else "differs or is missing")
+    several = "missing" if None in times else f"{len(times)} different times"
+    observe("constant" if len(times) == 1 and None not in times else several)
     assert len(times) == 1
     assert None not in times
 
@@ -158,4 +159,4 @@ def test_the_casing_of_headers(one_way: Variant, observe: Observe) -> None:
     with one_way.connect(headers={"X-ProBe-Case": "1"}) as client:
         headers = one_way.records(client.run, "$connect")[0]["headers"]
     found = [name for name in headers if name.lower() == "x-probe-case"]
-    assert observe(", ".join(found) or "no such header") == "X-ProBe-Case"
+    assert observe(f"X-ProBe-Case: {', '.join(found) or 'none'}") == "X-ProBe-Case: X-ProBe-Case"

@@ -1,5 +1,6 @@
 """AWS itself, with the probe's stack in the account of your credentials."""
 
+import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,23 +29,65 @@ class Aws:
 
     @contextmanager
     def deployed(self) -> Iterator[Deployment]:
-        """Apply the probe's stack to the account of your credentials.
+        """Apply the probe's stack to the account of your credentials, after you confirm it.
 
         Raises:
-            TargetError: There are no credentials or no region, or the stack can't be applied.
+            TargetError: There are no credentials or no region, you don't confirm, or the stack
+                can't be applied.
         """
-        region = boto3.session.Session().region_name
-        if region is None:
-            raise TargetError("no region; set AWS_REGION")
         try:
-            account = boto3.client("sts", region_name=region).get_caller_identity()["Account"]
+            region = find_region()
+            account = find_account(region)
         except (BotoCoreError, ClientError) as error:
             raise TargetError(f"AWS doesn't accept your credentials: {error}") from None
-        say(f"creating resources in account {account}, region {region}, removed at the end")
+        confirm(account, region)
         with applied_stack(find_environment(AWS_REGION=region)) as stack:
             deployment = _deployment(stack, region)
             _wait_until_usable(Variant(deployment.apis[base.TWO_WAY], deployment))
             yield deployment
+
+
+def find_region() -> str:
+    """Return the region of AWS_REGION, of AWS_DEFAULT_REGION, or of the profile.
+
+    boto3 doesn't read AWS_REGION, but the AWS CLI and Terraform do.
+
+    Raises:
+        TargetError: There is no region.
+        BotoCoreError: There is no such profile.
+    """
+    region = os.environ.get("AWS_REGION") or boto3.session.Session().region_name
+    if not region:
+        raise TargetError("no region; set AWS_REGION")
+    return region
+
+
+def find_account(region: str) -> str:
+    """Return the ID of the account of your credentials.
+
+    Raises:
+        BotoCoreError: There are no credentials, or AWS can't be reached.
+        ClientError: AWS doesn't accept them.
+    """
+    account: str = boto3.client("sts", region_name=region).get_caller_identity()["Account"]
+    return account
+
+
+def confirm(account: str, region: str) -> None:
+    """Ask for the account's ID, unless the environment variable CONFIRM contains it.
+
+    Raises:
+        TargetError: The answer is another one.
+    """
+    say(f"this creates resources in account {account}, region {region}, and removes them")
+    answer = os.environ.get("CONFIRM")
+    if answer is None:
+        try:
+            answer = input("Type the account's ID to continue: ")
+        except EOFError:
+            answer = ""
+    if answer.strip() != account:
+        raise TargetError(f"not confirmed; type the account's ID, or set CONFIRM={account}")
 
 
 def _wait_until_usable(variant: Variant) -> None:

@@ -79,6 +79,8 @@ class Deployment:
         apis: The variants by name. `TWO_WAY` and `ONE_WAY` are required.
         missing: The reasons, by variant, why the target doesn't serve it. Each variant is either
             here or in `apis`. The matrix shows "not tested: REASON".
+        settings: The settings, by variant, without which the target couldn't pass its checks. The
+            matrix shows "passes with SETTING".
         client_settings: The arguments with which `boto3.client` reaches the target, such as
             region and credentials, without the endpoint. Empty for AWS.
         dynamodb_url: The endpoint URL of the table of records; None for AWS's own.
@@ -91,6 +93,7 @@ class Deployment:
     apis: Mapping[str, Api]
     records_table: str
     missing: Mapping[str, str] = field(default_factory=dict)
+    settings: Mapping[str, str] = field(default_factory=dict)
     client_settings: Mapping[str, Any] = field(default_factory=dict)
     dynamodb_url: str | None = None
     patience_seconds: float = 10

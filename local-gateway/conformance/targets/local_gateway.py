@@ -92,6 +92,11 @@ class LocalGateway:
                 },
                 records_table=TABLE,
                 missing={base.WITHOUT_PERMISSION: "it has no permissions"},
+                settings={
+                    base.SHORT_IDLE: "an idle timeout of 1 second",
+                    base.SHORT_LIFETIME: "a lifetime of 1 second",
+                    base.THROTTLED: "the fault connect_throttled_share=1, which answers 429",
+                },
                 client_settings=settings,
                 dynamodb_url=dynamodb_url,
             )

@@ -43,6 +43,8 @@ def _applied(endpoint_url: str) -> Iterator[Deployment]:
         AWS_REGION=REGION,
         AWS_CONFIG_FILE=os.devnull,
         AWS_SHARED_CREDENTIALS_FILE=os.devnull,
+        AWS_PROFILE="",  # The empty files contain no profile.
+        AWS_DEFAULT_PROFILE="",
     )
     # The path of ministack's APIs. Source: ministack, "API Gateway".
     path = f"{endpoint_url}/_aws/execute-api"

@@ -84,6 +84,10 @@ class ServerlessOffline:
                     base.THROTTLED: "it has no limits for a stage",
                     base.WITHOUT_PERMISSION: "it has no permissions",
                 },
+                settings={
+                    base.SHORT_IDLE: "an idle timeout of 1 second",
+                    base.SHORT_LIFETIME: "a lifetime of 1 second",
+                },
                 client_settings=SETTINGS,
                 dynamodb_url=dynamodb_url,
             )

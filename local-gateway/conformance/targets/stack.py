@@ -7,7 +7,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -53,7 +52,8 @@ class Stack:
 def applied_stack(environment: Mapping[str, str], management_url: str = "") -> Iterator[Stack]:
     """Create the stack, and destroy it at the end, also after Ctrl-C.
 
-    Terraform's state is in a temporary folder, which stays if Terraform can't destroy the stack.
+    Terraform's state is in a folder of `find_states`, which stays if Terraform can't destroy the
+    stack, or if this process is killed.
 
     Args:
         environment: The environment for Terraform, with credentials.
@@ -63,7 +63,8 @@ def applied_stack(environment: Mapping[str, str], management_url: str = "") -> I
         TargetError: The probe can't be packaged, or Terraform has failed.
     """
     run = uuid4().hex[:8]
-    home = Path(tempfile.mkdtemp(prefix=f"conformance-{run}-"))
+    home = find_states() / run
+    home.mkdir(parents=True)
     variables = dict(zip(VARIABLES, (run, management_url), strict=True))
     terraform = Terraform(home / "terraform", {**environment, **variables})
     try:
@@ -79,6 +80,15 @@ def applied_stack(environment: Mapping[str, str], management_url: str = "") -> I
     finally:
         destroy(terraform)
         shutil.rmtree(home)
+
+
+def find_states() -> Path:
+    """Return the folder of Terraform's states, which remains when the machine restarts.
+
+    Source: XDG Base Directory Specification, XDG_STATE_HOME.
+    """
+    parent = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+    return Path(parent) / "chalice-local-gateway" / "conformance"
 
 
 def destroy(terraform: "Terraform") -> None:
