@@ -36,7 +36,8 @@ def contestants(stack: ExitStack) -> list[Contestant]:
     """Start the servers until the end of a stack, the bare server first.
 
     Raises:
-        NotStarted: A server didn't start.
+        NotStarted: The bare server or the local gateway didn't start.
+        TargetError: serverless-offline couldn't be installed or didn't start.
     """
     bare = stack.enter_context(bare_server())
     ours = stack.enter_context(local_gateway(TRIVIAL, "--no-aws"))

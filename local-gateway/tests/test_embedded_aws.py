@@ -1,4 +1,4 @@
-"""The server after its embedded AWS is killed, and the reverse."""
+"""The gateway after its embedded AWS is killed, and the reverse."""
 
 import json
 import os
@@ -78,7 +78,7 @@ def sign_in(port: int) -> "subprocess.CompletedProcess[str]":
     )
 
 
-def test_a_server_exits_with_a_message_if_its_aws_is_killed(server: Server, scratch: Path) -> None:
+def test_a_gateway_exits_with_a_message_if_its_aws_is_killed(server: Server, scratch: Path) -> None:
     with server.connect() as client:
         client.send("hello")
         assert client.recv() == "hello"
@@ -91,7 +91,7 @@ def test_a_server_exits_with_a_message_if_its_aws_is_killed(server: Server, scra
     assert list(scratch.iterdir()) == []
 
 
-def test_a_killed_server_leaves_no_process_and_its_folder_only_until_the_next_start(
+def test_a_killed_gateway_leaves_no_process_and_its_folder_only_until_the_next_start(
     server: Server, project: Path, scratch: Path
 ) -> None:
     address = aws_address(server)
@@ -107,7 +107,7 @@ def test_a_killed_server_leaves_no_process_and_its_folder_only_until_the_next_st
 
 
 class Environment(BaseHTTPRequestHandler):
-    """Responds like a local server whose embedded AWS has exited."""
+    """Responds like a gateway whose embedded AWS has exited."""
 
     def do_GET(self) -> None:
         environment = {
