@@ -54,11 +54,24 @@ def server(project: Path, scratch: Path) -> Iterator[Server]:
         yield running
 
 
+def children_of(server: Server) -> list[int]:
+    pid = server.process.pid
+    return [int(it) for it in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
 def child_of(server: Server) -> int:
     """Return ministack's process ID."""
-    pid = server.process.pid
-    (child,) = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return int(child)
+    [child] = children_of(server)
+    return child
+
+
+def is_running(pid: int) -> bool:
+    """Return whether a process exists and isn't a zombie."""
+    try:
+        status = Path(f"/proc/{pid}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return status.rpartition(") ")[2][0] not in "XZ"
 
 
 def aws_address(server: Server) -> tuple[str, int]:
@@ -103,6 +116,22 @@ def test_a_killed_gateway_leaves_no_process_and_its_folder_only_until_the_next_s
     with serving(project, "--no-reload", has_aws=True, TMPDIR=str(scratch)) as another:
         assert left not in list(scratch.iterdir())
         assert sign_in(another.address[1]).returncode == 0
+    assert list(scratch.iterdir()) == []
+
+
+def test_a_gateway_killed_while_its_aws_starts_leaves_as_little(
+    project: Path, scratch: Path
+) -> None:
+    server = Server(project, "--no-reload", has_aws=True, TMPDIR=str(scratch))
+    until(lambda: children_of(server) != [])
+    child = child_of(server)
+    (left,) = scratch.iterdir()
+    server.process.kill()
+    assert server.out.join() == server.err.join() == ""
+    server.process.wait(SECONDS)
+    until(lambda: not is_running(child))
+    with serving(project, "--no-reload", has_aws=True, TMPDIR=str(scratch)):
+        assert left not in list(scratch.iterdir())
     assert list(scratch.iterdir()) == []
 
 
