@@ -69,14 +69,14 @@ async def compare(
     Args:
         servers: The servers. The first one is the yardstick.
         add_figure: Measures a server, and adds one figure to a row.
-        target: The local gateway's target.
+        target: The target of the local gateways.
         rounds: The number of rounds.
         slow_rounds: The number of rounds, among them, with slow servers.
     """
     rows = [Row(server.name) for server in servers]
     for row in rows[1:]:
         row.yardstick = Row(BARE)
-        row.target = target if row.name == OURS else None
+        row.target = None if row.name == SERVERLESS_OFFLINE else target
     for server in servers:
         await add_figure(Row("warm-up"), server)
     for number in range(rounds):
