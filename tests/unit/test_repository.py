@@ -72,7 +72,10 @@ def test_the_local_gateway_is_tested_on_every_python_that_it_supports() -> None:
     job = read_jobs(CHECKS)["local-gateway"]
     assert job["strategy"]["matrix"]["python"] == versions
     assert job["steps"][-1] == {"run": "python -m pytest"}
-    assert f"for version in {' '.join(versions)}; do" in (ROOT / ".ci" / "pythons").read_text()
+    script = (ROOT / ".ci" / "pythons").read_text()
+    assert f"for version in {' '.join(versions)}; do" in script
+    # A release of a dependency must not break an old commit's tests.
+    assert script.count("uv pip install") == script.count("--constraints requirements-dev.txt") == 1
 
 
 def test_the_job_with_the_browser_tests_installs_the_browser() -> None:
