@@ -36,7 +36,8 @@ def contestants(stack: ExitStack) -> list[Contestant]:
     """Start the servers until the end of a stack, the bare server first.
 
     Raises:
-        NotStarted: A server didn't start.
+        NotStarted: The bare server or the local gateway didn't start.
+        TargetError: serverless-offline couldn't be installed or didn't start.
     """
     bare = stack.enter_context(bare_server())
     ours = stack.enter_context(local_gateway(TRIVIAL, "--no-aws"))
@@ -68,14 +69,14 @@ async def compare(
     Args:
         servers: The servers. The first one is the yardstick.
         add_figure: Measures a server, and adds one figure to a row.
-        target: The local gateway's target.
+        target: The target of the local gateways.
         rounds: The number of rounds.
         slow_rounds: The number of rounds, among them, with slow servers.
     """
     rows = [Row(server.name) for server in servers]
     for row in rows[1:]:
         row.yardstick = Row(BARE)
-        row.target = target if row.name == OURS else None
+        row.target = None if row.name == SERVERLESS_OFFLINE else target
     for server in servers:
         await add_figure(Row("warm-up"), server)
     for number in range(rounds):

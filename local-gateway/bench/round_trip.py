@@ -3,28 +3,33 @@
 import asyncio
 import math
 import time
-from collections.abc import Callable, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from statistics import median
 
 from websockets.asyncio.client import ClientConnection, connect
 
 from bench import report
-from bench.contestants import Contestant, compare
+from bench.contestants import OURS, Contestant, compare
 from bench.report import Row, Target
+from bench.servers import TRIVIAL, local_gateway
 
 ROUNDS, SLOW_ROUNDS = 20, 5
 MESSAGES_PER_ROUND = 300
 MESSAGE = "a message of some forty characters, or so"
+
+HANGING_HANDLERS = 4
+"""As many as the local gateway has threads that start without delay."""
 
 ROUND_SECONDS = 20
 """Answers that are missing after this time count as lost."""
 
 
 async def measure(servers: Sequence[Contestant]) -> list[Row]:
-    """Measure and print."""
+    """Measure and print, also with a further local gateway whose handlers hang."""
     target = Target("ratio", "at most", 1.6)
     async with AsyncExitStack() as stack:
+        servers = [*servers, await stack.enter_async_context(_gateway_with_hanging_handlers())]
         clients = {
             it.name: await stack.enter_async_context(open_client(it.server.url)) for it in servers
         }
@@ -37,6 +42,17 @@ async def measure(servers: Sequence[Contestant]) -> list[Row]:
     title = f"a message's round trip, ms ({ROUNDS} rounds of {MESSAGES_PER_ROUND})"
     report.print_table(title, rows)
     return rows
+
+
+@asynccontextmanager
+async def _gateway_with_hanging_handlers() -> AsyncIterator[Contestant]:
+    """Serve the trivial application, and send the messages whose handlers hang."""
+    with local_gateway(TRIVIAL, "--no-aws") as server:
+        async with AsyncExitStack() as stack:
+            for _ in range(HANGING_HANDLERS):
+                client = await stack.enter_async_context(open_client(server.url))
+                await client.send("hang")
+            yield Contestant(f"{OURS} while {HANGING_HANDLERS} handlers hang", server)
 
 
 def open_client(url: str) -> connect:

@@ -18,7 +18,8 @@ def measure() -> list[Row]:
     """Measure and print. A first round, which compiles bytecode, doesn't count.
 
     Raises:
-        NotStarted: A server didn't start.
+        NotStarted: The bare server or the local gateway didn't start.
+        TargetError: serverless-offline couldn't be installed or didn't start.
     """
     starts: dict[str, Start] = {
         BARE: bare_server,

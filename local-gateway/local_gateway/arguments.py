@@ -47,7 +47,7 @@ def seconds(text: str) -> float:
 
 
 def host(text: str) -> str:
-    """Check a host, whose empty name would be all addresses of the machine.
+    """Check a host. An empty name would listen on all addresses.
 
     Raises:
         ArgumentTypeError: The text is empty.

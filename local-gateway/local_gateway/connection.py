@@ -249,6 +249,7 @@ class Connection:
         if function is None or not count:
             gateway.unfinished.discard(self)
         else:
+            # The handler can change its event, and a second one gets the same content.
             own_event = deepcopy(event) if count > 1 else event
             done = partial(self._disconnected, event, code, count, gateway.loop.time())
             gateway.invoke(function, own_event, done)

@@ -19,7 +19,7 @@ from rich.text import Text
 from local_gateway.gateway import Gateway
 from local_gateway.panel import Panel, Table
 from local_gateway.terminal import Terminal
-from local_gateway.view import ServerView, View
+from local_gateway.view import GatewayView, View
 
 REFRESH_SECONDS: Final = 1.0
 
@@ -49,7 +49,7 @@ def draw_gateway(terminal: Terminal, panel: Panel | None, gateway: Gateway) -> I
         if panel is not None:
             panel.start()
             stack.callback(panel.stop)
-        stack.enter_context(draw(terminal, ServerView(gateway, panel)))
+        stack.enter_context(draw(terminal, GatewayView(gateway, panel)))
         yield
 
 

@@ -91,7 +91,10 @@ class MetricsStream(SharedStream):
 
 @contextmanager
 def shared_output(consume: Callable[[str], bool]) -> Iterator[None]:
-    """Replace `sys.stdout` with a MetricsStream, and `sys.stderr` with a SharedStream."""
+    """Replace `sys.stdout` and `sys.stderr` until the context ends.
+
+    The replacements are a MetricsStream with `consume`, and a SharedStream.
+    """
     before = sys.stdout, sys.stderr
     stream = MetricsStream(sys.stdout, consume)
     sys.stdout = cast(TextIO, stream)

@@ -28,7 +28,7 @@ class View:
     right: list[Table]
 
 
-class ServerView:
+class GatewayView:
     """The view of a running gateway. Thread-safe."""
 
     def __init__(self, gateway: Gateway, panel: Panel | None) -> None:

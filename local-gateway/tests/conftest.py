@@ -1,4 +1,4 @@
-"""The servers that tests share. Each test uses its own principal."""
+"""The gateways that tests share. Each test uses its own principal."""
 
 from collections.abc import Iterator
 
@@ -21,7 +21,7 @@ def shared_faulty_server() -> Iterator[Server]:
 
 @pytest.fixture
 def faulty_server(shared_faulty_server: Server) -> Iterator[Server]:
-    """Return a server that has no faults before and after each test."""
+    """Return a gateway that has no faults before and after each test."""
     yield shared_faulty_server
     shared_faulty_server.set_faults()
 

@@ -226,7 +226,7 @@ def test_the_ready_line_is_the_only_one_before_events() -> None:
 
 
 def test_hints_contain_the_servers_port() -> None:
-    hints = ("--hint", "make demo PORT={port}", "--hint", "make -s token PORT={port}")
+    hints = ("--hint", "chat demo --port {port}", "--hint", "chat token --port {port}")
     with serving("recorder", *hints) as server:
         port = server.address[1]
         server.out.wait_for("token")
@@ -234,8 +234,8 @@ def test_hints_contain_the_servers_port() -> None:
             f"ready: ws://127.0.0.1:{port}/local\n",
             f"about this gateway: http://127.0.0.1:{port}/\n",
             "try next, in another terminal:\n",
-            f"  make demo PORT={port}\n",
-            f"  make -s token PORT={port}\n",
+            f"  chat demo --port {port}\n",
+            f"  chat token --port {port}\n",
         ]
 
 
@@ -282,9 +282,9 @@ def message(event):
     config = '{"app_name": "x", "websocket_api": {"route_responses": ["$default"]}}'
     with serving(write_project(tmp_path, app, config)) as server:
         with pytest.raises(InvalidStatus):
-            server.connect(action="joinSession", x="1", token="t0p-secret")
-        with server.connect(action="joinSession") as client:
-            for action in ("heartbeat", "t0p.secret", "fails"):
+            server.connect(action="joinRoom", x="1", token="t0p-secret")
+        with server.connect(action="joinRoom") as client:
+            for action in ("ping", "t0p.secret", "fails"):
                 client.send(f'{{"action": "{action}", "x": "{action}"}}')
                 client.recv()
             client.send("t0p-secret")
@@ -292,9 +292,9 @@ def message(event):
         said = "".join(server.out.lines[1:])
     names = [line.split(" ", 1)[1].rsplit(" ", 2)[0] for line in said.splitlines()]
     assert names == [
-        "#1 $connect joinSession 404",
-        "#2 $connect joinSession 200",
-        "#2 heartbeat 200",
+        "#1 $connect joinRoom 404",
+        "#2 $connect joinRoom 200",
+        "#2 ping 200",
         "#2 $default replied",
         "#2 fails Internal server error",
         "#2 $default ok",

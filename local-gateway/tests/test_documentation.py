@@ -12,6 +12,7 @@ from websockets.exceptions import InvalidStatus
 
 from gateway_support.serving import SECONDS, serving, write_project
 from local_gateway.faults import Faults
+from local_gateway.user_token import token as token_of
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
@@ -63,9 +64,10 @@ def test_the_readme_lists_the_options_and_defaults_of_the_help() -> None:
     assert dict(rows) == read_help()
 
 
-def test_the_reference_has_no_option_that_the_help_lacks() -> None:
+def test_the_reference_explains_the_options_that_need_it() -> None:
     section = OPTIONS.read_text().partition("## Command line\n")[2].partition("\n## ")[0]
-    assert set(re.findall(r"`(--[a-z-]+)`", section)) <= read_help().keys()
+    explained_elsewhere = {"--project", "--version"}
+    assert set(re.findall(r"`(--[a-z-]+)`", section)) == read_help().keys() - explained_elsewhere
 
 
 def test_the_docs_list_all_faults() -> None:
@@ -109,7 +111,7 @@ def test_the_configuration_in_the_docs_works(tmp_path: Path) -> None:
     (tmp_path / "tables.json").write_text(tables)
     (tmp_path / "user_pool.json").write_text(user_pool)
     (tmp_path / "chalicelib").mkdir()
-    [voices] = read_blocks(EMBEDDED_AWS, "python")
+    _authorizer, voices = read_blocks(EMBEDDED_AWS, "python")
     (tmp_path / "chalicelib" / "voices.py").write_text(voices)
     with serving(tmp_path, has_aws=True) as server:
         variables = server.request("GET", "/_local_gateway/environment")[1]["environment"]
@@ -133,3 +135,24 @@ def test_the_configuration_in_the_docs_works(tmp_path: Path) -> None:
     made_by_name = {"AWS_ENDPOINT_URL_SERVICE", "NAME_TABLE"}
     of_the_gateway = {"AWS_ENDPOINT_URL_DYNAMODB"}
     assert variables.keys() >= {*named, *examples} - made_by_name - of_the_gateway
+
+
+POOL_CONFIG = """{
+  "app_name": "x",
+  "websocket_api": {"authorizer_function": "authorizer"},
+  "local_gateway": {"aws": {"user_pool": "user_pool.json"}}
+}"""
+
+
+def test_the_authorizer_in_the_docs_accepts_only_tokens_of_the_pool(tmp_path: Path) -> None:
+    authorizer, _voices = read_blocks(EMBEDDED_AWS, "python")
+    app = f"from chalice import Chalice\napp = Chalice('x')\n{authorizer}"
+    (tmp_path / "user_pool.json").write_text("{}")
+    with serving(write_project(tmp_path, app, POOL_CONFIG), has_aws=True) as server:
+        token = token_of(server.address[1], "anna@example.com")
+        head, _, signature = token.rpartition(".")
+        for wrong in ("", "x", head, f"{head}.{signature[::-1]}"):
+            with pytest.raises(InvalidStatus, match="401"):
+                server.connect(token=wrong)
+        with server.connect(token=token):
+            server.out.wait_for("authorizer allow")

@@ -95,7 +95,7 @@ def test_a_request_that_no_fault_selects_passes_through_unchanged(
 def test_a_request_with_too_many_levels_names_no_table(
     faulty: FaultyDynamoDb, dynamodb: DynamoDb
 ) -> None:
-    put(faulty, dynamodb_down_share=1, dynamodb_only_table="rates")
+    put(faulty, dynamodb_down_share=1, dynamodb_only_table="rooms")
     assert ask(faulty, PREFIX, b"[" * 100_000)[0] == 200
 
 
@@ -108,16 +108,16 @@ def test_faults_affect_only_the_application(faulty: FaultyDynamoDb, dynamodb: Dy
 @pytest.mark.parametrize(
     "request_",
     [
-        {"TableName": "rates"},
-        {"TableName": "arn:aws:dynamodb:us-east-1:000000000000:table/rates"},
-        {"RequestItems": {"sessions": [], "rates": []}},
-        {"TransactItems": [{"Put": {"TableName": "sessions"}}, {"Update": {"TableName": "rates"}}]},
+        {"TableName": "rooms"},
+        {"TableName": "arn:aws:dynamodb:us-east-1:000000000000:table/rooms"},
+        {"RequestItems": {"users": [], "rooms": []}},
+        {"TransactItems": [{"Put": {"TableName": "users"}}, {"Update": {"TableName": "rooms"}}]},
     ],
 )
 def test_a_fault_affects_requests_for_its_table(
     faulty: FaultyDynamoDb, dynamodb: DynamoDb, request_: Any
 ) -> None:
-    put(faulty, dynamodb_throttled_share=1, dynamodb_only_table="rates")
+    put(faulty, dynamodb_throttled_share=1, dynamodb_only_table="rooms")
     status, answer = ask(faulty, PREFIX, json.dumps(request_).encode())
     assert status == 400
     assert answer["__type"].endswith("#ProvisionedThroughputExceededException")
@@ -127,7 +127,7 @@ def test_a_fault_affects_requests_for_its_table(
 @pytest.mark.parametrize(
     "body",
     [
-        b'{"TableName": "sessions"}',
+        b'{"TableName": "users"}',
         b'{"TransactItems": 5}',
         b'{"TransactItems": [5, {"Put": 5}]}',
         b'{"RequestItems": 5}',
@@ -140,7 +140,7 @@ def test_a_fault_affects_requests_for_its_table(
 def test_a_fault_does_not_affect_requests_for_other_tables(
     faulty: FaultyDynamoDb, body: bytes
 ) -> None:
-    put(faulty, dynamodb_down_share=1, dynamodb_only_table="rates")
+    put(faulty, dynamodb_down_share=1, dynamodb_only_table="rooms")
     assert ask(faulty, PREFIX, body)[0] == 200
 
 
@@ -169,7 +169,7 @@ CONFIG = {"app_name": "x", "local_gateway": {"aws": {"tables": "tables.json"}}}
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = write_project(tmp_path_factory.mktemp("project"), APP, json.dumps(CONFIG))
-    (folder / "tables.json").write_text(json.dumps({"sessions": TABLE, "rates": TABLE}))
+    (folder / "tables.json").write_text(json.dumps({"users": TABLE, "rooms": TABLE}))
     return folder
 
 
@@ -183,23 +183,23 @@ def server(project: Path) -> Iterator[Server]:
 
 
 def test_faults_apply_from_the_start_until_they_are_deleted(server: Server) -> None:
-    assert server.invoke("get", table="RATES_TABLE") == "InternalServerError"
+    assert server.invoke("get", table="ROOMS_TABLE") == "InternalServerError"
     server.set_faults()
-    assert server.invoke("get", table="RATES_TABLE") == "ok"
+    assert server.invoke("get", table="ROOMS_TABLE") == "ok"
 
 
-@pytest.mark.parametrize("table", ["rates", "x-local-rates"])
+@pytest.mark.parametrize("table", ["rooms", "x-local-rooms"])
 def test_only_one_table_is_throttled(server: Server, table: str) -> None:
     server.set_faults(dynamodb_throttled_share=1, dynamodb_only_table=table)
-    rates = server.invoke("get", table="RATES_TABLE")
-    assert rates == "ProvisionedThroughputExceededException"
-    assert server.invoke("get", table="SESSIONS_TABLE") == "ok"
+    rooms = server.invoke("get", table="ROOMS_TABLE")
+    assert rooms == "ProvisionedThroughputExceededException"
+    assert server.invoke("get", table="USERS_TABLE") == "ok"
 
 
 def test_a_slow_request_takes_the_configured_time(server: Server) -> None:
     server.set_faults(dynamodb_slow_ms=200)
     started = time.monotonic()
-    assert server.invoke("get", table="RATES_TABLE") == "ok"
+    assert server.invoke("get", table="ROOMS_TABLE") == "ok"
     assert time.monotonic() - started >= 0.2
 
 
@@ -207,7 +207,7 @@ def test_an_unknown_table_is_a_bad_request(server: Server) -> None:
     faults = {"dynamodb_only_table": "nobody"}
     status, answer = server.request("PUT", "/_local_gateway/faults", faults)
     assert status == 400
-    assert "rates, sessions, x-local-rates, x-local-sessions" in answer["message"]
+    assert "rooms, users, x-local-rooms, x-local-users" in answer["message"]
 
 
 def test_the_published_environment_bypasses_the_faults(server: Server) -> None:
@@ -226,4 +226,4 @@ def test_an_unknown_table_prevents_the_start(project: Path) -> None:
 
 def test_the_middleware_supports_every_dynamodb_fault() -> None:
     faulty = FaultyDynamoDb(DynamoDb(), seed=1)
-    put(faulty, **Faults(dynamodb_only_table="rates").to_dict())
+    put(faulty, **Faults(dynamodb_only_table="rooms").to_dict())

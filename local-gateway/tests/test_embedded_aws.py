@@ -1,4 +1,4 @@
-"""The server after its embedded AWS is killed, and the reverse."""
+"""The gateway after its embedded AWS is killed, and the reverse."""
 
 import json
 import os
@@ -54,11 +54,24 @@ def server(project: Path, scratch: Path) -> Iterator[Server]:
         yield running
 
 
+def children_of(server: Server) -> list[int]:
+    pid = server.process.pid
+    return [int(it) for it in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
 def child_of(server: Server) -> int:
     """Return ministack's process ID."""
-    pid = server.process.pid
-    (child,) = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return int(child)
+    [child] = children_of(server)
+    return child
+
+
+def is_running(pid: int) -> bool:
+    """Return whether a process exists and isn't a zombie."""
+    try:
+        status = Path(f"/proc/{pid}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return status.rpartition(") ")[2][0] not in "XZ"
 
 
 def aws_address(server: Server) -> tuple[str, int]:
@@ -78,7 +91,7 @@ def sign_in(port: int) -> "subprocess.CompletedProcess[str]":
     )
 
 
-def test_a_server_exits_with_a_message_if_its_aws_is_killed(server: Server, scratch: Path) -> None:
+def test_a_gateway_exits_with_a_message_if_its_aws_is_killed(server: Server, scratch: Path) -> None:
     with server.connect() as client:
         client.send("hello")
         assert client.recv() == "hello"
@@ -91,7 +104,7 @@ def test_a_server_exits_with_a_message_if_its_aws_is_killed(server: Server, scra
     assert list(scratch.iterdir()) == []
 
 
-def test_a_killed_server_leaves_no_process_and_its_folder_only_until_the_next_start(
+def test_a_killed_gateway_leaves_no_process_and_its_folder_only_until_the_next_start(
     server: Server, project: Path, scratch: Path
 ) -> None:
     address = aws_address(server)
@@ -106,8 +119,24 @@ def test_a_killed_server_leaves_no_process_and_its_folder_only_until_the_next_st
     assert list(scratch.iterdir()) == []
 
 
+def test_a_gateway_killed_while_its_aws_starts_leaves_as_little(
+    project: Path, scratch: Path
+) -> None:
+    server = Server(project, "--no-reload", has_aws=True, TMPDIR=str(scratch))
+    until(lambda: children_of(server) != [])
+    child = child_of(server)
+    (left,) = scratch.iterdir()
+    server.process.kill()
+    assert server.out.join() == server.err.join() == ""
+    server.process.wait(SECONDS)
+    until(lambda: not is_running(child))
+    with serving(project, "--no-reload", has_aws=True, TMPDIR=str(scratch)):
+        assert left not in list(scratch.iterdir())
+    assert list(scratch.iterdir()) == []
+
+
 class Environment(BaseHTTPRequestHandler):
-    """Responds like a local server whose embedded AWS has exited."""
+    """Responds like a gateway whose embedded AWS has exited."""
 
     def do_GET(self) -> None:
         environment = {

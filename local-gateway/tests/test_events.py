@@ -74,7 +74,7 @@ def test_every_later_event_contains_the_authorizers_context(
     events: dict[str, Any], name: str
 ) -> None:
     carried = events[name]["requestContext"]["authorizer"]
-    assert (carried["isSpeaker"], carried["count"], carried["name"]) == ("true", "1", "anna")
+    assert (carried["isAdmin"], carried["count"], carried["name"]) == ("true", "1", "anna")
     assert carried == events["connect"]["requestContext"]["authorizer"]
 
 

@@ -65,13 +65,13 @@ def test_a_command_line_value_is_a_number_or_a_string() -> None:
 @pytest.mark.parametrize(
     ("faults", "missing"),
     [
-        (Faults(handler_only="mop"), "sweep"),
-        (Faults(dynamodb_only_table="rates"), "sessions"),
+        (Faults(handler_only="mop"), "clean_up"),
+        (Faults(dynamodb_only_table="users"), "rooms"),
     ],
 )
 def test_an_unknown_target_is_refused_with_the_known_ones(faults: Faults, missing: str) -> None:
     with pytest.raises(InvalidFault, match=missing):
-        check_targets(faults, ["sweep"], ["sessions"])
+        check_targets(faults, ["clean_up"], ["rooms"])
 
 
 def test_faults_of_dynamodb_without_the_embedded_aws_are_refused() -> None:
@@ -99,19 +99,19 @@ def test_a_selected_handler_raises_before_its_code_runs() -> None:
     injector = FaultInjector(seed=1)
     injector.faults = Faults(handler_raises_share=1)
     with pytest.raises(FaultInjected):
-        injector.wrap(function_of("sweep"))({})
+        injector.wrap(function_of("clean_up"))({})
 
 
 def test_a_handler_that_is_not_the_target_is_not_wrapped() -> None:
     injector = FaultInjector(seed=1)
-    injector.faults = Faults(handler_raises_share=1, handler_only="sweep")
+    injector.faults = Faults(handler_raises_share=1, handler_only="clean_up")
     function = function_of("$default")
     assert injector.wrap(function) is function
 
 
 def test_a_delay_without_a_share_applies_always_and_a_share_without_a_delay_never() -> None:
     injector = FaultInjector(seed=1)
-    function = function_of("sweep")
+    function = function_of("clean_up")
     injector.faults = Faults(handler_slow_ms=1)
     assert injector.wrap(function) is not function
     injector.faults = Faults(handler_slow_share=1)

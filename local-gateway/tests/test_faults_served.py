@@ -85,9 +85,9 @@ def test_put_replaces_patch_changes_and_delete_removes_faults(server: Server) ->
 
 
 def test_faults_can_be_given_at_the_start() -> None:
-    arguments = ("--fault", "post_gone_share=1", "--fault", "handler_only=sweep")
+    arguments = ("--fault", "post_gone_share=1", "--fault", "handler_only=clean_up")
     with serving("recorder", "--no-reload", *arguments) as server:
-        expected = Faults(post_gone_share=1, handler_only="sweep").to_dict()
+        expected = Faults(post_gone_share=1, handler_only="clean_up").to_dict()
         assert server.request("GET", PATH) == (200, expected)
 
 
@@ -241,12 +241,12 @@ def test_a_slow_handler_does_not_block_other_connections(server: Server) -> None
 def test_handler_faults_affect_scheduled_functions(tmp_path: Path) -> None:
     app = (
         "from chalice import Chalice\napp = Chalice('x')\n"
-        "@app.schedule('rate(1 minute)')\ndef sweep(event):\n    print('swept', flush=True)\n"
+        "@app.schedule('rate(1 minute)')\ndef clean_up(event):\n    print('cleaned', flush=True)\n"
     )
-    faults = ("--fault", "handler_raises_share=1", "--fault", "handler_only=sweep")
+    faults = ("--fault", "handler_raises_share=1", "--fault", "handler_only=clean_up")
     with serving(write_project(tmp_path, app), "--clock-rate", "1200", *faults) as server:
-        server.err.wait_for("schedule x-local-sweep failed", count=2)
-        assert not any("swept" in line for line in server.out.lines)
+        server.err.wait_for("schedule x-local-clean_up failed", count=2)
+        assert not any("cleaned" in line for line in server.out.lines)
 
 
 # Addresses.

@@ -122,4 +122,4 @@ def test_a_failed_event_invocation_is_accepted_and_logged() -> None:
 def test_a_scheduled_function_can_be_invoked(server: Server) -> None:
     event = dict.fromkeys(("version", "account", "region", "detail", "source", "id"), "x")
     event |= {"detail-type": "x", "resources": [], "time": "now"}
-    assert server.invoke("sweep", **event) == "now"
+    assert server.invoke("clean_up", **event) == "now"

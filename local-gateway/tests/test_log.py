@@ -8,7 +8,7 @@ from typing import Any
 from local_gateway.collector import Collector
 from local_gateway.log import THROTTLED_INTERVAL_SECONDS, Log
 
-LABELS = (("Route", "schedule sweep"), ("Outcome", "throttled"))
+LABELS = (("Route", "schedule clean_up"), ("Outcome", "throttled"))
 
 
 class Loop:
@@ -38,7 +38,7 @@ def log_throttled(*counts: int, is_quiet: bool = False) -> tuple[list[str], Coll
         log = Log(loop, collector, is_quiet=is_quiet)
         for count in counts:
             for _ in range(count):
-                log.throttled("schedule sweep", started=0)
+                log.throttled("schedule clean_up", started=0)
             loop.fire(THROTTLED_INTERVAL_SECONDS)
         log.flush()
     return re.findall(r"^\S+ (.*)$", out.getvalue(), re.MULTILINE), collector
@@ -47,11 +47,11 @@ def log_throttled(*counts: int, is_quiet: bool = False) -> tuple[list[str], Coll
 def test_throttled_invocations_are_two_lines_in_an_interval() -> None:
     lines, _ = log_throttled(1000, 0, 1, 3)
     assert lines == [
-        "#- schedule sweep throttled 0.0 ms",
-        "#- schedule sweep throttled 999 more times",
-        "#- schedule sweep throttled 0.0 ms",
-        "#- schedule sweep throttled 0.0 ms",
-        "#- schedule sweep throttled 2 more times",
+        "#- schedule clean_up throttled 0.0 ms",
+        "#- schedule clean_up throttled 999 more times",
+        "#- schedule clean_up throttled 0.0 ms",
+        "#- schedule clean_up throttled 0.0 ms",
+        "#- schedule clean_up throttled 2 more times",
     ]
 
 

@@ -18,11 +18,15 @@ from gateway_support.serving import serving, write_project
 ROOT = Path(__file__).parents[1]
 SOURCES = ROOT / "local_gateway"
 
+ADDED_TO_SDIST = ("bench", "conformance", "docs", "examples", "tests")
+
 OTHER_PROJECTS = re.compile(
-    r"session.?id|broadcast|speaker|caption|multilingual|target.?language"
+    r"session.?id|broadcast.?session|speaker|caption|multilingual|golden.?eagle|heartbeat"
+    r"|\b(create|join|leave|pause|end).?session|\bmake [a-z-]+ [A-Z]+="
+    r"|target.?language(?!code)"  # Amazon Translate has the parameter TargetLanguageCode.
     r"|\blisteners\b"  # A listener, in the singular, is also a socket that listens.
-    r"|chalicelib[./]\w"  # The folder's name alone is Chalice's.
-    r"|\boperations\.|\bsweep|terraform/|/home/|/root/|/work/",
+    r"|chalicelib[./](?!(lazy|new|part|rooms|voices|words)\b)\w"  # Those of the examples and tests.
+    r"|\boperations\.|sweep|(?<!conformance/)terraform/|/home/|/root/|/work/",
     re.IGNORECASE,
 )
 """Words of the application that this package comes from, and of machines."""
@@ -83,6 +87,13 @@ def read_sdist(path: Path) -> dict[str, str]:
     return texts
 
 
+def files_in(folder: str) -> set[str]:
+    """Return the files of a folder, without caches and packages of npm."""
+    paths = [path for path in (ROOT / folder).rglob("*") if path.is_file()]
+    names = {path.relative_to(ROOT).as_posix() for path in paths}
+    return {name for name in names if "/__pycache__/" not in name and "/node_modules/" not in name}
+
+
 def package_files() -> set[str]:
     paths = [*SOURCES.rglob("*.py"), SOURCES / "py.typed"]
     return {path.relative_to(ROOT).as_posix() for path in paths}
@@ -128,14 +139,24 @@ def test_the_classifiers_list_the_versions_of_python() -> None:
     assert listed == [f"{python}{minor}" for minor in range(oldest, above)]
 
 
-def test_the_sdist_contains_the_modules_and_the_license(sdist: Path) -> None:
-    others = {"LICENSE", "README.md", "pyproject.toml", "PKG-INFO"}
-    assert read_sdist(sdist).keys() == package_files() | others
+def test_the_sdist_also_contains_the_docs_the_tests_and_the_conformance_suite(sdist: Path) -> None:
+    others = {"CHANGELOG.md", "LICENSE", "README.md", "pyproject.toml", "PKG-INFO"}
+    added = set().union(*map(files_in, ADDED_TO_SDIST))
+    assert {name.partition("/")[0] for name in added} == set(ADDED_TO_SDIST)
+    assert read_sdist(sdist).keys() == package_files() | others | added
 
 
 def test_the_wheel_and_the_sdist_name_no_other_project(wheel: Path, sdist: Path) -> None:
     assert find_words(read_wheel(wheel)) == []
-    assert find_words(read_sdist(sdist)) == []
+    texts = read_sdist(sdist)
+    del texts["tests/test_package.py"]  # It has the words that it looks for.
+    assert find_words(texts) == []
+
+
+def test_the_changelog_describes_the_version() -> None:
+    headings = re.findall(r"^## (.*)", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert headings[0] == "[Unreleased]"
+    assert re.fullmatch(rf"\[{local_gateway.__version__}\] - \d{{4}}-\d{{2}}-\d{{2}}", headings[1])
 
 
 def test_the_command_of_the_wheel_serves_a_project(wheel: Path, tmp_path: Path) -> None:

@@ -34,7 +34,6 @@ FOREIGN_HOSTS = [
     "127.0.0.2",
     "",
 ]
-OTHER_SITES = ["cross-site", "same-site"]
 
 
 @pytest.fixture(scope="module")

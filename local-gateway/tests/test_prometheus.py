@@ -27,12 +27,7 @@ def family(metric: Metric, *readings: Reading) -> Family:
         ("AWS/Lambda", "5xx-Errors", "Count", "aws_lambda_5xx_errors_total"),
         ("App", "HTTPStatus", "Count", "app_http_status_total"),
         ("App", "Read", "Kilobytes/Second", "app_read_kilobytes_second"),
-        (
-            "BroadcastSessions",
-            "HeartbeatLatency",
-            "Milliseconds",
-            "broadcast_sessions_heartbeat_latency_milliseconds",
-        ),
+        ("ChatRooms", "PingLatency", "Milliseconds", "chat_rooms_ping_latency_milliseconds"),
     ],
 )
 def test_metric_names_are_valid_in_prometheus(

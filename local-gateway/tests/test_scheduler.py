@@ -38,7 +38,7 @@ class Gateway:
     """The part of the gateway that the scheduler uses."""
 
     def __init__(self, expression: Rate | Cron, clock_rate: float = 1) -> None:
-        function = Function("x-local-sweep", "sweep", print, 60, 128)
+        function = Function("x-local-clean_up", "clean_up", print, 60, 128)
         self.application = SimpleNamespace(schedules=(Schedule(function, expression),))
         self.api = Api("local")
         self.loop = Loop()

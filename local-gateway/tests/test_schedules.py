@@ -20,18 +20,18 @@ def report(*words):
 FAST = ("--clock-rate", "1200")
 """With this option, a minute takes 50 ms."""
 
-SWEEP = """
+CLEAN_UP = """
 @app.schedule("rate(1 minute)")
-def sweep(event):
+def clean_up(event):
     report("event", json.dumps(event.to_dict()))
 """
 
 
 def test_the_event_has_eventbridges_format(tmp_path: Path) -> None:
-    with serving(write_project(tmp_path, APP + SWEEP), *FAST) as server:
+    with serving(write_project(tmp_path, APP + CLEAN_UP), *FAST) as server:
         server.out.wait_for("event ", count=3)
         lines = [line for line in server.out.lines if line.startswith("event ")]
-        server.out.wait_for("schedule x-local-sweep ok")
+        server.out.wait_for("schedule x-local-clean_up ok")
     first, second = (json.loads(line.removeprefix("event ")) for line in lines[:2])
 
     assert first.keys() == second.keys()
@@ -45,17 +45,20 @@ def test_the_event_has_eventbridges_format(tmp_path: Path) -> None:
         "source": "aws.events",
         "account": "000000000000",
         "region": "us-east-1",
-        "resources": ["arn:aws:events:us-east-1:000000000000:rule/x-local-sweep-event"],
+        "resources": ["arn:aws:events:us-east-1:000000000000:rule/x-local-clean_up-event"],
         "detail": {},
     }
 
 
 def test_a_failure_is_logged_and_does_not_stop_the_schedule(tmp_path: Path) -> None:
-    app = APP + '@app.schedule("rate(1 minute)")\ndef sweep(event):\n    raise ValueError("dust")\n'
+    app = (
+        APP
+        + '@app.schedule("rate(1 minute)")\ndef clean_up(event):\n    raise ValueError("dust")\n'
+    )
     with serving(write_project(tmp_path, app), *FAST) as server:
         server.err.wait_for("ValueError: dust", count=2)
-        server.err.wait_for("schedule x-local-sweep failed", count=2)
-        server.out.wait_for("schedule x-local-sweep failed", count=2)
+        server.err.wait_for("schedule x-local-clean_up failed", count=2)
+        server.out.wait_for("schedule x-local-clean_up failed", count=2)
 
 
 def test_a_run_does_not_wait_for_the_previous_one(tmp_path: Path) -> None:
@@ -63,7 +66,7 @@ def test_a_run_does_not_wait_for_the_previous_one(tmp_path: Path) -> None:
 RUNS = []
 
 @app.schedule("rate(1 minute)")
-def sweep(event):
+def clean_up(event):
     RUNS.append(event)
     if len(RUNS) == 1:
         STARTED.acquire(timeout=10)
@@ -94,41 +97,41 @@ def timed(event):
 
 
 def test_a_function_has_its_own_timeout(tmp_path: Path) -> None:
-    functions = {"sweep": {"lambda_timeout": 1}}
+    functions = {"clean_up": {"lambda_timeout": 1}}
     config = {"app_name": "x", "stages": {"local": {"lambda_functions": functions}}}
-    app = '@app.schedule("rate(1 hour)")\ndef sweep(event):\n    time.sleep(1.6)\n'
+    app = '@app.schedule("rate(1 hour)")\ndef clean_up(event):\n    time.sleep(1.6)\n'
     project = write_project(tmp_path, APP + app, json.dumps(config))
     with serving(project, "--clock-rate", "36000") as server:
-        server.err.wait_for("schedule x-local-sweep failed: no result within 1 s")
+        server.err.wait_for("schedule x-local-clean_up failed: no result within 1 s")
 
 
 def test_a_throttled_run_is_one_line(tmp_path: Path) -> None:
-    project = write_project(tmp_path, APP + SWEEP)
+    project = write_project(tmp_path, APP + CLEAN_UP)
     with serving(project, *FAST, "--fault", "lambda_concurrency=0") as server:
-        server.out.wait_for("schedule x-local-sweep throttled")
+        server.out.wait_for("schedule x-local-clean_up throttled")
     assert server.err.join() == ""
 
 
 def test_a_reload_applies_the_new_schedules(tmp_path: Path) -> None:
-    project = write_project(tmp_path, APP + SWEEP)
+    project = write_project(tmp_path, APP + CLEAN_UP)
     with serving(project, *FAST) as server:
         server.out.wait_for("event ")
-        (project / "app.py").write_text(APP + SWEEP.replace("sweep", "mop"))
+        (project / "app.py").write_text(APP + CLEAN_UP.replace("clean_up", "mop"))
         server.out.wait_for("schedule x-local-mop ok", count=2)
         reloaded_at = server.out.lines.index(server.out.wait_for("reloaded"))
         after = server.out.lines[reloaded_at + 1 :]
     assert (
-        sum("schedule x-local-sweep" in line for line in after) <= 1
+        sum("schedule x-local-clean_up" in line for line in after) <= 1
     )  # One run had already started.
 
 
 def test_an_invalid_expression_prevents_the_start(tmp_path: Path) -> None:
-    project = write_project(tmp_path, APP + SWEEP.replace("1 minute", "1 minutes"))
+    project = write_project(tmp_path, APP + CLEAN_UP.replace("1 minute", "1 minutes"))
     server = Server(project)
     assert server.process.wait(SECONDS) == 1
     server.out.join()
     assert server.err.join() == (
-        "chalice-local-gateway: invalid schedule of sweep: 'rate(1 minutes)': "
+        "chalice-local-gateway: invalid schedule of clean_up: 'rate(1 minutes)': "
         "EventBridge requires the singular minute with 1, and minutes otherwise\n"
     )
 

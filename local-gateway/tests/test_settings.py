@@ -47,8 +47,8 @@ def stage(**settings: Any) -> dict[str, Any]:
         ({"lambda_timeout": "10"}, "lambda_timeout must be a whole number from 1 to 900"),
         ({"lambda_timeout": float("nan")}, "lambda_timeout must be a whole number from 1 to 900"),
         (
-            stage(lambda_functions={"sweep": {"lambda_timeout": 901}}),
-            "stages.dev.lambda_functions.sweep.lambda_timeout must be a whole number from 1 to 900",
+            stage(lambda_functions={"tidy": {"lambda_timeout": 901}}),
+            "stages.dev.lambda_functions.tidy.lambda_timeout must be a whole number from 1 to 900",
         ),
         (
             stage(lambda_memory_size=True),

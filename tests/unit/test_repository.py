@@ -74,7 +74,10 @@ def test_the_local_gateway_is_tested_on_every_python_that_it_supports() -> None:
     job = read_jobs(CHECKS)["local-gateway"]
     assert job["strategy"]["matrix"]["python"] == versions
     assert job["steps"][-1] == {"run": "python -m pytest"}
-    assert f"for version in {' '.join(versions)}; do" in (ROOT / ".ci" / "pythons").read_text()
+    script = (ROOT / ".ci" / "pythons").read_text()
+    assert f"for version in {' '.join(versions)}; do" in script
+    # A release of a dependency must not break an old commit's tests.
+    assert script.count("uv pip install") == script.count("--constraints requirements-dev.txt") == 1
 
 
 def test_the_job_with_the_browser_tests_installs_the_browser() -> None:
@@ -143,8 +146,11 @@ def test_the_deployment_packages_with_the_python_that_prod_sets() -> None:
 
 
 def test_the_workflows_install_one_terraform_that_the_stack_accepts() -> None:
-    inputs = [read_inputs(file, "hashicorp/setup-terraform") for file in (CHECKS, DEPLOY)]
-    assert inputs[0] == inputs[1]
+    # Both jobs of the checks have tests that run Terraform.
+    per_job = [list_inputs(file, "hashicorp/setup-terraform") for file in (CHECKS, DEPLOY)]
+    assert [len(inputs) for inputs in per_job] == [len(read_jobs(CHECKS)), 1]
+    inputs = [each for inputs in per_job for each in inputs]
+    assert all(each == inputs[0] for each in inputs)
     # The wrapper adds text of its own to the output that the commands read.
     assert inputs[0]["terraform_wrapper"] is False
     stack = (ROOT / "terraform" / "versions.tf").read_text()

@@ -2,6 +2,7 @@
 
 # mypy: allow-untyped-decorators
 
+import threading
 from typing import Any
 
 from chalice.app import Chalice, WebsocketEvent
@@ -32,7 +33,9 @@ def connect(_event: WebsocketEvent) -> dict[str, Any]:
 
 @app.on_ws_message()
 def message(event: WebsocketEvent) -> dict[str, Any]:
-    """Echo the message, or answer with the connection ID, like `bench.bare`."""
+    """Echo the message, or answer with the connection ID, like `bench.bare`, or hang."""
+    if event.body == "hang":
+        threading.Event().wait()
     is_question = event.body == "who am I?"
     return {"statusCode": 200, "body": event.connection_id if is_question else event.body}
 

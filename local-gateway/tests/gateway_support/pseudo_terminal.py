@@ -101,7 +101,7 @@ class PseudoTerminal:
 def gateway_in_terminal(
     *arguments: str, columns: int = 120, rows: int = 40, **environment: str
 ) -> Iterator[PseudoTerminal]:
-    """Run a local server in a terminal, on a free port."""
+    """Run a gateway in a terminal, on a free port."""
     command = [sys.executable, "-m", "local_gateway", "--port", "0", *arguments]
     terminal = PseudoTerminal(command, environment, columns, rows)
     try:
@@ -112,7 +112,7 @@ def gateway_in_terminal(
 
 
 def address_of(terminal: PseudoTerminal) -> str:
-    """Wait until the local server is ready, and return its URL."""
+    """Wait until the gateway is ready, and return its URL."""
     terminal.wait_until(lambda: b"ready: " in terminal.written and b"\n" in terminal.written)
     found = re.search(rb"ready: (\S+)\r?\n", terminal.written)
     assert found is not None, terminal.written

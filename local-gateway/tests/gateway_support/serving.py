@@ -1,4 +1,4 @@
-"""A local server in a child process."""
+"""A gateway in a child process."""
 
 import json
 import os
@@ -60,7 +60,7 @@ class Output:
 
 
 class Server:
-    """A running local server."""
+    """A running gateway."""
 
     def __init__(
         self,
@@ -90,7 +90,7 @@ class Server:
         self.http_url = f"http://{self.address[0]}:{self.address[1]}"
 
     def stop(self, number: int = signal.SIGINT) -> int:
-        """Interrupt the server and return its exit code."""
+        """Interrupt the gateway and return its exit code."""
         for client in self._clients.values():
             client.close()
         self.process.send_signal(number)
@@ -129,13 +129,13 @@ class Server:
             return response.status, content_type, response.read().decode()
 
     def metrics(self) -> dict[str, float]:
-        """Scrape the server, and return the values by sample, `name{label="value"}`."""
+        """Scrape the gateway, and return the values by sample, `name{label="value"}`."""
         status, _, text = self.text("GET", f"/{self.stage}/metrics")
         assert status == 200, text
         return parse_metrics(text)
 
     def set_faults(self, **faults: Any) -> None:
-        """Replace the server's faults."""
+        """Replace the faults."""
         status, answer = self.request("PUT", "/_local_gateway/faults", faults)
         assert status == 200, answer
 

@@ -59,7 +59,7 @@ def authorizer(event, context):
     return {
         "principalId": principal,
         "policyDocument": {"Version": "2012-10-17", "Statement": [statement]},
-        "context": {"isSpeaker": True, "count": 1, "name": "anna"},
+        "context": {"isAdmin": True, "count": 1, "name": "anna"},
     }
 
 
@@ -177,5 +177,5 @@ def unmarshallable(event, context):
 
 
 @app.schedule("rate(1 minute)")
-def sweep(event):
+def clean_up(event):
     return event.to_dict()["time"]
