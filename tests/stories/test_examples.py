@@ -6,8 +6,9 @@ import shlex
 import shutil
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
@@ -33,15 +34,20 @@ def quick() -> Iterator[Target]:
         yield target
 
 
-@contextmanager
 def example(
     target: Target, folder: Path, language: str, role: str, session: str = ""
-) -> Iterator[Process]:
+) -> AbstractContextManager[Process]:
     """Run a client by its command in the README, for a session."""
     if language == "javascript" and shutil.which("node") is None:
         lacks("node")
-    port = target.url.rpartition(":")[2].partition("/")[0]
     command = [session if it == "golden-eagle-427" else it for it in COMMANDS[language, role]]
+    return run(target, folder, *command)
+
+
+@contextmanager
+def run(target: Target, folder: Path, *command: str) -> Iterator[Process]:
+    """Run a command with the target's port in its environment."""
+    port = target.url.rpartition(":")[2].partition("/")[0]
     with subprocess.Popen(
         command,
         cwd=ROOT,
@@ -118,3 +124,21 @@ def test_a_listener_explains_why_it_cannot_join(
         assert listener.wait() == 1
         assert listener.stderr
         assert listener.stderr.read().splitlines()[-1].startswith("SESSION_NOT_FOUND: ")
+
+
+def test_the_examples_of_the_python_package_run(quick: Target, tmp_path: Path) -> None:
+    page = (ROOT / "clients" / "python" / "README.md").read_text()
+    listen, speak, *_ = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    with example(quick, tmp_path, "python", "speaker") as speaker:
+        session = read_until(speaker, r"session: (\w+-\w+-\d+)")
+        listen = re.sub('wss://[^"]+', quick.url, listen).replace("golden eagle 427", session)
+        with run(quick, tmp_path, sys.executable, "-c", listen) as listener:
+            read_until(listener, r"StateChanged\(state='(joined)'.*")
+            speaker.send_signal(signal.SIGINT)
+            read_until(listener, r"SessionEnded\(.*reason='(speakerEnded)'.*")
+            assert listener.wait() == 0
+    token = quick.tokens()["IdToken"]
+    speak += f"\nimport asyncio\nasyncio.run(speak({quick.url!r}, lambda: {token!r}))"
+    with run(quick, tmp_path, sys.executable, "-c", speak) as speaker:
+        read_until(speaker, r"(https://listen\.example\.org/#\S+)")
+        assert speaker.wait() == 0
