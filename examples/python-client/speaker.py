@@ -1,6 +1,4 @@
-"""A speaker on the local server.
-
-In the root of the repository, while `make local` runs:
+"""A speaker on the local server. Run it in the repository's root, while `make local` runs.
 
     .venv/bin/python examples/python-client/speaker.py en
 
@@ -21,7 +19,6 @@ from broadcast_sessions_client import (
 )
 
 URL = f"ws://127.0.0.1:{os.environ.get('PORT', 8000)}/local"
-PAGE = "https://listen.example.org/"
 
 
 def fetch_token() -> str:
@@ -34,7 +31,8 @@ async def speak(language: str) -> None:
     async with Speaker(URL, token=fetch_token) as speaker:
         session = await speaker.create(language)
         print(f"session: {session.id}")
-        print(f"link: {invite_link(PAGE, session.id, session.invite_code)}")
+        link = invite_link("https://listen.example.org/", session.id, session.invite_code)
+        print(f"link: {link}")
         try:
             await show_events(speaker)
         except asyncio.CancelledError:
