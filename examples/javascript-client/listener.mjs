@@ -1,27 +1,29 @@
-// A listener of a session:
+// A listener on the local server, which joins a session by its ID or its link. While `make local`
+// and a speaker run, in the root of the repository:
 //
-//   node --experimental-websocket examples/javascript-client/listener.mjs \
-//     ws://127.0.0.1:8000/local golden-eagle-427 es [INVITE_CODE]
+//   node --experimental-websocket examples/javascript-client/listener.mjs golden-eagle-427 es
 //
-// Type another language and Enter to change it. Press Ctrl+C to leave.
+// Type another language and Enter to change it. Press Ctrl-C to leave.
 
 import { createInterface } from "node:readline";
 
 // An application imports it from "broadcast-sessions-client".
-import { Listener } from "../../clients/javascript/src/index.js";
+import { Listener, readInviteLink } from "../../clients/javascript/src/index.js";
 
-const [url, session, language, invite] = process.argv.slice(2);
-if (!language) {
-  console.error("listener: usage: listener.mjs URL SESSION LANGUAGE [INVITE_CODE]");
+const [idOrLink, language = "es"] = process.argv.slice(2);
+if (!idOrLink) {
+  console.error("usage: listener.mjs SESSION_OR_LINK [LANGUAGE]");
   process.exit(2);
 }
 
-const listener = new Listener(url, { session, language, invite });
+const url = `ws://127.0.0.1:${process.env.PORT ?? 8000}/local`;
+const invitation = readInviteLink(idOrLink) ?? { session: idOrLink };
+const listener = new Listener(url, { ...invitation, language });
 const input = createInterface({ input: process.stdin });
 
 listener.on("state", ({ state, reason, retryInSeconds }) => {
-  const retry = retryInSeconds ? `, next attempt in ${retryInSeconds.toFixed(1)} s` : "";
-  console.log(`${state}${reason ? ` (${reason})` : ""}${retry}`);
+  const wait = retryInSeconds ? `, next attempt in ${retryInSeconds.toFixed(1)} s` : "";
+  console.log(`${state}${reason ? ` (${reason})` : ""}${wait}`);
   if (state === "ended" || state === "failed") input.close();
 });
 

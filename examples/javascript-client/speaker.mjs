@@ -1,10 +1,8 @@
-// A speaker on the local server, which gets its tokens from `make -s token`:
+// A speaker on the local server. While `make local` runs, in the root of the repository:
 //
-//   node --experimental-websocket examples/javascript-client/speaker.mjs \
-//     ws://127.0.0.1:8000/local en [TOKEN]
+//   node --experimental-websocket examples/javascript-client/speaker.mjs en
 //
-// Type pause, resume, status, rotateInviteCode or end, and Enter. Press Ctrl+C to leave: the
-// session stays for a minute.
+// Type pause, resume, status, rotateInviteCode or end, and Enter. Ctrl-C ends the session, too.
 
 import { execFile } from "node:child_process";
 import { createInterface } from "node:readline";
@@ -15,43 +13,41 @@ import { Speaker, inviteLink } from "../../clients/javascript/src/index.js";
 
 const COMMANDS = ["pause", "resume", "status", "rotateInviteCode", "end"];
 
-const [url, language, token = makeToken] = process.argv.slice(2);
-if (!language) {
-  console.error("speaker: usage: speaker.mjs URL LANGUAGE [TOKEN]");
-  process.exit(2);
-}
+const url = `ws://127.0.0.1:${process.env.PORT ?? 8000}/local`;
+const [language = "en"] = process.argv.slice(2);
+const speaker = new Speaker(url, { token: fetchToken });
+const input = createInterface({ input: process.stdin });
 
-async function makeToken() {
-  const port = `PORT=${new URL(url).port}`;
-  const { stdout } = await promisify(execFile)("make", ["-s", "token", port]);
+// The speaker calls it whenever it connects.
+async function fetchToken() {
+  const { stdout } = await promisify(execFile)("make", ["-s", "token"]);
   return stdout.trim();
 }
 
-const speaker = new Speaker(url, { token });
-const input = createInterface({ input: process.stdin });
-
-speaker.on("state", ({ state, reason, retryInSeconds }) => {
-  const retry = retryInSeconds ? `, next attempt in ${retryInSeconds.toFixed(1)} s` : "";
-  console.log(`${state}${reason ? ` (${reason})` : ""}${retry}`);
-  if (state === "ended" || state === "failed") input.close();
-});
-speaker.on("audience", ({ listenerCount, languages }) => console.log(listenerCount, languages));
-
-input.on("line", async (line) => {
-  const command = line.trim();
+async function run(command) {
   if (!COMMANDS.includes(command)) return console.error(`type one of ${COMMANDS.join(", ")}`);
   try {
     console.log(`${command}:`, (await speaker[command]()) ?? "done");
   } catch (error) {
     console.error(`${error.code}: ${error.message}`);
   }
+}
+
+speaker.on("state", ({ state, reason, retryInSeconds }) => {
+  const wait = retryInSeconds ? `, next attempt in ${retryInSeconds.toFixed(1)} s` : "";
+  console.log(`${state}${reason ? ` (${reason})` : ""}${wait}`);
+  if (state === "ended" || state === "failed") input.close();
 });
-process.on("SIGINT", () => speaker.close());
+speaker.on("audience", ({ listenerCount, languages }) => {
+  console.log(`listeners: ${listenerCount} ${JSON.stringify(languages)}`);
+});
+input.on("line", (line) => run(line.trim()));
+process.once("SIGINT", () => run("end"));
 
 try {
   const session = await speaker.create(language);
-  console.log(`the session is ${session.id}`);
-  console.log(`invite listeners by ${inviteLink("https://listen.example.org/", session)}`);
+  console.log(`session: ${session.id}`);
+  console.log(`link: ${inviteLink("https://listen.example.org/", session)}`);
 } catch (error) {
   console.error(`${error.code}: ${error.message}`);
   process.exitCode = 1;

@@ -1,8 +1,10 @@
-"""A listener. It joins a session on the local server by its link or its ID, and stays to the end.
+"""A listener on the local server, which joins a session by its ID or its link.
 
 In the root of the repository, while `make local` and a speaker run:
 
-    .venv/bin/python examples/python-client/listener.py 'golden eagle 427' es
+    .venv/bin/python examples/python-client/listener.py golden-eagle-427 es
+
+Press Ctrl-C to leave.
 """
 
 import argparse
@@ -12,7 +14,6 @@ import os
 from broadcast_sessions_client import (
     Invitation,
     Listener,
-    SessionEnded,
     SessionError,
     StateChanged,
     read_invite_link,
@@ -26,15 +27,14 @@ async def listen(invitation: Invitation, language: str) -> None:
     async with Listener(
         URL, session=invitation.session, language=language, invite=invitation.invite
     ) as listener:
-        print(f"Listening to {listener.session} in {listener.language}. Press Ctrl-C to leave.")
         async for event in listener:
             match event:
-                case SessionEnded(reason=reason):
-                    print(f"The session is over ({reason})")
-                case StateChanged(state="reconnecting", reason=reason, retry_in_seconds=seconds):
-                    print(f"No connection ({reason}), trying again in {seconds:.1f} s")
-                case StateChanged(state=state):
-                    print(state)
+                case StateChanged(state="joined"):
+                    hears, spoken = listener.language, listener.source_language
+                    print(f"you hear {hears} in {listener.session}, spoken in {spoken}")
+                case StateChanged(state=state, reason=reason, retry_in_seconds=seconds):
+                    wait = f", next attempt in {seconds:.1f} s" if seconds else ""
+                    print(f"{state} ({reason}){wait}" if reason else state)
 
 
 parser = argparse.ArgumentParser(description="Listen to a session on the local server.")
@@ -44,7 +44,7 @@ options = parser.parse_args()
 invitation = read_invite_link(options.session) or Invitation(options.session, None)
 try:
     asyncio.run(listen(invitation, options.language))
-except SessionError as error:
+except (SessionError, ValueError) as error:
     raise SystemExit(str(error)) from None
 except KeyboardInterrupt:
     pass

@@ -1,13 +1,14 @@
-"""A speaker. It creates a session on the local server, and ends it when you press Ctrl-C.
+"""A speaker on the local server. Run it in the repository's root, while `make local` runs.
 
-In the root of the repository, while `make local` runs:
+    .venv/bin/python examples/python-client/speaker.py en
 
-    .venv/bin/python examples/python-client/speaker.py
+Press Ctrl-C to end the session.
 """
 
 import asyncio
 import os
 import subprocess
+import sys
 
 from broadcast_sessions_client import (
     AudienceChanged,
@@ -18,38 +19,40 @@ from broadcast_sessions_client import (
 )
 
 URL = f"ws://127.0.0.1:{os.environ.get('PORT', 8000)}/local"
-PAGE = "https://listen.example.org/"
 
 
 def fetch_token() -> str:
-    """Return a new token. The speaker calls this in a thread, for each connection."""
+    """Return a new token. The speaker calls this in a thread, whenever it connects."""
     return subprocess.check_output(["make", "-s", "token"], text=True).strip()  # noqa: S607
 
 
-async def speak() -> None:
-    """Create a session, and print what happens in it."""
+async def speak(language: str) -> None:
+    """Create a session, and print what happens in it. Ctrl-C cancels this task."""
     async with Speaker(URL, token=fetch_token) as speaker:
-        session = await speaker.create("en")
-        link = invite_link(PAGE, session.id, session.invite_code)
-        print(
-            f"Listeners join with:\n  .venv/bin/python examples/python-client/listener.py '{link}'"
-        )
+        session = await speaker.create(language)
+        print(f"session: {session.id}")
+        link = invite_link("https://listen.example.org/", session.id, session.invite_code)
+        print(f"link: {link}")
         try:
-            async for event in speaker:
-                match event:
-                    case StateChanged(state=state, reason=None):
-                        print(state)
-                    case StateChanged(state=state, reason=reason):
-                        print(f"{state} ({reason})")
-                    case AudienceChanged(listener_count=count, languages=languages):
-                        print(f"{count} listeners: {dict(languages)}")
+            await show_events(speaker)
         except asyncio.CancelledError:
             await speaker.end()
-            print("The session is over")
+            await show_events(speaker)
+
+
+async def show_events(speaker: Speaker) -> None:
+    """Print events until the session ends."""
+    async for event in speaker:
+        match event:
+            case StateChanged(state=state, reason=reason, retry_in_seconds=seconds):
+                wait = f", next attempt in {seconds:.1f} s" if seconds else ""
+                print(f"{state} ({reason}){wait}" if reason else state)
+            case AudienceChanged(listener_count=count, languages=languages):
+                print(f"listeners: {count} {dict(languages)}")
 
 
 try:
-    asyncio.run(speak())
+    asyncio.run(speak(sys.argv[1] if len(sys.argv) > 1 else "en"))
 except SessionError as error:
     raise SystemExit(str(error)) from None
 except KeyboardInterrupt:

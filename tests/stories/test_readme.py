@@ -2,7 +2,6 @@
 
 import os
 import re
-import shutil
 import subprocess
 import sys
 import time
@@ -11,32 +10,35 @@ from pathlib import Path
 import pytest
 
 from examples.demo import MAX_CLOCK_RATE
+from tests.make import put_make
 from tests.stories.target import HIGH_LIMITS, Target, local_server
 
 
 def test_the_code_example_runs(served: Target, tmp_path: Path) -> None:
     (lines,) = re.findall(r"```python\n(.*?)```", Path("README.md").read_text(), re.DOTALL)
-    assert len(lines.splitlines()) <= 12
-    # The virtual environment exists, because these tests run in it.
-    make = tmp_path / "make"
-    options = f"--old-file .venv/.installed BIN={Path(sys.executable).parent}"
-    make.write_text(f'#!/bin/sh\nexec {shutil.which("make")} {options} "$@"\n')
-    make.chmod(0o755)
+    assert len(lines.splitlines()) <= 14
     nowhere = dict.fromkeys(("http_proxy", "HTTP_PROXY", "https_proxy"), "http://127.0.0.1:9")
     port = served.url.rpartition(":")[2].partition("/")[0]
     kept = {name: it for name, it in os.environ.items() if name.lower() != "no_proxy"}
-    path = f"{tmp_path}:{os.environ['PATH']}"
     run = subprocess.run(
         [sys.executable, "-c", lines],
-        env={**kept, **nowhere, "PATH": path, "PORT": port},
+        env={
+            **kept,
+            **nowhere,
+            "NO_PROXY": "127.0.0.1",
+            "PATH": put_make(tmp_path),
+            "PORT": port,
+        },
         capture_output=True,
         text=True,
         timeout=30,
     )
     assert (run.returncode, run.stderr) == (0, "")
-    joined, ended = run.stdout.splitlines()
-    assert '"type":"sessionJoined"' in joined
-    assert '"type":"sessionEnded"' in ended
+    assert run.stdout.splitlines() == [
+        "StateChanged(state='connecting', reason=None, retry_in_seconds=None)",
+        "StateChanged(state='joined', reason=None, retry_in_seconds=None)",
+        "SessionEnded(state='ended', reason='speakerEnded', retry_in_seconds=None)",
+    ]
 
 
 def play_demo(target: Target, *options: str) -> "subprocess.CompletedProcess[str]":

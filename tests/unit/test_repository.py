@@ -17,7 +17,14 @@ from operations.package import GLIBC_OF_RUNTIME
 ROOT = Path(__file__).parents[2]
 CHECKS = ROOT / ".github" / "workflows" / "checks.yml"
 DEPLOY = ROOT / "examples" / "workflows" / "deploy.yml"
-PAGES = ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md")
+PAGES = (
+    "README.md",
+    "CHANGELOG.md",
+    "CONTRIBUTING.md",
+    "SECURITY.md",
+    "clients/javascript/README.md",
+    "clients/python/README.md",
+)
 
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
@@ -179,7 +186,7 @@ def test_every_file_and_anchor_that_a_page_links_to_exists(name: str) -> None:
     links = re.findall(r"\]\((?!\w+:)([^)]*)\)", (ROOT / name).read_text())
     for link in links:
         path, _, anchor = link.partition("#")
-        target = ROOT / (path or name)
+        target = (ROOT / name).parent / path if path else ROOT / name
         assert target.exists(), link
         assert not anchor or anchor in anchors(target), link
 

@@ -19,3 +19,8 @@ def test_every_test_that_the_page_names_exists() -> None:
         if not re.search(rf"^def {name}\(", Path("tests", file).read_text(), re.MULTILINE)
     ]
     assert missing == []
+
+
+def test_every_example_client_has_its_counterpart() -> None:
+    named = set(re.findall(r"`(examples/\S+)`", PAGE))
+    assert named == {str(it) for it in Path("examples").glob("*-client/*.*")}

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Membership:
-    """A listener's place in a session.
+    """What a listener has joined.
 
     Attributes:
         id: The session's ID, such as `golden-eagle-427`.
