@@ -26,7 +26,7 @@ from local_gateway.identity_sources import (
     parse_identity_source,
 )
 from local_gateway.schedule_expression import Cron, InvalidExpression, Rate, parse_expression
-from local_gateway.settings import InvalidSettings, read_settings
+from local_gateway.settings import InvalidSettings, read_settings, websocket_api
 from local_gateway.sources import InvalidSource, Sources, compile_sources, installed
 
 LAMBDA_TIMEOUT_SECONDS = 60
@@ -244,10 +244,13 @@ def _application(app: Any, config: Config) -> Application:
     make = _function_maker(app, config)
     entries = [*app.pure_lambda_functions, *app.event_sources]
     functions = {entry.name: make(entry.name, entry.name, entry.name) for entry in entries}
-    settings = config.config_from_disk.get("websocket_api", {})
+    settings = _websocket_api(config)
     authorizer = settings.get("authorizer_function")
-    if authorizer is not None and authorizer not in functions:
-        raise ApplicationError(f"websocket_api.authorizer_function: app.py has no {authorizer}")
+    if authorizer not in (None, *(entry.name for entry in app.pure_lambda_functions)):
+        raise ApplicationError(
+            "websocket_api.authorizer_function: "
+            f"app.py has no function {authorizer!r} with @app.lambda_function()"
+        )
     return Application(
         routes={
             route: make(_ROUTE_FUNCTIONS[route], entry.name, route)
@@ -263,6 +266,13 @@ def _application(app: Any, config: Config) -> Application:
             if isinstance(entry, ScheduledEventConfig)
         ),
     )
+
+
+def _websocket_api(config: Config) -> dict[str, Any]:
+    try:
+        return websocket_api(config.config_from_disk, config.chalice_stage)
+    except InvalidSettings as invalid:
+        raise ApplicationError(str(invalid)) from None
 
 
 def _identity_sources(expressions: Iterable[object]) -> tuple[IdentitySource, ...]:
