@@ -219,8 +219,10 @@ class Connection:
         body = result.get("body") if isinstance(result, dict) else None
         status = result.get("statusCode") if isinstance(result, dict) else None
         if body and "$default" in self._gateway.application.route_responses:
-            self._send(_encode(body))
-            self._log_message(message, "replied", status)
+            if self._send(_encode(body)):
+                self._log_message(message, "replied", status)
+            else:
+                self._log_message(message, "reply lost")
         else:
             self._log_message(message, "ok", status)
 
@@ -237,10 +239,13 @@ class Connection:
             action += f" {status if isinstance(status, int) else outcome}"
         log.event(self.ordinal, "$default", outcome, message.started, action)
 
-    def _send(self, text: bytes) -> None:
+    def _send(self, text: bytes) -> bool:
+        """Send a text message. Returns False if the connection is closing or closed."""
+        if self._socket is None or self._gateway.find_connection(self.client.connection_id) is None:
+            return False
         self.last_active_at = self._gateway.loop.time()
-        if self._socket is not None:
-            self._socket.send_text(text)
+        self._socket.send_text(text)
+        return True
 
     def _deliver(self, event: Event, code: int, count: int) -> None:
         """Run $disconnect's handler this number of times, one after the other."""
