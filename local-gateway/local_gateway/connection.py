@@ -228,8 +228,8 @@ class Connection:
 
     def _fail(self, error: str, message: _Message) -> None:
         """Send API Gateway's own error message. The connection stays open."""
-        self._send(failure_body(error, self.client.connection_id, message.request_id))
-        self._log_message(message, error)
+        is_sent = self._send(failure_body(error, self.client.connection_id, message.request_id))
+        self._log_message(message, error if is_sent else "reply lost")
 
     def _log_message(self, message: _Message, outcome: str, status: object = None) -> None:
         """Log a message with its action, if it is loggable, and the function's status."""

@@ -20,7 +20,10 @@ FLUSH_INTERVAL_SECONDS = 0.05
 """Interval at which lines are written. One write per event would cost more than its handling."""
 
 THROTTLED_INTERVAL_SECONDS = 1.0
-"""Interval of the lines about one function's throttled invocations, which a fast clock repeats."""
+"""Interval in which a function's throttled invocations share two lines.
+
+A fast clock can throttle thousands of invocations in a second.
+"""
 
 EVENTS = Metric("LocalGateway", "Events", "Count")
 
@@ -90,7 +93,7 @@ class Log:
         self._loop.call_later(THROTTLED_INTERVAL_SECONDS, self._sum_up, name)
 
     def _sum_up(self, name: str) -> None:
-        count = self._throttled.pop(name)
+        count = self._throttled.pop(name, 0)
         if count and not self.is_quiet:
             self._add_line(f"#- {name} throttled {count} more times")
 
@@ -113,6 +116,12 @@ class Log:
         elif error is not None:
             lines = "".join(traceback.format_exception(error))
         print(f"{_clock()} {message}\n{lines}", end="", file=sys.stderr, flush=True)
+
+    def close(self) -> None:
+        """Write the buffered lines and the numbers of throttled invocations."""
+        for name in list(self._throttled):
+            self._sum_up(name)
+        self.flush()
 
     def flush(self) -> None:
         """Write the buffered lines."""
