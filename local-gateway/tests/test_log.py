@@ -6,7 +6,7 @@ from io import StringIO
 from typing import Any
 
 from local_gateway.collector import Collector
-from local_gateway.log import THROTTLED_INTERVAL_SECONDS, Log
+from local_gateway.log import REPEATED_INTERVAL_SECONDS, Log
 
 LABELS = (("Route", "schedule sweep"), ("Outcome", "throttled"))
 
@@ -40,11 +40,11 @@ def log_throttled(
         log = Log(loop, collector, is_quiet=is_quiet)
         for count in counts:
             for _ in range(count):
-                log.throttled("schedule sweep", started=0)
+                log.repeated("schedule sweep", "throttled", started=0)
             if not is_closed_early:
-                loop.fire(THROTTLED_INTERVAL_SECONDS)
+                loop.fire(REPEATED_INTERVAL_SECONDS)
         log.close()
-        loop.fire(THROTTLED_INTERVAL_SECONDS)
+        loop.fire(REPEATED_INTERVAL_SECONDS)
     return re.findall(r"^\S+ (.*)$", out.getvalue(), re.MULTILINE), collector
 
 
