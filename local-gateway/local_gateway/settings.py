@@ -1,7 +1,7 @@
 """A project's .chalice/config.json, with the settings that the gateway reads checked."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -117,3 +117,16 @@ def as_object(value: Any, where: str) -> Mapping[str, Any]:
     if not isinstance(value, dict):
         raise InvalidSettings(f"{where} must be an object")
     return value
+
+
+def as_members(value: Any, where: str, allowed: Collection[str]) -> Mapping[str, Any]:
+    """Return a JSON object that has no other members than the allowed ones.
+
+    Raises:
+        InvalidSettings: The value isn't such an object. The message names where it is.
+    """
+    members = as_object(value, where)
+    unknown = members.keys() - allowed
+    if unknown:
+        raise InvalidSettings(f"{where} has no option {sorted(unknown)[0]!r}")
+    return members
