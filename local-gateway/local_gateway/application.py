@@ -53,8 +53,8 @@ class ApplicationError(Exception):
 def _project_frames(frames: TracebackType | None) -> TracebackType | None:
     """Return the frames without the first ones, which are the gateway's and importlib's."""
     while frames is not None:
-        module = frames.tb_frame.f_globals.get("__name__", "")
-        if module != __name__ and module.partition(".")[0] != "importlib":
+        package = frames.tb_frame.f_globals.get("__name__", "").partition(".")[0]
+        if package not in ("local_gateway", "importlib"):
             break
         frames = frames.tb_next
     return frames

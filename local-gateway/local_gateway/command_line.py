@@ -8,6 +8,7 @@ import os
 import signal
 import socket
 import sys
+import traceback
 from collections.abc import Callable, Collection
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, ExitStack, nullcontext
 from functools import partial
@@ -21,7 +22,7 @@ from local_gateway.command import watch_output
 from local_gateway.events import DEFAULT_REGION
 from local_gateway.faults import Faults, InvalidFault, check_targets, parse_fault
 from local_gateway.gateway import Gateway, Timeouts
-from local_gateway.panel import Panel
+from local_gateway.panel import Panel, PanelNotFound, find_function
 from local_gateway.reload import Watcher
 from local_gateway.standard_output import shared_output
 from local_gateway.terminal import Terminal, shared_terminal, supports_view
@@ -113,7 +114,8 @@ def _serve(options: argparse.Namespace, aws_exit: AwsExit) -> None:
             collector=collector,
         )
         hints = _hints(options.hint, listener)
-        draw = _view_drawer(options.panel, terminal, aws)
+        panel = None if options.panel is None else _find_panel(options.panel, aws)
+        draw = _view_drawer(panel, terminal)
         # Garbage collections skip the objects that exist now: 8% less CPU for each connect.
         gc.freeze()
         asyncio.run(_run(serve, watcher, draw, hints, aws_exit))
@@ -138,14 +140,24 @@ def _share_terminal(stack: ExitStack, options: argparse.Namespace) -> Terminal |
     return stack.enter_context(shared_terminal())
 
 
-def _view_drawer(panel: str | None, terminal: Terminal | None, aws: dict[str, str]) -> _Draw:
+def _find_panel(name: str, aws: dict[str, str]) -> Panel:
+    try:
+        return Panel(name, find_function(name), aws)
+    except PanelNotFound as error:
+        raise ApplicationError(f"--panel {name}: {error}") from None
+    except Exception as error:
+        summary = traceback.format_exception_only(error)[-1].strip()
+        raise ApplicationError(f"--panel {name}: {summary}") from error
+
+
+def _view_drawer(panel: Panel | None, terminal: Terminal | None) -> _Draw:
     """Return the function that draws the live view of a gateway."""
     if terminal is None:
         return lambda _gateway: nullcontext()
     # Imported here because importing rich is slow, and a gateway without a view doesn't need it.
     from local_gateway.live_view import draw_gateway
 
-    return partial(draw_gateway, terminal, None if panel is None else Panel(panel, aws))
+    return partial(draw_gateway, terminal, panel)
 
 
 def _apply_faults(faults: Faults, application: Application, aws: dict[str, str]) -> None:
