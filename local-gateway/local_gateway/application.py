@@ -19,6 +19,7 @@ from chalice.app import Chalice, ScheduledEventConfig, ScheduleExpression
 from chalice.config import Config
 
 from local_gateway.aws_options import AwsOptions, read_options
+from local_gateway.chalice_sender import redirect_sender
 from local_gateway.functions import Function
 from local_gateway.identity_sources import (
     IdentitySource,
@@ -146,8 +147,9 @@ class Project:
             raise ApplicationError(f"not a Chalice project: {self.directory} has no app.py")
         with self._stage_environment(config.environment_variables), self._fresh_modules(sources):
             app = _import_app(self.directory)
-            # Otherwise Chalice builds a URL of execute-api, and ignores boto3's variables.
-            app.websocket_api._endpoint = self.environment.get(_MANAGEMENT_URL)
+            if _MANAGEMENT_URL in self.environment:
+                # Otherwise Chalice builds a URL of execute-api, and ignores boto3's variables.
+                redirect_sender(app, self.environment[_MANAGEMENT_URL])
             return _application(app, config)
 
     def is_source(self, path: Path) -> bool:
