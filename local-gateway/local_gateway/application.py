@@ -94,11 +94,19 @@ class Application:
 
 @dataclass(slots=True)
 class Project:
-    """A Chalice project's folder, with the stage to serve."""
+    """A Chalice project's folder, with the stage to serve.
+
+    Attributes:
+        directory: The folder.
+        stage: The stage.
+        environment: The environment variables of the process.
+        has_aws: Whether the options of the embedded AWS count.
+    """
 
     directory: Path
     stage: str
     environment: MutableMapping[str, str] = field(default_factory=lambda: os.environ)
+    has_aws: bool = True
     _set_by_us: set[str] = field(default_factory=set)
 
     def read_config(self) -> Config:
@@ -114,11 +122,13 @@ class Project:
         return Config(chalice_stage=self.stage, config_from_disk=settings)
 
     def read_aws_options(self) -> AwsOptions | None:
-        """Read the options of the embedded AWS; None if the project has none.
+        """Read the options of the embedded AWS; None if the project has none, or they don't count.
 
         Raises:
             ApplicationError: An option or a file that it names isn't valid.
         """
+        if not self.has_aws:
+            return None
         try:
             return read_options(self.directory, self.read_config().config_from_disk)
         except InvalidSettings as invalid:

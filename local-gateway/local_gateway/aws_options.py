@@ -45,11 +45,13 @@ class AwsOptions:
             takes them; None for no user pool.
         stand_ins: ASGI applications, as `module:name`, by the AWS service in whose place they
             respond.
+        files: The files that the options name.
     """
 
     tables: Mapping[str, Any] = field(default_factory=dict)
     user_pool: Mapping[str, Any] | None = None
     stand_ins: Mapping[str, str] = field(default_factory=dict)
+    files: frozenset[Path] = field(default=frozenset(), compare=False)
 
 
 def read_options(directory: Path, settings: Mapping[str, Any]) -> AwsOptions | None:
@@ -80,7 +82,9 @@ def read_options(directory: Path, settings: Mapping[str, Any]) -> AwsOptions | N
         check_tables(tables, aws["tables"])
     if user_pool is not None:
         _check_user_pool(user_pool, aws["user_pool"])
-    return AwsOptions(tables or {}, user_pool, stand_ins)
+    names = filter(None, (aws.get("tables"), aws.get("user_pool")))
+    files = frozenset(directory / name for name in names)
+    return AwsOptions(tables or {}, user_pool, stand_ins, files)
 
 
 def _read(directory: Path, aws: Mapping[str, Any], option: str) -> Mapping[str, Any] | None:

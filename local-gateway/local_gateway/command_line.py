@@ -83,12 +83,13 @@ class AwsExit:
 
 
 def _serve(options: argparse.Namespace, aws_exit: AwsExit) -> None:
-    project = Project(Path(options.project).resolve(), options.stage)
+    directory = Path(options.project).resolve()
+    project = Project(directory, options.stage, has_aws=not options.no_aws)
     faults = Faults().changed(dict(map(parse_fault, options.fault)))
     listener = server.bind(options.host, options.port)
     with listener, ExitStack() as stack:
         pages = server.page_origins(listener)
-        aws_options = None if options.no_aws else project.read_aws_options()
+        aws_options = project.read_aws_options()
         aws = (
             {}
             if aws_options is None
