@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import Any
 
 from local_gateway.events import make_uuid
+from local_gateway.standard_output import end_lines
 
 running_function: ContextVar[str | None] = ContextVar("running_function", default=None)
 """The name of the function that runs in this thread."""
@@ -83,6 +84,7 @@ class Function:
             result = self.handler(event, LambdaContext(self))
         finally:
             running_function.reset(token)
+            end_lines()
         try:
             return json.loads(_encode(result))
         except (TypeError, ValueError, RecursionError) as error:
