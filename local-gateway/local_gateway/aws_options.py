@@ -17,19 +17,22 @@ _OWN_SERVICES = ("apigatewaymanagementapi", "dynamodb", "lambda")
 
 _USER_POOL: Final[Mapping[str, tuple[str, ...]]] = {
     "explicit_auth_flows": (
+        "ADMIN_NO_SRP_AUTH",
         "ALLOW_ADMIN_USER_PASSWORD_AUTH",
         "ALLOW_CUSTOM_AUTH",
         "ALLOW_REFRESH_TOKEN_AUTH",
         "ALLOW_USER_AUTH",
         "ALLOW_USER_PASSWORD_AUTH",
         "ALLOW_USER_SRP_AUTH",
+        "CUSTOM_AUTH_FLOW_ONLY",
+        "USER_PASSWORD_AUTH",
     ),
     "allowed_oauth_flows": ("code", "implicit", "client_credentials"),
     "allowed_oauth_scopes": (),
 }
 """The members of the user pool's file, with their values; () for any.
 
-Source: Cognito API reference, CreateUserPoolClient, without the legacy authentication flows.
+Source: Cognito API reference, CreateUserPoolClient.
 """
 
 _WHERE = ".chalice/config.json: local_gateway.aws"

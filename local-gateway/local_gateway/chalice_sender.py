@@ -33,6 +33,10 @@ class _Sender(WebsocketAPI):  # type: ignore[misc]
 
 
 def redirect_sender(app: Chalice, url: str) -> None:
-    """Let the application's sender post to the gateway. The application is newly imported."""
-    app.websocket_api.__class__ = _Sender
-    app.websocket_api.redirect(url)
+    """Let the application's sender post to the gateway.
+
+    Has no effect the second time. An `app` that another package defines outlives a reload.
+    """
+    if not isinstance(app.websocket_api, _Sender):
+        app.websocket_api.__class__ = _Sender
+        app.websocket_api.redirect(url)

@@ -121,9 +121,10 @@ INDEX = {"name": "room-index", "partition_key": KEY, "projection": "ALL"}
         (
             "user_pool",
             {"explicit_auth_flows": ["NOPE"]},
-            "x.json: explicit_auth_flows: 'NOPE' must be one of ALLOW_ADMIN_USER_PASSWORD_AUTH, "
-            "ALLOW_CUSTOM_AUTH, ALLOW_REFRESH_TOKEN_AUTH, ALLOW_USER_AUTH, "
-            "ALLOW_USER_PASSWORD_AUTH, ALLOW_USER_SRP_AUTH",
+            "x.json: explicit_auth_flows: 'NOPE' must be one of ADMIN_NO_SRP_AUTH, "
+            "ALLOW_ADMIN_USER_PASSWORD_AUTH, ALLOW_CUSTOM_AUTH, ALLOW_REFRESH_TOKEN_AUTH, "
+            "ALLOW_USER_AUTH, ALLOW_USER_PASSWORD_AUTH, ALLOW_USER_SRP_AUTH, "
+            "CUSTOM_AUTH_FLOW_ONLY, USER_PASSWORD_AUTH",
         ),
         (
             "user_pool",

@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from chalice import Chalice
 
 from gateway_support.serving import SECONDS, Server, serving, write_project
+from local_gateway.chalice_sender import redirect_sender
 
 APP = """
 import os
@@ -107,3 +109,13 @@ def test_a_handler_and_its_threads_post_to_the_gateway(server: Server) -> None:
     with server.connect() as client:
         client.send("hello")
         assert client.recv(SECONDS) == "HELLO"
+
+
+def test_an_app_that_outlives_a_reload_keeps_its_sender() -> None:
+    app = Chalice("x")
+    for _ in range(2):
+        redirect_sender(app, "http://127.0.0.1:8000/local")
+        assert app.websocket_api._endpoint is None
+    app.websocket_api.configure("abc.execute-api.us-east-1.amazonaws.com", "dev")
+    redirect_sender(app, "http://127.0.0.1:8000/local")
+    assert app.websocket_api._endpoint == "http://127.0.0.1:8000/local"
