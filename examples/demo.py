@@ -16,7 +16,8 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, WebSocketException
 
 from local_gateway import arguments
-from local_gateway.command import is_reader_gone, run_command
+from local_gateway.command import run_command
+from local_gateway.output_pipes import is_reader_gone
 from local_gateway.user_token import NoToken, served, token
 
 WAIT_SECONDS: Final = 10

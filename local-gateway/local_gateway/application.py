@@ -19,6 +19,7 @@ from chalice.app import Chalice, ScheduledEventConfig, ScheduleExpression
 from chalice.config import Config
 
 from local_gateway.aws_options import AwsOptions, read_options
+from local_gateway.chalice_sender import redirect_sender
 from local_gateway.functions import Function
 from local_gateway.identity_sources import (
     IdentitySource,
@@ -26,7 +27,7 @@ from local_gateway.identity_sources import (
     parse_identity_source,
 )
 from local_gateway.schedule_expression import Cron, InvalidExpression, Rate, parse_expression
-from local_gateway.settings import InvalidSettings, read_settings
+from local_gateway.settings import InvalidSettings, read_settings, websocket_api
 from local_gateway.sources import InvalidSource, Sources, compile_sources, installed
 
 LAMBDA_TIMEOUT_SECONDS = 60
@@ -53,8 +54,8 @@ class ApplicationError(Exception):
 def _project_frames(frames: TracebackType | None) -> TracebackType | None:
     """Return the frames without the first ones, which are the gateway's and importlib's."""
     while frames is not None:
-        module = frames.tb_frame.f_globals.get("__name__", "")
-        if module != __name__ and module.partition(".")[0] != "importlib":
+        package = frames.tb_frame.f_globals.get("__name__", "").partition(".")[0]
+        if package not in ("local_gateway", "importlib"):
             break
         frames = frames.tb_next
     return frames
@@ -93,11 +94,19 @@ class Application:
 
 @dataclass(slots=True)
 class Project:
-    """A Chalice project's folder, with the stage to serve."""
+    """A Chalice project's folder, with the stage to serve.
+
+    Attributes:
+        directory: The folder.
+        stage: The stage.
+        environment: The environment variables of the process.
+        has_aws: Whether the options of the embedded AWS count.
+    """
 
     directory: Path
     stage: str
     environment: MutableMapping[str, str] = field(default_factory=lambda: os.environ)
+    has_aws: bool = True
     _set_by_us: set[str] = field(default_factory=set)
 
     def read_config(self) -> Config:
@@ -113,11 +122,13 @@ class Project:
         return Config(chalice_stage=self.stage, config_from_disk=settings)
 
     def read_aws_options(self) -> AwsOptions | None:
-        """Read the options of the embedded AWS; None if the project has none.
+        """Read the options of the embedded AWS; None if the project has none, or they don't count.
 
         Raises:
             ApplicationError: An option or a file that it names isn't valid.
         """
+        if not self.has_aws:
+            return None
         try:
             return read_options(self.directory, self.read_config().config_from_disk)
         except InvalidSettings as invalid:
@@ -146,8 +157,9 @@ class Project:
             raise ApplicationError(f"not a Chalice project: {self.directory} has no app.py")
         with self._stage_environment(config.environment_variables), self._fresh_modules(sources):
             app = _import_app(self.directory)
-            # Otherwise Chalice builds a URL of execute-api, and ignores boto3's variables.
-            app.websocket_api._endpoint = self.environment.get(_MANAGEMENT_URL)
+            if _MANAGEMENT_URL in self.environment:
+                # Otherwise Chalice builds a URL of execute-api, and ignores boto3's variables.
+                redirect_sender(app, self.environment[_MANAGEMENT_URL])
             return _application(app, config)
 
     def is_source(self, path: Path) -> bool:
@@ -244,10 +256,13 @@ def _application(app: Any, config: Config) -> Application:
     make = _function_maker(app, config)
     entries = [*app.pure_lambda_functions, *app.event_sources]
     functions = {entry.name: make(entry.name, entry.name, entry.name) for entry in entries}
-    settings = config.config_from_disk.get("websocket_api", {})
+    settings = _websocket_api(config)
     authorizer = settings.get("authorizer_function")
-    if authorizer is not None and authorizer not in functions:
-        raise ApplicationError(f"websocket_api.authorizer_function: app.py has no {authorizer}")
+    if authorizer not in (None, *(entry.name for entry in app.pure_lambda_functions)):
+        raise ApplicationError(
+            "websocket_api.authorizer_function: "
+            f"app.py has no function {authorizer!r} with @app.lambda_function()"
+        )
     return Application(
         routes={
             route: make(_ROUTE_FUNCTIONS[route], entry.name, route)
@@ -263,6 +278,13 @@ def _application(app: Any, config: Config) -> Application:
             if isinstance(entry, ScheduledEventConfig)
         ),
     )
+
+
+def _websocket_api(config: Config) -> dict[str, Any]:
+    try:
+        return websocket_api(config.config_from_disk, config.chalice_stage)
+    except InvalidSettings as invalid:
+        raise ApplicationError(str(invalid)) from None
 
 
 def _identity_sources(expressions: Iterable[object]) -> tuple[IdentitySource, ...]:

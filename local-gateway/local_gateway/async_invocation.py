@@ -77,7 +77,7 @@ def log_invocation(
 ) -> None:
     """Log the end of an invocation that belongs to no connection."""
     if isinstance(error, Throttled):
-        gateway.log.throttled(name, started)
+        gateway.log.repeated(name, "throttled", started)
         return
     gateway.log.event(None, name, "ok" if error is None else "failed", started)
     if error is not None:

@@ -5,19 +5,35 @@ it, the project has no embedded AWS.
 """
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-from local_gateway.settings import InvalidSettings, as_object
+from local_gateway.settings import InvalidSettings, as_members, as_object
+from local_gateway.table_schema import check_tables
 
 _OWN_SERVICES = ("apigatewaymanagementapi", "dynamodb", "lambda")
 
-_USER_POOL = ("explicit_auth_flows", "allowed_oauth_flows", "allowed_oauth_scopes")
-_TABLE = ("partition_key", "sort_key", "ttl_attribute", "indexes")
-_INDEX = ("name", "partition_key", "sort_key", "projection")
-_KEY = ("name", "type")
+_USER_POOL: Final[Mapping[str, tuple[str, ...]]] = {
+    "explicit_auth_flows": (
+        "ADMIN_NO_SRP_AUTH",
+        "ALLOW_ADMIN_USER_PASSWORD_AUTH",
+        "ALLOW_CUSTOM_AUTH",
+        "ALLOW_REFRESH_TOKEN_AUTH",
+        "ALLOW_USER_AUTH",
+        "ALLOW_USER_PASSWORD_AUTH",
+        "ALLOW_USER_SRP_AUTH",
+        "CUSTOM_AUTH_FLOW_ONLY",
+        "USER_PASSWORD_AUTH",
+    ),
+    "allowed_oauth_flows": ("code", "implicit", "client_credentials"),
+    "allowed_oauth_scopes": (),
+}
+"""The members of the user pool's file, with their values; () for any.
+
+Source: Cognito API reference, CreateUserPoolClient.
+"""
 
 _WHERE = ".chalice/config.json: local_gateway.aws"
 
@@ -32,11 +48,13 @@ class AwsOptions:
             takes them; None for no user pool.
         stand_ins: ASGI applications, as `module:name`, by the AWS service in whose place they
             respond.
+        files: The files that the options name.
     """
 
     tables: Mapping[str, Any] = field(default_factory=dict)
     user_pool: Mapping[str, Any] | None = None
     stand_ins: Mapping[str, str] = field(default_factory=dict)
+    files: frozenset[Path] = field(default=frozenset(), compare=False)
 
 
 def read_options(directory: Path, settings: Mapping[str, Any]) -> AwsOptions | None:
@@ -55,7 +73,7 @@ def read_options(directory: Path, settings: Mapping[str, Any]) -> AwsOptions | N
     options = as_object(settings.get("local_gateway", {}), ".chalice/config.json: local_gateway")
     if "aws" not in options:
         return None
-    aws = _members(options["aws"], _WHERE, ("tables", "user_pool", "stand_ins"))
+    aws = as_members(options["aws"], _WHERE, ("tables", "user_pool", "stand_ins"))
     stand_ins = as_object(aws.get("stand_ins", {}), f"{_WHERE}.stand_ins")
     for service, application in stand_ins.items():
         if service in _OWN_SERVICES:
@@ -63,11 +81,13 @@ def read_options(directory: Path, settings: Mapping[str, Any]) -> AwsOptions | N
         if not _is_object_name(application):
             raise InvalidSettings(f"{_WHERE}.stand_ins.{service} must be a string, module:name")
     tables, user_pool = (_read(directory, aws, option) for option in ("tables", "user_pool"))
-    for name, table in (tables or {}).items():
-        _check_table(table, f"{aws['tables']}: {name}")
+    if tables is not None:
+        check_tables(tables, aws["tables"])
     if user_pool is not None:
-        _members(user_pool, aws["user_pool"], _USER_POOL)
-    return AwsOptions(tables or {}, user_pool, stand_ins)
+        _check_user_pool(user_pool, aws["user_pool"])
+    names = filter(None, (aws.get("tables"), aws.get("user_pool")))
+    files = frozenset(directory / name for name in names)
+    return AwsOptions(tables or {}, user_pool, stand_ins, files)
 
 
 def _read(directory: Path, aws: Mapping[str, Any], option: str) -> Mapping[str, Any] | None:
@@ -85,30 +105,15 @@ def _read(directory: Path, aws: Mapping[str, Any], option: str) -> Mapping[str, 
         raise InvalidSettings(f"{name}: {error}") from None
 
 
-def _check_table(table: Any, where: str) -> None:
-    members = _members(table, where, _TABLE)
-    _check_keys(members, where)
-    indexes = members.get("indexes", [])
-    if not isinstance(indexes, list):
-        raise InvalidSettings(f"{where}.indexes must be a list")
-    for number, index in enumerate(indexes):
-        index_where = f"{where}.indexes[{number}]"
-        _check_keys(_members(index, index_where, _INDEX), index_where)
-
-
-def _check_keys(holder: Mapping[str, Any], where: str) -> None:
-    for name in ("partition_key", "sort_key"):
-        if name in holder:
-            _members(holder[name], f"{where}.{name}", _KEY)
-
-
-def _members(value: Any, where: str, allowed: Collection[str]) -> Mapping[str, Any]:
-    """Return an object that has no other members than the allowed ones."""
-    members = as_object(value, where)
-    unknown = members.keys() - allowed
-    if unknown:
-        raise InvalidSettings(f"{where} has no option {sorted(unknown)[0]!r}")
-    return members
+def _check_user_pool(user_pool: Any, file: str) -> None:
+    for name, values in as_members(user_pool, file, tuple(_USER_POOL)).items():
+        if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
+            raise InvalidSettings(f"{file}: {name} must be a list of strings")
+        choices = _USER_POOL[name]
+        unknown = [value for value in values if choices and value not in choices]
+        if unknown:
+            choice = ", ".join(choices)
+            raise InvalidSettings(f"{file}: {name}: {unknown[0]!r} must be one of {choice}")
 
 
 def _is_object_name(value: Any) -> bool:

@@ -8,20 +8,22 @@ import os
 import signal
 import socket
 import sys
+import traceback
 from collections.abc import Callable, Collection
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, ExitStack, nullcontext
 from functools import partial
 from pathlib import Path
 
-from local_gateway import __version__, arguments, clock, descriptors, dynamodb_faults, server
+from local_gateway import clock, descriptors, dynamodb_faults, server
 from local_gateway.application import Application, ApplicationError, Project
 from local_gateway.aws_options import AwsOptions
 from local_gateway.collector import Collector
-from local_gateway.command import watch_output
+from local_gateway.command_options import parse_options
 from local_gateway.events import DEFAULT_REGION
 from local_gateway.faults import Faults, InvalidFault, check_targets, parse_fault
 from local_gateway.gateway import Gateway, Timeouts
-from local_gateway.panel import Panel
+from local_gateway.output_pipes import watch_output
+from local_gateway.panel import Panel, PanelNotFound, find_function
 from local_gateway.reload import Watcher
 from local_gateway.standard_output import shared_output
 from local_gateway.terminal import Terminal, shared_terminal, supports_view
@@ -47,7 +49,7 @@ def main() -> int:
     """
     sys.setswitchinterval(SWITCH_INTERVAL_SECONDS)
     descriptors.raise_limit()
-    options = _parse_arguments()
+    options = parse_options(__doc__)
     aws_exit = AwsExit()
     code = 0
     try:
@@ -82,12 +84,13 @@ class AwsExit:
 
 
 def _serve(options: argparse.Namespace, aws_exit: AwsExit) -> None:
-    project = Project(Path(options.project).resolve(), options.stage)
+    directory = Path(options.project).resolve()
+    project = Project(directory, options.stage, has_aws=not options.no_aws)
     faults = Faults().changed(dict(map(parse_fault, options.fault)))
     listener = server.bind(options.host, options.port)
     with listener, ExitStack() as stack:
         pages = server.page_origins(listener)
-        aws_options = None if options.no_aws else project.read_aws_options()
+        aws_options = project.read_aws_options()
         aws = (
             {}
             if aws_options is None
@@ -113,7 +116,8 @@ def _serve(options: argparse.Namespace, aws_exit: AwsExit) -> None:
             collector=collector,
         )
         hints = _hints(options.hint, listener)
-        draw = _view_drawer(options.panel, terminal, aws)
+        panel = None if options.panel is None else _find_panel(options.panel, aws)
+        draw = _view_drawer(panel, terminal)
         # Garbage collections skip the objects that exist now: 8% less CPU for each connect.
         gc.freeze()
         asyncio.run(_run(serve, watcher, draw, hints, aws_exit))
@@ -138,14 +142,24 @@ def _share_terminal(stack: ExitStack, options: argparse.Namespace) -> Terminal |
     return stack.enter_context(shared_terminal())
 
 
-def _view_drawer(panel: str | None, terminal: Terminal | None, aws: dict[str, str]) -> _Draw:
+def _find_panel(name: str, aws: dict[str, str]) -> Panel:
+    try:
+        return Panel(name, find_function(name), aws)
+    except PanelNotFound as error:
+        raise ApplicationError(f"--panel {name}: {error}") from None
+    except Exception as error:
+        summary = traceback.format_exception_only(error)[-1].strip()
+        raise ApplicationError(f"--panel {name}: {summary}") from error
+
+
+def _view_drawer(panel: Panel | None, terminal: Terminal | None) -> _Draw:
     """Return the function that draws the live view of a gateway."""
     if terminal is None:
         return lambda _gateway: nullcontext()
     # Imported here because importing rich is slow, and a gateway without a view doesn't need it.
     from local_gateway.live_view import draw_gateway
 
-    return partial(draw_gateway, terminal, None if panel is None else Panel(panel, aws))
+    return partial(draw_gateway, terminal, panel)
 
 
 def _apply_faults(faults: Faults, application: Application, aws: dict[str, str]) -> None:
@@ -239,106 +253,6 @@ def _own_endpoints(listener: socket.socket, stage: str, aws: dict[str, str]) -> 
     if aws:
         endpoints["AWS_ENDPOINT_URL_DYNAMODB"] = aws["AWS_ENDPOINT_URL"] + dynamodb_faults.PREFIX
     return endpoints
-
-
-def _parse_arguments() -> argparse.Namespace:
-    parser = arguments.Parser(prog="chalice-local-gateway", description=__doc__)
-    parser.add_argument("--version", action="version", version=f"{parser.prog} {__version__}")
-    parser.add_argument(
-        "--host",
-        type=arguments.host,
-        default="127.0.0.1",
-        help="the address to listen on (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--port",
-        type=arguments.port,
-        default=8000,
-        help="the port; 0 for any free port (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--project", default=".", help="the Chalice project's folder (default: %(default)s)"
-    )
-    parser.add_argument(
-        "--stage",
-        type=arguments.stage,
-        default="local",
-        help="the stage in config.json, and the path of the URL (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--idle-timeout-seconds",
-        type=arguments.seconds,
-        default=Timeouts().idle_seconds,
-        help="close connections after this time without a message; by the application's clock "
-        "(default: %(default)s)",
-    )
-    parser.add_argument(
-        "--connection-lifetime-seconds",
-        type=arguments.seconds,
-        default=Timeouts().lifetime_seconds,
-        help="close connections after this time; by the application's clock (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--clock-rate",
-        type=_clock_rate,
-        default=1,
-        help="speed of the application's clock, as a multiple of real time (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--fault",
-        action="append",
-        default=[],
-        metavar="NAME=VALUE",
-        help="inject a fault, such as handler_raises_share=0.1; can be repeated",
-    )
-    parser.add_argument(
-        "--fault-seed",
-        type=int,
-        default=0,
-        help="random seed of the faults, to repeat a run (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--source-ip-header",
-        type=arguments.header_name,
-        metavar="NAME",
-        help="the handshake header that contains the client's IP address",
-    )
-    parser.add_argument(
-        "--hint",
-        action="append",
-        default=[],
-        metavar="COMMAND",
-        help="a command to suggest when the gateway is ready; {port} is replaced by its port",
-    )
-    parser.add_argument(
-        "--no-reload", action="store_true", help="don't reload when a source file changes"
-    )
-    parser.add_argument("--no-aws", action="store_true", help="don't start the embedded AWS")
-    parser.add_argument(
-        "--quiet", action="store_true", help="don't log events or show the live view"
-    )
-    parser.add_argument("--no-live", action="store_true", help="don't show the live view")
-    parser.add_argument(
-        "--panel",
-        type=_panel,
-        metavar="MODULE:FUNCTION",
-        help="a function that returns the project's own tables for the live view",
-    )
-    return parser.parse_args()
-
-
-def _clock_rate(text: str) -> float:
-    try:
-        return clock.parse_rate(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
-
-
-def _panel(text: str) -> str:
-    module, _, function = text.partition(":")
-    if not function.isidentifier() or not all(map(str.isidentifier, module.split("."))):
-        raise argparse.ArgumentTypeError("must be MODULE:FUNCTION")
-    return text
 
 
 def _fail(message: str) -> int:

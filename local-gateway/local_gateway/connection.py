@@ -219,15 +219,17 @@ class Connection:
         body = result.get("body") if isinstance(result, dict) else None
         status = result.get("statusCode") if isinstance(result, dict) else None
         if body and "$default" in self._gateway.application.route_responses:
-            self._send(_encode(body))
-            self._log_message(message, "replied", status)
+            if self._send(_encode(body)):
+                self._log_message(message, "replied", status)
+            else:
+                self._log_message(message, "reply lost")
         else:
             self._log_message(message, "ok", status)
 
     def _fail(self, error: str, message: _Message) -> None:
         """Send API Gateway's own error message. The connection stays open."""
-        self._send(failure_body(error, self.client.connection_id, message.request_id))
-        self._log_message(message, error)
+        is_sent = self._send(failure_body(error, self.client.connection_id, message.request_id))
+        self._log_message(message, error if is_sent else "reply lost")
 
     def _log_message(self, message: _Message, outcome: str, status: object = None) -> None:
         """Log a message with its action, if it is loggable, and the function's status."""
@@ -237,10 +239,13 @@ class Connection:
             action += f" {status if isinstance(status, int) else outcome}"
         log.event(self.ordinal, "$default", outcome, message.started, action)
 
-    def _send(self, text: bytes) -> None:
+    def _send(self, text: bytes) -> bool:
+        """Send a text message. Returns False if the connection is closing or closed."""
+        if self._socket is None or self._gateway.find_connection(self.client.connection_id) is None:
+            return False
         self.last_active_at = self._gateway.loop.time()
-        if self._socket is not None:
-            self._socket.send_text(text)
+        self._socket.send_text(text)
+        return True
 
     def _deliver(self, event: Event, code: int, count: int) -> None:
         """Run $disconnect's handler this number of times, one after the other."""

@@ -13,7 +13,6 @@ from local_gateway.connection import MAX_MESSAGE_BYTES, NORMAL_CLOSURE, BufferFu
 from local_gateway.gateway import Gateway
 from local_gateway.http_messages import Reply, Request, Response, error_response, json_response
 
-_POSTED = Response(200)
 _CONNECTION_ID = re.compile(r"[A-Za-z0-9_-]{15}=")
 
 
@@ -81,7 +80,7 @@ def _post(connection: Connection, body: bytes) -> Response:
         connection.post(body.decode(errors="replace").encode())
     except BufferFull:
         return error_response(429, "LimitExceededException", "The client's buffer is full")
-    return _POSTED
+    return Response(200)
 
 
 def _find_post_fault(gateway: Gateway) -> Response | None:

@@ -26,7 +26,7 @@ APPLY_LOCK: Final = threading.Lock()
 
 
 def table_names(environment: Mapping[str, str]) -> dict[str, str]:
-    """Map each table's name in the tables' file, and its full name, to its full name."""
+    """Map the start of each table's variable in lower case, and its full name, to its full name."""
     full_names = {
         key.removesuffix("_TABLE").lower(): name
         for key, name in environment.items()

@@ -3,11 +3,16 @@
 import json
 import time
 from collections.abc import Callable
+from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 from local_gateway.events import make_uuid
+from local_gateway.standard_output import end_lines
+
+running_function: ContextVar[str | None] = ContextVar("running_function", default=None)
+"""The name of the function that runs in this thread."""
 
 _encode = json.JSONEncoder(allow_nan=False).encode
 
@@ -74,7 +79,12 @@ class Function:
         Raises:
             MarshalError: The result can't be encoded as JSON.
         """
-        result = self.handler(event, LambdaContext(self))
+        token = running_function.set(self.name)
+        try:
+            result = self.handler(event, LambdaContext(self))
+        finally:
+            running_function.reset(token)
+            end_lines()
         try:
             return json.loads(_encode(result))
         except (TypeError, ValueError, RecursionError) as error:

@@ -47,8 +47,6 @@ class Response:
     content_type: str = "application/json"
 
 
-_NO_CONTENT = int(HTTPStatus.NO_CONTENT)
-
 Reply = Callable[[Response], None]
 
 
@@ -73,7 +71,7 @@ def encode_response(
         answers_head: Whether to omit the body because the request's method was HEAD.
     """
     headers = "".join([f"{name}: {value}\r\n" for name, value in response.headers.items()])
-    if response.status != _NO_CONTENT:
+    if response.status != 204:
         length = len(response.body)
         headers += f"Content-Type: {response.content_type}\r\nContent-Length: {length}\r\n"
     start = _start_line(response.status, is_kept_alive)

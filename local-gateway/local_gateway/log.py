@@ -19,8 +19,11 @@ from local_gateway.emf import Labels, Metric
 FLUSH_INTERVAL_SECONDS = 0.05
 """Interval at which lines are written. One write per event would cost more than its handling."""
 
-THROTTLED_INTERVAL_SECONDS = 1.0
-"""Interval of the lines about one function's throttled invocations, which a fast clock repeats."""
+REPEATED_INTERVAL_SECONDS = 1.0
+"""Interval in which repeated events share two lines.
+
+A fast clock can cause thousands of throttled invocations in a second.
+"""
 
 EVENTS = Metric("LocalGateway", "Events", "Count")
 
@@ -46,7 +49,7 @@ class Log:
         self._collector = collector
         self._lines: list[str] = []
         self._out: TextIO = sys.stdout
-        self._throttled: dict[str, int] = {}  # The unlogged invocations of each name.
+        self._repeated: dict[tuple[str, str], int] = {}  # The unlogged events of each kind.
 
     def event(
         self,
@@ -72,27 +75,30 @@ class Log:
         duration_ms = (self._loop.time() - started) * 1000
         self._add_line(f"{name} {text or f'{route} {outcome}'} {duration_ms:.1f} ms")
 
-    def throttled(self, name: str, started: float) -> None:
-        """Count a throttled invocation, and log only the first one of an interval.
+    def repeated(self, name: str, outcome: str, started: float, text: str | None = None) -> None:
+        """Count an event without a connection, and log only the first one of an interval.
 
         At the end of the interval, another line has the number of the others.
 
         Args:
             name: A name for the event.
+            outcome: The result.
             started: The event loop's time at the start of the event.
+            text: Text for the first line, instead of the name and the outcome.
         """
-        if name in self._throttled:
-            self._throttled[name] += 1
-            self._collector.count(EVENTS, _labels(name, "throttled"))
+        kind = (name, outcome)
+        if kind in self._repeated:
+            self._repeated[kind] += 1
+            self._collector.count(EVENTS, _labels(name, outcome))
             return
-        self._throttled[name] = 0
-        self.event(None, name, "throttled", started)
-        self._loop.call_later(THROTTLED_INTERVAL_SECONDS, self._sum_up, name)
+        self._repeated[kind] = 0
+        self.event(None, name, outcome, started, text)
+        self._loop.call_later(REPEATED_INTERVAL_SECONDS, self._sum_up, kind)
 
-    def _sum_up(self, name: str) -> None:
-        count = self._throttled.pop(name)
+    def _sum_up(self, kind: tuple[str, str]) -> None:
+        count = self._repeated.pop(kind, 0)
         if count and not self.is_quiet:
-            self._add_line(f"#- {name} throttled {count} more times")
+            self._add_line(f"#- {' '.join(kind)} {count} more times")
 
     def _add_line(self, line: str) -> None:
         if not self._lines:
@@ -113,6 +119,12 @@ class Log:
         elif error is not None:
             lines = "".join(traceback.format_exception(error))
         print(f"{_clock()} {message}\n{lines}", end="", file=sys.stderr, flush=True)
+
+    def close(self) -> None:
+        """Write the buffered lines and the numbers of repeated events."""
+        for kind in list(self._repeated):
+            self._sum_up(kind)
+        self.flush()
 
     def flush(self) -> None:
         """Write the buffered lines."""

@@ -23,6 +23,13 @@ SLOW_SECONDS: Final = 5
 """Duration of a call after which the view reports that the function doesn't respond."""
 
 
+PanelFunction = Callable[[Mapping[str, str]], Any]
+
+
+class PanelNotFound(Exception):
+    """There is no such function. The message explains why in one line."""
+
+
 class Table(NamedTuple):
     """A table of the view. Each row has one cell per column."""
 
@@ -47,14 +54,16 @@ def make_table(title: Any, columns: Any, rows: Any) -> Table:
 class Panel:
     """Calls a panel's function repeatedly and stores its latest tables."""
 
-    def __init__(self, name: str, environment: Mapping[str, str]) -> None:
+    def __init__(self, name: str, function: PanelFunction, environment: Mapping[str, str]) -> None:
         """Prepare the calls; `start` begins.
 
         Args:
-            name: The function, as `module:function`.
+            name: The function's name for messages.
+            function: The function.
             environment: Passed to the function.
         """
         self._name = name
+        self._function = function
         self._environment = dict(environment)
         self._tables: list[Table] = []
         self._called_at: float | None = None
@@ -76,12 +85,10 @@ class Panel:
         return self._tables
 
     def _run(self) -> None:
-        function: Callable[[Mapping[str, str]], Any] | None = None
         while not self._stopped.is_set():
             started = self._called_at = time.monotonic()
             try:
-                function = function or find_function(self._name)
-                self._tables = [make_table(*table) for table in function(self._environment)]
+                self._tables = [make_table(*it) for it in self._function(self._environment)]
             except (Exception, SystemExit) as error:
                 self._tables = [self._message(f"failed: {type(error).__name__}")]
             self._called_at = None
@@ -92,9 +99,21 @@ class Panel:
         return Table(self._name, ("",), ((text,),))
 
 
-def find_function(name: str) -> Callable[[Mapping[str, str]], Any]:
-    """Import the function `module:function`. The module's exceptions pass through."""
+def find_function(name: str) -> PanelFunction:
+    """Import the function `module:function`. The exceptions of its module pass through.
+
+    Raises:
+        PanelNotFound: The module or the function doesn't exist.
+    """
     module_name, _, function_name = name.partition(":")
-    module = importlib.import_module(module_name)
-    function: Callable[[Mapping[str, str]], Any] = getattr(module, function_name)
+    try:
+        function: PanelFunction = getattr(importlib.import_module(module_name), function_name)
+    except ModuleNotFoundError as error:
+        raise PanelNotFound(str(error)) from None
+    except AttributeError as error:
+        if error.name != function_name:
+            raise
+        raise PanelNotFound(str(error)) from None
+    if not callable(function):
+        raise PanelNotFound("it isn't a function")
     return function

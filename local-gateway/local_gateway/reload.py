@@ -1,7 +1,7 @@
 """Reloading of the application when a source file changes."""
 
 import threading
-from collections.abc import Callable, Set
+from collections.abc import Callable, Mapping, Set
 from pathlib import Path
 
 from watchfiles import Change, DefaultFilter
@@ -29,8 +29,14 @@ class Watcher:
     """
 
     def __init__(self, project: Project) -> None:
-        """Start to record changes."""
+        """Start to record changes.
+
+        Raises:
+            ApplicationError: The configuration isn't valid.
+        """
         self._project = project
+        self._at_start = _read_fixed(project)
+        self._files = _option_files(project)
         self._stopped = threading.Event()
         self._directories: list[str] = []
         self._notify = self._listen()
@@ -53,7 +59,7 @@ class Watcher:
             if isinstance(changes, str):
                 return
             if self._is_source_among(changes):
-                reload(self._project, gateway)
+                reload(self._project, gateway, self._at_start)
             if self._source_directories() != self._directories:
                 self._notify.close()
                 self._notify = self._listen()
@@ -65,21 +71,30 @@ class Watcher:
     def _source_directories(self) -> list[str]:
         root = self._project.directory
         packaged = [path for path in (root / "chalicelib").rglob("*") if path.is_dir()]
-        candidates = [root, root / ".chalice", root / "chalicelib", *packaged]
+        named = [file.parent for file in self._files]
+        candidates = {root, root / ".chalice", root / "chalicelib", *packaged, *named}
         return sorted(
             str(path) for path in candidates if path.is_dir() and path.name != "__pycache__"
         )
 
     def _is_source_among(self, changes: Set[tuple[int, str]]) -> bool:
         return any(
-            self._project.is_source(Path(path)) and _is_interesting(Change(kind), path)
+            (self._project.is_source(Path(path)) or Path(path) in self._files)
+            and _is_interesting(Change(kind), path)
             for kind, path in changes
         )
 
 
-def reload(project: Project, gateway: Gateway) -> None:
-    """Replace the gateway's application, or keep the old one if the new one can't be imported."""
+def reload(project: Project, gateway: Gateway, at_start: Mapping[str, object]) -> None:
+    """Replace the gateway's application, or keep the old one if the new one can't be imported.
+
+    Args:
+        project: The project.
+        gateway: The gateway.
+        at_start: The fixed settings with which the gateway started.
+    """
     try:
+        fixed = _read_fixed(project)
         gateway.replace_application(project.load())
     except ApplicationError as error:
         gateway.log.error(f"not reloaded, the old code stays in use: {error.describe()}")
@@ -87,3 +102,27 @@ def reload(project: Project, gateway: Gateway) -> None:
         gateway.log.error("not reloaded, the old code stays in use", error)
     else:
         gateway.log.note("reloaded")
+        changed = [name for name in at_start.keys() & fixed if at_start[name] != fixed[name]]
+        if changed:
+            names = ", ".join(sorted(changed))
+            gateway.log.note(f"restart the gateway to apply the changed {names}")
+
+
+def _read_fixed(project: Project) -> dict[str, object]:
+    """Return the settings that only a restart applies, by name."""
+    options = project.read_aws_options()
+    if options is None:
+        return {"local_gateway.aws": None}
+    return {
+        "local_gateway.aws": "present",
+        "local_gateway.aws.tables": options.tables,
+        "local_gateway.aws.user_pool": options.user_pool,
+        "local_gateway.aws.stand_ins": options.stand_ins,
+        "app_name": project.read_config().app_name,
+    }
+
+
+def _option_files(project: Project) -> frozenset[Path]:
+    """Return the files of the embedded AWS at the start, as paths that the watcher reports."""
+    options = project.read_aws_options()
+    return frozenset() if options is None else frozenset(map(Path.resolve, options.files))

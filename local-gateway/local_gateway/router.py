@@ -8,6 +8,7 @@ from local_gateway.events import make_id
 from local_gateway.gateway import Gateway
 from local_gateway.http_messages import Reply, Request, Response, error_response, json_response
 from local_gateway.local_only import find_refusal_reason
+from local_gateway.wrong_path import log_wrong_path
 
 MAX_URL_CHARS = 4096
 """Maximum length of a URL. Source: developer guide, limits of WebSocket APIs."""
@@ -21,7 +22,10 @@ def find_refusal(gateway: Gateway, request: Request) -> int | None:
     AWS documents no status for a URL that is too long. 403 is the gateway's choice.
     """
     url_chars = len(request.path) + len(request.query) + 1
-    if url_chars > MAX_URL_CHARS or not _is_stage(gateway, request.path):
+    if not _is_stage(gateway, request.path):
+        log_wrong_path(gateway, request.path)
+        return 403
+    if url_chars > MAX_URL_CHARS:
         return 403
     return 503 if gateway.is_stopping else None
 
@@ -66,7 +70,9 @@ def _respond(gateway: Gateway, request: Request) -> Response:
         return start_page.respond(gateway, ENVIRONMENT_PATH)
     if request.path == f"/{gateway.api.stage}/{metrics_api.NAME}":
         return metrics_api.respond(gateway, request)
-    if _is_stage(gateway, request.path) and request.method == "GET":
+    if not _is_stage(gateway, request.path):
+        log_wrong_path(gateway, request.path)
+    elif request.method == "GET":
         return Response(426, refusal_body(426, make_id()), {"Upgrade": "websocket"})
     # boto3 maps the header to a modeled exception, as for an endpoint URL without the stage.
     return Response(403, refusal_body(403, make_id()), {"x-amzn-ErrorType": "ForbiddenException"})

@@ -138,7 +138,7 @@ async def serve(
         acceptor.stop()
         for wire in list(wires):
             wire.close()
-        log.flush()
+        log.close()
 
 
 def endpoint(listener: socket.socket, scheme: str, stage: str | None) -> str:

@@ -8,6 +8,7 @@ import importlib
 import json
 import os
 import re
+import sys
 from collections.abc import Mapping
 from typing import Final
 
@@ -19,12 +20,20 @@ VARIABLE: Final = "LOCAL_GATEWAY_STAND_INS"
 """The environment variable with the stand-ins, a JSON object, in ministack's process."""
 
 
+NOT_FOUND_EXIT_CODE: Final = os.EX_CONFIG
+"""The exit code of ministack's process if a stand-in doesn't exist. The last line says why."""
+
+
 def endpoint_variable(service: str) -> str:
     """Return the environment variable with which AWS SDKs find a service's endpoint.
 
     Source: AWS SDKs and Tools reference guide, "Service-specific endpoints".
     """
     return f"AWS_ENDPOINT_URL_{re.sub(r'[^A-Za-z0-9]', '_', service).upper()}"
+
+
+class StandInNotFound(Exception):
+    """There is no stand-in with this name. The message explains why in one line."""
 
 
 class StandIns:
@@ -36,9 +45,14 @@ class StandIns:
         Args:
             app: The application that responds to all other requests.
             stand_ins: ASGI applications, as `module:name`, by service.
+
+        Raises:
+            StandInNotFound: A module or application doesn't exist.
         """
         self._app = app
-        self._stand_ins = {f"{PREFIX}{service}": _find(it) for service, it in stand_ins.items()}
+        self._stand_ins = {
+            f"{PREFIX}{service}": _find(service, name) for service, name in stand_ins.items()
+        }
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Respond to a request."""
@@ -53,14 +67,28 @@ class StandIns:
 
 
 def add_requested(app: AsgiApp) -> AsgiApp:
-    """Add the stand-ins that the environment requests."""
+    """Add the stand-ins that the environment requests. Exits with a line if one doesn't exist."""
     requested = os.environ.get(VARIABLE)
-    return StandIns(app, json.loads(requested)) if requested else app
+    if not requested:
+        return app
+    try:
+        return StandIns(app, json.loads(requested))
+    except StandInNotFound as error:
+        print(error, file=sys.stderr)
+        sys.exit(NOT_FOUND_EXIT_CODE)
 
 
-def _find(name: str) -> AsgiApp:
+def _find(service: str, name: str) -> AsgiApp:
     module, _, attribute = name.partition(":")
-    application: AsgiApp = getattr(importlib.import_module(module), attribute)
+    where = f"local_gateway.aws.stand_ins.{service}: {name}"
+    try:
+        application: AsgiApp = getattr(importlib.import_module(module), attribute)
+    except ModuleNotFoundError as error:
+        raise StandInNotFound(f"{where}: {error}") from None
+    except AttributeError as error:
+        if error.name != attribute:
+            raise
+        raise StandInNotFound(f"{where}: {error}") from None
     if not callable(application):
-        raise TypeError(f"the stand-in {name} isn't an ASGI application")
+        raise StandInNotFound(f"{where}: it isn't an ASGI application")
     return application

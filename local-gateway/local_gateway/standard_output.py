@@ -1,13 +1,14 @@
 """The output streams that the application shares with the log.
 
 Metrics are extracted from the standard output, as CloudWatch does it. All other output passes
-through unchanged and in order.
+through in whole lines, because handlers run at the same time and share the streams.
 """
 
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from threading import get_ident
+from io import StringIO
+from threading import RLock, get_ident
 from typing import Any, Final, TextIO, cast
 
 from local_gateway.emf import MARK
@@ -36,13 +37,75 @@ class SharedStream:
         self.flush()
 
 
-class MetricsStream(SharedStream):
-    """A text stream that passes lines with metrics to a consumer, and all other text downstream.
+class LineStream(SharedStream):
+    """A text stream in which threads don't split each other's lines.
 
-    Thread-safe. Each thread has its own current line. If a line starts with "{" and is written in
-    parts, the parts are buffered until the end of the line or a flush. Only the downstream stream's
-    exceptions are raised.
+    Thread-safe. Each thread has its own current line. A line that is written in parts is buffered
+    until its end, a flush, or the end of the invocation. Only the downstream stream's exceptions
+    are raised.
     """
+
+    def __init__(self, downstream: TextIO) -> None:
+        """Wrap a stream."""
+        super().__init__(downstream)
+        self._begun: dict[int, StringIO] = {}  # The begun line of each thread.
+        self._lock = RLock()  # A finalizer can print while its thread writes.
+
+    def write(self, text: str) -> int:
+        """Write the complete lines, and buffer the rest."""
+        thread = get_ident()
+        begun = self._begun.get(thread)
+        if begun is None and (not text or text.endswith("\n")):
+            self._write(self._select(text))
+            return len(text)
+        if begun is None:
+            begun = self._begun[thread] = StringIO()
+        begun.write(text)
+        if "\n" in text or begun.tell() > MAX_BUFFERED_CHARACTERS:
+            del self._begun[thread]
+            lines, end, rest = begun.getvalue().rpartition("\n")
+            if 0 < len(rest) <= MAX_BUFFERED_CHARACTERS:
+                begun = self._begun[thread] = StringIO()
+                begun.write(rest)
+                rest = ""
+            self._write(self._select(lines + end) + rest)
+        return len(text)
+
+    def writelines(self, lines: Iterable[str]) -> None:
+        """Write strings without adding line ends."""
+        for line in lines:
+            self.write(line)
+
+    def flush(self) -> None:
+        """Write this thread's partial line and flush the downstream stream."""
+        begun = self._begun.get(get_ident())
+        if begun is not None:
+            self._begun[get_ident()] = StringIO()
+            self._write(begun.getvalue())
+        super().flush()
+
+    def end_line(self) -> None:
+        """End this thread's partial line if there is one."""
+        if get_ident() in self._begun:
+            self.write("\n")
+
+    def release(self) -> None:
+        """Write the partial lines of all threads."""
+        while self._begun:
+            self._write(self._begun.popitem()[1].getvalue())
+
+    def _select(self, lines: str) -> str:
+        """Return the part of complete lines to write."""
+        return lines
+
+    def _write(self, text: str) -> None:
+        if text:
+            with self._lock:
+                self._downstream.write(text)
+
+
+class MetricsStream(LineStream):
+    """A LineStream that passes lines with metrics to a consumer, and all others downstream."""
 
     def __init__(self, downstream: TextIO, consume: Callable[[str], bool]) -> None:
         """Wrap a stream.
@@ -54,33 +117,12 @@ class MetricsStream(SharedStream):
         """
         super().__init__(downstream)
         self._consume = consume
-        self._begun: dict[int, str] = {}  # The begun line of each thread.
 
-    def write(self, text: str) -> int:
-        """Extract lines with metrics from the text, and write the rest."""
-        thread = get_ident()
-        *lines, rest = (self._begun.pop(thread, "") + text).split("\n")
-        kept = "".join([f"{line}\n" for line in lines if not self._is_consumed(line)])
-        if rest.startswith("{") and len(rest) <= MAX_BUFFERED_CHARACTERS:
-            self._begun[thread], rest = rest, ""
-        if kept or rest:
-            self._downstream.write(kept + rest)
-        return len(text)
-
-    def writelines(self, lines: Iterable[str]) -> None:
-        """Write strings without adding line ends."""
-        for line in lines:
-            self.write(line)
-
-    def flush(self) -> None:
-        """Write this thread's partial line and flush the downstream stream."""
-        self._downstream.write(self._begun.pop(get_ident(), ""))
-        super().flush()
-
-    def release(self) -> None:
-        """Write the partial lines of all threads."""
-        while self._begun:
-            self._downstream.write(self._begun.popitem()[1])
+    def _select(self, lines: str) -> str:
+        if MARK not in lines:
+            return lines
+        kept = [line for line in lines.split("\n")[:-1] if not self._is_consumed(line)]
+        return "".join([f"{line}\n" for line in kept])
 
     def _is_consumed(self, line: str) -> bool:
         try:
@@ -89,19 +131,31 @@ class MetricsStream(SharedStream):
             return False  # An error in the consumer must not fail the application's print.
 
 
+_shared: list[LineStream] = []
+
+
+def end_lines() -> None:
+    """End this thread's partial lines on all shared streams, at the end of an invocation."""
+    for stream in _shared:
+        stream.end_line()
+
+
 @contextmanager
 def shared_output(consume: Callable[[str], bool]) -> Iterator[None]:
     """Replace `sys.stdout` and `sys.stderr` until the context ends.
 
-    The replacements are a MetricsStream with `consume`, and a SharedStream.
+    The replacements are a MetricsStream with `consume`, and a LineStream.
     """
     before = sys.stdout, sys.stderr
-    stream = MetricsStream(sys.stdout, consume)
-    sys.stdout = cast(TextIO, stream)
+    _shared[:] = [MetricsStream(sys.stdout, consume)]
+    sys.stdout = cast(TextIO, _shared[0])
     if sys.stderr is not None:  # It is None if the descriptor was closed at the start.
-        sys.stderr = cast(TextIO, SharedStream(sys.stderr))
+        _shared.append(LineStream(sys.stderr))
+        sys.stderr = cast(TextIO, _shared[1])
     try:
         yield
     finally:
         sys.stdout, sys.stderr = before
-        stream.release()
+        for stream in _shared:
+            stream.release()
+        _shared.clear()

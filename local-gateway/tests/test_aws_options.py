@@ -11,6 +11,7 @@ import pytest
 from gateway_support.serving import SECONDS, Server, write_project
 from local_gateway.aws_options import AwsOptions, read_options
 from local_gateway.settings import InvalidSettings
+from local_gateway.table_schema import table_variable
 
 TABLES = {"messages": {"partition_key": {"name": "id", "type": "S"}}}
 
@@ -45,6 +46,7 @@ def test_invalid_options_are_explained(tmp_path: Path, config: Any, said: str) -
 
 
 KEY = {"name": "id", "type": "S"}
+INDEX = {"name": "room-index", "partition_key": KEY, "projection": "ALL"}
 
 
 @pytest.mark.parametrize(
@@ -52,24 +54,100 @@ KEY = {"name": "id", "type": "S"}
     [
         ("tables", {"a": 5}, "x.json: a must be an object"),
         ("tables", {"a": {"ttl": "t"}}, "x.json: a has no option 'ttl'"),
-        ("tables", {"a": {"partition_key": "id"}}, "x.json: a.partition_key must be an object"),
-        ("tables", {"a": {"sort_key": {**KEY, "x": 1}}}, "x.json: a.sort_key has no option 'x'"),
-        ("tables", {"a": {"indexes": 5}}, "x.json: a.indexes must be a list"),
-        ("tables", {"a": {"indexes": [{"x": 1}]}}, "x.json: a.indexes[0] has no option 'x'"),
+        ("tables", {"a": {}}, "x.json: a.partition_key is missing"),
         (
             "tables",
-            {"a": {"indexes": [{"partition_key": {"nam": "id"}}]}},
+            {"a": {"partition_key": {"name": "id"}}},
+            "x.json: a.partition_key.type is missing",
+        ),
+        (
+            "tables",
+            {"a": {"partition_key": {**KEY, "type": "string"}}},
+            "x.json: a.partition_key.type must be one of S, N, B",
+        ),
+        (
+            "tables",
+            {"a": {"partition_key": {**KEY, "name": ""}}},
+            "x.json: a.partition_key.name must be a string of 1 to 255 characters",
+        ),
+        (
+            "tables",
+            {"a": {"partition_key": KEY, "ttl_attribute": 5}},
+            "x.json: a.ttl_attribute must be a string of 1 to 255 characters",
+        ),
+        (
+            "tables",
+            {"a": {"partition_key": KEY, "indexes": [{}]}},
+            "x.json: a.indexes[0].name is missing",
+        ),
+        (
+            "tables",
+            {"a": {"partition_key": KEY, "indexes": [{**INDEX, "name": "ix"}]}},
+            "x.json: a.indexes[0].name must have 3 to 255 letters, digits, and _ . -",
+        ),
+        (
+            "tables",
+            {"a": {"partition_key": KEY, "indexes": [{**INDEX, "projection": "INCLUDE"}]}},
+            "x.json: a.indexes[0].projection must be one of ALL, KEYS_ONLY",
+        ),
+        (
+            "tables",
+            {"my lots": {"partition_key": KEY}},
+            "x.json: 'my lots' must have letters, digits, and _ . -, and start with a letter",
+        ),
+        (
+            "tables",
+            {"my-lots": {"partition_key": KEY}, "my_lots": {"partition_key": KEY}},
+            "x.json: two tables have the variable MY_LOTS_TABLE",
+        ),
+        ("tables", {"a": {"partition_key": "id"}}, "x.json: a.partition_key must be an object"),
+        (
+            "tables",
+            {"a": {"partition_key": KEY, "sort_key": {**KEY, "x": 1}}},
+            "x.json: a.sort_key has no option 'x'",
+        ),
+        ("tables", {"a": {"partition_key": KEY, "indexes": 5}}, "x.json: a.indexes must be a list"),
+        (
+            "tables",
+            {"a": {"partition_key": KEY, "indexes": [{"x": 1}]}},
+            "x.json: a.indexes[0] has no option 'x'",
+        ),
+        (
+            "tables",
+            {"a": {"partition_key": KEY, "indexes": [{**INDEX, "partition_key": {"nam": "id"}}]}},
             "x.json: a.indexes[0].partition_key has no option 'nam'",
         ),
         ("user_pool", {"callback_urls": []}, "x.json has no option 'callback_urls'"),
+        (
+            "user_pool",
+            {"explicit_auth_flows": ["NOPE"]},
+            "x.json: explicit_auth_flows: 'NOPE' must be one of ADMIN_NO_SRP_AUTH, "
+            "ALLOW_ADMIN_USER_PASSWORD_AUTH, ALLOW_CUSTOM_AUTH, ALLOW_REFRESH_TOKEN_AUTH, "
+            "ALLOW_USER_AUTH, ALLOW_USER_PASSWORD_AUTH, ALLOW_USER_SRP_AUTH, "
+            "CUSTOM_AUTH_FLOW_ONLY, USER_PASSWORD_AUTH",
+        ),
+        (
+            "user_pool",
+            {"allowed_oauth_flows": "code"},
+            "x.json: allowed_oauth_flows must be a list of strings",
+        ),
+        (
+            "user_pool",
+            {"allowed_oauth_scopes": [5]},
+            "x.json: allowed_oauth_scopes must be a list of strings",
+        ),
     ],
 )
-def test_an_unknown_member_of_a_file_is_explained(
+def test_an_invalid_member_of_a_file_is_explained(
     tmp_path: Path, option: str, content: Any, said: str
 ) -> None:
     (tmp_path / "x.json").write_text(json.dumps(content))
     with pytest.raises(InvalidSettings, match=f"^{re.escape(said)}$"):
         read_options(tmp_path, settings(**{option: "x.json"}))
+
+
+def test_a_tables_variable_can_be_exported_by_a_shell() -> None:
+    assert table_variable("my-lots.v2") == "MY_LOTS_V2_TABLE"
 
 
 def test_a_project_without_the_options_has_no_embedded_aws(tmp_path: Path) -> None:

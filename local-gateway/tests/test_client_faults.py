@@ -6,7 +6,7 @@ import time
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from gateway_support.serving import Server
+from gateway_support.serving import Server, serving
 
 GATEWAY_FIELDS = {"message", "connectionId", "requestId"}
 
@@ -70,3 +70,15 @@ def test_a_message_can_outlive_its_connection(faulty_server: Server, principal: 
     assert context["connectionId"] == connection_id
     assert context["disconnectStatusCode"] == 1001
     faulty_server.invoke("release", name=principal)
+
+
+def test_the_log_says_that_a_message_that_outlived_its_connection_got_no_answer() -> None:
+    faults = ("--fault", "message_outlived_share=1")
+    with serving("recorder", "--no-reload", *faults) as server:
+        for body in ("hello", '{"action": "greet"}'):
+            with server.connect() as client:
+                client.send(body)
+                with pytest.raises(ConnectionClosed):
+                    client.recv(10)
+        server.out.wait_for(" #1 $default reply lost ")
+        server.out.wait_for(" #2 greet reply lost ")

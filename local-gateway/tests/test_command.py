@@ -1,5 +1,6 @@
 """The command's start, shutdown and output."""
 
+import json
 import re
 import signal
 import socket
@@ -158,10 +159,24 @@ def test_an_invalid_module_is_reported_even_if_nothing_imports_it(
     )
 
 
-def test_a_missing_authorizer_is_reported(tmp_path: Path) -> None:
-    config = '{"app_name": "x", "websocket_api": {"authorizer_function": "nobody"}}'
-    app = "from chalice import Chalice\napp = Chalice('x')\n"
-    assert "nobody" in fail(write_project(tmp_path, app, config))
+@pytest.mark.parametrize("name", ["nobody", "clean_up", "websocket_connect", "connect"])
+def test_an_authorizer_that_is_no_lambda_function_is_reported(tmp_path: Path, name: str) -> None:
+    config = {"app_name": "x", "stages": {"dev": {"websocket_api": {"authorizer_function": name}}}}
+    app = """
+from chalice import Chalice
+app = Chalice("x")
+app.experimental_feature_flags.update(["WEBSOCKETS"])
+
+@app.on_ws_connect()
+def connect(event): pass
+
+@app.schedule("rate(1 day)")
+def clean_up(event): pass
+"""
+    assert fail(write_project(tmp_path, app, json.dumps(config)), "--stage", "dev") == (
+        "chalice-local-gateway: websocket_api.authorizer_function: "
+        f"app.py has no function {name!r} with @app.lambda_function()\n"
+    )
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

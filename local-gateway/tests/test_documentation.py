@@ -104,6 +104,22 @@ def message(event):
 """
 
 
+def test_the_handler_in_the_docs_invokes_a_function(tmp_path: Path) -> None:
+    [handler] = [code for code in read_blocks(OPTIONS, "python") if "InvocationType" in code]
+    start = """
+import json
+import boto3
+from chalice import Chalice
+app = Chalice(app_name="chat")
+app.experimental_feature_flags.update(["WEBSOCKETS"])
+"""
+    project = write_project(tmp_path, start + handler, '{"app_name": "chat"}')
+    with serving(project, "--no-reload") as server, server.connect() as client:
+        client.send("a long story")
+        server.out.wait_for("a long story")
+        server.out.wait_for("lambda chat-local-summarize ok")
+
+
 def test_the_configuration_in_the_docs_works(tmp_path: Path) -> None:
     [config] = read_blocks(OPTIONS, "json")
     tables, user_pool = read_blocks(EMBEDDED_AWS, "json")

@@ -100,7 +100,7 @@ class ThrottlingGateway:
     def time(self) -> float:
         return 0
 
-    def throttled(self, _name: str, _started: float) -> None:
+    def repeated(self, _name: str, _outcome: str, _started: float) -> None:
         pass
 
     def run(self, _function: Function, _event: Any, _timeout_seconds: float, done: Any) -> None:

@@ -10,13 +10,15 @@ from websockets.sync.client import connect
 
 from gateway_support.emf_lines import emf
 from gateway_support.pseudo_terminal import PseudoTerminal, address_of, gateway_in_terminal
-from gateway_support.serving import APPS, serving
+from gateway_support.serving import APPS, SECONDS, Server, serving
 
 PRINTER = ("--no-aws", "--no-reload", "--project", str(APPS / "printer"))
 TITLE = r"up \d+:\d\d:\d\d, \d+ connections, http://127\.0\.0\.1:\d+/local/metrics"
 ESCAPE = b"\x1b"
 
 PANEL = """
+NUMBER = 5
+
 def tables(environment):
     return [("guests", ("", "table"), [("Anna", 7), ("[bold]Bert", 8)])]
 
@@ -47,7 +49,7 @@ def panel(tmp_path: Path) -> Iterator[tuple[str, ...]]:
 
 @pytest.mark.parametrize("options", [["--no-live"], ["--quiet"], ["--no-live", "--quiet"]])
 def test_options_disable_the_view(options: list[str]) -> None:
-    with gateway_in_terminal(*PRINTER, *options, "--panel", "no_such:panel") as terminal:
+    with gateway_in_terminal(*PRINTER, *options) as terminal:
         url = address_of(terminal)
         send_commands(terminal, "write a line\n", "complain another", "log " + emf({"Hits": 1}))
         assert terminal.stop() == 0
@@ -64,7 +66,7 @@ def test_a_dumb_terminal_has_no_view() -> None:
 
 
 def test_a_pipe_has_no_view() -> None:
-    with serving("printer", "--no-reload", "--panel", "no_such:panel") as server:
+    with serving("printer", "--no-reload") as server:
         with server.connect() as client:
             client.send("write a line\n")
             client.recv()
@@ -80,6 +82,30 @@ def test_an_invalid_panel_name_is_refused(name: str) -> None:
     with gateway_in_terminal(*PRINTER, "--panel", name) as terminal:
         terminal.wait_for("must be MODULE:FUNCTION")
         assert terminal.process.wait(10) == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("no_such:panel", "No module named 'no_such'"),
+        ("own_panel:nope", "module 'own_panel' has no attribute 'nope'"),
+        ("own_panel:NUMBER", "it isn't a function"),
+        ("refusing:panel", "NameError: name 'nowhere' is not defined"),
+    ],
+)
+def test_a_panel_that_cannot_be_imported_prevents_the_start(
+    panel: tuple[str, ...], name: str, reason: str
+) -> None:
+    Path(panel[-1], "refusing.py").write_text("nowhere")
+    server = Server(Path(panel[-1]), "--no-reload", "--panel", name)
+    assert server.process.wait(SECONDS) == 1
+    assert server.out.join() == ""
+    line, *frames = server.err.join().splitlines()
+    assert line == f"chalice-local-gateway: --panel {name}: {reason}"
+    if name.startswith("refusing"):
+        assert "refusing.py" in frames.pop(1)
+    else:
+        assert frames == []
 
 
 # With a view.

@@ -6,7 +6,7 @@ from io import StringIO
 from typing import Any
 
 from local_gateway.collector import Collector
-from local_gateway.log import THROTTLED_INTERVAL_SECONDS, Log
+from local_gateway.log import REPEATED_INTERVAL_SECONDS, Log
 
 LABELS = (("Route", "schedule clean_up"), ("Outcome", "throttled"))
 
@@ -31,16 +31,20 @@ class Loop:
             callback()
 
 
-def log_throttled(*counts: int, is_quiet: bool = False) -> tuple[list[str], Collector]:
+def log_throttled(
+    *counts: int, is_quiet: bool = False, is_closed_early: bool = False
+) -> tuple[list[str], Collector]:
     """Throttle invocations in each of several intervals, and return the lines and the metrics."""
     loop, collector, out = Loop(), Collector(), StringIO()
     with redirect_stdout(out):
         log = Log(loop, collector, is_quiet=is_quiet)
         for count in counts:
             for _ in range(count):
-                log.throttled("schedule clean_up", started=0)
-            loop.fire(THROTTLED_INTERVAL_SECONDS)
-        log.flush()
+                log.repeated("schedule clean_up", "throttled", started=0)
+            if not is_closed_early:
+                loop.fire(REPEATED_INTERVAL_SECONDS)
+        log.close()
+        loop.fire(REPEATED_INTERVAL_SECONDS)
     return re.findall(r"^\S+ (.*)$", out.getvalue(), re.MULTILINE), collector
 
 
@@ -52,6 +56,14 @@ def test_throttled_invocations_are_two_lines_in_an_interval() -> None:
         "#- schedule clean_up throttled 0.0 ms",
         "#- schedule clean_up throttled 0.0 ms",
         "#- schedule clean_up throttled 2 more times",
+    ]
+
+
+def test_a_stop_within_the_interval_sums_up() -> None:
+    lines, _ = log_throttled(1000, is_closed_early=True)
+    assert lines == [
+        "#- schedule sweep throttled 0.0 ms",
+        "#- schedule sweep throttled 999 more times",
     ]
 
 

@@ -1,5 +1,6 @@
 """Reloading of the application after a change of its sources."""
 
+import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -201,3 +202,43 @@ def test_faults_of_a_removed_function_can_be_changed(server: Server, project: Pa
     assert (status, "doesn't exist" in answer["message"]) == (400, True)
     status, faults = server.request("PATCH", path, {"handler_only": None})
     assert (status, faults["handler_only"]) == (200, None)
+
+
+TABLE = {"partition_key": {"name": "id", "type": "S"}}
+
+
+def test_settings_that_only_a_restart_applies_are_named(project: Path) -> None:
+    config = {**json.loads(CONFIG), "local_gateway": {"aws": {"tables": "data/tables.json"}}}
+    (project / ".chalice" / "config.json").write_text(json.dumps(config))
+    (project / "data").mkdir()
+    tables = project / "data" / "tables.json"
+    tables.write_text(json.dumps({"rooms": TABLE}))
+    with serving(project, has_aws=True) as server:
+        tables.write_text(json.dumps({"rooms": {}}))
+        line = server.err.wait_for("not reloaded")
+        assert line.endswith(": data/tables.json: rooms.partition_key is missing\n")
+
+        tables.write_text(json.dumps({"rooms": TABLE, "guests": TABLE}))
+        line = server.out.wait_for("restart")
+        assert line.split(" ", 1)[1] == (
+            "restart the gateway to apply the changed local_gateway.aws.tables\n"
+        )
+
+        config["app_name"] = "y"
+        (project / ".chalice" / "config.json").write_text(json.dumps(config))
+        server.out.wait_for("apply the changed app_name, local_gateway.aws.tables\n")
+
+        (project / ".chalice" / "config.json").write_text(CONFIG)
+        server.out.wait_for("apply the changed local_gateway.aws\n")
+
+
+def test_an_embedded_aws_that_is_added_needs_a_restart(project: Path) -> None:
+    config = json.dumps({**json.loads(CONFIG), "local_gateway": {"aws": {}}})
+    with serving(project, has_aws=True) as server:
+        (project / ".chalice" / "config.json").write_text(config)
+        server.out.wait_for("restart the gateway to apply the changed local_gateway.aws\n")
+    with serving(project) as server:
+        (project / "app.py").write_text(APP.format(greeting="salve"))
+        server.out.wait_for("reloaded")
+        server.stop()
+        assert "restart" not in "".join(server.out.lines)

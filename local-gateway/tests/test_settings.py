@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from local_gateway.settings import InvalidSettings, read_settings
+from local_gateway.settings import InvalidSettings, read_settings, websocket_api
 
 
 def write(folder: Path, settings: Any) -> Path:
@@ -40,6 +40,22 @@ def stage(**settings: Any) -> dict[str, Any]:
         (
             {"websocket_api": {"identity_sources": 5}},
             "websocket_api.identity_sources must be a list",
+        ),
+        (
+            stage(websocket_api={"authoriser": "a"}),
+            "stages.dev.websocket_api has no setting 'authoriser'",
+        ),
+        (
+            stage(websocket_api={"route_responses": ["$connect"]}),
+            "stages.dev.websocket_api.route_responses must be",
+        ),
+        (
+            stage(lambda_functions={"a": {"websocket_api": {}}}),
+            "stages.dev.lambda_functions.a.websocket_api has no effect for a function",
+        ),
+        (
+            stage(local_gateway={"aws": {}}),
+            "stages.dev.local_gateway has no effect: it applies to all stages",
         ),
         ({"stages": []}, "stages must be an object"),
         ({"stages": {"dev": "x"}}, "stages.dev must be an object"),
@@ -80,3 +96,41 @@ def test_settings_of_chalice_that_the_gateway_ignores_are_accepted(tmp_path: Pat
         "stages": {"dev": {"lambda_functions": {"a": {"lambda_timeout": 900}}}},
     }
     assert read_settings(write(tmp_path, settings)) == settings
+
+
+def test_a_stage_overrides_single_members_of_the_projects_websocket_api(tmp_path: Path) -> None:
+    settings = {
+        "app_name": "x",
+        "websocket_api": {"authorizer_function": "a", "route_responses": ["$default"]},
+        "stages": {
+            "dev": {"websocket_api": {"authorizer_function": "b"}},
+            "open": {"websocket_api": {"authorizer_function": None}},
+            "plain": {},
+        },
+    }
+    read = read_settings(write(tmp_path, settings))
+    members = {
+        stage: (api.get("authorizer_function"), api["route_responses"])
+        for stage in ("dev", "open", "plain", "unknown")
+        for api in [websocket_api(read, stage)]
+    }
+    assert members == {
+        "dev": ("b", ["$default"]),
+        "open": (None, ["$default"]),
+        "plain": ("a", ["$default"]),
+        "unknown": ("a", ["$default"]),
+    }
+
+
+def test_identity_sources_without_an_authorizer_are_refused_in_the_served_stage() -> None:
+    settings = {
+        "websocket_api": {"identity_sources": ["route.request.querystring.token"]},
+        "stages": {"dev": {"websocket_api": {"authorizer_function": "a"}}},
+    }
+    assert websocket_api(settings, "dev")["authorizer_function"] == "a"
+    with pytest.raises(InvalidSettings) as error:
+        websocket_api(settings, "local")
+    assert str(error.value) == (
+        "websocket_api.identity_sources has no effect without websocket_api.authorizer_function "
+        "(stage local)"
+    )

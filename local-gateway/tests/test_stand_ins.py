@@ -4,6 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from gateway_support.serving import Server, serving, write_project
 from local_gateway.stand_ins import endpoint_variable
 
@@ -57,10 +59,34 @@ def test_a_stand_in_responds_to_the_applications_sdk(tmp_path: Path) -> None:
         assert client.recv(timeout=15) == "olleh"
 
 
-def test_a_stand_in_that_cannot_be_imported_prevents_the_start(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("module", "reason"),
+    [
+        ("", "module 'stand_in' has no attribute 'app'"),
+        ("app = 5", "it isn't an ASGI application"),
+        ("import nowhere_to_be_found", "No module named 'nowhere_to_be_found'"),
+        (None, "No module named 'stand_in'"),
+    ],
+)
+def test_a_stand_in_that_cannot_be_found_is_reported_in_one_line(
+    tmp_path: Path, module: str | None, reason: str
+) -> None:
+    if module is not None:
+        (tmp_path / "stand_in.py").write_text(module)
     server = Server(project(tmp_path), "--no-reload", has_aws=True)
     assert server.process.wait(30) == 1
-    assert "No module named 'stand_in'" in server.err.join()
+    assert server.err.join() == (
+        f"chalice-local-gateway: local_gateway.aws.stand_ins.translate: stand_in:app: {reason}\n"
+    )
+
+
+def test_an_error_of_a_stand_ins_module_has_its_traceback(tmp_path: Path) -> None:
+    (tmp_path / "stand_in.py").write_text("VOICES = {}\nVOICES['anna']\n")
+    server = Server(project(tmp_path), "--no-reload", has_aws=True)
+    assert server.process.wait(60) == 1
+    said = server.err.join()
+    assert "KeyError: 'anna'" in said
+    assert 'stand_in.py", line 2' in said
 
 
 def test_the_endpoint_variable_is_the_sdks() -> None:

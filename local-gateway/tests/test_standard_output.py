@@ -3,14 +3,16 @@
 import json
 import sys
 import threading
-from contextlib import redirect_stdout
+from contextlib import redirect_stderr, redirect_stdout
 from io import StringIO
+from typing import Any
 
 import pytest
 
 from gateway_support.emf_lines import emf
 from local_gateway import standard_output
-from local_gateway.standard_output import MetricsStream, shared_output
+from local_gateway.functions import Function
+from local_gateway.standard_output import LineStream, MetricsStream, shared_output
 
 LINE = emf({"Hits": 1}) + "\n"
 
@@ -81,6 +83,7 @@ def test_lines_between_metrics_stay_in_order(
     stream: MetricsStream, out: StringIO, consumed: Consumed
 ) -> None:
     stream.write(f"a\n{LINE}b\n{LINE}{LINE}c")
+    stream.release()
     assert out.getvalue() == "a\nb\nc"
     assert len(consumed) == 3
 
@@ -122,7 +125,7 @@ def test_a_flush_writes_the_partial_line(
 def test_a_line_without_an_end_is_not_buffered_forever(
     stream: MetricsStream, out: StringIO
 ) -> None:
-    part = "{" + "x" * 999
+    part = "x" * 1000
     for _ in range(standard_output.MAX_BUFFERED_CHARACTERS // 1000 + 1):
         stream.write(part)
     assert len(out.getvalue()) > standard_output.MAX_BUFFERED_CHARACTERS
@@ -130,17 +133,14 @@ def test_a_line_without_an_end_is_not_buffered_forever(
     assert out.getvalue().endswith("x")
 
 
-def test_threads_do_not_split_each_others_lines(
-    stream: MetricsStream, out: StringIO, consumed: Consumed
-) -> None:
-    barrier = threading.Barrier(8)
+@pytest.mark.parametrize("kind", [LineStream, lambda out: MetricsStream(out, Consumed())])
+def test_threads_do_not_split_each_others_lines(out: StringIO, kind: Any) -> None:
+    stream, barrier = kind(out), threading.Barrier(8)
 
     def write(name: int) -> None:
         barrier.wait()
         for number in range(300):
-            stream.write(LINE[:20])
-            stream.write(LINE[20:])
-            stream.write(f"{name} {number}\n")
+            print(name, number, "with", "parts", file=stream)
 
     threads = [threading.Thread(target=write, args=(name,)) for name in range(8)]
     for thread in threads:
@@ -148,11 +148,45 @@ def test_threads_do_not_split_each_others_lines(
     for thread in threads:
         thread.join()
 
-    assert consumed == [LINE.rstrip("\n")] * 2400
     lines = out.getvalue().splitlines()
     for name in range(8):
         own = [line for line in lines if line.startswith(f"{name} ")]
-        assert own == [f"{name} {number}" for number in range(300)]
+        assert own == [f"{name} {number} with parts" for number in range(300)]
+    assert len(lines) == 2400
+
+
+def test_the_end_of_an_invocation_ends_the_partial_lines_of_its_thread(
+    out: StringIO, consumed: Consumed
+) -> None:
+    def handler(_event: Any, _context: Any) -> None:
+        print("{begun", end="")
+        print("complete", file=sys.stderr)
+        print("flushed", end="", flush=True, file=sys.stderr)
+
+    errors = StringIO()
+    with redirect_stdout(out), redirect_stderr(errors), shared_output(consumed):
+        print("of another thread", end="")
+        function = Function("x-local-f", "f", handler, 60, 128)
+        thread = threading.Thread(target=function, args=(None,))
+        thread.start()
+        thread.join()
+        assert out.getvalue() == "{begun\n"
+        assert errors.getvalue() == "complete\nflushed\n"
+    assert out.getvalue() == "{begun\nof another thread"
+
+
+def test_metrics_without_a_line_end_are_consumed_at_the_end_of_the_invocation(
+    out: StringIO, consumed: Consumed
+) -> None:
+    def handler(_event: Any, _context: Any) -> None:
+        print(LINE.rstrip("\n"), end="")
+        raise RuntimeError
+
+    with redirect_stdout(out), shared_output(consumed):
+        with pytest.raises(RuntimeError):
+            Function("x-local-f", "f", handler, 60, 128)(None)
+        assert len(consumed) == 1
+    assert out.getvalue() == ""
 
 
 def test_a_closed_stream_stays_open(stream: MetricsStream, out: StringIO) -> None:

@@ -87,6 +87,3 @@ def _explained(resources: str) -> Iterator[None]:
         yield
     except (BotoCoreError, ClientError) as error:
         raise EmbeddedAwsError(f"{resources} can't be created: {error}") from None
-    except (AttributeError, KeyError, TypeError) as error:
-        reason = f"{type(error).__name__}: {error}"
-        raise EmbeddedAwsError(f"{resources} can't be created from their file: {reason}") from None

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from local_gateway import scratch
+from local_gateway import scratch, stand_ins
 
 REGION: Final = "us-east-1"
 START_SECONDS: Final = 30
@@ -46,7 +46,7 @@ OnExit = Callable[[str], None]
 
 
 class EmbeddedAwsError(Exception):
-    """ministack didn't start. The message contains the end of its log."""
+    """ministack didn't start. The message explains why, or contains the end of its log."""
 
 
 @contextmanager
@@ -113,7 +113,8 @@ def _start(
         if _wait_until_ready(process, endpoint_url):
             return process, endpoint_url
         process.kill()
-        process.wait()
+        if process.wait() == stand_ins.NOT_FOUND_EXIT_CODE:
+            raise EmbeddedAwsError(log.read_text().splitlines()[-1])
     raise EmbeddedAwsError(f"ministack did not start:\n{log.read_text()[-2000:]}")
 
 

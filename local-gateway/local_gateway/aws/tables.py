@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from local_gateway.aws.ministack import client
+from local_gateway.table_schema import table_variable
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import CreateTableInputTypeDef
@@ -32,7 +33,7 @@ def create_tables(endpoint_url: str, schema: Mapping[str, Any], prefix: str) -> 
                 TableName=request["TableName"],
                 TimeToLiveSpecification={"Enabled": True, "AttributeName": table["ttl_attribute"]},
             )
-        environment[f"{name.upper()}_TABLE"] = request["TableName"]
+        environment[table_variable(name)] = request["TableName"]
     return environment
 
 
