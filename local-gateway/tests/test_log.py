@@ -62,8 +62,8 @@ def test_throttled_invocations_are_two_lines_in_an_interval() -> None:
 def test_a_stop_within_the_interval_sums_up() -> None:
     lines, _ = log_throttled(1000, is_closed_early=True)
     assert lines == [
-        "#- schedule sweep throttled 0.0 ms",
-        "#- schedule sweep throttled 999 more times",
+        "#- schedule clean_up throttled 0.0 ms",
+        "#- schedule clean_up throttled 999 more times",
     ]
 
 
