@@ -31,6 +31,9 @@ With a thread for each call, 500 connects at once left a gateway of 53 MiB. With
 had 39 MiB.
 """
 
+RETRY_SECONDS = 1.0
+"""Time until the next attempt when the system can't start a thread."""
+
 Done = Callable[[Any, BaseException | None], None]
 
 
@@ -121,31 +124,42 @@ class Workers:
             self._pass_on(call)
         else:
             self._waiting.append(call)
-            if not self._is_growing:
-                self._is_growing = True
-                self._loop.call_later(GROWTH_SECONDS, self._grow)
+            self._grow_after(GROWTH_SECONDS)
+
+    def _grow_after(self, seconds: float) -> None:
+        if not self._is_growing:
+            self._is_growing = True
+            self._loop.call_later(seconds, self._grow)
 
     def _grow(self) -> None:
         """Run one of the waiting calls in an idle or a new thread."""
+        self._is_growing = False
         is_possible = self._idle or self._threads < MAX_THREADS
         call = self._next_waiting() if is_possible else None
-        self._is_growing = call is not None
-        if call is not None:
-            self._pass_on(call)
-            self._loop.call_later(GROWTH_SECONDS, self._grow)
+        if call is not None and self._pass_on(call):
+            self._grow_after(GROWTH_SECONDS)
 
-    def _pass_on(self, call: _Call) -> None:
-        """Run a call in an idle thread or, if there is none, in a new one."""
+    def _pass_on(self, call: _Call) -> bool:
+        """Run a call in an idle or a new thread.
+
+        Returns:
+            False if no thread can start. The call then waits as the next one.
+        """
         if self._idle:
             self._idle.pop().put(call)
-        else:
-            self._start_thread(call)
-
-    def _start_thread(self, call: _Call) -> None:
-        self._threads += 1
+            return True
         inbox: _Inbox = SimpleQueue()
         inbox.put(call)
-        threading.Thread(target=self._work, args=[inbox], name="handler", daemon=True).start()
+        thread = threading.Thread(target=self._work, args=[inbox], name="handler", daemon=True)
+        try:
+            thread.start()
+        except (RuntimeError, MemoryError) as error:
+            self._loop.call_exception_handler({"message": f"A call waits for a thread: {error}"})
+            self._waiting.appendleft(call)
+            self._grow_after(RETRY_SECONDS)
+            return False
+        self._threads += 1
+        return True
 
     def _work(self, inbox: _Inbox) -> None:
         call: _Call | None = None

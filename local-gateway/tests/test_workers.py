@@ -7,6 +7,7 @@ from functools import partial
 
 import pytest
 
+from local_gateway import workers as pool
 from local_gateway.workers import READY_THREADS, Workers
 
 
@@ -108,3 +109,26 @@ def test_an_idle_thread_takes_a_call_at_once_however_many_calls_hang() -> None:
         gate.set()
 
     asyncio.run(asyncio.wait_for(run(), 30))
+
+
+def test_calls_whose_thread_cannot_start_wait_for_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    start = threading.Thread.start
+    failures = [2]
+
+    def start_or_fail(thread: threading.Thread) -> None:
+        if failures[0]:
+            failures[0] -= 1
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    async def run() -> None:
+        workers = Workers(asyncio.get_running_loop())
+        monkeypatch.setattr(threading.Thread, "start", start_or_fail)
+        assert len(await _run_together(workers, 1)) == 1
+
+        failures[0] = 2
+        assert len(await _run_together(workers, READY_THREADS + 4)) == READY_THREADS + 4
+        assert workers.running_count == 0
+
+    monkeypatch.setattr(pool, "RETRY_SECONDS", 0)
+    asyncio.run(asyncio.wait_for(run(), 10))
