@@ -38,7 +38,10 @@ Done = Callable[[Any, BaseException | None], None]
 
 
 class TimedOut(Exception):
-    """The call exceeded its timeout. Its thread continues, because Python can't stop it."""
+    """The call exceeded its timeout.
+
+    Its thread continues, because Python can't stop it. A call that has no thread yet never runs.
+    """
 
 
 class _Call:
@@ -51,12 +54,14 @@ class _Call:
         argument: Any,
         timeout_seconds: float,
         done: Done,
+        drop: Callable[["_Call"], None],
     ) -> None:
         self._loop = loop
         self._function = function
         self._argument = argument
         self._timeout_seconds = timeout_seconds
         self._done = done
+        self._drop = drop
         self._result: Any = None
         self._error: BaseException | None = None
         self._timer = loop.call_later(timeout_seconds, self._time_out)
@@ -74,6 +79,7 @@ class _Call:
             self._done(self._result, self._error)
 
     def _time_out(self) -> None:
+        self._drop(self)
         self._done(None, TimedOut(f"no result within {self._timeout_seconds:g} s"))
 
 
@@ -118,13 +124,19 @@ class Workers:
             done: Called exactly once.
         """
         self.running_count += 1
-        call = _Call(self._loop, function, argument, timeout_seconds, done)
+        call = _Call(self._loop, function, argument, timeout_seconds, done, self._drop)
         is_thread_ready = self._idle and not self._waiting
         if is_thread_ready or self.running_count <= READY_THREADS:
             self._pass_on(call)
         else:
             self._waiting.append(call)
             self._grow_after(GROWTH_SECONDS)
+
+    def _drop(self, call: _Call) -> None:
+        """Remove a call that timed out, if it still waits for a thread."""
+        with suppress(ValueError):
+            self._waiting.remove(call)
+            self.running_count -= 1
 
     def _grow_after(self, seconds: float) -> None:
         if not self._is_growing:
