@@ -1,5 +1,6 @@
 """The server after its embedded AWS is killed, and the reverse."""
 
+import importlib
 import json
 import os
 import signal
@@ -15,6 +16,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from gateway_support.serving import SECONDS, Server, serving, until, write_project
+from local_gateway.aws import ministack
 
 APP = """
 from chalice import Chalice
@@ -103,6 +105,23 @@ def test_a_killed_server_leaves_no_process_and_its_folder_only_until_the_next_st
     with serving(project, "--no-reload", has_aws=True, TMPDIR=str(scratch)) as another:
         assert left not in list(scratch.iterdir())
         assert sign_in(another.address[1]).returncode == 0
+    assert list(scratch.iterdir()) == []
+
+
+def test_an_interrupt_while_the_aws_starts_ends_it(
+    monkeypatch: pytest.MonkeyPatch, scratch: Path
+) -> None:
+    def interrupt(process: "subprocess.Popen[bytes]", _endpoint_url: str) -> bool:
+        started.append(process)
+        raise KeyboardInterrupt
+
+    started: list[subprocess.Popen[bytes]] = []
+    module = importlib.import_module("local_gateway.aws.ministack")  # The function hides it.
+    monkeypatch.setattr(module, "_wait_until_ready", interrupt)
+    monkeypatch.setattr("tempfile.tempdir", str(scratch))
+    with pytest.raises(KeyboardInterrupt), ministack():
+        pass
+    assert [process.returncode for process in started] == [-signal.SIGTERM]
     assert list(scratch.iterdir()) == []
 
 
