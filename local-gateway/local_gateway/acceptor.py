@@ -10,7 +10,7 @@ import os
 import socket
 from collections.abc import Callable
 
-from local_gateway import descriptors
+from local_gateway import descriptors, own_output
 
 PAUSE_SECONDS = 1.0
 """Time until the next attempt when no file descriptor is free."""
@@ -74,13 +74,17 @@ class Acceptor:
             self._start_protocol(connection)
 
     def _check_descriptors(self) -> None:
-        """Raise OSError (EMFILE) if only reserved file descriptors are free."""
-        limit = descriptors.limit()
-        if limit is None:
-            return
+        """Raise OSError (EMFILE) if only reserved file descriptors are free.
+
+        If a function has closed a standard stream, its descriptor is filled first. Otherwise the
+        next connection would receive all that the application writes to the stream.
+        """
         lowest_free = os.dup(self._listener.fileno())
         os.close(lowest_free)
-        if lowest_free >= limit - min(RESERVED_DESCRIPTORS, limit // 4):
+        if lowest_free <= own_output.LAST_STANDARD_DESCRIPTOR:
+            own_output.fill_standard_descriptors()
+        limit = descriptors.limit()
+        if limit is not None and lowest_free >= limit - min(RESERVED_DESCRIPTORS, limit // 4):
             raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
 
     def _start_protocol(self, connection: socket.socket) -> None:

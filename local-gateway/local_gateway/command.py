@@ -10,6 +10,8 @@ from collections.abc import Callable, MutableMapping
 from contextlib import suppress
 from typing import Final, NoReturn
 
+from local_gateway import own_output
+
 LOOPBACK_NAMES: Final = ("127.0.0.1", "localhost", "::1")
 
 CLOSED_PIPE_EXIT_CODE: Final = 128 + signal.SIGPIPE
@@ -50,9 +52,9 @@ def bypass_proxies(environment: MutableMapping[str, str]) -> None:
 
 
 def output_pipes() -> list[int]:
-    """List the file descriptors among standard output and standard error that are pipes."""
+    """List the file descriptors of the output that are pipes."""
     pipes = []
-    for number in (1, 2):
+    for number in own_output.descriptors:
         with suppress(OSError):  # The descriptor is closed.
             if stat.S_ISFIFO(os.fstat(number).st_mode):
                 pipes.append(number)

@@ -13,7 +13,15 @@ from contextlib import AbstractAsyncContextManager, AbstractContextManager, Exit
 from functools import partial
 from pathlib import Path
 
-from local_gateway import __version__, arguments, clock, descriptors, dynamodb_faults, server
+from local_gateway import (
+    __version__,
+    arguments,
+    clock,
+    descriptors,
+    dynamodb_faults,
+    own_output,
+    server,
+)
 from local_gateway.application import Application, ApplicationError, Project
 from local_gateway.aws_options import AwsOptions
 from local_gateway.collector import Collector
@@ -23,7 +31,7 @@ from local_gateway.faults import Faults, InvalidFault, check_targets, parse_faul
 from local_gateway.gateway import Gateway, Timeouts
 from local_gateway.panel import Panel
 from local_gateway.reload import Watcher
-from local_gateway.standard_output import shared_output
+from local_gateway.standard_output import Streams, shared_output
 from local_gateway.terminal import Terminal, shared_terminal, supports_view
 
 SWITCH_INTERVAL_SECONDS = 0.0005
@@ -45,6 +53,7 @@ def main() -> int:
     Returns:
         The exit code, which is 0 if the gateway was ready when it was interrupted.
     """
+    own_output.take_over()
     sys.setswitchinterval(SWITCH_INTERVAL_SECONDS)
     descriptors.raise_limit()
     options = _parse_arguments()
@@ -101,7 +110,7 @@ def _serve(options: argparse.Namespace, aws_exit: AwsExit) -> None:
         stack.enter_context(clock.running_at(options.clock_rate))
         terminal = _share_terminal(stack, options)
         collector = Collector()
-        stack.enter_context(shared_output(collector.add_line))
+        streams = stack.enter_context(shared_output(collector.add_line))
         application = project.load()
         _apply_faults(faults, application, aws)
         serve = partial(
@@ -111,12 +120,13 @@ def _serve(options: argparse.Namespace, aws_exit: AwsExit) -> None:
             _server_options(options, faults),
             aws,
             collector=collector,
+            streams=streams,
         )
         hints = _hints(options.hint, listener)
         draw = _view_drawer(options.panel, terminal, aws)
         # Garbage collections skip the objects that exist now: 8% less CPU for each connect.
         gc.freeze()
-        asyncio.run(_run(serve, watcher, draw, hints, aws_exit))
+        asyncio.run(_run(serve, watcher, draw, hints, aws_exit, streams))
 
 
 def _hints(commands: list[str], listener: socket.socket) -> list[str]:
@@ -173,6 +183,7 @@ async def _run(
     draw: _Draw,
     hints: list[str],
     aws_exit: AwsExit,
+    streams: Streams,
 ) -> None:
     """Serve until the first signal, then wait for running handlers.
 
@@ -193,9 +204,8 @@ async def _run(
         with ExitStack() as stack:
             if watcher is not None:
                 stack.callback(watcher.start(gateway))
-            print(f"ready: {gateway.endpoint}", flush=True)
-            for line in hints:
-                print(line, flush=True)
+            for line in (f"ready: {gateway.endpoint}", *hints):
+                print(line, file=streams.out, flush=True)
             stack.enter_context(draw(gateway))
             await is_interrupted.wait()
 

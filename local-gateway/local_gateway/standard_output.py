@@ -6,9 +6,9 @@ through unchanged and in order.
 
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from threading import get_ident
-from typing import Any, Final, TextIO, cast
+from typing import Any, Final, NamedTuple, TextIO, cast
 
 from local_gateway.emf import MARK
 
@@ -16,20 +16,44 @@ MAX_BUFFERED_CHARACTERS: Final = 256 * 1024
 """Maximum length of a buffered line, the gateway's choice. Longer lines pass through."""
 
 
+class Streams(NamedTuple):
+    """Standard output and standard error."""
+
+    out: TextIO
+    err: TextIO
+
+
 class SharedStream:
     """A text stream that its users can't close, because the log needs it too."""
 
-    def __init__(self, downstream: TextIO) -> None:
-        """Wrap a stream."""
+    def __init__(self, downstream: TextIO, original: TextIO | None = None) -> None:
+        """Wrap a stream.
+
+        Args:
+            downstream: Receives the text.
+            original: The stream whose other attributes, such as `buffer`, users get and can close.
+        """
         self._downstream = downstream
+        self._original = original or downstream
 
     def __getattr__(self, name: str) -> Any:
-        """Return an attribute of the downstream stream."""
-        return getattr(self._downstream, name)
+        """Return an attribute of the original stream."""
+        return getattr(self._original, name)
+
+    def write(self, text: str) -> int:
+        """Write the text downstream."""
+        return self._downstream.write(text)
+
+    def writelines(self, lines: Iterable[str]) -> None:
+        """Write strings without adding line ends."""
+        for line in lines:
+            self.write(line)
 
     def flush(self) -> None:
-        """Flush the downstream stream."""
+        """Flush the downstream stream, and the original one unless it is closed."""
         self._downstream.flush()
+        with suppress(OSError, ValueError):
+            self._original.flush()
 
     def close(self) -> None:
         """Flush the stream, which stays open."""
@@ -44,15 +68,18 @@ class MetricsStream(SharedStream):
     exceptions are raised.
     """
 
-    def __init__(self, downstream: TextIO, consume: Callable[[str], bool]) -> None:
+    def __init__(
+        self, downstream: TextIO, consume: Callable[[str], bool], original: TextIO | None = None
+    ) -> None:
         """Wrap a stream.
 
         Args:
             downstream: Receives all text except metrics.
             consume: Receives a line with metrics. If it returns False or raises an exception, the
                 line passes through.
+            original: The stream whose other attributes users get.
         """
-        super().__init__(downstream)
+        super().__init__(downstream, original)
         self._consume = consume
         self._begun: dict[int, str] = {}  # The begun line of each thread.
 
@@ -66,11 +93,6 @@ class MetricsStream(SharedStream):
         if kept or rest:
             self._downstream.write(kept + rest)
         return len(text)
-
-    def writelines(self, lines: Iterable[str]) -> None:
-        """Write strings without adding line ends."""
-        for line in lines:
-            self.write(line)
 
     def flush(self) -> None:
         """Write this thread's partial line and flush the downstream stream."""
@@ -90,15 +112,18 @@ class MetricsStream(SharedStream):
 
 
 @contextmanager
-def shared_output(consume: Callable[[str], bool]) -> Iterator[None]:
-    """Replace `sys.stdout` with a MetricsStream, and `sys.stderr` with a SharedStream."""
+def shared_output(consume: Callable[[str], bool]) -> Iterator[Streams]:
+    """Replace `sys.stdout` with a MetricsStream, and `sys.stderr` with a SharedStream.
+
+    Yields:
+        The two streams for the log, because the application can replace those in `sys`.
+    """
     before = sys.stdout, sys.stderr
-    stream = MetricsStream(sys.stdout, consume)
+    stream = MetricsStream(sys.stdout, consume, sys.__stdout__)
     sys.stdout = cast(TextIO, stream)
-    if sys.stderr is not None:  # It is None if the descriptor was closed at the start.
-        sys.stderr = cast(TextIO, SharedStream(sys.stderr))
+    sys.stderr = cast(TextIO, SharedStream(sys.stderr, sys.__stderr__))
     try:
-        yield
+        yield Streams(sys.stdout, sys.stderr)
     finally:
         sys.stdout, sys.stderr = before
         stream.release()
