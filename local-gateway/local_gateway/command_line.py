@@ -19,6 +19,7 @@ from local_gateway import (
     clock,
     descriptors,
     dynamodb_faults,
+    interrupts,
     own_output,
     server,
 )
@@ -60,8 +61,7 @@ def main() -> int:
     aws_exit = AwsExit()
     code = 0
     try:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, signal.default_int_handler)
+        interrupts.raise_once()
         _serve(options, aws_exit)
     except KeyboardInterrupt:
         code = INTERRUPTED_EXIT_CODE
@@ -70,7 +70,7 @@ def main() -> int:
     except ApplicationError as error:
         return _fail(error.describe())
     finally:
-        signal.signal(signal.SIGINT, signal.SIG_DFL)  # Only the exit is left to interrupt.
+        interrupts.ignore()  # Only the exit is left to interrupt.
     if aws_exit.cause is not None:
         return _fail(
             f"the embedded AWS exited ({aws_exit.cause}) and its tables and users are lost; "
@@ -198,8 +198,7 @@ async def _run(
         is_interrupted.set()
 
     watch_output(asyncio.get_running_loop(), interrupt)
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, interrupt)
+    interrupts.call(asyncio.get_running_loop(), interrupt)
     async with serve(skip_drain=skip_drain) as gateway:
         with ExitStack() as stack:
             if watcher is not None:
@@ -208,6 +207,7 @@ async def _run(
                 print(line, file=streams.out, flush=True)
             stack.enter_context(draw(gateway))
             await is_interrupted.wait()
+    interrupts.ignore()
 
 
 def _start_aws(

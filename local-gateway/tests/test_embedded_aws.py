@@ -125,6 +125,37 @@ def test_an_interrupt_while_the_aws_starts_ends_it(
     assert list(scratch.iterdir()) == []
 
 
+SIGNALS_DURING_CLEANUP = """
+import os, signal, sys
+
+def interrupt(event, arguments):
+    if event == "shutil.rmtree" and "GATEWAY_PORT" not in os.environ:  # ministack has this one.
+        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+sys.addaudithook(interrupt)
+"""
+"""A sitecustomize.py that sends signals to the gateway while it removes its folder."""
+
+
+@pytest.mark.parametrize("is_ready", [True, False])
+def test_more_signals_do_not_stop_the_cleanup(
+    project: Path, tmp_path: Path, scratch: Path, is_ready: bool
+) -> None:
+    (tmp_path / "sitecustomize.py").write_text(SIGNALS_DURING_CLEANUP)
+    path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
+    if not is_ready:
+        (project / "app.py").write_text("import os\nos.kill(os.getpid(), 15)\n")
+    server = Server(project, has_aws=True, TMPDIR=str(scratch), PYTHONPATH=path)
+    if is_ready:
+        server.wait_until_ready()
+        assert server.stop() == 0
+    else:
+        assert server.process.wait(SECONDS) == 128 + signal.SIGINT
+    assert server.err.join() == ""
+    assert list(scratch.iterdir()) == []
+
+
 class Environment(BaseHTTPRequestHandler):
     """Responds like a local server whose embedded AWS has exited."""
 
