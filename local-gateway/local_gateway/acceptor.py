@@ -10,7 +10,7 @@ import os
 import socket
 from collections.abc import Callable
 
-from local_gateway import descriptors, own_output
+from local_gateway import descriptors, forks, own_output
 
 PAUSE_SECONDS = 1.0
 """Time until the next attempt when no file descriptor is free."""
@@ -47,6 +47,7 @@ class Acceptor:
         self._timer: asyncio.TimerHandle | None = None
         self._starting: set[asyncio.Task[object]] = set()
         listener.setblocking(False)
+        forks.close_in_forks(listener)
 
     def start(self) -> None:
         """Start to accept connections, including those that are already waiting."""
@@ -89,6 +90,7 @@ class Acceptor:
 
     def _start_protocol(self, connection: socket.socket) -> None:
         connection.setblocking(False)
+        forks.close_in_forks(connection)
         connecting = self._loop.connect_accepted_socket(self._make_protocol, connection)
         task = self._loop.create_task(connecting)
         self._starting.add(task)

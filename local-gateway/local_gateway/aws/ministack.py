@@ -14,7 +14,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from local_gateway import scratch
+from local_gateway import forks, scratch
 
 REGION: Final = "us-east-1"
 START_SECONDS: Final = 30
@@ -99,6 +99,8 @@ def _start(
         port = _free_port(wanted_port)
         process = _spawn(port, folder, log, settings, fault_seed)
         stack.callback(_stop, process)
+        if process.stdin:
+            forks.close_in_forks(process.stdin)
         endpoint_url = f"http://127.0.0.1:{port}"
         for service in _SERVICES:  # Loads boto3 and the services' models while ministack starts.
             client(service, endpoint_url)
