@@ -10,7 +10,7 @@ import os
 import socket
 from collections.abc import Callable
 
-from local_gateway import descriptors
+from local_gateway import descriptors, forks, own_output
 
 PAUSE_SECONDS = 1.0
 """Time until the next attempt when no file descriptor is free."""
@@ -47,6 +47,7 @@ class Acceptor:
         self._timer: asyncio.TimerHandle | None = None
         self._starting: set[asyncio.Task[object]] = set()
         listener.setblocking(False)
+        forks.close_in_forks(listener)
 
     def start(self) -> None:
         """Start to accept connections, including those that are already waiting."""
@@ -74,17 +75,22 @@ class Acceptor:
             self._start_protocol(connection)
 
     def _check_descriptors(self) -> None:
-        """Raise OSError (EMFILE) if only reserved file descriptors are free."""
-        limit = descriptors.limit()
-        if limit is None:
-            return
+        """Raise OSError (EMFILE) if only reserved file descriptors are free.
+
+        If a function has closed a standard stream, its descriptor is filled first. Otherwise the
+        next connection would receive all that the application writes to the stream.
+        """
         lowest_free = os.dup(self._listener.fileno())
         os.close(lowest_free)
-        if lowest_free >= limit - min(RESERVED_DESCRIPTORS, limit // 4):
+        if lowest_free <= own_output.LAST_STANDARD_DESCRIPTOR:
+            own_output.fill_standard_descriptors()
+        limit = descriptors.limit()
+        if limit is not None and lowest_free >= limit - min(RESERVED_DESCRIPTORS, limit // 4):
             raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
 
     def _start_protocol(self, connection: socket.socket) -> None:
         connection.setblocking(False)
+        forks.close_in_forks(connection)
         connecting = self._loop.connect_accepted_socket(self._make_protocol, connection)
         task = self._loop.create_task(connecting)
         self._starting.add(task)

@@ -3,7 +3,9 @@
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable, MutableMapping
+from contextlib import suppress
 from typing import Final, NoReturn
 
 from local_gateway.output_pipes import discard_output, is_reader_gone, output_pipes
@@ -13,12 +15,16 @@ LOOPBACK_NAMES: Final = ("127.0.0.1", "localhost", "::1")
 CLOSED_PIPE_EXIT_CODE: Final = 128 + signal.SIGPIPE
 """The exit code that shells report for a program that SIGPIPE terminated."""
 
+EXIT_SECONDS: Final = 2
+"""How long threads, child processes and exit functions can delay the exit."""
+
 
 def run_command(main: Callable[[], int | None]) -> NoReturn:
     """Run a command and exit with its exit code.
 
     Requests from this process and its children to this machine bypass any proxy. If the reader of
-    the command's output closes the pipe, the command exits without a traceback.
+    the command's output closes the pipe, the command exits without a traceback. If threads or
+    child processes still run, it exits EXIT_SECONDS after the end of `main`.
     """
     bypass_proxies(os.environ)
     try:
@@ -31,6 +37,15 @@ def run_command(main: Callable[[], int | None]) -> NoReturn:
     finally:
         if is_reader_gone():
             discard_output()
+    _exit(code or 0)
+
+
+def _exit(code: int) -> NoReturn:
+    """Exit as usual, which waits for threads and child processes, or else after EXIT_SECONDS."""
+    timer = threading.Timer(EXIT_SECONDS, os._exit, [code])
+    timer.daemon = True
+    with suppress(RuntimeError):  # The application's threads use up the system's limit.
+        timer.start()
     sys.exit(code)
 
 

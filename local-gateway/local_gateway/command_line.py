@@ -14,7 +14,7 @@ from contextlib import AbstractAsyncContextManager, AbstractContextManager, Exit
 from functools import partial
 from pathlib import Path
 
-from local_gateway import clock, descriptors, dynamodb_faults, server
+from local_gateway import clock, descriptors, dynamodb_faults, interrupts, own_output, server
 from local_gateway.application import Application, ApplicationError, Project
 from local_gateway.aws_options import AwsOptions
 from local_gateway.collector import Collector
@@ -25,7 +25,7 @@ from local_gateway.gateway import Gateway, Timeouts
 from local_gateway.output_pipes import watch_output
 from local_gateway.panel import Panel, PanelNotFound, find_function
 from local_gateway.reload import Watcher
-from local_gateway.standard_output import shared_output
+from local_gateway.standard_output import Streams, shared_output
 from local_gateway.terminal import Terminal, shared_terminal, supports_view
 
 SWITCH_INTERVAL_SECONDS = 0.0005
@@ -47,14 +47,14 @@ def main() -> int:
     Returns:
         The exit code, which is 0 if the gateway was ready when it was interrupted.
     """
+    own_output.take_over()
     sys.setswitchinterval(SWITCH_INTERVAL_SECONDS)
     descriptors.raise_limit()
     options = parse_options(__doc__)
     aws_exit = AwsExit()
     code = 0
     try:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, signal.default_int_handler)
+        interrupts.raise_once()
         _serve(options, aws_exit)
     except KeyboardInterrupt:
         code = INTERRUPTED_EXIT_CODE
@@ -63,7 +63,7 @@ def main() -> int:
     except ApplicationError as error:
         return _fail(error.describe())
     finally:
-        signal.signal(signal.SIGINT, signal.SIG_DFL)  # Only the exit is left to interrupt.
+        interrupts.ignore()  # Only the exit is left to interrupt.
     if aws_exit.cause is not None:
         return _fail(
             f"the embedded AWS exited ({aws_exit.cause}) and its tables and users are lost; "
@@ -104,7 +104,7 @@ def _serve(options: argparse.Namespace, aws_exit: AwsExit) -> None:
         stack.enter_context(clock.running_at(options.clock_rate))
         terminal = _share_terminal(stack, options)
         collector = Collector()
-        stack.enter_context(shared_output(collector.add_line))
+        streams = stack.enter_context(shared_output(collector.add_line))
         application = project.load()
         _apply_faults(faults, application, aws)
         serve = partial(
@@ -114,13 +114,14 @@ def _serve(options: argparse.Namespace, aws_exit: AwsExit) -> None:
             _server_options(options, faults),
             aws,
             collector=collector,
+            streams=streams,
         )
         hints = _hints(options.hint, listener)
         panel = None if options.panel is None else _find_panel(options.panel, aws)
         draw = _view_drawer(panel, terminal)
         # Garbage collections skip the objects that exist now: 8% less CPU for each connect.
         gc.freeze()
-        asyncio.run(_run(serve, watcher, draw, hints, aws_exit))
+        asyncio.run(_run(serve, watcher, draw, hints, aws_exit, streams))
 
 
 def _hints(commands: list[str], listener: socket.socket) -> list[str]:
@@ -187,6 +188,7 @@ async def _run(
     draw: _Draw,
     hints: list[str],
     aws_exit: AwsExit,
+    streams: Streams,
 ) -> None:
     """Serve until the first signal, then wait for running handlers.
 
@@ -201,17 +203,16 @@ async def _run(
         is_interrupted.set()
 
     watch_output(asyncio.get_running_loop(), interrupt)
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, interrupt)
+    interrupts.call(asyncio.get_running_loop(), interrupt)
     async with serve(skip_drain=skip_drain) as gateway:
         with ExitStack() as stack:
             if watcher is not None:
                 stack.callback(watcher.start(gateway))
-            print(f"ready: {gateway.endpoint}", flush=True)
-            for line in hints:
-                print(line, flush=True)
+            for line in (f"ready: {gateway.endpoint}", *hints):
+                print(line, file=streams.out, flush=True)
             stack.enter_context(draw(gateway))
             await is_interrupted.wait()
+    interrupts.ignore()
 
 
 def _start_aws(

@@ -207,8 +207,8 @@ class Connection:
                 self._reply(result, message)
                 return
             failure = f": {defect}" if error is None else " failed"
-            self._gateway.log.error(f"#{self.ordinal} $default{failure}", error)
             self._fail("Internal server error", message)
+            self._gateway.log.error(f"#{self.ordinal} $default{failure}", error)
         finally:
             self._unfinished_messages -= 1
             if self._unfinished_messages < MAX_PENDING_MESSAGES // 2:

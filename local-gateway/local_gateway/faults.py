@@ -111,6 +111,8 @@ def parse_fault(text: str) -> tuple[str, Any]:
     name, equals, value = text.partition("=")
     if not equals:
         raise InvalidFault(f"{text!r} must be name=value")
+    if value == "null":
+        return name, None
     if "_only" not in name:
         with suppress(ValueError):
             return name, float(value)

@@ -11,10 +11,10 @@ import sys
 import time
 import traceback
 from functools import lru_cache
-from typing import TextIO
 
 from local_gateway.collector import Collector
 from local_gateway.emf import Labels, Metric
+from local_gateway.standard_output import Streams
 
 FLUSH_INTERVAL_SECONDS = 0.05
 """Interval at which lines are written. One write per event would cost more than its handling."""
@@ -35,20 +35,26 @@ class Log:
     """Buffers lines on the event loop, writes them in batches, and counts events."""
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, collector: Collector, *, is_quiet: bool = False
+        self,
+        loop: asyncio.AbstractEventLoop,
+        collector: Collector,
+        *,
+        is_quiet: bool = False,
+        streams: Streams | None = None,
     ) -> None:
-        """Write to the current `sys.stdout`.
+        """Start with no lines.
 
         Args:
             loop: The event loop.
             collector: Counts the events.
             is_quiet: Whether to count events without logging them.
+            streams: Receive the lines and the errors. Default: those in `sys`.
         """
         self._loop = loop
         self.is_quiet = is_quiet
         self._collector = collector
         self._lines: list[str] = []
-        self._out: TextIO = sys.stdout
+        self._out, self._err = streams or (sys.stdout, sys.stderr)
         self._repeated: dict[tuple[str, str], int] = {}  # The unlogged events of each kind.
 
     def event(
@@ -118,7 +124,7 @@ class Log:
             message = f"{message}: {error}"
         elif error is not None:
             lines = "".join(traceback.format_exception(error))
-        print(f"{_clock()} {message}\n{lines}", end="", file=sys.stderr, flush=True)
+        print(f"{_clock()} {message}\n{lines}", end="", file=self._err, flush=True)
 
     def close(self) -> None:
         """Write the buffered lines and the numbers of repeated events."""

@@ -7,11 +7,13 @@ import stat
 from collections.abc import Callable
 from contextlib import suppress
 
+from local_gateway import own_output
+
 
 def output_pipes() -> list[int]:
-    """List the file descriptors among standard output and standard error that are pipes."""
+    """List the file descriptors of the output that are pipes."""
     pipes = []
-    for number in (1, 2):
+    for number in own_output.descriptors:
         with suppress(OSError):  # The descriptor is closed.
             if stat.S_ISFIFO(os.fstat(number).st_mode):
                 pipes.append(number)

@@ -17,6 +17,7 @@ from local_gateway.http_wire import HttpWire
 from local_gateway.local_only import LOOPBACK_HOSTS
 from local_gateway.log import Log
 from local_gateway.scheduler import Scheduler
+from local_gateway.standard_output import Streams
 from local_gateway.workers import Workers
 
 BACKLOG = 4096
@@ -80,6 +81,7 @@ async def serve(
     environment: Mapping[str, str],
     skip_drain: asyncio.Event,
     collector: Collector | None = None,
+    streams: Streams | None = None,
 ) -> AsyncIterator[Gateway]:
     """Serve the application until the context ends.
 
@@ -92,6 +94,7 @@ async def serve(
         environment: Environment variables to publish at router.ENVIRONMENT_PATH.
         skip_drain: Ends the wait for running handlers when set.
         collector: Counts the gateway's events, and contains the application's metrics.
+        streams: Receive the log. Default: the streams in `sys`.
 
     Yields:
         The gateway.
@@ -102,7 +105,7 @@ async def serve(
     loop = asyncio.get_running_loop()
     api = Api(stage=options.stage, region=os.environ.get("AWS_REGION", DEFAULT_REGION))
     collector = collector or Collector()
-    log = Log(loop, collector, is_quiet=options.is_quiet)
+    log = Log(loop, collector, is_quiet=options.is_quiet, streams=streams)
     injector = FaultInjector(options.fault_seed)
     injector.faults = options.faults
     gateway = Gateway(

@@ -6,10 +6,10 @@ through in whole lines, because handlers run at the same time and share the stre
 
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from io import StringIO
 from threading import RLock, get_ident
-from typing import Any, Final, TextIO, cast
+from typing import Any, Final, NamedTuple, TextIO, cast
 
 from local_gateway.emf import MARK
 
@@ -17,20 +17,35 @@ MAX_BUFFERED_CHARACTERS: Final = 256 * 1024
 """Maximum length of a buffered line, the gateway's choice. Longer lines pass through."""
 
 
+class Streams(NamedTuple):
+    """Standard output and standard error."""
+
+    out: TextIO
+    err: TextIO
+
+
 class SharedStream:
     """A text stream that its users can't close, because the log needs it too."""
 
-    def __init__(self, downstream: TextIO) -> None:
-        """Wrap a stream."""
+    def __init__(self, downstream: TextIO, original: TextIO | None = None) -> None:
+        """Wrap a stream.
+
+        Args:
+            downstream: Receives the text.
+            original: The stream whose other attributes, such as `buffer`, users get and can close.
+        """
         self._downstream = downstream
+        self._original = original or downstream
 
     def __getattr__(self, name: str) -> Any:
-        """Return an attribute of the downstream stream."""
-        return getattr(self._downstream, name)
+        """Return an attribute of the original stream."""
+        return getattr(self._original, name)
 
     def flush(self) -> None:
-        """Flush the downstream stream."""
+        """Flush the downstream stream, and the original one unless it is closed."""
         self._downstream.flush()
+        with suppress(OSError, ValueError):
+            self._original.flush()
 
     def close(self) -> None:
         """Flush the stream, which stays open."""
@@ -45,9 +60,9 @@ class LineStream(SharedStream):
     are raised.
     """
 
-    def __init__(self, downstream: TextIO) -> None:
-        """Wrap a stream."""
-        super().__init__(downstream)
+    def __init__(self, downstream: TextIO, original: TextIO | None = None) -> None:
+        """Wrap a stream, as SharedStream does."""
+        super().__init__(downstream, original)
         self._begun: dict[int, StringIO] = {}  # The begun line of each thread.
         self._lock = RLock()  # A finalizer can print while its thread writes.
 
@@ -107,15 +122,18 @@ class LineStream(SharedStream):
 class MetricsStream(LineStream):
     """A LineStream that passes lines with metrics to a consumer, and all others downstream."""
 
-    def __init__(self, downstream: TextIO, consume: Callable[[str], bool]) -> None:
+    def __init__(
+        self, downstream: TextIO, consume: Callable[[str], bool], original: TextIO | None = None
+    ) -> None:
         """Wrap a stream.
 
         Args:
             downstream: Receives all text except metrics.
             consume: Receives a line with metrics. If it returns False or raises an exception, the
                 line passes through.
+            original: The stream whose other attributes users get.
         """
-        super().__init__(downstream)
+        super().__init__(downstream, original)
         self._consume = consume
 
     def _select(self, lines: str) -> str:
@@ -141,19 +159,23 @@ def end_lines() -> None:
 
 
 @contextmanager
-def shared_output(consume: Callable[[str], bool]) -> Iterator[None]:
+def shared_output(consume: Callable[[str], bool]) -> Iterator[Streams]:
     """Replace `sys.stdout` and `sys.stderr` until the context ends.
 
     The replacements are a MetricsStream with `consume`, and a LineStream.
+
+    Yields:
+        The two streams for the log, because the application can replace those in `sys`.
     """
     before = sys.stdout, sys.stderr
-    _shared[:] = [MetricsStream(sys.stdout, consume)]
-    sys.stdout = cast(TextIO, _shared[0])
-    if sys.stderr is not None:  # It is None if the descriptor was closed at the start.
-        _shared.append(LineStream(sys.stderr))
-        sys.stderr = cast(TextIO, _shared[1])
+    _shared[:] = [
+        MetricsStream(sys.stdout, consume, sys.__stdout__),
+        LineStream(sys.stderr, sys.__stderr__),
+    ]
+    streams = Streams(*(cast(TextIO, stream) for stream in _shared))
+    sys.stdout, sys.stderr = streams
     try:
-        yield
+        yield streams
     finally:
         sys.stdout, sys.stderr = before
         for stream in _shared:

@@ -31,11 +31,17 @@ With a thread for each call, 500 connects at once left a gateway of 53 MiB. With
 had 39 MiB.
 """
 
+RETRY_SECONDS = 1.0
+"""Time until the next attempt when the system can't start a thread."""
+
 Done = Callable[[Any, BaseException | None], None]
 
 
 class TimedOut(Exception):
-    """The call exceeded its timeout. Its thread continues, because Python can't stop it."""
+    """The call exceeded its timeout.
+
+    Its thread continues, because Python can't stop it. A call that has no thread yet never runs.
+    """
 
 
 class _Call:
@@ -48,12 +54,14 @@ class _Call:
         argument: Any,
         timeout_seconds: float,
         done: Done,
+        drop: Callable[["_Call"], None],
     ) -> None:
         self._loop = loop
         self._function = function
         self._argument = argument
         self._timeout_seconds = timeout_seconds
         self._done = done
+        self._drop = drop
         self._result: Any = None
         self._error: BaseException | None = None
         self._timer = loop.call_later(timeout_seconds, self._time_out)
@@ -71,6 +79,7 @@ class _Call:
             self._done(self._result, self._error)
 
     def _time_out(self) -> None:
+        self._drop(self)
         self._done(None, TimedOut(f"no result within {self._timeout_seconds:g} s"))
 
 
@@ -115,37 +124,54 @@ class Workers:
             done: Called exactly once.
         """
         self.running_count += 1
-        call = _Call(self._loop, function, argument, timeout_seconds, done)
+        call = _Call(self._loop, function, argument, timeout_seconds, done, self._drop)
         is_thread_ready = self._idle and not self._waiting
         if is_thread_ready or self.running_count <= READY_THREADS:
             self._pass_on(call)
         else:
             self._waiting.append(call)
-            if not self._is_growing:
-                self._is_growing = True
-                self._loop.call_later(GROWTH_SECONDS, self._grow)
+            self._grow_after(GROWTH_SECONDS)
+
+    def _drop(self, call: _Call) -> None:
+        """Remove a call that timed out, if it still waits for a thread."""
+        with suppress(ValueError):
+            self._waiting.remove(call)
+            self.running_count -= 1
+
+    def _grow_after(self, seconds: float) -> None:
+        if not self._is_growing:
+            self._is_growing = True
+            self._loop.call_later(seconds, self._grow)
 
     def _grow(self) -> None:
         """Run one of the waiting calls in an idle or a new thread."""
+        self._is_growing = False
         is_possible = self._idle or self._threads < MAX_THREADS
         call = self._next_waiting() if is_possible else None
-        self._is_growing = call is not None
-        if call is not None:
-            self._pass_on(call)
-            self._loop.call_later(GROWTH_SECONDS, self._grow)
+        if call is not None and self._pass_on(call):
+            self._grow_after(GROWTH_SECONDS)
 
-    def _pass_on(self, call: _Call) -> None:
-        """Run a call in an idle thread or, if there is none, in a new one."""
+    def _pass_on(self, call: _Call) -> bool:
+        """Run a call in an idle or a new thread.
+
+        Returns:
+            False if no thread can start. The call then waits as the next one.
+        """
         if self._idle:
             self._idle.pop().put(call)
-        else:
-            self._start_thread(call)
-
-    def _start_thread(self, call: _Call) -> None:
-        self._threads += 1
+            return True
         inbox: _Inbox = SimpleQueue()
         inbox.put(call)
-        threading.Thread(target=self._work, args=[inbox], name="handler", daemon=True).start()
+        thread = threading.Thread(target=self._work, args=[inbox], name="handler", daemon=True)
+        try:
+            thread.start()
+        except (RuntimeError, MemoryError) as error:
+            self._loop.call_exception_handler({"message": f"A call waits for a thread: {error}"})
+            self._waiting.appendleft(call)
+            self._grow_after(RETRY_SECONDS)
+            return False
+        self._threads += 1
+        return True
 
     def _work(self, inbox: _Inbox) -> None:
         call: _Call | None = None

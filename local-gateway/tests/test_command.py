@@ -211,6 +211,41 @@ def test_a_second_interrupt_does_not_wait_for_hanging_handlers() -> None:
         assert time.monotonic() - started < 4
 
 
+@pytest.mark.parametrize(
+    "code",
+    [
+        "ThreadPoolExecutor(1).submit(threading.Event().wait)",
+        "threading.Thread(target=threading.Event().wait).start()",
+        "atexit.register(threading.Event().wait)",
+    ],
+)
+def test_an_interrupt_ends_the_process_while_the_application_is_busy(
+    tmp_path: Path, code: str
+) -> None:
+    app = f"""
+import atexit, threading
+from concurrent.futures import ThreadPoolExecutor
+from chalice import Chalice
+app = Chalice("x")
+{code}
+"""
+    with serving(write_project(tmp_path, app)) as server:
+        assert server.stop() == 0
+    assert server.err.join() == ""
+
+
+def test_an_exit_runs_the_applications_exit_functions(tmp_path: Path) -> None:
+    app = """
+import atexit
+from chalice import Chalice
+app = Chalice("x")
+atexit.register(print, "bye")
+"""
+    with serving(write_project(tmp_path, app)) as server:
+        server.stop()
+    assert server.out.join().endswith("bye\n")
+
+
 def test_a_disconnect_handler_can_use_the_server_while_it_stops(tmp_path: Path) -> None:
     app = """
 import os

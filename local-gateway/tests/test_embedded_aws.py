@@ -1,5 +1,6 @@
 """The gateway after its embedded AWS is killed, and the reverse."""
 
+import importlib
 import json
 import os
 import signal
@@ -15,6 +16,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from gateway_support.serving import SECONDS, Server, serving, until, write_project
+from local_gateway.aws import ministack
 
 APP = """
 from chalice import Chalice
@@ -132,6 +134,54 @@ def test_a_gateway_killed_while_its_aws_starts_leaves_as_little(
     until(lambda: not is_running(child))
     with serving(project, "--no-reload", has_aws=True, TMPDIR=str(scratch)):
         assert left not in list(scratch.iterdir())
+    assert list(scratch.iterdir()) == []
+
+
+def test_an_interrupt_while_the_aws_starts_ends_it(
+    monkeypatch: pytest.MonkeyPatch, scratch: Path
+) -> None:
+    def interrupt(process: "subprocess.Popen[bytes]", _endpoint_url: str) -> bool:
+        started.append(process)
+        raise KeyboardInterrupt
+
+    started: list[subprocess.Popen[bytes]] = []
+    module = importlib.import_module("local_gateway.aws.ministack")  # The function hides it.
+    monkeypatch.setattr(module, "_wait_until_ready", interrupt)
+    monkeypatch.setattr("tempfile.tempdir", str(scratch))
+    with pytest.raises(KeyboardInterrupt), ministack():
+        pass
+    assert [process.returncode for process in started] == [-signal.SIGTERM]
+    assert list(scratch.iterdir()) == []
+
+
+SIGNALS_DURING_CLEANUP = """
+import os, signal, sys
+
+def interrupt(event, arguments):
+    if event == "shutil.rmtree" and "GATEWAY_PORT" not in os.environ:  # ministack has this one.
+        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+sys.addaudithook(interrupt)
+"""
+"""A sitecustomize.py that sends signals to the gateway while it removes its folder."""
+
+
+@pytest.mark.parametrize("is_ready", [True, False])
+def test_more_signals_do_not_stop_the_cleanup(
+    project: Path, tmp_path: Path, scratch: Path, is_ready: bool
+) -> None:
+    (tmp_path / "sitecustomize.py").write_text(SIGNALS_DURING_CLEANUP)
+    path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
+    if not is_ready:
+        (project / "app.py").write_text("import os\nos.kill(os.getpid(), 15)\n")
+    server = Server(project, has_aws=True, TMPDIR=str(scratch), PYTHONPATH=path)
+    if is_ready:
+        server.wait_until_ready()
+        assert server.stop() == 0
+    else:
+        assert server.process.wait(SECONDS) == 128 + signal.SIGINT
+    assert server.err.join() == ""
     assert list(scratch.iterdir()) == []
 
 

@@ -56,9 +56,10 @@ def test_an_invalid_command_line_argument_is_refused(text: str) -> None:
         Faults().changed(dict([parse_fault(text)]))
 
 
-def test_a_command_line_value_is_a_number_or_a_string() -> None:
+def test_a_command_line_value_is_a_number_a_string_or_null() -> None:
     assert parse_fault("post_slow_ms=1.5") == ("post_slow_ms", 1.5)
     assert parse_fault("handler_only=12") == ("handler_only", "12")
+    assert Faults().changed(dict([parse_fault("lambda_concurrency=null")])) == Faults()
     assert Faults().changed(dict([parse_fault("lambda_concurrency=10")])).lambda_concurrency == 10
 
 

@@ -1,7 +1,9 @@
 """Temporary folders of processes that exit or are killed."""
 
+import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -52,17 +54,43 @@ def test_a_folder_of_a_running_process_stays(holder: "subprocess.Popen[str]") ->
         assert (held / "file").exists()
 
 
-@pytest.mark.parametrize("kind", ["a folder without a lock", "a link", "a file"])
-def test_other_files_and_folders_stay(parent: Path, kind: str) -> None:
+@pytest.mark.parametrize("left", [[], [".lock.new"], ["state"]])
+def test_an_old_folder_without_a_lock_is_removed(parent: Path, left: list[str]) -> None:
+    path = parent / "held-abcd_123"
+    path.mkdir(0o700)
+    for name in left:
+        (path / name).touch()
+    old = time.time() - scratch.LOCK_SECONDS - 1
+    os.utime(path, (old, old))
+    with scratch.folder("held-"):
+        assert not path.exists()
+
+
+def test_a_new_folder_without_a_lock_stays(parent: Path) -> None:
+    path = parent / "held-abcd_123"
+    path.mkdir(0o700)
+    with scratch.folder("held-"):
+        assert path.exists()
+
+
+@pytest.mark.parametrize(("name", "mode"), [("held-elsewhere", 0o700), ("held-abcd_123", 0o755)])
+def test_an_old_folder_of_another_program_stays(parent: Path, name: str, mode: int) -> None:
+    path = parent / name
+    path.mkdir(mode)
+    os.utime(path, (0, 0))
+    with scratch.folder("held-"):
+        assert path.exists()
+
+
+@pytest.mark.parametrize("kind", ["a link", "a file"])
+def test_links_and_files_stay(parent: Path, kind: str) -> None:
     path, elsewhere = parent / "held-elsewhere", parent / "elsewhere"
     elsewhere.mkdir()
     (elsewhere / scratch.LOCK).touch()
     if kind == "a link":
         path.symlink_to(elsewhere)
-    elif kind == "a file":
-        path.touch()
     else:
-        path.mkdir()
+        path.touch()
     with scratch.folder("held-"):
         pass
     assert path.exists()

@@ -217,11 +217,3 @@ def test_standard_output_is_restored_and_nothing_is_lost(out: StringIO, consumed
         assert sys.stdout is out
     assert out.getvalue() == "{begun"
     assert len(consumed) == 1
-
-
-def test_a_missing_standard_error_stays_missing(
-    monkeypatch: pytest.MonkeyPatch, consumed: Consumed
-) -> None:
-    monkeypatch.setattr(sys, "stderr", None)
-    with shared_output(consumed):
-        assert sys.stderr is None

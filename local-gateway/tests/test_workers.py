@@ -7,7 +7,8 @@ from functools import partial
 
 import pytest
 
-from local_gateway.workers import READY_THREADS, Workers
+from local_gateway import workers as pool
+from local_gateway.workers import READY_THREADS, TimedOut, Workers
 
 
 def test_a_callback_that_fails_stops_no_other_and_its_data_stays_out_of_the_log(
@@ -108,3 +109,46 @@ def test_an_idle_thread_takes_a_call_at_once_however_many_calls_hang() -> None:
         gate.set()
 
     asyncio.run(asyncio.wait_for(run(), 30))
+
+
+def test_calls_whose_thread_cannot_start_wait_for_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    start = threading.Thread.start
+    failures = [2]
+
+    def start_or_fail(thread: threading.Thread) -> None:
+        if failures[0]:
+            failures[0] -= 1
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    async def run() -> None:
+        workers = Workers(asyncio.get_running_loop())
+        monkeypatch.setattr(threading.Thread, "start", start_or_fail)
+        assert len(await _run_together(workers, 1)) == 1
+
+        failures[0] = 2
+        assert len(await _run_together(workers, READY_THREADS + 4)) == READY_THREADS + 4
+        assert workers.running_count == 0
+
+    monkeypatch.setattr(pool, "RETRY_SECONDS", 0)
+    asyncio.run(asyncio.wait_for(run(), 10))
+
+
+def test_a_call_that_times_out_while_it_waits_for_a_thread_never_runs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def run() -> None:
+        workers = Workers(asyncio.get_running_loop())
+        gate, ran, error = threading.Event(), threading.Event(), asyncio.Queue[object]()
+        workers.run(lambda _: gate.wait(), None, 60, lambda *_: None)
+        workers.run(lambda _: ran.set(), None, 0, lambda _, error_: error.put_nowait(error_))
+        assert isinstance(await error.get(), TimedOut)
+        assert workers.running_count == 1
+
+        gate.set()
+        assert len(await _run_together(workers, 1)) == 1
+        assert not ran.is_set()
+
+    monkeypatch.setattr(pool, "MAX_THREADS", 1)
+    monkeypatch.setattr(pool, "READY_THREADS", 1)
+    asyncio.run(asyncio.wait_for(run(), 10))

@@ -10,11 +10,11 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from local_gateway import scratch, stand_ins
+from local_gateway import forks, scratch, stand_ins
 
 REGION: Final = "us-east-1"
 START_SECONDS: Final = 30
@@ -67,24 +67,14 @@ def ministack(
     Raises:
         EmbeddedAwsError: ministack didn't start.
     """
-    with scratch.folder("ministack-") as folder:
-        process, endpoint_url = _start(folder, settings, fault_seed, port)
+    with scratch.folder("ministack-") as folder, ExitStack() as stack:
+        process, endpoint_url = _start(stack, folder, settings, fault_seed, port)
         is_stopping = threading.Event()
+        stack.callback(is_stopping.set)
         if on_exit is not None:
             arguments = (process, is_stopping, on_exit)
             threading.Thread(target=_watch, args=arguments, daemon=True).start()
-        try:
-            yield endpoint_url
-        finally:
-            is_stopping.set()
-            process.terminate()
-            try:
-                process.wait(STOP_SECONDS)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-            if process.stdin:
-                process.stdin.close()
+        yield endpoint_url
 
 
 def client(service: str, endpoint_url: str) -> Any:
@@ -101,20 +91,24 @@ def client(service: str, endpoint_url: str) -> Any:
 
 
 def _start(
-    folder: Path, settings: Mapping[str, str], fault_seed: int, wanted_port: int
+    stack: ExitStack, folder: Path, settings: Mapping[str, str], fault_seed: int, wanted_port: int
 ) -> tuple["subprocess.Popen[bytes]", str]:
+    """Start the child, which ends with the stack, whether or not it gets ready."""
     log = folder / "log"
     for _ in range(1 if wanted_port else PORT_ATTEMPTS):
         port = _free_port(wanted_port)
         process = _spawn(port, folder, log, settings, fault_seed)
+        stack.callback(_stop, process)
+        if process.stdin:
+            forks.close_in_forks(process.stdin)
         endpoint_url = f"http://127.0.0.1:{port}"
         for service in _SERVICES:  # Loads boto3 and the services' models while ministack starts.
             client(service, endpoint_url)
         if _wait_until_ready(process, endpoint_url):
             return process, endpoint_url
-        process.kill()
-        if process.wait() == stand_ins.NOT_FOUND_EXIT_CODE:
+        if process.poll() == stand_ins.NOT_FOUND_EXIT_CODE:
             raise EmbeddedAwsError(log.read_text().splitlines()[-1])
+        _stop(process)
     raise EmbeddedAwsError(f"ministack did not start:\n{log.read_text()[-2000:]}")
 
 
@@ -143,6 +137,17 @@ def _spawn(
             start_new_session=True,
             env=environment,
         )
+
+
+def _stop(process: "subprocess.Popen[bytes]") -> None:
+    process.terminate()
+    try:
+        process.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    if process.stdin:
+        process.stdin.close()
 
 
 def _watch(
