@@ -71,6 +71,8 @@ export class Client {
   /** @type {Heartbeat | null} */
   #heartbeat = null;
   #enteredAt = 0;
+  /** Whether the connection has been silent since the page came back. */
+  #isUncertain = false;
 
   /** @type {Attempt | null} The one in progress. */
   #attempt = null;
@@ -169,6 +171,7 @@ export class Client {
   /** @param {number} [seconds] The time for an acknowledgement. */
   #pageIsBack(seconds) {
     this.#heartbeat?.check(seconds);
+    this.#isUncertain = true;
     if (!this.#connection || this.#schedule.secondsLeft === null) this.#schedule.hurry();
   }
 
@@ -258,6 +261,7 @@ export class Client {
    * @param {string} text
    */
   #received(connection, message, text) {
+    this.#isUncertain = false;
     if (message.type === "sessionEnded") {
       this.#finish("ended", message.reason, sessionIsOver());
     } else if (message.type === "connectionRefreshRequired") {
@@ -281,9 +285,10 @@ export class Client {
     this.#leave(leaveCode);
     this.commands.hold();
     this.#cause = reason;
-    const atOnce = reason === "slept" || reason === "membershipLost";
-    if (atOnce) this.#cancelAttempt(leaveCode);
-    this.#reenter(atOnce);
+    const isOver = reason === "slept" || reason === "membershipLost";
+    if (isOver) this.#cancelAttempt(leaveCode);
+    // A page that was frozen or cached learns of a lost connection when it is back.
+    this.#reenter(isOver || (reason === "connectionLost" && this.#isUncertain));
     this.#update();
   }
 
