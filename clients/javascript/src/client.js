@@ -3,7 +3,14 @@
 import { Attempt } from "./attempt.js";
 import { Commands } from "./commands.js";
 import { Connection } from "./connection.js";
-import { NO_ANSWER, SESSION_NOT_FOUND, SessionError, TOKEN_FAILED, closedError } from "./errors.js";
+import {
+  CONNECTION_FAILED,
+  NO_ANSWER,
+  SESSION_NOT_FOUND,
+  SessionError,
+  TOKEN_FAILED,
+  closedError,
+} from "./errors.js";
 import { Heartbeat } from "./heartbeat.js";
 import { watchPage } from "./page.js";
 import { Schedule } from "./schedule.js";
@@ -71,7 +78,7 @@ export class Client {
   /** @type {Heartbeat | null} */
   #heartbeat = null;
   #enteredAt = 0;
-  /** Whether the connection has been silent since the page came back. */
+  /** Whether nothing has arrived since the page or the network came back. */
   #isUncertain = false;
 
   /** @type {Attempt | null} The one in progress. */
@@ -180,6 +187,7 @@ export class Client {
   async #dial() {
     const attempt = new Attempt(this.#participant, (credentials) => this.#connect(credentials));
     this.#attempt = attempt;
+    this.#isUncertain = false;
     this.commands.hold();
     this.#update();
     try {
@@ -234,7 +242,8 @@ export class Client {
       else this.#finish("failed", error.code, error, this.#participant.leaveCode);
       return;
     }
-    error.retryAfterSeconds = this.#schedule.backOff(error.retryAfterSeconds);
+    const isOutdated = this.#isUncertain && this.#cause && error.code === CONNECTION_FAILED;
+    error.retryAfterSeconds = isOutdated ? 0 : this.#schedule.backOff(error.retryAfterSeconds);
     this.#cause = REASONS[error.code] ?? error.code;
     this.#rejectCallers(error);
     if (this.#connection) this.commands.use(this.#connection);

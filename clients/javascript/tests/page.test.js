@@ -99,6 +99,25 @@ test(
 );
 
 test(
+  "an attempt that fails after the page is back is followed by one other at once",
+  inWorld(async (world) => {
+    const listener = await world.joined();
+    await world.drop();
+    await world.clock.elapse(0.25);
+    assert.equal(world.server.sockets.length, 2);
+    world.browser.hide();
+    world.browser.show();
+
+    await world.drop();
+    assert.equal(world.server.sockets.length, 3);
+
+    await world.drop();
+    assert.equal(world.server.sockets.length, 3);
+    assert.equal(listener.reason, "CONNECTION_FAILED");
+  }),
+);
+
+test(
   "a hidden page obeys a retryAfter when it is visible again",
   inWorld(async (world) => {
     const listener = world.listener();
