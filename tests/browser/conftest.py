@@ -21,12 +21,18 @@ BROWSE_SECONDS = 90
 Browse = Callable[..., list[Any]]
 
 
-@pytest.fixture(scope="session")
-def browse() -> Browse:
-    """Return a function that runs steps in a new browser. browse.mjs describes the steps."""
+def find_browser() -> tuple[str, str]:
+    """Return the commands of Chromium and Node.js."""
     chromium, node = which("chromium"), which("node")
     if chromium is None or node is None or not (FOLDER / "node_modules").exists():
         lacks("Chromium, Node.js or playwright-core; .ci/browser installs them")
+    return chromium, node
+
+
+@pytest.fixture(scope="session")
+def browse() -> Browse:
+    """Return a function that runs steps in a new browser. browse.mjs describes the steps."""
+    chromium, node = find_browser()
 
     def run(*steps: dict[str, Any]) -> list[Any]:
         done = subprocess.run(

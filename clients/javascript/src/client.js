@@ -3,7 +3,14 @@
 import { Attempt } from "./attempt.js";
 import { Commands } from "./commands.js";
 import { Connection } from "./connection.js";
-import { NO_ANSWER, SESSION_NOT_FOUND, SessionError, TOKEN_FAILED, closedError } from "./errors.js";
+import {
+  CONNECTION_FAILED,
+  NO_ANSWER,
+  SESSION_NOT_FOUND,
+  SessionError,
+  TOKEN_FAILED,
+  closedError,
+} from "./errors.js";
 import { Heartbeat } from "./heartbeat.js";
 import { watchPage } from "./page.js";
 import { Schedule } from "./schedule.js";
@@ -71,6 +78,8 @@ export class Client {
   /** @type {Heartbeat | null} */
   #heartbeat = null;
   #enteredAt = 0;
+  /** Whether nothing has arrived since the page or the network came back. */
+  #isUncertain = false;
 
   /** @type {Attempt | null} The one in progress. */
   #attempt = null;
@@ -169,6 +178,7 @@ export class Client {
   /** @param {number} [seconds] The time for an acknowledgement. */
   #pageIsBack(seconds) {
     this.#heartbeat?.check(seconds);
+    this.#isUncertain = true;
     if (!this.#connection || this.#schedule.secondsLeft === null) this.#schedule.hurry();
   }
 
@@ -177,6 +187,7 @@ export class Client {
   async #dial() {
     const attempt = new Attempt(this.#participant, (credentials) => this.#connect(credentials));
     this.#attempt = attempt;
+    this.#isUncertain = false;
     this.commands.hold();
     this.#update();
     try {
@@ -231,7 +242,8 @@ export class Client {
       else this.#finish("failed", error.code, error, this.#participant.leaveCode);
       return;
     }
-    error.retryAfterSeconds = this.#schedule.backOff(error.retryAfterSeconds);
+    const isOutdated = this.#isUncertain && this.#cause && error.code === CONNECTION_FAILED;
+    error.retryAfterSeconds = isOutdated ? 0 : this.#schedule.backOff(error.retryAfterSeconds);
     this.#cause = REASONS[error.code] ?? error.code;
     this.#rejectCallers(error);
     if (this.#connection) this.commands.use(this.#connection);
@@ -258,6 +270,7 @@ export class Client {
    * @param {string} text
    */
   #received(connection, message, text) {
+    this.#isUncertain = false;
     if (message.type === "sessionEnded") {
       this.#finish("ended", message.reason, sessionIsOver());
     } else if (message.type === "connectionRefreshRequired") {
@@ -281,9 +294,10 @@ export class Client {
     this.#leave(leaveCode);
     this.commands.hold();
     this.#cause = reason;
-    const atOnce = reason === "slept" || reason === "membershipLost";
-    if (atOnce) this.#cancelAttempt(leaveCode);
-    this.#reenter(atOnce);
+    const isOver = reason === "slept" || reason === "membershipLost";
+    if (isOver) this.#cancelAttempt(leaveCode);
+    // A page that was frozen or cached learns of a lost connection when it is back.
+    this.#reenter(isOver || (reason === "connectionLost" && this.#isUncertain));
     this.#update();
   }
 

@@ -50,7 +50,8 @@ export class SignIn {
   /**
    * Go to the sign-in page. It returns to `redirectUrl`, where you call `finish()`.
    *
-   * @returns {Promise<void>}
+   * @returns {Promise<never>} Doesn't resolve, because the code after it would run without a token
+   *   until the page is gone.
    */
   async start() {
     const attempt = { state: randomText(), verifier: randomText() };
@@ -64,6 +65,7 @@ export class SignIn {
       code_challenge: await challenge(attempt.verifier),
     });
     location.assign(url);
+    return new Promise(() => {});
   }
 
   /**

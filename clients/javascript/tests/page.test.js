@@ -4,7 +4,9 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { settle } from "./support/clock.js";
-import { REFRESHED, REFRESH_REQUIRED, inWorld } from "./support/world.js";
+import { REFRESHED, REFRESH_REQUIRED, SESSION, inWorld } from "./support/world.js";
+
+const ACKNOWLEDGEMENT = { type: "heartbeatAck", requestId: "2", sessionId: SESSION };
 
 test(
   "a hidden page that plays sound reconnects",
@@ -65,6 +67,53 @@ test(
     world.browser.restore();
     await settle();
     assert.equal(world.server.sockets.length, 2);
+  }),
+);
+
+test(
+  "a connection that turns out to be lost when the page is back is replaced at once",
+  inWorld(async (world) => {
+    const listener = await world.joined();
+    world.browser.hide();
+    world.browser.show();
+    await world.drop();
+    assert.equal(world.server.sockets.length, 2);
+    await world.enter(null, REFRESHED);
+
+    await world.drop();
+    assert.equal(listener.reason, "connectionLost");
+    assert.equal(world.server.sockets.length, 2);
+  }),
+);
+
+test(
+  "a connection that has answered since the page is back is replaced after the backoff",
+  inWorld(async (world) => {
+    await world.joined();
+    world.browser.hide();
+    world.browser.show();
+    await world.deliver(ACKNOWLEDGEMENT);
+    await world.drop();
+    assert.equal(world.server.sockets.length, 1);
+  }),
+);
+
+test(
+  "an attempt that fails after the page is back is followed by one other at once",
+  inWorld(async (world) => {
+    const listener = await world.joined();
+    await world.drop();
+    await world.clock.elapse(0.25);
+    assert.equal(world.server.sockets.length, 2);
+    world.browser.hide();
+    world.browser.show();
+
+    await world.drop();
+    assert.equal(world.server.sockets.length, 3);
+
+    await world.drop();
+    assert.equal(world.server.sockets.length, 3);
+    assert.equal(listener.reason, "CONNECTION_FAILED");
   }),
 );
 

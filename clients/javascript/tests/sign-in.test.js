@@ -55,9 +55,19 @@ async function fetch(url, { method, body }) {
 const signIn = () =>
   new SignIn({ ...{ url: SIGN_IN_URL, clientId: "client1", redirectUrl: PAGE, storage, fetch } });
 
+/** Start signing in, and wait until the page goes away. */
+const start = () =>
+  new Promise((resolve, reject) => {
+    location.assign = (url) => {
+      location.href = url;
+      resolve();
+    };
+    signIn().start().catch(reject);
+  });
+
 /** Go to the sign-in page, and come back with its answer. */
 async function visit(query = { code: "code1" }) {
-  await signIn().start();
+  await start();
   const asked = new URL(location.href).searchParams;
   location.href = `${PAGE}?tab=2&${new URLSearchParams({ state: asked.get("state"), ...query })}`;
   return asked;
@@ -72,7 +82,7 @@ async function signedIn() {
 }
 
 test("start() goes to the sign-in page with a challenge and a state", async () => {
-  await signIn().start();
+  await start();
   const { origin, pathname, searchParams } = new URL(location.href);
   const { state, code_challenge, ...query } = Object.fromEntries(searchParams);
   assert.equal(origin + pathname, `${SIGN_IN_URL}/oauth2/authorize`);

@@ -4,6 +4,8 @@ import { once } from "node:events";
 import { connect, createServer } from "node:net";
 
 export class Gate {
+  /** Whether new connections are cut at once. */
+  isDown = false;
   #sockets = new Set();
   #server;
   #target;
@@ -18,7 +20,7 @@ export class Gate {
 
   constructor(target) {
     this.#target = target;
-    this.#server = createServer((client) => this.#pipe(client));
+    this.#server = createServer((client) => (this.isDown ? client.destroy() : this.#pipe(client)));
   }
 
   /** The URL of the service behind the gate. */

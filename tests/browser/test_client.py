@@ -1,0 +1,40 @@
+"""The JavaScript client in a browser, against the local server."""
+
+import os
+import subprocess
+
+import pytest
+
+from local_gateway import aws
+from tests.browser.conftest import FOLDER, find_browser
+from tests.javascript.test_client import assert_all_passed
+from tests.stories.target import HIGH_LIMITS, local_server
+
+USER = "browser@example.com"
+RUN_SECONDS = 120
+
+
+@pytest.mark.timeout(RUN_SECONDS)
+def test_the_javascript_client_passes_its_tests_in_a_browser() -> None:
+    chromium, node = find_browser()
+    with local_server(**HIGH_LIMITS) as target:
+        environment = {
+            "CHROMIUM": chromium,
+            "SERVICE_URL": target.url,
+            "SERVICE_TOKEN": target.tokens()["AccessToken"],
+            "SIGN_IN_URL": target.environment["AWS_ENDPOINT_URL"],
+            "SIGN_IN_CLIENT_ID": target.environment["COGNITO_CLIENT_ID"],
+            "SIGN_IN_USER": USER,
+            "SIGN_IN_PASSWORD": aws.USER_PASSWORD,
+        }
+        target.tokens(USER)
+        done = subprocess.run(
+            [node, "--experimental-websocket", "--test", FOLDER / "client" / "browser.test.js"],
+            env={**os.environ, **environment},
+            capture_output=True,
+            text=True,
+            timeout=RUN_SECONDS,
+            check=False,
+        )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert_all_passed(done.stdout)
