@@ -60,11 +60,14 @@ REASONS: dict[str, set[str | None]] = {
     "failed": {
         *("UNAUTHORIZED", "FORBIDDEN", "SESSION_NOT_FOUND", "CONFLICT", "INVALID_ACTION"),
         *("INVALID_PARAMETERS", "INVALID_SESSION_ID", "UNSUPPORTED_LANGUAGE"),
+        "REPLACED",
     },
 }
 """The reasons of each state."""
 
-OF_CLIENTS = {"CONNECTION_FAILED", "NO_ANSWER", "TOKEN_FAILED", "QUEUE_FULL", "CLOSED"}
+OF_CLIENTS = {
+    *("CONNECTION_FAILED", "NO_ANSWER", "TOKEN_FAILED", "QUEUE_FULL", "REPLACED", "CLOSED"),
+}
 """The codes of errors that a client raises by itself."""
 
 OF_SERVICE = {error.code for error in errors.ServiceError.__subclasses__()}

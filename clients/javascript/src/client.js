@@ -6,6 +6,7 @@ import { Connection } from "./connection.js";
 import {
   CONNECTION_FAILED,
   NO_ANSWER,
+  REPLACED,
   SESSION_NOT_FOUND,
   SessionError,
   TOKEN_FAILED,
@@ -47,6 +48,15 @@ const STABLE_MS = 5000;
 
 /** The time for the acknowledgement after the network has changed. */
 const ONLINE_ACKNOWLEDGED_SECONDS = 3;
+
+/** The service's default, for interruptions whose notice the client hasn't seen. */
+const GRACE_SECONDS = 60;
+
+/** After the grace period, the next notice has this time to arrive. */
+const OVERDUE_SECONDS = 10;
+
+/** Two losses of the membership within this time mean that another client has the seat. */
+const REPLACED_MS = 180_000;
 
 /** @type {Record<string, string>} */
 const STATUSES = {
@@ -90,6 +100,9 @@ export class Client {
   /** @type {{ resolve: () => void, reject: (error: SessionError) => void }[]} */
   #callers = [];
   #statusAt = 0;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #interruption;
+  #membershipLostAt = -Infinity;
   /** @type {SessionError | null} The reason why all calls are rejected. */
   #end = null;
   #isClosed = false;
@@ -165,6 +178,7 @@ export class Client {
     this.status = "active";
     this.#statusAt = 0;
     this.#enteredAt = 0;
+    this.#membershipLostAt = -Infinity;
     this.#stopWatching = watchPage({
       online: () => this.#pageIsBack(ONLINE_ACKNOWLEDGED_SECONDS),
       visible: () => this.#pageIsBack(),
@@ -277,7 +291,7 @@ export class Client {
       this.#reenter(true);
     } else if (message.type === "heartbeatAck" && !message.sessionId) {
       // During an attempt, that is what a superseded connection answers.
-      if (!this.#attempt) this.#isGone(connection, "membershipLost");
+      if (!this.#attempt) this.#membershipLost(connection);
     } else {
       if (this.#apply(message)) this.#update();
       this.#participant.received(message, text);
@@ -299,6 +313,14 @@ export class Client {
     // A page that was frozen or cached learns of a lost connection when it is back.
     this.#reenter(isOver || (reason === "connectionLost" && this.#isUncertain));
     this.#update();
+  }
+
+  /** @param {Connection} connection */
+  #membershipLost(connection) {
+    const isReplaced = Date.now() - this.#membershipLostAt < REPLACED_MS;
+    this.#membershipLostAt = Date.now();
+    if (isReplaced) this.#finish("failed", REPLACED, replaced());
+    else this.#isGone(connection, "membershipLost");
   }
 
   /**
@@ -325,11 +347,16 @@ export class Client {
    * @param {Message} message
    * @returns {boolean} Whether the message has a status that counts.
    */
-  #apply({ type, status = STATUSES[type], timestamp }) {
+  #apply({ type, status = STATUSES[type], timestamp, graceSeconds = GRACE_SECONDS }) {
     const isKnown = Object.hasOwn(this.#participant.states, status);
     if (!isKnown || timestamp < this.#statusAt) return false;
     this.status = status;
     this.#statusAt = timestamp;
+    clearTimeout(this.#interruption);
+    if (status === "interrupted") {
+      const seconds = graceSeconds + OVERDUE_SECONDS;
+      this.#interruption = setTimeout(() => this.#reenter(true), seconds * 1000);
+    }
     return true;
   }
 
@@ -383,6 +410,7 @@ export class Client {
   #stop(code) {
     this.#cancelAttempt(code);
     this.#leave(code);
+    clearTimeout(this.#interruption);
     this.#stopWatching?.();
     this.#stopWatching = null;
   }
@@ -392,5 +420,7 @@ export class Client {
     this.#callers.splice(0).forEach(({ reject }) => reject(error));
   }
 }
+
+const replaced = () => new SessionError(REPLACED, "Another client has taken this one's place");
 
 const sessionIsOver = () => new SessionError(SESSION_NOT_FOUND, "The session has ended");

@@ -4,7 +4,7 @@
 /** @import { ErrorCode } from "./messages.js" */
 /**
  * @typedef {ErrorCode | "CONNECTION_FAILED" | "NO_ANSWER" | "TOKEN_FAILED" | "QUEUE_FULL" | "CLOSED"
- *   | "SIGNED_OUT" | "SIGN_IN_FAILED"} SessionErrorCode
+ *   | "REPLACED" | "SIGNED_OUT" | "SIGN_IN_FAILED"} SessionErrorCode
  */
 
 /** A refusal by the service, or a failure on the way to it. */
@@ -46,6 +46,7 @@ export const temporaryError = (code, message) =>
 export const CONNECTION_FAILED = "CONNECTION_FAILED";
 export const NO_ANSWER = "NO_ANSWER";
 export const TOKEN_FAILED = "TOKEN_FAILED";
+export const REPLACED = "REPLACED";
 export const SESSION_NOT_FOUND = "SESSION_NOT_FOUND";
 
 export const closedError = () => new SessionError("CLOSED", "The client is closed");

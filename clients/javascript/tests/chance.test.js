@@ -63,9 +63,10 @@ class Chance {
   }
 
   #enter() {
-    const { state } = this.#client;
-    const first = this.#role === "listener" ? "join" : state === "idle" ? "create" : null;
-    if (first) this.#client[first]("en").catch(() => {});
+    const { state, session } = this.#client;
+    if (this.#role === "listener") this.#client.join().catch(() => {});
+    else if (state === "idle") this.#client.create("en").catch(() => {});
+    else if (state === "failed") this.#client.takeOver(session).catch(() => {});
   }
 
   #actions = {
@@ -111,9 +112,10 @@ class Chance {
     const { sockets, open } = this.#world.server;
     const connecting = sockets.filter(({ state }) => state === "connecting");
     assert.ok(open.length + connecting.length <= 2, "at most two connections");
-    const { state } = this.#client;
+    const { state, reason } = this.#client;
     if (["joined", "live", "paused", "refreshing"].includes(state)) assert.ok(open.length > 0);
-    assert.ok(!["ended", "failed"].includes(state), "nothing here is final");
+    assert.notEqual(state, "ended");
+    if (state === "failed") assert.equal(reason, "REPLACED", "nothing else here is final");
   }
 
   /** From now on, all is well. */

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { settle } from "./support/clock.js";
-import { REFRESHED, REFRESH_REQUIRED, inWorld } from "./support/world.js";
+import { INTERRUPTED, REFRESHED, REFRESH_REQUIRED, inWorld } from "./support/world.js";
 
 const NOTHING = { timers: 0, listeners: 0 };
 
@@ -44,6 +44,11 @@ const situations = {
     const listener = await world.joined();
     await world.deliver(REFRESH_REQUIRED);
     await world.enter(null, REFRESHED);
+    return listener;
+  },
+  "in an interruption": async (world) => {
+    const listener = await world.joined();
+    await world.deliver(INTERRUPTED);
     return listener;
   },
   "while the client waits": async (world) => {
@@ -96,13 +101,14 @@ for (const [situation, arrange] of Object.entries(situations)) {
 }
 
 const endings = {
-  "the session has ended": { type: "sessionEnded", reason: "speakerEnded", timestamp: 2 },
+  "the session has ended": { type: "sessionEnded", reason: "speakerEnded", timestamp: 3 },
   "the service has refused a refresh": null,
 };
 
 for (const [ending, message] of Object.entries(endings)) {
   const run = inWorld(async (world) => {
     await world.joined();
+    await world.deliver(INTERRUPTED);
     if (message) {
       await world.deliver(message);
     } else {

@@ -3,6 +3,7 @@
 import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from math import inf
 from typing import ClassVar, Final, Self
 from urllib.parse import urlencode
 
@@ -25,6 +26,15 @@ STABLE_SECONDS: Final = 5
 """A connection that has been in the session for so long makes the next waits short again."""
 
 CLOSE_NORMALLY: Final = 1000
+
+GRACE_SECONDS: Final = 60
+"""The service's default, for interruptions whose notice the client hasn't seen."""
+
+OVERDUE_SECONDS: Final = 10
+"""After the grace period, the next notice has this time to arrive."""
+
+REPLACED_SECONDS: Final = 180
+"""Two losses of the membership within this time mean that another client has the seat."""
 
 STATUSES: Final[Mapping[str, str]] = {
     "sessionPaused": "paused",
@@ -74,6 +84,7 @@ class Client(ABC):
         self._usable = asyncio.Event()
         self._hurried = asyncio.Event()
         self._first_command: Message = {}
+        self._interruption: asyncio.TimerHandle | None = None
         self._forget()
 
     def _forget(self) -> None:
@@ -83,6 +94,7 @@ class Client(ABC):
         self._connection: Connection | None = None
         self._next: Connection | None = None
         self._status, self._status_at = "active", 0.0
+        self._membership_lost_at = -inf
         self._trouble = asyncio.Event()
         self._reason = ""
         self._due_at = 0.0
@@ -310,6 +322,17 @@ class Client(ABC):
             self._set_status(messages.text(message, "status"), message)
             self._take_other(message)
         elif self._usable.is_set():  # A refresh in progress repairs it.
+            self._on_membership_lost(connection)
+
+    def _on_membership_lost(self, connection: Connection) -> None:
+        """Come back, unless that hasn't helped the last time."""
+        now = asyncio.get_running_loop().time()
+        is_replaced = now - self._membership_lost_at < REPLACED_SECONDS
+        self._membership_lost_at = now
+        if is_replaced:
+            error = SessionError("REPLACED", "Another client has taken this one's place.")
+            self._finish(Failed("failed", error.code, None, error), error, CLOSE_NORMALLY)
+        else:
             self._on_lost(connection, "membershipLost")
 
     def _set_status(self, status: str, message: Message) -> None:
@@ -317,8 +340,23 @@ class Client(ABC):
         timestamp = messages.number(message, "timestamp") or self._status_at
         if status in self._shown_statuses and timestamp >= self._status_at:
             self._status, self._status_at = status, timestamp
+            self._watch_interruption(message)
         if self._usable.is_set():
             self._show(self._shown_statuses[self._status])
+
+    def _watch_interruption(self, message: Message) -> None:
+        """Refresh when an interruption should be over, because its notice can get lost."""
+        self._stop_watching()
+        if self._status == "interrupted":
+            grace_seconds = messages.number(message, "graceSeconds") or GRACE_SECONDS
+            self._interruption = asyncio.get_running_loop().call_later(
+                grace_seconds + OVERDUE_SECONDS, self._trouble.set
+            )
+
+    def _stop_watching(self) -> None:
+        if self._interruption:
+            self._interruption.cancel()
+            self._interruption = None
 
     # Shared steps
 
@@ -338,6 +376,7 @@ class Client(ABC):
         self._show(last)
         self._buffer.end()
         self._calls.settle(error)
+        self._stop_watching()
         self._usable.clear()
         self._queue.stop(error, ended=last.state == "ended" and last.reason != "closed")
         if self._attempts:

@@ -39,6 +39,20 @@ def test_closing_twice_is_fine_and_nothing_runs_afterwards() -> None:
     run(test())
 
 
+def test_an_interruption_ends_with_the_client() -> None:
+    async def test() -> None:
+        server = ScriptedServer()
+        client, socket = await joined_listener(server)
+        socket.serve({"type": "sessionInterrupted", "graceSeconds": 60})
+        await settle()
+        assert client.state == "interrupted"
+        await client.close()
+        await loop().elapse(HOUR)
+        assert list(server.openings) == []
+
+    run(test())
+
+
 def test_a_client_that_has_never_joined_can_be_closed() -> None:
     async def test() -> None:
         client = listener(ScriptedServer())

@@ -102,3 +102,4 @@ export const CREATED = {
 };
 export const REFRESHED = { ...JOINED, type: "connectionRefreshComplete", connectionId: "c2" };
 export const REFRESH_REQUIRED = { type: "connectionRefreshRequired", timestamp: 2 };
+export const INTERRUPTED = { type: "sessionInterrupted", graceSeconds: 60, timestamp: 2 };

@@ -1,0 +1,275 @@
+"""A session with members of both clients, whose clocks run fast."""
+
+import asyncio
+import json
+import os
+import subprocess
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from itertools import count, groupby
+from shutil import which
+from typing import Any, Final, Protocol
+
+from broadcast_sessions_client import Listener, SessionError, Speaker, StateChanged
+from broadcast_sessions_client.environment import DEFAULT
+from tests.make import ROOT
+from tests.stories.fast_loop import FastLoop
+from tests.stories.gate import Gate
+from tests.stories.target import Target
+from tests.terraform.requirements import lacks
+
+RATE: Final = 10
+"""Ten seconds, the time for an answer, are one: enough for a busy machine."""
+
+LISTENERS_OF_EACH: Final = 7
+LISTENERS: Final = 2 * LISTENERS_OF_EACH
+LANGUAGES: Final = {"es": LISTENERS_OF_EACH, "fr": LISTENERS_OF_EACH}
+"""Spanish is heard in Python, and French in JavaScript."""
+
+WAIT_SECONDS: Final = 60 * RATE
+"""How long a condition can take, by the fast clock."""
+
+IN_SESSION: Final = {"joined", "live", "paused", "interrupted"}
+ON_THE_WAY: Final = {"connecting", "reconnecting", "refreshing"}
+
+SCRIPT: Final = ROOT / "clients" / "javascript" / "tests" / "service" / "crowd.js"
+
+Event = tuple[str, str | None, float | None]
+"""The state, its reason and its wait."""
+
+
+class Client(Protocol):
+    """What the story asks of a client in either language."""
+
+    async def call(self, method: str, *arguments: str) -> Any:
+        """Call a method, and return its result.
+
+        Raises:
+            SessionError: The client refused.
+        """
+
+
+class Member:
+    """A participant, and all that its client has said.
+
+    Attributes:
+        events: All changes of its state.
+    """
+
+    def __init__(self, name: str, client: Client, changed: asyncio.Event) -> None:
+        self.name = name
+        self.call = client.call
+        self.events: list[Event] = []
+        self._changed = changed
+
+    def record(self, state: str, reason: str | None, wait: float | None) -> None:
+        self.events.append((state, reason, wait))
+        self._changed.set()
+
+    @property
+    def state(self) -> str:
+        return self.events[-1][0]
+
+    def shown(self, since: int = 0) -> list[str]:
+        """Return the states of the session that the member has shown, without repetitions."""
+        states = [state for state, _, _ in self.events[since:] if state not in ON_THE_WAY]
+        return [state for state, _ in groupby(states)]
+
+    def has_returned(self, since: int) -> bool:
+        was_away = "reconnecting" in {state for state, _, _ in self.events[since:]}
+        return was_away and self.state in IN_SESSION
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.events[-10:]}"
+
+
+class PythonClient:
+    def __init__(self, client: Listener | Speaker) -> None:
+        self.client = client
+
+    async def call(self, method: str, *arguments: str) -> Any:
+        result = await getattr(self.client, method)(*arguments)
+        if method == "status":
+            return result.listener_count, dict(result.languages)
+        if method == "create":
+            return result.id, result.invite_code
+        return result
+
+    async def report_to(self, member: Member) -> None:
+        async for event in self.client:
+            if isinstance(event, StateChanged):
+                member.record(event.state, event.reason, event.retry_in_seconds)
+
+
+class JavaScriptClient:
+    def __init__(self, node: "Node", name: str) -> None:
+        self.node = node
+        self.name = name
+
+    async def call(self, method: str, *arguments: Any) -> Any:
+        result = await self.node.ask(self.name, method, *arguments)
+        if method == "status":
+            return result["listenerCount"], result["languages"]
+        if method == "create":
+            return result["id"], result["inviteCode"]
+        return result
+
+
+class Node:
+    """The process of the JavaScript clients."""
+
+    def __init__(self, process: asyncio.subprocess.Process, members: dict[str, Member]) -> None:
+        self.process = process
+        self.members = members
+        self.ids = count()
+        self.asked: dict[int, asyncio.Future[Any]] = {}
+
+    async def ask(self, member: str, call: str, *arguments: Any) -> Any:
+        assert self.process.stdin
+        request_id = next(self.ids)
+        answered = self.asked[request_id] = asyncio.get_running_loop().create_future()
+        line = {"id": request_id, "member": member, "call": call, "with": arguments}
+        self.process.stdin.write(f"{json.dumps(line)}\n".encode())
+        return await answered
+
+    async def read(self) -> None:
+        assert self.process.stdout
+        async for line in self.process.stdout:
+            self._take(json.loads(line))
+
+    def _take(self, message: dict[str, Any]) -> None:
+        if event := message.get("event"):
+            member = self.members[message["member"]]
+            member.record(event["state"], event["reason"], event["retryInSeconds"])
+        elif error := message.get("error"):
+            raised = SessionError(
+                error.get("code", ""), error["message"], temporary=error["temporary"]
+            )
+            self.asked.pop(message["id"]).set_exception(raised)
+        else:
+            self.asked.pop(message["id"]).set_result(message["result"])
+
+
+class Crowd:
+    """A speaker and the listeners of its session.
+
+    Attributes:
+        speakers: The speaker's network.
+        network: The network of the listeners.
+    """
+
+    def __init__(self, target: Target, speakers: Gate, network: Gate) -> None:
+        self.target = target
+        self.speakers = speakers
+        self.network = network
+        self.members: dict[str, Member] = {}
+        self.changed = asyncio.Event()
+        clock = asyncio.get_running_loop().time
+        self._options = {"environment": replace(DEFAULT, wall_clock=clock)}
+        self._reports: list[asyncio.Task[None]] = []
+
+    @property
+    def speaker(self) -> Member:
+        return next(iter(self.members.values()))
+
+    @property
+    def listeners(self) -> list[Member]:
+        return list(self.members.values())[1:]
+
+    async def enter(self, node: Node, language: str) -> None:
+        """Create a session, and let all listeners join.
+
+        Args:
+            node: The process for the JavaScript clients.
+            language: The speaker's client: `python` or `javascript`.
+        """
+        token = self.target.tokens()["IdToken"]
+        if language == "python":
+            self._add_python("speaker", Speaker(self.speakers.url, token=token, **self._options))
+        else:
+            await self._add_javascript(node, "speaker", "speaker", self.speakers.url, token=token)
+        self.session, invite = await self.speaker.call("create", "en")
+        invited = {"session": self.session, "invite": invite}
+        for number in range(LISTENERS_OF_EACH):
+            url = self.network.url
+            listener = Listener(url, **invited, language="es", **self._options)
+            self._add_python(f"python {number}", listener)
+            name = f"javascript {number}"
+            await self._add_javascript(node, name, "listener", url, **invited, language="fr")
+        await asyncio.gather(*map(self._join, self.listeners))
+        await self.until_shown("joined")
+
+    async def _join(self, listener: Member) -> None:
+        try:
+            await listener.call("join")
+        except SessionError as error:  # So many joins at once can be too many for a moment.
+            if not error.temporary:
+                raise
+
+    async def leave(self) -> None:
+        await asyncio.gather(*(it.call("close") for it in self.members.values()))
+        await asyncio.gather(*self._reports)
+
+    def _add_python(self, name: str, client: Listener | Speaker) -> None:
+        adapted = PythonClient(client)
+        self.members[name] = Member(name, adapted, self.changed)
+        self._reports.append(asyncio.create_task(adapted.report_to(self.members[name])))
+
+    async def _add_javascript(
+        self, node: Node, name: str, role: str, url: str, **options: str
+    ) -> None:
+        client = JavaScriptClient(node, name)
+        self.members[name] = Member(name, client, self.changed)
+        await client.call(role, url, options)
+
+    async def until(self, holds: Callable[[Member], bool], *members: Member) -> None:
+        """Wait until a condition holds for members, by default for all of them."""
+        chosen = members or tuple(self.members.values())
+        try:
+            async with asyncio.timeout(WAIT_SECONDS):
+                while not all(map(holds, chosen)):
+                    self.changed.clear()
+                    await self.changed.wait()
+        except TimeoutError:
+            missing = "\n".join(str(it) for it in chosen if not holds(it))
+            raise AssertionError(f"these members haven't come so far:\n{missing}") from None
+
+    async def until_shown(self, state: str) -> None:
+        """Wait until all listeners show a state."""
+        await self.until(lambda member: member.state == state, *self.listeners)
+
+
+@asynccontextmanager
+async def started_node(members: dict[str, Member]) -> AsyncIterator[Node]:
+    process = await asyncio.create_subprocess_exec(
+        *("node", "--experimental-websocket", "--no-warnings", str(SCRIPT)),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env={**os.environ, "CLOCK_RATE": str(RATE)},
+    )
+    node = Node(process, members)
+    reading = asyncio.create_task(node.read())
+    try:
+        yield node
+    finally:
+        process.kill()
+        await process.wait()
+        await reading
+
+
+def run(story: Callable[[Crowd], Awaitable[None]], target: Target, language: str) -> None:
+    """Run a story with a crowd, whose speaker uses the client of a language."""
+    if which("node") is None:
+        lacks("Node")
+
+    async def play() -> None:
+        async with Gate(target.url).serving() as speakers, Gate(target.url).serving() as network:
+            crowd = Crowd(target, speakers, network)
+            async with started_node(crowd.members) as node:
+                await crowd.enter(node, language)
+                await story(crowd)
+                await crowd.leave()
+
+    with asyncio.Runner(loop_factory=lambda: FastLoop(RATE)) as runner:
+        runner.run(play())
