@@ -9,7 +9,8 @@ import { SessionError, TOKEN_FAILED, temporaryError } from "./errors.js";
 const TOKEN_SECONDS = 30;
 
 /**
- * Open a connection with a token. After a refused token, ask once more for another one.
+ * Open a connection with a token. After a refusal, ask for a token once more, and try it even if it
+ * is the same one: the network can return between the attempt and the probe.
  *
  * @param {Open} open
  * @param {TokenSource} source
@@ -22,9 +23,7 @@ export async function openWithToken(open, source, signal) {
     return await openUnlessRefused(open, token);
   } catch (error) {
     if (!isRefusal(error)) throw error;
-    const second = await ask(source, signal);
-    if (second === token) throw error;
-    return openUnlessRefused(open, second);
+    return openUnlessRefused(open, await ask(source, signal));
   }
 }
 
