@@ -155,8 +155,8 @@ class Player:
         assert {name: list(it.done) for name, it in self.sockets.items() if it.done} == {}
 
 
-def callback_for(tokens: list[str | None]) -> Any:
-    """Return a callback that gives one token after the other, and the last one for ever."""
+def callback_for(tokens: list[str | dict[str, str] | None]) -> Any:
+    """Return a callback that gives one token after the other, and the last one from then on."""
     given = iter(tokens)
     last = tokens[-1]
 
@@ -164,6 +164,8 @@ def callback_for(tokens: list[str | None]) -> Any:
         token = next(given, last)
         if token is None:
             raise LookupError("there is no token")
+        if isinstance(token, dict):
+            raise SessionError(token["code"], "a refusal")
         return token
 
     return give

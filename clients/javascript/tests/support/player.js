@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 
+import { SessionError } from "../../src/index.js";
 import { settle } from "./clock.js";
 import { inWorld } from "./world.js";
 
@@ -158,6 +159,7 @@ function oneAfterTheOther(tokens) {
   return () => {
     const token = tokens.length > 1 ? tokens.shift() : tokens[0];
     if (token === null) throw new Error("there is no token");
+    if (token.code) throw new SessionError(token.code, "a refusal");
     return token;
   };
 }
