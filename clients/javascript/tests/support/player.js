@@ -160,7 +160,7 @@ const restrict = (value, expected) =>
     ? Object.fromEntries(Object.keys(expected).map((name) => [name, value[name]]))
     : value;
 
-/** A callback that gives the tokens one after the other, and the last one for ever. */
+/** A callback that gives the tokens one after the other, and the last one from then on. */
 function oneAfterTheOther(tokens) {
   return () => {
     const token = tokens.length > 1 ? tokens.shift() : tokens[0];
