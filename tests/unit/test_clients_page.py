@@ -1,4 +1,4 @@
-"""The exchanges and tests that docs/clients.md names."""
+"""The exchanges and tests that docs/clients.md names, and its tables, which the READMEs repeat."""
 
 import re
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests import exchanges
-from tests.unit.test_exchanges import OF_CLIENTS, REASONS
+from tests.unit.test_exchanges import OF_CLIENTS, REASONS, steps_of
 
 PAGE = Path("docs/clients.md").read_text()
 ROWS = re.findall(r"^\| (\d+[a-z]?) \| (.+?) \| (.*?) ?\| (.*?) ?\| (.*?) ?\|$", PAGE, re.MULTILINE)
@@ -14,6 +14,12 @@ ROWS = re.findall(r"^\| (\d+[a-z]?) \| (.+?) \| (.*?) ?\| (.*?) ?\| (.*?) ?\|$",
 
 JAVASCRIPT = (Path("clients/javascript/tests"), Path("tests/browser/client"))
 PYTHON = (Path("clients/python/tests"),)
+
+PAGES = ["docs/clients.md", "clients/javascript/README.md", "clients/python/README.md"]
+"""The pages that have the tables of states and errors."""
+
+OF_BROWSERS = "hidden"
+"""The reason that only the JavaScript library has."""
 
 
 def names(cell: str) -> list[str]:
@@ -50,3 +56,24 @@ def test_the_page_names_every_state_reason_and_code() -> None:
     reasons = {reason for of_state in REASONS.values() for reason in of_state if reason}
     failures = REASONS["failed"] - REASONS["ended"]
     assert set(names(states)) >= REASONS.keys() | OF_CLIENTS | reasons - failures
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_the_table_of_states_has_every_state_and_reason(page: str) -> None:
+    section = Path(page).read_text().partition("\n## States\n")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| (`.+?) \| .+? \| (.*?) ?\|$", section, re.MULTILINE)
+    reasons = {state: set(names(cell)) for states, cell in rows for state in names(states)}
+    assert reasons.keys() >= REASONS.keys()
+    for state in REASONS.keys() - {"reconnecting", "failed"}:
+        assert reasons[state] == REASONS[state] - {None}, state
+    in_words = {reason for reason in REASONS["reconnecting"] if reason and not reason.isupper()}
+    assert set(names(section)) >= in_words - ({OF_BROWSERS} if "python" in page else set())
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_the_table_of_errors_has_every_code_of_the_clients(page: str) -> None:
+    rows = re.findall(r"^\| `([A-Z_]+)` \| (yes|no) \|", Path(page).read_text(), re.MULTILINE)
+    settled = {error["code"]: error["temporary"] for _, error in steps_of("error")}
+    assert {code: cell == "yes" for code, cell in rows} == {
+        code: settled[code] for code in OF_CLIENTS
+    }
