@@ -38,6 +38,17 @@ def test_every_behaviour_has_a_row_with_exchanges_or_tests() -> None:
         assert played or javascript or python, number
 
 
+@pytest.mark.parametrize("row", ROWS, ids=[number for number, *_ in ROWS])
+def test_both_libraries_have_tests_of_a_behaviour_or_neither(row: tuple[str, ...]) -> None:
+    _, text, _, javascript, python = row
+    if text.startswith("JavaScript:"):
+        assert not python
+    elif text.startswith("Python:"):
+        assert not javascript
+    else:
+        assert bool(javascript) == bool(python)
+
+
 @pytest.mark.parametrize(("column", "folders"), [(3, JAVASCRIPT), (4, PYTHON)])
 def test_every_test_that_the_page_names_exists(column: int, folders: tuple[Path, ...]) -> None:
     named = [name for row in ROWS for name in names(row[column])]
