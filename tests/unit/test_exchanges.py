@@ -60,13 +60,14 @@ REASONS: dict[str, set[str | None]] = {
     "failed": {
         *("UNAUTHORIZED", "FORBIDDEN", "SESSION_NOT_FOUND", "CONFLICT", "INVALID_ACTION"),
         *("INVALID_PARAMETERS", "INVALID_SESSION_ID", "UNSUPPORTED_LANGUAGE"),
-        "REPLACED",
+        *("REPLACED", "SIGNED_OUT", "SIGN_IN_FAILED"),
     },
 }
 """The reasons of each state."""
 
 OF_CLIENTS = {
     *("CONNECTION_FAILED", "NO_ANSWER", "TOKEN_FAILED", "QUEUE_FULL", "REPLACED", "CLOSED"),
+    *("SIGNED_OUT", "SIGN_IN_FAILED"),
 }
 """The codes of errors that a client raises by itself."""
 

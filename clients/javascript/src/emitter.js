@@ -1,4 +1,4 @@
-/** @file Events for the application. */
+/** @file Events for the application, and the errors of its functions. */
 
 /**
  * Calls the handlers of an event.
@@ -59,6 +59,13 @@ async function call(handler, event) {
   try {
     await handler(event);
   } catch (error) {
-    (globalThis.reportError ?? console.error)(error);
+    report(error);
   }
 }
+
+/**
+ * Report an error of a function of the application.
+ *
+ * @param {unknown} error
+ */
+export const report = (error) => (globalThis.reportError ?? console.error)(error);

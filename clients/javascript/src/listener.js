@@ -128,7 +128,8 @@ export class Listener {
    * Hear another language.
    *
    * @param {string} tag
-   * @returns {Promise<string>} The code that the service has matched.
+   * @returns {Promise<string>} The code that the service has matched. Rejects with a
+   *   `SessionError`, and the language stays.
    */
   async changeLanguage(tag) {
     const outcome = await this.#client.ask({ action: "changeLanguage", targetLanguage: tag });

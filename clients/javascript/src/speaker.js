@@ -127,8 +127,8 @@ export class Speaker {
    * Come back to a session of your own, for example after a reload.
    *
    * @param {string} sessionId
-   * @returns {Promise<TakenOver>} Rejects with a `SessionError` if the first attempt fails. After a temporary failure, the speaker keeps
-   *   trying.
+   * @returns {Promise<TakenOver>} Rejects with a `SessionError` if the first attempt fails. After a
+   *   temporary failure, the speaker keeps trying.
    */
   async takeOver(sessionId) {
     if (!this.#client.isRunning) this.#reset(sessionId);
@@ -138,12 +138,20 @@ export class Speaker {
     return { id, inviteCode, status: this.#client.status };
   }
 
-  /** @returns {Promise<void>} */
+  /**
+   * Pause the session. Its listeners stay in it.
+   *
+   * @returns {Promise<void>} Rejects with a `SessionError`, as all commands do.
+   */
   async pause() {
     await this.#client.ask({ action: "pauseSession" });
   }
 
-  /** @returns {Promise<void>} */
+  /**
+   * Resume the session after a pause.
+   *
+   * @returns {Promise<void>} Rejects with a `SessionError`.
+   */
   async resume() {
     await this.#client.ask({ action: "resumeSession" });
   }
@@ -151,7 +159,8 @@ export class Speaker {
   /**
    * End the session for all participants.
    *
-   * @returns {Promise<void>} It also resolves if the session ends in another way.
+   * @returns {Promise<void>} It also resolves if the session ends in another way. Rejects with a
+   *   `SessionError`.
    */
   async end() {
     try {
@@ -162,7 +171,11 @@ export class Speaker {
     }
   }
 
-  /** @returns {Promise<Status>} */
+  /**
+   * Ask for the session's current status and audience.
+   *
+   * @returns {Promise<Status>} Rejects with a `SessionError`.
+   */
   async status() {
     const outcome = await this.#client.ask({ action: "getSessionStatus" });
     const { listenerCount, languages, status, createdAt, expiresAt } = outcome;
@@ -172,7 +185,7 @@ export class Speaker {
   /**
    * Replace the invite code. The old one admits no more listeners.
    *
-   * @returns {Promise<string>} The new code.
+   * @returns {Promise<string>} The new code. Rejects with a `SessionError`.
    */
   async rotateInviteCode() {
     const { inviteCode } = await this.#client.ask({ action: "rotateInviteCode" });

@@ -1,5 +1,6 @@
 /** @file A speaker's token: asking for it, and telling a refused one from a failed connection. */
 
+import { report } from "./emitter.js";
 import { SessionError, TOKEN_FAILED, temporaryError } from "./errors.js";
 
 /** @import { Connection } from "./connection.js" */
@@ -22,7 +23,7 @@ export async function openWithToken(open, source, signal) {
   try {
     return await openUnlessRefused(open, token);
   } catch (error) {
-    if (!isRefusal(error)) throw error;
+    if (!isFinal(error)) throw error;
     return openUnlessRefused(open, await ask(source, signal));
   }
 }
@@ -30,7 +31,8 @@ export async function openWithToken(open, source, signal) {
 /**
  * @param {TokenSource} source
  * @param {AbortSignal} signal
- * @returns {Promise<string>}
+ * @returns {Promise<string>} Rejects with the callback's error if that is a final `SessionError`.
+ *   Reports any other error, and rejects with `TOKEN_FAILED`.
  */
 async function ask(source, signal) {
   if (typeof source === "string") return source;
@@ -38,13 +40,15 @@ async function ask(source, signal) {
   let timer;
   /** @type {Promise<string>} */
   const token = new Promise((resolve, reject) => {
-    timer = setTimeout(reject, TOKEN_SECONDS * 1000);
+    timer = setTimeout(() => reject(tookTooLong()), TOKEN_SECONDS * 1000);
     signal.addEventListener("abort", reject);
     Promise.resolve().then(source).then(resolve, reject);
   });
   try {
     return await token;
-  } catch {
+  } catch (error) {
+    if (isFinal(error)) throw error;
+    if (!signal.aborted) report(error);
     throw temporaryError(TOKEN_FAILED, "The token callback failed");
   } finally {
     clearTimeout(timer);
@@ -72,4 +76,6 @@ async function openUnlessRefused(open, token) {
 }
 
 /** @param {unknown} error */
-const isRefusal = (error) => error instanceof SessionError && !error.temporary;
+const isFinal = (error) => error instanceof SessionError && !error.temporary;
+
+const tookTooLong = () => new Error(`The token callback took more than ${TOKEN_SECONDS} s`);

@@ -1,18 +1,10 @@
 /** @file Handlers of the application can't harm a client. */
 
 import assert from "node:assert/strict";
-import { afterEach, beforeEach, test } from "node:test";
+import { test } from "node:test";
 
 import { settle } from "./support/clock.js";
 import { JOINED, inWorld } from "./support/world.js";
-
-let reported;
-
-beforeEach(() => {
-  reported = [];
-  globalThis.reportError = (error) => reported.push(error.message);
-});
-afterEach(() => delete globalThis.reportError);
 
 test(
   "a handler that throws is reported, and the others are called",
@@ -27,7 +19,7 @@ test(
     await world.enter(listener.join(), JOINED);
 
     assert.deepEqual(states, ["connecting", "joined"]);
-    assert.deepEqual(reported, ["a bug while connecting", "a bug while joined"]);
+    assert.deepEqual(world.reported, ["a bug while connecting", "a bug while joined"]);
     assert.equal(listener.state, "joined");
   }),
 );
@@ -42,7 +34,7 @@ test(
 
     await world.drop();
 
-    assert.deepEqual(reported, ["a bug"]);
+    assert.deepEqual(world.reported, ["a bug"]);
   }),
 );
 
@@ -51,7 +43,7 @@ test(
   inWorld(async (world) => {
     delete globalThis.reportError;
     const { error: original } = console;
-    console.error = (error) => reported.push(error.message);
+    console.error = (error) => world.reported.push(error.message);
     try {
       const listener = await world.joined();
       listener.on("state", () => {
@@ -61,7 +53,7 @@ test(
     } finally {
       console.error = original;
     }
-    assert.deepEqual(reported, ["a bug"]);
+    assert.deepEqual(world.reported, ["a bug"]);
   }),
 );
 

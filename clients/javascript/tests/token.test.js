@@ -3,8 +3,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
+import { SessionError } from "../src/index.js";
 import { settle } from "./support/clock.js";
-import { inWorld } from "./support/world.js";
+import { SESSION, inWorld } from "./support/world.js";
 
 test(
   "a callback that takes more than 30 s is a temporary failure",
@@ -16,12 +17,13 @@ test(
     await world.clock.elapse(0.1);
     await refused;
     assert.equal(speaker.state, "idle");
+    assert.deepEqual(world.reported, ["The token callback took more than 30 s"]);
     assert.deepEqual(world.alive, { timers: 0, listeners: 0 });
   }),
 );
 
 test(
-  "a callback that rejects while the client reconnects is asked again",
+  "a callback that rejects while the client reconnects is reported, and asked again",
   inWorld(async (world) => {
     const answers = ["t1", new Error("offline"), "t2"];
     const token = async () => {
@@ -33,8 +35,21 @@ test(
     await world.drop();
     await world.clock.elapse(0.25);
     assert.equal(speaker.reason, "tokenFailed");
+    assert.deepEqual(world.reported, ["offline"]);
     await world.clock.elapse(0.5);
     assert.equal(world.socket.url.searchParams.get("token"), "t2");
+  }),
+);
+
+test(
+  "a sign-in that can't be reached for now is reported, and asked again",
+  inWorld(async (world) => {
+    const offline = new SessionError("CONNECTION_FAILED", "no network", { temporary: true });
+    const speaker = world.speaker({ token: () => Promise.reject(offline) });
+    await assert.rejects(speaker.takeOver(SESSION), { code: "TOKEN_FAILED", temporary: true });
+    assert.equal(speaker.reason, "tokenFailed");
+    assert.deepEqual(world.reported, ["no network"]);
+    speaker.close();
   }),
 );
 
@@ -49,6 +64,7 @@ test(
     give("t1");
     await refused;
     await settle();
+    assert.deepEqual(world.reported, []);
     assert.equal(world.server.sockets.length, 0);
   }),
 );

@@ -11,7 +11,8 @@ class SessionError(Exception):
 
     Attributes:
         code: A code of the protocol, or one of the client's own: `CONNECTION_FAILED`, `NO_ANSWER`,
-            `TOKEN_FAILED`, `QUEUE_FULL`, `REPLACED` and `CLOSED`.
+            `TOKEN_FAILED`, `QUEUE_FULL`, `REPLACED` and `CLOSED`. A sign-in adds `SIGN_IN_FAILED`
+            and `SIGNED_OUT`.
         temporary: Whether the same call can succeed later.
         retry_after_seconds: The time after which to try again, if it is known. A listener that
             has called `join()` tries again without your help.

@@ -14,6 +14,7 @@ from http.client import HTTPException
 from typing import Any, Final
 from urllib.error import HTTPError
 
+from broadcast_sessions_client.errors import SessionError
 from broadcast_sessions_client.srp import SrpProof
 
 REQUEST_SECONDS: Final = 10
@@ -21,18 +22,22 @@ SPARE_SECONDS: Final = 60
 """A token is renewed so long before it expires."""
 
 
-class SignInError(Exception):
+TOO_MANY_REQUESTS: Final = 429
+SERVER_ERRORS: Final = 500
+"""Statuses from here on are failures of Cognito itself."""
+
+THROTTLED: Final = frozenset({"TooManyRequestsException", "ThrottlingException"})
+"""Cognito sends these with the status 400, too."""
+
+
+class SignInError(SessionError):
     """Cognito refused, or can't be reached.
 
-    Attributes:
-        code: Cognito's name of the error, such as `NotAuthorizedException`, the name of a
-            challenge that you must answer first, such as `NEW_PASSWORD_REQUIRED`, or
-            `CONNECTION_FAILED`.
+    The code is `SIGN_IN_FAILED`, `SIGNED_OUT` if the user was signed in before, or
+    `CONNECTION_FAILED`, which is temporary. After a refusal, `details["reason"]` is Cognito's name
+    of the error, such as `NotAuthorizedException`, or of the challenge that you must answer first,
+    such as `NEW_PASSWORD_REQUIRED`.
     """
-
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(f"{code}: {message}")
-        self.code = code
 
 
 class CognitoSignIn:
@@ -87,17 +92,25 @@ class CognitoSignIn:
         """
         async with self._lock:
             if self._wall_clock() > self._expires_at - SPARE_SECONDS:
-                await asyncio.to_thread(self._renew)
+                await self._renew_in_thread()
             return self._id_token
 
+    async def _renew_in_thread(self) -> None:
+        try:
+            await asyncio.to_thread(self._renew)
+        except SignInError as error:
+            if error.temporary or not self._id_token:
+                raise
+            raise SignInError("SIGNED_OUT", error.message, details=error.details) from None
+
     def _renew(self) -> None:
-        """Renew the token, and sign in again if the refresh token has expired."""
+        """Renew the token, and sign in again if Cognito refuses the refresh token."""
         if self._refresh_token:
             try:
                 refresh = {"REFRESH_TOKEN": self._refresh_token}
                 self._keep(self._initiate("REFRESH_TOKEN_AUTH", refresh))
             except SignInError as error:
-                if error.code != "NotAuthorizedException":
+                if error.temporary:
                     raise
             else:
                 return
@@ -127,8 +140,7 @@ class CognitoSignIn:
 
     def _keep(self, answer: dict[str, Any]) -> None:
         if "ChallengeName" in answer:
-            message = "Cognito asks for something else before it signs you in."
-            raise SignInError(str(answer["ChallengeName"]), message)
+            raise _refused(str(answer["ChallengeName"]), "Cognito asks for it before the sign-in.")
         try:
             tokens = answer["AuthenticationResult"]
             id_token, seconds = str(tokens["IdToken"]), float(tokens["ExpiresIn"])
@@ -158,26 +170,37 @@ class CognitoSignIn:
             with urllib.request.urlopen(request, timeout=REQUEST_SECONDS) as response:  # noqa: S310
                 answer = json.load(response)
         except HTTPError as error:
-            raise _refusal(error) from None
+            raise _failure(error) from None
         except ValueError:
             raise _odd_answer() from None
         except (OSError, HTTPException) as error:
-            raise SignInError("CONNECTION_FAILED", f"no answer from {self._endpoint}") from error
+            raise _no_answer(f"no answer from {self._endpoint}") from error
         if not isinstance(answer, dict):
             raise _odd_answer()
         return answer
 
 
 def _odd_answer() -> SignInError:
-    return SignInError("CONNECTION_FAILED", "the answer isn't Cognito's")
+    return _no_answer("the answer isn't Cognito's")
 
 
-def _refusal(error: HTTPError) -> SignInError:
+def _no_answer(message: str) -> SignInError:
+    return SignInError("CONNECTION_FAILED", message, temporary=True)
+
+
+def _refused(reason: str, message: str) -> SignInError:
+    return SignInError("SIGN_IN_FAILED", f"{reason}: {message}", details={"reason": reason})
+
+
+def _failure(error: HTTPError) -> SignInError:
     """Return the error in Cognito's answer. Its `__type` can have a namespace before a `#`."""
     with error:
         try:
             answer = json.load(error)
-            code = str(answer["__type"]).rpartition("#")[2]
-            return SignInError(code, str(answer.get("message", "")))
+            reason = str(answer["__type"]).rpartition("#")[2]
+            message = str(answer.get("message", ""))
         except (OSError, ValueError, TypeError, KeyError):
-            return SignInError("CONNECTION_FAILED", f"Cognito answered {error.code}")
+            return _no_answer(f"Cognito answered {error.code}")
+    if error.code == TOO_MANY_REQUESTS or error.code >= SERVER_ERRORS or reason in THROTTLED:
+        return _no_answer(f"Cognito answered {error.code}: {reason}")
+    return _refused(reason, message)

@@ -24,7 +24,8 @@ async def ask_for_token(source: str | TokenCallback) -> str:
     """Return a token, or call the callback. A callback that isn't async runs in a thread.
 
     Raises:
-        SessionError: The callback failed, took too long, or returned something else.
+        SessionError: The callback raised it, and it is final. Or the callback failed in another
+            way, took too long, or returned something else.
     """
     if isinstance(source, str):
         return source
@@ -37,6 +38,8 @@ async def ask_for_token(source: str | TokenCallback) -> str:
             raise
         raise _failed(error) from error  # The callback cancelled something of its own.
     except Exception as error:
+        if isinstance(error, SessionError) and not error.temporary:
+            raise
         raise _failed(error) from error
     if not is_token(token):
         raise _failed(TypeError("a token must be a printable text without spaces"))

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from broadcast_sessions_client import SessionError, Speaker
 from broadcast_sessions_client.sign_in import CognitoSignIn, SignInError
 from broadcast_sessions_client.srp import G, N
 
@@ -140,8 +141,55 @@ async def tokens(signed_in: CognitoSignIn) -> list[str]:
 def test_a_wrong_password_is_refused_and_named_in_no_error(cognito: FakeCognito) -> None:
     with pytest.raises(SignInError, match="NotAuthorizedException: Incorrect") as caught:
         asyncio.run(sign_in(cognito, "a wrong one").token())
-    assert caught.value.code == "NotAuthorizedException"
+    assert (caught.value.code, caught.value.temporary) == ("SIGN_IN_FAILED", False)
+    assert caught.value.details == {"reason": "NotAuthorizedException"}
     assert "a wrong one" not in str(caught.value)
+
+
+def test_a_wrong_password_is_tried_once_by_a_speaker(cognito: FakeCognito) -> None:
+    signed_in = sign_in(cognito, "a wrong one", sends_password=True)
+
+    async def test() -> None:
+        speaker = Speaker("ws://127.0.0.1:9", token=signed_in.token)
+        with pytest.raises(SessionError) as caught:
+            await speaker.take_over("golden-eagle-427")
+        assert caught.value.code == "SIGN_IN_FAILED"
+        assert (speaker.state, speaker.reason) == ("failed", "SIGN_IN_FAILED")
+        await speaker.close()
+
+    asyncio.run(test())
+    assert cognito.flows == ["USER_PASSWORD_AUTH"]
+
+
+def test_a_changed_password_signs_the_speaker_out(cognito: FakeCognito) -> None:
+    clock = WallClock()
+
+    async def test() -> None:
+        signed_in = sign_in(cognito, sends_password=True, wall_clock=clock)
+        await signed_in.token()
+        clock.now = HOUR
+        cognito.answers = [(400, REFUSAL), (400, REFUSAL)]
+        with pytest.raises(SignInError, match="SIGNED_OUT: NotAuthorizedException") as caught:
+            await signed_in.token()
+        assert not caught.value.temporary
+
+    asyncio.run(test())
+
+
+def test_a_renewal_without_an_answer_does_not_try_the_password(cognito: FakeCognito) -> None:
+    clock = WallClock()
+
+    async def test() -> None:
+        signed_in = sign_in(cognito, sends_password=True, wall_clock=clock)
+        await signed_in.token()
+        clock.now = HOUR
+        cognito.answers = [(503, {})]
+        with pytest.raises(SignInError, match="CONNECTION_FAILED") as caught:
+            await signed_in.token()
+        assert caught.value.temporary
+
+    asyncio.run(test())
+    assert cognito.flows == ["USER_PASSWORD_AUTH", "REFRESH_TOKEN_AUTH"]
 
 
 def test_srp_signs_in_without_sending_the_password(cognito: FakeCognito) -> None:
@@ -197,14 +245,17 @@ def test_an_expired_refresh_token_leads_to_a_new_sign_in(cognito: FakeCognito) -
 @pytest.mark.parametrize(
     ("answer", "code"),
     [
-        ((200, {"ChallengeName": "NEW_PASSWORD_REQUIRED"}), "NEW_PASSWORD_REQUIRED"),
+        ((200, {"ChallengeName": "NEW_PASSWORD_REQUIRED"}), "SIGN_IN_FAILED"),
+        ((400, {"__type": "PasswordResetRequiredException"}), "SIGN_IN_FAILED"),
         ((200, {"ChallengeName": "PASSWORD_VERIFIER"}), "CONNECTION_FAILED"),
         ((200, {"AuthenticationResult": {}}), "CONNECTION_FAILED"),
         ((200, ["odd"]), "CONNECTION_FAILED"),
         ((200, b"odd"), "CONNECTION_FAILED"),
         ((500, b"odd"), "CONNECTION_FAILED"),
         ((503, {}), "CONNECTION_FAILED"),
-        ((429, {"__type": "TooManyRequestsException"}), "TooManyRequestsException"),
+        ((400, {"__type": "TooManyRequestsException"}), "CONNECTION_FAILED"),
+        ((429, {"__type": "ThrottlingException"}), "CONNECTION_FAILED"),
+        ((500, {"__type": "InternalErrorException"}), "CONNECTION_FAILED"),
     ],
 )
 def test_any_other_answer_is_an_error(
@@ -213,7 +264,7 @@ def test_any_other_answer_is_an_error(
     cognito.answers = [answer]
     with pytest.raises(SignInError) as caught:
         asyncio.run(sign_in(cognito).token())
-    assert caught.value.code == code
+    assert (caught.value.code, caught.value.temporary) == (code, code == "CONNECTION_FAILED")
 
 
 def test_a_server_that_is_not_there_is_an_error() -> None:

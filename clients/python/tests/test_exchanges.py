@@ -47,7 +47,6 @@ class Player:
         self.server = ScriptedServer()
         self.client = self._client(exchange["role"], dict(exchange["options"]))
         self.sockets: dict[str, ScriptedSocket] = {}
-        self.invite = exchange["options"].get("invite")
         self.calls: list[asyncio.Task[Any]] = []
         self.settled: deque[asyncio.Task[Any]] = deque()
         self.events: deque[Event] = deque()
@@ -74,7 +73,7 @@ class Player:
             case {"opens": name, "credentials": credentials, "answer": answer}:
                 opening = self.server.openings.popleft()
                 url = urlsplit(opening.url)
-                assert opening.url.startswith(URL)
+                assert opening.url.partition("?")[0] == URL
                 assert (parse_qs(url.query), dict(opening.headers)) == self._sent(
                     credentials, step.get("token")
                 )
@@ -129,10 +128,10 @@ class Player:
 
     def _sent(self, credentials: str, token: str | None) -> tuple[dict[str, Any], dict[str, str]]:
         """Return the query and the headers of these credentials."""
-        session = getattr(self.client, "session", None)
+        options = self.exchange["options"]
         match credentials:
             case "invite":
-                return {"sessionId": [session], "inviteCode": [self.invite]}, {}
+                return {"sessionId": [options["session"]], "inviteCode": [options["invite"]]}, {}
             case "token":
                 return {}, {"Authorization": f"Bearer {token}"}
             case _:
@@ -155,8 +154,8 @@ class Player:
         assert {name: list(it.done) for name, it in self.sockets.items() if it.done} == {}
 
 
-def callback_for(tokens: list[str | None]) -> Any:
-    """Return a callback that gives one token after the other, and the last one for ever."""
+def callback_for(tokens: list[str | dict[str, str] | None]) -> Any:
+    """Return a callback that gives one token after the other, and the last one from then on."""
     given = iter(tokens)
     last = tokens[-1]
 
@@ -164,6 +163,8 @@ def callback_for(tokens: list[str | None]) -> Any:
         token = next(given, last)
         if token is None:
             raise LookupError("there is no token")
+        if isinstance(token, dict):
+            raise SessionError(token["code"], "a refusal")
         return token
 
     return give

@@ -30,20 +30,6 @@ def test_a_request_that_follows_the_outcome_at_once_is_not_missed() -> None:
     run(test())
 
 
-def test_an_acknowledgement_without_a_session_does_not_disturb_a_refresh() -> None:
-    async def test() -> None:
-        server = ScriptedServer()
-        client, socket = await joined_listener(server)
-        await loop().elapse(30)
-        await ask_for_refresh(socket)
-        socket.serve({"type": "heartbeatAck", "heartbeatSeconds": 30})
-        await settle()
-        assert (client.state, socket.is_open, len(server.openings)) == ("refreshing", True, 1)
-        await client.close()
-
-    run(test())
-
-
 def test_a_sleep_ends_the_wait_for_the_next_attempt_to_refresh() -> None:
     async def test() -> None:
         server = ScriptedServer()

@@ -2,8 +2,9 @@
 
 import assert from "node:assert/strict";
 
+import { SessionError } from "../../src/index.js";
 import { settle } from "./clock.js";
-import { inWorld } from "./world.js";
+import { URL_OF_SERVICE, inWorld } from "./world.js";
 
 /** Make a test's function out of an exchange. */
 export const played = (exchange) => inWorld((world) => new Player(world, exchange).play());
@@ -91,9 +92,9 @@ class Player {
       const socket = this.#world.server.sockets[this.#opened];
       assert.ok(socket, `the client opens ${opens}`);
       assert.equal(opens, nameOf(this.#opened++));
-      const { searchParams } = socket.url;
-      assert.deepEqual([...searchParams.keys()].sort(), CREDENTIALS[credentials]);
-      assert.equal(searchParams.get("token"), token ?? null);
+      const { origin, pathname, searchParams } = socket.url;
+      assert.equal(origin + pathname, URL_OF_SERVICE);
+      assert.deepEqual(Object.fromEntries(searchParams), this.#sent(credentials, token));
       if (answer === 101) socket.accept();
       else if (answer !== "silence") socket.refuse();
       await settle();
@@ -111,6 +112,14 @@ class Player {
       assert.deepEqual({ code, temporary, retryAfterSeconds }, expected);
     },
   };
+
+  /** The query of these credentials. */
+  #sent(credentials, token) {
+    if (credentials === "token") return { token };
+    if (credentials === "none") return {};
+    const { invite, session } = this.#exchange.options;
+    return { inviteCode: invite, sessionId: session };
+  }
 
   /** Find a connection by its letter. Without one, it is the only open one. */
   #socket(name) {
@@ -141,8 +150,6 @@ class Player {
   }
 }
 
-const CREDENTIALS = { none: [], invite: ["inviteCode", "sessionId"], token: ["token"] };
-
 const nameOf = (index) => String.fromCharCode("a".charCodeAt(0) + index);
 
 const indexOf = (name) => name.charCodeAt(0) - "a".charCodeAt(0);
@@ -153,11 +160,12 @@ const restrict = (value, expected) =>
     ? Object.fromEntries(Object.keys(expected).map((name) => [name, value[name]]))
     : value;
 
-/** A callback that gives the tokens one after the other, and the last one for ever. */
+/** A callback that gives the tokens one after the other, and the last one from then on. */
 function oneAfterTheOther(tokens) {
   return () => {
     const token = tokens.length > 1 ? tokens.shift() : tokens[0];
     if (token === null) throw new Error("there is no token");
+    if (token.code) throw new SessionError(token.code, "a refusal");
     return token;
   };
 }

@@ -19,9 +19,11 @@ export const inWorld = (run) => async () => {
   Math.random = () => 0.5;
   world.clock.install();
   world.browser.load();
+  globalThis.reportError = (error) => world.reported.push(error.message);
   try {
     await run(world);
   } finally {
+    delete globalThis.reportError;
     world.browser.unload();
     world.clock.restore();
     Math.random = random;
@@ -32,6 +34,8 @@ class World {
   clock = new Clock();
   browser = new Browser();
   server = new Server();
+  /** The messages of the errors that the client has reported. */
+  reported = [];
 
   /** The connection that was opened last. */
   get socket() {
