@@ -1,7 +1,8 @@
 """A listener of a session."""
 
+from collections import deque
 from collections.abc import Mapping
-from typing import ClassVar, Self
+from typing import ClassVar, Final, Self
 
 from broadcast_sessions_client import messages
 from broadcast_sessions_client.client import Client
@@ -11,6 +12,8 @@ from broadcast_sessions_client.errors import SessionError
 from broadcast_sessions_client.events import CaptionReceived, StateChanged
 from broadcast_sessions_client.messages import Message
 from broadcast_sessions_client.sessions import Membership
+
+REMEMBERED_CAPTIONS: Final = 100
 
 
 class Listener(Client):
@@ -56,6 +59,7 @@ class Listener(Client):
         self._given_session = session
         self._given_language = language
         self._invite = {"inviteCode": invite} if invite else {}
+        self._captions: deque[Message] = deque(maxlen=REMEMBERED_CAPTIONS)
         super().__init__(url, environment)
 
     def _forget(self) -> None:
@@ -137,4 +141,10 @@ class Listener(Client):
             case "languageChanged":
                 self._language = messages.text(message, "targetLanguage") or self._language
             case "caption":
-                self._buffer.append(CaptionReceived(message))
+                self._take_caption(message)
+
+    def _take_caption(self, caption: Message) -> None:
+        """Report a caption once. A refresh can deliver it on both connections."""
+        if caption not in self._captions:
+            self._captions.append(caption)
+            self._buffer.append(CaptionReceived(caption))
