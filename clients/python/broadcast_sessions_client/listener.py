@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import ClassVar, Final, Self
 
 from broadcast_sessions_client import messages
@@ -65,7 +66,7 @@ class Listener(Client):
     def _forget(self) -> None:
         super()._forget()
         self._session = self._given_session
-        self._language = self._given_language
+        self._language = self._entered_with = self._given_language
         self._source_language = ""
 
     @property
@@ -123,6 +124,7 @@ class Listener(Client):
         return await self._dial(query, {})
 
     def _refresh_command(self) -> Message:
+        self._entered_with = self._language
         return {
             "action": "refreshConnection",
             "sessionId": self._session,
@@ -133,8 +135,15 @@ class Listener(Client):
         }
 
     def _take_outcome(self, outcome: Message) -> None:
+        if self._language != self._entered_with:
+            self._tasks.start(self._change_again(self._language))
         self._language = messages.text(outcome, "targetLanguage") or self._language
         self._source_language = messages.text(outcome, "sourceLanguage")
+
+    async def _change_again(self, language: str) -> None:
+        """Restore a language that has changed on the old connection of a refresh."""
+        with suppress(SessionError):
+            await self.change_language(language)
 
     def _take_other(self, message: Message) -> None:
         match message["type"]:
