@@ -55,8 +55,9 @@ const GRACE_SECONDS = 60;
 /** After the grace period, the next notice has this time to arrive. */
 const OVERDUE_SECONDS = 10;
 
-/** Two losses of the membership within this time mean that another client has the seat. */
-const REPLACED_MS = 180_000;
+/** So many losses of the membership within this time mean that another client has the seat. */
+const REPLACED_LOSSES = 3;
+const REPLACED_MS = 600_000;
 
 /** @type {Record<string, string>} */
 const STATUSES = {
@@ -102,7 +103,8 @@ export class Client {
   #statusAt = 0;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #interruption;
-  #membershipLostAt = -Infinity;
+  /** @type {number[]} The times of the latest losses. */
+  #membershipLosses = [];
   /** @type {SessionError | null} The reason why all calls are rejected. */
   #end = null;
   #isClosed = false;
@@ -178,7 +180,7 @@ export class Client {
     this.status = "active";
     this.#statusAt = 0;
     this.#enteredAt = 0;
-    this.#membershipLostAt = -Infinity;
+    this.#membershipLosses = [];
     this.#stopWatching = watchPage({
       online: () => this.#pageIsBack(ONLINE_ACKNOWLEDGED_SECONDS),
       visible: () => this.#pageIsBack(),
@@ -317,9 +319,10 @@ export class Client {
 
   /** @param {Connection} connection */
   #membershipLost(connection) {
-    const isReplaced = Date.now() - this.#membershipLostAt < REPLACED_MS;
-    this.#membershipLostAt = Date.now();
-    if (isReplaced) this.#finish("failed", REPLACED, replaced());
+    const now = Date.now();
+    const recent = this.#membershipLosses.filter((lostAt) => now - lostAt < REPLACED_MS);
+    this.#membershipLosses = [...recent, now];
+    if (this.#membershipLosses.length === REPLACED_LOSSES) this.#finish("failed", REPLACED, replaced());
     else this.#isGone(connection, "membershipLost");
   }
 

@@ -2,8 +2,8 @@
 
 import asyncio
 from abc import ABC, abstractmethod
+from collections import deque
 from collections.abc import Mapping
-from math import inf
 from typing import ClassVar, Final, Self
 from urllib.parse import urlencode
 
@@ -33,8 +33,9 @@ GRACE_SECONDS: Final = 60
 OVERDUE_SECONDS: Final = 10
 """After the grace period, the next notice has this time to arrive."""
 
-REPLACED_SECONDS: Final = 180
-"""Two losses of the membership within this time mean that another client has the seat."""
+REPLACED_LOSSES: Final = 3
+REPLACED_SECONDS: Final = 600
+"""So many losses of the membership within this time mean that another client has the seat."""
 
 STATUSES: Final[Mapping[str, str]] = {
     "sessionPaused": "paused",
@@ -94,7 +95,7 @@ class Client(ABC):
         self._connection: Connection | None = None
         self._next: Connection | None = None
         self._status, self._status_at = "active", 0.0
-        self._membership_lost_at = -inf
+        self._membership_losses: deque[float] = deque(maxlen=REPLACED_LOSSES)
         self._trouble = asyncio.Event()
         self._reason = ""
         self._due_at = 0.0
@@ -325,11 +326,10 @@ class Client(ABC):
             self._on_membership_lost(connection)
 
     def _on_membership_lost(self, connection: Connection) -> None:
-        """Come back, unless that hasn't helped the last time."""
-        now = asyncio.get_running_loop().time()
-        is_replaced = now - self._membership_lost_at < REPLACED_SECONDS
-        self._membership_lost_at = now
-        if is_replaced:
+        """Come back, unless that hasn't helped the last times."""
+        losses = self._membership_losses
+        losses.append(asyncio.get_running_loop().time())
+        if len(losses) == REPLACED_LOSSES and losses[-1] - losses[0] < REPLACED_SECONDS:
             error = SessionError("REPLACED", "Another client has taken this one's place.")
             self._finish(Failed("failed", error.code, None, error), error, CLOSE_NORMALLY)
         else:
