@@ -22,18 +22,6 @@ test(
 );
 
 test(
-  "commands after a final state are rejected",
-  inWorld(async (world) => {
-    const speaker = await world.live();
-    await world.deliver({ type: "sessionEnded", reason: "expired", timestamp: 2 });
-    await assert.rejects(speaker.pause(), { code: "SESSION_NOT_FOUND", temporary: false });
-    await speaker.end();
-    speaker.close();
-    await assert.rejects(speaker.end(), { code: "CLOSED", temporary: false });
-  }),
-);
-
-test(
   "a speaker that has a session can't have another",
   inWorld(async (world) => {
     const speaker = await world.live();

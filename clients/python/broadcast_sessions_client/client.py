@@ -378,7 +378,7 @@ class Client(ABC):
         self._calls.settle(error)
         self._stop_watching()
         self._usable.clear()
-        self._queue.stop(error, ended=last.state == "ended" and last.reason != "closed")
+        self._queue.stop(error)
         if self._attempts:
             self._attempts.cancel()
             self._attempts = None

@@ -75,13 +75,10 @@ class CommandQueue:
             self._sender = self._tasks.start(self._send_all())
         return await queued.outcome
 
-    def stop(self, error: SessionError, *, ended: bool = False) -> None:
-        """Reject all commands, except for `endSession` if the session has ended."""
+    def stop(self, error: SessionError) -> None:
+        """Reject all commands."""
         for queued in self._queued:
-            if ended and queued.command["action"] == "endSession":
-                queued.resolve({})
-            else:
-                queued.reject(error)
+            queued.reject(error)
         self._queued.clear()
         if self._sender:
             self._sender.cancel()

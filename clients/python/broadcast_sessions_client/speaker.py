@@ -143,8 +143,16 @@ class Speaker(Client):
         await self._send("resumeSession")
 
     async def end(self) -> None:
-        """End the session for everyone."""
-        await self._send("endSession")
+        """End the session for everyone. It does nothing if the session has ended.
+
+        Raises:
+            SessionError: The service refused, or the speaker has been closed or has failed.
+        """
+        try:
+            await self._send("endSession")
+        except SessionError as error:
+            if error.code != "SESSION_NOT_FOUND" or self.state != "ended":
+                raise
 
     async def status(self) -> SessionStatus:
         """Return the session's current status and audience."""
