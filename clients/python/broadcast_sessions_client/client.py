@@ -76,13 +76,15 @@ class Client(ABC):
         self._backoff = Backoff(environment.random)
         self._buffer = EventBuffer()
         self._tasks = TaskSet()
-        self._queue = CommandQueue(self._usable_connection, self._tasks, environment.random)
+        self._usable = asyncio.Event()
+        self._queue = CommandQueue(
+            self._usable_connection, self._usable.is_set, self._tasks, environment.random
+        )
         self._shown = StateChanged("idle")
         self._end_error: SessionError | None = None
         self._is_closed = False
         self._attempts: asyncio.Task[None] | None = None
         self._calls = PendingCalls()
-        self._usable = asyncio.Event()
         self._hurried = asyncio.Event()
         self._first_command: Message = {}
         self._interruption: asyncio.TimerHandle | None = None
