@@ -50,7 +50,7 @@ REASONS: dict[str, set[str | None]] = {
     "live": {None},
     "paused": {"speakerPaused"},
     "interrupted": {"speakerAway"},
-    "refreshing": {"refreshRequired"},
+    "refreshing": {"refreshRequired", "interruptedTooLong"},
     "reconnecting": {
         *("connectionLost", "noAnswer", "slept", "membershipLost", "tokenFailed", "hidden"),
         *("CONNECTION_FAILED", "SESSION_FULL"),

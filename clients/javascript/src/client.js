@@ -97,6 +97,7 @@ export class Client {
   #schedule;
   /** Why there is no connection. Empty during the first attempt. */
   #cause = "";
+  #refreshReason = "";
   #keepsTrying = true;
   /** @type {{ resolve: () => void, reject: (error: SessionError) => void }[]} */
   #callers = [];
@@ -290,7 +291,7 @@ export class Client {
     if (message.type === "sessionEnded") {
       this.#finish("ended", message.reason, sessionIsOver());
     } else if (message.type === "connectionRefreshRequired") {
-      this.#reenter(true);
+      this.#refresh("refreshRequired");
     } else if (message.type === "heartbeatAck" && !message.sessionId) {
       // During an attempt, that is what a superseded connection answers.
       if (!this.#attempt) this.#membershipLost(connection);
@@ -326,6 +327,13 @@ export class Client {
     else this.#isGone(connection, "membershipLost");
   }
 
+  /** @param {"refreshRequired" | "interruptedTooLong"} reason */
+  #refresh(reason) {
+    if (this.#attempt || this.#schedule.isWaiting) return;
+    this.#refreshReason = reason;
+    this.#reenter(true);
+  }
+
   /**
    * Begin to come back into the session, unless that has begun.
    *
@@ -358,7 +366,7 @@ export class Client {
     clearTimeout(this.#interruption);
     if (status === "interrupted") {
       const seconds = graceSeconds + OVERDUE_SECONDS;
-      this.#interruption = setTimeout(() => this.#reenter(true), seconds * 1000);
+      this.#interruption = setTimeout(() => this.#refresh("interruptedTooLong"), seconds * 1000);
     }
     return true;
   }
@@ -368,7 +376,7 @@ export class Client {
   /** Show the state that follows from the fields. */
   #update() {
     if (this.#connection && this.#attempt) {
-      this.#show("refreshing", "refreshRequired");
+      this.#show("refreshing", this.#refreshReason);
     } else if (this.#connection) {
       this.#show(...this.#participant.states[this.status]);
     } else if (!this.#cause) {

@@ -99,7 +99,7 @@ class Client(ABC):
         self._status, self._status_at = "active", 0.0
         self._membership_losses: deque[float] = deque(maxlen=REPLACED_LOSSES)
         self._trouble = asyncio.Event()
-        self._reason = ""
+        self._reason = self._refresh_reason = ""
         self._due_at = 0.0
         self._can_hurry = False
 
@@ -256,7 +256,7 @@ class Client(ABC):
         """Show that an attempt is in progress, or when it is due."""
         self._usable.clear()
         if self._connection:
-            self._show(StateChanged("refreshing", "refreshRequired"))
+            self._show(StateChanged("refreshing", self._refresh_reason))
         else:
             wait = max(0, self._due_at - asyncio.get_running_loop().time())
             self._show(StateChanged("reconnecting", self._reason, wait))
@@ -298,7 +298,7 @@ class Client(ABC):
             error = SessionError("SESSION_NOT_FOUND", "The session has ended.")
             self._finish(SessionEnded("ended", reason), error, CLOSE_NORMALLY)
         elif connection is self._connection and type_ == "connectionRefreshRequired":
-            self._trouble.set()
+            self._refresh("refreshRequired")
         elif connection is self._connection and type_ == "heartbeatAck":
             self._take_acknowledgement(connection, message)
         else:
@@ -319,6 +319,12 @@ class Client(ABC):
         if reason in AT_ONCE:
             self._hurry()
         self._show_attempt()
+
+    def _refresh(self, reason: str) -> None:
+        """Begin a refresh, unless an attempt has begun."""
+        if not self._trouble.is_set():
+            self._refresh_reason = reason
+            self._trouble.set()
 
     def _take_acknowledgement(self, connection: Connection, message: Message) -> None:
         if "sessionId" in message:
@@ -352,7 +358,7 @@ class Client(ABC):
         if self._status == "interrupted":
             grace_seconds = messages.number(message, "graceSeconds") or GRACE_SECONDS
             self._interruption = asyncio.get_running_loop().call_later(
-                grace_seconds + OVERDUE_SECONDS, self._trouble.set
+                grace_seconds + OVERDUE_SECONDS, self._refresh, "interruptedTooLong"
             )
 
     def _stop_watching(self) -> None:
