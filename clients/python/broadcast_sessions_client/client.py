@@ -17,9 +17,10 @@ from broadcast_sessions_client.connection import Callbacks, Connection, open_con
 from broadcast_sessions_client.environment import Environment
 from broadcast_sessions_client.errors import SessionError
 from broadcast_sessions_client.event_buffer import EventBuffer
-from broadcast_sessions_client.events import Event, Failed, SessionEnded, StateChanged
+from broadcast_sessions_client.events import Event, Failed, SessionEnded, State, StateChanged
 from broadcast_sessions_client.messages import Message
 from broadcast_sessions_client.pending_calls import PendingCalls
+from broadcast_sessions_client.sessions import Counts
 from broadcast_sessions_client.task_set import TaskSet
 
 STABLE_SECONDS: Final = 5
@@ -104,7 +105,7 @@ class Client(ABC):
         self._can_hurry = False
 
     @property
-    def state(self) -> str:
+    def state(self) -> State:
         """The state that the latest `StateChanged` names, or `idle` before the first one."""
         return self._shown.state
 
@@ -119,14 +120,14 @@ class Client(ABC):
         return self._session
 
     @property
-    def buffer(self) -> EventBuffer:
-        """The events that wait for the iteration: `length`, and how many were `dropped`."""
-        return self._buffer
+    def buffer(self) -> Counts:
+        """The events that wait for the iteration."""
+        return Counts(self._buffer.length, self._buffer.dropped)
 
     @property
-    def queue(self) -> CommandQueue:
-        """The commands that wait to be sent: `length`, and how many were `dropped`."""
-        return self._queue
+    def queue(self) -> Counts:
+        """The commands that wait to be sent."""
+        return Counts(self._queue.length, self._queue.dropped)
 
     def __aiter__(self) -> Self:
         """Iterate over the events until the session or the client ends."""

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from broadcast_sessions_client import SessionError
+from broadcast_sessions_client import Counts, SessionError
 from client_support.members import answered, live_speaker
 from client_support.scripted_loop import loop, run, settle
 from client_support.scripted_server import ScriptedServer
@@ -40,7 +40,7 @@ def test_of_many_commands_at_once_100_wait(is_connected: bool, accepted: int) ->
         calls = [asyncio.create_task(client.pause()) for _ in range(accepted + 1)]
         await settle()
         assert [call.done() for call in calls] == [False] * accepted + [True]
-        assert (client.queue.length, client.queue.dropped) == (100, 1)
+        assert client.queue == Counts(100, 1)
         await client.close()
         results = await asyncio.gather(*calls, return_exceptions=True)
         codes = [error.code for error in results if isinstance(error, SessionError)]
