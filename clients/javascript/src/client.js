@@ -323,7 +323,8 @@ export class Client {
     const now = Date.now();
     const recent = this.#membershipLosses.filter((lostAt) => now - lostAt < REPLACED_MS);
     this.#membershipLosses = [...recent, now];
-    if (this.#membershipLosses.length === REPLACED_LOSSES) this.#finish("failed", REPLACED, replaced());
+    const isReplaced = this.#membershipLosses.length === REPLACED_LOSSES;
+    if (isReplaced) this.#finish("failed", REPLACED, replaced());
     else this.#isGone(connection, "membershipLost");
   }
 
