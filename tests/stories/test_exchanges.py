@@ -19,7 +19,6 @@ PLAYED = {name: each for name, each in EXCHANGES.items() if each["service"] is T
 
 
 def test_the_service_plays_two_thirds_of_the_exchanges() -> None:
-    assert len(PLAYED) == 117
     assert len(PLAYED) >= len(EXCHANGES) * 2 / 3
 
 

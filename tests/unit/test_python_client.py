@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final, get_type_hints
+from typing import Any, Final, get_args, get_type_hints
 
 import pytest
 
@@ -13,11 +13,13 @@ from broadcast_sessions_client import (
     OwnedSession,
     Session,
     SessionStatus,
+    State,
     find_language,
 )
 from broadcast_sessions_client.messages import OUTCOMES
 from chalicelib import languages, protocol
 from operations.asyncapi.schemas import forms_of, list_schemas, name_of
+from tests.unit.test_exchanges import REASONS
 
 SOURCES: Final = Path("clients/python/broadcast_sessions_client")
 SCHEMAS: Final = list_schemas()
@@ -46,6 +48,10 @@ def test_every_field_has_the_type_of_a_required_field_of_the_message(
     for name, hint in get_type_hints(result).items():
         assert wire_name(name) in schema["required"]
         assert hint == TYPES[schema["properties"][wire_name(name)]["type"]]
+
+
+def test_the_client_has_the_states_of_the_exchanges() -> None:
+    assert set(get_args(State)) == REASONS.keys()
 
 
 def test_the_client_expects_the_outcome_of_every_command() -> None:

@@ -55,8 +55,9 @@ const GRACE_SECONDS = 60;
 /** After the grace period, the next notice has this time to arrive. */
 const OVERDUE_SECONDS = 10;
 
-/** Two losses of the membership within this time mean that another client has the seat. */
-const REPLACED_MS = 180_000;
+/** So many losses of the membership within this time mean that another client has the seat. */
+const REPLACED_LOSSES = 3;
+const REPLACED_MS = 600_000;
 
 /** @type {Record<string, string>} */
 const STATUSES = {
@@ -96,13 +97,15 @@ export class Client {
   #schedule;
   /** Why there is no connection. Empty during the first attempt. */
   #cause = "";
+  #refreshReason = "";
   #keepsTrying = true;
   /** @type {{ resolve: () => void, reject: (error: SessionError) => void }[]} */
   #callers = [];
   #statusAt = 0;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #interruption;
-  #membershipLostAt = -Infinity;
+  /** @type {number[]} The times of the latest losses. */
+  #membershipLosses = [];
   /** @type {SessionError | null} The reason why all calls are rejected. */
   #end = null;
   #isClosed = false;
@@ -178,7 +181,7 @@ export class Client {
     this.status = "active";
     this.#statusAt = 0;
     this.#enteredAt = 0;
-    this.#membershipLostAt = -Infinity;
+    this.#membershipLosses = [];
     this.#stopWatching = watchPage({
       online: () => this.#pageIsBack(ONLINE_ACKNOWLEDGED_SECONDS),
       visible: () => this.#pageIsBack(),
@@ -288,7 +291,7 @@ export class Client {
     if (message.type === "sessionEnded") {
       this.#finish("ended", message.reason, sessionIsOver());
     } else if (message.type === "connectionRefreshRequired") {
-      this.#reenter(true);
+      this.#refresh("refreshRequired");
     } else if (message.type === "heartbeatAck" && !message.sessionId) {
       // During an attempt, that is what a superseded connection answers.
       if (!this.#attempt) this.#membershipLost(connection);
@@ -317,10 +320,19 @@ export class Client {
 
   /** @param {Connection} connection */
   #membershipLost(connection) {
-    const isReplaced = Date.now() - this.#membershipLostAt < REPLACED_MS;
-    this.#membershipLostAt = Date.now();
+    const now = Date.now();
+    const recent = this.#membershipLosses.filter((lostAt) => now - lostAt < REPLACED_MS);
+    this.#membershipLosses = [...recent, now];
+    const isReplaced = this.#membershipLosses.length === REPLACED_LOSSES;
     if (isReplaced) this.#finish("failed", REPLACED, replaced());
     else this.#isGone(connection, "membershipLost");
+  }
+
+  /** @param {"refreshRequired" | "interruptedTooLong"} reason */
+  #refresh(reason) {
+    if (this.#attempt || this.#schedule.isWaiting) return;
+    this.#refreshReason = reason;
+    this.#reenter(true);
   }
 
   /**
@@ -355,7 +367,7 @@ export class Client {
     clearTimeout(this.#interruption);
     if (status === "interrupted") {
       const seconds = graceSeconds + OVERDUE_SECONDS;
-      this.#interruption = setTimeout(() => this.#reenter(true), seconds * 1000);
+      this.#interruption = setTimeout(() => this.#refresh("interruptedTooLong"), seconds * 1000);
     }
     return true;
   }
@@ -365,7 +377,7 @@ export class Client {
   /** Show the state that follows from the fields. */
   #update() {
     if (this.#connection && this.#attempt) {
-      this.#show("refreshing", "refreshRequired");
+      this.#show("refreshing", this.#refreshReason);
     } else if (this.#connection) {
       this.#show(...this.#participant.states[this.status]);
     } else if (!this.#cause) {

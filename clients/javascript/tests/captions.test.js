@@ -1,9 +1,9 @@
-/** @file Captions wait for a handler, and come once. */
+/** @file Captions wait for a handler. */
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { REFRESHED, REFRESH_REQUIRED, inWorld } from "./support/world.js";
+import { inWorld } from "./support/world.js";
 
 const caption = (number) => ({ type: "caption", text: `caption ${number}`, timestamp: number });
 
@@ -22,24 +22,5 @@ test(
     assert.equal(texts[0], "caption 3");
     assert.equal(texts[100], "caption 103");
     assert.deepEqual(listener.buffer, { length: 0, dropped: 2 });
-  }),
-);
-
-test(
-  "a caption that arrives on both connections of a refresh comes once",
-  inWorld(async (world) => {
-    const listener = await world.joined();
-    const texts = [];
-    listener.on("caption", ({ text }) => texts.push(text));
-    const [old] = world.server.sockets;
-    await world.deliver(REFRESH_REQUIRED);
-    old.deliver(caption(1));
-    old.deliver(caption(2));
-
-    await world.enter(null, { ...REFRESHED, timestamp: 3 });
-    await world.deliver(caption(2));
-    await world.deliver(caption(3));
-
-    assert.deepEqual(texts, ["caption 1", "caption 2", "caption 3"]);
   }),
 );

@@ -3,8 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { settle } from "./support/clock.js";
-import { REFRESHED, REFRESH_REQUIRED, inWorld } from "./support/world.js";
+import { inWorld } from "./support/world.js";
 
 test(
   "a 101st command that waits is rejected and counted",
@@ -19,41 +18,6 @@ test(
     const settled = await Promise.allSettled(waiting);
     assert.ok(settled.every(({ reason }) => reason.code === "CLOSED"));
     assert.deepEqual(speaker.queue, { length: 0, dropped: 1 });
-  }),
-);
-
-test(
-  "a language that changes while a refresh is on its way is not lost",
-  inWorld(async (world) => {
-    const listener = await world.joined();
-    const [old] = world.server.sockets;
-    const changed = listener.changeLanguage("fr");
-    await settle();
-    await world.deliver(REFRESH_REQUIRED);
-    world.socket.accept();
-    await settle();
-    old.deliver({ type: "languageChanged", targetLanguage: "fr", timestamp: 3 });
-    assert.equal(await changed, "fr");
-
-    await world.deliver({ ...REFRESHED, targetLanguage: "es", timestamp: 4 });
-
-    assert.deepEqual(world.socket.frames.at(-1), {
-      ...{ action: "changeLanguage", targetLanguage: "fr" },
-    });
-    await world.deliver({ type: "languageChanged", targetLanguage: "fr", timestamp: 5 });
-    assert.equal(listener.language, "fr");
-  }),
-);
-
-test(
-  "commands after a final state are rejected",
-  inWorld(async (world) => {
-    const speaker = await world.live();
-    await world.deliver({ type: "sessionEnded", reason: "expired", timestamp: 2 });
-    await assert.rejects(speaker.pause(), { code: "SESSION_NOT_FOUND", temporary: false });
-    await speaker.end();
-    speaker.close();
-    await assert.rejects(speaker.end(), { code: "CLOSED", temporary: false });
   }),
 );
 

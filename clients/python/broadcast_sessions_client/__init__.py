@@ -1,5 +1,6 @@
 """A client of broadcast sessions: listeners and speakers for asyncio."""
 
+from broadcast_sessions_client.environment import Environment
 from broadcast_sessions_client.errors import SessionError
 from broadcast_sessions_client.events import (
     AudienceChanged,
@@ -7,18 +8,28 @@ from broadcast_sessions_client.events import (
     Event,
     Failed,
     SessionEnded,
+    State,
     StateChanged,
 )
 from broadcast_sessions_client.languages import LANGUAGES, Language, find_language
 from broadcast_sessions_client.links import Invitation, invite_link, read_invite_link
 from broadcast_sessions_client.listener import Listener
-from broadcast_sessions_client.sessions import Membership, OwnedSession, Session, SessionStatus
+from broadcast_sessions_client.sessions import (
+    Counts,
+    Membership,
+    OwnedSession,
+    Session,
+    SessionStatus,
+)
 from broadcast_sessions_client.speaker import Speaker
+from broadcast_sessions_client.tokens import TokenCallback
 
 __all__ = [
     "LANGUAGES",
     "AudienceChanged",
     "CaptionReceived",
+    "Counts",
+    "Environment",
     "Event",
     "Failed",
     "Invitation",
@@ -31,7 +42,9 @@ __all__ = [
     "SessionError",
     "SessionStatus",
     "Speaker",
+    "State",
     "StateChanged",
+    "TokenCallback",
     "find_language",
     "invite_link",
     "read_invite_link",

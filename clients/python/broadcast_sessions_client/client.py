@@ -2,8 +2,8 @@
 
 import asyncio
 from abc import ABC, abstractmethod
+from collections import deque
 from collections.abc import Mapping
-from math import inf
 from typing import ClassVar, Final, Self
 from urllib.parse import urlencode
 
@@ -17,9 +17,10 @@ from broadcast_sessions_client.connection import Callbacks, Connection, open_con
 from broadcast_sessions_client.environment import Environment
 from broadcast_sessions_client.errors import SessionError
 from broadcast_sessions_client.event_buffer import EventBuffer
-from broadcast_sessions_client.events import Event, Failed, SessionEnded, StateChanged
+from broadcast_sessions_client.events import Event, Failed, SessionEnded, State, StateChanged
 from broadcast_sessions_client.messages import Message
 from broadcast_sessions_client.pending_calls import PendingCalls
+from broadcast_sessions_client.sessions import Counts
 from broadcast_sessions_client.task_set import TaskSet
 
 STABLE_SECONDS: Final = 5
@@ -33,8 +34,9 @@ GRACE_SECONDS: Final = 60
 OVERDUE_SECONDS: Final = 10
 """After the grace period, the next notice has this time to arrive."""
 
-REPLACED_SECONDS: Final = 180
-"""Two losses of the membership within this time mean that another client has the seat."""
+REPLACED_LOSSES: Final = 3
+REPLACED_SECONDS: Final = 600
+"""So many losses of the membership within this time mean that another client has the seat."""
 
 STATUSES: Final[Mapping[str, str]] = {
     "sessionPaused": "paused",
@@ -75,13 +77,15 @@ class Client(ABC):
         self._backoff = Backoff(environment.random)
         self._buffer = EventBuffer()
         self._tasks = TaskSet()
-        self._queue = CommandQueue(self._usable_connection, self._tasks, environment.random)
+        self._usable = asyncio.Event()
+        self._queue = CommandQueue(
+            self._usable_connection, self._usable.is_set, self._tasks, environment.random
+        )
         self._shown = StateChanged("idle")
         self._end_error: SessionError | None = None
         self._is_closed = False
         self._attempts: asyncio.Task[None] | None = None
         self._calls = PendingCalls()
-        self._usable = asyncio.Event()
         self._hurried = asyncio.Event()
         self._first_command: Message = {}
         self._interruption: asyncio.TimerHandle | None = None
@@ -94,14 +98,14 @@ class Client(ABC):
         self._connection: Connection | None = None
         self._next: Connection | None = None
         self._status, self._status_at = "active", 0.0
-        self._membership_lost_at = -inf
+        self._membership_losses: deque[float] = deque(maxlen=REPLACED_LOSSES)
         self._trouble = asyncio.Event()
-        self._reason = ""
+        self._reason = self._refresh_reason = ""
         self._due_at = 0.0
         self._can_hurry = False
 
     @property
-    def state(self) -> str:
+    def state(self) -> State:
         """The state that the latest `StateChanged` names, or `idle` before the first one."""
         return self._shown.state
 
@@ -116,14 +120,14 @@ class Client(ABC):
         return self._session
 
     @property
-    def buffer(self) -> EventBuffer:
-        """The events that wait for the iteration: `length`, and how many were `dropped`."""
-        return self._buffer
+    def buffer(self) -> Counts:
+        """The events that wait for the iteration."""
+        return Counts(self._buffer.length, self._buffer.dropped)
 
     @property
-    def queue(self) -> CommandQueue:
-        """The commands that wait to be sent: `length`, and how many were `dropped`."""
-        return self._queue
+    def queue(self) -> Counts:
+        """The commands that wait to be sent."""
+        return Counts(self._queue.length, self._queue.dropped)
 
     def __aiter__(self) -> Self:
         """Iterate over the events until the session or the client ends."""
@@ -253,7 +257,7 @@ class Client(ABC):
         """Show that an attempt is in progress, or when it is due."""
         self._usable.clear()
         if self._connection:
-            self._show(StateChanged("refreshing", "refreshRequired"))
+            self._show(StateChanged("refreshing", self._refresh_reason))
         else:
             wait = max(0, self._due_at - asyncio.get_running_loop().time())
             self._show(StateChanged("reconnecting", self._reason, wait))
@@ -295,7 +299,7 @@ class Client(ABC):
             error = SessionError("SESSION_NOT_FOUND", "The session has ended.")
             self._finish(SessionEnded("ended", reason), error, CLOSE_NORMALLY)
         elif connection is self._connection and type_ == "connectionRefreshRequired":
-            self._trouble.set()
+            self._refresh("refreshRequired")
         elif connection is self._connection and type_ == "heartbeatAck":
             self._take_acknowledgement(connection, message)
         else:
@@ -317,6 +321,12 @@ class Client(ABC):
             self._hurry()
         self._show_attempt()
 
+    def _refresh(self, reason: str) -> None:
+        """Begin a refresh, unless an attempt has begun."""
+        if not self._trouble.is_set():
+            self._refresh_reason = reason
+            self._trouble.set()
+
     def _take_acknowledgement(self, connection: Connection, message: Message) -> None:
         if "sessionId" in message:
             self._set_status(messages.text(message, "status"), message)
@@ -325,11 +335,10 @@ class Client(ABC):
             self._on_membership_lost(connection)
 
     def _on_membership_lost(self, connection: Connection) -> None:
-        """Come back, unless that hasn't helped the last time."""
-        now = asyncio.get_running_loop().time()
-        is_replaced = now - self._membership_lost_at < REPLACED_SECONDS
-        self._membership_lost_at = now
-        if is_replaced:
+        """Come back, unless that hasn't helped the last times."""
+        losses = self._membership_losses
+        losses.append(asyncio.get_running_loop().time())
+        if len(losses) == REPLACED_LOSSES and losses[-1] - losses[0] < REPLACED_SECONDS:
             error = SessionError("REPLACED", "Another client has taken this one's place.")
             self._finish(Failed("failed", error.code, None, error), error, CLOSE_NORMALLY)
         else:
@@ -350,7 +359,7 @@ class Client(ABC):
         if self._status == "interrupted":
             grace_seconds = messages.number(message, "graceSeconds") or GRACE_SECONDS
             self._interruption = asyncio.get_running_loop().call_later(
-                grace_seconds + OVERDUE_SECONDS, self._trouble.set
+                grace_seconds + OVERDUE_SECONDS, self._refresh, "interruptedTooLong"
             )
 
     def _stop_watching(self) -> None:
@@ -378,7 +387,7 @@ class Client(ABC):
         self._calls.settle(error)
         self._stop_watching()
         self._usable.clear()
-        self._queue.stop(error, ended=last.state == "ended" and last.reason != "closed")
+        self._queue.stop(error)
         if self._attempts:
             self._attempts.cancel()
             self._attempts = None

@@ -44,20 +44,24 @@ class CommandQueue:
     def __init__(
         self,
         usable_connection: Callable[[], Awaitable[Connection]],
+        is_usable: Callable[[], bool],
         tasks: TaskSet,
         random: Callable[[], float],
     ) -> None:
         self.dropped = 0
         self._usable_connection = usable_connection
+        self._is_usable = is_usable
         self._tasks = tasks
         self._random = random
         self._queued: deque[QueuedCommand] = deque()
+        self._has_begun = False
         self._sender: asyncio.Task[None] | None = None
 
     @property
     def length(self) -> int:
-        """The number of commands that wait for their outcome."""
-        return len(self._queued)
+        """The number of commands that wait. One that is in flight, or about to be, doesn't."""
+        is_in_flight = self._has_begun or self._is_usable()
+        return max(0, len(self._queued) - is_in_flight)
 
     async def send(self, action: str, **parameters: str) -> Message:
         """Send a command when its turn comes, and return its outcome.
@@ -66,7 +70,7 @@ class CommandQueue:
             SessionError: The queue is full, the service refused the command for good or three
                 times, or the client has ended.
         """
-        if len(self._queued) == CAPACITY:
+        if self.length == CAPACITY:
             self.dropped += 1
             raise SessionError("QUEUE_FULL", "Too many commands wait.", temporary=True)
         queued = QueuedCommand({"action": action, **parameters})
@@ -75,14 +79,12 @@ class CommandQueue:
             self._sender = self._tasks.start(self._send_all())
         return await queued.outcome
 
-    def stop(self, error: SessionError, *, ended: bool = False) -> None:
-        """Reject all commands, except for `endSession` if the session has ended."""
+    def stop(self, error: SessionError) -> None:
+        """Reject all commands."""
         for queued in self._queued:
-            if ended and queued.command["action"] == "endSession":
-                queued.resolve({})
-            else:
-                queued.reject(error)
+            queued.reject(error)
         self._queued.clear()
+        self._has_begun = False
         if self._sender:
             self._sender.cancel()
             self._sender = None
@@ -91,12 +93,14 @@ class CommandQueue:
         while self._queued:
             await self._send(self._queued[0])
             self._queued.popleft()
+            self._has_begun = False
 
     async def _send(self, queued: QueuedCommand) -> None:
         backoff = Backoff(self._random)
         attempts = 0
         while not queued.outcome.done():
             connection = await self._usable_connection()
+            self._has_begun = True
             try:
                 outcome = await connection.ask(queued.command)
             except SessionError as error:

@@ -2,9 +2,22 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from broadcast_sessions_client.errors import SessionError
+
+State = Literal[
+    "idle",
+    "connecting",
+    "joined",
+    "live",
+    "paused",
+    "interrupted",
+    "refreshing",
+    "reconnecting",
+    "ended",
+    "failed",
+]
 
 
 @dataclass(frozen=True)
@@ -23,7 +36,7 @@ class StateChanged(Event):
         retry_in_seconds: The time until the next attempt, 0 while it runs, or None without one.
     """
 
-    state: str
+    state: State
     reason: str | None = None
     retry_in_seconds: float | None = None
 

@@ -1,7 +1,12 @@
 """Links that invite listeners to a session."""
 
+import re
 from dataclasses import dataclass
+from typing import Final
 from urllib.parse import quote, unquote, urlsplit
+
+SESSION_ID: Final = re.compile("[a-z]+-[a-z]+-[0-9]{3}", re.ASCII | re.IGNORECASE)
+BROKEN_ESCAPE: Final = re.compile("%(?![0-9A-Fa-f]{2})")
 
 
 @dataclass(frozen=True)
@@ -28,5 +33,11 @@ def invite_link(page_url: str, session: str, invite_code: str) -> str:
 
 def read_invite_link(url: str) -> Invitation | None:
     """Return what a link says, or None if it names no session."""
-    session, _, invite = urlsplit(url).fragment.partition("/")
-    return Invitation(unquote(session), unquote(invite) or None) if session else None
+    try:
+        link = urlsplit(url)
+        session, *rest = (unquote(part, errors="strict") for part in link.fragment.split("/"))
+    except ValueError:  # not a URL, or not text in UTF-8
+        return None
+    if not link.scheme or BROKEN_ESCAPE.search(link.fragment) or not SESSION_ID.fullmatch(session):
+        return None
+    return Invitation(session, rest[0] or None if rest else None)

@@ -1,7 +1,9 @@
 """A listener of a session."""
 
+from collections import deque
 from collections.abc import Mapping
-from typing import ClassVar, Self
+from contextlib import suppress
+from typing import ClassVar, Final, Self
 
 from broadcast_sessions_client import messages
 from broadcast_sessions_client.client import Client
@@ -11,6 +13,8 @@ from broadcast_sessions_client.errors import SessionError
 from broadcast_sessions_client.events import CaptionReceived, StateChanged
 from broadcast_sessions_client.messages import Message
 from broadcast_sessions_client.sessions import Membership
+
+REMEMBERED_CAPTIONS: Final = 100
 
 
 class Listener(Client):
@@ -56,12 +60,13 @@ class Listener(Client):
         self._given_session = session
         self._given_language = language
         self._invite = {"inviteCode": invite} if invite else {}
+        self._captions: deque[Message] = deque(maxlen=REMEMBERED_CAPTIONS)
         super().__init__(url, environment)
 
     def _forget(self) -> None:
         super()._forget()
         self._session = self._given_session
-        self._language = self._given_language
+        self._language = self._entered_with = self._given_language
         self._source_language = ""
 
     @property
@@ -119,6 +124,7 @@ class Listener(Client):
         return await self._dial(query, {})
 
     def _refresh_command(self) -> Message:
+        self._entered_with = self._language
         return {
             "action": "refreshConnection",
             "sessionId": self._session,
@@ -129,12 +135,25 @@ class Listener(Client):
         }
 
     def _take_outcome(self, outcome: Message) -> None:
+        if self._language != self._entered_with:
+            self._tasks.start(self._change_again(self._language))
         self._language = messages.text(outcome, "targetLanguage") or self._language
         self._source_language = messages.text(outcome, "sourceLanguage")
+
+    async def _change_again(self, language: str) -> None:
+        """Restore a language that has changed on the old connection of a refresh."""
+        with suppress(SessionError):
+            await self.change_language(language)
 
     def _take_other(self, message: Message) -> None:
         match message["type"]:
             case "languageChanged":
                 self._language = messages.text(message, "targetLanguage") or self._language
             case "caption":
-                self._buffer.append(CaptionReceived(message))
+                self._take_caption(message)
+
+    def _take_caption(self, caption: Message) -> None:
+        """Report a caption once. A refresh can deliver it on both connections."""
+        if caption not in self._captions:
+            self._captions.append(caption)
+            self._buffer.append(CaptionReceived(caption))

@@ -5,6 +5,19 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
+class Counts:
+    """What waits in a queue or a buffer.
+
+    Attributes:
+        length: The number of commands or events that wait.
+        dropped: The number that found no room.
+    """
+
+    length: int
+    dropped: int
+
+
+@dataclass(frozen=True)
 class Membership:
     """What a listener has joined.
 

@@ -95,7 +95,8 @@ class Speaker(Client):
             admission: `open`, or `invited` if listeners need the invite code.
 
         Raises:
-            SessionError: The attempt failed. The speaker doesn't try again: call again.
+            SessionError: The attempt failed. The speaker doesn't try again. If the error is
+                temporary, call again after `retry_after_seconds`.
         """
         if self._attempts:
             raise SessionError("CONFLICT", "The speaker already has a session.")
@@ -134,20 +135,36 @@ class Speaker(Client):
         """Pause the session.
 
         Raises:
-            SessionError: The service refused, or the speaker has ended. All commands raise it.
+            SessionError: The service refused, or the speaker has ended.
         """
         await self._send("pauseSession")
 
     async def resume(self) -> None:
-        """Resume the session."""
+        """Resume the session.
+
+        Raises:
+            SessionError: The service refused, or the speaker has ended.
+        """
         await self._send("resumeSession")
 
     async def end(self) -> None:
-        """End the session for everyone."""
-        await self._send("endSession")
+        """End the session for everyone. It does nothing if the session has ended.
+
+        Raises:
+            SessionError: The service refused, or the speaker has been closed or has failed.
+        """
+        try:
+            await self._send("endSession")
+        except SessionError as error:
+            if error.code != "SESSION_NOT_FOUND" or self.state != "ended":
+                raise
 
     async def status(self) -> SessionStatus:
-        """Return the session's current status and audience."""
+        """Return the session's current status and audience.
+
+        Raises:
+            SessionError: The service refused, or the speaker has ended.
+        """
         outcome = await self._send("getSessionStatus")
         return SessionStatus(
             listener_count=messages.integer(outcome, "listenerCount"),
@@ -158,7 +175,11 @@ class Speaker(Client):
         )
 
     async def rotate_invite_code(self) -> str:
-        """Replace the invite code, and return the new one. Listeners in the session stay."""
+        """Replace the invite code, and return the new one. Listeners in the session stay.
+
+        Raises:
+            SessionError: The service refused, or the speaker has ended.
+        """
         outcome = await self._send("rotateInviteCode")
         return messages.text(outcome, "inviteCode")
 

@@ -2,7 +2,9 @@
 
 import asyncio
 
-from broadcast_sessions_client import SessionError
+import pytest
+
+from broadcast_sessions_client import Counts, SessionError
 from client_support.members import answered, live_speaker
 from client_support.scripted_loop import loop, run, settle
 from client_support.scripted_server import ScriptedServer
@@ -24,6 +26,26 @@ def test_a_command_survives_any_number_of_drops() -> None:
         socket.serve({"type": "sessionPaused", "timestamp": 1795708800001})
         await pausing
         await client.close()
+
+    run(test())
+
+
+@pytest.mark.parametrize(("is_connected", "accepted"), [(True, 101), (False, 100)])
+def test_of_many_commands_at_once_100_wait(is_connected: bool, accepted: int) -> None:
+    async def test() -> None:
+        client, socket = await live_speaker(ScriptedServer())
+        if not is_connected:
+            socket.drop()
+            await settle()
+        calls = [asyncio.create_task(client.pause()) for _ in range(accepted + 1)]
+        await settle()
+        assert [call.done() for call in calls] == [False] * accepted + [True]
+        assert client.queue == Counts(100, 1)
+        await client.close()
+        results = await asyncio.gather(*calls, return_exceptions=True)
+        codes = [error.code for error in results if isinstance(error, SessionError)]
+        assert codes == ["CLOSED"] * accepted + ["QUEUE_FULL"]
+        assert client.queue.length == 0
 
     run(test())
 

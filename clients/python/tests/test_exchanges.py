@@ -13,6 +13,7 @@ import pytest
 
 from broadcast_sessions_client import (
     AudienceChanged,
+    CaptionReceived,
     Event,
     Listener,
     SessionError,
@@ -184,6 +185,8 @@ def in_json(event: Event) -> dict[str, Any]:
             return {"type": "state", "state": state, "reason": reason, "retryInSeconds": wait}
         case AudienceChanged(count, languages):
             return {"type": "audience", "listenerCount": count, "languages": dict(languages)}
+        case CaptionReceived(caption):
+            return dict(caption)
     raise AssertionError(event)
 
 

@@ -4,7 +4,13 @@ import asyncio
 
 import pytest
 
-from broadcast_sessions_client import AudienceChanged, CaptionReceived, SessionEnded, StateChanged
+from broadcast_sessions_client import (
+    AudienceChanged,
+    CaptionReceived,
+    Counts,
+    SessionEnded,
+    StateChanged,
+)
 from client_support.members import joined_listener, live_speaker, waiting_events
 from client_support.scripted_loop import loop, run, settle
 from client_support.scripted_server import ScriptedServer
@@ -20,8 +26,7 @@ def test_an_application_that_stops_iterating_loses_only_the_oldest_events() -> N
             socket.serve({"type": "sessionResumed", "timestamp": 1795708801001 + 2 * number})
         socket.serve({"type": "sessionEnded", "reason": "speakerEnded"})
         await settle(2 * CAPACITY)
-        buffer = listener.buffer
-        assert (buffer.length, buffer.dropped) == (CAPACITY, 2 + 2 * CAPACITY + 1 - CAPACITY)
+        assert listener.buffer == Counts(CAPACITY, 2 + 2 * CAPACITY + 1 - CAPACITY)
         events = [event async for event in listener]
         assert events[-1] == SessionEnded("ended", "speakerEnded")
         assert events[-2] == StateChanged("joined")
