@@ -79,7 +79,7 @@ def test_a_start_removes_the_folder_of_a_killed_emulation(
     monkeypatch: pytest.MonkeyPatch, folder: Path, taken_port: int
 ) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(folder))
-    left = folder / "emulate-left"
+    left = folder / "emulate-12345678"  # mkdtemp adds 8 characters.
     left.mkdir()
     (left / scratch.LOCK).touch()
     with pytest.raises(EmbeddedAwsError), emulate.emulate(taken_port):

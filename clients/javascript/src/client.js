@@ -76,7 +76,10 @@ export class Client {
   reason = null;
   /** @type {SessionJoined["status"]} The session's status. */
   status = "active";
-  commands = new Commands((connection) => this.#isGone(connection, "noAnswer"));
+  commands = new Commands(
+    (connection) => this.#isGone(connection, "noAnswer"),
+    (connection) => this.#membershipLost(connection),
+  );
   /** @type {number | null} */
   #retryInSeconds = null;
 
@@ -293,8 +296,7 @@ export class Client {
     } else if (message.type === "connectionRefreshRequired") {
       this.#refresh("refreshRequired");
     } else if (message.type === "heartbeatAck" && !message.sessionId) {
-      // During an attempt, that is what a superseded connection answers.
-      if (!this.#attempt) this.#membershipLost(connection);
+      this.#membershipLost(connection);
     } else {
       if (this.#apply(message)) this.#update();
       this.#participant.received(message, text);
@@ -320,6 +322,8 @@ export class Client {
 
   /** @param {Connection} connection */
   #membershipLost(connection) {
+    // During an attempt, that is what a superseded connection answers.
+    if (this.#attempt || connection !== this.#connection) return;
     const now = Date.now();
     const recent = this.#membershipLosses.filter((lostAt) => now - lostAt < REPLACED_MS);
     this.#membershipLosses = [...recent, now];

@@ -1,7 +1,7 @@
 /** @file The commands of the application: sent one at a time, in order, until they are answered. */
 
 import { backoffSeconds } from "./backoff.js";
-import { CONNECTION_FAILED, NO_ANSWER, temporaryError } from "./errors.js";
+import { CONNECTION_FAILED, NO_ANSWER, SESSION_NOT_FOUND, temporaryError } from "./errors.js";
 import { Queue } from "./queue.js";
 
 /** @import { Connection, Message } from "./connection.js" */
@@ -27,15 +27,19 @@ export class Commands {
   /** @type {Connection | null} */
   #connection = null;
   #unanswered;
+  #notInSession;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #timer;
 
   /**
    * @param {(connection: Connection) => void} unanswered
    *   Called when a connection doesn't answer, and has to be replaced.
+   * @param {(connection: Connection) => void} notInSession
+   *   Called when a connection isn't in the session any more.
    */
-  constructor(unanswered) {
+  constructor(unanswered, notInSession) {
     this.#unanswered = unanswered;
+    this.#notInSession = notInSession;
   }
 
   /**
@@ -108,7 +112,10 @@ export class Commands {
    */
   #failed(task, error, connection) {
     if (error.code === NO_ANSWER) this.#unanswered(connection);
-    if (error.code === CONNECTION_FAILED) return this.#repeat(task);
+    if (error.code === SESSION_NOT_FOUND) this.#notInSession(connection);
+    if (error.code === CONNECTION_FAILED || error.code === SESSION_NOT_FOUND) {
+      return this.#repeat(task);
+    }
     task.failures += 1;
     if (!error.temporary || task.failures === ATTEMPTS) {
       task.reject(error);

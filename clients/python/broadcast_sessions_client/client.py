@@ -79,7 +79,11 @@ class Client(ABC):
         self._tasks = TaskSet()
         self._usable = asyncio.Event()
         self._queue = CommandQueue(
-            self._usable_connection, self._usable.is_set, self._tasks, environment.random
+            self._usable_connection,
+            self._usable.is_set,
+            self._on_membership_lost,
+            self._tasks,
+            environment.random,
         )
         self._shown = StateChanged("idle")
         self._end_error: SessionError | None = None
@@ -331,11 +335,13 @@ class Client(ABC):
         if "sessionId" in message:
             self._set_status(messages.text(message, "status"), message)
             self._take_other(message)
-        elif self._usable.is_set():  # A refresh in progress repairs it.
+        else:
             self._on_membership_lost(connection)
 
     def _on_membership_lost(self, connection: Connection) -> None:
         """Come back, unless that hasn't helped the last times."""
+        if connection is not self._connection or not self._usable.is_set():
+            return  # A refresh in progress repairs it.
         losses = self._membership_losses
         losses.append(asyncio.get_running_loop().time())
         if len(losses) == REPLACED_LOSSES and losses[-1] - losses[0] < REPLACED_SECONDS:

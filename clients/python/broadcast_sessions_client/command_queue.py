@@ -45,12 +45,14 @@ class CommandQueue:
         self,
         usable_connection: Callable[[], Awaitable[Connection]],
         is_usable: Callable[[], bool],
+        lost_membership: Callable[[Connection], None],
         tasks: TaskSet,
         random: Callable[[], float],
     ) -> None:
         self.dropped = 0
         self._usable_connection = usable_connection
         self._is_usable = is_usable
+        self._lost_membership = lost_membership
         self._tasks = tasks
         self._random = random
         self._queued: deque[QueuedCommand] = deque()
@@ -108,6 +110,9 @@ class CommandQueue:
                     connection.give_up()
                 elif connection.is_lost:
                     continue  # Commands are idempotent: the next connection sends it again.
+                elif error.code == "SESSION_NOT_FOUND":
+                    self._lost_membership(connection)
+                    continue
                 attempts += 1
                 if not error.temporary or attempts == ATTEMPTS:
                     queued.reject(error)
