@@ -1,13 +1,11 @@
 """The JavaScript client in a browser, against the local server."""
 
-import os
-import subprocess
-
 import pytest
 
 from local_gateway import aws
 from tests.browser.conftest import FOLDER, find_browser
-from tests.javascript.test_client import assert_all_passed
+from tests.javascript.test_client import run_tests
+from tests.make import ROOT
 from tests.stories.target import HIGH_LIMITS, local_server
 
 USER = "browser@example.com"
@@ -28,13 +26,6 @@ def test_the_javascript_client_passes_its_tests_in_a_browser() -> None:
             "SIGN_IN_PASSWORD": aws.USER_PASSWORD,
         }
         target.tokens(USER)
-        done = subprocess.run(
-            [node, "--experimental-websocket", "--test", FOLDER / "client" / "browser.test.js"],
-            env={**os.environ, **environment},
-            capture_output=True,
-            text=True,
-            timeout=RUN_SECONDS,
-            check=False,
-        )
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert_all_passed(done.stdout)
+        script = FOLDER / "client" / "browser.test.js"
+        command = (node, "--experimental-websocket", "--test", script)
+        run_tests(*command, folder=ROOT, seconds=RUN_SECONDS, **environment)
