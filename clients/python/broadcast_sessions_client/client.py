@@ -230,7 +230,7 @@ class Client(ABC):
     async def _wait(self, reason: str, error: SessionError | None = None) -> None:
         """Wait until the next attempt is due.
 
-        A call ends the wait early, unless the service asked for it.
+        A call by the application ends the wait early, unless the service asked for the wait.
         """
         retry_after_seconds = error.retry_after_seconds if error else None
         seconds = self._backoff.next_seconds(retry_after_seconds)

@@ -163,7 +163,7 @@ class Connection:
                 self.give_up()
 
     async def _has_slept_until(self, due_at: float) -> bool:
-        """Wait, and return whether the device slept or the process stood still meanwhile."""
+        """Wait. Return whether the device slept, or the process stood still, during the wait."""
         seconds = due_at - self._loop.time()
         offset = self._environment.wall_clock() - self._loop.time()
         await asyncio.sleep(seconds)

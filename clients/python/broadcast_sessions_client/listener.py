@@ -97,8 +97,8 @@ class Listener(Client):
 
         Raises:
             SessionError: The first attempt failed. If the error is temporary, the listener tries
-                again in the background. If you call again meanwhile, the next attempt begins at
-                once, unless the service has asked for a wait.
+                again in the background. If you call again before that, the next attempt begins
+                at once, unless the service has asked for a wait.
         """
         await self._enter(
             {

@@ -77,7 +77,6 @@ class Player {
     visible: () => this.#world.browser.show(),
     online: () => this.#world.browser.online(),
     offline: () => this.#world.browser.offline(),
-    hide: () => this.#world.browser.leave(),
     reload: () => {
       this.#world.browser.leave();
       this.#world.browser.load();
