@@ -10,6 +10,7 @@ from chalice import Chalice
 
 from gateway_support.serving import SECONDS, Server, serving, write_project
 from local_gateway.chalice_sender import redirect_sender
+from local_gateway.events import Api, scheduled_event
 
 APP = """
 import os
@@ -47,16 +48,6 @@ def configure_and_send(event, context):
 def send_from_schedule(event):
     app.websocket_api.send(event.detail["to"], "from schedule")
 """
-SCHEDULED = {
-    "version": "0",
-    "id": "1",
-    "detail-type": "Scheduled Event",
-    "source": "aws.events",
-    "account": "0",
-    "time": "2026-01-01T00:00:00Z",
-    "region": "us-east-1",
-    "resources": [],
-}
 NOT_CONFIGURED = {
     "errorType": "ValueError",
     "errorMessage": "WebsocketAPI.configure must be called before using the WebsocketAPI",
@@ -71,7 +62,8 @@ def server(tmp_path: Path) -> Iterator[Server]:
 
 def invoke(server: Server, function: str, connection_id: str) -> Any:
     """Invoke a function, and return its error; None if it succeeds."""
-    event = {**SCHEDULED, "to": connection_id, "detail": {"to": connection_id}}
+    scheduled = scheduled_event(Api("local"), "x-local-send_from_schedule", due_at=0)
+    event = {**scheduled, "to": connection_id, "detail": {"to": connection_id}}
     response = server.functions.invoke(
         FunctionName=f"x-local-{function}", Payload=json.dumps(event)
     )

@@ -16,6 +16,7 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
 from local_gateway import aws
+from local_gateway.events import Api, scheduled_event
 from local_gateway.user_token import served_environment
 from tests.stories import frames
 
@@ -69,7 +70,9 @@ class Target:
     def sweep(self) -> None:
         """Run the sweep now, in addition to its schedule of once a minute."""
         functions = aws.client("lambda", self.lambda_url)
-        answer = functions.invoke(FunctionName="broadcast-sessions-local-sweep", Payload=SCHEDULED)
+        name = "broadcast-sessions-local-sweep"
+        event = scheduled_event(Api("local"), name, time.time())
+        answer = functions.invoke(FunctionName=name, Payload=json.dumps(event))
         assert "FunctionError" not in answer, answer["Payload"].read()
 
     @property
@@ -108,21 +111,6 @@ class Target:
             if "sessionId" in record and not {"leftAt", "supersededBy"} & record.keys()
         ]
 
-
-SCHEDULED: Final = json.dumps(
-    {
-        "version": "0",
-        "id": "1",
-        "detail-type": "Scheduled Event",
-        "source": "aws.events",
-        "account": "0",
-        "time": "2026-01-01T00:00:00Z",
-        "region": "us-east-1",
-        "resources": [],
-        "detail": {},
-    }
-)
-"""Source: "Scheduled Events", Amazon CloudWatch Events User Guide."""
 
 HIGH_LIMITS: Final = {
     "RATE_LIMIT_LISTENER_JOINS_PER_MIN": "100000",

@@ -14,6 +14,7 @@ from typing import Any, Final
 import pytest
 
 from local_gateway import aws
+from local_gateway.events import Api, scheduled_event
 from operations.emulate import Emulation, emulate, whereabouts
 from tests.stories.target import GRACE_SECONDS, HIGH_LIMITS, Target
 
@@ -43,18 +44,7 @@ SETTINGS: Final = {
     "SPEAKER_CLOSE_GRACE_SECONDS": str(GRACE_SECONDS),
 }
 
-SCHEDULED: Final = {
-    "version": "0",
-    "id": "an-event",
-    "detail-type": "Scheduled Event",
-    "source": "aws.events",
-    "account": "000000000000",
-    "time": "2026-01-01T00:00:00Z",
-    "region": "us-east-1",
-    "resources": [f"arn:aws:events:us-east-1:000000000000:rule/{PREFIX}sweep-event"],
-    "detail": {},
-}
-"""Source: "Scheduled event", Amazon EventBridge User Guide."""
+SCHEDULED: Final = scheduled_event(Api("local"), f"{PREFIX}sweep-event", due_at=0)
 
 
 @dataclass(frozen=True)
