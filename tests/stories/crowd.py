@@ -270,6 +270,8 @@ def run(story: Callable[[Crowd], Awaitable[None]], target: Target, language: str
                 await crowd.enter(node, language)
                 await story(crowd)
                 await crowd.leave()
+        for gate in (speakers, network):
+            gate.check_messages()
 
     with asyncio.Runner(loop_factory=lambda: FastLoop(RATE)) as runner:
         runner.run(play())

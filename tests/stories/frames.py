@@ -9,6 +9,8 @@ from typing import Any, Final
 import yaml
 from jsonschema import Draft7Validator
 from jsonschema.exceptions import best_match
+from websockets.frames import Frame, Opcode
+from websockets.protocol import Protocol, Side
 
 DESCRIPTION: Final = Path(__file__).parents[2] / "docs" / "asyncapi.yaml"
 
@@ -24,6 +26,40 @@ def decode(frame: str | bytes) -> dict[str, Any]:
     message: dict[str, Any] = json.loads(frame)
     check(message.get("type", "gatewayError"), message)
     return message
+
+
+def check_connection(sent: bytes, received: bytes) -> int:
+    """Check that the messages of a connection match the description.
+
+    Args:
+        sent: All bytes from the client.
+        received: All bytes from the service.
+
+    Returns:
+        The number of messages. 0 if the connection isn't a WebSocket.
+    """
+    if not received.startswith(b"HTTP/1.1 101 "):
+        return 0
+    commands = _read_messages(sent, Side.SERVER)
+    for text in commands:
+        command = json.loads(text)
+        check(command["action"], command)
+    messages = _read_messages(received, Side.CLIENT)
+    for text in messages:
+        decode(text)
+    return len(commands) + len(messages)
+
+
+def _read_messages(stream: bytes, side: Side) -> list[bytes]:
+    """Read as a side does. A message that isn't complete doesn't count."""
+    _, _, rest = stream.partition(b"\r\n\r\n")
+    protocol = Protocol(side, max_size=None)
+    protocol.receive_data(rest)
+    return [
+        bytes(event.data)
+        for event in protocol.events_received()
+        if isinstance(event, Frame) and event.opcode is Opcode.TEXT
+    ]
 
 
 def check(name: str, payload: Mapping[str, Any]) -> None:

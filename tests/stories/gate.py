@@ -3,10 +3,13 @@
 import asyncio
 import socket
 import struct
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass, field
+from threading import Thread
 from urllib.parse import urlsplit
+
+from tests.stories import frames
 
 NO_LINGERING = struct.pack("ii", 1, 0)
 """Lets a close send RST. Source: socket(7), SO_LINGER."""
@@ -18,14 +21,21 @@ class Link:
 
     Attributes:
         is_silent: Whether the network loses everything, and no side notices.
+        sent: All that the client has sent, even if the network has lost it.
+        received: All that the service has sent, even if the network has lost it.
     """
 
     ends: tuple[asyncio.StreamWriter, asyncio.StreamWriter]
     is_silent: bool = False
+    sent: bytearray = field(default_factory=bytearray)
+    received: bytearray = field(default_factory=bytearray)
 
-    async def forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def forward(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, record: bytearray
+    ) -> None:
         with suppress(OSError):
             while data := await reader.read(65536):
+                record += data
                 if not self.is_silent:
                     writer.write(data)
         if not self.is_silent:
@@ -50,14 +60,12 @@ class Gate:
     Attributes:
         url: The service's URL through the gate.
         is_there: Set unless new connections have to wait for the network.
-        opened: The number of connections so far.
     """
 
     def __init__(self, service_url: str) -> None:
         self.url = service_url
         self.is_there = asyncio.Event()
         self.is_there.set()
-        self.opened = 0
         self._service = urlsplit(service_url)
         self._links: list[Link] = []
         self._tasks: set[asyncio.Task[None] | None] = set()
@@ -75,11 +83,34 @@ class Gate:
             self.reset()
             await asyncio.gather(*filter(None, self._tasks))
 
+    @contextmanager
+    def serving_in_thread(self) -> Iterator["Gate"]:
+        """Serve in a thread, for clients outside of an event loop."""
+        loop = asyncio.new_event_loop()
+        thread = Thread(target=loop.run_forever)
+        thread.start()
+        serving = self.serving()
+        try:
+            yield asyncio.run_coroutine_threadsafe(serving.__aenter__(), loop).result()
+        finally:
+            asyncio.run_coroutine_threadsafe(serving.__aexit__(None, None, None), loop).result()
+            loop.call_soon_threadsafe(loop.stop)
+            thread.join()
+            loop.close()
+
+    @property
+    def opened(self) -> int:
+        """The number of connections so far."""
+        return len(self._links)
+
+    def check_messages(self) -> None:
+        """Check that there were messages, and that all match docs/asyncapi.yaml."""
+        assert sum(frames.check_connection(link.sent, link.received) for link in self._links) > 0
+
     def reset(self) -> None:
         """Reset all connections."""
         for link in self._links:
             link.reset()
-        self._links.clear()
 
     def silence(self) -> None:
         """Lose everything on the connections of now, without a sign."""
@@ -93,7 +124,9 @@ class Gate:
         from_service, to_service = await asyncio.open_connection(
             self._service.hostname, self._service.port
         )
-        self.opened += 1
         link = Link((writer, to_service))
         self._links.append(link)
-        await asyncio.gather(link.forward(reader, to_service), link.forward(from_service, writer))
+        await asyncio.gather(
+            link.forward(reader, to_service, link.sent),
+            link.forward(from_service, writer, link.received),
+        )

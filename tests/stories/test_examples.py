@@ -9,11 +9,13 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tests.make import ROOT, put_make
+from tests.stories.gate import Gate
 from tests.stories.target import HIGH_LIMITS, Target, local_server
 from tests.terraform.requirements import lacks
 
@@ -28,10 +30,18 @@ Process = subprocess.Popen[str]
 
 
 @pytest.fixture(scope="module")
-def quick() -> Iterator[Target]:
+def server() -> Iterator[Target]:
     """Serve the application with heartbeats that soon tell the speaker about listeners."""
     with local_server(**HIGH_LIMITS, HEARTBEAT_INTERVAL_SECONDS="1") as target:
         yield target
+
+
+@pytest.fixture
+def quick(server: Target) -> Iterator[Target]:
+    """Return the server behind a gate, which checks all messages at the end of the test."""
+    with Gate(server.url).serving_in_thread() as gate:
+        yield replace(server, url=gate.url)
+    gate.check_messages()
 
 
 def example(
