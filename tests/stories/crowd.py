@@ -76,9 +76,18 @@ class Member:
         states = [state for state, _, _ in self.events[since:] if state not in ON_THE_WAY]
         return [state for state, _ in groupby(states)]
 
+    def returns(self, since: int = 0) -> int:
+        """Return how many times the member has lost its session's connection and come back."""
+        is_away, returns = False, 0
+        for state, _, _ in self.events[since:]:
+            if state == "reconnecting":
+                is_away = True
+            elif state in IN_SESSION and is_away:
+                is_away, returns = False, returns + 1
+        return returns
+
     def has_returned(self, since: int) -> bool:
-        was_away = "reconnecting" in {state for state, _, _ in self.events[since:]}
-        return was_away and self.state in IN_SESSION
+        return self.returns(since) > 0 and self.state in IN_SESSION
 
     def __str__(self) -> str:
         return f"{self.name}: {self.events[-10:]}"
