@@ -31,14 +31,13 @@ REFUSED_HANDSHAKES: dict[str, dict[str, Any]] = {
     "connect_throttled": {"connect_throttled_share": 0.3},
     "handler_raises": {"handler_raises_share": 0.1},
     "lambda_concurrency": {"lambda_concurrency": 3},
-    "dynamodb_down": {"dynamodb_down_share": 0.02},
 }
-"""Faults that refuse handshakes at random. The speakers are in Python, because one in JavaScript
-sees no status, and takes its token for refused if two handshakes with it fail and the one between
-them, without the token, does not.
+"""Faults that refuse handshakes at random. The speakers are in Python. One in JavaScript can't see
+why a handshake fails, and gives up if two fail in a row, but the same without a token succeed.
 """
 
 OTHERS: dict[str, dict[str, Any]] = {
+    "dynamodb_down": {"dynamodb_down_share": 0.02},
     "dynamodb_throttled": {"dynamodb_throttled_share": 0.1},
     "dynamodb_slow": {"dynamodb_slow_ms": 20},
     "handler_slow": {"handler_slow_ms": 200, "handler_slow_share": 0.5},
