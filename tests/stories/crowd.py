@@ -166,12 +166,18 @@ class Crowd:
     Attributes:
         speakers: The speaker's network.
         network: The network of the listeners.
+        node: The process of the JavaScript clients, after `enter`.
     """
 
-    def __init__(self, target: Target, speakers: Gate, network: Gate) -> None:
+    node: Node
+
+    def __init__(
+        self, target: Target, speakers: Gate, network: Gate, listeners_of_each: int
+    ) -> None:
         self.target = target
         self.speakers = speakers
         self.network = network
+        self.listeners_of_each = listeners_of_each
         self.members: dict[str, Member] = {}
         self.changed = asyncio.Event()
         clock = asyncio.get_running_loop().time
@@ -193,6 +199,7 @@ class Crowd:
             node: The process for the JavaScript clients.
             language: The speaker's client: `python` or `javascript`.
         """
+        self.node = node
         token = self.target.tokens()["IdToken"]
         if language == "python":
             self._add_python("speaker", Speaker(self.speakers.url, token=token, **self._options))
@@ -200,7 +207,7 @@ class Crowd:
             await self._add_javascript(node, "speaker", "speaker", self.speakers.url, token=token)
         self.session, invite = await self.speaker.call("create", "en")
         invited = {"session": self.session, "invite": invite}
-        for number in range(LISTENERS_OF_EACH):
+        for number in range(self.listeners_of_each):
             url = self.network.url
             listener = Listener(url, **invited, language="es", **self._options)
             self._add_python(f"python {number}", listener)
@@ -250,12 +257,14 @@ class Crowd:
 
 
 @asynccontextmanager
-async def started_node(members: dict[str, Member]) -> AsyncIterator[Node]:
+async def started_node(
+    members: dict[str, Member], rate: float, *options: str
+) -> AsyncIterator[Node]:
     process = await asyncio.create_subprocess_exec(
-        *("node", "--experimental-websocket", "--no-warnings", str(SCRIPT)),
+        *("node", "--experimental-websocket", "--no-warnings", *options, str(SCRIPT)),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        env={**os.environ, "CLOCK_RATE": str(RATE)},
+        env={**os.environ, "CLOCK_RATE": str(rate)},
     )
     node = Node(process, members)
     reading = asyncio.create_task(node.read())
@@ -267,20 +276,36 @@ async def started_node(members: dict[str, Member]) -> AsyncIterator[Node]:
         await reading
 
 
-def run(story: Callable[[Crowd], Awaitable[None]], target: Target, language: str) -> None:
-    """Run a story with a crowd, whose speaker uses the client of a language."""
+def run(
+    story: Callable[[Crowd], Awaitable[None]],
+    target: Target,
+    language: str,
+    *node_options: str,
+    listeners_of_each: int = LISTENERS_OF_EACH,
+    rate: float = RATE,
+) -> None:
+    """Run a story with a crowd.
+
+    Args:
+        story: The story, which starts when all listeners have joined.
+        target: The service.
+        language: The speaker's client: `python` or `javascript`.
+        *node_options: Further options of the process of the JavaScript clients.
+        listeners_of_each: The number of listeners with each client.
+        rate: How fast the clocks of the clients are.
+    """
     if which("node") is None:
         lacks("Node")
 
     async def play() -> None:
         async with Gate(target.url).serving() as speakers, Gate(target.url).serving() as network:
-            crowd = Crowd(target, speakers, network)
-            async with started_node(crowd.members) as node:
+            crowd = Crowd(target, speakers, network, listeners_of_each)
+            async with started_node(crowd.members, rate, *node_options) as node:
                 await crowd.enter(node, language)
                 await story(crowd)
                 await crowd.leave()
         for gate in (speakers, network):
             gate.check_messages()
 
-    with asyncio.Runner(loop_factory=lambda: FastLoop(RATE)) as runner:
+    with asyncio.Runner(loop_factory=lambda: FastLoop(rate)) as runner:
         runner.run(play())
