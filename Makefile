@@ -202,7 +202,7 @@ sessions: $(INSTALLED) ## List the open sessions of the local server [PORT=8000]
 session-end: $(INSTALLED) ## End a session SESSION=golden-eagle-427 [STAGE=dev]; asks first, unless CONFIRM=golden-eagle-427
 	@$(RUN) operations.operate end '$(call needs,SESSION,golden-eagle-427)$(SESSION)' $(PLACE) $(CONFIRMED)
 
-bench: $(INSTALLED) ## Run the application's benchmarks, each beside a yardstick
+bench: $(INSTALLED) ## Run the benchmarks of the application and its clients
 	$(SAFE) $(BIN)/python -m benchmarks
 
 clean: ## Remove all files that the other commands created

@@ -56,11 +56,25 @@ def _measure_cold_starts() -> list[Row]:
     return cold_start.measure()
 
 
+def _measure_returns() -> list[Row]:
+    from benchmarks import returns
+
+    return returns.measure()
+
+
+def _measure_idle_listeners() -> list[Row]:
+    from benchmarks import idle
+
+    return idle.measure()
+
+
 _PARTS: dict[str, Callable[[], list[Row]]] = {
     "posts": _measure_posts,
     "events": _measure_events,
     "application": _measure_application,
     "cold": _measure_cold_starts,
+    "returns": _measure_returns,
+    "idle": _measure_idle_listeners,
 }
 
 
