@@ -55,18 +55,20 @@ class CommandQueue:
         self._lost_membership = lost_membership
         self._tasks = tasks
         self._random = random
-        self._queued: deque[QueuedCommand] = deque()
-        self._has_begun = False
+        self._waiting: deque[QueuedCommand] = deque()
+        self._current: QueuedCommand | None = None
         self._sender: asyncio.Task[None] | None = None
 
     @property
     def length(self) -> int:
         """The number of commands that wait. One that is in flight, or about to be, doesn't."""
-        is_in_flight = self._has_begun or self._is_usable()
-        return max(0, len(self._queued) - is_in_flight)
+        is_about_to_be = self._is_usable() and not self._current
+        return max(0, len(self._waiting) - is_about_to_be)
 
     async def send(self, action: str, **parameters: str) -> Message:
         """Send a command when its turn comes, and return its outcome.
+
+        A cancelled call leaves the queue. Its command isn't sent, or isn't sent again.
 
         Raises:
             SessionError: The queue is full, the service refused the command for good or three
@@ -76,33 +78,43 @@ class CommandQueue:
             self.dropped += 1
             raise SessionError("QUEUE_FULL", "Too many commands wait.", temporary=True)
         queued = QueuedCommand({"action": action, **parameters})
-        self._queued.append(queued)
+        self._waiting.append(queued)
         if not self._sender or self._sender.done():
             self._sender = self._tasks.start(self._send_all())
-        return await queued.outcome
+        try:
+            return await queued.outcome
+        except asyncio.CancelledError:
+            if queued in self._waiting:
+                self._waiting.remove(queued)
+            raise
 
     def stop(self, error: SessionError) -> None:
         """Reject all commands."""
-        for queued in self._queued:
+        if self._current:
+            self._waiting.appendleft(self._current)
+            self._current = None
+        for queued in self._waiting:
             queued.reject(error)
-        self._queued.clear()
-        self._has_begun = False
+        self._waiting.clear()
         if self._sender:
             self._sender.cancel()
             self._sender = None
 
     async def _send_all(self) -> None:
-        while self._queued:
-            await self._send(self._queued[0])
-            self._queued.popleft()
-            self._has_begun = False
+        while self._waiting:
+            await self._usable_connection()
+            if self._waiting:  # The last call can have been cancelled in the meantime.
+                self._current = self._waiting.popleft()
+                await self._send(self._current)
+                self._current = None
 
     async def _send(self, queued: QueuedCommand) -> None:
         backoff = Backoff(self._random)
         attempts = 0
         while not queued.outcome.done():
             connection = await self._usable_connection()
-            self._has_begun = True
+            if queued.outcome.done():
+                break
             try:
                 outcome = await connection.ask(queued.command)
             except SessionError as error:
