@@ -15,7 +15,7 @@ from broadcast_sessions_client.backoff import Backoff
 from broadcast_sessions_client.command_queue import CommandQueue
 from broadcast_sessions_client.connection import Callbacks, Connection, open_connection
 from broadcast_sessions_client.environment import Environment
-from broadcast_sessions_client.errors import SessionError
+from broadcast_sessions_client.errors import SessionError, no_session
 from broadcast_sessions_client.event_buffer import EventBuffer
 from broadcast_sessions_client.events import Event, Failed, SessionEnded, State, StateChanged
 from broadcast_sessions_client.messages import Message
@@ -159,6 +159,9 @@ class Client(ABC):
     async def _enter(self, command: Message) -> None:
         """Enter the session, or wait for the attempt that is due anyway.
 
+        If all calls that wait are cancelled, a client that hasn't been in the session gives up. So
+        does one that has created a session which the cancelled call can't return any more.
+
         Raises:
             SessionError: The attempt failed. If it is temporary, others follow.
         """
@@ -171,17 +174,32 @@ class Client(ABC):
             self._hurry()
         else:
             self._begin(command)
-        await call
+        try:
+            await call
+        except asyncio.CancelledError:
+            is_new = not self._connection_id or command["action"] == "createSession"
+            if self._attempts and is_new and not self._calls.are_waiting:
+                self._give_up()
+            raise
 
     async def _send(self, action: str, **parameters: str) -> Message:
         if self._end_error:
             raise self._end_error
+        if not self._attempts:
+            raise no_session()
         return await self._queue.send(action, **parameters)
 
     async def _usable_connection(self) -> Connection:
         while not (self._usable.is_set() and self._connection):
             await self._usable.wait()
         return self._connection
+
+    def _give_up(self) -> None:
+        """Stop entering the session."""
+        is_creating = self._first_command["action"] == "createSession"
+        self._stop(CLOSE_NORMALLY if is_creating else self._leave_code)
+        self._forget()
+        self._be_idle()
 
     # The attempts to enter the session
 
@@ -391,9 +409,18 @@ class Client(ABC):
         self._show(last)
         self._buffer.end()
         self._calls.settle(error)
+        self._queue.stop(error)
+        self._stop(close_code)
+
+    def _be_idle(self) -> None:
+        """Wait for another first call."""
+        self._show(StateChanged("idle"))
+        self._queue.stop(no_session())
+
+    def _stop(self, close_code: int) -> None:
+        """Stop the attempts, and close the connections."""
         self._stop_watching()
         self._usable.clear()
-        self._queue.stop(error)
         if self._attempts:
             self._attempts.cancel()
             self._attempts = None

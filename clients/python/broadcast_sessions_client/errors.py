@@ -11,8 +11,8 @@ class SessionError(Exception):
 
     Attributes:
         code: A code of the protocol, or one of the client's own: `CONNECTION_FAILED`, `NO_ANSWER`,
-            `TOKEN_FAILED`, `QUEUE_FULL`, `REPLACED` and `CLOSED`. A sign-in adds `SIGN_IN_FAILED`
-            and `SIGNED_OUT`.
+            `TOKEN_FAILED`, `QUEUE_FULL`, `NO_SESSION`, `REPLACED` and `CLOSED`. A
+            sign-in adds `SIGN_IN_FAILED` and `SIGNED_OUT`.
         temporary: Whether the same call can succeed later.
         retry_after_seconds: The time after which to try again, if it is known. A listener that
             has called `join()` tries again without your help.
@@ -46,6 +46,12 @@ class SessionError(Exception):
         )
         copy.__cause__ = self.__cause__
         return copy
+
+
+def no_session() -> SessionError:
+    """Return the error of a command that comes before the first call, or after a failed one."""
+    message = "There is no session yet: call create(), take_over() or join() first."
+    return SessionError("NO_SESSION", message)
 
 
 def refusal(message: messages.Message) -> SessionError:

@@ -207,7 +207,7 @@ class Speaker(Client):
         if not (error.temporary and is_creating):
             return super()._goes_on_after(error)
         self._attempts = None
-        self._show(StateChanged("idle"))
+        self._be_idle()
         self._calls.settle(error.with_wait(self._backoff.next_seconds(error.retry_after_seconds)))
         return False
 

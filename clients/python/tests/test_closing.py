@@ -7,6 +7,7 @@ import pytest
 
 from broadcast_sessions_client import Listener, SessionEnded, SessionError, Speaker
 from client_support.members import (
+    CREATED,
     JOINED,
     SESSION,
     URL,
@@ -14,6 +15,7 @@ from client_support.members import (
     joined_listener,
     listener,
     live_speaker,
+    speaker,
     waiting_events,
 )
 from client_support.scripted_loop import loop, run, settle
@@ -87,16 +89,100 @@ def test_a_call_in_progress_is_rejected_when_the_client_closes() -> None:
     run(test())
 
 
-def test_a_cancelled_join_leaves_the_client_as_it_is() -> None:
+def test_a_cancelled_join_that_nobody_else_waits_for_is_given_up() -> None:
     async def test() -> None:
         server = ScriptedServer()
         client = listener(server)
+        joining = [asyncio.create_task(client.join()) for _ in range(2)]
+        await settle()
+        socket = server.openings.popleft().answer()
+        await settle()
+        joining[0].cancel()
+        await settle()
+        assert (client.state, socket.is_open) == ("connecting", True)
+        joining[1].cancel()
+        await settle()
+        assert (client.state, socket.done.pop()) == ("idle", 1000)
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+
+        again = asyncio.create_task(client.join())
+        await answered(server, JOINED)
+        assert (await again).id == SESSION
+        await client.close()
+
+    run(test())
+
+
+def test_a_cancelled_join_leaves_a_client_that_has_been_in_the_session() -> None:
+    async def test() -> None:
+        server = ScriptedServer()
+        client, socket = await joined_listener(server)
+        socket.drop()
+        await settle()
         joining = asyncio.create_task(client.join())
         await settle()
         joining.cancel()
-        await answered(server, JOINED)
+        await answered(server, JOINED | {"type": "connectionRefreshComplete"})
         assert client.state == "joined"
-        assert (await client.join()).id == SESSION
+        await client.close()
+
+    run(test())
+
+
+def test_a_cancelled_create_leaves_nothing_behind() -> None:
+    async def test() -> None:
+        server = ScriptedServer()
+        client = speaker(server)
+        creating = asyncio.create_task(client.create("en"))
+        await settle()
+        socket = server.openings.popleft().answer()
+        await settle()
+        pausing = asyncio.create_task(client.pause())
+        await settle()
+        creating.cancel()
+        await settle()
+        assert (client.state, socket.done.pop()) == ("idle", 1000)
+        with pytest.raises(SessionError, match="NO_SESSION"):
+            await pausing
+        again = asyncio.create_task(client.create("en"))
+        await answered(server, CREATED)
+        assert (await again).id == SESSION
+        await client.close()
+
+    run(test())
+
+
+def test_a_create_that_is_cancelled_with_its_outcome_leaves_no_session() -> None:
+    async def test() -> None:
+        server = ScriptedServer()
+        client = speaker(server)
+        creating = asyncio.create_task(client.create("en"))
+        await settle()
+        socket = server.openings.popleft().answer()
+        await settle()
+        socket.serve(CREATED)
+        while client.state != "live":
+            await asyncio.sleep(0)
+        creating.cancel()
+        await settle()
+        assert creating.cancelled()
+        assert (client.state, client.session, socket.done.pop()) == ("idle", None, 1000)
+        await client.close()
+
+    run(test())
+
+
+def test_a_cancelled_take_over_does_not_end_the_session() -> None:
+    async def test() -> None:
+        server = ScriptedServer()
+        client = speaker(server)
+        taking_over = asyncio.create_task(client.take_over(SESSION))
+        await settle()
+        socket = server.openings.popleft().answer()
+        await settle()
+        taking_over.cancel()
+        await settle()
+        assert (client.state, socket.done.pop()) == ("idle", 4000)
         await client.close()
 
     run(test())

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from broadcast_sessions_client import Counts, SessionError
-from client_support.members import answered, live_speaker
+from client_support.members import answered, live_speaker, speaker
 from client_support.scripted_loop import loop, run, settle
 from client_support.scripted_server import ScriptedServer, ScriptedSocket
 
@@ -145,6 +145,28 @@ def test_an_error_without_a_type_belongs_to_the_command_and_not_to_the_heartbeat
         assert sent[1:] == ["heartbeat", "pauseSession", "pauseSession"]
         await client.close()
         assert isinstance(pausing.exception(), SessionError)
+
+    run(test())
+
+
+def test_a_command_without_a_session_is_refused_at_once() -> None:
+    async def test() -> None:
+        server = ScriptedServer()
+        client = speaker(server)
+        for command in (client.pause, client.resume, client.end, client.status):
+            with pytest.raises(SessionError) as caught:
+                await command()
+            assert (caught.value.code, caught.value.temporary) == ("NO_SESSION", False)
+        creating = asyncio.create_task(client.create("en"))
+        pausing = asyncio.create_task(client.pause())
+        await settle()
+        server.openings.popleft().answer("reset")
+        for call, code in ((creating, "CONNECTION_FAILED"), (pausing, "NO_SESSION")):
+            with pytest.raises(SessionError, match=code):
+                await call
+        with pytest.raises(SessionError, match="NO_SESSION"):
+            await client.rotate_invite_code()
+        await client.close()
 
     run(test())
 
