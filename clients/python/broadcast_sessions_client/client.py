@@ -1,6 +1,7 @@
 """The state machine that listeners and speakers share."""
 
 import asyncio
+import logging
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Mapping
@@ -15,13 +16,21 @@ from broadcast_sessions_client.backoff import Backoff
 from broadcast_sessions_client.command_queue import CommandQueue
 from broadcast_sessions_client.connection import Callbacks, Connection, open_connection
 from broadcast_sessions_client.environment import Environment
-from broadcast_sessions_client.errors import SessionError, no_session
+from broadcast_sessions_client.errors import (
+    NoAnswer,
+    SessionError,
+    no_session,
+    reason_of,
+    unexpected,
+)
 from broadcast_sessions_client.event_buffer import EventBuffer
 from broadcast_sessions_client.events import Event, Failed, SessionEnded, State, StateChanged
 from broadcast_sessions_client.messages import Message
 from broadcast_sessions_client.pending_calls import PendingCalls
 from broadcast_sessions_client.sessions import Counts
 from broadcast_sessions_client.task_set import TaskSet
+
+LOGGER: Final = logging.getLogger("broadcast_sessions_client")
 
 STABLE_SECONDS: Final = 5
 """A connection that has been in the session for so long makes the next waits short again."""
@@ -44,9 +53,6 @@ STATUSES: Final[Mapping[str, str]] = {
     "sessionInterrupted": "interrupted",
 }
 """The session's status after each notice."""
-
-REASONS: Final[Mapping[str, str]] = {"NO_ANSWER": "noAnswer", "TOKEN_FAILED": "tokenFailed"}
-"""The reasons of failures that have other names as errors."""
 
 AT_ONCE: Final = frozenset({"slept", "membershipLost"})
 """The reasons of losses after which there is no wait."""
@@ -184,7 +190,7 @@ class Client(ABC):
 
     async def _send(self, action: str, **parameters: str) -> Message:
         if self._end_error:
-            raise self._end_error
+            raise self._end_error.copy()
         if not self._attempts:
             raise no_session()
         return await self._queue.send(action, **parameters)
@@ -217,10 +223,13 @@ class Client(ABC):
         while True:
             try:
                 await self._attempt()
-            except SessionError as error:
-                if not self._goes_on_after(error):
+            except Exception as error:
+                failure = error if isinstance(error, SessionError) else unexpected(error)
+                if failure is not error:
+                    LOGGER.error("An attempt to connect failed unexpectedly", exc_info=error)
+                if not self._goes_on_after(failure):
                     return
-                await self._wait(REASONS.get(error.code, error.code), error)
+                await self._wait(reason_of(failure), failure)
             else:
                 entered_at = loop.time()
                 await self._trouble.wait()
@@ -236,9 +245,9 @@ class Client(ABC):
         command = self._refresh_command() if self._connection_id else self._first_command
         try:
             outcome = await connection.ask(command)
-        except SessionError as error:
+        except Exception as error:
             is_refresh = command["action"] == "refreshConnection"
-            may_be_in = error.code == "NO_ANSWER" and is_refresh
+            may_be_in = isinstance(error, NoAnswer) and is_refresh
             self._discard(connection, self._leave_code if may_be_in else CLOSE_NORMALLY)
             raise
         finally:

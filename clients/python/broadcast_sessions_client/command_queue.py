@@ -7,7 +7,7 @@ from typing import Final
 
 from broadcast_sessions_client.backoff import Backoff
 from broadcast_sessions_client.connection import Connection
-from broadcast_sessions_client.errors import SessionError
+from broadcast_sessions_client.errors import NoAnswer, SessionError
 from broadcast_sessions_client.messages import Message
 from broadcast_sessions_client.task_set import TaskSet
 
@@ -28,7 +28,7 @@ class QueuedCommand:
         if not self.outcome.done():
             self.outcome.set_result(outcome)
 
-    def reject(self, error: SessionError) -> None:
+    def reject(self, error: Exception) -> None:
         """Settle with an error, unless the application has cancelled the call."""
         if not self.outcome.done():
             self.outcome.set_exception(error)
@@ -94,7 +94,7 @@ class CommandQueue:
             self._waiting.appendleft(self._current)
             self._current = None
         for queued in self._waiting:
-            queued.reject(error)
+            queued.reject(error.copy())
         self._waiting.clear()
         if self._sender:
             self._sender.cancel()
@@ -118,7 +118,7 @@ class CommandQueue:
             try:
                 outcome = await connection.ask(queued.command)
             except SessionError as error:
-                if error.code == "NO_ANSWER":
+                if isinstance(error, NoAnswer):
                     connection.give_up()
                 elif connection.is_lost:
                     continue  # Commands are idempotent: the next connection sends it again.
@@ -130,5 +130,7 @@ class CommandQueue:
                     queued.reject(error)
                 elif not connection.is_lost:
                     await asyncio.sleep(backoff.next_seconds(error.retry_after_seconds))
+            except Exception as error:  # For example, a parameter can't be encoded.
+                queued.reject(error)
             else:
                 queued.resolve(outcome)

@@ -5,13 +5,13 @@ import itertools
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from websockets.exceptions import InvalidStatus, WebSocketException
 
 from broadcast_sessions_client import messages
 from broadcast_sessions_client.environment import Environment, Socket
-from broadcast_sessions_client.errors import SessionError, refusal
+from broadcast_sessions_client.errors import NoAnswer, SessionError, connection_failed, refusal
 from broadcast_sessions_client.messages import Message
 
 OPEN_SECONDS: Final = 10
@@ -92,7 +92,7 @@ class Connection:
                 await self._socket.send(json.dumps({**command, "requestId": request_id}))
                 return await unanswered.outcome
         except TimeoutError:
-            raise SessionError("NO_ANSWER", "The service didn't answer.", temporary=True) from None
+            raise NoAnswer("NO_ANSWER", "The service didn't answer.", temporary=True) from None
         except (OSError, WebSocketException) as error:
             raise connection_failed() from error
         finally:
@@ -176,7 +176,7 @@ class Connection:
         try:
             await self.ask({"action": "heartbeat"})
         except SessionError as error:
-            return error.code != "NO_ANSWER"
+            return not isinstance(error, NoAnswer)
         return True
 
     def _lose(self, reason: str) -> None:
@@ -199,12 +199,6 @@ def _retrieve(outcome: asyncio.Future[Message]) -> None:
         outcome.exception()
 
 
-def connection_failed(**details: Any) -> SessionError:
-    """Return the error of a connection that didn't open, or was lost."""
-    message = "There is no connection to the service."
-    return SessionError("CONNECTION_FAILED", message, temporary=True, details=details)
-
-
 async def open_connection(
     url: str, headers: Mapping[str, str], callbacks: Callbacks, environment: Environment
 ) -> Connection:
@@ -218,6 +212,6 @@ async def open_connection(
             socket = await environment.connect(url, headers)
     except InvalidStatus as error:
         raise connection_failed(status=error.response.status_code) from error
-    except (OSError, ValueError, WebSocketException) as error:
+    except (OSError, WebSocketException) as error:
         raise connection_failed() from error
     return Connection(socket, callbacks, environment)

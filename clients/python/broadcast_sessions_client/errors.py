@@ -1,7 +1,8 @@
 """The error that every call raises."""
 
+import copy
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Self
 
 from broadcast_sessions_client import messages
 
@@ -28,24 +29,67 @@ class SessionError(Exception):
         retry_after_seconds: float | None = None,
         details: Mapping[str, Any] | None = None,
     ) -> None:
-        super().__init__(f"{code}: {message}")
+        super().__init__(code, message)
         self.code = code
         self.message = message
         self.temporary = temporary
         self.retry_after_seconds = retry_after_seconds
         self.details = dict(details or {})
 
-    def with_wait(self, seconds: float) -> "SessionError":
+    def __str__(self) -> str:
+        """Return the code and the message."""
+        return f"{self.code}: {self.message}"
+
+    def copy(self) -> Self:
+        """Return an equal error to raise. A raised one collects tracebacks."""
+        duplicate = copy.copy(self)
+        duplicate.__cause__ = self.__cause__
+        return duplicate
+
+    def with_wait(self, seconds: float) -> Self:
         """Return a copy that names the time until the next attempt."""
-        copy = SessionError(
-            self.code,
-            self.message,
-            temporary=self.temporary,
-            retry_after_seconds=seconds,
-            details=self.details,
-        )
-        copy.__cause__ = self.__cause__
-        return copy
+        duplicate = self.copy()
+        duplicate.retry_after_seconds = seconds
+        return duplicate
+
+
+class ConnectionFailed(SessionError):
+    """A connection didn't open, or was lost."""
+
+
+class NoAnswer(SessionError):
+    """The service didn't answer in time."""
+
+
+class TokenFailed(SessionError):
+    """The token callback failed for now."""
+
+
+def reason_of(error: SessionError) -> str:
+    """Return the reason that a state has after an error.
+
+    The service's code can have any text. So the client's own errors are known by their class.
+    """
+    match error:
+        case NoAnswer():
+            return "noAnswer"
+        case TokenFailed():
+            return "tokenFailed"
+    return error.code
+
+
+def connection_failed(**details: Any) -> ConnectionFailed:
+    """Return the error of a connection that didn't open, or was lost."""
+    message = "There is no connection to the service."
+    return ConnectionFailed("CONNECTION_FAILED", message, temporary=True, details=details)
+
+
+def unexpected(error: Exception) -> ConnectionFailed:
+    """Return the error of an attempt that another attempt would only repeat."""
+    message = f"The client can't connect because of an error: {type(error).__name__}"
+    failure = ConnectionFailed("CONNECTION_FAILED", message)
+    failure.__cause__ = error
+    return failure
 
 
 def no_session() -> SessionError:

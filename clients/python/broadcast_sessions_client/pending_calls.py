@@ -29,6 +29,6 @@ class PendingCalls:
             if call.done():
                 continue
             if error:
-                call.set_exception(error)
+                call.set_exception(error.copy())
             else:
                 call.set_result(None)

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any, Final, TypeGuard
 
-from broadcast_sessions_client.errors import SessionError
+from broadcast_sessions_client.errors import SessionError, TokenFailed
 
 TokenCallback = Callable[[], str | Awaitable[str]]
 
@@ -85,6 +85,6 @@ async def _in_thread(function: Callable[[], Any]) -> Any:
     return await result
 
 
-def _failed(error: BaseException) -> SessionError:
+def _failed(error: BaseException) -> TokenFailed:
     _LOGGER.warning("The token callback failed", exc_info=error)
-    return SessionError("TOKEN_FAILED", "The token callback failed.", temporary=True)
+    return TokenFailed("TOKEN_FAILED", "The token callback failed.", temporary=True)
