@@ -152,7 +152,10 @@ class Client(ABC):
         await self.close()
 
     async def close(self) -> None:
-        """Leave, and wait until nothing of the client runs. You can call it more than once."""
+        """Leave, and wait until nothing of the client runs. You can call it more than once.
+
+        A token callback that ignores its cancellation has 5 seconds to end.
+        """
         error = SessionError("CLOSED", "The client is closed.")
         if self._end_error is None:
             self._finish(SessionEnded("ended", "closed"), error, self._leave_code)
@@ -415,6 +418,7 @@ class Client(ABC):
     def _finish(self, last: StateChanged, error: SessionError, close_code: int) -> None:
         """Stop everything, after a last event."""
         self._end_error = error
+        self._backoff.reset()
         self._show(last)
         self._buffer.end()
         self._calls.settle(error)

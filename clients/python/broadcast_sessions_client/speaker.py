@@ -187,7 +187,7 @@ class Speaker(Client):
         """Open a connection. Ask for another token once, if the service refuses the first."""
         refused = None
         for _ in range(2):
-            token = await ask_for_token(self._token)
+            token = await ask_for_token(self._token, self._tasks)
             if token == refused:
                 break
             try:
