@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Final
 
 from broadcast_sessions_client.backoff import Backoff
@@ -43,15 +43,13 @@ class CommandQueue:
 
     def __init__(
         self,
-        usable_connection: Callable[[], Awaitable[Connection]],
-        is_usable: Callable[[], bool],
         lost_membership: Callable[[Connection], None],
         tasks: TaskSet,
         random: Callable[[], float],
     ) -> None:
         self.dropped = 0
-        self._usable_connection = usable_connection
-        self._is_usable = is_usable
+        self._connection: Connection | None = None
+        self._usable = asyncio.Event()
         self._lost_membership = lost_membership
         self._tasks = tasks
         self._random = random
@@ -60,10 +58,24 @@ class CommandQueue:
         self._sender: asyncio.Task[None] | None = None
 
     @property
+    def is_usable(self) -> bool:
+        """Whether commands are sent now."""
+        return self._usable.is_set()
+
+    @property
     def length(self) -> int:
         """The number of commands that wait. One that is in flight, or about to be, doesn't."""
-        is_about_to_be = self._is_usable() and not self._current
+        is_about_to_be = self.is_usable and not self._current
         return max(0, len(self._waiting) - is_about_to_be)
+
+    def use(self, connection: Connection) -> None:
+        """Send on this connection from now on."""
+        self._connection = connection
+        self._usable.set()
+
+    def hold(self) -> None:
+        """Send nothing for now. A command that is in flight can still be answered."""
+        self._usable.clear()
 
     async def send(self, action: str, **parameters: str) -> Message:
         """Send a command when its turn comes, and return its outcome.
@@ -99,6 +111,11 @@ class CommandQueue:
         if self._sender:
             self._sender.cancel()
             self._sender = None
+
+    async def _usable_connection(self) -> Connection:
+        while not (self._usable.is_set() and self._connection):
+            await self._usable.wait()
+        return self._connection
 
     async def _send_all(self) -> None:
         while self._waiting:

@@ -17,7 +17,9 @@ from broadcast_sessions_client.messages import Message
 OPEN_SECONDS: Final = 10
 ANSWER_SECONDS: Final = 10
 HEARTBEAT_SECONDS: Final = 30
-"""The interval until the service names another one."""
+"""The interval until the service names another one, from a second to an hour."""
+
+LONGEST_HEARTBEAT_SECONDS: Final = 3600
 
 LATE_SECONDS: Final = 75
 """A heartbeat that is later than this shows that the process stood still."""
@@ -126,16 +128,19 @@ class Connection:
         message = messages.parse(frame)
         if message is None:
             return
-        if "type" not in message:
+        type_ = messages.text(message, "type")
+        if not type_:
             self._take_typeless(message)
             return
-        unanswered = self._unanswered.get(messages.text(message, "requestId"))
-        if not unanswered and ("requestId" in message or message["type"] == "heartbeatAck"):
+        request_id = messages.text(message, "requestId")
+        unanswered = self._unanswered.get(request_id)
+        if not unanswered and (request_id or type_ == "heartbeatAck"):
             return
-        if unanswered and message["type"] not in ("error", messages.OUTCOMES[unanswered.action]):
+        if unanswered and type_ not in ("error", messages.OUTCOMES[unanswered.action]):
             return
         self._heartbeat_seconds = (
-            messages.number(message, "heartbeatSeconds") or self._heartbeat_seconds
+            messages.number(message, "heartbeatSeconds", 1, LONGEST_HEARTBEAT_SECONDS)
+            or self._heartbeat_seconds
         )
         self._callbacks.on_message(self, message)
         if unanswered:
@@ -143,10 +148,11 @@ class Connection:
 
     def _take_typeless(self, message: Message) -> None:
         """Handle API Gateway's own error, which a failed function causes."""
+        text = messages.text(message, "message")
         in_flight = sorted(self._unanswered.values(), key=lambda it: it.action == "heartbeat")
-        if in_flight and "message" in message:
+        if in_flight and text:
             error = {"type": "error", "code": "INTERNAL_ERROR", "temporary": True}
-            in_flight[0].settle(error | {"message": messages.text(message, "message")})
+            in_flight[0].settle(error | {"message": text})
 
     async def _beat(self) -> None:
         """Send heartbeats until the connection is dead. The loss cancels this task."""

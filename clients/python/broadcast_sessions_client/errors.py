@@ -1,10 +1,16 @@
 """The error that every call raises."""
 
 import copy
+import logging
 from collections.abc import Mapping
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from broadcast_sessions_client import messages
+
+_LOGGER: Final = logging.getLogger("broadcast_sessions_client")
+
+LONGEST_SECONDS: Final = 3600
+"""The longest wait that the service can demand."""
 
 
 class SessionError(Exception):
@@ -84,12 +90,30 @@ def connection_failed(**details: Any) -> ConnectionFailed:
     return ConnectionFailed("CONNECTION_FAILED", message, temporary=True, details=details)
 
 
-def unexpected(error: Exception) -> ConnectionFailed:
-    """Return the error of an attempt that another attempt would only repeat."""
+def session_error(error: Exception) -> SessionError:
+    """Return the error of a failed attempt. An unexpected one is logged, and is final."""
+    if isinstance(error, SessionError):
+        return error
+    _LOGGER.error("An attempt to connect failed unexpectedly", exc_info=error)
     message = f"The client can't connect because of an error: {type(error).__name__}"
     failure = ConnectionFailed("CONNECTION_FAILED", message)
     failure.__cause__ = error
     return failure
+
+
+def replaced() -> SessionError:
+    """Return the error of a client that has lost its seat or its session to another one."""
+    return SessionError("REPLACED", "Another client has taken this one's place.")
+
+
+def closed() -> SessionError:
+    """Return the error of all calls after `close()`."""
+    return SessionError("CLOSED", "The client is closed.")
+
+
+def session_is_over() -> SessionError:
+    """Return the error of all calls after the end of the session."""
+    return SessionError("SESSION_NOT_FOUND", "The session has ended.")
 
 
 def no_session() -> SessionError:
@@ -101,10 +125,11 @@ def no_session() -> SessionError:
 def refusal(message: messages.Message) -> SessionError:
     """Return the error that an `error` message describes."""
     details = message.get("details")
+    retry_after = messages.number(message, "retryAfter", 0)
     return SessionError(
         messages.text(message, "code") or "INTERNAL_ERROR",
         messages.text(message, "message") or "The service gave no reason.",
         temporary=message.get("temporary") is True,
-        retry_after_seconds=messages.number(message, "retryAfter"),
+        retry_after_seconds=None if retry_after is None else min(retry_after, LONGEST_SECONDS),
         details=details if isinstance(details, dict) else None,
     )

@@ -108,7 +108,9 @@ class Listener(Client):
                 **self._invite,
             }
         )
-        return Membership(self._session or "", self._language, self._source_language, self._status)
+        return Membership(
+            self._session or "", self._language, self._source_language, self._status.value
+        )
 
     async def change_language(self, language: str) -> str:
         """Hear another language, and return its code.

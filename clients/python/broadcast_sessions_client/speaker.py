@@ -129,7 +129,7 @@ class Speaker(Client):
         if self._attempts and command != self._first_command:
             raise SessionError("CONFLICT", "The speaker already has a session.")
         await self._enter(command)
-        return OwnedSession(self._session or "", self._invite_code, self._status)
+        return OwnedSession(self._session or "", self._invite_code, self._status.value)
 
     async def pause(self) -> None:
         """Pause the session.
@@ -206,9 +206,8 @@ class Speaker(Client):
         is_creating = self._first_command["action"] == "createSession" and not self._connection_id
         if not (error.temporary and is_creating):
             return super()._goes_on_after(error)
-        self._attempts = None
         self._be_idle()
-        self._calls.settle(error.with_wait(self._backoff.next_seconds(error.retry_after_seconds)))
+        self._calls.settle(error.with_wait(self._schedule.back_off(error.retry_after_seconds)))
         return False
 
     def _take_outcome(self, outcome: Message) -> None:
