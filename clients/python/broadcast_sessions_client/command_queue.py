@@ -68,6 +68,12 @@ class CommandQueue:
         is_about_to_be = self.is_usable and not self._current
         return max(0, len(self._waiting) - is_about_to_be)
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether no command waits or is in flight, apart from cancelled ones."""
+        is_busy = self._current and not self._current.outcome.done()
+        return not (is_busy or self._waiting)
+
     def use(self, connection: Connection) -> None:
         """Send on this connection from now on."""
         self._connection = connection

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from broadcast_sessions_client import Listener, SessionEnded, SessionError, Speaker
+from broadcast_sessions_client import Listener, OwnedSession, SessionEnded, SessionError, Speaker
 from client_support.members import (
     CREATED,
     JOINED,
@@ -22,6 +22,7 @@ from client_support.scripted_loop import loop, run, settle
 from client_support.scripted_server import ScriptedServer
 
 HOUR = 3600
+INVITE = str(CREATED["inviteCode"])
 REFUSED: dict[str, Any] = {"type": "error", "code": "SESSION_NOT_FOUND", "temporary": False}
 FULL: dict[str, Any] = {"type": "error", "code": "SESSION_FULL", "temporary": True}
 
@@ -269,13 +270,76 @@ def test_a_client_can_join_anew_after_the_end() -> None:
     run(test())
 
 
-def test_a_second_create_is_refused() -> None:
+def test_another_session_is_refused() -> None:
     async def test() -> None:
         client, _ = await live_speaker(ScriptedServer())
         with pytest.raises(SessionError, match="CONFLICT"):
             await client.create("en")
         with pytest.raises(SessionError, match="CONFLICT"):
             await client.take_over("bright-otter-102")
+        await client.close()
+
+    run(test())
+
+
+@pytest.mark.parametrize("session_id", [SESSION, " Golden  Eagle_427"])
+def test_a_speaker_can_wait_for_the_session_that_it_is_entering(session_id: str) -> None:
+    async def test() -> None:
+        server = ScriptedServer()
+        client = speaker(server)
+        taking_over = [asyncio.create_task(client.take_over(it)) for it in (SESSION, session_id)]
+        await answered(server, CREATED | {"type": "connectionRefreshComplete", "status": "paused"})
+        assert [await it for it in taking_over] == [OwnedSession(SESSION, INVITE, "paused")] * 2
+        with pytest.raises(SessionError, match="CONFLICT"):
+            await client.create("en")
+        await client.close()
+
+    run(test())
+
+
+@pytest.mark.parametrize("session_id", [SESSION, "GOLDEN EAGLE 427"])
+def test_a_speaker_can_wait_for_its_session_while_it_comes_back(session_id: str) -> None:
+    async def test() -> None:
+        server = ScriptedServer()
+        client, socket = await live_speaker(server)
+        socket.drop()
+        await settle()
+        taking_over = asyncio.create_task(client.take_over(session_id))
+        await answered(server, CREATED | {"type": "connectionRefreshComplete", "status": "active"})
+        assert await taking_over == OwnedSession(SESSION, INVITE, "active")
+        await client.close()
+
+    run(test())
+
+
+def test_a_session_that_is_being_created_has_no_id_to_take_over() -> None:
+    async def test() -> None:
+        client = speaker(ScriptedServer())
+        creating = asyncio.create_task(client.create("en"))
+        await settle()
+        with pytest.raises(SessionError, match="CONFLICT"):
+            await client.take_over(SESSION)
+        await client.close()
+        assert isinstance(creating.exception(), SessionError)
+
+    run(test())
+
+
+def test_a_client_that_is_closed_before_it_begins_asks_for_no_token() -> None:
+    asked = []
+
+    def ask() -> str:
+        asked.append(True)
+        return "t1"
+
+    async def test() -> None:
+        client = speaker(ScriptedServer(), ask)
+        creating = asyncio.create_task(client.create("en"))
+        await asyncio.sleep(0)
+        await client.close()
+        with pytest.raises(SessionError, match="CLOSED"):
+            await creating
+        assert asked == []
         await client.close()
 
     run(test())

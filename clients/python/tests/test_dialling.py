@@ -86,7 +86,7 @@ def test_a_parameter_that_cannot_be_encoded_settles_the_call() -> None:
     async def test() -> None:
         server = ScriptedServer()
         client, _ = await joined_listener(server)
-        language: Any = object()
+        language: Any = b"es"
         with pytest.raises(TypeError):
             await client.change_language(language)
         await client.close()
