@@ -218,6 +218,6 @@ async def open_connection(
             socket = await environment.connect(url, headers)
     except InvalidStatus as error:
         raise connection_failed(status=error.response.status_code) from error
-    except (OSError, WebSocketException) as error:
+    except (OSError, EOFError, WebSocketException) as error:
         raise connection_failed() from error
     return Connection(socket, callbacks, environment)

@@ -270,7 +270,7 @@ def test_a_client_can_join_anew_after_the_end() -> None:
     run(test())
 
 
-def test_another_session_is_refused() -> None:
+def test_a_second_create_is_refused() -> None:
     async def test() -> None:
         client, _ = await live_speaker(ScriptedServer())
         with pytest.raises(SessionError, match="CONFLICT"):

@@ -51,7 +51,9 @@ def test_an_unexpected_failure_is_final(error: Exception, caplog: pytest.LogCapt
     assert record.exc_info[1] is error
 
 
-@pytest.mark.parametrize("error", [ConnectionRefusedError(), TimeoutError(), InvalidMessage("")])
+@pytest.mark.parametrize(
+    "error", [ConnectionRefusedError(), TimeoutError(), EOFError(), InvalidMessage("")]
+)
 def test_a_failure_of_the_network_is_temporary(error: Exception) -> None:
     async def test() -> None:
         environment = replace(ScriptedServer().environment, connect=raises(error))
