@@ -152,7 +152,8 @@ class CommandQueue:
                 if not error.temporary or attempts == ATTEMPTS:
                     queued.reject(error)
                 elif not connection.is_lost:
-                    await asyncio.sleep(backoff.next_seconds(error.retry_after_seconds))
+                    seconds = backoff.next_seconds(error.retry_after_seconds)
+                    await asyncio.wait([queued.outcome], timeout=seconds)  # A cancel ends it.
             except Exception as error:  # For example, a parameter can't be encoded.
                 queued.reject(error)
             else:

@@ -112,6 +112,23 @@ def test_a_command_that_is_cancelled_in_flight_is_not_sent_again() -> None:
     run(test())
 
 
+def test_a_command_that_is_cancelled_in_its_wait_holds_up_no_other() -> None:
+    async def test() -> None:
+        client, socket = await live_speaker(ScriptedServer())
+        pausing, resuming = (asyncio.create_task(it()) for it in (client.pause, client.resume))
+        await settle()
+        busy = {"type": "error", "code": "SERVICE_UNAVAILABLE", "temporary": True}
+        socket.serve(busy | {"retryAfter": 3600})
+        await settle()
+        pausing.cancel()
+        await settle()
+        assert socket.done.pop() == {"action": "resumeSession"}
+        await client.close()
+        assert isinstance(resuming.exception(), SessionError)
+
+    run(test())
+
+
 def test_cancelled_commands_take_no_place_in_the_queue() -> None:
     async def test() -> None:
         client, socket = await live_speaker(ScriptedServer())
