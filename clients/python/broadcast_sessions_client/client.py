@@ -98,8 +98,8 @@ class Client(EventSource, ABC):
     async def _enter(self, command: Message) -> None:
         """Enter the session, or wait for the attempt that is due anyway.
 
-        If all calls that wait are cancelled, a client that hasn't been in the session gives up. So
-        does one that has created a session which the cancelled call can't return any more.
+        If all calls that wait for the first attempt are cancelled, the client gives up. So does one
+        that has created a session which the cancelled call can't return any more.
 
         Raises:
             SessionError: The attempt failed. If it is temporary, others follow.
@@ -116,7 +116,7 @@ class Client(EventSource, ABC):
         try:
             await call
         except asyncio.CancelledError:
-            is_new = not self._connection_id or command["action"] == "createSession"
+            is_new = self.state == "connecting" or command["action"] == "createSession"
             if self._attempts and is_new and not self._calls.are_waiting:
                 self._be_idle()
             raise

@@ -130,6 +130,24 @@ def test_a_cancelled_join_leaves_a_client_that_has_been_in_the_session() -> None
     run(test())
 
 
+def test_a_cancelled_join_leaves_the_attempts_in_the_background() -> None:
+    async def test() -> None:
+        server = ScriptedServer()
+        client = listener(server)
+        first = asyncio.create_task(client.join())
+        await answered(server, FULL)
+        with pytest.raises(SessionError):
+            await first
+        joining = asyncio.create_task(client.join())
+        await settle()
+        joining.cancel()
+        await answered(server, JOINED)
+        assert client.state == "joined"
+        await client.close()
+
+    run(test())
+
+
 def test_a_cancelled_create_leaves_nothing_behind() -> None:
     async def test() -> None:
         server = ScriptedServer()
