@@ -31,7 +31,7 @@ async def speak(language: str) -> None:
     async with Speaker(URL, token=fetch_token) as speaker:
         session = await speaker.create(language)
         print(f"session: {session.id}")
-        link = invite_link("https://listen.example.org/", session.id, session.invite_code)
+        link = invite_link("https://listen.example.org/", session)
         print(f"link: {link}")
         try:
             await show_events(speaker)

@@ -1,9 +1,8 @@
 """The Python client against the local server."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
-from dataclasses import replace
 
 import pytest
 
@@ -15,27 +14,10 @@ from broadcast_sessions_client import (
     Speaker,
     StateChanged,
 )
-from broadcast_sessions_client.environment import DEFAULT, Environment, Socket
+from tests.stories.gate import Gate
 from tests.stories.target import HIGH_LIMITS, Target, local_server
 
 REFRESHES = 3
-
-
-class Network:
-    """The network of a client, which a test can cut."""
-
-    def __init__(self) -> None:
-        self.environment: Environment = replace(DEFAULT, connect=self._connect)
-        self._sockets: list[Socket] = []
-
-    async def _connect(self, url: str, headers: Mapping[str, str]) -> Socket:
-        self._sockets.append(await DEFAULT.connect(url, headers))
-        return self._sockets[-1]
-
-    def cut(self) -> None:
-        """Drop all TCP connections."""
-        for socket in self._sockets:
-            socket.transport.abort()
 
 
 async def states(client: Speaker | Listener, *wanted: str) -> list[str]:
@@ -53,19 +35,17 @@ async def states(client: Speaker | Listener, *wanted: str) -> list[str]:
 
 @asynccontextmanager
 async def members(
-    target: Target, network: Network | None = None
+    target: Target, gate: Gate | None = None
 ) -> AsyncIterator[tuple[Speaker, Listener]]:
     """Create a session, and join it with an invite code."""
-    environment = network.environment if network else DEFAULT
-    token = target.tokens()["IdToken"]
-    async with Speaker(target.url, token=token, environment=environment) as speaker:
+    url = gate.url if gate else target.url
+    async with Speaker(url, token=target.tokens()["IdToken"]) as speaker:
         session = await speaker.create("en-US")
         async with Listener(
-            target.url,
+            url,
             session=session.id.replace("-", " ").title(),
             language="es-AR",
             invite=session.invite_code,
-            environment=environment,
         ) as listener:
             yield speaker, listener
 
@@ -81,6 +61,7 @@ def test_a_session_is_played_with_all_commands(served: Target) -> None:
             await states(listener, "joined")
             status = await speaker.status()
             assert (status.listener_count, status.languages) == (1, {"fr": 1})
+            assert (speaker.listener_count, speaker.languages) == (1, {"fr": 1})
             assert await speaker.rotate_invite_code() == speaker.invite_code
             await speaker.end()
             events = [event async for event in listener]
@@ -91,13 +72,35 @@ def test_a_session_is_played_with_all_commands(served: Target) -> None:
 
 def test_members_are_back_after_their_connections_are_cut(served: Target) -> None:
     async def play() -> None:
-        network = Network()
-        async with members(served, network) as (speaker, listener):
-            network.cut()
+        async with (
+            Gate(served.url).serving() as gate,
+            members(served, gate) as (speaker, listener),
+        ):
+            gate.reset()
             await states(speaker, "live", "reconnecting", "live")
             await states(listener, "joined", "reconnecting", "joined")
             status = await speaker.status()
             assert (status.listener_count, status.status) == (1, "active")
+
+    asyncio.run(play())
+
+
+def test_a_command_that_is_cancelled_without_a_network_is_never_sent(served: Target) -> None:
+    async def play() -> None:
+        async with (
+            Gate(served.url).serving() as gate,
+            members(served, gate) as (speaker, listener),
+        ):
+            gate.is_there.clear()
+            gate.reset()
+            await states(speaker, "live", "reconnecting")
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0):
+                    await speaker.end()
+            gate.is_there.set()
+            await states(speaker, "live")
+            assert (await speaker.status()).status == "active"
+            await states(listener, "joined", "reconnecting", "joined")
 
     asyncio.run(play())
 

@@ -13,7 +13,8 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
 
-from broadcast_sessions_client.sign_in import CognitoSignIn, SignInError
+from broadcast_sessions_client import SessionError
+from broadcast_sessions_client.sign_in import CognitoSignIn
 from gateway_support.plain_http import Answer, request
 from gateway_support.serving import Server, serving
 from local_gateway import aws
@@ -81,7 +82,7 @@ def sign_in_by_srp(environment: Any, password: str) -> str:
 
 
 def test_srp_refuses_a_wrong_password(environment: Any) -> None:
-    with pytest.raises(SignInError, match="NotAuthorizedException"):
+    with pytest.raises(SessionError, match="NotAuthorizedException"):
         sign_in_by_srp(environment, "wrong")
 
 

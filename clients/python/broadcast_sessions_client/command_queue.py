@@ -2,12 +2,12 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Final
 
 from broadcast_sessions_client.backoff import Backoff
 from broadcast_sessions_client.connection import Connection
-from broadcast_sessions_client.errors import SessionError
+from broadcast_sessions_client.errors import NoAnswer, SessionError
 from broadcast_sessions_client.messages import Message
 from broadcast_sessions_client.task_set import TaskSet
 
@@ -28,7 +28,7 @@ class QueuedCommand:
         if not self.outcome.done():
             self.outcome.set_result(outcome)
 
-    def reject(self, error: SessionError) -> None:
+    def reject(self, error: Exception) -> None:
         """Settle with an error, unless the application has cancelled the call."""
         if not self.outcome.done():
             self.outcome.set_exception(error)
@@ -43,30 +43,50 @@ class CommandQueue:
 
     def __init__(
         self,
-        usable_connection: Callable[[], Awaitable[Connection]],
-        is_usable: Callable[[], bool],
         lost_membership: Callable[[Connection], None],
         tasks: TaskSet,
         random: Callable[[], float],
     ) -> None:
         self.dropped = 0
-        self._usable_connection = usable_connection
-        self._is_usable = is_usable
+        self._connection: Connection | None = None
+        self._usable = asyncio.Event()
         self._lost_membership = lost_membership
         self._tasks = tasks
         self._random = random
-        self._queued: deque[QueuedCommand] = deque()
-        self._has_begun = False
+        self._waiting: deque[QueuedCommand] = deque()
+        self._current: QueuedCommand | None = None
         self._sender: asyncio.Task[None] | None = None
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether commands are sent now."""
+        return self._usable.is_set()
 
     @property
     def length(self) -> int:
         """The number of commands that wait. One that is in flight, or about to be, doesn't."""
-        is_in_flight = self._has_begun or self._is_usable()
-        return max(0, len(self._queued) - is_in_flight)
+        is_about_to_be = self.is_usable and not self._current
+        return max(0, len(self._waiting) - is_about_to_be)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no command waits or is in flight, apart from cancelled ones."""
+        is_busy = self._current and not self._current.outcome.done()
+        return not (is_busy or self._waiting)
+
+    def use(self, connection: Connection) -> None:
+        """Send on this connection from now on."""
+        self._connection = connection
+        self._usable.set()
+
+    def hold(self) -> None:
+        """Send nothing for now. A command that is in flight can still be answered."""
+        self._usable.clear()
 
     async def send(self, action: str, **parameters: str) -> Message:
         """Send a command when its turn comes, and return its outcome.
+
+        A cancelled call leaves the queue. Its command isn't sent, or isn't sent again.
 
         Raises:
             SessionError: The queue is full, the service refused the command for good or three
@@ -76,37 +96,52 @@ class CommandQueue:
             self.dropped += 1
             raise SessionError("QUEUE_FULL", "Too many commands wait.", temporary=True)
         queued = QueuedCommand({"action": action, **parameters})
-        self._queued.append(queued)
+        self._waiting.append(queued)
         if not self._sender or self._sender.done():
             self._sender = self._tasks.start(self._send_all())
-        return await queued.outcome
+        try:
+            return await queued.outcome
+        except asyncio.CancelledError:
+            if queued in self._waiting:
+                self._waiting.remove(queued)
+            raise
 
     def stop(self, error: SessionError) -> None:
         """Reject all commands."""
-        for queued in self._queued:
-            queued.reject(error)
-        self._queued.clear()
-        self._has_begun = False
+        if self._current:
+            self._waiting.appendleft(self._current)
+            self._current = None
+        for queued in self._waiting:
+            queued.reject(error.copy())
+        self._waiting.clear()
         if self._sender:
             self._sender.cancel()
             self._sender = None
 
+    async def _usable_connection(self) -> Connection:
+        while not (self._usable.is_set() and self._connection):
+            await self._usable.wait()
+        return self._connection
+
     async def _send_all(self) -> None:
-        while self._queued:
-            await self._send(self._queued[0])
-            self._queued.popleft()
-            self._has_begun = False
+        while self._waiting:
+            await self._usable_connection()
+            if self._waiting:  # The last call can have been cancelled in the meantime.
+                self._current = self._waiting.popleft()
+                await self._send(self._current)
+                self._current = None
 
     async def _send(self, queued: QueuedCommand) -> None:
         backoff = Backoff(self._random)
         attempts = 0
         while not queued.outcome.done():
             connection = await self._usable_connection()
-            self._has_begun = True
+            if queued.outcome.done():
+                break
             try:
                 outcome = await connection.ask(queued.command)
             except SessionError as error:
-                if error.code == "NO_ANSWER":
+                if isinstance(error, NoAnswer):
                     connection.give_up()
                 elif connection.is_lost:
                     continue  # Commands are idempotent: the next connection sends it again.
@@ -117,6 +152,9 @@ class CommandQueue:
                 if not error.temporary or attempts == ATTEMPTS:
                     queued.reject(error)
                 elif not connection.is_lost:
-                    await asyncio.sleep(backoff.next_seconds(error.retry_after_seconds))
+                    seconds = backoff.next_seconds(error.retry_after_seconds)
+                    await asyncio.wait([queued.outcome], timeout=seconds)  # A cancel ends it.
+            except Exception as error:  # For example, a parameter can't be encoded.
+                queued.reject(error)
             else:
                 queued.resolve(outcome)

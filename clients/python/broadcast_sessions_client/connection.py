@@ -5,19 +5,21 @@ import itertools
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from websockets.exceptions import InvalidStatus, WebSocketException
 
 from broadcast_sessions_client import messages
 from broadcast_sessions_client.environment import Environment, Socket
-from broadcast_sessions_client.errors import SessionError, refusal
+from broadcast_sessions_client.errors import NoAnswer, SessionError, connection_failed, refusal
 from broadcast_sessions_client.messages import Message
 
 OPEN_SECONDS: Final = 10
 ANSWER_SECONDS: Final = 10
 HEARTBEAT_SECONDS: Final = 30
-"""The interval until the service names another one."""
+"""The interval until the service names another one, from a second to an hour."""
+
+LONGEST_HEARTBEAT_SECONDS: Final = 3600
 
 LATE_SECONDS: Final = 75
 """A heartbeat that is later than this shows that the process stood still."""
@@ -92,7 +94,7 @@ class Connection:
                 await self._socket.send(json.dumps({**command, "requestId": request_id}))
                 return await unanswered.outcome
         except TimeoutError:
-            raise SessionError("NO_ANSWER", "The service didn't answer.", temporary=True) from None
+            raise NoAnswer("NO_ANSWER", "The service didn't answer.", temporary=True) from None
         except (OSError, WebSocketException) as error:
             raise connection_failed() from error
         finally:
@@ -126,16 +128,19 @@ class Connection:
         message = messages.parse(frame)
         if message is None:
             return
-        if "type" not in message:
+        type_ = messages.text(message, "type")
+        if not type_:
             self._take_typeless(message)
             return
-        unanswered = self._unanswered.get(messages.text(message, "requestId"))
-        if not unanswered and ("requestId" in message or message["type"] == "heartbeatAck"):
+        request_id = messages.text(message, "requestId")
+        unanswered = self._unanswered.get(request_id)
+        if not unanswered and (request_id or type_ == "heartbeatAck"):
             return
-        if unanswered and message["type"] not in ("error", messages.OUTCOMES[unanswered.action]):
+        if unanswered and type_ not in ("error", messages.OUTCOMES[unanswered.action]):
             return
         self._heartbeat_seconds = (
-            messages.number(message, "heartbeatSeconds") or self._heartbeat_seconds
+            messages.number(message, "heartbeatSeconds", 1, LONGEST_HEARTBEAT_SECONDS)
+            or self._heartbeat_seconds
         )
         self._callbacks.on_message(self, message)
         if unanswered:
@@ -143,10 +148,11 @@ class Connection:
 
     def _take_typeless(self, message: Message) -> None:
         """Handle API Gateway's own error, which a failed function causes."""
+        text = messages.text(message, "message")
         in_flight = sorted(self._unanswered.values(), key=lambda it: it.action == "heartbeat")
-        if in_flight and "message" in message:
+        if in_flight and text:
             error = {"type": "error", "code": "INTERNAL_ERROR", "temporary": True}
-            in_flight[0].settle(error | {"message": messages.text(message, "message")})
+            in_flight[0].settle(error | {"message": text})
 
     async def _beat(self) -> None:
         """Send heartbeats until the connection is dead. The loss cancels this task."""
@@ -176,7 +182,7 @@ class Connection:
         try:
             await self.ask({"action": "heartbeat"})
         except SessionError as error:
-            return error.code != "NO_ANSWER"
+            return not isinstance(error, NoAnswer)
         return True
 
     def _lose(self, reason: str) -> None:
@@ -199,12 +205,6 @@ def _retrieve(outcome: asyncio.Future[Message]) -> None:
         outcome.exception()
 
 
-def connection_failed(**details: Any) -> SessionError:
-    """Return the error of a connection that didn't open, or was lost."""
-    message = "There is no connection to the service."
-    return SessionError("CONNECTION_FAILED", message, temporary=True, details=details)
-
-
 async def open_connection(
     url: str, headers: Mapping[str, str], callbacks: Callbacks, environment: Environment
 ) -> Connection:
@@ -218,6 +218,6 @@ async def open_connection(
             socket = await environment.connect(url, headers)
     except InvalidStatus as error:
         raise connection_failed(status=error.response.status_code) from error
-    except (OSError, ValueError, WebSocketException) as error:
+    except (OSError, EOFError, WebSocketException) as error:
         raise connection_failed() from error
     return Connection(socket, callbacks, environment)

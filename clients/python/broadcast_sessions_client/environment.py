@@ -36,6 +36,17 @@ Connect = Callable[[str, Mapping[str, str]], Awaitable[Socket]]
 """Opens a WebSocket to a URL with headers."""
 
 
+class ConnectWithoutRedirects(connect):
+    """A connection that takes a redirect for a refusal.
+
+    Versions of websockets before 17 would send the headers, with the token, to another origin.
+    """
+
+    def process_redirect(self, exc: Exception) -> Exception:
+        """Return the refusal, which `connect` then raises."""
+        return exc
+
+
 async def open_websocket(url: str, headers: Mapping[str, str]) -> Socket:
     """Open a WebSocket.
 
@@ -43,7 +54,7 @@ async def open_websocket(url: str, headers: Mapping[str, str]) -> Socket:
         OSError: The server can't be reached.
         websockets.InvalidHandshake: The server refused.
     """
-    return await connect(
+    return await ConnectWithoutRedirects(
         url,
         additional_headers=headers,
         compression=None,  # saves memory; messages are short

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import quote, unquote, urlsplit
 
+from broadcast_sessions_client.sessions import OwnedSession, Session
+
 SESSION_ID: Final = re.compile("[a-z]+-[a-z]+-[0-9]{3}", re.ASCII | re.IGNORECASE)
 BROKEN_ESCAPE: Final = re.compile("%(?![0-9A-Fa-f]{2})")
 
@@ -22,13 +24,17 @@ class Invitation:
     invite: str | None
 
 
-def invite_link(page_url: str, session: str, invite_code: str) -> str:
+def invite_link(page_url: str, session: Session | OwnedSession) -> str:
     """Return the link of a page to a session: `https://listen.example.org/#golden-eagle-427/CODE`.
 
     No web server sees the part after `#`.
+
+    Args:
+        page_url: The page's URL.
+        session: What `create()` or `take_over()` has returned.
     """
     page = urlsplit(page_url)._replace(fragment="").geturl()
-    return f"{page}#{quote(session, safe='')}/{quote(invite_code, safe='')}"
+    return f"{page}#{quote(session.id, safe='')}/{quote(session.invite_code, safe='')}"
 
 
 def read_invite_link(url: str) -> Invitation | None:

@@ -58,7 +58,7 @@ class Listener(Client):
         if not session.strip() or not language.strip():
             raise ValueError("a listener needs a session and a language")
         self._given_session = session
-        self._given_language = language
+        self._language = language
         self._invite = {"inviteCode": invite} if invite else {}
         self._captions: deque[Message] = deque(maxlen=REMEMBERED_CAPTIONS)
         super().__init__(url, environment)
@@ -66,17 +66,17 @@ class Listener(Client):
     def _forget(self) -> None:
         super()._forget()
         self._session = self._given_session
-        self._language = self._entered_with = self._given_language
-        self._source_language = ""
+        self._entered_with = self._language
+        self._source_language: str | None = None
 
     @property
     def language(self) -> str:
-        """The language's code, or your tag before the first join."""
+        """The language's code, or your tag before the service has matched it."""
         return self._language
 
     @property
-    def source_language(self) -> str:
-        """The code of the language that the speaker speaks. Empty before the first join."""
+    def source_language(self) -> str | None:
+        """The code of the language that the speaker speaks. None before the first join."""
         return self._source_language
 
     async def __aenter__(self) -> Self:
@@ -108,16 +108,27 @@ class Listener(Client):
                 **self._invite,
             }
         )
-        return Membership(self._session or "", self._language, self._source_language, self._status)
+        return Membership(
+            self._session or "", self._language, self._source_language or "", self._status.value
+        )
 
-    async def change_language(self, language: str) -> str:
+    async def change_language(self, tag: str) -> str:
         """Hear another language, and return its code.
 
+        Before `join()`, and after a failure or the end of the session, this sets the language of
+        the next `join()`, and returns the tag.
+
         Raises:
-            SessionError: The service refused, or the listener has ended.
+            SessionError: The service refused, or the listener has ended or is closed.
+            ValueError: The tag is empty.
         """
-        outcome = await self._send("changeLanguage", targetLanguage=language)
-        return messages.text(outcome, "targetLanguage")
+        if not tag.strip():
+            raise ValueError("a listener needs a language")
+        if self._attempts or self._is_closed:
+            outcome = await self._send("changeLanguage", targetLanguage=tag)
+            return messages.text(outcome, "targetLanguage")
+        self._language = tag
+        return tag
 
     async def _open(self) -> Connection:
         query = {"sessionId": self._session or "", **self._invite} if self._invite else {}
@@ -135,15 +146,20 @@ class Listener(Client):
         }
 
     def _take_outcome(self, outcome: Message) -> None:
-        if self._language != self._entered_with:
-            self._tasks.start(self._change_again(self._language))
+        chosen = self._language
         self._language = messages.text(outcome, "targetLanguage") or self._language
         self._source_language = messages.text(outcome, "sourceLanguage")
+        if chosen != self._entered_with:
+            self._tasks.start(self._choose_again(chosen))
 
-    async def _change_again(self, language: str) -> None:
-        """Restore a language that has changed on the old connection of a refresh."""
-        with suppress(SessionError):
-            await self.change_language(language)
+    async def _choose_again(self, language: str) -> None:
+        """Restore a language that has changed on the old connection of a refresh.
+
+        A newer choice that waits or is in flight replaces it.
+        """
+        if self._queue.is_empty:
+            with suppress(SessionError):
+                await self.change_language(language)
 
     def _take_other(self, message: Message) -> None:
         match message["type"]:

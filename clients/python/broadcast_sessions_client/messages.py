@@ -1,6 +1,7 @@
 """Messages of the service, and the reading of their fields, which can contain anything."""
 
 import json
+import math
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -29,10 +30,15 @@ def parse(frame: str | bytes) -> Message | None:
     if isinstance(frame, bytes):
         return None
     try:
-        message = json.loads(frame)
+        message = json.loads(frame, parse_constant=_refuse)
     except (ValueError, RecursionError):
         return None
     return message if isinstance(message, dict) else None
+
+
+def _refuse(constant: str) -> None:
+    """Refuse NaN and Infinity, which aren't JSON. Source: RFC 8259, section 6."""
+    raise ValueError(constant)
 
 
 def text(message: Message, key: str) -> str:
@@ -41,21 +47,37 @@ def text(message: Message, key: str) -> str:
     return value if isinstance(value, str) else ""
 
 
-def number(message: Message, key: str) -> float | None:
-    """Return a field's number, or None if the field is missing or isn't a usable number."""
+def number(
+    message: Message, key: str, least: float = -math.inf, most: float = math.inf
+) -> float | None:
+    """Return a field's number, or None if it is missing, isn't finite or is out of bounds."""
     value = message.get(key)
-    if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= LARGEST:
-        return value
-    return None
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return None
+    try:
+        is_usable = math.isfinite(value) and least <= value <= most
+    except OverflowError:  # The integer is larger than all floating-point numbers.
+        return None
+    return value if is_usable else None
 
 
 def integer(message: Message, key: str) -> int:
     """Return a field's whole number, or 0 if the field is missing or isn't a usable number."""
-    return int(number(message, key) or 0)
+    return int(number(message, key, 0, LARGEST) or 0)
+
+
+def is_current(message: Message, timestamp: float | None) -> bool:
+    """Return whether a message isn't older than a timestamp. One without its own counts."""
+    own = number(message, "timestamp")
+    return own is None or timestamp is None or own >= timestamp
 
 
 def counts(message: Message, key: str) -> dict[str, int]:
     """Return a field's numbers by name, without those that aren't usable numbers."""
     value = message.get(key)
     fields = value if isinstance(value, dict) else {}
-    return {name: integer(fields, name) for name in fields if number(fields, name) is not None}
+    return {
+        name: integer(fields, name)
+        for name in fields
+        if number(fields, name, 0, LARGEST) is not None
+    }

@@ -17,6 +17,11 @@ class PendingCalls:
         self._calls.append(call)
         return call
 
+    @property
+    def are_waiting(self) -> bool:
+        """Whether a call waits that the application hasn't cancelled."""
+        return not all(call.done() for call in self._calls)
+
     def settle(self, error: SessionError | None = None) -> None:
         """Settle all calls that the application hasn't cancelled."""
         calls, self._calls = self._calls, []
@@ -24,6 +29,6 @@ class PendingCalls:
             if call.done():
                 continue
             if error:
-                call.set_exception(error)
+                call.set_exception(error.copy())
             else:
                 call.set_result(None)

@@ -14,6 +14,7 @@ from http.client import HTTPException
 from typing import Any, Final
 from urllib.error import HTTPError
 
+from broadcast_sessions_client import messages
 from broadcast_sessions_client.errors import SessionError
 from broadcast_sessions_client.srp import SrpProof
 
@@ -21,6 +22,11 @@ REQUEST_SECONDS: Final = 10
 SPARE_SECONDS: Final = 60
 """A token is renewed so long before it expires."""
 
+TOKEN_SECONDS: Final = 3600
+"""Cognito's default for the validity of tokens, if an answer doesn't name it.
+
+Source: Amazon Cognito API Reference, "AuthenticationResultType": `ExpiresIn` isn't required.
+"""
 
 TOO_MANY_REQUESTS: Final = 429
 SERVER_ERRORS: Final = 500
@@ -28,16 +34,6 @@ SERVER_ERRORS: Final = 500
 
 THROTTLED: Final = frozenset({"TooManyRequestsException", "ThrottlingException"})
 """Cognito sends these with the status 400, too."""
-
-
-class SignInError(SessionError):
-    """Cognito refused, or can't be reached.
-
-    The code is `SIGN_IN_FAILED`, `SIGNED_OUT` if the user was signed in before, or
-    `CONNECTION_FAILED`, which is temporary. After a refusal, `details["reason"]` is Cognito's name
-    of the error, such as `NotAuthorizedException`, or of the challenge that you must answer first,
-    such as `NEW_PASSWORD_REQUIRED`.
-    """
 
 
 class CognitoSignIn:
@@ -88,7 +84,11 @@ class CognitoSignIn:
         """Return an ID token that is valid for a minute at least.
 
         Raises:
-            SignInError: Cognito refused, or can't be reached.
+            SessionError: Cognito refused, or can't be reached. The code is `SIGN_IN_FAILED`,
+                `SIGNED_OUT` if the user was signed in before, or `CONNECTION_FAILED`, which is
+                temporary. After a refusal, `details["reason"]` is Cognito's name of the error,
+                such as `NotAuthorizedException`, or of the challenge that you must answer first,
+                such as `NEW_PASSWORD_REQUIRED`.
         """
         async with self._lock:
             if self._wall_clock() > self._expires_at - SPARE_SECONDS:
@@ -98,10 +98,10 @@ class CognitoSignIn:
     async def _renew_in_thread(self) -> None:
         try:
             await asyncio.to_thread(self._renew)
-        except SignInError as error:
+        except SessionError as error:
             if error.temporary or not self._id_token:
                 raise
-            raise SignInError("SIGNED_OUT", error.message, details=error.details) from None
+            raise SessionError("SIGNED_OUT", error.message, details=error.details) from None
 
     def _renew(self) -> None:
         """Renew the token, and sign in again if Cognito refuses the refresh token."""
@@ -109,7 +109,7 @@ class CognitoSignIn:
             try:
                 refresh = {"REFRESH_TOKEN": self._refresh_token}
                 self._keep(self._initiate("REFRESH_TOKEN_AUTH", refresh))
-            except SignInError as error:
+            except SessionError as error:
                 if error.temporary:
                     raise
             else:
@@ -141,13 +141,12 @@ class CognitoSignIn:
     def _keep(self, answer: dict[str, Any]) -> None:
         if "ChallengeName" in answer:
             raise _refused(str(answer["ChallengeName"]), "Cognito asks for it before the sign-in.")
-        try:
-            tokens = answer["AuthenticationResult"]
-            id_token, seconds = str(tokens["IdToken"]), float(tokens["ExpiresIn"])
-        except (KeyError, TypeError, ValueError):
-            raise _odd_answer() from None
-        self._id_token = id_token
-        self._refresh_token = tokens.get("RefreshToken") or self._refresh_token
+        tokens = answer.get("AuthenticationResult")
+        if not isinstance(tokens, dict) or not messages.text(tokens, "IdToken"):
+            raise _odd_answer()
+        self._id_token = messages.text(tokens, "IdToken")
+        self._refresh_token = messages.text(tokens, "RefreshToken") or self._refresh_token
+        seconds = messages.number(tokens, "ExpiresIn", 0) or TOKEN_SECONDS
         self._expires_at = self._wall_clock() + seconds
 
     def _initiate(self, flow: str, parameters: dict[str, str]) -> dict[str, Any]:
@@ -180,19 +179,19 @@ class CognitoSignIn:
         return answer
 
 
-def _odd_answer() -> SignInError:
+def _odd_answer() -> SessionError:
     return _no_answer("the answer isn't Cognito's")
 
 
-def _no_answer(message: str) -> SignInError:
-    return SignInError("CONNECTION_FAILED", message, temporary=True)
+def _no_answer(message: str) -> SessionError:
+    return SessionError("CONNECTION_FAILED", message, temporary=True)
 
 
-def _refused(reason: str, message: str) -> SignInError:
-    return SignInError("SIGN_IN_FAILED", f"{reason}: {message}", details={"reason": reason})
+def _refused(reason: str, message: str) -> SessionError:
+    return SessionError("SIGN_IN_FAILED", f"{reason}: {message}", details={"reason": reason})
 
 
-def _failure(error: HTTPError) -> SignInError:
+def _failure(error: HTTPError) -> SessionError:
     """Return the error in Cognito's answer. Its `__type` can have a namespace before a `#`."""
     with error:
         try:

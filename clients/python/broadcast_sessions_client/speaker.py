@@ -1,5 +1,6 @@
 """A speaker of a session."""
 
+import re
 from collections.abc import Mapping
 from typing import ClassVar, Final, Self
 
@@ -18,6 +19,9 @@ LEAVE_CODE: Final = 4000
 
 REFUSED_STATUSES: Final = frozenset({401, 403})
 """The statuses of a handshake whose token is refused."""
+
+SEPARATORS: Final = re.compile(r"[\s_-]+")
+"""What can be between the words of a session's ID that people type."""
 
 
 class Speaker(Client):
@@ -57,23 +61,24 @@ class Speaker(Client):
     def _forget(self) -> None:
         super()._forget()
         self._created: Message = {}
-        self._invite_code = ""
+        self._invite_code: str | None = None
+        self._invite_code_at: float | None = None
         self._listener_count = 0
         self._languages: Mapping[str, int] = {}
 
     @property
-    def invite_code(self) -> str:
-        """The current invite code. Empty before there is a session."""
+    def invite_code(self) -> str | None:
+        """The current invite code. None before there is a session."""
         return self._invite_code
 
     @property
     def listener_count(self) -> int:
-        """The number of listeners at the latest heartbeat."""
+        """The number of listeners at the latest heartbeat or `status()`. 0 before."""
         return self._listener_count
 
     @property
     def languages(self) -> Mapping[str, int]:
-        """The number of listeners by language at the latest heartbeat."""
+        """The number of listeners by language at the latest heartbeat or `status()`."""
         return self._languages
 
     async def __aenter__(self) -> Self:
@@ -99,7 +104,7 @@ class Speaker(Client):
                 temporary, call again after `retry_after_seconds`.
         """
         if self._attempts:
-            raise SessionError("CONFLICT", "The speaker already has a session.")
+            raise conflict()
         command = {
             "action": "createSession",
             "sourceLanguage": source_language,
@@ -121,15 +126,18 @@ class Speaker(Client):
     async def take_over(self, session_id: str) -> OwnedSession:
         """Come back to a session of your own, for example after a restart.
 
+        If the speaker is in that session, or is coming back to it, return the session.
+
         Raises:
             SessionError: The first attempt failed. If the error is temporary, the speaker tries
-                again in the background.
+                again in the background. If the speaker has another session: `CONFLICT`.
         """
+        own = self._session or messages.text(self._first_command, "sessionId")
+        if self._attempts and canonical_id(session_id) != canonical_id(own):
+            raise conflict()
         command = {"action": "refreshConnection", "sessionId": session_id, "role": "speaker"}
-        if self._attempts and command != self._first_command:
-            raise SessionError("CONFLICT", "The speaker already has a session.")
         await self._enter(command)
-        return OwnedSession(self._session or "", self._invite_code, self._status)
+        return OwnedSession(self._session or "", self._invite_code or "", self._status.value)
 
     async def pause(self) -> None:
         """Pause the session.
@@ -187,7 +195,7 @@ class Speaker(Client):
         """Open a connection. Ask for another token once, if the service refuses the first."""
         refused = None
         for _ in range(2):
-            token = await ask_for_token(self._token)
+            token = await ask_for_token(self._token, self._tasks)
             if token == refused:
                 break
             try:
@@ -206,26 +214,42 @@ class Speaker(Client):
         is_creating = self._first_command["action"] == "createSession" and not self._connection_id
         if not (error.temporary and is_creating):
             return super()._goes_on_after(error)
-        self._attempts = None
-        self._show(StateChanged("idle"))
-        self._calls.settle(error.with_wait(self._backoff.next_seconds(error.retry_after_seconds)))
+        self._be_idle()
+        self._calls.settle(error.with_wait(self._schedule.back_off(error.retry_after_seconds)))
         return False
 
     def _take_outcome(self, outcome: Message) -> None:
         if outcome["type"] == "sessionCreated":
             self._created = outcome
-        self._invite_code = messages.text(outcome, "inviteCode") or self._invite_code
+        self._take_invite_code(outcome)
 
     def _take_other(self, message: Message) -> None:
         match message["type"]:
             case "inviteCodeRotated":
-                self._invite_code = messages.text(message, "inviteCode") or self._invite_code
-            case "heartbeatAck":
+                self._take_invite_code(message)
+            case "heartbeatAck" | "sessionStatus":
                 self._take_audience(message)
 
-    def _take_audience(self, acknowledgement: Message) -> None:
-        count = messages.integer(acknowledgement, "listenerCount")
-        languages = messages.counts(acknowledgement, "languages")
+    def _take_invite_code(self, message: Message) -> None:
+        """Keep the invite code, unless a later message has replaced it."""
+        invite_code = messages.text(message, "inviteCode")
+        if invite_code and messages.is_current(message, self._invite_code_at):
+            self._invite_code = invite_code
+            self._invite_code_at = messages.number(message, "timestamp") or self._invite_code_at
+
+    def _take_audience(self, message: Message) -> None:
+        count = messages.integer(message, "listenerCount")
+        languages = messages.counts(message, "languages")
         if (count, languages) != (self._listener_count, self._languages):
             self._listener_count, self._languages = count, languages
             self._buffer.append(AudienceChanged(count, languages))
+
+
+def canonical_id(session_id: str) -> str:
+    """Return a session's ID, which people can type in other ways, as the service writes it."""
+    return SEPARATORS.sub("-", session_id.strip()).lower()
+
+
+def conflict() -> SessionError:
+    """Return the error of a call for another session than the speaker's."""
+    return SessionError("CONFLICT", "The speaker already has a session.")

@@ -9,7 +9,8 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any, Final, TypeGuard
 
-from broadcast_sessions_client.errors import SessionError
+from broadcast_sessions_client.errors import SessionError, TokenFailed
+from broadcast_sessions_client.task_set import TaskSet
 
 TokenCallback = Callable[[], str | Awaitable[str]]
 
@@ -20,8 +21,12 @@ _TOKEN: Final = re.compile("[!-~]+")
 _LOGGER: Final = logging.getLogger("broadcast_sessions_client")
 
 
-async def ask_for_token(source: str | TokenCallback) -> str:
+async def ask_for_token(source: str | TokenCallback, tasks: TaskSet) -> str:
     """Return a token, or call the callback. A callback that isn't async runs in a thread.
+
+    Args:
+        source: The token, or the callback.
+        tasks: Gets the task of the callback, which can ignore that it is cancelled.
 
     Raises:
         SessionError: The callback raised it, and it is final. Or the callback failed in another
@@ -29,18 +34,25 @@ async def ask_for_token(source: str | TokenCallback) -> str:
     """
     if isinstance(source, str):
         return source
+    call = tasks.start(_call(source))
     try:
-        async with asyncio.timeout(TOKEN_SECONDS):
-            token = await _call(source)
-    except asyncio.CancelledError as error:
-        task = asyncio.current_task()
-        if task is None or task.cancelling():
-            raise
-        raise _failed(error) from error  # The callback cancelled something of its own.
-    except Exception as error:
-        if isinstance(error, SessionError) and not error.temporary:
-            raise
+        await asyncio.wait([call], timeout=TOKEN_SECONDS)
+    finally:
+        call.cancel()
+    return _token_of(call)
+
+
+def _token_of(call: asyncio.Task[object]) -> str:
+    if not call.done():
+        raise _failed(TimeoutError(f"no token within {TOKEN_SECONDS} seconds"))
+    if call.cancelled():
+        raise _failed(asyncio.CancelledError())
+    error = call.exception()
+    if isinstance(error, SessionError) and not error.temporary:
+        raise error
+    if error:
         raise _failed(error) from error
+    token = call.result()
     if not is_token(token):
         raise _failed(TypeError("a token must be a printable text without spaces"))
     return token
@@ -62,29 +74,30 @@ async def _in_thread(function: Callable[[], Any]) -> Any:
     A pool would wait for the thread at the process's exit, and could run out of threads.
     """
     loop = asyncio.get_running_loop()
-    result: asyncio.Future[Any] = loop.create_future()
+    ended: asyncio.Future[tuple[Any, BaseException | None]] = loop.create_future()
 
-    def settle(value: Any, error: BaseException | None) -> None:
-        if result.done():
-            return
-        if error:
-            result.set_exception(error)
-        else:
-            result.set_result(value)
+    def end(value: Any, error: BaseException | None) -> None:
+        if not ended.done():
+            ended.set_result((value, error))
 
     def run() -> None:
         value, error = None, None
         try:
             value = function()
-        except Exception as raised:
+        except BaseException as raised:  # SystemExit would end only the thread.
             error = raised
         with suppress(RuntimeError):  # The loop is closed, because the application has ended.
-            loop.call_soon_threadsafe(settle, value, error)
+            loop.call_soon_threadsafe(end, value, error)
 
     threading.Thread(target=run, daemon=True).start()
-    return await result
+    value, error = await ended
+    if isinstance(error, Exception):
+        raise error
+    if error:
+        raise RuntimeError("the token callback has ended its thread") from error
+    return value
 
 
-def _failed(error: BaseException) -> SessionError:
+def _failed(error: BaseException) -> TokenFailed:
     _LOGGER.warning("The token callback failed", exc_info=error)
-    return SessionError("TOKEN_FAILED", "The token callback failed.", temporary=True)
+    return TokenFailed("TOKEN_FAILED", "The token callback failed.", temporary=True)

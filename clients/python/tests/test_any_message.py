@@ -1,14 +1,39 @@
 """Messages with fields of any kind. They must not stop a client."""
 
+import asyncio
+import math
 from typing import Any
 
 import pytest
 
-from client_support.members import CREATED, JOINED, joined_listener, live_speaker
+from broadcast_sessions_client import SessionError
+from client_support.members import (
+    CREATED,
+    JOINED,
+    SESSION,
+    answered,
+    joined_listener,
+    listener,
+    live_speaker,
+    speaker,
+)
 from client_support.scripted_loop import loop, run, settle
 from client_support.scripted_server import ScriptedServer
 
-ODD_VALUES: list[Any] = [None, True, -1, 1e999, 10**400, "x", "", [], [1], {}, {"es": "x"}]
+ODD_VALUES: list[Any] = [
+    None,
+    True,
+    -1,
+    1e999,
+    math.nan,
+    10**400,
+    "x",
+    "",
+    [],
+    [1],
+    {},
+    {"es": "x"},
+]
 MESSAGES: list[dict[str, Any]] = [
     JOINED,
     CREATED,
@@ -55,5 +80,123 @@ def test_a_heartbeat_can_be_answered_with_anything() -> None:
             await settle()
             assert client.state in ("live", "paused", "reconnecting")
             await client.close()
+
+    run(test())
+
+
+@pytest.mark.parametrize(
+    ("interval", "seconds"), [(1, 1), (3600, 3600), (0.999, 30), (3601, 30), (1e-9, 30), ("9", 30)]
+)
+def test_an_interval_of_heartbeats_counts_from_a_second_to_an_hour(
+    interval: Any, seconds: float
+) -> None:
+    async def test() -> None:
+        server = ScriptedServer()
+        joining = listener(server)
+        call = asyncio.create_task(joining.join())
+        socket = await answered(server, JOINED | {"heartbeatSeconds": interval})
+        await call
+        socket.done.clear()
+        await loop().elapse(seconds - 0.1)
+        assert not socket.done
+        await loop().elapse(0.1)
+        assert socket.done.pop() == {"action": "heartbeat"}
+        await joining.close()
+
+    run(test())
+
+
+@pytest.mark.parametrize(
+    ("retry_after", "seconds"),
+    [(7, 7), (0, 0), (3600, 3600), (3e6, 3600), (-1, 0), ("7", 0), (True, 0)],
+)
+def test_a_demanded_wait_counts_up_to_an_hour(retry_after: Any, seconds: float) -> None:
+    refused = {"type": "error", "code": "RATE_LIMIT_EXCEEDED", "temporary": True}
+
+    async def test() -> None:
+        server = ScriptedServer()
+        client = speaker(server)
+        creating = asyncio.create_task(client.create("en"))
+        await answered(server, refused | {"retryAfter": retry_after})
+        with pytest.raises(SessionError) as caught:
+            await creating
+        assert caught.value.retry_after_seconds == seconds + 0.25
+        await client.close()
+
+    run(test())
+
+
+@pytest.mark.parametrize(
+    ("grace", "seconds"), [(0, 10), (5, 15), (3600, 3610), (3601, 70), (-1, 70), ("5", 70)]
+)
+def test_a_grace_period_counts_up_to_an_hour(grace: Any, seconds: float) -> None:
+    async def test() -> None:
+        server = ScriptedServer()
+        joining = listener(server)
+        call = asyncio.create_task(joining.join())
+        socket = await answered(server, JOINED | {"heartbeatSeconds": 3600})
+        await call
+        socket.serve({"type": "sessionInterrupted", "graceSeconds": grace})
+        await loop().elapse(seconds - 0.1)
+        assert joining.state == "interrupted"
+        await loop().elapse(0.2)
+        assert joining.state == "refreshing"
+        await joining.close()
+
+    run(test())
+
+
+@pytest.mark.parametrize(
+    ("timestamp", "state"), [(1795708801001, "paused"), (1795708800999, "joined"), ("1", "paused")]
+)
+def test_a_timestamp_that_is_no_number_is_missing(timestamp: Any, state: str) -> None:
+    async def test() -> None:
+        client, socket = await joined_listener(ScriptedServer())
+        socket.serve({"type": "sessionPaused", "timestamp": timestamp})
+        await settle()
+        assert client.state == state
+        await client.close()
+
+    run(test())
+
+
+def test_a_request_id_that_is_no_text_is_missing() -> None:
+    async def test() -> None:
+        client, socket = await joined_listener(ScriptedServer())
+        socket.serve({"type": "sessionPaused", "requestId": ["1"]})
+        await settle()
+        assert client.state == "paused"
+        socket.serve({"type": 7, "message": "ignored"})
+        socket.serve({"type": "sessionResumed", "requestId": "99"})
+        await settle()
+        assert client.state == "paused"
+        await client.close()
+
+    run(test())
+
+
+def test_an_acknowledgement_whose_session_is_no_text_is_a_lost_membership() -> None:
+    async def test() -> None:
+        client, socket = await joined_listener(ScriptedServer())
+        await loop().elapse(30)
+        socket.serve({"type": "heartbeatAck", "sessionId": {}})
+        await settle()
+        assert (client.state, client.reason) == ("reconnecting", "membershipLost")
+        await client.close()
+
+    run(test())
+
+
+def test_an_outcome_of_another_type_is_no_answer() -> None:
+    async def test() -> None:
+        client, socket = await live_speaker(ScriptedServer())
+        pausing = asyncio.create_task(client.pause())
+        await settle()
+        socket.serve({"type": "sessionResumed", "sessionId": SESSION, "requestId": "2"})
+        await settle()
+        assert not pausing.done()
+        socket.serve({"type": "sessionPaused", "sessionId": SESSION})
+        await pausing
+        await client.close()
 
     run(test())

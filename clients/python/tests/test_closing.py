@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
-from broadcast_sessions_client import Listener, SessionEnded, SessionError, Speaker
+from broadcast_sessions_client import Listener, OwnedSession, SessionEnded, SessionError, Speaker
 from client_support.members import (
+    CREATED,
     JOINED,
     SESSION,
     URL,
@@ -14,12 +15,14 @@ from client_support.members import (
     joined_listener,
     listener,
     live_speaker,
+    speaker,
     waiting_events,
 )
 from client_support.scripted_loop import loop, run, settle
 from client_support.scripted_server import ScriptedServer
 
 HOUR = 3600
+INVITE = str(CREATED["inviteCode"])
 REFUSED: dict[str, Any] = {"type": "error", "code": "SESSION_NOT_FOUND", "temporary": False}
 FULL: dict[str, Any] = {"type": "error", "code": "SESSION_FULL", "temporary": True}
 
@@ -87,16 +90,118 @@ def test_a_call_in_progress_is_rejected_when_the_client_closes() -> None:
     run(test())
 
 
-def test_a_cancelled_join_leaves_the_client_as_it_is() -> None:
+def test_a_cancelled_join_that_nobody_else_waits_for_is_given_up() -> None:
     async def test() -> None:
         server = ScriptedServer()
         client = listener(server)
+        joining = [asyncio.create_task(client.join()) for _ in range(2)]
+        await settle()
+        socket = server.openings.popleft().answer()
+        await settle()
+        joining[0].cancel()
+        await settle()
+        assert (client.state, socket.is_open) == ("connecting", True)
+        joining[1].cancel()
+        await settle()
+        assert (client.state, socket.done.pop()) == ("idle", 1000)
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+
+        again = asyncio.create_task(client.join())
+        await answered(server, JOINED)
+        assert (await again).id == SESSION
+        await client.close()
+
+    run(test())
+
+
+def test_a_cancelled_join_leaves_a_client_that_has_been_in_the_session() -> None:
+    async def test() -> None:
+        server = ScriptedServer()
+        client, socket = await joined_listener(server)
+        socket.drop()
+        await settle()
+        joining = asyncio.create_task(client.join())
+        await settle()
+        joining.cancel()
+        await answered(server, JOINED | {"type": "connectionRefreshComplete"})
+        assert client.state == "joined"
+        await client.close()
+
+    run(test())
+
+
+def test_a_cancelled_join_leaves_the_attempts_in_the_background() -> None:
+    async def test() -> None:
+        server = ScriptedServer()
+        client = listener(server)
+        first = asyncio.create_task(client.join())
+        await answered(server, FULL)
+        with pytest.raises(SessionError):
+            await first
         joining = asyncio.create_task(client.join())
         await settle()
         joining.cancel()
         await answered(server, JOINED)
         assert client.state == "joined"
-        assert (await client.join()).id == SESSION
+        await client.close()
+
+    run(test())
+
+
+def test_a_cancelled_create_leaves_nothing_behind() -> None:
+    async def test() -> None:
+        server = ScriptedServer()
+        client = speaker(server)
+        creating = asyncio.create_task(client.create("en"))
+        await settle()
+        socket = server.openings.popleft().answer()
+        await settle()
+        pausing = asyncio.create_task(client.pause())
+        await settle()
+        creating.cancel()
+        await settle()
+        assert (client.state, socket.done.pop()) == ("idle", 1000)
+        with pytest.raises(SessionError, match="NO_SESSION"):
+            await pausing
+        again = asyncio.create_task(client.create("en"))
+        await answered(server, CREATED)
+        assert (await again).id == SESSION
+        await client.close()
+
+    run(test())
+
+
+def test_a_create_that_is_cancelled_with_its_outcome_leaves_no_session() -> None:
+    async def test() -> None:
+        server = ScriptedServer()
+        client = speaker(server)
+        creating = asyncio.create_task(client.create("en"))
+        await settle()
+        socket = server.openings.popleft().answer()
+        await settle()
+        socket.serve(CREATED)
+        while client.state != "live":
+            await asyncio.sleep(0)
+        creating.cancel()
+        await settle()
+        assert creating.cancelled()
+        assert (client.state, client.session, socket.done.pop()) == ("idle", None, 1000)
+        await client.close()
+
+    run(test())
+
+
+def test_a_cancelled_take_over_does_not_end_the_session() -> None:
+    async def test() -> None:
+        server = ScriptedServer()
+        client = speaker(server)
+        taking_over = asyncio.create_task(client.take_over(SESSION))
+        await settle()
+        socket = server.openings.popleft().answer()
+        await settle()
+        taking_over.cancel()
+        await settle()
+        assert (client.state, socket.done.pop()) == ("idle", 4000)
         await client.close()
 
     run(test())
@@ -190,6 +295,69 @@ def test_a_second_create_is_refused() -> None:
             await client.create("en")
         with pytest.raises(SessionError, match="CONFLICT"):
             await client.take_over("bright-otter-102")
+        await client.close()
+
+    run(test())
+
+
+@pytest.mark.parametrize("session_id", [SESSION, " Golden  Eagle_427"])
+def test_a_speaker_can_wait_for_the_session_that_it_is_entering(session_id: str) -> None:
+    async def test() -> None:
+        server = ScriptedServer()
+        client = speaker(server)
+        taking_over = [asyncio.create_task(client.take_over(it)) for it in (SESSION, session_id)]
+        await answered(server, CREATED | {"type": "connectionRefreshComplete", "status": "paused"})
+        assert [await it for it in taking_over] == [OwnedSession(SESSION, INVITE, "paused")] * 2
+        with pytest.raises(SessionError, match="CONFLICT"):
+            await client.create("en")
+        await client.close()
+
+    run(test())
+
+
+@pytest.mark.parametrize("session_id", [SESSION, "GOLDEN EAGLE 427"])
+def test_a_speaker_can_wait_for_its_session_while_it_comes_back(session_id: str) -> None:
+    async def test() -> None:
+        server = ScriptedServer()
+        client, socket = await live_speaker(server)
+        socket.drop()
+        await settle()
+        taking_over = asyncio.create_task(client.take_over(session_id))
+        await answered(server, CREATED | {"type": "connectionRefreshComplete", "status": "active"})
+        assert await taking_over == OwnedSession(SESSION, INVITE, "active")
+        await client.close()
+
+    run(test())
+
+
+def test_a_session_that_is_being_created_has_no_id_to_take_over() -> None:
+    async def test() -> None:
+        client = speaker(ScriptedServer())
+        creating = asyncio.create_task(client.create("en"))
+        await settle()
+        with pytest.raises(SessionError, match="CONFLICT"):
+            await client.take_over(SESSION)
+        await client.close()
+        assert isinstance(creating.exception(), SessionError)
+
+    run(test())
+
+
+def test_a_client_that_is_closed_before_it_begins_asks_for_no_token() -> None:
+    asked = []
+
+    def ask() -> str:
+        asked.append(True)
+        return "t1"
+
+    async def test() -> None:
+        client = speaker(ScriptedServer(), ask)
+        creating = asyncio.create_task(client.create("en"))
+        await asyncio.sleep(0)
+        await client.close()
+        with pytest.raises(SessionError, match="CLOSED"):
+            await creating
+        assert asked == []
         await client.close()
 
     run(test())

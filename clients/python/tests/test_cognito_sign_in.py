@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from broadcast_sessions_client import SessionError, Speaker
-from broadcast_sessions_client.sign_in import CognitoSignIn, SignInError
+from broadcast_sessions_client.sign_in import CognitoSignIn
 from broadcast_sessions_client.srp import G, N
 
 POOL, CLIENT, USER, PASSWORD = "eu-west-1_pool", "client", "sofia@example.com", "a secret Passw0rd"
@@ -139,7 +139,7 @@ async def tokens(signed_in: CognitoSignIn) -> list[str]:
 
 
 def test_a_wrong_password_is_refused_and_named_in_no_error(cognito: FakeCognito) -> None:
-    with pytest.raises(SignInError, match="NotAuthorizedException: Incorrect") as caught:
+    with pytest.raises(SessionError, match="NotAuthorizedException: Incorrect") as caught:
         asyncio.run(sign_in(cognito, "a wrong one").token())
     assert (caught.value.code, caught.value.temporary) == ("SIGN_IN_FAILED", False)
     assert caught.value.details == {"reason": "NotAuthorizedException"}
@@ -169,7 +169,7 @@ def test_a_changed_password_signs_the_speaker_out(cognito: FakeCognito) -> None:
         await signed_in.token()
         clock.now = HOUR
         cognito.answers = [(400, REFUSAL), (400, REFUSAL)]
-        with pytest.raises(SignInError, match="SIGNED_OUT: NotAuthorizedException") as caught:
+        with pytest.raises(SessionError, match="SIGNED_OUT: NotAuthorizedException") as caught:
             await signed_in.token()
         assert not caught.value.temporary
 
@@ -184,7 +184,7 @@ def test_a_renewal_without_an_answer_does_not_try_the_password(cognito: FakeCogn
         await signed_in.token()
         clock.now = HOUR
         cognito.answers = [(503, {})]
-        with pytest.raises(SignInError, match="CONNECTION_FAILED") as caught:
+        with pytest.raises(SessionError, match="CONNECTION_FAILED") as caught:
             await signed_in.token()
         assert caught.value.temporary
 
@@ -228,6 +228,24 @@ def test_a_token_that_expires_within_a_minute_is_renewed(cognito: FakeCognito) -
     asyncio.run(test())
 
 
+@pytest.mark.parametrize("odd", [{}, {"ExpiresIn": None}, {"ExpiresIn": "1"}, {"ExpiresIn": -1}])
+def test_a_token_without_a_validity_is_valid_for_an_hour(
+    cognito: FakeCognito, odd: dict[str, Any]
+) -> None:
+    clock = WallClock()
+
+    async def test() -> None:
+        signed_in = sign_in(cognito, sends_password=True, wall_clock=clock)
+        cognito.answers = [(200, {"AuthenticationResult": {"IdToken": "id-0"} | odd})]
+        assert await signed_in.token() == "id-0"
+        clock.now = HOUR - 60
+        assert await signed_in.token() == "id-0"
+        clock.now = HOUR - 59
+        assert await signed_in.token() == "id-1"
+
+    asyncio.run(test())
+
+
 def test_an_expired_refresh_token_leads_to_a_new_sign_in(cognito: FakeCognito) -> None:
     clock = WallClock()
 
@@ -249,6 +267,7 @@ def test_an_expired_refresh_token_leads_to_a_new_sign_in(cognito: FakeCognito) -
         ((400, {"__type": "PasswordResetRequiredException"}), "SIGN_IN_FAILED"),
         ((200, {"ChallengeName": "PASSWORD_VERIFIER"}), "CONNECTION_FAILED"),
         ((200, {"AuthenticationResult": {}}), "CONNECTION_FAILED"),
+        ((200, {"AuthenticationResult": {"IdToken": None}}), "CONNECTION_FAILED"),
         ((200, ["odd"]), "CONNECTION_FAILED"),
         ((200, b"odd"), "CONNECTION_FAILED"),
         ((500, b"odd"), "CONNECTION_FAILED"),
@@ -262,14 +281,14 @@ def test_any_other_answer_is_an_error(
     cognito: FakeCognito, answer: tuple[int, Any], code: str
 ) -> None:
     cognito.answers = [answer]
-    with pytest.raises(SignInError) as caught:
+    with pytest.raises(SessionError) as caught:
         asyncio.run(sign_in(cognito).token())
     assert (caught.value.code, caught.value.temporary) == (code, code == "CONNECTION_FAILED")
 
 
 def test_a_server_that_is_not_there_is_an_error() -> None:
     unreachable = CognitoSignIn(POOL, CLIENT, USER, PASSWORD, endpoint="http://127.0.0.1:9/")
-    with pytest.raises(SignInError, match="CONNECTION_FAILED: no answer from http"):
+    with pytest.raises(SessionError, match="CONNECTION_FAILED: no answer from http"):
         asyncio.run(unreachable.token())
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from broadcast_sessions_client import Invitation, invite_link, read_invite_link
+from broadcast_sessions_client import Invitation, OwnedSession, invite_link, read_invite_link
 
 PAGE = "https://listen.example.org/"
 SESSION = "golden-eagle-427"
@@ -14,13 +14,14 @@ CASES = json.loads((Path(__file__).parents[2] / "invite_links.json").read_text()
 
 
 def test_a_link_has_the_session_and_the_code_after_the_hash() -> None:
-    link = invite_link(PAGE + "#old", SESSION, "b3FQvY0mJ0h1VnKx")
+    link = invite_link(PAGE + "#old", OwnedSession(SESSION, "b3FQvY0mJ0h1VnKx", "active"))
     assert link == "https://listen.example.org/#golden-eagle-427/b3FQvY0mJ0h1VnKx"
 
 
 @pytest.mark.parametrize("code", ["b3FQ", "a/b", "a b", "ä%2F", "+=?#"])
 def test_any_code_survives_in_a_link(code: str) -> None:
-    assert read_invite_link(invite_link(PAGE, SESSION, code)) == Invitation(SESSION, code)
+    link = invite_link(PAGE, OwnedSession(SESSION, code, "active"))
+    assert read_invite_link(link) == Invitation(SESSION, code)
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case["link"])

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -59,6 +60,73 @@ def test_a_callback_without_a_token_is_a_temporary_failure(callback: Callable[[]
         error = await error_of(creating)
         assert (error.code, error.temporary, client.state) == ("TOKEN_FAILED", True, "idle")
         await client.close()
+
+    run(test())
+
+
+@pytest.mark.parametrize("error", [StopIteration, SystemExit])
+def test_a_callback_that_ends_its_thread_is_a_temporary_failure(
+    error: type[BaseException],
+) -> None:
+    def end() -> str:
+        raise error
+
+    async def test() -> None:
+        client = Speaker("ws://127.0.0.1:9", token=end)
+        failure = await error_of(asyncio.create_task(client.create("en")))
+        assert (failure.code, failure.temporary) == ("TOKEN_FAILED", True)
+        await client.close()
+
+    asyncio.run(test())
+
+
+def test_a_callback_that_ignores_its_cancellation_holds_up_nothing_for_ever() -> None:
+    async def test() -> None:
+        may_end = asyncio.Event()
+
+        async def ignore() -> str:
+            while not may_end.is_set():
+                with suppress(asyncio.CancelledError):
+                    await may_end.wait()
+            return "t1"
+
+        client = speaker(ScriptedServer(), ignore)
+        creating = asyncio.create_task(client.create("en"))
+        await loop().elapse(30)
+        assert (await error_of(creating)).code == "TOKEN_FAILED"
+        again = asyncio.create_task(client.create("en"))
+        await settle()
+        closing = asyncio.create_task(client.close())
+        await loop().elapse(4)
+        assert (await error_of(again)).code == "CLOSED"
+        assert not closing.done()
+        await loop().elapse(1)
+        await closing
+        may_end.set()
+
+    run(test())
+
+
+def test_a_callback_that_cleans_up_has_ended_when_the_speaker_is_closed() -> None:
+    async def test() -> None:
+        has_ended = False
+
+        async def clean_up() -> str:
+            nonlocal has_ended
+            try:
+                return await hangs()
+            finally:
+                await asyncio.sleep(1)
+                has_ended = True
+
+        client = speaker(ScriptedServer(), clean_up)
+        creating = asyncio.create_task(client.create("en"))
+        await settle()
+        closing = asyncio.create_task(client.close())
+        await loop().elapse(1)
+        assert has_ended
+        await closing
+        assert (await error_of(creating)).code == "CLOSED"
 
     run(test())
 

@@ -96,6 +96,10 @@ class Opening:
             self._answered.set_exception(InvalidStatus(response))
         return self.socket
 
+    def fail(self, error: Exception) -> None:
+        """Fail in another way than the network does."""
+        self._answered.set_exception(error)
+
 
 class ScriptedServer:
     """The server.
