@@ -15,8 +15,8 @@ def generate() -> Mapping[Path, str]:
     return {
         Path("docs/asyncapi.yaml"): description.encode(description.describe()),
         Path("clients/javascript/src/messages.d.ts"): typescript.declare(list_schemas()),
-        Path("clients/javascript/src/language-table.js"): language_tables.JAVASCRIPT.write(),
+        Path("clients/javascript/src/language-table.js"): language_tables.write_javascript(),
         Path(
             "clients/python/broadcast_sessions_client/language_table.py"
-        ): language_tables.PYTHON.write(),
+        ): language_tables.write_python(),
     }
