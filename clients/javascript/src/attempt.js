@@ -12,6 +12,11 @@ export class Attempt {
   /** @type {Connection | null} */
   #connection = null;
 
+  /** Whether it has a connection that isn't open yet. */
+  get isOpening() {
+    return this.#connection !== null && !this.#connection.isOpen;
+  }
+
   /**
    * @param {Participant} participant
    * @param {(credentials: Record<string, string>) => Connection} connect
@@ -24,13 +29,15 @@ export class Attempt {
   /**
    * Make the attempt. Call it once.
    *
-   * @returns {Promise<{ connection: Connection, outcome: Message }>} Rejects with a `SessionError`.
+   * @param {(connection: Connection, outcome: Message) => void} entered
+   *   Called before the connection's next message is handled.
+   * @returns {Promise<void>} Rejects with a `SessionError`.
    */
-  async enter() {
+  async enter(entered) {
     const open = (/** @type {Record<string, string>} */ credentials) => this.#open(credentials);
     const connection = await this.#participant.connect(open, this.#cancelled.signal);
-    const outcome = await connection.request(this.#participant.enterCommand());
-    return { connection, outcome };
+    const command = this.#participant.enterCommand();
+    await connection.request(command, (outcome) => entered(connection, outcome));
   }
 
   /**

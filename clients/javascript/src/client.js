@@ -11,13 +11,17 @@ import {
   SessionError,
   TOKEN_FAILED,
   closedError,
+  noSession,
+  ownCode,
 } from "./errors.js";
 import { Heartbeat } from "./heartbeat.js";
 import { watchPage } from "./page.js";
+import { Replacement } from "./replacement.js";
 import { Schedule } from "./schedule.js";
+import { Status } from "./status.js";
 
 /** @import { Message, WebSocketClass } from "./connection.js" */
-/** @import { Command, SessionJoined } from "./messages.js" */
+/** @import { Command } from "./messages.js" */
 /** @import { Open } from "./token.js" */
 /**
  * @typedef {"idle" | "connecting" | "joined" | "live" | "paused" | "interrupted" | "refreshing"
@@ -49,23 +53,6 @@ const STABLE_MS = 5000;
 /** The time for the acknowledgement after the network has changed. */
 const ONLINE_ACKNOWLEDGED_SECONDS = 3;
 
-/** The service's default, for interruptions whose notice the client hasn't seen. */
-const GRACE_SECONDS = 60;
-
-/** After the grace period, the next notice has this time to arrive. */
-const OVERDUE_SECONDS = 10;
-
-/** So many losses of the membership within this time mean that another client has the seat. */
-const REPLACED_LOSSES = 3;
-const REPLACED_MS = 600_000;
-
-/** @type {Record<string, string>} */
-const STATUSES = {
-  sessionPaused: "paused",
-  sessionResumed: "active",
-  sessionInterrupted: "interrupted",
-};
-
 /** @type {Record<string, string>} */
 const REASONS = { [NO_ANSWER]: "noAnswer", [TOKEN_FAILED]: "tokenFailed" };
 
@@ -74,8 +61,8 @@ export class Client {
   state = "idle";
   /** @type {string | null} */
   reason = null;
-  /** @type {SessionJoined["status"]} The session's status. */
-  status = "active";
+  isClosed = false;
+  status;
   commands = new Commands(
     (connection) => this.#isGone(connection, "noAnswer"),
     (connection) => this.#membershipLost(connection),
@@ -91,7 +78,8 @@ export class Client {
   #connection = null;
   /** @type {Heartbeat | null} */
   #heartbeat = null;
-  #enteredAt = 0;
+  /** @type {number | null} */
+  #enteredAt = null;
   /** Whether nothing has arrived since the page or the network came back. */
   #isUncertain = false;
 
@@ -104,14 +92,9 @@ export class Client {
   #keepsTrying = true;
   /** @type {{ resolve: () => void, reject: (error: SessionError) => void }[]} */
   #callers = [];
-  #statusAt = 0;
-  /** @type {ReturnType<typeof setTimeout> | undefined} */
-  #interruption;
-  /** @type {number[]} The times of the latest losses. */
-  #membershipLosses = [];
+  #replacement = new Replacement();
   /** @type {SessionError | null} The reason why all calls are rejected. */
-  #end = null;
-  #isClosed = false;
+  #end = noSession();
   /** @type {(() => void) | null} */
   #stopWatching = null;
 
@@ -133,6 +116,7 @@ export class Client {
     this.#url = url;
     this.#WebSocket = WebSocket;
     this.#participant = participant;
+    this.status = new Status(participant.states, () => this.#refresh("interruptedTooLong"));
     this.#schedule = new Schedule(
       participant.canDial,
       () => this.#dial(),
@@ -151,7 +135,7 @@ export class Client {
    * @returns {Promise<void>}
    */
   enter(keepsTrying) {
-    if (this.#isClosed) return Promise.reject(closedError());
+    if (this.isClosed) return Promise.reject(closedError());
     if (this.#connection) return Promise.resolve();
     /** @type {Promise<void>} */
     const entered = new Promise((resolve, reject) => this.#callers.push({ resolve, reject }));
@@ -164,15 +148,21 @@ export class Client {
    * Send a command once the client is in the session.
    *
    * @param {Command} command
-   * @returns {Promise<Message>} Its outcome.
+   * @returns {Promise<Message>} Its outcome. Rejects at once if the client isn't running.
    */
   ask(command) {
     return this.#end ? Promise.reject(this.#end) : this.commands.ask(command);
   }
 
+  /** Dial if the page was hidden and silent, and isn't any more. */
+  wake() {
+    if (this.#schedule.secondsLeft === null) this.#schedule.hurry();
+  }
+
   close() {
-    this.#isClosed = true;
-    if (this.#end) this.#end = closedError();
+    const hasEnded = this.state === "ended" || this.state === "failed";
+    this.isClosed = true;
+    if (hasEnded) this.#end = closedError();
     else this.#finish("ended", "closed", closedError(), this.#participant.leaveCode);
   }
 
@@ -181,12 +171,11 @@ export class Client {
     this.#keepsTrying = keepsTrying;
     this.#end = null;
     this.#cause = "";
-    this.status = "active";
-    this.#statusAt = 0;
-    this.#enteredAt = 0;
-    this.#membershipLosses = [];
+    this.status.reset();
+    this.#enteredAt = null;
+    this.#replacement.reset();
     this.#stopWatching = watchPage({
-      online: () => this.#pageIsBack(ONLINE_ACKNOWLEDGED_SECONDS),
+      online: () => this.#isOnline(),
       visible: () => this.#pageIsBack(),
       hidden: () => this.#schedule.suspend(),
       leaves: () => this.#participant.leaves(),
@@ -202,6 +191,12 @@ export class Client {
     if (!this.#connection || this.#schedule.secondsLeft === null) this.#schedule.hurry();
   }
 
+  #isOnline() {
+    if (!this.#attempt?.isOpening) return this.#pageIsBack(ONLINE_ACKNOWLEDGED_SECONDS);
+    this.#cancelAttempt(1000); // It can hang on the network that is gone.
+    this.#dial();
+  }
+
   // Attempts
 
   async #dial() {
@@ -211,8 +206,7 @@ export class Client {
     this.commands.hold();
     this.#update();
     try {
-      const { connection, outcome } = await attempt.enter();
-      if (this.#attempt === attempt) this.#entered(connection, outcome);
+      await attempt.enter((connection, outcome) => this.#entered(connection, outcome));
     } catch (error) {
       const failure = /** @type {SessionError} */ (error);
       if (this.#attempt === attempt) this.#attemptFailed(failure);
@@ -239,13 +233,14 @@ export class Client {
     const replaced = this.#connection;
     this.#attempt = null;
     this.#connection = connection;
-    this.#enteredAt = Date.now();
+    this.#enteredAt = performance.now();
     this.#keepsTrying = true;
     this.#heartbeat?.stop();
     this.#heartbeat = new Heartbeat(connection, outcome, (reason) =>
       this.#isGone(connection, reason),
     );
     replaced?.close();
+    this.status.apply(outcome);
     this.#participant.entered(outcome);
     this.#update();
     this.#callers.splice(0).forEach(({ resolve }) => resolve());
@@ -254,24 +249,27 @@ export class Client {
 
   /** @param {SessionError} error */
   #attemptFailed(error) {
-    const mayHaveEntered = error.code === NO_ANSWER && this.#keepsTrying;
+    const code = ownCode(error);
+    const mayHaveEntered = code === NO_ANSWER && this.#keepsTrying;
     this.#cancelAttempt(mayHaveEntered ? this.#participant.leaveCode : 1000);
     if (!error.temporary) {
-      const isOver = this.#enteredAt > 0 && error.code === SESSION_NOT_FOUND;
+      const isOver = this.#enteredAt !== null && error.code === SESSION_NOT_FOUND;
       if (isOver) this.#finish("ended", error.code, error);
       else this.#finish("failed", error.code, error, this.#participant.leaveCode);
       return;
     }
-    const isOutdated = this.#isUncertain && this.#cause && error.code === CONNECTION_FAILED;
+    const isOutdated = this.#isUncertain && this.#cause && code === CONNECTION_FAILED;
     error.retryAfterSeconds = isOutdated ? 0 : this.#schedule.backOff(error.retryAfterSeconds);
-    this.#cause = REASONS[error.code] ?? error.code;
+    this.#cause = (code && REASONS[code]) ?? error.code;
     this.#rejectCallers(error);
     if (this.#connection) this.commands.use(this.#connection);
     if (this.#keepsTrying) {
       this.#schedule.wait(error.retryAfterSeconds);
     } else {
+      this.#end = noSession();
       this.#stop(1000);
       this.#show("idle");
+      this.commands.reject(this.#end);
     }
   }
 
@@ -298,7 +296,7 @@ export class Client {
     } else if (message.type === "heartbeatAck" && !message.sessionId) {
       this.#membershipLost(connection);
     } else {
-      if (this.#apply(message)) this.#update();
+      if (this.status.apply(message)) this.#update();
       this.#participant.received(message, text);
     }
   }
@@ -317,18 +315,13 @@ export class Client {
     if (isOver) this.#cancelAttempt(leaveCode);
     // A page that was frozen or cached learns of a lost connection when it is back.
     this.#reenter(isOver || (reason === "connectionLost" && this.#isUncertain));
-    this.#update();
   }
 
   /** @param {Connection} connection */
   #membershipLost(connection) {
     // During an attempt, that is what a superseded connection answers.
     if (this.#attempt || connection !== this.#connection) return;
-    const now = Date.now();
-    const recent = this.#membershipLosses.filter((lostAt) => now - lostAt < REPLACED_MS);
-    this.#membershipLosses = [...recent, now];
-    const isReplaced = this.#membershipLosses.length === REPLACED_LOSSES;
-    if (isReplaced) this.#finish("failed", REPLACED, replaced());
+    if (this.#replacement.count()) this.#finish("failed", REPLACED, replaced());
     else this.#isGone(connection, "membershipLost");
   }
 
@@ -345,8 +338,8 @@ export class Client {
    * @param {boolean} atOnce
    */
   #reenter(atOnce) {
-    if (this.#attempt || this.#schedule.isWaiting) return;
-    if (Date.now() - this.#enteredAt >= STABLE_MS) this.#schedule.reset();
+    if (this.#attempt || this.#schedule.isWaiting) return this.#update();
+    if (performance.now() - (this.#enteredAt ?? 0) >= STABLE_MS) this.#schedule.reset();
     this.#schedule.wait(atOnce ? 0 : this.#schedule.backOff());
   }
 
@@ -357,25 +350,6 @@ export class Client {
     this.#heartbeat = this.#connection = null;
   }
 
-  /**
-   * Apply the status of a message, unless a later one is known.
-   *
-   * @param {Message} message
-   * @returns {boolean} Whether the message has a status that counts.
-   */
-  #apply({ type, status = STATUSES[type], timestamp, graceSeconds = GRACE_SECONDS }) {
-    const isKnown = Object.hasOwn(this.#participant.states, status);
-    if (!isKnown || timestamp < this.#statusAt) return false;
-    this.status = status;
-    this.#statusAt = timestamp;
-    clearTimeout(this.#interruption);
-    if (status === "interrupted") {
-      const seconds = graceSeconds + OVERDUE_SECONDS;
-      this.#interruption = setTimeout(() => this.#refresh("interruptedTooLong"), seconds * 1000);
-    }
-    return true;
-  }
-
   // What the application sees
 
   /** Show the state that follows from the fields. */
@@ -383,7 +357,7 @@ export class Client {
     if (this.#connection && this.#attempt) {
       this.#show("refreshing", this.#refreshReason);
     } else if (this.#connection) {
-      this.#show(...this.#participant.states[this.status]);
+      this.#show(...this.#participant.states[this.status.value]);
     } else if (!this.#cause) {
       this.#show("connecting");
     } else {
@@ -426,7 +400,7 @@ export class Client {
   #stop(code) {
     this.#cancelAttempt(code);
     this.#leave(code);
-    clearTimeout(this.#interruption);
+    this.status.stop();
     this.#stopWatching?.();
     this.#stopWatching = null;
   }

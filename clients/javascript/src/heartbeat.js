@@ -11,9 +11,13 @@ export class Heartbeat {
   #connection;
   #intervalMs = 0;
   #dead;
-  #sentAt = Date.now();
+  #sentAt = performance.now();
+  /** Whether the latest heartbeat isn't acknowledged yet. */
+  #isPending = false;
   #isMissed = false;
   #dueAt = 0;
+  /** By the wall clock, which goes on while the device sleeps. */
+  #lateAt = 0;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #timer;
 
@@ -29,12 +33,15 @@ export class Heartbeat {
   }
 
   /**
-   * Find out now whether the connection is alive.
+   * Find out now whether the connection is alive, unless that is in progress.
    *
    * @param {number} [seconds] The time for the answer.
    */
   check(seconds = ACKNOWLEDGED_SECONDS) {
-    this.#unlessAsleep(() => this.#send(seconds));
+    this.#unlessAsleep(() => {
+      if (!this.#isPending) this.#send(seconds);
+      else this.#expect(Math.min(this.#dueAt, performance.now() + seconds * 1000), seconds);
+    });
   }
 
   stop() {
@@ -43,15 +50,24 @@ export class Heartbeat {
 
   /** @param {number} seconds */
   #send(seconds) {
-    this.#sentAt = Date.now();
-    this.#wait(this.#sentAt + seconds * 1000, () => this.#missed(seconds));
+    this.#sentAt = performance.now();
+    this.#isPending = true;
+    this.#expect(this.#sentAt + seconds * 1000, seconds);
     this.#connection.heartbeat((message) => this.#acknowledged(message));
+  }
+
+  /**
+   * @param {number} at
+   * @param {number} seconds The time for the answer to the next heartbeat.
+   */
+  #expect(at, seconds) {
+    this.#wait(at, () => this.#missed(seconds));
   }
 
   /** @param {Message} message */
   #acknowledged({ heartbeatSeconds }) {
-    if (heartbeatSeconds > 0) this.#intervalMs = heartbeatSeconds * 1000;
-    this.#isMissed = false;
+    if (heartbeatSeconds) this.#intervalMs = heartbeatSeconds * 1000;
+    this.#isPending = this.#isMissed = false;
     this.#wait(this.#sentAt + this.#intervalMs, () => this.check());
   }
 
@@ -69,12 +85,14 @@ export class Heartbeat {
   #wait(at, due) {
     clearTimeout(this.#timer);
     this.#dueAt = at;
-    this.#timer = setTimeout(() => this.#unlessAsleep(due), at - Date.now());
+    const delay = at - performance.now();
+    this.#lateAt = Date.now() + delay + LATEST_MS;
+    this.#timer = setTimeout(() => this.#unlessAsleep(due), delay);
   }
 
   /** @param {() => void} due */
   #unlessAsleep(due) {
-    if (Date.now() > this.#dueAt + LATEST_MS) this.#dead("slept");
+    if (Date.now() > this.#lateAt) this.#dead("slept");
     else due();
   }
 }
