@@ -2,8 +2,8 @@
 
 import { CONNECTION_FAILED, SessionError } from "./errors.js";
 
-/** @import { Participant } from "./client.js" */
 /** @import { Connection, Message } from "./connection.js" */
+/** @import { Participant } from "./participant.js" */
 
 export class Attempt {
   #participant;

@@ -2,50 +2,31 @@
 
 import { Attempt } from "./attempt.js";
 import { Commands } from "./commands.js";
-import { Connection } from "./connection.js";
+import { Dialer } from "./dialer.js";
 import {
   CONNECTION_FAILED,
   NO_ANSWER,
   REPLACED,
   SESSION_NOT_FOUND,
-  SessionError,
   TOKEN_FAILED,
   closedError,
   noSession,
   ownCode,
+  replacedError,
+  sessionIsOver,
 } from "./errors.js";
 import { Heartbeat } from "./heartbeat.js";
 import { watchPage } from "./page.js";
+import { PendingCalls } from "./pending-calls.js";
 import { Replacement } from "./replacement.js";
 import { Schedule } from "./schedule.js";
+import { ShownState } from "./shown-state.js";
 import { Status } from "./status.js";
 
-/** @import { Message, WebSocketClass } from "./connection.js" */
+/** @import { Connection, Message, WebSocketClass } from "./connection.js" */
+/** @import { SessionError } from "./errors.js" */
 /** @import { Command } from "./messages.js" */
-/** @import { Open } from "./token.js" */
-/**
- * @typedef {"idle" | "connecting" | "joined" | "live" | "paused" | "interrupted" | "refreshing"
- *   | "reconnecting" | "ended" | "failed"} State
- */
-/**
- * @typedef {object} StateEvent
- * @property {State} state
- * @property {string | null} reason
- * @property {number | null} retryInSeconds The time until the next attempt, while `reconnecting`.
- */
-/**
- * @typedef {object} Participant What differs between the roles.
- * @property {Record<string, [State, string | null]>} states By the session's status.
- * @property {number} leaveCode The close code of `close()`.
- * @property {(open: Open, signal: AbortSignal) => Promise<Connection>} connect
- * @property {() => Command} enterCommand The command that enters the session, or comes back to it.
- * @property {(outcome: Message) => void} entered
- * @property {(message: Message, text: string) => void} received
- * @property {(event: StateEvent) => void} changed
- * @property {() => boolean} canDial
- * @property {() => void} leaves The page is going away.
- * @property {() => void} restored The page is back from the browser's cache.
- */
+/** @import { Participant } from "./participant.js" */
 
 /** After this time in the session, a lost connection is no longer a failed attempt. */
 const STABLE_MS = 5000;
@@ -57,22 +38,16 @@ const ONLINE_ACKNOWLEDGED_SECONDS = 3;
 const REASONS = { [NO_ANSWER]: "noAnswer", [TOKEN_FAILED]: "tokenFailed" };
 
 export class Client {
-  /** @type {State} */
-  state = "idle";
-  /** @type {string | null} */
-  reason = null;
   isClosed = false;
   status;
   commands = new Commands(
     (connection) => this.#isGone(connection, "noAnswer"),
     (connection) => this.#membershipLost(connection),
   );
-  /** @type {number | null} */
-  #retryInSeconds = null;
 
-  #url;
-  #WebSocket;
+  #dialer;
   #participant;
+  #shown;
 
   /** @type {Connection | null} The one in the session. */
   #connection = null;
@@ -90,8 +65,7 @@ export class Client {
   #cause = "";
   #refreshReason = "";
   #keepsTrying = true;
-  /** @type {{ resolve: () => void, reject: (error: SessionError) => void }[]} */
-  #callers = [];
+  #calls = new PendingCalls();
   #replacement = new Replacement();
   /** @type {SessionError | null} The reason why all calls are rejected. */
   #end = noSession();
@@ -103,25 +77,24 @@ export class Client {
    * @param {Participant} participant
    * @param {WebSocketClass} [WebSocket] The global class by default.
    */
-  constructor(url, participant, WebSocket = globalThis.WebSocket) {
-    if (!/^wss?:$/.test(new URL(url).protocol)) {
-      throw new TypeError("The URL must begin with ws:// or wss://");
-    }
-    if (!WebSocket) {
-      throw new TypeError(
-        "There is no WebSocket: use Node 22, run Node 20 with --experimental-websocket, or pass " +
-          "a class with the browser's interface as the option WebSocket",
-      );
-    }
-    this.#url = url;
-    this.#WebSocket = WebSocket;
+  constructor(url, participant, WebSocket) {
+    this.#dialer = new Dialer(url, WebSocket);
     this.#participant = participant;
+    this.#shown = new ShownState(participant.changed);
     this.status = new Status(participant.states, () => this.#refresh("interruptedTooLong"));
     this.#schedule = new Schedule(
       participant.canDial,
       () => this.#dial(),
       () => this.#update(),
     );
+  }
+
+  get state() {
+    return this.#shown.state;
+  }
+
+  get reason() {
+    return this.#shown.reason;
   }
 
   get isRunning() {
@@ -137,8 +110,7 @@ export class Client {
   enter(keepsTrying) {
     if (this.isClosed) return Promise.reject(closedError());
     if (this.#connection) return Promise.resolve();
-    /** @type {Promise<void>} */
-    const entered = new Promise((resolve, reject) => this.#callers.push({ resolve, reject }));
+    const entered = this.#calls.add();
     if (this.isRunning) this.#schedule.hurry();
     else this.#start(keepsTrying);
     return entered;
@@ -192,7 +164,9 @@ export class Client {
   }
 
   #isOnline() {
-    if (!this.#attempt?.isOpening) return this.#pageIsBack(ONLINE_ACKNOWLEDGED_SECONDS);
+    const attempt = this.#attempt;
+    this.#pageIsBack(ONLINE_ACKNOWLEDGED_SECONDS);
+    if (!attempt?.isOpening || attempt !== this.#attempt) return;
     this.#cancelAttempt(1000); // It can hang on the network that is gone.
     this.#dial();
   }
@@ -215,10 +189,8 @@ export class Client {
 
   /** @param {Record<string, string>} credentials */
   #connect(credentials) {
-    const url = new URL(this.#url);
-    Object.entries(credentials).forEach(([name, value]) => url.searchParams.set(name, value));
     /** @type {Connection} */
-    const connection = new Connection(this.#WebSocket, url.href, {
+    const connection = this.#dialer.dial(credentials, {
       received: (message, text) => this.#received(connection, message, text),
       lost: () => this.#isGone(connection, "connectionLost"),
     });
@@ -243,7 +215,7 @@ export class Client {
     this.status.apply(outcome);
     this.#participant.entered(outcome);
     this.#update();
-    this.#callers.splice(0).forEach(({ resolve }) => resolve());
+    this.#calls.settle();
     this.commands.use(connection);
   }
 
@@ -261,14 +233,14 @@ export class Client {
     const isOutdated = this.#isUncertain && this.#cause && code === CONNECTION_FAILED;
     error.retryAfterSeconds = isOutdated ? 0 : this.#schedule.backOff(error.retryAfterSeconds);
     this.#cause = (code && REASONS[code]) ?? error.code;
-    this.#rejectCallers(error);
+    this.#calls.settle(error);
     if (this.#connection) this.commands.use(this.#connection);
     if (this.#keepsTrying) {
       this.#schedule.wait(error.retryAfterSeconds);
     } else {
       this.#end = noSession();
       this.#stop(1000);
-      this.#show("idle");
+      this.#shown.show("idle");
       this.commands.reject(this.#end);
     }
   }
@@ -321,7 +293,7 @@ export class Client {
   #membershipLost(connection) {
     // During an attempt, that is what a superseded connection answers.
     if (this.#attempt || connection !== this.#connection) return;
-    if (this.#replacement.count()) this.#finish("failed", REPLACED, replaced());
+    if (this.#replacement.count()) this.#finish("failed", REPLACED, replacedError());
     else this.#isGone(connection, "membershipLost");
   }
 
@@ -355,30 +327,15 @@ export class Client {
   /** Show the state that follows from the fields. */
   #update() {
     if (this.#connection && this.#attempt) {
-      this.#show("refreshing", this.#refreshReason);
+      this.#shown.show("refreshing", this.#refreshReason);
     } else if (this.#connection) {
-      this.#show(...this.#participant.states[this.status.value]);
+      this.#shown.show(...this.#participant.states[this.status.value]);
     } else if (!this.#cause) {
-      this.#show("connecting");
+      this.#shown.show("connecting");
     } else {
       const seconds = this.#schedule.secondsLeft;
-      this.#show("reconnecting", seconds === null ? "hidden" : this.#cause, seconds);
+      this.#shown.show("reconnecting", seconds === null ? "hidden" : this.#cause, seconds);
     }
-  }
-
-  /**
-   * @param {State} state
-   * @param {string | null} [reason]
-   * @param {number | null} [retryInSeconds]
-   */
-  #show(state, reason = null, retryInSeconds = null) {
-    if (state === this.state && reason === this.reason && retryInSeconds === this.#retryInSeconds) {
-      return;
-    }
-    this.state = state;
-    this.reason = reason;
-    this.#retryInSeconds = retryInSeconds;
-    this.#participant.changed({ state, reason, retryInSeconds });
   }
 
   /**
@@ -391,8 +348,8 @@ export class Client {
     this.#end = error;
     this.#schedule.reset();
     this.#stop(code);
-    this.#show(state, reason);
-    this.#rejectCallers(error);
+    this.#shown.show(state, reason);
+    this.#calls.settle(error);
     this.commands.reject(error);
   }
 
@@ -404,13 +361,4 @@ export class Client {
     this.#stopWatching?.();
     this.#stopWatching = null;
   }
-
-  /** @param {SessionError} error */
-  #rejectCallers(error) {
-    this.#callers.splice(0).forEach(({ reject }) => reject(error));
-  }
 }
-
-const replaced = () => new SessionError(REPLACED, "Another client has taken this one's place");
-
-const sessionIsOver = () => new SessionError(SESSION_NOT_FOUND, "The session has ended");

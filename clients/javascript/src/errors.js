@@ -67,8 +67,10 @@ export const SESSION_NOT_FOUND = "SESSION_NOT_FOUND";
 
 export const closedError = () => new SessionError("CLOSED", "The client is closed");
 
+export const replacedError = () =>
+  new SessionError(REPLACED, "Another client has taken this one's place");
+
+export const sessionIsOver = () => new SessionError(SESSION_NOT_FOUND, "The session has ended");
+
 export const noSession = () =>
-  new SessionError(
-    "NO_SESSION",
-    "There is no session yet: call create() or takeOver() first",
-  );
+  new SessionError("NO_SESSION", "There is no session yet: call create() or takeOver() first");

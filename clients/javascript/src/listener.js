@@ -7,9 +7,10 @@ import { isHidden } from "./page.js";
 import { Queue } from "./queue.js";
 import { Entries, defaultStorage } from "./storage.js";
 
-/** @import { Participant, StateEvent } from "./client.js" */
 /** @import { Message, WebSocketClass } from "./connection.js" */
 /** @import { Command, SessionJoined } from "./messages.js" */
+/** @import { Participant } from "./participant.js" */
+/** @import { StateEvent } from "./shown-state.js" */
 /** @import { Entry, EntryStorage } from "./storage.js" */
 /**
  * @typedef {object} ListenerOptions

@@ -6,9 +6,10 @@ import { SESSION_NOT_FOUND, SessionError } from "./errors.js";
 import { Entries, defaultStorage } from "./storage.js";
 import { isToken, openWithToken } from "./token.js";
 
-/** @import { Participant, StateEvent } from "./client.js" */
 /** @import { Message, WebSocketClass } from "./connection.js" */
 /** @import { Command, CreateSession, SessionCreated, SessionStatusAnswer, SpeakerRefreshed } from "./messages.js" */
+/** @import { Participant } from "./participant.js" */
+/** @import { StateEvent } from "./shown-state.js" */
 /** @import { EntryStorage } from "./storage.js" */
 /** @import { TokenSource } from "./token.js" */
 /**

@@ -248,3 +248,18 @@ test(
     assert.equal(listener.state, "joined");
   }),
 );
+
+test(
+  "a refresh starts again when the network is back, and the old connection is checked",
+  inWorld(async (world) => {
+    const listener = await world.joined();
+    await world.deliver(REFRESH_REQUIRED);
+    const [old, second] = world.server.sockets;
+    world.browser.online();
+    assert.equal(old.frames.at(-1).action, "heartbeat");
+    assert.equal(second.state, "closed");
+    await world.enter(null, REFRESHED);
+    assert.equal(listener.state, "joined");
+    assert.equal(world.server.open.length, 1);
+  }),
+);
