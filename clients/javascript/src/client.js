@@ -3,19 +3,8 @@
 import { Attempt } from "./attempt.js";
 import { Commands } from "./commands.js";
 import { Dialer } from "./dialer.js";
-import {
-  CONNECTION_FAILED,
-  NO_ANSWER,
-  REPLACED,
-  SESSION_NOT_FOUND,
-  TOKEN_FAILED,
-  closedError,
-  noSession,
-  ownCode,
-  replacedError,
-  sessionIsOver,
-} from "./errors.js";
-import { Heartbeat } from "./heartbeat.js";
+import * as endings from "./endings.js";
+import { CONNECTION_FAILED, NO_ANSWER, SESSION_NOT_FOUND, ownCode, reasonOf } from "./errors.js";
 import { watchPage } from "./page.js";
 import { PendingCalls } from "./pending-calls.js";
 import { Replacement } from "./replacement.js";
@@ -34,11 +23,10 @@ const STABLE_MS = 5000;
 /** The time for the acknowledgement after the network has changed. */
 const ONLINE_ACKNOWLEDGED_SECONDS = 3;
 
-/** @type {Record<string, string>} */
-const REASONS = { [NO_ANSWER]: "noAnswer", [TOKEN_FAILED]: "tokenFailed" };
-
 export class Client {
   isClosed = false;
+  schedule;
+  shown;
   status;
   commands = new Commands(
     (connection) => this.#isGone(connection, "noAnswer"),
@@ -47,12 +35,9 @@ export class Client {
 
   #dialer;
   #participant;
-  #shown;
 
   /** @type {Connection | null} The one in the session. */
   #connection = null;
-  /** @type {Heartbeat | null} */
-  #heartbeat = null;
   /** @type {number | null} */
   #enteredAt = null;
   /** Whether nothing has arrived since the page or the network came back. */
@@ -60,7 +45,6 @@ export class Client {
 
   /** @type {Attempt | null} The one in progress. */
   #attempt = null;
-  #schedule;
   /** Why there is no connection. Empty during the first attempt. */
   #cause = "";
   #refreshReason = "";
@@ -68,7 +52,7 @@ export class Client {
   #calls = new PendingCalls();
   #replacement = new Replacement();
   /** @type {SessionError | null} The reason why all calls are rejected. */
-  #end = noSession();
+  #end = endings.noSession();
   /** @type {(() => void) | null} */
   #stopWatching = null;
 
@@ -80,21 +64,13 @@ export class Client {
   constructor(url, participant, WebSocket) {
     this.#dialer = new Dialer(url, WebSocket);
     this.#participant = participant;
-    this.#shown = new ShownState(participant.changed);
+    this.shown = new ShownState(participant.changed);
     this.status = new Status(participant.states, () => this.#refresh("interruptedTooLong"));
-    this.#schedule = new Schedule(
+    this.schedule = new Schedule(
       participant.canDial,
       () => this.#dial(),
       () => this.#update(),
     );
-  }
-
-  get state() {
-    return this.#shown.state;
-  }
-
-  get reason() {
-    return this.#shown.reason;
   }
 
   get isRunning() {
@@ -108,10 +84,10 @@ export class Client {
    * @returns {Promise<void>}
    */
   enter(keepsTrying) {
-    if (this.isClosed) return Promise.reject(closedError());
+    if (this.isClosed) return Promise.reject(endings.closed());
     if (this.#connection) return Promise.resolve();
     const entered = this.#calls.add();
-    if (this.isRunning) this.#schedule.hurry();
+    if (this.isRunning) this.schedule.hurry();
     else this.#start(keepsTrying);
     return entered;
   }
@@ -126,16 +102,11 @@ export class Client {
     return this.#end ? Promise.reject(this.#end) : this.commands.ask(command);
   }
 
-  /** Dial if the page was hidden and silent, and isn't any more. */
-  wake() {
-    if (this.#schedule.secondsLeft === null) this.#schedule.hurry();
-  }
-
   close() {
-    const hasEnded = this.state === "ended" || this.state === "failed";
+    const hasEnded = this.shown.state === "ended" || this.shown.state === "failed";
     this.isClosed = true;
-    if (hasEnded) this.#end = closedError();
-    else this.#finish("ended", "closed", closedError(), this.#participant.leaveCode);
+    if (hasEnded) this.#end = endings.closed();
+    else this.#finish("ended", endings.closed(), this.#participant.leaveCode, "closed");
   }
 
   /** @param {boolean} keepsTrying */
@@ -149,7 +120,7 @@ export class Client {
     this.#stopWatching = watchPage({
       online: () => this.#isOnline(),
       visible: () => this.#pageIsBack(),
-      hidden: () => this.#schedule.suspend(),
+      hidden: () => this.schedule.suspend(),
       leaves: () => this.#participant.leaves(),
       restored: () => this.#participant.restored(),
     });
@@ -158,9 +129,10 @@ export class Client {
 
   /** @param {number} [seconds] The time for an acknowledgement. */
   #pageIsBack(seconds) {
-    this.#heartbeat?.check(seconds);
+    this.#connection?.check(seconds);
     this.#isUncertain = true;
-    if (!this.#connection || this.#schedule.secondsLeft === null) this.#schedule.hurry();
+    if (this.#connection) this.schedule.wake();
+    else this.schedule.hurry();
   }
 
   #isOnline() {
@@ -182,8 +154,7 @@ export class Client {
     try {
       await attempt.enter((connection, outcome) => this.#entered(connection, outcome));
     } catch (error) {
-      const failure = /** @type {SessionError} */ (error);
-      if (this.#attempt === attempt) this.#attemptFailed(failure);
+      if (this.#attempt === attempt) this.#attemptFailed(/** @type {SessionError} */ (error));
     }
   }
 
@@ -207,10 +178,7 @@ export class Client {
     this.#connection = connection;
     this.#enteredAt = performance.now();
     this.#keepsTrying = true;
-    this.#heartbeat?.stop();
-    this.#heartbeat = new Heartbeat(connection, outcome, (reason) =>
-      this.#isGone(connection, reason),
-    );
+    connection.startHeartbeats(outcome, (reason) => this.#isGone(connection, reason));
     replaced?.close();
     this.status.apply(outcome);
     this.#participant.entered(outcome);
@@ -226,21 +194,20 @@ export class Client {
     this.#cancelAttempt(mayHaveEntered ? this.#participant.leaveCode : 1000);
     if (!error.temporary) {
       const isOver = this.#enteredAt !== null && error.code === SESSION_NOT_FOUND;
-      if (isOver) this.#finish("ended", error.code, error);
-      else this.#finish("failed", error.code, error, this.#participant.leaveCode);
-      return;
+      if (isOver) return this.#finish("ended", error);
+      return this.#finish("failed", error, this.#participant.leaveCode);
     }
     const isOutdated = this.#isUncertain && this.#cause && code === CONNECTION_FAILED;
-    error.retryAfterSeconds = isOutdated ? 0 : this.#schedule.backOff(error.retryAfterSeconds);
-    this.#cause = (code && REASONS[code]) ?? error.code;
+    error.retryAfterSeconds = isOutdated ? 0 : this.schedule.backOff(error.retryAfterSeconds);
+    this.#cause = reasonOf(error);
     this.#calls.settle(error);
     if (this.#connection) this.commands.use(this.#connection);
     if (this.#keepsTrying) {
-      this.#schedule.wait(error.retryAfterSeconds);
+      this.schedule.wait(error.retryAfterSeconds);
     } else {
-      this.#end = noSession();
+      this.#end = endings.noSession();
       this.#stop(1000);
-      this.#shown.show("idle");
+      this.shown.show("idle");
       this.commands.reject(this.#end);
     }
   }
@@ -249,7 +216,7 @@ export class Client {
   #cancelAttempt(code) {
     this.#attempt?.cancel(code);
     this.#attempt = null;
-    this.#schedule.cancel();
+    this.schedule.cancel();
   }
 
   // The connection in the session
@@ -262,7 +229,7 @@ export class Client {
   #received(connection, message, text) {
     this.#isUncertain = false;
     if (message.type === "sessionEnded") {
-      this.#finish("ended", message.reason, sessionIsOver());
+      this.#finish("ended", endings.sessionIsOver(), 1000, message.reason ?? null);
     } else if (message.type === "connectionRefreshRequired") {
       this.#refresh("refreshRequired");
     } else if (message.type === "heartbeatAck" && !message.sessionId) {
@@ -279,12 +246,11 @@ export class Client {
    */
   #isGone(connection, reason) {
     if (connection !== this.#connection) return;
-    const { leaveCode } = this.#participant;
-    this.#leave(leaveCode);
+    this.#leave(this.#participant.leaveCode);
     this.commands.hold();
     this.#cause = reason;
     const isOver = reason === "slept" || reason === "membershipLost";
-    if (isOver) this.#cancelAttempt(leaveCode);
+    if (isOver) this.#cancelAttempt(this.#participant.leaveCode);
     // A page that was frozen or cached learns of a lost connection when it is back.
     this.#reenter(isOver || (reason === "connectionLost" && this.#isUncertain));
   }
@@ -293,13 +259,13 @@ export class Client {
   #membershipLost(connection) {
     // During an attempt, that is what a superseded connection answers.
     if (this.#attempt || connection !== this.#connection) return;
-    if (this.#replacement.count()) this.#finish("failed", REPLACED, replacedError());
+    if (this.#replacement.count()) this.#finish("failed", endings.replaced());
     else this.#isGone(connection, "membershipLost");
   }
 
   /** @param {"refreshRequired" | "interruptedTooLong"} reason */
   #refresh(reason) {
-    if (this.#attempt || this.#schedule.isWaiting) return;
+    if (this.#attempt || this.schedule.isWaiting) return;
     this.#refreshReason = reason;
     this.#reenter(true);
   }
@@ -310,16 +276,15 @@ export class Client {
    * @param {boolean} atOnce
    */
   #reenter(atOnce) {
-    if (this.#attempt || this.#schedule.isWaiting) return this.#update();
-    if (performance.now() - (this.#enteredAt ?? 0) >= STABLE_MS) this.#schedule.reset();
-    this.#schedule.wait(atOnce ? 0 : this.#schedule.backOff());
+    if (this.#attempt || this.schedule.isWaiting) return this.#update();
+    if (performance.now() - (this.#enteredAt ?? 0) >= STABLE_MS) this.schedule.reset();
+    this.schedule.wait(atOnce ? 0 : this.schedule.backOff());
   }
 
   /** @param {number} code */
   #leave(code) {
-    this.#heartbeat?.stop();
     this.#connection?.close(code);
-    this.#heartbeat = this.#connection = null;
+    this.#connection = null;
   }
 
   // What the application sees
@@ -327,28 +292,28 @@ export class Client {
   /** Show the state that follows from the fields. */
   #update() {
     if (this.#connection && this.#attempt) {
-      this.#shown.show("refreshing", this.#refreshReason);
+      this.shown.show("refreshing", this.#refreshReason);
     } else if (this.#connection) {
-      this.#shown.show(...this.#participant.states[this.status.value]);
+      this.shown.show(...this.#participant.states[this.status.value]);
     } else if (!this.#cause) {
-      this.#shown.show("connecting");
+      this.shown.show("connecting");
     } else {
-      const seconds = this.#schedule.secondsLeft;
-      this.#shown.show("reconnecting", seconds === null ? "hidden" : this.#cause, seconds);
+      const seconds = this.schedule.secondsLeft;
+      this.shown.show("reconnecting", seconds === null ? "hidden" : this.#cause, seconds);
     }
   }
 
   /**
    * @param {"ended" | "failed"} state
-   * @param {string} reason
    * @param {SessionError} error The error of all calls from now on.
    * @param {number} [code]
+   * @param {string | null} [reason]
    */
-  #finish(state, reason, error, code = 1000) {
+  #finish(state, error, code = 1000, reason = error.code) {
     this.#end = error;
-    this.#schedule.reset();
+    this.schedule.reset();
     this.#stop(code);
-    this.#shown.show(state, reason);
+    this.shown.show(state, reason);
     this.#calls.settle(error);
     this.commands.reject(error);
   }

@@ -1,6 +1,7 @@
 /** @file One WebSocket: opening it, sending commands, and matching the answers. */
 
 import { CONNECTION_FAILED, NO_ANSWER, Refusal, SessionError, temporaryError } from "./errors.js";
+import { Heartbeat } from "./heartbeat.js";
 import { parse } from "./parse.js";
 
 /** @import { Command, GatewayError, Message as KnownMessage } from "./messages.js" */
@@ -47,6 +48,8 @@ export class Connection {
   /** @type {Map<string, { outcome: string, answered: Answered }>} By the ID of the request. */
   #unanswered = new Map();
   #requestId = "";
+  /** @type {Heartbeat | null} */
+  #heartbeat = null;
   /** @type {{ resolve: (value: any) => void, reject: (error: Error) => void } | null} */
   #waiting = null;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
@@ -100,12 +103,24 @@ export class Connection {
   }
 
   /**
-   * Send a heartbeat.
+   * Send heartbeats from now on. Any answer acknowledges them, even an error.
    *
-   * @param {Answered} acknowledged Called for any answer, even an error.
+   * @param {Message} outcome The outcome that has the interval.
+   * @param {(reason: "noAnswer" | "slept") => void} dead Called once, when the connection is dead.
    */
-  heartbeat(acknowledged) {
-    this.#send({ action: "heartbeat" }, acknowledged);
+  startHeartbeats(outcome, dead) {
+    /** @param {Answered} answered */
+    const beat = (answered) => void this.#send({ action: "heartbeat" }, answered);
+    this.#heartbeat = new Heartbeat(beat, outcome, dead);
+  }
+
+  /**
+   * Find out now whether the connection in the session is alive.
+   *
+   * @param {number} [seconds] The time for the answer.
+   */
+  check(seconds) {
+    this.#heartbeat?.check(seconds);
   }
 
   /**
@@ -116,6 +131,7 @@ export class Connection {
   close(code = 1000) {
     const socket = this.#socket;
     this.isOpen = false;
+    this.#heartbeat?.stop();
     socket.onopen = socket.onmessage = socket.onclose = null;
     socket.onerror = () => {}; // The package ws throws errors that have no handler.
     socket.close(code);

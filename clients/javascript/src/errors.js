@@ -59,18 +59,16 @@ export const ownCode = (error) => (error instanceof Refusal ? null : error.code)
 export const temporaryError = (code, message) =>
   new SessionError(code, message, { temporary: true });
 
+/**
+ * @param {SessionError} error
+ * @returns {string} The reason that a client shows while it reconnects.
+ */
+export const reasonOf = (error) => REASONS[ownCode(error) ?? ""] ?? error.code;
+
 export const CONNECTION_FAILED = "CONNECTION_FAILED";
 export const NO_ANSWER = "NO_ANSWER";
 export const TOKEN_FAILED = "TOKEN_FAILED";
-export const REPLACED = "REPLACED";
 export const SESSION_NOT_FOUND = "SESSION_NOT_FOUND";
 
-export const closedError = () => new SessionError("CLOSED", "The client is closed");
-
-export const replacedError = () =>
-  new SessionError(REPLACED, "Another client has taken this one's place");
-
-export const sessionIsOver = () => new SessionError(SESSION_NOT_FOUND, "The session has ended");
-
-export const noSession = () =>
-  new SessionError("NO_SESSION", "There is no session yet: call create() or takeOver() first");
+/** @type {Record<string, string>} */
+const REASONS = { [NO_ANSWER]: "noAnswer", [TOKEN_FAILED]: "tokenFailed" };

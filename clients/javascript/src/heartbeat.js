@@ -1,6 +1,6 @@
 /** @file The heartbeats of a connection, which show both sides that the other one is there. */
 
-/** @import { Connection, Message } from "./connection.js" */
+/** @import { Answered, Message } from "./connection.js" */
 
 const ACKNOWLEDGED_SECONDS = 10;
 
@@ -8,7 +8,7 @@ const ACKNOWLEDGED_SECONDS = 10;
 const LATEST_MS = 75_000;
 
 export class Heartbeat {
-  #connection;
+  #beat;
   #intervalMs = 0;
   #dead;
   #sentAt = performance.now();
@@ -22,12 +22,12 @@ export class Heartbeat {
   #timer;
 
   /**
-   * @param {Connection} connection
+   * @param {(acknowledged: Answered) => void} beat Sends a heartbeat.
    * @param {Message} outcome The outcome that has the interval.
    * @param {(reason: "noAnswer" | "slept") => void} dead Called once, when the connection is dead.
    */
-  constructor(connection, outcome, dead) {
-    this.#connection = connection;
+  constructor(beat, outcome, dead) {
+    this.#beat = beat;
     this.#dead = dead;
     this.#acknowledged({ heartbeatSeconds: 30, ...outcome });
   }
@@ -53,7 +53,7 @@ export class Heartbeat {
     this.#sentAt = performance.now();
     this.#isPending = true;
     this.#expect(this.#sentAt + seconds * 1000, seconds);
-    this.#connection.heartbeat((message) => this.#acknowledged(message));
+    this.#beat((message) => this.#acknowledged(message));
   }
 
   /**

@@ -2,7 +2,7 @@
 
 import { Client } from "./client.js";
 import { Emitter } from "./emitter.js";
-import { closedError } from "./errors.js";
+import * as endings from "./endings.js";
 import { isHidden } from "./page.js";
 import { Queue } from "./queue.js";
 import { Entries, defaultStorage } from "./storage.js";
@@ -87,11 +87,11 @@ export class Listener {
   }
 
   get state() {
-    return this.#client.state;
+    return this.#client.shown.state;
   }
 
   get reason() {
-    return this.#client.reason;
+    return this.#client.shown.reason;
   }
 
   /** Set it while the page plays sound. A hidden page that is silent doesn't dial. */
@@ -101,7 +101,7 @@ export class Listener {
 
   set playing(playing) {
     this.#playing = playing;
-    if (playing) this.#client.wake();
+    if (playing) this.#client.schedule.wake();
   }
 
   /** The captions that no handler has taken. */
@@ -147,7 +147,7 @@ export class Listener {
    *   Rejects with a `SessionError`, and the language stays.
    */
   async changeLanguage(tag) {
-    if (this.#client.isClosed) throw closedError();
+    if (this.#client.isClosed) throw endings.closed();
     if (!this.#client.isRunning) return (this.language = tag);
     const outcome = await this.#client.ask({ action: "changeLanguage", targetLanguage: tag });
     return outcome.targetLanguage;

@@ -78,6 +78,11 @@ export class Schedule {
     if (this.isWaiting && (seconds === 0 || this.#dueAt === null)) this.wait(seconds);
   }
 
+  /** Dial if the page was hidden and silent, and isn't any more. */
+  wake() {
+    if (this.secondsLeft === null) this.hurry();
+  }
+
   cancel() {
     this.isWaiting = false;
     clearTimeout(this.#timer);

@@ -80,11 +80,11 @@ export class Speaker {
   }
 
   get state() {
-    return this.#client.state;
+    return this.#client.shown.state;
   }
 
   get reason() {
-    return this.#client.reason;
+    return this.#client.shown.reason;
   }
 
   /** The commands that wait to be sent. */
