@@ -10,6 +10,9 @@ const isText = (value) => typeof value === "string";
 /** @param {unknown} value */
 const isObject = (value) => !!value && typeof value === "object" && !Array.isArray(value);
 
+/** @param {any} value */
+const isCounts = (value) => isObject(value) && Object.values(value).every(Number.isFinite);
+
 /**
  * @param {number} least
  * @param {number} [most]
@@ -30,7 +33,7 @@ const CHECKS = new Map([
   ...TEXTS.map((name) => /** @type {const} */ ([name, isText])),
   ...NUMBERS.map((name) => /** @type {const} */ ([name, Number.isFinite])),
   ["details", isObject],
-  ["languages", isObject],
+  ["languages", isCounts],
   ["retryAfter", isNumber(0)],
   ["graceSeconds", isNumber(0, LONGEST_SECONDS)],
   ["heartbeatSeconds", isNumber(1, LONGEST_SECONDS)],

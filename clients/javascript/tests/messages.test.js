@@ -166,19 +166,20 @@ test(
 );
 
 test(
-  "an audience in another order is the same",
+  "an audience in another order is the same, and an odd one is empty",
   inWorld(async (world) => {
     const speaker = await world.live();
     const events = [];
     speaker.on("audience", (event) => events.push(event));
-    for (const languages of [{ es: 1, fr: 2 }, { fr: 2, es: 1 }, { fr: 3 }]) {
+    const odd = [{ fr: "3" }, ["fr"], { fr: 3, es: null }];
+    for (const languages of [{ es: 1, fr: 2 }, { fr: 2, es: 1 }, { fr: 3 }, ...odd]) {
       await world.clock.elapse(30);
       const counts = { listenerCount: 3, languages };
       await world.deliver({ type: "heartbeatAck", sessionId: "s", ...counts, timestamp: 2 });
     }
     assert.deepEqual(
       events.map(({ languages }) => languages),
-      [{ es: 1, fr: 2 }, { fr: 3 }],
+      [{ es: 1, fr: 2 }, { fr: 3 }, {}],
     );
   }),
 );
