@@ -138,7 +138,7 @@ export class Client {
   #isOnline() {
     const attempt = this.#attempt;
     this.#pageIsBack(ONLINE_ACKNOWLEDGED_SECONDS);
-    if (!attempt?.isOpening || attempt !== this.#attempt) return;
+    if (!attempt?.isOpening || attempt !== this.#attempt || !this.#participant.canDial()) return;
     this.#cancelAttempt(1000); // It can hang on the network that is gone.
     this.#dial();
   }

@@ -263,3 +263,15 @@ test(
     assert.equal(world.server.open.length, 1);
   }),
 );
+
+test(
+  "a hidden silent page doesn't start its dial again when the network is back",
+  inWorld(async (world) => {
+    await world.joined();
+    await world.drop();
+    await world.clock.elapse(0.25);
+    world.browser.hide();
+    world.browser.online();
+    assert.equal(world.server.sockets.length, 2);
+  }),
+);
