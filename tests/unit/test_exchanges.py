@@ -67,7 +67,7 @@ REASONS: dict[str, set[str | None]] = {
 
 OF_CLIENTS = {
     *("CONNECTION_FAILED", "NO_ANSWER", "TOKEN_FAILED", "QUEUE_FULL", "REPLACED", "CLOSED"),
-    *("SIGNED_OUT", "SIGN_IN_FAILED"),
+    *("NO_SESSION", "SIGNED_OUT", "SIGN_IN_FAILED"),
 }
 """The codes of errors that a client raises by itself."""
 

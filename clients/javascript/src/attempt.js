@@ -2,8 +2,8 @@
 
 import { CONNECTION_FAILED, SessionError } from "./errors.js";
 
-/** @import { Participant } from "./client.js" */
 /** @import { Connection, Message } from "./connection.js" */
+/** @import { Participant } from "./participant.js" */
 
 export class Attempt {
   #participant;
@@ -11,6 +11,11 @@ export class Attempt {
   #cancelled = new AbortController();
   /** @type {Connection | null} */
   #connection = null;
+
+  /** Whether it has a connection that isn't open yet. */
+  get isOpening() {
+    return this.#connection !== null && !this.#connection.isOpen;
+  }
 
   /**
    * @param {Participant} participant
@@ -24,13 +29,15 @@ export class Attempt {
   /**
    * Make the attempt. Call it once.
    *
-   * @returns {Promise<{ connection: Connection, outcome: Message }>} Rejects with a `SessionError`.
+   * @param {(connection: Connection, outcome: Message) => void} entered
+   *   Called before the connection's next message is handled.
+   * @returns {Promise<void>} Rejects with a `SessionError`.
    */
-  async enter() {
+  async enter(entered) {
     const open = (/** @type {Record<string, string>} */ credentials) => this.#open(credentials);
     const connection = await this.#participant.connect(open, this.#cancelled.signal);
-    const outcome = await connection.request(this.#participant.enterCommand());
-    return { connection, outcome };
+    const command = this.#participant.enterCommand();
+    await connection.request(command, (outcome) => entered(connection, outcome));
   }
 
   /**

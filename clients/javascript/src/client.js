@@ -2,46 +2,20 @@
 
 import { Attempt } from "./attempt.js";
 import { Commands } from "./commands.js";
-import { Connection } from "./connection.js";
-import {
-  CONNECTION_FAILED,
-  NO_ANSWER,
-  REPLACED,
-  SESSION_NOT_FOUND,
-  SessionError,
-  TOKEN_FAILED,
-  closedError,
-} from "./errors.js";
-import { Heartbeat } from "./heartbeat.js";
+import { Dialer } from "./dialer.js";
+import * as endings from "./endings.js";
+import { CONNECTION_FAILED, NO_ANSWER, SESSION_NOT_FOUND, ownCode, reasonOf } from "./errors.js";
 import { watchPage } from "./page.js";
+import { PendingCalls } from "./pending-calls.js";
+import { Replacement } from "./replacement.js";
 import { Schedule } from "./schedule.js";
+import { ShownState } from "./shown-state.js";
+import { Status } from "./status.js";
 
-/** @import { Message, WebSocketClass } from "./connection.js" */
-/** @import { Command, SessionJoined } from "./messages.js" */
-/** @import { Open } from "./token.js" */
-/**
- * @typedef {"idle" | "connecting" | "joined" | "live" | "paused" | "interrupted" | "refreshing"
- *   | "reconnecting" | "ended" | "failed"} State
- */
-/**
- * @typedef {object} StateEvent
- * @property {State} state
- * @property {string | null} reason
- * @property {number | null} retryInSeconds The time until the next attempt, while `reconnecting`.
- */
-/**
- * @typedef {object} Participant What differs between the roles.
- * @property {Record<string, [State, string | null]>} states By the session's status.
- * @property {number} leaveCode The close code of `close()`.
- * @property {(open: Open, signal: AbortSignal) => Promise<Connection>} connect
- * @property {() => Command} enterCommand The command that enters the session, or comes back to it.
- * @property {(outcome: Message) => void} entered
- * @property {(message: Message, text: string) => void} received
- * @property {(event: StateEvent) => void} changed
- * @property {() => boolean} canDial
- * @property {() => void} leaves The page is going away.
- * @property {() => void} restored The page is back from the browser's cache.
- */
+/** @import { Connection, Message, WebSocketClass } from "./connection.js" */
+/** @import { SessionError } from "./errors.js" */
+/** @import { Command } from "./messages.js" */
+/** @import { Participant } from "./participant.js" */
 
 /** After this time in the session, a lost connection is no longer a failed attempt. */
 const STABLE_MS = 5000;
@@ -49,69 +23,36 @@ const STABLE_MS = 5000;
 /** The time for the acknowledgement after the network has changed. */
 const ONLINE_ACKNOWLEDGED_SECONDS = 3;
 
-/** The service's default, for interruptions whose notice the client hasn't seen. */
-const GRACE_SECONDS = 60;
-
-/** After the grace period, the next notice has this time to arrive. */
-const OVERDUE_SECONDS = 10;
-
-/** So many losses of the membership within this time mean that another client has the seat. */
-const REPLACED_LOSSES = 3;
-const REPLACED_MS = 600_000;
-
-/** @type {Record<string, string>} */
-const STATUSES = {
-  sessionPaused: "paused",
-  sessionResumed: "active",
-  sessionInterrupted: "interrupted",
-};
-
-/** @type {Record<string, string>} */
-const REASONS = { [NO_ANSWER]: "noAnswer", [TOKEN_FAILED]: "tokenFailed" };
-
 export class Client {
-  /** @type {State} */
-  state = "idle";
-  /** @type {string | null} */
-  reason = null;
-  /** @type {SessionJoined["status"]} The session's status. */
-  status = "active";
+  isClosed = false;
+  schedule;
+  shown;
+  status;
   commands = new Commands(
     (connection) => this.#isGone(connection, "noAnswer"),
     (connection) => this.#membershipLost(connection),
   );
-  /** @type {number | null} */
-  #retryInSeconds = null;
 
-  #url;
-  #WebSocket;
+  #dialer;
   #participant;
 
   /** @type {Connection | null} The one in the session. */
   #connection = null;
-  /** @type {Heartbeat | null} */
-  #heartbeat = null;
-  #enteredAt = 0;
+  /** @type {number | null} */
+  #enteredAt = null;
   /** Whether nothing has arrived since the page or the network came back. */
   #isUncertain = false;
 
   /** @type {Attempt | null} The one in progress. */
   #attempt = null;
-  #schedule;
   /** Why there is no connection. Empty during the first attempt. */
   #cause = "";
   #refreshReason = "";
   #keepsTrying = true;
-  /** @type {{ resolve: () => void, reject: (error: SessionError) => void }[]} */
-  #callers = [];
-  #statusAt = 0;
-  /** @type {ReturnType<typeof setTimeout> | undefined} */
-  #interruption;
-  /** @type {number[]} The times of the latest losses. */
-  #membershipLosses = [];
+  #calls = new PendingCalls();
+  #replacement = new Replacement();
   /** @type {SessionError | null} The reason why all calls are rejected. */
-  #end = null;
-  #isClosed = false;
+  #end = endings.noSession();
   /** @type {(() => void) | null} */
   #stopWatching = null;
 
@@ -120,20 +61,12 @@ export class Client {
    * @param {Participant} participant
    * @param {WebSocketClass} [WebSocket] The global class by default.
    */
-  constructor(url, participant, WebSocket = globalThis.WebSocket) {
-    if (!/^wss?:$/.test(new URL(url).protocol)) {
-      throw new TypeError("The URL must begin with ws:// or wss://");
-    }
-    if (!WebSocket) {
-      throw new TypeError(
-        "There is no WebSocket: use Node 22, run Node 20 with --experimental-websocket, or pass " +
-          "a class with the browser's interface as the option WebSocket",
-      );
-    }
-    this.#url = url;
-    this.#WebSocket = WebSocket;
+  constructor(url, participant, WebSocket) {
+    this.#dialer = new Dialer(url, WebSocket);
     this.#participant = participant;
-    this.#schedule = new Schedule(
+    this.shown = new ShownState(participant.changed);
+    this.status = new Status(participant.states, () => this.#refresh("interruptedTooLong"));
+    this.schedule = new Schedule(
       participant.canDial,
       () => this.#dial(),
       () => this.#update(),
@@ -151,11 +84,10 @@ export class Client {
    * @returns {Promise<void>}
    */
   enter(keepsTrying) {
-    if (this.#isClosed) return Promise.reject(closedError());
+    if (this.isClosed) return Promise.reject(endings.closed());
     if (this.#connection) return Promise.resolve();
-    /** @type {Promise<void>} */
-    const entered = new Promise((resolve, reject) => this.#callers.push({ resolve, reject }));
-    if (this.isRunning) this.#schedule.hurry();
+    const entered = this.#calls.add();
+    if (this.isRunning) this.schedule.hurry();
     else this.#start(keepsTrying);
     return entered;
   }
@@ -164,16 +96,17 @@ export class Client {
    * Send a command once the client is in the session.
    *
    * @param {Command} command
-   * @returns {Promise<Message>} Its outcome.
+   * @returns {Promise<Message>} Its outcome. Rejects at once if the client isn't running.
    */
   ask(command) {
     return this.#end ? Promise.reject(this.#end) : this.commands.ask(command);
   }
 
   close() {
-    this.#isClosed = true;
-    if (this.#end) this.#end = closedError();
-    else this.#finish("ended", "closed", closedError(), this.#participant.leaveCode);
+    const hasEnded = this.shown.state === "ended" || this.shown.state === "failed";
+    this.isClosed = true;
+    if (hasEnded) this.#end = endings.closed();
+    else this.#finish("ended", endings.closed(), this.#participant.leaveCode, "closed");
   }
 
   /** @param {boolean} keepsTrying */
@@ -181,14 +114,13 @@ export class Client {
     this.#keepsTrying = keepsTrying;
     this.#end = null;
     this.#cause = "";
-    this.status = "active";
-    this.#statusAt = 0;
-    this.#enteredAt = 0;
-    this.#membershipLosses = [];
+    this.status.reset();
+    this.#enteredAt = null;
+    this.#replacement.reset();
     this.#stopWatching = watchPage({
-      online: () => this.#pageIsBack(ONLINE_ACKNOWLEDGED_SECONDS),
+      online: () => this.#isOnline(),
       visible: () => this.#pageIsBack(),
-      hidden: () => this.#schedule.suspend(),
+      hidden: () => this.schedule.suspend(),
       leaves: () => this.#participant.leaves(),
       restored: () => this.#participant.restored(),
     });
@@ -197,9 +129,18 @@ export class Client {
 
   /** @param {number} [seconds] The time for an acknowledgement. */
   #pageIsBack(seconds) {
-    this.#heartbeat?.check(seconds);
+    this.#connection?.check(seconds);
     this.#isUncertain = true;
-    if (!this.#connection || this.#schedule.secondsLeft === null) this.#schedule.hurry();
+    if (this.#connection) this.schedule.wake();
+    else this.schedule.hurry();
+  }
+
+  #isOnline() {
+    const attempt = this.#attempt;
+    this.#pageIsBack(ONLINE_ACKNOWLEDGED_SECONDS);
+    if (!attempt?.isOpening || attempt !== this.#attempt || !this.#participant.canDial()) return;
+    this.#cancelAttempt(1000); // It can hang on the network that is gone.
+    this.#dial();
   }
 
   // Attempts
@@ -211,20 +152,16 @@ export class Client {
     this.commands.hold();
     this.#update();
     try {
-      const { connection, outcome } = await attempt.enter();
-      if (this.#attempt === attempt) this.#entered(connection, outcome);
+      await attempt.enter((connection, outcome) => this.#entered(connection, outcome));
     } catch (error) {
-      const failure = /** @type {SessionError} */ (error);
-      if (this.#attempt === attempt) this.#attemptFailed(failure);
+      if (this.#attempt === attempt) this.#attemptFailed(/** @type {SessionError} */ (error));
     }
   }
 
   /** @param {Record<string, string>} credentials */
   #connect(credentials) {
-    const url = new URL(this.#url);
-    Object.entries(credentials).forEach(([name, value]) => url.searchParams.set(name, value));
     /** @type {Connection} */
-    const connection = new Connection(this.#WebSocket, url.href, {
+    const connection = this.#dialer.dial(credentials, {
       received: (message, text) => this.#received(connection, message, text),
       lost: () => this.#isGone(connection, "connectionLost"),
     });
@@ -239,39 +176,39 @@ export class Client {
     const replaced = this.#connection;
     this.#attempt = null;
     this.#connection = connection;
-    this.#enteredAt = Date.now();
+    this.#enteredAt = performance.now();
     this.#keepsTrying = true;
-    this.#heartbeat?.stop();
-    this.#heartbeat = new Heartbeat(connection, outcome, (reason) =>
-      this.#isGone(connection, reason),
-    );
+    connection.startHeartbeats(outcome, (reason) => this.#isGone(connection, reason));
     replaced?.close();
+    this.status.apply(outcome);
     this.#participant.entered(outcome);
     this.#update();
-    this.#callers.splice(0).forEach(({ resolve }) => resolve());
+    this.#calls.settle();
     this.commands.use(connection);
   }
 
   /** @param {SessionError} error */
   #attemptFailed(error) {
-    const mayHaveEntered = error.code === NO_ANSWER && this.#keepsTrying;
+    const code = ownCode(error);
+    const mayHaveEntered = code === NO_ANSWER && this.#keepsTrying;
     this.#cancelAttempt(mayHaveEntered ? this.#participant.leaveCode : 1000);
     if (!error.temporary) {
-      const isOver = this.#enteredAt > 0 && error.code === SESSION_NOT_FOUND;
-      if (isOver) this.#finish("ended", error.code, error);
-      else this.#finish("failed", error.code, error, this.#participant.leaveCode);
-      return;
+      const isOver = this.#enteredAt !== null && error.code === SESSION_NOT_FOUND;
+      if (isOver) return this.#finish("ended", error);
+      return this.#finish("failed", error, this.#participant.leaveCode);
     }
-    const isOutdated = this.#isUncertain && this.#cause && error.code === CONNECTION_FAILED;
-    error.retryAfterSeconds = isOutdated ? 0 : this.#schedule.backOff(error.retryAfterSeconds);
-    this.#cause = REASONS[error.code] ?? error.code;
-    this.#rejectCallers(error);
+    const isOutdated = this.#isUncertain && this.#cause && code === CONNECTION_FAILED;
+    error.retryAfterSeconds = isOutdated ? 0 : this.schedule.backOff(error.retryAfterSeconds);
+    this.#cause = reasonOf(error);
+    this.#calls.settle(error);
     if (this.#connection) this.commands.use(this.#connection);
     if (this.#keepsTrying) {
-      this.#schedule.wait(error.retryAfterSeconds);
+      this.schedule.wait(error.retryAfterSeconds);
     } else {
+      this.#end = endings.noSession();
       this.#stop(1000);
-      this.#show("idle");
+      this.shown.show("idle");
+      this.commands.reject(this.#end);
     }
   }
 
@@ -279,7 +216,7 @@ export class Client {
   #cancelAttempt(code) {
     this.#attempt?.cancel(code);
     this.#attempt = null;
-    this.#schedule.cancel();
+    this.schedule.cancel();
   }
 
   // The connection in the session
@@ -292,13 +229,13 @@ export class Client {
   #received(connection, message, text) {
     this.#isUncertain = false;
     if (message.type === "sessionEnded") {
-      this.#finish("ended", message.reason, sessionIsOver());
+      this.#finish("ended", endings.sessionIsOver(), 1000, message.reason ?? null);
     } else if (message.type === "connectionRefreshRequired") {
       this.#refresh("refreshRequired");
     } else if (message.type === "heartbeatAck" && !message.sessionId) {
       this.#membershipLost(connection);
     } else {
-      if (this.#apply(message)) this.#update();
+      if (this.status.apply(message)) this.#update();
       this.#participant.received(message, text);
     }
   }
@@ -309,32 +246,26 @@ export class Client {
    */
   #isGone(connection, reason) {
     if (connection !== this.#connection) return;
-    const { leaveCode } = this.#participant;
-    this.#leave(leaveCode);
+    this.#leave(this.#participant.leaveCode);
     this.commands.hold();
     this.#cause = reason;
     const isOver = reason === "slept" || reason === "membershipLost";
-    if (isOver) this.#cancelAttempt(leaveCode);
+    if (isOver) this.#cancelAttempt(this.#participant.leaveCode);
     // A page that was frozen or cached learns of a lost connection when it is back.
     this.#reenter(isOver || (reason === "connectionLost" && this.#isUncertain));
-    this.#update();
   }
 
   /** @param {Connection} connection */
   #membershipLost(connection) {
     // During an attempt, that is what a superseded connection answers.
     if (this.#attempt || connection !== this.#connection) return;
-    const now = Date.now();
-    const recent = this.#membershipLosses.filter((lostAt) => now - lostAt < REPLACED_MS);
-    this.#membershipLosses = [...recent, now];
-    const isReplaced = this.#membershipLosses.length === REPLACED_LOSSES;
-    if (isReplaced) this.#finish("failed", REPLACED, replaced());
+    if (this.#replacement.count()) this.#finish("failed", endings.replaced());
     else this.#isGone(connection, "membershipLost");
   }
 
   /** @param {"refreshRequired" | "interruptedTooLong"} reason */
   #refresh(reason) {
-    if (this.#attempt || this.#schedule.isWaiting) return;
+    if (this.#attempt || this.schedule.isWaiting) return;
     this.#refreshReason = reason;
     this.#reenter(true);
   }
@@ -345,35 +276,15 @@ export class Client {
    * @param {boolean} atOnce
    */
   #reenter(atOnce) {
-    if (this.#attempt || this.#schedule.isWaiting) return;
-    if (Date.now() - this.#enteredAt >= STABLE_MS) this.#schedule.reset();
-    this.#schedule.wait(atOnce ? 0 : this.#schedule.backOff());
+    if (this.#attempt || this.schedule.isWaiting) return this.#update();
+    if (performance.now() - (this.#enteredAt ?? 0) >= STABLE_MS) this.schedule.reset();
+    this.schedule.wait(atOnce ? 0 : this.schedule.backOff());
   }
 
   /** @param {number} code */
   #leave(code) {
-    this.#heartbeat?.stop();
     this.#connection?.close(code);
-    this.#heartbeat = this.#connection = null;
-  }
-
-  /**
-   * Apply the status of a message, unless a later one is known.
-   *
-   * @param {Message} message
-   * @returns {boolean} Whether the message has a status that counts.
-   */
-  #apply({ type, status = STATUSES[type], timestamp, graceSeconds = GRACE_SECONDS }) {
-    const isKnown = Object.hasOwn(this.#participant.states, status);
-    if (!isKnown || timestamp < this.#statusAt) return false;
-    this.status = status;
-    this.#statusAt = timestamp;
-    clearTimeout(this.#interruption);
-    if (status === "interrupted") {
-      const seconds = graceSeconds + OVERDUE_SECONDS;
-      this.#interruption = setTimeout(() => this.#refresh("interruptedTooLong"), seconds * 1000);
-    }
-    return true;
+    this.#connection = null;
   }
 
   // What the application sees
@@ -381,44 +292,29 @@ export class Client {
   /** Show the state that follows from the fields. */
   #update() {
     if (this.#connection && this.#attempt) {
-      this.#show("refreshing", this.#refreshReason);
+      this.shown.show("refreshing", this.#refreshReason);
     } else if (this.#connection) {
-      this.#show(...this.#participant.states[this.status]);
+      this.shown.show(...this.#participant.states[this.status.value]);
     } else if (!this.#cause) {
-      this.#show("connecting");
+      this.shown.show("connecting");
     } else {
-      const seconds = this.#schedule.secondsLeft;
-      this.#show("reconnecting", seconds === null ? "hidden" : this.#cause, seconds);
+      const seconds = this.schedule.secondsLeft;
+      this.shown.show("reconnecting", seconds === null ? "hidden" : this.#cause, seconds);
     }
-  }
-
-  /**
-   * @param {State} state
-   * @param {string | null} [reason]
-   * @param {number | null} [retryInSeconds]
-   */
-  #show(state, reason = null, retryInSeconds = null) {
-    if (state === this.state && reason === this.reason && retryInSeconds === this.#retryInSeconds) {
-      return;
-    }
-    this.state = state;
-    this.reason = reason;
-    this.#retryInSeconds = retryInSeconds;
-    this.#participant.changed({ state, reason, retryInSeconds });
   }
 
   /**
    * @param {"ended" | "failed"} state
-   * @param {string} reason
    * @param {SessionError} error The error of all calls from now on.
    * @param {number} [code]
+   * @param {string | null} [reason]
    */
-  #finish(state, reason, error, code = 1000) {
+  #finish(state, error, code = 1000, reason = error.code) {
     this.#end = error;
-    this.#schedule.reset();
+    this.schedule.reset();
     this.#stop(code);
-    this.#show(state, reason);
-    this.#rejectCallers(error);
+    this.shown.show(state, reason);
+    this.#calls.settle(error);
     this.commands.reject(error);
   }
 
@@ -426,17 +322,8 @@ export class Client {
   #stop(code) {
     this.#cancelAttempt(code);
     this.#leave(code);
-    clearTimeout(this.#interruption);
+    this.status.stop();
     this.#stopWatching?.();
     this.#stopWatching = null;
   }
-
-  /** @param {SessionError} error */
-  #rejectCallers(error) {
-    this.#callers.splice(0).forEach(({ reject }) => reject(error));
-  }
 }
-
-const replaced = () => new SessionError(REPLACED, "Another client has taken this one's place");
-
-const sessionIsOver = () => new SessionError(SESSION_NOT_FOUND, "The session has ended");

@@ -1,7 +1,13 @@
 /** @file The commands of the application: sent one at a time, in order, until they are answered. */
 
 import { backoffSeconds } from "./backoff.js";
-import { CONNECTION_FAILED, NO_ANSWER, SESSION_NOT_FOUND, temporaryError } from "./errors.js";
+import {
+  CONNECTION_FAILED,
+  NO_ANSWER,
+  SESSION_NOT_FOUND,
+  ownCode,
+  temporaryError,
+} from "./errors.js";
 import { Queue } from "./queue.js";
 
 /** @import { Connection, Message } from "./connection.js" */
@@ -54,6 +60,11 @@ export class Commands {
       if (!this.queue.offer(task)) reject(temporaryError("QUEUE_FULL", "Too many commands wait"));
       this.#next();
     });
+  }
+
+  /** Whether no command waits or is in flight. */
+  get isEmpty() {
+    return !this.#current && !this.queue.length;
   }
 
   /**
@@ -111,16 +122,15 @@ export class Commands {
    * @param {Connection} connection
    */
   #failed(task, error, connection) {
-    if (error.code === NO_ANSWER) this.#unanswered(connection);
+    const code = ownCode(error);
+    if (code === NO_ANSWER) this.#unanswered(connection);
     if (error.code === SESSION_NOT_FOUND) this.#notInSession(connection);
-    if (error.code === CONNECTION_FAILED || error.code === SESSION_NOT_FOUND) {
-      return this.#repeat(task);
-    }
+    if (code === CONNECTION_FAILED || error.code === SESSION_NOT_FOUND) return this.#repeat(task);
     task.failures += 1;
     if (!error.temporary || task.failures === ATTEMPTS) {
       task.reject(error);
       this.#done(task);
-    } else if (error.code === NO_ANSWER) {
+    } else if (code === NO_ANSWER) {
       this.#repeat(task);
     } else {
       const seconds = backoffSeconds(task.failures - 1, error.retryAfterSeconds);

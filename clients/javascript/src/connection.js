@@ -1,6 +1,8 @@
 /** @file One WebSocket: opening it, sending commands, and matching the answers. */
 
-import { CONNECTION_FAILED, NO_ANSWER, SessionError, refusal, temporaryError } from "./errors.js";
+import { CONNECTION_FAILED, NO_ANSWER, Refusal, SessionError, temporaryError } from "./errors.js";
+import { Heartbeat } from "./heartbeat.js";
+import { parse } from "./parse.js";
 
 /** @import { Command, GatewayError, Message as KnownMessage } from "./messages.js" */
 /**
@@ -8,7 +10,7 @@ import { CONNECTION_FAILED, NO_ANSWER, SessionError, refusal, temporaryError } f
  * @typedef {Union extends any ? keyof Union : never} Keys
  */
 /**
- * A JSON object that has arrived. Only the names of its fields are checked.
+ * A JSON object that has arrived, as `parse` reads it.
  *
  * @typedef {{ [name in Keys<KnownMessage | GatewayError>]?: any }} Message
  */
@@ -24,14 +26,30 @@ import { CONNECTION_FAILED, NO_ANSWER, SessionError, refusal, temporaryError } f
 const OPEN_SECONDS = 10;
 const ANSWER_SECONDS = 10;
 
+/** @type {Record<Command["action"], KnownMessage["type"]>} The type of each command's outcome. */
+const OUTCOMES = {
+  createSession: "sessionCreated",
+  joinSession: "sessionJoined",
+  refreshConnection: "connectionRefreshComplete",
+  heartbeat: "heartbeatAck",
+  changeLanguage: "languageChanged",
+  getSessionStatus: "sessionStatus",
+  pauseSession: "sessionPaused",
+  resumeSession: "sessionResumed",
+  rotateInviteCode: "inviteCodeRotated",
+  endSession: "sessionEnded",
+};
+
 export class Connection {
   isOpen = false;
   #socket;
   #handlers;
   #commands = 0;
-  /** @type {Map<string, Answered>} By the ID of the request or heartbeat. */
+  /** @type {Map<string, { outcome: string, answered: Answered }>} By the ID of the request. */
   #unanswered = new Map();
   #requestId = "";
+  /** @type {Heartbeat | null} */
+  #heartbeat = null;
   /** @type {{ resolve: (value: any) => void, reject: (error: Error) => void } | null} */
   #waiting = null;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
@@ -70,22 +88,39 @@ export class Connection {
    * Send a command, and wait for its outcome. Only one request can wait at a time.
    *
    * @param {Command} command
+   * @param {Answered} [succeeded] Called with the outcome, before the next message is handled.
    * @returns {Promise<Message>} Rejects with the service's refusal, `NO_ANSWER` or
    *   `CONNECTION_FAILED`. After `NO_ANSWER` the connection is still open.
    */
-  request(command) {
+  request(command, succeeded) {
     if (!this.isOpen) return Promise.reject(connectionFailed());
-    this.#requestId = this.#send(command, (message) => this.#answer(message));
+    this.#requestId = this.#send(command, (message) => {
+      const isRefused = message.type === "error";
+      this.#settle(isRefused ? new Refusal(message) : null, message);
+      if (!isRefused) succeeded?.(message);
+    });
     return this.#wait(ANSWER_SECONDS, temporaryError(NO_ANSWER, "The service doesn't answer"));
   }
 
   /**
-   * Send a heartbeat.
+   * Send heartbeats from now on. Any answer acknowledges them, even an error.
    *
-   * @param {Answered} acknowledged Called for any answer, even an error.
+   * @param {Message} outcome The outcome that has the interval.
+   * @param {(reason: "noAnswer" | "slept") => void} dead Called once, when the connection is dead.
    */
-  heartbeat(acknowledged) {
-    this.#send({ action: "heartbeat" }, acknowledged);
+  startHeartbeats(outcome, dead) {
+    /** @param {Answered} answered */
+    const beat = (answered) => void this.#send({ action: "heartbeat" }, answered);
+    this.#heartbeat = new Heartbeat(beat, outcome, dead);
+  }
+
+  /**
+   * Find out now whether the connection in the session is alive.
+   *
+   * @param {number} [seconds] The time for the answer.
+   */
+  check(seconds) {
+    this.#heartbeat?.check(seconds);
   }
 
   /**
@@ -96,6 +131,7 @@ export class Connection {
   close(code = 1000) {
     const socket = this.#socket;
     this.isOpen = false;
+    this.#heartbeat?.stop();
     socket.onopen = socket.onmessage = socket.onclose = null;
     socket.onerror = () => {}; // The package ws throws errors that have no handler.
     socket.close(code);
@@ -108,7 +144,7 @@ export class Connection {
    */
   #send(command, answered) {
     const requestId = String(++this.#commands);
-    this.#unanswered.set(requestId, answered);
+    this.#unanswered.set(requestId, { outcome: OUTCOMES[command.action], answered });
     this.#socket.send(JSON.stringify({ ...command, requestId }));
     return requestId;
   }
@@ -144,18 +180,13 @@ export class Connection {
       if (!message.message) return;
       message = this.#failure(message.message);
     }
-    const { requestId } = message;
-    const answered = this.#unanswered.get(requestId);
-    if (requestId !== undefined && !answered) return;
+    const { requestId, type } = message;
+    const command = this.#unanswered.get(requestId);
+    const isNotice = requestId === undefined && type !== "heartbeatAck";
+    if (command ? type !== "error" && type !== command.outcome : !isNotice) return;
     this.#unanswered.delete(requestId);
-    answered?.(message);
-    if (message.type !== "error") this.#handlers.received(message, String(data));
-  }
-
-  /** @param {Message} message */
-  #answer(message) {
-    if (message.type === "error") this.#settle(refusal(message));
-    else this.#settle(null, message);
+    command?.answered(message);
+    if (type !== "error") this.#handlers.received(message, String(data));
   }
 
   /**
@@ -174,15 +205,3 @@ export class Connection {
 /** @param {Record<string, any>} [details] */
 const connectionFailed = (details) =>
   new SessionError(CONNECTION_FAILED, "The connection failed", { temporary: true, details });
-
-/**
- * @param {unknown} data
- * @returns {Message} Empty if the data isn't a JSON object.
- */
-function parse(data) {
-  try {
-    return Object(JSON.parse(String(data)));
-  } catch {
-    return {};
-  }
-}

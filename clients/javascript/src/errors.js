@@ -4,8 +4,11 @@
 /** @import { ErrorCode } from "./messages.js" */
 /**
  * @typedef {ErrorCode | "CONNECTION_FAILED" | "NO_ANSWER" | "TOKEN_FAILED" | "QUEUE_FULL" | "CLOSED"
- *   | "REPLACED" | "SIGNED_OUT" | "SIGN_IN_FAILED"} SessionErrorCode
+ *   | "NO_SESSION" | "REPLACED" | "SIGNED_OUT" | "SIGN_IN_FAILED"} SessionErrorCode
  */
+
+/** The longest wait that the service can demand. */
+const LONGEST_SECONDS = 3600;
 
 /** A refusal by the service, or a failure on the way to it. */
 export class SessionError extends Error {
@@ -28,12 +31,25 @@ export class SessionError extends Error {
   }
 }
 
+/** An error that the service has sent. Its code can be any text, even one of the client's own. */
+export class Refusal extends SessionError {
+  /** @param {Message} message An `error` of the service. */
+  constructor({ code, message, temporary, retryAfter, details }) {
+    super(code || "INTERNAL_ERROR", message || "The service gave no reason", {
+      temporary: temporary === true,
+      retryAfterSeconds: retryAfter === undefined ? null : Math.min(retryAfter, LONGEST_SECONDS),
+      details,
+    });
+  }
+}
+
 /**
- * @param {Message} message An `error` of the service.
- * @returns {SessionError}
+ * Return the code of an error that the client itself has made.
+ *
+ * @param {SessionError} error
+ * @returns {string | null} Null for an error of the service, whatever its code is.
  */
-export const refusal = ({ code, message, temporary, retryAfter = null, details }) =>
-  new SessionError(code, message, { temporary, retryAfterSeconds: retryAfter, details });
+export const ownCode = (error) => (error instanceof Refusal ? null : error.code);
 
 /**
  * @param {SessionErrorCode} code
@@ -43,10 +59,16 @@ export const refusal = ({ code, message, temporary, retryAfter = null, details }
 export const temporaryError = (code, message) =>
   new SessionError(code, message, { temporary: true });
 
+/**
+ * @param {SessionError} error
+ * @returns {string} The reason that a client shows while it reconnects.
+ */
+export const reasonOf = (error) => REASONS[ownCode(error) ?? ""] ?? error.code;
+
 export const CONNECTION_FAILED = "CONNECTION_FAILED";
 export const NO_ANSWER = "NO_ANSWER";
 export const TOKEN_FAILED = "TOKEN_FAILED";
-export const REPLACED = "REPLACED";
 export const SESSION_NOT_FOUND = "SESSION_NOT_FOUND";
 
-export const closedError = () => new SessionError("CLOSED", "The client is closed");
+/** @type {Record<string, string>} */
+const REASONS = { [NO_ANSWER]: "noAnswer", [TOKEN_FAILED]: "tokenFailed" };

@@ -1,6 +1,6 @@
 /** @file The heartbeats of a connection, which show both sides that the other one is there. */
 
-/** @import { Connection, Message } from "./connection.js" */
+/** @import { Answered, Message } from "./connection.js" */
 
 const ACKNOWLEDGED_SECONDS = 10;
 
@@ -8,33 +8,40 @@ const ACKNOWLEDGED_SECONDS = 10;
 const LATEST_MS = 75_000;
 
 export class Heartbeat {
-  #connection;
+  #beat;
   #intervalMs = 0;
   #dead;
-  #sentAt = Date.now();
+  #sentAt = performance.now();
+  /** Whether the latest heartbeat isn't acknowledged yet. */
+  #isPending = false;
   #isMissed = false;
   #dueAt = 0;
+  /** By the wall clock, which goes on while the device sleeps. */
+  #lateAt = 0;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #timer;
 
   /**
-   * @param {Connection} connection
+   * @param {(acknowledged: Answered) => void} beat Sends a heartbeat.
    * @param {Message} outcome The outcome that has the interval.
    * @param {(reason: "noAnswer" | "slept") => void} dead Called once, when the connection is dead.
    */
-  constructor(connection, outcome, dead) {
-    this.#connection = connection;
+  constructor(beat, outcome, dead) {
+    this.#beat = beat;
     this.#dead = dead;
     this.#acknowledged({ heartbeatSeconds: 30, ...outcome });
   }
 
   /**
-   * Find out now whether the connection is alive.
+   * Find out now whether the connection is alive, unless that is in progress.
    *
    * @param {number} [seconds] The time for the answer.
    */
   check(seconds = ACKNOWLEDGED_SECONDS) {
-    this.#unlessAsleep(() => this.#send(seconds));
+    this.#unlessAsleep(() => {
+      if (!this.#isPending) this.#send(seconds);
+      else this.#expect(Math.min(this.#dueAt, performance.now() + seconds * 1000), seconds);
+    });
   }
 
   stop() {
@@ -43,15 +50,24 @@ export class Heartbeat {
 
   /** @param {number} seconds */
   #send(seconds) {
-    this.#sentAt = Date.now();
-    this.#wait(this.#sentAt + seconds * 1000, () => this.#missed(seconds));
-    this.#connection.heartbeat((message) => this.#acknowledged(message));
+    this.#sentAt = performance.now();
+    this.#isPending = true;
+    this.#expect(this.#sentAt + seconds * 1000, seconds);
+    this.#beat((message) => this.#acknowledged(message));
+  }
+
+  /**
+   * @param {number} at
+   * @param {number} seconds The time for the answer to the next heartbeat.
+   */
+  #expect(at, seconds) {
+    this.#wait(at, () => this.#missed(seconds));
   }
 
   /** @param {Message} message */
   #acknowledged({ heartbeatSeconds }) {
-    if (heartbeatSeconds > 0) this.#intervalMs = heartbeatSeconds * 1000;
-    this.#isMissed = false;
+    if (heartbeatSeconds) this.#intervalMs = heartbeatSeconds * 1000;
+    this.#isPending = this.#isMissed = false;
     this.#wait(this.#sentAt + this.#intervalMs, () => this.check());
   }
 
@@ -69,12 +85,14 @@ export class Heartbeat {
   #wait(at, due) {
     clearTimeout(this.#timer);
     this.#dueAt = at;
-    this.#timer = setTimeout(() => this.#unlessAsleep(due), at - Date.now());
+    const delay = at - performance.now();
+    this.#lateAt = Date.now() + delay + LATEST_MS;
+    this.#timer = setTimeout(() => this.#unlessAsleep(due), delay);
   }
 
   /** @param {() => void} due */
   #unlessAsleep(due) {
-    if (Date.now() > this.#dueAt + LATEST_MS) this.#dead("slept");
+    if (Date.now() > this.#lateAt) this.#dead("slept");
     else due();
   }
 }

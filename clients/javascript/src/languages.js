@@ -18,11 +18,12 @@ const SAME = new Map(Object.entries(SAME_LANGUAGE));
  * Source: RFC 4647, section 3.4 (Lookup).
  *
  * @param {string} tag A BCP 47 tag, for example `navigator.language`.
- * @param {readonly Language[]} [languages] A listener can hear those with `hasVoice`.
+ * @param {{ withVoice?: boolean }} [options] With a voice, a listener can choose the language.
  * @returns {string | null} Null if the tag matches none.
  */
-export function findLanguage(tag, languages = LANGUAGES) {
+export function findLanguage(tag, { withVoice = false } = {}) {
   if (!TAG.test(tag)) return null;
+  const languages = LANGUAGES.filter(({ hasVoice }) => hasVoice || !withVoice);
   const codes = new Map(languages.map(({ code }) => [code.toLowerCase(), code]));
   const subtags = tag.toLowerCase().split("-");
   while (subtags.length) {

@@ -2,14 +2,16 @@
 
 import { Client } from "./client.js";
 import { Emitter } from "./emitter.js";
+import * as endings from "./endings.js";
 import { isHidden } from "./page.js";
 import { Queue } from "./queue.js";
-import { Entry, defaultStorage } from "./storage.js";
+import { Entries, defaultStorage } from "./storage.js";
 
-/** @import { Participant, StateEvent } from "./client.js" */
 /** @import { Message, WebSocketClass } from "./connection.js" */
 /** @import { Command, SessionJoined } from "./messages.js" */
-/** @import { EntryStorage } from "./storage.js" */
+/** @import { Participant } from "./participant.js" */
+/** @import { StateEvent } from "./shown-state.js" */
+/** @import { Entry, EntryStorage } from "./storage.js" */
 /**
  * @typedef {object} ListenerOptions
  * @property {string} session The session's ID, as in the link or as the listener types it.
@@ -19,7 +21,8 @@ import { Entry, defaultStorage } from "./storage.js";
  * @property {WebSocketClass} [WebSocket] The global class by default.
  */
 /**
- * @typedef {{ id: string, language: string } & Pick<SessionJoined, "sourceLanguage" | "status">} Joined
+ * @typedef {{ id: string, language: string } & Pick<SessionJoined, "sourceLanguage" | "status">}
+ *   Membership
  */
 /** @typedef {{ state: StateEvent, caption: Record<string, any> }} ListenerEvents */
 
@@ -27,9 +30,8 @@ const BUFFERED_CAPTIONS = 100;
 const REMEMBERED_CAPTIONS = 100;
 
 export class Listener {
-  /** Set it while the page plays sound. A hidden page that is silent doesn't dial. */
-  playing = false;
   session;
+  /** The language's code, or the tag that the next `join()` asks for. */
   language;
   /** @type {string | null} */
   sourceLanguage = null;
@@ -37,8 +39,9 @@ export class Listener {
   #url;
   #asked;
   #invite;
-  #entry;
+  #entries;
   #client;
+  #playing = false;
   /** @type {string | null} */
   #connectionId = null;
   #entersWith = "";
@@ -57,11 +60,12 @@ export class Listener {
     const { session, language, invite = null, storage = defaultStorage() } = options;
     if (!session?.trim()) throw new TypeError("The option session is missing");
     if (!language?.trim()) throw new TypeError("The option language is missing");
-    this.session = this.#asked = session;
-    this.language = language;
+    this.session = session;
+    this.#asked = { session, language };
     this.#url = url;
     this.#invite = invite;
-    this.#entry = new Entry(storage, "listener");
+    this.#entries = new Entries(storage, "listener");
+    this.language = this.#findEntry()?.language ?? language;
     /** @type {Participant} */
     const participant = {
       states: {
@@ -75,19 +79,29 @@ export class Listener {
       entered: (outcome) => this.#entered(outcome),
       received: (message, text) => this.#received(message, text),
       changed: (event) => this.#events.emit("state", event),
-      canDial: () => this.playing || !isHidden(),
+      canDial: () => this.#playing || !isHidden(),
       leaves: () => this.#writeEntry(),
-      restored: () => this.#entry.take(),
+      restored: () => this.#entries.clear(),
     };
     this.#client = new Client(url, participant, options.WebSocket);
   }
 
   get state() {
-    return this.#client.state;
+    return this.#client.shown.state;
   }
 
   get reason() {
-    return this.#client.reason;
+    return this.#client.shown.reason;
+  }
+
+  /** Set it while the page plays sound. A hidden page that is silent doesn't dial. */
+  get playing() {
+    return this.#playing;
+  }
+
+  set playing(playing) {
+    this.#playing = playing;
+    if (playing) this.#client.schedule.wake();
   }
 
   /** The captions that no handler has taken. */
@@ -114,24 +128,27 @@ export class Listener {
   /**
    * Join the session. After a temporary failure, the listener keeps trying.
    *
-   * @returns {Promise<Joined>} Rejects with a `SessionError` if the first attempt fails.
+   * @returns {Promise<Membership>} Rejects with a `SessionError` if the first attempt fails.
    */
   async join() {
-    if (!this.#client.isRunning) this.#readEntry();
+    if (!this.#client.isRunning) this.#takeEntry();
     await this.#client.enter(true);
     const sourceLanguage = /** @type {string} */ (this.sourceLanguage);
-    const { status } = this.#client;
+    const status = this.#client.status.value;
     return { id: this.session, language: this.language, sourceLanguage, status };
   }
 
   /**
-   * Hear another language.
+   * Hear another language. Before `join()`, or after the listener has failed, set the language of
+   * the next `join()`.
    *
    * @param {string} tag
-   * @returns {Promise<string>} The code that the service has matched. Rejects with a
-   *   `SessionError`, and the language stays.
+   * @returns {Promise<string>} The code that the service has matched, or the tag before `join()`.
+   *   Rejects with a `SessionError`, and the language stays.
    */
   async changeLanguage(tag) {
+    if (this.#client.isClosed) throw endings.closed();
+    if (!this.#client.isRunning) return (this.language = tag);
     const outcome = await this.#client.ask({ action: "changeLanguage", targetLanguage: tag });
     return outcome.targetLanguage;
   }
@@ -163,12 +180,13 @@ export class Listener {
   /** @param {Message} outcome */
   #entered({ sessionId, connectionId, targetLanguage, sourceLanguage }) {
     const changed = this.language !== this.#entersWith && this.language;
-    this.session = sessionId;
-    this.language = targetLanguage;
-    this.sourceLanguage = sourceLanguage;
-    this.#connectionId = connectionId;
+    this.session = sessionId ?? this.session;
+    this.language = targetLanguage ?? this.language;
+    this.sourceLanguage = sourceLanguage ?? this.sourceLanguage;
+    this.#connectionId = connectionId ?? null;
     // The language changed on the old connection after the refresh was sent, which has reset it.
-    if (changed) this.changeLanguage(changed).catch(() => {});
+    // All commands of a listener change the language, so one that waits is a newer choice.
+    if (changed && this.#client.commands.isEmpty) this.changeLanguage(changed).catch(() => {});
   }
 
   /**
@@ -176,7 +194,7 @@ export class Listener {
    * @param {string} text
    */
   #received(message, text) {
-    if (message.type === "languageChanged") this.language = message.targetLanguage;
+    if (message.type === "languageChanged") this.language = message.targetLanguage ?? this.language;
     if (message.type === "caption") this.#caption(message, text);
   }
 
@@ -194,17 +212,23 @@ export class Listener {
   #writeEntry() {
     const connectionId = this.#connectionId;
     if (!connectionId) return;
-    const [url, session, invite] = [this.#url, this.#asked, this.#invite];
-    this.#entry.write({ url, session, connectionId, language: this.language, invite });
+    const { session, language: asked } = this.#asked;
+    const [url, language, invite] = [this.#url, this.language, this.#invite];
+    this.#entries.write({ url, session, asked, connectionId, language, invite });
   }
 
-  /** Take the seat of the page before this one, if it was in the same session. */
-  #readEntry() {
-    this.#connectionId = null;
-    const entry = this.#entry.take();
-    if (entry?.url !== this.#url || entry.session !== this.#asked) return;
-    this.#connectionId = entry.connectionId;
-    this.#invite ??= entry.invite;
-    this.language = entry.language;
+  /** Find the seat of the page before this one, rather that of the listener with this language. */
+  #findEntry() {
+    const { session, language } = this.#asked;
+    const isOwn = (/** @type {Entry} */ it) => it.url === this.#url && it.session === session;
+    const entries = this.#entries;
+    return entries.find((it) => isOwn(it) && it.asked === language) ?? entries.find(isOwn);
+  }
+
+  /** Take the seat of the page before this one. */
+  #takeEntry() {
+    const entry = this.#entries.take(this.#findEntry());
+    this.#connectionId = entry?.connectionId ?? null;
+    this.#invite ??= entry?.invite ?? null;
   }
 }

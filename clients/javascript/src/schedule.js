@@ -30,7 +30,7 @@ export class Schedule {
   get secondsLeft() {
     if (!this.isWaiting) return 0;
     if (this.#dueAt === null) return null;
-    return Math.max(0, this.#dueAt - Date.now()) / 1000;
+    return Math.max(0, this.#dueAt - performance.now()) / 1000;
   }
 
   /**
@@ -40,7 +40,7 @@ export class Schedule {
    * @returns {number} The seconds to wait.
    */
   backOff(retryAfterSeconds = null) {
-    this.#notBefore = Date.now() + (retryAfterSeconds ?? 0) * 1000;
+    this.#notBefore = performance.now() + (retryAfterSeconds ?? 0) * 1000;
     return backoffSeconds(this.#failures++, retryAfterSeconds);
   }
 
@@ -62,7 +62,7 @@ export class Schedule {
       return;
     }
     this.isWaiting = true;
-    this.#dueAt = canDial ? Date.now() + seconds * 1000 : null;
+    this.#dueAt = canDial ? performance.now() + seconds * 1000 : null;
     if (canDial) this.#timer = setTimeout(() => this.wait(0), seconds * 1000);
     this.#changed();
   }
@@ -74,8 +74,13 @@ export class Schedule {
 
   /** End the wait, unless the service demands it. */
   hurry() {
-    const seconds = Math.max(0, this.#notBefore - Date.now()) / 1000;
+    const seconds = Math.max(0, this.#notBefore - performance.now()) / 1000;
     if (this.isWaiting && (seconds === 0 || this.#dueAt === null)) this.wait(seconds);
+  }
+
+  /** Dial if the page was hidden and silent, and isn't any more. */
+  wake() {
+    if (this.secondsLeft === null) this.hurry();
   }
 
   cancel() {

@@ -6,7 +6,7 @@
  */
 
 import { CONNECTION_FAILED, SessionError, temporaryError } from "./errors.js";
-import { defaultStorage } from "./storage.js";
+import { defaultStorage, readJson, remove } from "./storage.js";
 
 /** @import { EntryStorage } from "./storage.js" */
 /**
@@ -23,6 +23,8 @@ const SCOPE = "openid email profile";
 const ANSWER_MS = 10_000;
 /** A token is renewed this long before it expires. */
 const EARLY_MS = 60_000;
+/** Cognito's default lifetime, since RFC 6749 only recommends that an answer names it. */
+const EXPIRES_IN_SECONDS = 3600;
 
 const ATTEMPT_KEY = "broadcast-sessions-client.sign-in";
 const TOKENS_KEY = "broadcast-sessions-client.tokens";
@@ -33,6 +35,8 @@ export class SignIn {
   #fetch;
   /** @type {Promise<string> | null} */
   #renewal = null;
+  /** @type {Tokens | null} What found no room in the storage. */
+  #unstored = null;
 
   /** @param {SignInOptions} options */
   constructor(options) {
@@ -80,7 +84,8 @@ export class SignIn {
     if (!state || !(code || error)) return false;
     ["code", "error", "error_description", "state"].forEach((it) => url.searchParams.delete(it));
     history.replaceState(history.state, "", url);
-    const attempt = this.#take(ATTEMPT_KEY);
+    const attempt = readJson(this.#storage, ATTEMPT_KEY);
+    remove(this.#storage, ATTEMPT_KEY);
     if (attempt?.state !== state) throw failure("This tab hasn't started the sign-in");
     if (error) throw failure("The sign-in page refused the sign-in");
     const grant = {
@@ -116,7 +121,7 @@ export class SignIn {
    * @param {string} logoutUrl The page to return to. The app client must list it.
    */
   signOut(logoutUrl) {
-    this.#storage.removeItem(TOKENS_KEY);
+    this.#forget();
     location.assign(this.#endpoint("/logout", { logout_uri: logoutUrl }));
   }
 
@@ -126,7 +131,7 @@ export class SignIn {
       return await this.#exchange({ grant_type: "refresh_token", refresh_token: refreshToken });
     } catch (error) {
       if (error instanceof SessionError && error.temporary) throw error;
-      this.#storage.removeItem(TOKENS_KEY);
+      this.#forget();
       throw new SessionError("SIGNED_OUT", "The speaker has to sign in again");
     }
   }
@@ -142,14 +147,28 @@ export class SignIn {
     }
     const { access_token, refresh_token, expires_in } = await response.json().catch(() => ({}));
     if (!response.ok || !access_token) throw failure("The sign-in service refused the request");
-    /** @type {Tokens} */
-    const tokens = {
+    const seconds = expires_in > 0 ? expires_in : EXPIRES_IN_SECONDS;
+    this.#keep({
       accessToken: access_token,
       refreshToken: refresh_token ?? grant.refresh_token,
-      expiresAt: Date.now() + expires_in * 1000,
-    };
-    this.#storage.setItem(TOKENS_KEY, JSON.stringify(tokens));
+      expiresAt: Date.now() + seconds * 1000,
+    });
     return access_token;
+  }
+
+  /** @param {Tokens} tokens */
+  #keep(tokens) {
+    try {
+      this.#storage.setItem(TOKENS_KEY, JSON.stringify(tokens));
+      this.#unstored = null;
+    } catch {
+      this.#unstored = tokens; // The storage is full: they last as long as the page.
+    }
+  }
+
+  #forget() {
+    this.#unstored = null;
+    remove(this.#storage, TOKENS_KEY);
   }
 
   /** @param {Record<string, string>} grant */
@@ -164,14 +183,8 @@ export class SignIn {
 
   /** @returns {Tokens | null} */
   get #tokens() {
-    return JSON.parse(this.#storage.getItem(TOKENS_KEY) ?? "null");
-  }
-
-  /** @param {string} key */
-  #take(key) {
-    const text = this.#storage.getItem(key);
-    this.#storage.removeItem(key);
-    return JSON.parse(text ?? "null");
+    const tokens = this.#unstored ?? readJson(this.#storage, TOKENS_KEY);
+    return tokens?.accessToken ? tokens : null;
   }
 
   /**

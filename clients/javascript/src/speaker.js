@@ -3,12 +3,13 @@
 import { Client } from "./client.js";
 import { Emitter } from "./emitter.js";
 import { SESSION_NOT_FOUND, SessionError } from "./errors.js";
-import { Entry, defaultStorage } from "./storage.js";
-import { openWithToken } from "./token.js";
+import { Entries, defaultStorage } from "./storage.js";
+import { isToken, openWithToken } from "./token.js";
 
-/** @import { Participant, StateEvent } from "./client.js" */
 /** @import { Message, WebSocketClass } from "./connection.js" */
 /** @import { Command, CreateSession, SessionCreated, SessionStatusAnswer, SpeakerRefreshed } from "./messages.js" */
+/** @import { Participant } from "./participant.js" */
+/** @import { StateEvent } from "./shown-state.js" */
 /** @import { EntryStorage } from "./storage.js" */
 /** @import { TokenSource } from "./token.js" */
 /**
@@ -23,8 +24,8 @@ import { openWithToken } from "./token.js";
  *   | "admission" | "maxListeners" | "expiresAt">} Session
  */
 /** @typedef {Pick<SessionStatusAnswer, "listenerCount" | "languages">} Audience */
-/** @typedef {Audience & Pick<SessionStatusAnswer, "status" | "createdAt" | "expiresAt">} Status */
-/** @typedef {{ id: string } & Pick<SpeakerRefreshed, "inviteCode" | "status">} TakenOver */
+/** @typedef {Audience & Pick<SessionStatusAnswer, "status" | "createdAt" | "expiresAt">} SessionStatus */
+/** @typedef {{ id: string } & Pick<SpeakerRefreshed, "inviteCode" | "status">} OwnedSession */
 /** @typedef {{ state: StateEvent, audience: Audience }} SpeakerEvents */
 
 /** The service treats it as a drop, so the session stays for the grace period. */
@@ -35,8 +36,9 @@ export class Speaker {
   session = null;
   /** @type {string | null} */
   inviteCode = null;
+  /** The number of listeners at the latest heartbeat or `status()`. */
   listenerCount = 0;
-  /** @type {Record<string, number>} */
+  /** @type {Record<string, number>} The number of listeners by language, at the same time. */
   languages = {};
   /** @type {string | null} The session that this tab's previous page had. */
   lastSession;
@@ -46,6 +48,7 @@ export class Speaker {
   #createCommand = { action: "createSession", sourceLanguage: "" };
   /** @type {Message} */
   #outcome = {};
+  #codeTimestamp = 0;
   /** @type {Emitter<SpeakerEvents>} */
   #events = new Emitter();
 
@@ -54,8 +57,10 @@ export class Speaker {
    * @param {SpeakerOptions} options
    */
   constructor(url, { token, storage = defaultStorage(), WebSocket }) {
-    if (!token) throw new TypeError("The option token is missing");
-    const entry = new Entry(storage, "speaker");
+    if (typeof token !== "function" && !isToken(token)) {
+      throw new TypeError("The option token must be a text that isn't empty, or a function");
+    }
+    const entries = new Entries(storage, "speaker");
     /** @type {Participant} */
     const participant = {
       states: { active: ["live", null], paused: ["paused", "speakerPaused"] },
@@ -66,20 +71,20 @@ export class Speaker {
       received: (message) => this.#received(message),
       changed: (event) => this.#events.emit("state", event),
       canDial: () => true,
-      leaves: () => this.session && entry.write({ url, session: this.session }),
-      restored: () => entry.take(),
+      leaves: () => this.session && entries.write({ url, session: this.session }),
+      restored: () => entries.clear(),
     };
     this.#client = new Client(url, participant, WebSocket);
-    const last = entry.take();
-    this.lastSession = last?.url === url ? last.session : null;
+    const last = entries.take(entries.find((it) => it.url === url));
+    this.lastSession = last?.session ?? null;
   }
 
   get state() {
-    return this.#client.state;
+    return this.#client.shown.state;
   }
 
   get reason() {
-    return this.#client.reason;
+    return this.#client.shown.reason;
   }
 
   /** The commands that wait to be sent. */
@@ -127,15 +132,15 @@ export class Speaker {
    * Come back to a session of your own, for example after a reload.
    *
    * @param {string} sessionId
-   * @returns {Promise<TakenOver>} Rejects with a `SessionError` if the first attempt fails. After a
-   *   temporary failure, the speaker keeps trying.
+   * @returns {Promise<OwnedSession>} Rejects with a `SessionError` if the first attempt fails. After
+   *   a temporary failure, the speaker keeps trying.
    */
   async takeOver(sessionId) {
     if (!this.#client.isRunning) this.#reset(sessionId);
-    else if (sessionId !== this.session) throw conflict();
+    else if (normalize(sessionId) !== normalize(this.session ?? "")) throw conflict();
     await this.#client.enter(true);
-    const { sessionId: id, inviteCode } = this.#outcome;
-    return { id, inviteCode, status: this.#client.status };
+    const [id, inviteCode] = /** @type {[string, string]} */ ([this.session, this.inviteCode]);
+    return { id, inviteCode, status: this.#client.status.value };
   }
 
   /**
@@ -174,7 +179,7 @@ export class Speaker {
   /**
    * Ask for the session's current status and audience.
    *
-   * @returns {Promise<Status>} Rejects with a `SessionError`.
+   * @returns {Promise<SessionStatus>} Rejects with a `SessionError`.
    */
   async status() {
     const outcome = await this.#client.ask({ action: "getSessionStatus" });
@@ -201,6 +206,7 @@ export class Speaker {
   #reset(session) {
     this.session = session;
     this.inviteCode = null;
+    this.#codeTimestamp = 0;
     this.listenerCount = 0;
     this.languages = {};
   }
@@ -215,23 +221,38 @@ export class Speaker {
   /** @param {Message} outcome */
   #entered(outcome) {
     this.#outcome = outcome;
-    this.session = outcome.sessionId;
-    this.inviteCode = outcome.inviteCode;
+    this.session = outcome.sessionId ?? this.session;
   }
 
   /** @param {Message} message */
-  #received({ type, inviteCode, listenerCount = 0, languages = {} }) {
-    if (type === "inviteCodeRotated") this.inviteCode = inviteCode;
-    if (type === "heartbeatAck") this.#count({ listenerCount, languages });
+  #received(message) {
+    const { type, inviteCode, timestamp = this.#codeTimestamp } = message;
+    // An answer that was sent before the code was replaced can arrive after the new code.
+    if (inviteCode && timestamp >= this.#codeTimestamp) {
+      this.inviteCode = inviteCode;
+      this.#codeTimestamp = timestamp;
+    }
+    if (type === "heartbeatAck" || type === "sessionStatus") this.#count(message);
   }
 
-  /** @param {Audience} audience */
-  #count(audience) {
-    const { listenerCount, languages } = this;
-    if (JSON.stringify(audience) === JSON.stringify({ listenerCount, languages })) return;
+  /** @param {Message} message */
+  #count({ listenerCount = 0, languages = {} }) {
+    const audience = { listenerCount, languages };
+    if (describe(audience) === describe(this)) return;
     Object.assign(this, audience);
     this.#events.emit("audience", audience);
   }
 }
+
+/**
+ * A session's ID as the service reads what people type.
+ *
+ * @param {string} sessionId
+ */
+const normalize = (sessionId) => sessionId.toLowerCase().replace(/[ _-]+/g, "-");
+
+/** @param {Audience} audience */
+const describe = ({ listenerCount, languages }) =>
+  `${[listenerCount, ...Object.entries(languages).sort()]}`;
 
 const conflict = () => new SessionError("CONFLICT", "This speaker already has a session");

@@ -39,13 +39,17 @@ async function ask(source, signal) {
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   let timer;
   /** @type {Promise<string>} */
-  const token = new Promise((resolve, reject) => {
+  const answer = new Promise((resolve, reject) => {
     timer = setTimeout(() => reject(tookTooLong()), TOKEN_SECONDS * 1000);
     signal.addEventListener("abort", reject);
-    Promise.resolve().then(source).then(resolve, reject);
+    Promise.resolve()
+      .then(() => (signal.aborted ? "" : source()))
+      .then(resolve, reject);
   });
   try {
-    return await token;
+    const token = await answer;
+    if (isToken(token)) return token;
+    throw new TypeError("The token callback must return a text that isn't empty");
   } catch (error) {
     if (isFinal(error)) throw error;
     if (!signal.aborted) report(error);
@@ -74,6 +78,9 @@ async function openUnlessRefused(open, token) {
     throw new SessionError("UNAUTHORIZED", "The token was refused");
   }
 }
+
+/** @param {unknown} value */
+export const isToken = (value) => typeof value === "string" && value !== "";
 
 /** @param {unknown} error */
 const isFinal = (error) => error instanceof SessionError && !error.temporary;

@@ -3,7 +3,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { inWorld } from "./support/world.js";
+import { settle } from "./support/clock.js";
+import { REFRESHED, REFRESH_REQUIRED, SESSION, inWorld } from "./support/world.js";
 
 test(
   "a 101st command that waits is rejected and counted",
@@ -28,5 +29,35 @@ test(
     await assert.rejects(speaker.create("en"), { code: "CONFLICT", temporary: false });
     await assert.rejects(speaker.takeOver("brave-tiger-101"), { code: "CONFLICT" });
     assert.equal(speaker.state, "live");
+  }),
+);
+
+test(
+  "a speaker takes over the session that it has, with the current code",
+  inWorld(async (world) => {
+    const speaker = await world.live();
+    const rotated = speaker.rotateInviteCode();
+    await world.deliver({ type: "inviteCodeRotated", inviteCode: "new", timestamp: 3 });
+    assert.equal(await rotated, "new");
+    assert.deepEqual(await speaker.takeOver("Golden Eagle  427"), {
+      ...{ id: SESSION, inviteCode: "new", status: "active" },
+    });
+  }),
+);
+
+test(
+  "an outcome that was sent before the code was replaced doesn't restore the old one",
+  inWorld(async (world) => {
+    const speaker = await world.live();
+    const [old] = world.server.sockets;
+    const rotated = speaker.rotateInviteCode();
+    await world.deliver(REFRESH_REQUIRED);
+    world.socket.accept();
+    await settle();
+    old.deliver({ type: "inviteCodeRotated", inviteCode: "new", timestamp: 20 });
+    await rotated;
+    await world.deliver({ ...REFRESHED, inviteCode: "code", timestamp: 15 });
+    assert.equal(speaker.state, "live");
+    assert.equal(speaker.inviteCode, "new");
   }),
 );

@@ -17,6 +17,8 @@ const refused = {
   "a missing language": () => new Listener(URL_OF_SERVICE, { ...OPTIONS, language: undefined }),
   "missing options": () => new Listener(URL_OF_SERVICE),
   "a missing token": () => new Speaker(URL_OF_SERVICE, { WebSocket }),
+  "an empty token": () => new Speaker(URL_OF_SERVICE, { token: "", WebSocket }),
+  "a token that isn't text": () => new Speaker(URL_OF_SERVICE, { token: 5, WebSocket }),
   "an HTTP URL of a speaker": () => new Speaker("http://127.0.0.1/", { token: "t1", WebSocket }),
 };
 

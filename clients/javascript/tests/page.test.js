@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { settle } from "./support/clock.js";
-import { REFRESHED, REFRESH_REQUIRED, SESSION, inWorld } from "./support/world.js";
+import { JOINED, REFRESHED, REFRESH_REQUIRED, SESSION, inWorld } from "./support/world.js";
 
 const ACKNOWLEDGEMENT = { type: "heartbeatAck", requestId: "2", sessionId: SESSION };
 
@@ -152,5 +152,126 @@ test(
     await world.enter(null, REFRESHED);
     assert.equal(listener.state, "joined");
     assert.equal(world.server.open.length, 1);
+  }),
+);
+
+test(
+  "a hidden page that waits dials as soon as it plays sound",
+  inWorld(async (world) => {
+    const listener = await world.joined();
+    world.browser.hide();
+    await world.drop();
+    assert.equal(listener.reason, "hidden");
+
+    listener.playing = true;
+    await world.enter(null, REFRESHED);
+
+    assert.equal(listener.playing, true);
+    assert.equal(listener.state, "joined");
+  }),
+);
+
+test(
+  "sound doesn't end the wait of a visible page",
+  inWorld(async (world) => {
+    const listener = await world.joined();
+    await world.drop();
+    listener.playing = true;
+    assert.equal(world.server.sockets.length, 1);
+  }),
+);
+
+test(
+  "a dial that hasn't opened its connection starts again when the network is back",
+  inWorld(async (world) => {
+    const listener = world.listener();
+    const joined = listener.join();
+    world.browser.online();
+    const [first] = world.server.sockets;
+    assert.equal(first.state, "closed");
+    await world.enter(joined, JOINED);
+    assert.equal(listener.state, "joined");
+    assert.equal(world.server.sockets.length, 2);
+  }),
+);
+
+test(
+  "a dial that has opened its connection goes on when the network is back",
+  inWorld(async (world) => {
+    const listener = world.listener();
+    const joined = listener.join();
+    world.socket.accept();
+    await settle();
+    world.browser.online();
+    await world.deliver(JOINED);
+    await joined;
+    assert.equal(world.server.sockets.length, 1);
+  }),
+);
+
+test(
+  "a page that comes back again and again sends one heartbeat until it is answered",
+  inWorld(async (world) => {
+    const listener = await world.joined();
+    for (let time = 0; time < 25; time += 1) {
+      world.browser.hide();
+      world.browser.show();
+    }
+    assert.equal(world.socket.frames.length, 2);
+
+    await world.clock.elapse(2);
+    world.browser.online();
+    await world.clock.elapse(2.9);
+    assert.equal(world.socket.frames.length, 2);
+    await world.clock.elapse(0.1);
+    assert.equal(world.socket.frames.length, 3);
+    await world.clock.elapse(3);
+    assert.equal(listener.reason, "noAnswer");
+  }),
+);
+
+test(
+  "a wall clock that jumps back changes nothing",
+  inWorld(async (world) => {
+    const listener = await world.joined();
+    await world.clock.elapse(30);
+    world.clock.sleep(-3600);
+    await world.deliver({ type: "heartbeatAck", sessionId: SESSION, timestamp: 2 });
+    await world.clock.elapse(30);
+    assert.equal(world.socket.frames.length, 3);
+
+    world.browser.hide();
+    await world.drop();
+    world.clock.sleep(-3600);
+    world.browser.show();
+    await world.enter(null, REFRESHED);
+    assert.equal(listener.state, "joined");
+  }),
+);
+
+test(
+  "a refresh starts again when the network is back, and the old connection is checked",
+  inWorld(async (world) => {
+    const listener = await world.joined();
+    await world.deliver(REFRESH_REQUIRED);
+    const [old, second] = world.server.sockets;
+    world.browser.online();
+    assert.equal(old.frames.at(-1).action, "heartbeat");
+    assert.equal(second.state, "closed");
+    await world.enter(null, REFRESHED);
+    assert.equal(listener.state, "joined");
+    assert.equal(world.server.open.length, 1);
+  }),
+);
+
+test(
+  "a hidden silent page doesn't start its dial again when the network is back",
+  inWorld(async (world) => {
+    await world.joined();
+    await world.drop();
+    await world.clock.elapse(0.25);
+    world.browser.hide();
+    world.browser.online();
+    assert.equal(world.server.sockets.length, 2);
   }),
 );

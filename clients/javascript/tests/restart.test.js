@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { settle } from "./support/clock.js";
-import { CREATED, JOINED, inWorld } from "./support/world.js";
+import { CREATED, JOINED, REFRESHED, REFRESH_REQUIRED, inWorld } from "./support/world.js";
 
 const PAUSED = { type: "sessionPaused", timestamp: 5000 };
 const ENDED = { type: "sessionEnded", reason: "speakerEnded", timestamp: 6000 };
@@ -69,5 +69,55 @@ test(
 
     await world.enter(assert.rejects(listener.join(), isShort), busy);
     assert.equal(listener.state, "reconnecting");
+  }),
+);
+
+test(
+  "a listener that is closed doesn't take another language",
+  inWorld(async (world) => {
+    const listener = world.listener();
+    listener.close();
+    await assert.rejects(listener.changeLanguage("fr"), { code: "CLOSED" });
+    assert.equal(listener.language, "es");
+  }),
+);
+
+test(
+  "a language that changed during a refresh doesn't overtake a newer choice",
+  inWorld(async (world) => {
+    const listener = await world.joined();
+    const [old] = world.server.sockets;
+    const french = listener.changeLanguage("fr");
+    await world.deliver(REFRESH_REQUIRED);
+    world.socket.accept();
+    await settle();
+    old.deliver({ type: "languageChanged", targetLanguage: "fr", timestamp: 3 });
+    await french;
+    const german = listener.changeLanguage("de");
+
+    await world.deliver({ ...REFRESHED, timestamp: 4 });
+    await world.deliver({ type: "languageChanged", targetLanguage: "de", timestamp: 5 });
+
+    assert.equal(await german, "de");
+    const changes = world.socket.frames.slice(1).map(({ targetLanguage }) => targetLanguage);
+    assert.deepEqual(changes, ["de"]);
+  }),
+);
+
+test(
+  "a language that changed during a refresh is sent again",
+  inWorld(async (world) => {
+    const listener = await world.joined();
+    const [old] = world.server.sockets;
+    const french = listener.changeLanguage("fr");
+    await world.deliver(REFRESH_REQUIRED);
+    world.socket.accept();
+    await settle();
+    old.deliver({ type: "languageChanged", targetLanguage: "fr", timestamp: 3 });
+    await french;
+
+    await world.deliver({ ...REFRESHED, timestamp: 4 });
+
+    assert.equal(world.socket.frames.at(-1).targetLanguage, "fr");
   }),
 );

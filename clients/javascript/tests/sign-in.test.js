@@ -222,6 +222,56 @@ for (const failure of [["reset"], [429, {}], [503, {}]]) {
   });
 }
 
+for (const lifetime of [undefined, null, 0, "soon"]) {
+  test(`a token that expires in ${lifetime} seconds lasts for an hour`, async () => {
+    const page = await signedIn();
+    now += 3600 * 1000;
+    answers.push([200, { ...GRANTED, access_token: "access2", expires_in: lifetime }]);
+    assert.equal(await page.token(), "access2");
+    now += 3530 * 1000;
+    assert.equal(await page.token(), "access2");
+    now += 20 * 1000;
+    answers.push([200, { ...GRANTED, access_token: "access3" }]);
+    assert.equal(await page.token(), "access3");
+  });
+}
+
+for (const garbage of ["{", "5", "null", "[]", '{"refreshToken":"refresh1"}']) {
+  test(`the stored tokens ${garbage} count as signed out`, async () => {
+    storage.setItem("broadcast-sessions-client.tokens", garbage);
+    storage.setItem("broadcast-sessions-client.sign-in", garbage);
+    const page = signIn();
+    assert.equal(page.isSignedIn, false);
+    await assert.rejects(page.token(), { code: "SIGNED_OUT" });
+    location.href = `${PAGE}?code=code1&state=state1`;
+    await assert.rejects(page.finish(), { code: "SIGN_IN_FAILED" });
+  });
+}
+
+test("a storage that throws counts as signed out", async () => {
+  const page = signIn();
+  storage.getItem = storage.removeItem = () => {
+    throw new Error("SecurityError");
+  };
+  assert.equal(page.isSignedIn, false);
+  await assert.rejects(page.token(), { code: "SIGNED_OUT" });
+});
+
+test("a renewed token that finds no room in the storage lasts as long as the page", async () => {
+  const page = await signedIn();
+  now += 3600 * 1000;
+  storage.setItem = () => {
+    throw new Error("QuotaExceededError");
+  };
+  answers.push([200, { ...GRANTED, access_token: "access2" }]);
+  assert.equal(await page.token(), "access2");
+  assert.equal(await page.token(), "access2");
+  assert.equal(page.isSignedIn, true);
+
+  page.signOut("https://live.example.com/");
+  assert.equal(page.isSignedIn, false);
+});
+
 test("signOut() forgets the tokens and goes to the logout page", async () => {
   const page = await signedIn();
   page.signOut("https://live.example.com/");

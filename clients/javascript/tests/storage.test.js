@@ -5,7 +5,7 @@ import { test } from "node:test";
 
 import { settle } from "./support/clock.js";
 import { FakeStorage } from "./support/browser.js";
-import { CREATED, SESSION, inWorld } from "./support/world.js";
+import { CREATED, JOINED, SESSION, URL_OF_SERVICE, inWorld } from "./support/world.js";
 
 /** The first command of a listener that joins. */
 async function firstFrame(world, options) {
@@ -90,6 +90,112 @@ test(
     const listener = await world.joined({ storage });
     world.browser.leave();
     assert.equal(listener.state, "joined");
+  }),
+);
+
+const ENTRY = { url: URL_OF_SERVICE, session: SESSION, connectionId: "c1", language: "fr" };
+
+for (const value of [5, null, {}, [5, null, "x"], ENTRY, [{ ...ENTRY, connectionId: { a: 1 } }]]) {
+  const text = JSON.stringify(value);
+  test(
+    `the entry ${text} counts as none`,
+    inWorld(async (world) => {
+      sessionStorage.setItem("broadcast-sessions-client.listener", text);
+      sessionStorage.setItem("broadcast-sessions-client.speaker", text);
+      assert.equal((await firstFrame(world)).action, "joinSession");
+      assert.equal(world.speaker().lastSession, null);
+    }),
+  );
+}
+
+test(
+  "a storage that throws counts as empty",
+  inWorld(async (world) => {
+    const fail = () => {
+      throw new Error("SecurityError");
+    };
+    const storage = { getItem: fail, setItem: fail, removeItem: fail };
+    assert.equal((await firstFrame(world, { storage })).action, "joinSession");
+    assert.equal(world.speaker({ storage }).lastSession, null);
+    world.browser.leave();
+    world.browser.restore();
+  }),
+);
+
+test(
+  "a page knows the language of the seat before it joins, and can choose another",
+  inWorld(async (world) => {
+    const listener = await world.joined();
+    listener.changeLanguage("fr");
+    await world.deliver({ type: "languageChanged", targetLanguage: "fr", timestamp: 2 });
+    world.browser.leave();
+    world.browser.load();
+
+    const next = world.listener();
+    assert.equal(next.language, "fr");
+    assert.equal(await next.changeLanguage("de"), "de");
+    next.join().catch(() => {});
+    world.socket.accept();
+    await settle();
+    const [{ connectionId, targetLanguage }] = world.socket.frames;
+    assert.deepEqual([connectionId, targetLanguage], ["c1", "de"]);
+  }),
+);
+
+test(
+  "each listener of a page takes its own seat",
+  inWorld(async (world) => {
+    const join = async (connectionId, options) => {
+      const listener = world.listener(options);
+      const { session: sessionId = SESSION, language: targetLanguage } = options;
+      const outcome = { ...JOINED, connectionId, sessionId, targetLanguage };
+      await world.enter(listener.join(), outcome);
+    };
+    await join("spanish", { language: "es" });
+    await join("french", { language: "fr" });
+    await join("other", { language: "fr", session: "brave-tiger-101" });
+    world.browser.leave();
+    world.browser.load();
+
+    const seats = [];
+    for (const options of [
+      { language: "fr" },
+      { language: "de" },
+      { language: "fr", session: "brave-tiger-101" },
+      { language: "es" },
+    ]) {
+      seats.push((await firstFrame(world, options)).connectionId);
+    }
+    assert.deepEqual(seats, ["french", "spanish", "other", undefined]);
+  }),
+);
+
+test(
+  "a listener that doesn't join leaves the seat to another one",
+  inWorld(async (world) => {
+    await world.joined();
+    world.browser.leave();
+    world.browser.load();
+
+    world.listener();
+    assert.equal((await firstFrame(world)).connectionId, "c1");
+    assert.equal((await firstFrame(world)).connectionId, undefined);
+  }),
+);
+
+test(
+  "each speaker of a page learns its own session",
+  inWorld(async (world) => {
+    await world.live();
+    await world.enter(world.speaker().create("en"), { ...CREATED, sessionId: "brave-tiger-101" });
+    world.browser.leave();
+    world.browser.load();
+
+    const sessions = [world.speaker(), world.speaker(), world.speaker()];
+    assert.deepEqual(
+      sessions.map(({ lastSession }) => lastSession),
+      [SESSION, "brave-tiger-101", null],
+    );
   }),
 );
 

@@ -80,3 +80,30 @@ test(
     assert.equal(world.server.sockets.length, 1);
   }),
 );
+
+for (const value of [undefined, null, "", 5, { token: "SECRET" }]) {
+  test(
+    `a callback that returns ${JSON.stringify(value)} is a temporary failure`,
+    inWorld(async (world) => {
+      const speaker = world.speaker({ token: async () => value });
+      const failure = { code: "TOKEN_FAILED", temporary: true };
+      await assert.rejects(speaker.create("en"), failure);
+      assert.equal(world.server.sockets.length, 0);
+      assert.deepEqual(world.reported, ["The token callback must return a text that isn't empty"]);
+    }),
+  );
+}
+
+test(
+  "a speaker that is closed at once doesn't ask for a token",
+  inWorld(async (world) => {
+    let asked = 0;
+    const speaker = world.speaker({ token: () => `t${++asked}` });
+    const refused = assert.rejects(speaker.create("en"), { code: "CLOSED" });
+    speaker.close();
+    await refused;
+    await settle();
+    assert.equal(asked, 0);
+    assert.deepEqual(world.reported, []);
+  }),
+);

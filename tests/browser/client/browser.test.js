@@ -99,6 +99,44 @@ test("a page shows the reason of a refused join", async () => {
   assert.equal(tab.sockets.length, 1);
 });
 
+const isLanguageChanged = ({ payload }) => payload.includes('"languageChanged"');
+
+test("the page of the README joins, in the language that the listener picks", async () => {
+  const tab = await browser.openTab();
+  const link = listenerPage().replace("/listener.html", "/readme.html");
+  await tab.page.goto(link);
+  const status = tab.page.locator("#status");
+  await tab.page.selectOption("select", "fr");
+  const opened = tab.page.waitForEvent("websocket");
+  await tab.page.click("button");
+  await status.getByText("joined").waitFor();
+  assert.deepEqual((await speaker.status()).languages, { fr: 1 });
+
+  const changed = (await opened).waitForEvent("framereceived", isLanguageChanged);
+  await tab.page.selectOption("select", "es");
+  await changed;
+  await tab.page.reload();
+  assert.equal(await tab.page.inputValue("select"), "es");
+  await tab.page.click("button");
+  await status.getByText("joined").waitFor();
+  assert.deepEqual((await speaker.status()).languages, { es: 1 });
+});
+
+test("the page of the README joins a session whose ID or link is typed", async () => {
+  const tab = await browser.openTab();
+  const page = `${site.origin}/readme.html?service=${encodeURIComponent(network.url)}`;
+  await tab.page.goto(page);
+  const status = tab.page.locator("#status");
+  await tab.page.fill("input", "golden eagle 427");
+  await tab.page.click("button");
+  await status.getByText("failed SESSION_NOT_FOUND").waitFor();
+
+  await tab.page.fill("input", inviteLink(page, session));
+  await tab.page.click("button");
+  await status.getByText("joined").waitFor();
+  assert.equal(await countListeners(), 1);
+});
+
 test("a speaker's page shows that its token is refused", async () => {
   const tab = await openSpeakerTab({ token: `${token}x` });
   await tab.page.goto(`${site.origin}/speaker.html`);

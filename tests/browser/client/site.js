@@ -8,14 +8,16 @@ import { fileURLToPath } from "node:url";
 
 const PAGES = fileURLToPath(new URL("pages", import.meta.url));
 const SOURCE = fileURLToPath(new URL("../../../clients/javascript/src", import.meta.url));
+const README = fileURLToPath(new URL("../../../clients/javascript/README.md", import.meta.url));
 const TYPES = { ".html": "text/html", ".js": "text/javascript" };
 
-/** Serve the pages, and the client's source below /src. */
+/** Serve the pages, the page of the client's README, and the client's source below /src. */
 export async function openSite() {
   const server = createServer(async (request, response) => {
     const { pathname } = new URL(request.url, "http://site.invalid");
     try {
-      const content = await readFile(fileOf(pathname));
+      const isReadme = pathname === "/readme.html";
+      const content = isReadme ? await readReadme() : await readFile(fileOf(pathname));
       response.setHeader("Content-Type", TYPES[extname(pathname)]);
       response.end(content);
     } catch {
@@ -33,3 +35,11 @@ export async function openSite() {
 
 const fileOf = (path) =>
   path.startsWith("/src/") ? join(SOURCE, path.slice("/src/".length)) : join(PAGES, path);
+
+/** The complete page in the README, with the service that the page's address names. */
+async function readReadme() {
+  const [, page] = /^```html\n(.+?)^```/ms.exec(await readFile(README, "utf8"));
+  return page
+    .replaceAll("/node_modules/broadcast-sessions-client/", "/")
+    .replace(/"wss:.+?"/, 'new URLSearchParams(location.search).get("service")');
+}

@@ -1,4 +1,4 @@
-/** @file A clock that only the test moves. It replaces `setTimeout`, `clearTimeout` and `Date.now`. */
+/** @file A clock that only the test moves. It replaces timers, `Date.now` and `performance.now`. */
 
 const START = 1_795_708_800_000;
 
@@ -9,7 +9,7 @@ export class Clock {
   #slept = 0;
   #timers = new Map();
   #count = 0;
-  #originals = { setTimeout, clearTimeout, now: Date.now };
+  #originals = { setTimeout, clearTimeout, dateNow: Date.now, now: performance.now };
 
   install() {
     globalThis.setTimeout = (callback, delay = 0) => {
@@ -18,12 +18,14 @@ export class Clock {
     };
     globalThis.clearTimeout = (id) => void this.#timers.delete(id);
     Date.now = () => START + this.#elapsed + this.#slept;
+    performance.now = () => this.#elapsed;
   }
 
   restore() {
-    const { now, ...timers } = this.#originals;
+    const { dateNow, now, ...timers } = this.#originals;
     Object.assign(globalThis, timers);
-    Date.now = now;
+    Date.now = dateNow;
+    performance.now = now;
   }
 
   get timers() {

@@ -17,7 +17,7 @@ const url = "wss://live.example.com";
 export async function listen(): Promise<string> {
   const link = readInviteLink(location.href);
   if (!link) throw new Error("The link names no session");
-  const language: string = findLanguage(navigator.language) ?? "en";
+  const language: string = findLanguage(navigator.language, { withVoice: true }) ?? "en";
   const listener: ListenerAlone = new Listener(url, { ...link, language });
   const remove: () => void = listener.on("state", ({ state, reason, retryInSeconds }) => {
     if (state === "reconnecting") console.log(reason?.toUpperCase(), retryInSeconds?.toFixed(1));

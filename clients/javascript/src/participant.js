@@ -1,0 +1,21 @@
+/** @file What differs between listeners and speakers. */
+
+/** @import { Connection, Message } from "./connection.js" */
+/** @import { Command } from "./messages.js" */
+/** @import { State, StateEvent } from "./shown-state.js" */
+/** @import { Open } from "./token.js" */
+/**
+ * @typedef {object} Participant
+ * @property {Record<string, [State, string | null]>} states By the session's status.
+ * @property {number} leaveCode The close code of `close()`.
+ * @property {(open: Open, signal: AbortSignal) => Promise<Connection>} connect
+ * @property {() => Command} enterCommand The command that enters the session, or comes back to it.
+ * @property {(outcome: Message) => void} entered
+ * @property {(message: Message, text: string) => void} received
+ * @property {(event: StateEvent) => void} changed
+ * @property {() => boolean} canDial
+ * @property {() => void} leaves The page is going away.
+ * @property {() => void} restored The page is back from the browser's cache.
+ */
+
+export {};
