@@ -13,8 +13,10 @@ import { Listener, Speaker } from "../../src/index.js";
 const rate = Number(process.env.CLOCK_RATE);
 const { setTimeout } = globalThis;
 const { now } = Date;
+const elapsed = performance.now.bind(performance);
 globalThis.setTimeout = (callback, delay) => setTimeout(callback, delay / rate);
 Date.now = () => now() * rate;
+performance.now = () => elapsed() * rate;
 
 const members = {};
 const roles = { listener: Listener, speaker: Speaker };
