@@ -14,7 +14,7 @@ const rate = Number(process.env.CLOCK_RATE);
 const { setTimeout } = globalThis;
 const { now } = Date;
 const elapsed = performance.now.bind(performance);
-globalThis.setTimeout = (callback, delay) => setTimeout(callback, delay / rate);
+globalThis.setTimeout = (callback, delay, ...args) => setTimeout(callback, delay / rate, ...args);
 Date.now = () => now() * rate;
 performance.now = () => elapsed() * rate;
 
