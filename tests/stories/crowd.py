@@ -205,7 +205,7 @@ class Crowd:
             self._add_python("speaker", Speaker(self.speakers.url, token=token, **self._options))
         else:
             await self._add_javascript(node, "speaker", "speaker", self.speakers.url, token=token)
-        self.session, invite = await self.speaker.call("create", "en")
+        self.session, invite = await self._create()
         invited = {"session": self.session, "invite": invite}
         for number in range(self.listeners_of_each):
             url = self.network.url
@@ -215,6 +215,17 @@ class Crowd:
             await self._add_javascript(node, name, "listener", url, **invited, language="fr")
         await asyncio.gather(*map(self._join, self.listeners))
         await self.until_shown("joined")
+
+    async def _create(self) -> tuple[str, str]:
+        """Create a session, as an application does, which calls again if it fails for now."""
+        while True:
+            try:
+                session, invite = await self.speaker.call("create", "en")
+            except SessionError as error:
+                if not error.temporary:
+                    raise
+            else:
+                return session, invite
 
     async def _join(self, listener: Member) -> None:
         try:
