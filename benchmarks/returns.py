@@ -12,7 +12,8 @@ from bench import report
 from bench.report import Row, Target
 from bench.servers import NotStarted
 from tests.stories import crowd as crowds
-from tests.stories.crowd import Crowd, Member
+from tests.stories.crowd import Crowd
+from tests.stories.members import Member
 from tests.stories.target import HIGH_LIMITS, local_server
 from tests.stories.target import Target as Served
 
