@@ -1,23 +1,18 @@
-"""The tests of the JavaScript client, alone and against the local server."""
+"""The tests of the JavaScript client."""
 
 import os
 import re
 import subprocess
-from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from shutil import which
 
 import pytest
 
 from tests.make import ROOT
-from tests.stories.target import HIGH_LIMITS, local_server
 from tests.terraform.requirements import lacks
 
 PACKAGE = ROOT / "clients" / "javascript"
 RUN_SECONDS = 300
-
-Run = Callable[..., None]
 
 
 def run_tests(*command: str | Path, folder: Path, seconds: float, **environment: str) -> None:
@@ -40,22 +35,9 @@ def run_tests(*command: str | Path, folder: Path, seconds: float, **environment:
     assert counts["tests"] == counts["pass"] > 0
 
 
-@pytest.fixture
-def run_script() -> Run:
-    """Return a function that runs the tests of a script of the package."""
+@pytest.mark.timeout(RUN_SECONDS)
+def test_the_client_passes_its_tests() -> None:
     npm = which("npm")
     if npm is None or not (PACKAGE / "node_modules").exists():
         lacks("npm or the packages that .ci/browser installs")
-    return partial(run_tests, npm, "run", folder=PACKAGE, seconds=RUN_SECONDS)
-
-
-@pytest.mark.timeout(RUN_SECONDS)
-def test_the_client_passes_its_own_tests(run_script: Run) -> None:
-    run_script("test")
-
-
-@pytest.mark.timeout(RUN_SECONDS)
-def test_the_client_passes_its_tests_against_the_local_server(run_script: Run) -> None:
-    with local_server(**HIGH_LIMITS) as target:
-        token = target.tokens()["AccessToken"]
-        run_script("test:service", SERVICE_URL=target.url, SERVICE_TOKEN=token)
+    run_tests(npm, "test", folder=PACKAGE, seconds=RUN_SECONDS)

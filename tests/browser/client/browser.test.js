@@ -1,22 +1,21 @@
 /**
  * @file The JavaScript client in a browser, against a service on this machine.
  *
- * The environment has the service's address, SERVICE_URL; a speaker's token, SERVICE_TOKEN; the
- * sign-in page, SIGN_IN_URL and SIGN_IN_CLIENT_ID, with a user, SIGN_IN_USER and SIGN_IN_PASSWORD;
- * and the browser, CHROMIUM.
+ * The environment has the service's address, SERVICE_URL, and its origin, SERVICE_ORIGIN, which can
+ * differ; a speaker's token, SERVICE_TOKEN; the sign-in page, SIGN_IN_URL and SIGN_IN_CLIENT_ID,
+ * with a user, SIGN_IN_USER and SIGN_IN_PASSWORD; and the browser, CHROMIUM.
  */
 
 import assert from "node:assert/strict";
 import { after, afterEach, before, beforeEach, test } from "node:test";
 
 import { Speaker, inviteLink } from "../../../clients/javascript/src/index.js";
-import { Gate } from "../../../clients/javascript/tests/service/gate.js";
+import { Gate } from "./gate.js";
 import { openBrowser } from "./chromium.js";
 import { openSite } from "./site.js";
 
-const { SERVICE_URL: url, SERVICE_TOKEN: token, CHROMIUM } = process.env;
+const { SERVICE_URL: url, SERVICE_ORIGIN: service, SERVICE_TOKEN: token, CHROMIUM } = process.env;
 const { SIGN_IN_URL, SIGN_IN_CLIENT_ID: clientId, SIGN_IN_USER, SIGN_IN_PASSWORD } = process.env;
-const service = new URL(url.replace("ws:", "http:")).origin;
 
 let site, browser, network, speaker, session;
 
