@@ -9,7 +9,7 @@ import { createInterface } from "node:readline";
 import { promisify } from "node:util";
 
 // An application imports it from "broadcast-sessions-client".
-import { Speaker, inviteLink } from "../../clients/javascript/src/index.js";
+import { SessionError, Speaker, inviteLink } from "../../clients/javascript/src/index.js";
 
 const COMMANDS = ["pause", "resume", "status", "rotateInviteCode", "end"];
 
@@ -18,10 +18,13 @@ const [language = "en"] = process.argv.slice(2);
 const speaker = new Speaker(url, { token: fetchToken });
 const input = createInterface({ input: process.stdin });
 
-// The speaker calls it whenever it connects.
+// The speaker calls it whenever it connects. A SessionError that isn't temporary is final.
 async function fetchToken() {
-  const { stdout } = await promisify(execFile)("make", ["-s", "token"]);
-  return stdout.trim();
+  try {
+    return (await promisify(execFile)("make", ["-s", "token"])).stdout.trim();
+  } catch ({ stderr }) {
+    throw new SessionError("TOKEN_FAILED", stderr.trim());
+  }
 }
 
 async function run(command) {

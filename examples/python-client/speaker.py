@@ -1,8 +1,6 @@
-"""A speaker on the local server. Run it in the repository's root, while `make local` runs.
+"""A speaker on the local server. Run it in the repository's root. Press Ctrl-C to end the session.
 
     .venv/bin/python examples/python-client/speaker.py en
-
-Press Ctrl-C to end the session.
 """
 
 import asyncio
@@ -23,7 +21,10 @@ URL = f"ws://127.0.0.1:{os.environ.get('PORT', 8000)}/local"
 
 def fetch_token() -> str:
     """Return a new token. The speaker calls this in a thread, whenever it connects."""
-    return subprocess.check_output(["make", "-s", "token"], text=True).strip()  # noqa: S607
+    made = subprocess.run(["make", "-s", "token"], capture_output=True, text=True, check=False)  # noqa: S607
+    if made.returncode:
+        raise SessionError("TOKEN_FAILED", made.stderr.strip())
+    return made.stdout.strip()
 
 
 async def speak(language: str) -> None:
@@ -31,8 +32,7 @@ async def speak(language: str) -> None:
     async with Speaker(URL, token=fetch_token) as speaker:
         session = await speaker.create(language)
         print(f"session: {session.id}")
-        link = invite_link("https://listen.example.org/", session)
-        print(f"link: {link}")
+        print(f"link: {invite_link('https://listen.example.org/', session)}")
         try:
             await show_events(speaker)
         except asyncio.CancelledError:
