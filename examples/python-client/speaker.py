@@ -1,6 +1,6 @@
-"""A speaker on the local server. Run it in the repository's root. Press Ctrl-C to end the session.
+"""A speaker on the local server. Press Ctrl-C to end its session.
 
-    .venv/bin/python examples/python-client/speaker.py en
+While `make local` runs: `.venv/bin/python examples/python-client/speaker.py en`
 """
 
 import asyncio
@@ -52,7 +52,7 @@ async def show_events(speaker: Speaker) -> None:
 
 
 try:
-    asyncio.run(speak(sys.argv[1] if len(sys.argv) > 1 else "en"))
+    asyncio.run(speak(*sys.argv[1:2] or ["en"]))
 except SessionError as error:
     raise SystemExit(str(error)) from None
 except KeyboardInterrupt:
