@@ -32,7 +32,7 @@ import { isToken, openWithToken } from "./token.js";
 const LEAVE_CODE = 4000;
 
 export class Speaker {
-  /** @type {string | null} */
+  /** @type {string | null} Null until the speaker is in a session. */
   session = null;
   /** @type {string | null} */
   inviteCode = null;
@@ -44,6 +44,8 @@ export class Speaker {
   lastSession;
 
   #client;
+  /** @type {string | null} The session to come back to. */
+  #target = null;
   /** @type {Command} */
   #createCommand = { action: "createSession", sourceLanguage: "" };
   /** @type {Message} */
@@ -65,13 +67,13 @@ export class Speaker {
     const participant = {
       states: { active: ["live", null], paused: ["paused", "speakerPaused"] },
       leaveCode: LEAVE_CODE,
-      connect: (open, signal) => openWithToken(open, token, signal),
+      connect: (open, signal) => openWithToken(open, token, signal, this.session !== null),
       enterCommand: () => this.#enterCommand(),
       entered: (outcome) => this.#entered(outcome),
       received: (message) => this.#received(message),
       changed: (event) => this.#events.emit("state", event),
       canDial: () => true,
-      leaves: () => this.session && entries.write({ url, session: this.session }),
+      leaves: () => this.#target && entries.write({ url, session: this.#target }),
       restored: () => entries.clear(),
     };
     this.#client = new Client(url, participant, WebSocket);
@@ -137,7 +139,7 @@ export class Speaker {
    */
   async takeOver(sessionId) {
     if (!this.#client.isRunning) this.#reset(sessionId);
-    else if (normalize(sessionId) !== normalize(this.session ?? "")) throw conflict();
+    else if (normalize(sessionId) !== normalize(this.#target ?? "")) throw conflict();
     await this.#client.enter(true);
     const [id, inviteCode] = /** @type {[string, string]} */ ([this.session, this.inviteCode]);
     return { id, inviteCode, status: this.#client.status.value };
@@ -202,9 +204,10 @@ export class Speaker {
     this.#client.close();
   }
 
-  /** @param {string | null} session */
-  #reset(session) {
-    this.session = session;
+  /** @param {string | null} target The session to take over. */
+  #reset(target) {
+    this.session = null;
+    this.#target = target;
     this.inviteCode = null;
     this.#codeTimestamp = 0;
     this.listenerCount = 0;
@@ -213,15 +216,15 @@ export class Speaker {
 
   /** @returns {Command} */
   #enterCommand() {
-    return this.session
-      ? { action: "refreshConnection", sessionId: this.session, role: "speaker" }
+    return this.#target
+      ? { action: "refreshConnection", sessionId: this.#target, role: "speaker" }
       : this.#createCommand;
   }
 
   /** @param {Message} outcome */
   #entered(outcome) {
     this.#outcome = outcome;
-    this.session = outcome.sessionId ?? this.session;
+    this.session = this.#target = outcome.sessionId ?? this.#target;
   }
 
   /** @param {Message} message */

@@ -61,3 +61,21 @@ test(
     assert.equal(speaker.inviteCode, "new");
   }),
 );
+
+test(
+  "a speaker has no session until it is in one",
+  inWorld(async (world) => {
+    const speaker = world.speaker();
+    const refused = assert.rejects(speaker.takeOver(SESSION), { code: "SESSION_NOT_FOUND" });
+    await settle();
+    world.socket.accept();
+    await settle();
+    assert.equal(speaker.session, null);
+    await world.deliver({ type: "error", code: "SESSION_NOT_FOUND", temporary: false });
+    await refused;
+    assert.equal(speaker.session, null);
+
+    await world.enter(speaker.takeOver(SESSION), { ...REFRESHED, inviteCode: "code" });
+    assert.equal(speaker.session, SESSION);
+  }),
+);
