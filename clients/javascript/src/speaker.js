@@ -138,6 +138,9 @@ export class Speaker {
    *   a temporary failure, the speaker keeps trying.
    */
   async takeOver(sessionId) {
+    if (typeof sessionId !== "string" || !sessionId.trim()) {
+      throw new SessionError("INVALID_SESSION_ID", "The session's ID is missing");
+    }
     if (!this.#client.isRunning) this.#reset(sessionId);
     else if (normalize(sessionId) !== normalize(this.#target ?? "")) throw conflict();
     await this.#client.enter(true);
@@ -252,7 +255,7 @@ export class Speaker {
  *
  * @param {string} sessionId
  */
-const normalize = (sessionId) => sessionId.toLowerCase().replace(/[ _-]+/g, "-");
+const normalize = (sessionId) => sessionId.trim().toLowerCase().replace(/[ _-]+/g, "-");
 
 /** @param {Audience} audience */
 const describe = ({ listenerCount, languages }) =>

@@ -39,9 +39,11 @@ test(
     const rotated = speaker.rotateInviteCode();
     await world.deliver({ type: "inviteCodeRotated", inviteCode: "new", timestamp: 3 });
     assert.equal(await rotated, "new");
-    assert.deepEqual(await speaker.takeOver("Golden Eagle  427"), {
-      ...{ id: SESSION, inviteCode: "new", status: "active" },
-    });
+    for (const id of ["Golden Eagle  427", " golden_eagle-427 ", "\tgolden eagle 427\n"]) {
+      assert.deepEqual(await speaker.takeOver(id), {
+        ...{ id: SESSION, inviteCode: "new", status: "active" },
+      });
+    }
   }),
 );
 
@@ -79,3 +81,20 @@ test(
     assert.equal(speaker.session, SESSION);
   }),
 );
+
+for (const id of [null, undefined, "", "  ", 5, {}]) {
+  test(
+    `a speaker can't take over the session ${JSON.stringify(id)}`,
+    inWorld(async (world) => {
+      const refusal = { name: "SessionError", code: "INVALID_SESSION_ID", temporary: false };
+      const fresh = world.speaker();
+      await assert.rejects(fresh.takeOver(id), refusal);
+      assert.equal(fresh.state, "idle");
+      assert.equal(world.server.sockets.length, 0);
+
+      const live = await world.live();
+      await assert.rejects(live.takeOver(id), refusal);
+      assert.equal(live.state, "live");
+    }),
+  );
+}
