@@ -117,12 +117,11 @@ export class Client {
     this.status.reset();
     this.#enteredAt = null;
     this.#replacement.reset();
+    this.#participant.entries.leaving.add(this.#participant.leave);
     this.#stopWatching = watchPage({
       online: () => this.#isOnline(),
       visible: () => this.#pageIsBack(),
       hidden: () => this.schedule.suspend(),
-      leaves: () => this.#participant.leaves(),
-      restored: () => this.#participant.restored(),
     });
     this.#dial();
   }
@@ -323,6 +322,7 @@ export class Client {
     this.#cancelAttempt(code);
     this.#leave(code);
     this.status.stop();
+    this.#participant.entries.leaving.delete(this.#participant.leave);
     this.#stopWatching?.();
     this.#stopWatching = null;
   }

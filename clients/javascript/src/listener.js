@@ -3,15 +3,17 @@
 import { Client } from "./client.js";
 import { Emitter } from "./emitter.js";
 import * as endings from "./endings.js";
+import { Entries } from "./entries.js";
 import { isHidden } from "./page.js";
 import { Queue } from "./queue.js";
-import { Entries, defaultStorage } from "./storage.js";
+import { defaultStorage } from "./storage.js";
 
+/** @import { Entry } from "./entries.js" */
 /** @import { Message, WebSocketClass } from "./connection.js" */
 /** @import { Command, SessionJoined } from "./messages.js" */
 /** @import { Participant } from "./participant.js" */
 /** @import { StateEvent } from "./shown-state.js" */
-/** @import { Entry, EntryStorage } from "./storage.js" */
+/** @import { EntryStorage } from "./storage.js" */
 /**
  * @typedef {object} ListenerOptions
  * @property {string} session The session's ID, as in the link or as the listener types it.
@@ -64,7 +66,7 @@ export class Listener {
     this.#asked = { session, language };
     this.#url = url;
     this.#invite = invite;
-    this.#entries = new Entries(storage, "listener");
+    this.#entries = Entries.of(storage);
     this.language = this.#findEntry()?.language ?? language;
     /** @type {Participant} */
     const participant = {
@@ -80,8 +82,8 @@ export class Listener {
       received: (message, text) => this.#received(message, text),
       changed: (event) => this.#events.emit("state", event),
       canDial: () => this.#playing || !isHidden(),
-      leaves: () => this.#writeEntry(),
-      restored: () => this.#entries.clear(),
+      entries: this.#entries,
+      leave: () => this.#leave(),
     };
     this.#client = new Client(url, participant, options.WebSocket);
   }
@@ -209,25 +211,28 @@ export class Listener {
     if (!this.#events.emit("caption", caption)) this.#captions.push(caption);
   }
 
-  #writeEntry() {
+  /** @returns {Entry | null} The seat, for the next page. */
+  #leave() {
     const connectionId = this.#connectionId;
-    if (!connectionId) return;
+    if (!connectionId) return null;
     const { session, language: asked } = this.#asked;
     const [url, language, invite] = [this.#url, this.language, this.#invite];
-    this.#entries.write({ url, session, asked, connectionId, language, invite });
+    return { url, session, asked, connectionId, language, invite };
   }
 
   /** Find the seat of the page before this one, rather that of the listener with this language. */
   #findEntry() {
     const { session, language } = this.#asked;
-    const isOwn = (/** @type {Entry} */ it) => it.url === this.#url && it.session === session;
+    const isOwn = (/** @type {Entry} */ it) =>
+      it.connectionId && it.url === this.#url && it.session === session;
     const entries = this.#entries;
     return entries.find((it) => isOwn(it) && it.asked === language) ?? entries.find(isOwn);
   }
 
   /** Take the seat of the page before this one. */
   #takeEntry() {
-    const entry = this.#entries.take(this.#findEntry());
+    const entry = this.#findEntry();
+    this.#entries.take(entry);
     this.#connectionId = entry?.connectionId ?? null;
     this.#invite ??= entry?.invite ?? null;
   }

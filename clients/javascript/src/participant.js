@@ -1,6 +1,7 @@
 /** @file What differs between listeners and speakers. */
 
 /** @import { Connection, Message } from "./connection.js" */
+/** @import { Entries, Leave } from "./entries.js" */
 /** @import { Command } from "./messages.js" */
 /** @import { State, StateEvent } from "./shown-state.js" */
 /** @import { Open } from "./token.js" */
@@ -14,8 +15,8 @@
  * @property {(message: Message, text: string) => void} received
  * @property {(event: StateEvent) => void} changed
  * @property {() => boolean} canDial
- * @property {() => void} leaves The page is going away.
- * @property {() => void} restored The page is back from the browser's cache.
+ * @property {Entries} entries
+ * @property {Leave} leave What the page's next page needs.
  */
 
 export {};

@@ -2,14 +2,16 @@
 
 import { Client } from "./client.js";
 import { Emitter } from "./emitter.js";
+import { Entries } from "./entries.js";
 import { SESSION_NOT_FOUND, SessionError } from "./errors.js";
-import { Entries, defaultStorage } from "./storage.js";
+import { defaultStorage } from "./storage.js";
 import { isToken, openWithToken } from "./token.js";
 
 /** @import { Message, WebSocketClass } from "./connection.js" */
 /** @import { Command, CreateSession, SessionCreated, SessionStatusAnswer, SpeakerRefreshed } from "./messages.js" */
 /** @import { Participant } from "./participant.js" */
 /** @import { StateEvent } from "./shown-state.js" */
+/** @import { Entry } from "./entries.js" */
 /** @import { EntryStorage } from "./storage.js" */
 /** @import { TokenSource } from "./token.js" */
 /**
@@ -31,6 +33,9 @@ import { isToken, openWithToken } from "./token.js";
 /** The service treats it as a drop, so the session stays for the grace period. */
 const LEAVE_CODE = 4000;
 
+/** @type {WeakSet<Entry>} The entries whose session a speaker of this page has as `lastSession`. */
+const isLearned = new WeakSet();
+
 export class Speaker {
   /** @type {string | null} Null until the speaker is in a session. */
   session = null;
@@ -51,6 +56,7 @@ export class Speaker {
   /** @type {Message} */
   #outcome = {};
   #codeTimestamp = 0;
+  #forgetLast;
   /** @type {Emitter<SpeakerEvents>} */
   #events = new Emitter();
 
@@ -62,7 +68,7 @@ export class Speaker {
     if (typeof token !== "function" && !isToken(token)) {
       throw new TypeError("The option token must be a text that isn't empty, or a function");
     }
-    const entries = new Entries(storage, "speaker");
+    const entries = Entries.of(storage);
     /** @type {Participant} */
     const participant = {
       states: { active: ["live", null], paused: ["paused", "speakerPaused"] },
@@ -73,12 +79,14 @@ export class Speaker {
       received: (message) => this.#received(message),
       changed: (event) => this.#events.emit("state", event),
       canDial: () => true,
-      leaves: () => this.#target && entries.write({ url, session: this.#target }),
-      restored: () => entries.clear(),
+      entries,
+      leave: () => (this.#target ? { url, session: this.#target } : null),
     };
     this.#client = new Client(url, participant, WebSocket);
-    const last = entries.take(entries.find((it) => it.url === url));
+    const last = entries.find((it) => it.url === url && !it.connectionId && !isLearned.has(it));
+    if (last) isLearned.add(last);
     this.lastSession = last?.session ?? null;
+    this.#forgetLast = () => entries.take(last);
   }
 
   get state() {
@@ -209,6 +217,7 @@ export class Speaker {
 
   /** @param {string | null} target The session to take over. */
   #reset(target) {
+    this.#forgetLast();
     this.session = null;
     this.#target = target;
     this.inviteCode = null;
