@@ -161,6 +161,7 @@ export class Client {
   #connect(credentials) {
     /** @type {Connection} */
     const connection = this.#dialer.dial(credentials, {
+      outcomes: this.#participant.outcomes,
       received: (message, text) => this.#received(connection, message, text),
       lost: () => this.#isGone(connection, "connectionLost"),
     });

@@ -18,8 +18,7 @@ export class Dialer {
     }
     if (!WebSocket) {
       throw new TypeError(
-        "There is no WebSocket: use Node 22, run Node 20 with --experimental-websocket, or pass " +
-          "a class with the browser's interface as the option WebSocket",
+        "There is no WebSocket: run Node 20 with --experimental-websocket, or pass the option WebSocket",
       );
     }
     this.#url = url;

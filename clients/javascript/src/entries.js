@@ -36,8 +36,7 @@ export class Entries {
 
   /** @param {EntryStorage | null} storage */
   constructor(storage) {
-    this.#found = storage ? read(storage) : [];
-    if (!storage) return;
+    this.#found = read(storage);
     const clear = () => remove(storage, KEY);
     clear();
     const { window } = globalThis;
@@ -71,7 +70,7 @@ export class Entries {
 }
 
 /**
- * @param {EntryStorage} storage
+ * @param {EntryStorage | null} storage
  * @returns {Entry[]} Without what an application or another version has written.
  */
 function read(storage) {
@@ -84,12 +83,12 @@ const isEntry = (value) =>
   value?.url && Object.values(value).every((it) => it === null || typeof it === "string");
 
 /**
- * @param {EntryStorage} storage
+ * @param {EntryStorage | null} storage
  * @param {Entry[]} entries
  */
 function write(storage, entries) {
   try {
-    if (entries.length) storage.setItem(KEY, JSON.stringify([...read(storage), ...entries]));
+    if (entries.length) storage?.setItem(KEY, JSON.stringify([...read(storage), ...entries]));
   } catch {
     // The storage is full: the next page joins anew.
   }

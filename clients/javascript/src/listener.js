@@ -9,7 +9,7 @@ import { Queue } from "./queue.js";
 import { defaultStorage } from "./storage.js";
 
 /** @import { Entry } from "./entries.js" */
-/** @import { Message, WebSocketClass } from "./connection.js" */
+/** @import { Message, Outcomes, WebSocketClass } from "./connection.js" */
 /** @import { Command, SessionJoined } from "./messages.js" */
 /** @import { Participant } from "./participant.js" */
 /** @import { StateEvent } from "./shown-state.js" */
@@ -27,6 +27,14 @@ import { defaultStorage } from "./storage.js";
  *   Membership
  */
 /** @typedef {{ state: StateEvent, caption: Record<string, any> }} ListenerEvents */
+
+/** @type {Outcomes} */
+const OUTCOMES = {
+  joinSession: "sessionJoined",
+  refreshConnection: "connectionRefreshComplete",
+  heartbeat: "heartbeatAck",
+  changeLanguage: "languageChanged",
+};
 
 const BUFFERED_CAPTIONS = 100;
 const REMEMBERED_CAPTIONS = 100;
@@ -75,6 +83,7 @@ export class Listener {
         paused: ["paused", "speakerPaused"],
         interrupted: ["interrupted", "speakerAway"],
       },
+      outcomes: OUTCOMES,
       leaveCode: 1000,
       connect: (open) => open(this.#credentials()),
       enterCommand: () => this.#enterCommand(),
@@ -150,6 +159,7 @@ export class Listener {
    */
   async changeLanguage(tag) {
     if (this.#client.isClosed) throw endings.closed();
+    if (typeof tag !== "string" || !tag.trim()) throw endings.invalidParameters();
     if (!this.#client.isRunning) return (this.language = tag);
     const outcome = await this.#client.ask({ action: "changeLanguage", targetLanguage: tag });
     return outcome.targetLanguage;

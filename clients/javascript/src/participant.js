@@ -1,6 +1,6 @@
 /** @file What differs between listeners and speakers. */
 
-/** @import { Connection, Message } from "./connection.js" */
+/** @import { Connection, Message, Outcomes } from "./connection.js" */
 /** @import { Entries, Leave } from "./entries.js" */
 /** @import { Command } from "./messages.js" */
 /** @import { State, StateEvent } from "./shown-state.js" */
@@ -8,6 +8,7 @@
 /**
  * @typedef {object} Participant
  * @property {Record<string, [State, string | null]>} states By the session's status.
+ * @property {Outcomes} outcomes Of the commands that the participant sends.
  * @property {number} leaveCode The close code of `close()`.
  * @property {(open: Open, signal: AbortSignal) => Promise<Connection>} connect
  * @property {() => Command} enterCommand The command that enters the session, or comes back to it.

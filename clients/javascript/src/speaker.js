@@ -2,12 +2,13 @@
 
 import { Client } from "./client.js";
 import { Emitter } from "./emitter.js";
+import * as endings from "./endings.js";
 import { Entries } from "./entries.js";
 import { SESSION_NOT_FOUND, SessionError } from "./errors.js";
 import { defaultStorage } from "./storage.js";
 import { isToken, openWithToken } from "./token.js";
 
-/** @import { Message, WebSocketClass } from "./connection.js" */
+/** @import { Message, Outcomes, WebSocketClass } from "./connection.js" */
 /** @import { Command, CreateSession, SessionCreated, SessionStatusAnswer, SpeakerRefreshed } from "./messages.js" */
 /** @import { Participant } from "./participant.js" */
 /** @import { StateEvent } from "./shown-state.js" */
@@ -29,6 +30,18 @@ import { isToken, openWithToken } from "./token.js";
 /** @typedef {Audience & Pick<SessionStatusAnswer, "status" | "createdAt" | "expiresAt">} SessionStatus */
 /** @typedef {{ id: string } & Pick<SpeakerRefreshed, "inviteCode" | "status">} OwnedSession */
 /** @typedef {{ state: StateEvent, audience: Audience }} SpeakerEvents */
+
+/** @type {Outcomes} */
+const OUTCOMES = {
+  createSession: "sessionCreated",
+  refreshConnection: "connectionRefreshComplete",
+  heartbeat: "heartbeatAck",
+  getSessionStatus: "sessionStatus",
+  pauseSession: "sessionPaused",
+  resumeSession: "sessionResumed",
+  rotateInviteCode: "inviteCodeRotated",
+  endSession: "sessionEnded",
+};
 
 /** The service treats it as a drop, so the session stays for the grace period. */
 const LEAVE_CODE = 4000;
@@ -72,6 +85,7 @@ export class Speaker {
     /** @type {Participant} */
     const participant = {
       states: { active: ["live", null], paused: ["paused", "speakerPaused"] },
+      outcomes: OUTCOMES,
       leaveCode: LEAVE_CODE,
       connect: (open, signal) => openWithToken(open, token, signal, this.session !== null),
       enterCommand: () => this.#enterCommand(),
@@ -123,8 +137,9 @@ export class Speaker {
    */
   async create(sourceLanguage, { qualityTier, admission } = {}) {
     if (this.#client.isRunning) throw conflict();
+    const fields = encodable({ sourceLanguage, qualityTier, admission });
     this.#reset(null);
-    this.#createCommand = { action: "createSession", sourceLanguage, qualityTier, admission };
+    this.#createCommand = { action: "createSession", ...fields };
     await this.#client.enter(false);
     const { sessionId: id, inviteCode, maxListeners, expiresAt, ...outcome } = this.#outcome;
     return {
@@ -252,7 +267,7 @@ export class Speaker {
 
   /** @param {Message} message */
   #count({ listenerCount = 0, languages = {} }) {
-    const audience = { listenerCount, languages };
+    const audience = Object.freeze({ listenerCount, languages: Object.freeze({ ...languages }) });
     if (describe(audience) === describe(this)) return;
     Object.assign(this, audience);
     this.#events.emit("audience", audience);
@@ -265,6 +280,20 @@ export class Speaker {
  * @param {string} sessionId
  */
 const normalize = (sessionId) => sessionId.trim().toLowerCase().replace(/[ _-]+/g, "-");
+
+/**
+ * @template Fields
+ * @param {Fields} fields
+ * @returns {Fields} Throws if they can't be sent.
+ */
+function encodable(fields) {
+  try {
+    JSON.stringify(fields);
+    return fields;
+  } catch {
+    throw endings.invalidParameters();
+  }
+}
 
 /** @param {Audience} audience */
 const describe = ({ listenerCount, languages }) =>

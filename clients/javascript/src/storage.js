@@ -16,25 +16,25 @@ export function defaultStorage() {
 /**
  * Read a value that an application or an older version can have written.
  *
- * @param {EntryStorage} storage
+ * @param {EntryStorage | null} storage
  * @param {string} key
  * @returns {any} Null if there is none, if it isn't JSON, or if the storage throws.
  */
 export function readJson(storage, key) {
   try {
-    return JSON.parse(storage.getItem(key) ?? "null");
+    return JSON.parse(storage?.getItem(key) ?? "null");
   } catch {
     return null;
   }
 }
 
 /**
- * @param {EntryStorage} storage
+ * @param {EntryStorage | null} storage
  * @param {string} key
  */
 export function remove(storage, key) {
   try {
-    storage.removeItem(key);
+    storage?.removeItem(key);
   } catch {
     // The browser forbids it, and then there is nothing to remove.
   }

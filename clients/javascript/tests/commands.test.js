@@ -98,3 +98,38 @@ for (const id of [null, undefined, "", "  ", 5, {}]) {
     }),
   );
 }
+
+const circular = {};
+circular.itself = circular;
+
+for (const [kind, value] of [["a BigInt", 10n], ["a circular object", circular]]) {
+  test(
+    `an argument that is ${kind} is rejected, and changes nothing`,
+    inWorld(async (world) => {
+      const refusal = { name: "SessionError", code: "INVALID_PARAMETERS", temporary: false };
+      const speaker = world.speaker();
+      await assert.rejects(speaker.create(value), refusal);
+      await assert.rejects(speaker.create("en", { admission: value }), refusal);
+      assert.equal(speaker.state, "idle");
+      assert.equal(world.server.sockets.length, 0);
+
+      const listener = await world.joined();
+      await assert.rejects(listener.changeLanguage(value), refusal);
+      listener.changeLanguage("fr");
+      await settle();
+      assert.deepEqual(world.socket.frames.at(-1).targetLanguage, "fr");
+    }),
+  );
+}
+
+for (const tag of [undefined, null, "", " ", 5]) {
+  test(
+    `a listener can't choose the language ${JSON.stringify(tag)}`,
+    inWorld(async (world) => {
+      const refusal = { name: "SessionError", code: "INVALID_PARAMETERS", temporary: false };
+      const listener = world.listener();
+      await assert.rejects(listener.changeLanguage(tag), refusal);
+      assert.equal(listener.language, "es");
+    }),
+  );
+}
