@@ -13,4 +13,4 @@ export const replaced = () =>
 export const sessionIsOver = () => new SessionError(SESSION_NOT_FOUND, "The session has ended");
 
 export const invalidParameters = () =>
-  new SessionError("INVALID_PARAMETERS", "An argument is missing or of the wrong type");
+  new SessionError("INVALID_PARAMETERS", "An argument can't be sent");

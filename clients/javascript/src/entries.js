@@ -11,7 +11,7 @@ import { defaultStorage, readJson, remove } from "./storage.js";
 
 /** @import { EntryStorage } from "./storage.js" */
 /** @typedef {Record<string, string | null>} Entry */
-/** @typedef {() => Entry | null} Leave What a running client leaves. */
+/** @typedef {() => Entry[]} Leave What a running client leaves. */
 
 const KEY = "broadcast-sessions-client.entries";
 
@@ -64,8 +64,7 @@ export class Entries {
   }
 
   #left() {
-    const left = [...this.leaving].map((leave) => leave()).filter((entry) => entry !== null);
-    return this.#found.concat(left);
+    return this.#found.concat([...this.leaving].flatMap((leave) => leave()));
   }
 }
 

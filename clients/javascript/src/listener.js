@@ -46,7 +46,6 @@ export class Listener {
   /** @type {string | null} */
   sourceLanguage = null;
 
-  #url;
   #asked;
   #invite;
   #entries;
@@ -68,11 +67,11 @@ export class Listener {
    */
   constructor(url, options) {
     const { session, language, invite = null, storage = defaultStorage() } = options;
-    if (!session?.trim()) throw new TypeError("The option session is missing");
-    if (!language?.trim()) throw new TypeError("The option language is missing");
+    if (!session?.trim() || !language?.trim()) {
+      throw new TypeError("The option session or language is missing");
+    }
     this.session = session;
-    this.#asked = { session, language };
-    this.#url = url;
+    this.#asked = { url, session, asked: language };
     this.#invite = invite;
     this.#entries = Entries.of(storage);
     this.language = this.#findEntry()?.language ?? language;
@@ -221,22 +220,20 @@ export class Listener {
     if (!this.#events.emit("caption", caption)) this.#captions.push(caption);
   }
 
-  /** @returns {Entry | null} The seat, for the next page. */
+  /** @returns {Entry[]} The seat, for the next page. */
   #leave() {
     const connectionId = this.#connectionId;
-    if (!connectionId) return null;
-    const { session, language: asked } = this.#asked;
-    const [url, language, invite] = [this.#url, this.language, this.#invite];
-    return { url, session, asked, connectionId, language, invite };
+    const seat = { ...this.#asked, language: this.language, invite: this.#invite, connectionId };
+    return connectionId ? [seat] : [];
   }
 
   /** Find the seat of the page before this one, rather that of the listener with this language. */
   #findEntry() {
-    const { session, language } = this.#asked;
+    const { url, session, asked } = this.#asked;
     const isOwn = (/** @type {Entry} */ it) =>
-      it.connectionId && it.url === this.#url && it.session === session;
+      it.connectionId && it.url === url && it.session === session;
     const entries = this.#entries;
-    return entries.find((it) => isOwn(it) && it.asked === language) ?? entries.find(isOwn);
+    return entries.find((it) => isOwn(it) && it.asked === asked) ?? entries.find(isOwn);
   }
 
   /** Take the seat of the page before this one. */

@@ -4,7 +4,7 @@
 
 const LONGEST_SECONDS = 3600;
 
-/** @param {unknown} value */
+/** @type {(value: unknown) => value is string} */
 const isText = (value) => typeof value === "string";
 
 /** @param {unknown} value */
@@ -23,15 +23,15 @@ const isNumber =
   (value) =>
     Number.isFinite(value) && value >= least && value <= most;
 
-const TEXTS = ["type", "message", "code", "sessionId", "connectionId", "sourceLanguage"].concat(
-  ["targetLanguage", "status", "reason", "inviteCode", "qualityTier", "admission"],
-);
-const NUMBERS = ["timestamp", "listenerCount", "maxListeners", "createdAt", "expiresAt"];
+const TEXTS =
+  "type message code requestId sessionId connectionId sourceLanguage targetLanguage status reason " +
+  "inviteCode qualityTier admission";
+const NUMBERS = "timestamp listenerCount maxListeners createdAt expiresAt";
 
 /** @type {Map<string, (value: any) => boolean>} What the fields have to be. */
 const CHECKS = new Map([
-  ...TEXTS.map((name) => /** @type {const} */ ([name, isText])),
-  ...NUMBERS.map((name) => /** @type {const} */ ([name, Number.isFinite])),
+  ...TEXTS.split(" ").map((name) => /** @type {const} */ ([name, isText])),
+  ...NUMBERS.split(" ").map((name) => /** @type {const} */ ([name, Number.isFinite])),
   ["details", isObject],
   ["languages", isCounts],
   ["retryAfter", isNumber(0)],
@@ -43,22 +43,22 @@ const CHECKS = new Map([
  * Read a message. Fields that aren't what they have to be are left out.
  *
  * @param {unknown} data
- * @returns {Message} Empty if the data isn't a JSON object, or has a type that isn't text.
+ * @returns {Message} Empty if the data isn't the text of a JSON object, or its type isn't text.
  */
 export function parse(data) {
-  const message = parseJson(data);
+  const message = isText(data) ? parseJson(data) : null;
   if (!isObject(message) || ("type" in message && !isText(message.type))) return {};
   const fields = Object.entries(message);
   return Object.fromEntries(fields.filter(([name, value]) => CHECKS.get(name)?.(value) ?? true));
 }
 
 /**
- * @param {unknown} data
+ * @param {string} text
  * @returns {any}
  */
-function parseJson(data) {
+function parseJson(text) {
   try {
-    return JSON.parse(String(data));
+    return JSON.parse(text);
   } catch {
     return null;
   }

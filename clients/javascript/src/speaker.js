@@ -5,6 +5,7 @@ import { Emitter } from "./emitter.js";
 import * as endings from "./endings.js";
 import { Entries } from "./entries.js";
 import { SESSION_NOT_FOUND, SessionError } from "./errors.js";
+import { timestampOf } from "./status.js";
 import { defaultStorage } from "./storage.js";
 import { isToken, openWithToken } from "./token.js";
 
@@ -94,7 +95,7 @@ export class Speaker {
       changed: (event) => this.#events.emit("state", event),
       canDial: () => true,
       entries,
-      leave: () => (this.#target ? { url, session: this.#target } : null),
+      leave: () => (this.#target ? [{ url, session: this.#target }] : []),
     };
     this.#client = new Client(url, participant, WebSocket);
     const last = entries.find((it) => it.url === url && !it.connectionId && !isLearned.has(it));
@@ -256,7 +257,8 @@ export class Speaker {
 
   /** @param {Message} message */
   #received(message) {
-    const { type, inviteCode, timestamp = this.#codeTimestamp } = message;
+    const { type, inviteCode } = message;
+    const timestamp = timestampOf(message) ?? this.#codeTimestamp;
     // An answer that was sent before the code was replaced can arrive after the new code.
     if (inviteCode && timestamp >= this.#codeTimestamp) {
       this.inviteCode = inviteCode;

@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
+import { settle } from "./support/clock.js";
 import { CREATED, JOINED, REFRESHED, REFRESH_REQUIRED, SESSION, inWorld } from "./support/world.js";
 
 const heartbeats = ({ frames }) => frames.filter(({ action }) => action === "heartbeat").length;
@@ -194,5 +195,63 @@ test(
     await paused;
     await world.enter(speaker.create("en"), CREATED);
     assert.deepEqual(world.socket.frames.length, 1);
+  }),
+);
+
+for (const requestId of [null, 5, {}]) {
+  test(
+    `the request ID ${JSON.stringify(requestId)} counts as missing`,
+    inWorld(async (world) => {
+      const listener = await world.joined();
+      await world.deliver(JSON.stringify({ type: "sessionPaused", requestId, timestamp: 2 }));
+      assert.equal(listener.state, "paused");
+    }),
+  );
+}
+
+test(
+  "a binary frame is ignored",
+  inWorld(async (world) => {
+    const listener = await world.joined();
+    const data = Buffer.from(JSON.stringify({ type: "sessionPaused", timestamp: 2 }));
+    world.socket.onmessage({ data });
+    await settle();
+    assert.equal(listener.state, "joined");
+  }),
+);
+
+const NOW = 1_795_708_800_000;
+const HOUR = 3_600_000;
+
+test(
+  "a timestamp that is more than an hour ahead counts as missing",
+  inWorld(async (world) => {
+    const listener = await world.joined();
+    await world.deliver({ type: "sessionPaused", timestamp: NOW + HOUR + 1 });
+    assert.equal(listener.state, "paused");
+    await world.deliver({ type: "sessionResumed", timestamp: NOW + HOUR });
+    assert.equal(listener.state, "joined");
+
+    const speaker = await world.live();
+    for (const [inviteCode, timestamp] of Object.entries({ one: NOW + HOUR + 1, two: NOW })) {
+      const rotated = speaker.rotateInviteCode();
+      await world.deliver({ type: "inviteCodeRotated", inviteCode, timestamp });
+      await rotated;
+      assert.equal(speaker.inviteCode, inviteCode);
+    }
+  }),
+);
+
+test(
+  "the status after a lost connection counts, whatever its timestamp",
+  inWorld(async (world) => {
+    const listener = await world.joined();
+    await world.deliver({ type: "sessionPaused", timestamp: NOW + HOUR });
+    await world.drop();
+    await world.clock.elapse(1);
+    await world.enter(null, { ...REFRESHED, status: "active", timestamp: NOW });
+    assert.equal(listener.state, "joined");
+    await world.deliver({ type: "sessionPaused", timestamp: NOW - 1 });
+    assert.equal(listener.state, "joined");
   }),
 );

@@ -166,3 +166,19 @@ test(
     await refused;
   }),
 );
+
+test(
+  "a callback's final error is a failure, whatever its code",
+  inWorld(async (world) => {
+    const answers = ["t1", new SessionError("SESSION_NOT_FOUND", "no account")];
+    const token = async () => {
+      const answer = answers.shift();
+      if (answer instanceof Error) throw answer;
+      return answer;
+    };
+    const speaker = await world.live({ token });
+    await world.drop();
+    await world.clock.elapse(0.25);
+    assert.deepEqual([speaker.state, speaker.reason], ["failed", "SESSION_NOT_FOUND"]);
+  }),
+);
