@@ -163,6 +163,7 @@ export class Client {
     /** @type {Connection} */
     const connection = this.#open(credentials, {
       outcomes: this.#participant.outcomes,
+      checks: this.#participant.checks,
       received: (message, text) => this.#received(connection, message, text),
       lost: () => this.#isGone(connection, "connectionLost"),
     });
@@ -269,7 +270,7 @@ export class Client {
   #refresh(reason) {
     if (this.#attempt || this.schedule.isWaiting) return;
     this.#refreshReason = reason;
-    this.#reenter(true);
+    this.#reenter(this.#isStable);
   }
 
   /**
@@ -279,8 +280,12 @@ export class Client {
    */
   #reenter(atOnce) {
     if (this.#attempt || this.schedule.isWaiting) return this.#update();
-    if (performance.now() - (this.#enteredAt ?? 0) >= STABLE_MS) this.schedule.reset();
+    if (this.#isStable) this.schedule.reset();
     this.schedule.wait(atOnce ? 0 : this.schedule.backOff());
+  }
+
+  get #isStable() {
+    return performance.now() - (this.#enteredAt ?? 0) >= STABLE_MS;
   }
 
   /** @param {number} code */

@@ -5,6 +5,7 @@ import { Heartbeat } from "./heartbeat.js";
 import { parse } from "./parse.js";
 
 /** @import { Command, GatewayError, Message as KnownMessage } from "./messages.js" */
+/** @import { Checks } from "./parse.js" */
 /**
  * @template Union
  * @typedef {Union extends any ? keyof Union : never} Keys
@@ -23,6 +24,7 @@ import { parse } from "./parse.js";
 /**
  * @typedef {object} ConnectionHandlers
  * @property {Outcomes} outcomes
+ * @property {Checks} checks
  * @property {(message: Message, text: string) => void} received
  *   A notice, an outcome or an acknowledgement, after its command is settled.
  * @property {() => void} lost The service or the network closed the connection.
@@ -166,7 +168,7 @@ export class Connection {
 
   /** @param {unknown} data */
   #receive(data) {
-    let message = parse(data);
+    let message = parse(data, this.#handlers.checks);
     if (!message.type) {
       if (!message.message) return;
       message = this.#failure(message.message);

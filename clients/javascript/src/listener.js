@@ -5,6 +5,7 @@ import { Emitter } from "./emitter.js";
 import * as endings from "./endings.js";
 import { Entries } from "./entries.js";
 import { isHidden } from "./page.js";
+import { texts } from "./parse.js";
 import { Queue } from "./queue.js";
 import { defaultStorage } from "./storage.js";
 
@@ -83,6 +84,7 @@ export class Listener {
         interrupted: ["interrupted", "speakerAway"],
       },
       outcomes: OUTCOMES,
+      checks: texts("targetLanguage"),
       leaveCode: 1000,
       connect: (open) => open(this.#credentials()),
       enterCommand: () => this.#enterCommand(),

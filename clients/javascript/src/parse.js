@@ -4,52 +4,61 @@
 
 const LONGEST_SECONDS = 3600;
 
+/** @typedef {(value: any) => boolean} Check */
+/** @typedef {[name: string, check: Check][]} Checks What fields have to be. */
+
 /** @type {(value: unknown) => value is string} */
 const isText = (value) => typeof value === "string";
 
 /** @param {unknown} value */
-const isObject = (value) => !!value && typeof value === "object" && !Array.isArray(value);
-
-/** @param {any} value */
-const isCounts = (value) => isObject(value) && Object.values(value).every(Number.isFinite);
+export const isObject = (value) => !!value && typeof value === "object" && !Array.isArray(value);
 
 /**
  * @param {number} least
  * @param {number} [most]
- * @returns {(value: any) => boolean}
+ * @returns {Check}
  */
 const isNumber =
   (least, most = Infinity) =>
   (value) =>
     Number.isFinite(value) && value >= least && value <= most;
 
-const TEXTS =
-  "type message code requestId sessionId connectionId sourceLanguage targetLanguage status reason " +
-  "inviteCode qualityTier admission";
-const NUMBERS = "timestamp listenerCount maxListeners createdAt expiresAt";
+/**
+ * @param {Check} check
+ * @param {string} names
+ * @returns {Checks}
+ */
+const all = (check, names) => names.split(" ").map((name) => [name, check]);
 
-/** @type {Map<string, (value: any) => boolean>} What the fields have to be. */
-const CHECKS = new Map([
-  ...TEXTS.split(" ").map((name) => /** @type {const} */ ([name, isText])),
-  ...NUMBERS.split(" ").map((name) => /** @type {const} */ ([name, Number.isFinite])),
-  ["details", isObject],
-  ["languages", isCounts],
-  ["retryAfter", isNumber(0)],
-  ["graceSeconds", isNumber(0, LONGEST_SECONDS)],
-  ["heartbeatSeconds", isNumber(1, LONGEST_SECONDS)],
-]);
+/** @param {string} names */
+export const texts = (names) => all(isText, names);
+
+/** @param {string} names */
+export const numbers = (names) => all(Number.isFinite, names);
+
+const CHECKS = [
+  ...texts("type message code requestId sessionId connectionId sourceLanguage status reason"),
+  ...numbers("timestamp"),
+  ...all(isObject, "details"),
+  ...all(isNumber(0), "retryAfter"),
+  ...all(isNumber(0, LONGEST_SECONDS), "graceSeconds"),
+  ...all(isNumber(1, LONGEST_SECONDS), "heartbeatSeconds"),
+];
 
 /**
  * Read a message. Fields that aren't what they have to be are left out.
  *
  * @param {unknown} data
+ * @param {Checks} checks Those of the participant's own fields.
  * @returns {Message} Empty if the data isn't the text of a JSON object, or its type isn't text.
  */
-export function parse(data) {
+export function parse(data, checks) {
   const message = isText(data) ? parseJson(data) : null;
   if (!isObject(message) || ("type" in message && !isText(message.type))) return {};
-  const fields = Object.entries(message);
-  return Object.fromEntries(fields.filter(([name, value]) => CHECKS.get(name)?.(value) ?? true));
+  for (const [name, check] of [...CHECKS, ...checks]) {
+    if (!check(message[name])) delete message[name];
+  }
+  return message;
 }
 
 /**

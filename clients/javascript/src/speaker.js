@@ -5,12 +5,14 @@ import { Emitter } from "./emitter.js";
 import * as endings from "./endings.js";
 import { Entries } from "./entries.js";
 import { SESSION_NOT_FOUND, SessionError } from "./errors.js";
+import { isObject, numbers, texts } from "./parse.js";
 import { timestampOf } from "./status.js";
 import { defaultStorage } from "./storage.js";
 import { isToken, openWithToken } from "./token.js";
 
 /** @import { Message, Outcomes, WebSocketClass } from "./connection.js" */
 /** @import { Command, CreateSession, SessionCreated, SessionStatusAnswer, SpeakerRefreshed } from "./messages.js" */
+/** @import { Checks } from "./parse.js" */
 /** @import { Participant } from "./participant.js" */
 /** @import { StateEvent } from "./shown-state.js" */
 /** @import { Entry } from "./entries.js" */
@@ -43,6 +45,16 @@ const OUTCOMES = {
   rotateInviteCode: "inviteCodeRotated",
   endSession: "sessionEnded",
 };
+
+/** @param {any} value */
+const isCounts = (value) => isObject(value) && Object.values(value).every(Number.isFinite);
+
+/** @type {Checks} */
+const CHECKS = [
+  ...texts("inviteCode qualityTier admission"),
+  ...numbers("listenerCount maxListeners createdAt expiresAt"),
+  ["languages", isCounts],
+];
 
 /** The service treats it as a drop, so the session stays for the grace period. */
 const LEAVE_CODE = 4000;
@@ -87,6 +99,7 @@ export class Speaker {
     const participant = {
       states: { active: ["live", null], paused: ["paused", "speakerPaused"] },
       outcomes: OUTCOMES,
+      checks: CHECKS,
       leaveCode: LEAVE_CODE,
       connect: (open, signal) => openWithToken(open, token, signal, this.session !== null),
       enterCommand: () => this.#enterCommand(),

@@ -53,6 +53,7 @@ test(
     const speaker = await world.live();
     const [old] = world.server.sockets;
     const rotated = speaker.rotateInviteCode();
+    await world.clock.elapse(5);
     await world.deliver(REFRESH_REQUIRED);
     world.socket.accept();
     await settle();

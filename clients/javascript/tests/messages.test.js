@@ -145,6 +145,7 @@ test(
     world.socket.deliver(JOINED);
     world.socket.deliver(REFRESH_REQUIRED);
     await joined;
+    await world.clock.elapse(0.25);
     await world.enter(null, REFRESHED);
     assert.deepEqual(states, ["connecting", "joined", "refreshing", "joined"]);
   }),
@@ -255,3 +256,25 @@ test(
     assert.equal(listener.state, "joined");
   }),
 );
+
+for (const role of ["listener", "speaker"]) {
+  test(
+    `a ${role} that is asked to refresh soon after it has entered waits`,
+    inWorld(async (world) => {
+      const client = await (role === "listener" ? world.joined() : world.live());
+      for (const [count, wait] of [0.25, 0.5, 1, 2].entries()) {
+        await world.deliver(REFRESH_REQUIRED);
+        await world.clock.elapse(wait - 0.01);
+        assert.equal(world.server.sockets.length, 1 + count);
+        await world.clock.elapse(0.01);
+        assert.equal(client.state, "refreshing");
+        await world.enter(null, { ...REFRESHED, inviteCode: "code" });
+        assert.equal(world.server.open.length, 1);
+      }
+      await world.clock.elapse(5);
+      await world.deliver(REFRESH_REQUIRED);
+      assert.equal(client.state, "refreshing");
+      client.close();
+    }),
+  );
+}
