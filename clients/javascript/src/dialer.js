@@ -22,9 +22,7 @@ export function dialer(url, WebSocket = globalThis.WebSocket) {
     throw new TypeError("The URL must begin with ws:// or wss://");
   }
   if (!WebSocket) {
-    throw new TypeError(
-      "There is no WebSocket: run Node 20 with --experimental-websocket, or pass the option WebSocket",
-    );
+    throw new TypeError("Node 20 needs --experimental-websocket or the option WebSocket");
   }
   return (credentials, handlers) => {
     const target = new URL(url);
