@@ -5,7 +5,7 @@ import { Emitter } from "./emitter.js";
 import * as endings from "./endings.js";
 import { Entries } from "./entries.js";
 import { isHidden } from "./page.js";
-import { texts } from "./parse.js";
+import { isText } from "./parse.js";
 import { Queue } from "./queue.js";
 import { defaultStorage } from "./storage.js";
 
@@ -84,7 +84,7 @@ export class Listener {
         interrupted: ["interrupted", "speakerAway"],
       },
       outcomes: OUTCOMES,
-      checks: texts("targetLanguage"),
+      checks: [["targetLanguage", isText]],
       leaveCode: 1000,
       connect: (open) => open(this.#credentials()),
       enterCommand: () => this.#enterCommand(),
@@ -160,7 +160,7 @@ export class Listener {
    */
   async changeLanguage(tag) {
     if (this.#client.isClosed) throw endings.closed();
-    if (typeof tag !== "string" || !tag.trim()) throw endings.invalidParameters();
+    if (!isText(tag) || !tag.trim()) throw endings.invalidParameters();
     if (!this.#client.isRunning) return (this.language = tag);
     const outcome = await this.#client.ask({ action: "changeLanguage", targetLanguage: tag });
     return outcome.targetLanguage;

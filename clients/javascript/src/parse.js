@@ -5,10 +5,10 @@
 const LONGEST_SECONDS = 3600;
 
 /** @typedef {(value: any) => boolean} Check */
-/** @typedef {[name: string, check: Check][]} Checks What fields have to be. */
+/** @typedef {[names: string, check: Check][]} Checks What fields have to be. */
 
 /** @type {(value: unknown) => value is string} */
-const isText = (value) => typeof value === "string";
+export const isText = (value) => typeof value === "string";
 
 /** @param {unknown} value */
 export const isObject = (value) => !!value && typeof value === "object" && !Array.isArray(value);
@@ -23,26 +23,14 @@ const isNumber =
   (value) =>
     Number.isFinite(value) && value >= least && value <= most;
 
-/**
- * @param {Check} check
- * @param {string} names
- * @returns {Checks}
- */
-const all = (check, names) => names.split(" ").map((name) => [name, check]);
-
-/** @param {string} names */
-export const texts = (names) => all(isText, names);
-
-/** @param {string} names */
-export const numbers = (names) => all(Number.isFinite, names);
-
+/** @type {Checks} */
 const CHECKS = [
-  ...texts("type message code requestId sessionId connectionId sourceLanguage status reason"),
-  ...numbers("timestamp"),
-  ...all(isObject, "details"),
-  ...all(isNumber(0), "retryAfter"),
-  ...all(isNumber(0, LONGEST_SECONDS), "graceSeconds"),
-  ...all(isNumber(1, LONGEST_SECONDS), "heartbeatSeconds"),
+  ["type message code requestId sessionId connectionId sourceLanguage status reason", isText],
+  ["timestamp", Number.isFinite],
+  ["details", isObject],
+  ["retryAfter", isNumber(0)],
+  ["graceSeconds", isNumber(0, LONGEST_SECONDS)],
+  ["heartbeatSeconds", isNumber(1, LONGEST_SECONDS)],
 ];
 
 /**
@@ -55,8 +43,8 @@ const CHECKS = [
 export function parse(data, checks) {
   const message = isText(data) ? parseJson(data) : null;
   if (!isObject(message) || ("type" in message && !isText(message.type))) return {};
-  for (const [name, check] of [...CHECKS, ...checks]) {
-    if (!check(message[name])) delete message[name];
+  for (const [names, check] of [...CHECKS, ...checks]) {
+    for (const name of names.split(" ")) if (!check(message[name])) delete message[name];
   }
   return message;
 }

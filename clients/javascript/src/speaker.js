@@ -5,7 +5,7 @@ import { Emitter } from "./emitter.js";
 import * as endings from "./endings.js";
 import { Entries } from "./entries.js";
 import { SESSION_NOT_FOUND, SessionError } from "./errors.js";
-import { isObject, numbers, texts } from "./parse.js";
+import { isObject, isText } from "./parse.js";
 import { timestampOf } from "./status.js";
 import { defaultStorage } from "./storage.js";
 import { isToken, openWithToken } from "./token.js";
@@ -51,8 +51,8 @@ const isCounts = (value) => isObject(value) && Object.values(value).every(Number
 
 /** @type {Checks} */
 const CHECKS = [
-  ...texts("inviteCode qualityTier admission"),
-  ...numbers("listenerCount maxListeners createdAt expiresAt"),
+  ["inviteCode qualityTier admission", isText],
+  ["listenerCount maxListeners createdAt expiresAt", Number.isFinite],
   ["languages", isCounts],
 ];
 
@@ -175,7 +175,7 @@ export class Speaker {
    *   a temporary failure, the speaker keeps trying.
    */
   async takeOver(sessionId) {
-    if (typeof sessionId !== "string" || !sessionId.trim()) {
+    if (!isText(sessionId) || !sessionId.trim()) {
       throw new SessionError("INVALID_SESSION_ID", "The session's ID is missing");
     }
     if (!this.#client.isRunning) this.#reset(sessionId);

@@ -2,6 +2,7 @@
 
 import { report } from "./emitter.js";
 import { SessionError, TOKEN_FAILED, temporaryError } from "./errors.js";
+import { isText } from "./parse.js";
 
 /** @import { Connection } from "./connection.js" */
 /** @typedef {string | (() => string | Promise<string>)} TokenSource */
@@ -97,7 +98,7 @@ function isUnexpired(token) {
 }
 
 /** @param {unknown} value */
-export const isToken = (value) => typeof value === "string" && value !== "";
+export const isToken = (value) => isText(value) && value !== "";
 
 /** @param {unknown} error */
 const isFinal = (error) => error instanceof SessionError && !error.temporary;
