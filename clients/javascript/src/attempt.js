@@ -14,7 +14,7 @@ export class Attempt {
 
   /** Whether it has a connection that isn't open yet. */
   get isOpening() {
-    return this.#connection !== null && !this.#connection.isOpen;
+    return this.#connection?.isOpen === false;
   }
 
   /**
@@ -57,7 +57,7 @@ export class Attempt {
       this.#connection = this.#connect(credentials);
     } catch {
       // The browser's message can contain the token.
-      throw new SessionError(CONNECTION_FAILED, "This page can't open a WebSocket with this URL");
+      throw new SessionError(CONNECTION_FAILED, "This page can't open this URL");
     }
     await this.#connection.opened();
     return this.#connection;

@@ -2,7 +2,7 @@
 
 import { Attempt } from "./attempt.js";
 import { Commands } from "./commands.js";
-import { Dialer } from "./dialer.js";
+import { dialer } from "./dialer.js";
 import * as endings from "./endings.js";
 import { CONNECTION_FAILED, NO_ANSWER, SESSION_NOT_FOUND, ownCode, reasonOf } from "./errors.js";
 import { watchPage } from "./page.js";
@@ -33,7 +33,7 @@ export class Client {
     (connection) => this.#membershipLost(connection),
   );
 
-  #dialer;
+  #open;
   #participant;
 
   /** @type {Connection | null} The one in the session. */
@@ -62,7 +62,7 @@ export class Client {
    * @param {WebSocketClass} [WebSocket] The global class by default.
    */
   constructor(url, participant, WebSocket) {
-    this.#dialer = new Dialer(url, WebSocket);
+    this.#open = dialer(url, WebSocket);
     this.#participant = participant;
     this.shown = new ShownState(participant.changed);
     this.status = new Status(participant.states, () => this.#refresh("interruptedTooLong"));
@@ -117,12 +117,11 @@ export class Client {
     this.status.reset();
     this.#enteredAt = null;
     this.#replacement.reset();
+    this.#participant.entries.leaving.add(this.#participant.leave);
     this.#stopWatching = watchPage({
       online: () => this.#isOnline(),
       visible: () => this.#pageIsBack(),
       hidden: () => this.schedule.suspend(),
-      leaves: () => this.#participant.leaves(),
-      restored: () => this.#participant.restored(),
     });
     this.#dial();
   }
@@ -149,6 +148,7 @@ export class Client {
     const attempt = new Attempt(this.#participant, (credentials) => this.#connect(credentials));
     this.#attempt = attempt;
     this.#isUncertain = false;
+    if (!this.#connection) this.status.expectAny();
     this.commands.hold();
     this.#update();
     try {
@@ -161,7 +161,9 @@ export class Client {
   /** @param {Record<string, string>} credentials */
   #connect(credentials) {
     /** @type {Connection} */
-    const connection = this.#dialer.dial(credentials, {
+    const connection = this.#open(credentials, {
+      outcomes: this.#participant.outcomes,
+      checks: this.#participant.checks,
       received: (message, text) => this.#received(connection, message, text),
       lost: () => this.#isGone(connection, "connectionLost"),
     });
@@ -193,7 +195,8 @@ export class Client {
     const mayHaveEntered = code === NO_ANSWER && this.#keepsTrying;
     this.#cancelAttempt(mayHaveEntered ? this.#participant.leaveCode : 1000);
     if (!error.temporary) {
-      const isOver = this.#enteredAt !== null && error.code === SESSION_NOT_FOUND;
+      const isRefusal = code === null && error.code === SESSION_NOT_FOUND;
+      const isOver = isRefusal && this.#enteredAt !== null;
       if (isOver) return this.#finish("ended", error);
       return this.#finish("failed", error, this.#participant.leaveCode);
     }
@@ -267,7 +270,7 @@ export class Client {
   #refresh(reason) {
     if (this.#attempt || this.schedule.isWaiting) return;
     this.#refreshReason = reason;
-    this.#reenter(true);
+    this.#reenter(this.#isStable);
   }
 
   /**
@@ -277,8 +280,12 @@ export class Client {
    */
   #reenter(atOnce) {
     if (this.#attempt || this.schedule.isWaiting) return this.#update();
-    if (performance.now() - (this.#enteredAt ?? 0) >= STABLE_MS) this.schedule.reset();
+    if (this.#isStable) this.schedule.reset();
     this.schedule.wait(atOnce ? 0 : this.schedule.backOff());
+  }
+
+  get #isStable() {
+    return performance.now() - (this.#enteredAt ?? 0) >= STABLE_MS;
   }
 
   /** @param {number} code */
@@ -323,6 +330,7 @@ export class Client {
     this.#cancelAttempt(code);
     this.#leave(code);
     this.status.stop();
+    this.#participant.entries.leaving.delete(this.#participant.leave);
     this.#stopWatching?.();
     this.#stopWatching = null;
   }

@@ -5,6 +5,7 @@ import { Heartbeat } from "./heartbeat.js";
 import { parse } from "./parse.js";
 
 /** @import { Command, GatewayError, Message as KnownMessage } from "./messages.js" */
+/** @import { Checks } from "./parse.js" */
 /**
  * @template Union
  * @typedef {Union extends any ? keyof Union : never} Keys
@@ -17,7 +18,13 @@ import { parse } from "./parse.js";
 /** @typedef {new (url: string) => WebSocket} WebSocketClass */
 /** @typedef {(message: Message) => void} Answered */
 /**
+ * @typedef {{ [action in Command["action"]]?: KnownMessage["type"] }} Outcomes
+ *   The type of each command's outcome.
+ */
+/**
  * @typedef {object} ConnectionHandlers
+ * @property {Outcomes} outcomes
+ * @property {Checks} checks
  * @property {(message: Message, text: string) => void} received
  *   A notice, an outcome or an acknowledgement, after its command is settled.
  * @property {() => void} lost The service or the network closed the connection.
@@ -26,26 +33,12 @@ import { parse } from "./parse.js";
 const OPEN_SECONDS = 10;
 const ANSWER_SECONDS = 10;
 
-/** @type {Record<Command["action"], KnownMessage["type"]>} The type of each command's outcome. */
-const OUTCOMES = {
-  createSession: "sessionCreated",
-  joinSession: "sessionJoined",
-  refreshConnection: "connectionRefreshComplete",
-  heartbeat: "heartbeatAck",
-  changeLanguage: "languageChanged",
-  getSessionStatus: "sessionStatus",
-  pauseSession: "sessionPaused",
-  resumeSession: "sessionResumed",
-  rotateInviteCode: "inviteCodeRotated",
-  endSession: "sessionEnded",
-};
-
 export class Connection {
   isOpen = false;
   #socket;
   #handlers;
   #commands = 0;
-  /** @type {Map<string, { outcome: string, answered: Answered }>} By the ID of the request. */
+  /** @type {Map<string, { outcome: string | undefined, answered: Answered }>} By the ID of the request. */
   #unanswered = new Map();
   #requestId = "";
   /** @type {Heartbeat | null} */
@@ -144,7 +137,7 @@ export class Connection {
    */
   #send(command, answered) {
     const requestId = String(++this.#commands);
-    this.#unanswered.set(requestId, { outcome: OUTCOMES[command.action], answered });
+    this.#unanswered.set(requestId, { outcome: this.#handlers.outcomes[command.action], answered });
     this.#socket.send(JSON.stringify({ ...command, requestId }));
     return requestId;
   }
@@ -175,7 +168,7 @@ export class Connection {
 
   /** @param {unknown} data */
   #receive(data) {
-    let message = parse(data);
+    let message = parse(data, this.#handlers.checks);
     if (!message.type) {
       if (!message.message) return;
       message = this.#failure(message.message);

@@ -68,4 +68,10 @@ async function call(handler, event) {
  *
  * @param {unknown} error
  */
-export const report = (error) => (globalThis.reportError ?? console.error)(error);
+export function report(error) {
+  try {
+    (globalThis.reportError ?? console.error)(error);
+  } catch {
+    // The application's own function has failed.
+  }
+}

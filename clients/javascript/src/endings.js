@@ -1,4 +1,4 @@
-/** @file The errors with which a client rejects all calls, because it isn't running. */
+/** @file The errors with which a client itself rejects calls. */
 
 import { SESSION_NOT_FOUND, SessionError } from "./errors.js";
 
@@ -11,3 +11,6 @@ export const replaced = () =>
   new SessionError("REPLACED", "Another client has taken this one's place");
 
 export const sessionIsOver = () => new SessionError(SESSION_NOT_FOUND, "The session has ended");
+
+export const invalidParameters = () =>
+  new SessionError("INVALID_PARAMETERS", "An argument can't be sent");

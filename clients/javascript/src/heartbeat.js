@@ -4,6 +4,9 @@
 
 const ACKNOWLEDGED_SECONDS = 10;
 
+/** The least time between two checks. The service refuses too many heartbeats. */
+const CHECK_MS = 5000;
+
 /** A browser delays the timers of hidden pages by up to 60 seconds. A longer delay is a sleep. */
 const LATEST_MS = 75_000;
 
@@ -16,6 +19,7 @@ export class Heartbeat {
   #isPending = false;
   #isMissed = false;
   #dueAt = 0;
+  #checkedAt = -Infinity;
   /** By the wall clock, which goes on while the device sleeps. */
   #lateAt = 0;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
@@ -33,14 +37,22 @@ export class Heartbeat {
   }
 
   /**
-   * Find out now whether the connection is alive, unless that is in progress.
+   * Find out now whether the connection is alive, unless that is in progress or has just been done.
    *
    * @param {number} [seconds] The time for the answer.
    */
   check(seconds = ACKNOWLEDGED_SECONDS) {
     this.#unlessAsleep(() => {
-      if (!this.#isPending) this.#send(seconds);
-      else this.#expect(Math.min(this.#dueAt, performance.now() + seconds * 1000), seconds);
+      const now = performance.now();
+      const nextAt = this.#checkedAt + CHECK_MS;
+      if (this.#isPending) {
+        this.#expect(Math.min(this.#dueAt, now + seconds * 1000), seconds);
+      } else if (now < nextAt) {
+        this.#wait(nextAt, () => this.check(seconds));
+      } else {
+        this.#checkedAt = now;
+        this.#send(seconds);
+      }
     });
   }
 
@@ -68,7 +80,7 @@ export class Heartbeat {
   #acknowledged({ heartbeatSeconds }) {
     if (heartbeatSeconds) this.#intervalMs = heartbeatSeconds * 1000;
     this.#isPending = this.#isMissed = false;
-    this.#wait(this.#sentAt + this.#intervalMs, () => this.check());
+    this.#wait(this.#sentAt + this.#intervalMs, () => this.#send(ACKNOWLEDGED_SECONDS));
   }
 
   /** @param {number} seconds */

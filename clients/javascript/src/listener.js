@@ -3,15 +3,18 @@
 import { Client } from "./client.js";
 import { Emitter } from "./emitter.js";
 import * as endings from "./endings.js";
+import { Entries } from "./entries.js";
 import { isHidden } from "./page.js";
+import { isText } from "./parse.js";
 import { Queue } from "./queue.js";
-import { Entries, defaultStorage } from "./storage.js";
+import { defaultStorage } from "./storage.js";
 
-/** @import { Message, WebSocketClass } from "./connection.js" */
+/** @import { Entry } from "./entries.js" */
+/** @import { Message, Outcomes, WebSocketClass } from "./connection.js" */
 /** @import { Command, SessionJoined } from "./messages.js" */
 /** @import { Participant } from "./participant.js" */
 /** @import { StateEvent } from "./shown-state.js" */
-/** @import { Entry, EntryStorage } from "./storage.js" */
+/** @import { EntryStorage } from "./storage.js" */
 /**
  * @typedef {object} ListenerOptions
  * @property {string} session The session's ID, as in the link or as the listener types it.
@@ -26,6 +29,14 @@ import { Entries, defaultStorage } from "./storage.js";
  */
 /** @typedef {{ state: StateEvent, caption: Record<string, any> }} ListenerEvents */
 
+/** @type {Outcomes} */
+const OUTCOMES = {
+  joinSession: "sessionJoined",
+  refreshConnection: "connectionRefreshComplete",
+  heartbeat: "heartbeatAck",
+  changeLanguage: "languageChanged",
+};
+
 const BUFFERED_CAPTIONS = 100;
 const REMEMBERED_CAPTIONS = 100;
 
@@ -36,7 +47,6 @@ export class Listener {
   /** @type {string | null} */
   sourceLanguage = null;
 
-  #url;
   #asked;
   #invite;
   #entries;
@@ -58,13 +68,13 @@ export class Listener {
    */
   constructor(url, options) {
     const { session, language, invite = null, storage = defaultStorage() } = options;
-    if (!session?.trim()) throw new TypeError("The option session is missing");
-    if (!language?.trim()) throw new TypeError("The option language is missing");
+    if (!session?.trim() || !language?.trim()) {
+      throw new TypeError("The option session or language is missing");
+    }
     this.session = session;
-    this.#asked = { session, language };
-    this.#url = url;
+    this.#asked = { url, session, asked: language };
     this.#invite = invite;
-    this.#entries = new Entries(storage, "listener");
+    this.#entries = Entries.of(storage);
     this.language = this.#findEntry()?.language ?? language;
     /** @type {Participant} */
     const participant = {
@@ -73,6 +83,8 @@ export class Listener {
         paused: ["paused", "speakerPaused"],
         interrupted: ["interrupted", "speakerAway"],
       },
+      outcomes: OUTCOMES,
+      checks: [["targetLanguage", isText]],
       leaveCode: 1000,
       connect: (open) => open(this.#credentials()),
       enterCommand: () => this.#enterCommand(),
@@ -80,8 +92,8 @@ export class Listener {
       received: (message, text) => this.#received(message, text),
       changed: (event) => this.#events.emit("state", event),
       canDial: () => this.#playing || !isHidden(),
-      leaves: () => this.#writeEntry(),
-      restored: () => this.#entries.clear(),
+      entries: this.#entries,
+      leave: () => this.#leave(),
     };
     this.#client = new Client(url, participant, options.WebSocket);
   }
@@ -148,6 +160,7 @@ export class Listener {
    */
   async changeLanguage(tag) {
     if (this.#client.isClosed) throw endings.closed();
+    if (!isText(tag) || !tag.trim()) throw endings.invalidParameters();
     if (!this.#client.isRunning) return (this.language = tag);
     const outcome = await this.#client.ask({ action: "changeLanguage", targetLanguage: tag });
     return outcome.targetLanguage;
@@ -209,25 +222,26 @@ export class Listener {
     if (!this.#events.emit("caption", caption)) this.#captions.push(caption);
   }
 
-  #writeEntry() {
+  /** @returns {Entry[]} The seat, for the next page. */
+  #leave() {
     const connectionId = this.#connectionId;
-    if (!connectionId) return;
-    const { session, language: asked } = this.#asked;
-    const [url, language, invite] = [this.#url, this.language, this.#invite];
-    this.#entries.write({ url, session, asked, connectionId, language, invite });
+    const seat = { ...this.#asked, language: this.language, invite: this.#invite, connectionId };
+    return connectionId ? [seat] : [];
   }
 
   /** Find the seat of the page before this one, rather that of the listener with this language. */
   #findEntry() {
-    const { session, language } = this.#asked;
-    const isOwn = (/** @type {Entry} */ it) => it.url === this.#url && it.session === session;
+    const { url, session, asked } = this.#asked;
+    const isOwn = (/** @type {Entry} */ it) =>
+      it.connectionId && it.url === url && it.session === session;
     const entries = this.#entries;
-    return entries.find((it) => isOwn(it) && it.asked === language) ?? entries.find(isOwn);
+    return entries.find((it) => isOwn(it) && it.asked === asked) ?? entries.find(isOwn);
   }
 
   /** Take the seat of the page before this one. */
   #takeEntry() {
-    const entry = this.#entries.take(this.#findEntry());
+    const entry = this.#findEntry();
+    this.#entries.take(entry);
     this.#connectionId = entry?.connectionId ?? null;
     this.#invite ??= entry?.invite ?? null;
   }

@@ -1,4 +1,4 @@
-/** @file The web page around the client: whether it is visible, online, or away. Empty elsewhere. */
+/** @file The web page around the client: whether it is visible or online. Empty elsewhere. */
 
 /** @returns {boolean} Whether the page is in the background. */
 export const isHidden = () => globalThis.document?.hidden ?? false;
@@ -10,18 +10,15 @@ export const isHidden = () => globalThis.document?.hidden ?? false;
  * @param {() => void} handlers.online The network is back.
  * @param {() => void} handlers.visible The page is back, from the background or from a cache.
  * @param {() => void} handlers.hidden The page is in the background.
- * @param {() => void} handlers.leaves The page is closed, reloaded or cached.
- * @param {() => void} handlers.restored The page is back from the back/forward cache.
  * @returns {() => void} Removes all listeners.
  */
-export function watchPage({ online, visible, hidden, leaves, restored }) {
+export function watchPage({ online, visible, hidden }) {
   const { document, window } = globalThis;
   if (!document) return () => {};
-  /** @type {[EventTarget, string, (event: any) => void][]} */
+  /** @type {[EventTarget, string, () => void][]} */
   const listeners = [
     [window, "online", online],
-    [window, "pagehide", leaves],
-    [window, "pageshow", ({ persisted }) => (persisted && restored(), visible())],
+    [window, "pageshow", visible],
     [document, "visibilitychange", () => (document.hidden ? hidden() : visible())],
   ];
   listeners.forEach(([target, type, handler]) => target.addEventListener(type, handler));

@@ -4,61 +4,58 @@
 
 const LONGEST_SECONDS = 3600;
 
-/** @param {unknown} value */
-const isText = (value) => typeof value === "string";
+/** @typedef {(value: any) => boolean} Check */
+/** @typedef {[names: string, check: Check][]} Checks What fields have to be. */
+
+/** @type {(value: unknown) => value is string} */
+export const isText = (value) => typeof value === "string";
 
 /** @param {unknown} value */
-const isObject = (value) => !!value && typeof value === "object" && !Array.isArray(value);
-
-/** @param {any} value */
-const isCounts = (value) => isObject(value) && Object.values(value).every(Number.isFinite);
+export const isObject = (value) => !!value && typeof value === "object" && !Array.isArray(value);
 
 /**
  * @param {number} least
  * @param {number} [most]
- * @returns {(value: any) => boolean}
+ * @returns {Check}
  */
 const isNumber =
   (least, most = Infinity) =>
   (value) =>
     Number.isFinite(value) && value >= least && value <= most;
 
-const TEXTS = ["type", "message", "code", "sessionId", "connectionId", "sourceLanguage"].concat(
-  ["targetLanguage", "status", "reason", "inviteCode", "qualityTier", "admission"],
-);
-const NUMBERS = ["timestamp", "listenerCount", "maxListeners", "createdAt", "expiresAt"];
-
-/** @type {Map<string, (value: any) => boolean>} What the fields have to be. */
-const CHECKS = new Map([
-  ...TEXTS.map((name) => /** @type {const} */ ([name, isText])),
-  ...NUMBERS.map((name) => /** @type {const} */ ([name, Number.isFinite])),
+/** @type {Checks} */
+const CHECKS = [
+  ["type message code requestId sessionId connectionId sourceLanguage status reason", isText],
+  ["timestamp", Number.isFinite],
   ["details", isObject],
-  ["languages", isCounts],
   ["retryAfter", isNumber(0)],
   ["graceSeconds", isNumber(0, LONGEST_SECONDS)],
   ["heartbeatSeconds", isNumber(1, LONGEST_SECONDS)],
-]);
+];
 
 /**
  * Read a message. Fields that aren't what they have to be are left out.
  *
  * @param {unknown} data
- * @returns {Message} Empty if the data isn't a JSON object, or has a type that isn't text.
+ * @param {Checks} checks Those of the participant's own fields.
+ * @returns {Message} Empty if the data isn't the text of a JSON object, or its type isn't text.
  */
-export function parse(data) {
-  const message = parseJson(data);
+export function parse(data, checks) {
+  const message = isText(data) ? parseJson(data) : null;
   if (!isObject(message) || ("type" in message && !isText(message.type))) return {};
-  const fields = Object.entries(message);
-  return Object.fromEntries(fields.filter(([name, value]) => CHECKS.get(name)?.(value) ?? true));
+  for (const [names, check] of [...CHECKS, ...checks]) {
+    for (const name of names.split(" ")) if (!check(message[name])) delete message[name];
+  }
+  return message;
 }
 
 /**
- * @param {unknown} data
+ * @param {string} text
  * @returns {any}
  */
-function parseJson(data) {
+function parseJson(text) {
   try {
-    return JSON.parse(String(data));
+    return JSON.parse(text);
   } catch {
     return null;
   }

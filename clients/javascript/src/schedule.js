@@ -30,7 +30,7 @@ export class Schedule {
   get secondsLeft() {
     if (!this.isWaiting) return 0;
     if (this.#dueAt === null) return null;
-    return Math.max(0, this.#dueAt - performance.now()) / 1000;
+    return secondsUntil(this.#dueAt);
   }
 
   /**
@@ -74,7 +74,7 @@ export class Schedule {
 
   /** End the wait, unless the service demands it. */
   hurry() {
-    const seconds = Math.max(0, this.#notBefore - performance.now()) / 1000;
+    const seconds = secondsUntil(this.#notBefore);
     if (this.isWaiting && (seconds === 0 || this.#dueAt === null)) this.wait(seconds);
   }
 
@@ -88,3 +88,6 @@ export class Schedule {
     clearTimeout(this.#timer);
   }
 }
+
+/** @param {number} at */
+const secondsUntil = (at) => Math.max(0, at - performance.now()) / 1000;

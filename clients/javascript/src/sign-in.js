@@ -7,6 +7,7 @@
 
 import { CONNECTION_FAILED, SessionError, temporaryError } from "./errors.js";
 import { defaultStorage, readJson, remove } from "./storage.js";
+import { isToken } from "./token.js";
 
 /** @import { EntryStorage } from "./storage.js" */
 /**
@@ -94,9 +95,10 @@ export class SignIn {
       code,
       code_verifier: attempt.verifier,
     };
-    await this.#exchange(grant).catch(({ message }) => {
+    const tokens = await this.#exchange(grant).catch(({ message }) => {
       throw failure(message); // The code is used up: even after a lost answer, start anew.
     });
+    this.#keep(tokens);
     return true;
   }
 
@@ -107,7 +109,7 @@ export class SignIn {
    */
   token = async () => {
     const tokens = this.#tokens;
-    if (!tokens) throw new SessionError("SIGNED_OUT", "The speaker isn't signed in");
+    if (!tokens) throw signedOut();
     if (Date.now() < tokens.expiresAt - EARLY_MS) return tokens.accessToken;
     this.#renewal ??= this.#renew(tokens).finally(() => {
       this.#renewal = null;
@@ -125,35 +127,47 @@ export class SignIn {
     location.assign(this.#endpoint("/logout", { logout_uri: logoutUrl }));
   }
 
-  /** @param {Tokens} tokens */
-  async #renew({ refreshToken }) {
+  /**
+   * @param {Tokens} tokens
+   * @returns {Promise<string>} The new access token, or the old one if it is still valid.
+   */
+  async #renew({ accessToken, refreshToken, expiresAt }) {
     try {
-      return await this.#exchange({ grant_type: "refresh_token", refresh_token: refreshToken });
+      const grant = { grant_type: "refresh_token", refresh_token: refreshToken };
+      const tokens = await this.#exchange(grant);
+      if (!this.isSignedIn) throw signedOut();
+      this.#keep(tokens);
+      return tokens.accessToken;
     } catch (error) {
-      if (error instanceof SessionError && error.temporary) throw error;
-      this.#forget();
-      throw new SessionError("SIGNED_OUT", "The speaker has to sign in again");
+      const isTemporary = error instanceof SessionError && error.temporary;
+      if (!isTemporary) this.#forget();
+      if (!this.isSignedIn) throw signedOut();
+      if (Date.now() < expiresAt) return accessToken;
+      throw error;
     }
   }
 
   /**
    * @param {Record<string, string>} grant
-   * @returns {Promise<string>} The new access token.
+   * @returns {Promise<Tokens>} Rejects with `SIGN_IN_FAILED` only if the service has refused.
    */
   async #exchange(grant) {
     const response = await this.#post(grant).catch(() => null);
-    if (!response || response.status === 429 || response.status >= 500) {
+    const body = await response?.json().catch(() => null);
+    const { error, access_token, refresh_token, expires_in } = body ?? {};
+    const isRefusal = response?.status === 400 || response?.status === 401;
+    if (isRefusal && typeof error === "string") {
+      throw failure("The sign-in service refused the request");
+    }
+    if (!response?.ok || !isToken(access_token)) {
       throw temporaryError(CONNECTION_FAILED, "The sign-in service doesn't answer");
     }
-    const { access_token, refresh_token, expires_in } = await response.json().catch(() => ({}));
-    if (!response.ok || !access_token) throw failure("The sign-in service refused the request");
     const seconds = expires_in > 0 ? expires_in : EXPIRES_IN_SECONDS;
-    this.#keep({
+    return {
       accessToken: access_token,
       refreshToken: refresh_token ?? grant.refresh_token,
       expiresAt: Date.now() + seconds * 1000,
-    });
-    return access_token;
+    };
   }
 
   /** @param {Tokens} tokens */
@@ -177,6 +191,7 @@ export class SignIn {
     return this.#fetch.call(globalThis, new URL("/oauth2/token", url), {
       method: "POST",
       body: new URLSearchParams({ ...grant, client_id }),
+      redirect: "error", // A redirection would hand the secrets on.
       signal: AbortSignal.timeout(ANSWER_MS),
     });
   }
@@ -200,6 +215,8 @@ export class SignIn {
 
 /** @param {string} message */
 const failure = (message) => new SessionError("SIGN_IN_FAILED", message);
+
+const signedOut = () => new SessionError("SIGNED_OUT", "The speaker has to sign in again");
 
 /** 256 random bits. Source: RFC 7636, section 7.1. */
 const randomText = () => base64Url(crypto.getRandomValues(new Uint8Array(32)));

@@ -2,14 +2,20 @@
 
 import { Client } from "./client.js";
 import { Emitter } from "./emitter.js";
+import * as endings from "./endings.js";
+import { Entries } from "./entries.js";
 import { SESSION_NOT_FOUND, SessionError } from "./errors.js";
-import { Entries, defaultStorage } from "./storage.js";
+import { isObject, isText } from "./parse.js";
+import { timestampOf } from "./status.js";
+import { defaultStorage } from "./storage.js";
 import { isToken, openWithToken } from "./token.js";
 
-/** @import { Message, WebSocketClass } from "./connection.js" */
+/** @import { Message, Outcomes, WebSocketClass } from "./connection.js" */
 /** @import { Command, CreateSession, SessionCreated, SessionStatusAnswer, SpeakerRefreshed } from "./messages.js" */
+/** @import { Checks } from "./parse.js" */
 /** @import { Participant } from "./participant.js" */
 /** @import { StateEvent } from "./shown-state.js" */
+/** @import { Entry } from "./entries.js" */
 /** @import { EntryStorage } from "./storage.js" */
 /** @import { TokenSource } from "./token.js" */
 /**
@@ -28,11 +34,36 @@ import { isToken, openWithToken } from "./token.js";
 /** @typedef {{ id: string } & Pick<SpeakerRefreshed, "inviteCode" | "status">} OwnedSession */
 /** @typedef {{ state: StateEvent, audience: Audience }} SpeakerEvents */
 
+/** @type {Outcomes} */
+const OUTCOMES = {
+  createSession: "sessionCreated",
+  refreshConnection: "connectionRefreshComplete",
+  heartbeat: "heartbeatAck",
+  getSessionStatus: "sessionStatus",
+  pauseSession: "sessionPaused",
+  resumeSession: "sessionResumed",
+  rotateInviteCode: "inviteCodeRotated",
+  endSession: "sessionEnded",
+};
+
+/** @param {any} value */
+const isCounts = (value) => isObject(value) && Object.values(value).every(Number.isFinite);
+
+/** @type {Checks} */
+const CHECKS = [
+  ["inviteCode qualityTier admission", isText],
+  ["listenerCount maxListeners createdAt expiresAt", Number.isFinite],
+  ["languages", isCounts],
+];
+
 /** The service treats it as a drop, so the session stays for the grace period. */
 const LEAVE_CODE = 4000;
 
+/** @type {WeakSet<Entry>} The entries whose session a speaker of this page has as `lastSession`. */
+const isLearned = new WeakSet();
+
 export class Speaker {
-  /** @type {string | null} */
+  /** @type {string | null} Null until the speaker is in a session. */
   session = null;
   /** @type {string | null} */
   inviteCode = null;
@@ -44,11 +75,14 @@ export class Speaker {
   lastSession;
 
   #client;
+  /** @type {string | null} The session to come back to. */
+  #target = null;
   /** @type {Command} */
   #createCommand = { action: "createSession", sourceLanguage: "" };
   /** @type {Message} */
   #outcome = {};
   #codeTimestamp = 0;
+  #forgetLast;
   /** @type {Emitter<SpeakerEvents>} */
   #events = new Emitter();
 
@@ -60,23 +94,27 @@ export class Speaker {
     if (typeof token !== "function" && !isToken(token)) {
       throw new TypeError("The option token must be a text that isn't empty, or a function");
     }
-    const entries = new Entries(storage, "speaker");
+    const entries = Entries.of(storage);
     /** @type {Participant} */
     const participant = {
       states: { active: ["live", null], paused: ["paused", "speakerPaused"] },
+      outcomes: OUTCOMES,
+      checks: CHECKS,
       leaveCode: LEAVE_CODE,
-      connect: (open, signal) => openWithToken(open, token, signal),
+      connect: (open, signal) => openWithToken(open, token, signal, this.session !== null),
       enterCommand: () => this.#enterCommand(),
       entered: (outcome) => this.#entered(outcome),
       received: (message) => this.#received(message),
       changed: (event) => this.#events.emit("state", event),
       canDial: () => true,
-      leaves: () => this.session && entries.write({ url, session: this.session }),
-      restored: () => entries.clear(),
+      entries,
+      leave: () => (this.#target ? [{ url, session: this.#target }] : []),
     };
     this.#client = new Client(url, participant, WebSocket);
-    const last = entries.take(entries.find((it) => it.url === url));
+    const last = entries.find((it) => it.url === url && !it.connectionId && !isLearned.has(it));
+    if (last) isLearned.add(last);
     this.lastSession = last?.session ?? null;
+    this.#forgetLast = () => entries.take(last);
   }
 
   get state() {
@@ -113,8 +151,9 @@ export class Speaker {
    */
   async create(sourceLanguage, { qualityTier, admission } = {}) {
     if (this.#client.isRunning) throw conflict();
+    const fields = encodable({ sourceLanguage, qualityTier, admission });
     this.#reset(null);
-    this.#createCommand = { action: "createSession", sourceLanguage, qualityTier, admission };
+    this.#createCommand = { action: "createSession", ...fields };
     await this.#client.enter(false);
     const { sessionId: id, inviteCode, maxListeners, expiresAt, ...outcome } = this.#outcome;
     return {
@@ -136,8 +175,11 @@ export class Speaker {
    *   a temporary failure, the speaker keeps trying.
    */
   async takeOver(sessionId) {
+    if (!isText(sessionId) || !sessionId.trim()) {
+      throw new SessionError("INVALID_SESSION_ID", "The session's ID is missing");
+    }
     if (!this.#client.isRunning) this.#reset(sessionId);
-    else if (normalize(sessionId) !== normalize(this.session ?? "")) throw conflict();
+    else if (normalize(sessionId) !== normalize(this.#target ?? "")) throw conflict();
     await this.#client.enter(true);
     const [id, inviteCode] = /** @type {[string, string]} */ ([this.session, this.inviteCode]);
     return { id, inviteCode, status: this.#client.status.value };
@@ -202,9 +244,11 @@ export class Speaker {
     this.#client.close();
   }
 
-  /** @param {string | null} session */
-  #reset(session) {
-    this.session = session;
+  /** @param {string | null} target The session to take over. */
+  #reset(target) {
+    this.#forgetLast();
+    this.session = null;
+    this.#target = target;
     this.inviteCode = null;
     this.#codeTimestamp = 0;
     this.listenerCount = 0;
@@ -213,20 +257,21 @@ export class Speaker {
 
   /** @returns {Command} */
   #enterCommand() {
-    return this.session
-      ? { action: "refreshConnection", sessionId: this.session, role: "speaker" }
+    return this.#target
+      ? { action: "refreshConnection", sessionId: this.#target, role: "speaker" }
       : this.#createCommand;
   }
 
   /** @param {Message} outcome */
   #entered(outcome) {
     this.#outcome = outcome;
-    this.session = outcome.sessionId ?? this.session;
+    this.session = this.#target = outcome.sessionId ?? this.#target;
   }
 
   /** @param {Message} message */
   #received(message) {
-    const { type, inviteCode, timestamp = this.#codeTimestamp } = message;
+    const { type, inviteCode } = message;
+    const timestamp = timestampOf(message) ?? this.#codeTimestamp;
     // An answer that was sent before the code was replaced can arrive after the new code.
     if (inviteCode && timestamp >= this.#codeTimestamp) {
       this.inviteCode = inviteCode;
@@ -237,7 +282,7 @@ export class Speaker {
 
   /** @param {Message} message */
   #count({ listenerCount = 0, languages = {} }) {
-    const audience = { listenerCount, languages };
+    const audience = Object.freeze({ listenerCount, languages: Object.freeze({ ...languages }) });
     if (describe(audience) === describe(this)) return;
     Object.assign(this, audience);
     this.#events.emit("audience", audience);
@@ -249,7 +294,21 @@ export class Speaker {
  *
  * @param {string} sessionId
  */
-const normalize = (sessionId) => sessionId.toLowerCase().replace(/[ _-]+/g, "-");
+const normalize = (sessionId) => sessionId.trim().toLowerCase().replace(/[ _-]+/g, "-");
+
+/**
+ * @template Fields
+ * @param {Fields} fields
+ * @returns {Fields} Throws if they can't be sent.
+ */
+function encodable(fields) {
+  try {
+    JSON.stringify(fields);
+    return fields;
+  } catch {
+    throw endings.invalidParameters();
+  }
+}
 
 /** @param {Audience} audience */
 const describe = ({ listenerCount, languages }) =>

@@ -16,6 +16,16 @@ const STATUSES = {
   sessionInterrupted: "interrupted",
 };
 
+/** A timestamp that is further ahead of the wall clock would outdate all that follow. */
+const LEAD_MS = 3_600_000;
+
+/**
+ * @param {Message} message
+ * @returns {number | null} Null if it can't be right.
+ */
+export const timestampOf = ({ timestamp }) =>
+  timestamp <= Date.now() + LEAD_MS ? timestamp : null;
+
 export class Status {
   /** @type {SessionJoined["status"]} */
   value = "active";
@@ -40,7 +50,9 @@ export class Status {
    * @param {Message} message
    * @returns {boolean} Whether the message has a status that counts.
    */
-  apply({ type, status = STATUSES[type], timestamp = this.#timestamp, graceSeconds }) {
+  apply(message) {
+    const { type, status = STATUSES[type], graceSeconds } = message;
+    const timestamp = timestampOf(message) ?? this.#timestamp;
     if (!Object.hasOwn(this.#known, status) || timestamp < this.#timestamp) return false;
     this.value = status;
     this.#timestamp = timestamp;
@@ -55,6 +67,11 @@ export class Status {
   /** Begin anew, for another session. */
   reset() {
     this.value = "active";
+    this.expectAny();
+  }
+
+  /** Apply the next status, whatever its timestamp. */
+  expectAny() {
     this.#timestamp = 0;
   }
 

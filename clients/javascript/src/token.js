@@ -2,6 +2,7 @@
 
 import { report } from "./emitter.js";
 import { SessionError, TOKEN_FAILED, temporaryError } from "./errors.js";
+import { isText } from "./parse.js";
 
 /** @import { Connection } from "./connection.js" */
 /** @typedef {string | (() => string | Promise<string>)} TokenSource */
@@ -16,15 +17,16 @@ const TOKEN_SECONDS = 30;
  * @param {Open} open
  * @param {TokenSource} source
  * @param {AbortSignal} signal Stops waiting for the callback.
+ * @param {boolean} hasSession Whether the service has accepted a token before.
  * @returns {Promise<Connection>}
  */
-export async function openWithToken(open, source, signal) {
+export async function openWithToken(open, source, signal, hasSession) {
   const token = await ask(source, signal);
   try {
-    return await openUnlessRefused(open, token);
+    return await openUnlessRefused(open, token, hasSession);
   } catch (error) {
     if (!isFinal(error)) throw error;
-    return openUnlessRefused(open, await ask(source, signal));
+    return openUnlessRefused(open, await ask(source, signal), hasSession);
   }
 }
 
@@ -61,26 +63,42 @@ async function ask(source, signal) {
 
 /**
  * A browser hides the status of a refused handshake. If the same URL opens without the token, the
- * token was the reason.
+ * token was the reason. In a session, a token that isn't expired can't be: the service has failed.
  *
  * @param {Open} open
  * @param {string} token
+ * @param {boolean} hasSession
  * @returns {Promise<Connection>}
  */
-async function openUnlessRefused(open, token) {
+async function openUnlessRefused(open, token, hasSession) {
   try {
     return await open({ token });
   } catch (error) {
     if (!(error instanceof SessionError) || error.details.timedOut) throw error;
     const probe = await open({}).catch(() => null);
-    if (!probe) throw error;
-    probe.close(1000);
+    probe?.close();
+    if (!probe || (hasSession && isUnexpired(token))) throw error;
     throw new SessionError("UNAUTHORIZED", "The token was refused");
   }
 }
 
+/**
+ * Source: RFC 7519, section 4.1.4.
+ *
+ * @param {string} token
+ * @returns {boolean} Whether it is a JSON Web Token that names a later expiry.
+ */
+function isUnexpired(token) {
+  try {
+    const claims = token.split(".")[1].replace(/-/g, "+").replace(/_/g, "/");
+    return JSON.parse(atob(claims)).exp * 1000 > Date.now();
+  } catch {
+    return false; // The token is of another kind.
+  }
+}
+
 /** @param {unknown} value */
-export const isToken = (value) => typeof value === "string" && value !== "";
+export const isToken = (value) => isText(value) && value !== "";
 
 /** @param {unknown} error */
 const isFinal = (error) => error instanceof SessionError && !error.temporary;

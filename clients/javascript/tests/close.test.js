@@ -37,11 +37,13 @@ const situations = {
   },
   "while a second connection opens": async (world) => {
     const listener = await world.joined();
+    await world.clock.elapse(5);
     await world.deliver(REFRESH_REQUIRED);
     return listener;
   },
   "after a refresh": async (world) => {
     const listener = await world.joined();
+    await world.clock.elapse(5);
     await world.deliver(REFRESH_REQUIRED);
     await world.enter(null, REFRESHED);
     return listener;

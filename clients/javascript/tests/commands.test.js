@@ -39,9 +39,11 @@ test(
     const rotated = speaker.rotateInviteCode();
     await world.deliver({ type: "inviteCodeRotated", inviteCode: "new", timestamp: 3 });
     assert.equal(await rotated, "new");
-    assert.deepEqual(await speaker.takeOver("Golden Eagle  427"), {
-      ...{ id: SESSION, inviteCode: "new", status: "active" },
-    });
+    for (const id of ["Golden Eagle  427", " golden_eagle-427 ", "\tgolden eagle 427\n"]) {
+      assert.deepEqual(await speaker.takeOver(id), {
+        ...{ id: SESSION, inviteCode: "new", status: "active" },
+      });
+    }
   }),
 );
 
@@ -51,6 +53,7 @@ test(
     const speaker = await world.live();
     const [old] = world.server.sockets;
     const rotated = speaker.rotateInviteCode();
+    await world.clock.elapse(5);
     await world.deliver(REFRESH_REQUIRED);
     world.socket.accept();
     await settle();
@@ -61,3 +64,73 @@ test(
     assert.equal(speaker.inviteCode, "new");
   }),
 );
+
+test(
+  "a speaker has no session until it is in one",
+  inWorld(async (world) => {
+    const speaker = world.speaker();
+    const refused = assert.rejects(speaker.takeOver(SESSION), { code: "SESSION_NOT_FOUND" });
+    await settle();
+    world.socket.accept();
+    await settle();
+    assert.equal(speaker.session, null);
+    await world.deliver({ type: "error", code: "SESSION_NOT_FOUND", temporary: false });
+    await refused;
+    assert.equal(speaker.session, null);
+
+    await world.enter(speaker.takeOver(SESSION), { ...REFRESHED, inviteCode: "code" });
+    assert.equal(speaker.session, SESSION);
+  }),
+);
+
+for (const id of [null, undefined, "", "  ", 5, {}]) {
+  test(
+    `a speaker can't take over the session ${JSON.stringify(id)}`,
+    inWorld(async (world) => {
+      const refusal = { name: "SessionError", code: "INVALID_SESSION_ID", temporary: false };
+      const fresh = world.speaker();
+      await assert.rejects(fresh.takeOver(id), refusal);
+      assert.equal(fresh.state, "idle");
+      assert.equal(world.server.sockets.length, 0);
+
+      const live = await world.live();
+      await assert.rejects(live.takeOver(id), refusal);
+      assert.equal(live.state, "live");
+    }),
+  );
+}
+
+const circular = {};
+circular.itself = circular;
+
+for (const [kind, value] of [["a BigInt", 10n], ["a circular object", circular]]) {
+  test(
+    `an argument that is ${kind} is rejected, and changes nothing`,
+    inWorld(async (world) => {
+      const refusal = { name: "SessionError", code: "INVALID_PARAMETERS", temporary: false };
+      const speaker = world.speaker();
+      await assert.rejects(speaker.create(value), refusal);
+      await assert.rejects(speaker.create("en", { admission: value }), refusal);
+      assert.equal(speaker.state, "idle");
+      assert.equal(world.server.sockets.length, 0);
+
+      const listener = await world.joined();
+      await assert.rejects(listener.changeLanguage(value), refusal);
+      listener.changeLanguage("fr");
+      await settle();
+      assert.deepEqual(world.socket.frames.at(-1).targetLanguage, "fr");
+    }),
+  );
+}
+
+for (const tag of [undefined, null, "", " ", 5]) {
+  test(
+    `a listener can't choose the language ${JSON.stringify(tag)}`,
+    inWorld(async (world) => {
+      const refusal = { name: "SessionError", code: "INVALID_PARAMETERS", temporary: false };
+      const listener = world.listener();
+      await assert.rejects(listener.changeLanguage(tag), refusal);
+      assert.equal(listener.language, "es");
+    }),
+  );
+}

@@ -88,3 +88,49 @@ test(
     assert.deepEqual(events, []);
   }),
 );
+
+test(
+  "a reportError that throws harms nothing",
+  inWorld(async (world) => {
+    const tokens = ["t1"];
+    const token = () => {
+      if (!tokens.length) throw new Error("offline");
+      return tokens.shift();
+    };
+    const speaker = await world.live({ token });
+    const states = [];
+    speaker.on("state", () => {
+      throw new Error("a bug");
+    });
+    speaker.on("state", ({ reason }) => states.push(reason));
+    globalThis.reportError = () => {
+      throw new Error("a bug in the report");
+    };
+    await world.drop();
+    await world.clock.elapse(0.25);
+    assert.equal(speaker.reason, "tokenFailed");
+    assert.equal(states.at(-1), "tokenFailed");
+  }),
+);
+
+test(
+  "a handler that changes its event changes nothing else",
+  inWorld(async (world) => {
+    const speaker = await world.live();
+    const seen = [];
+    speaker.on("audience", (event) => {
+      event.listenerCount = 5;
+      event.languages.de = Symbol("a bug");
+    });
+    speaker.on("audience", ({ listenerCount }) => seen.push(listenerCount));
+    const status = { type: "sessionStatus", listenerCount: 1, languages: { es: 1 } };
+    for (let count = 0; count < 2; count++) {
+      const answered = speaker.status();
+      await world.deliver({ ...status, status: "active" });
+      (await answered).languages.fr = 7;
+    }
+    assert.deepEqual(speaker.languages, { es: 1 });
+    assert.equal(speaker.listenerCount, 1);
+    assert.deepEqual(seen, [1]);
+  }),
+);

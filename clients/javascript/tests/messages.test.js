@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
+import { settle } from "./support/clock.js";
 import { CREATED, JOINED, REFRESHED, REFRESH_REQUIRED, SESSION, inWorld } from "./support/world.js";
 
 const heartbeats = ({ frames }) => frames.filter(({ action }) => action === "heartbeat").length;
@@ -144,6 +145,7 @@ test(
     world.socket.deliver(JOINED);
     world.socket.deliver(REFRESH_REQUIRED);
     await joined;
+    await world.clock.elapse(0.25);
     await world.enter(null, REFRESHED);
     assert.deepEqual(states, ["connecting", "joined", "refreshing", "joined"]);
   }),
@@ -196,3 +198,83 @@ test(
     assert.deepEqual(world.socket.frames.length, 1);
   }),
 );
+
+for (const requestId of [null, 5, {}]) {
+  test(
+    `the request ID ${JSON.stringify(requestId)} counts as missing`,
+    inWorld(async (world) => {
+      const listener = await world.joined();
+      await world.deliver(JSON.stringify({ type: "sessionPaused", requestId, timestamp: 2 }));
+      assert.equal(listener.state, "paused");
+    }),
+  );
+}
+
+test(
+  "a binary frame is ignored",
+  inWorld(async (world) => {
+    const listener = await world.joined();
+    const data = Buffer.from(JSON.stringify({ type: "sessionPaused", timestamp: 2 }));
+    world.socket.onmessage({ data });
+    await settle();
+    assert.equal(listener.state, "joined");
+  }),
+);
+
+const NOW = 1_795_708_800_000;
+const HOUR = 3_600_000;
+
+test(
+  "a timestamp that is more than an hour ahead counts as missing",
+  inWorld(async (world) => {
+    const listener = await world.joined();
+    await world.deliver({ type: "sessionPaused", timestamp: NOW + HOUR + 1 });
+    assert.equal(listener.state, "paused");
+    await world.deliver({ type: "sessionResumed", timestamp: NOW + HOUR });
+    assert.equal(listener.state, "joined");
+
+    const speaker = await world.live();
+    for (const [inviteCode, timestamp] of Object.entries({ one: NOW + HOUR + 1, two: NOW })) {
+      const rotated = speaker.rotateInviteCode();
+      await world.deliver({ type: "inviteCodeRotated", inviteCode, timestamp });
+      await rotated;
+      assert.equal(speaker.inviteCode, inviteCode);
+    }
+  }),
+);
+
+test(
+  "the status after a lost connection counts, whatever its timestamp",
+  inWorld(async (world) => {
+    const listener = await world.joined();
+    await world.deliver({ type: "sessionPaused", timestamp: NOW + HOUR });
+    await world.drop();
+    await world.clock.elapse(1);
+    await world.enter(null, { ...REFRESHED, status: "active", timestamp: NOW });
+    assert.equal(listener.state, "joined");
+    await world.deliver({ type: "sessionPaused", timestamp: NOW - 1 });
+    assert.equal(listener.state, "joined");
+  }),
+);
+
+for (const role of ["listener", "speaker"]) {
+  test(
+    `a ${role} that is asked to refresh soon after it has entered waits`,
+    inWorld(async (world) => {
+      const client = await (role === "listener" ? world.joined() : world.live());
+      for (const [count, wait] of [0.25, 0.5, 1, 2].entries()) {
+        await world.deliver(REFRESH_REQUIRED);
+        await world.clock.elapse(wait - 0.01);
+        assert.equal(world.server.sockets.length, 1 + count);
+        await world.clock.elapse(0.01);
+        assert.equal(client.state, "refreshing");
+        await world.enter(null, { ...REFRESHED, inviteCode: "code" });
+        assert.equal(world.server.open.length, 1);
+      }
+      await world.clock.elapse(5);
+      await world.deliver(REFRESH_REQUIRED);
+      assert.equal(client.state, "refreshing");
+      client.close();
+    }),
+  );
+}

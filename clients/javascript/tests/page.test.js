@@ -45,6 +45,7 @@ test(
   inWorld(async (world) => {
     const listener = await world.joined();
     world.browser.hide();
+    await world.clock.elapse(5);
     await world.deliver(REFRESH_REQUIRED);
     await world.clock.elapse(5);
     assert.equal(listener.state, "joined");
@@ -231,6 +232,25 @@ test(
 );
 
 test(
+  "a page that comes back again and again checks its connection every 5 s at most",
+  inWorld(async (world) => {
+    await world.joined();
+    for (let second = 0; second < 20; second += 1) {
+      world.browser.hide();
+      world.browser.show();
+      await world.deliver({ type: "heartbeatAck", sessionId: SESSION });
+      await world.clock.elapse(1);
+    }
+    await world.deliver({ type: "heartbeatAck", sessionId: SESSION });
+    assert.equal(world.socket.frames.length, 1 + 5);
+    await world.clock.elapse(29.9);
+    assert.equal(world.socket.frames.length, 1 + 5);
+    await world.clock.elapse(0.1);
+    assert.equal(world.socket.frames.length, 1 + 6);
+  }),
+);
+
+test(
   "a wall clock that jumps back changes nothing",
   inWorld(async (world) => {
     const listener = await world.joined();
@@ -253,6 +273,7 @@ test(
   "a refresh starts again when the network is back, and the old connection is checked",
   inWorld(async (world) => {
     const listener = await world.joined();
+    await world.clock.elapse(5);
     await world.deliver(REFRESH_REQUIRED);
     const [old, second] = world.server.sockets;
     world.browser.online();

@@ -88,6 +88,7 @@ test(
     const listener = await world.joined();
     const [old] = world.server.sockets;
     const french = listener.changeLanguage("fr");
+    await world.clock.elapse(5);
     await world.deliver(REFRESH_REQUIRED);
     world.socket.accept();
     await settle();
@@ -110,6 +111,7 @@ test(
     const listener = await world.joined();
     const [old] = world.server.sockets;
     const french = listener.changeLanguage("fr");
+    await world.clock.elapse(5);
     await world.deliver(REFRESH_REQUIRED);
     world.socket.accept();
     await settle();

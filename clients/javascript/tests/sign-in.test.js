@@ -49,7 +49,7 @@ async function fetch(url, { method, body }) {
   requests.push({ url: String(url), method, ...Object.fromEntries(body) });
   const [status, answer] = answers.shift();
   if (status === "reset") throw new TypeError("fetch failed");
-  return new Response(JSON.stringify(answer), { status });
+  return new Response(typeof answer === "string" ? answer : JSON.stringify(answer), { status });
 }
 
 const signIn = () =>
@@ -196,6 +196,42 @@ test("a rotated refresh token replaces the old one", async () => {
   assert.equal(requests.at(-1).refresh_token, "refresh2");
 });
 
+test("a renewal that fails for now leaves the token that is still valid", async () => {
+  const page = await signedIn();
+  now += 3590 * 1000;
+  answers.push([503, {}], [503, {}]);
+  assert.equal(await page.token(), "access1");
+  now += 10 * 1000;
+  await assert.rejects(page.token(), { code: "CONNECTION_FAILED", temporary: true });
+});
+
+test("a renewal that ends after signOut() is dropped", async () => {
+  const page = await signedIn();
+  now += 3600 * 1000;
+  answers.push([200, { ...GRANTED, access_token: "access2" }]);
+  const refused = assert.rejects(page.token(), { code: "SIGNED_OUT" });
+  page.signOut("https://live.example.com/");
+  await refused;
+  assert.equal(page.isSignedIn, false);
+  assert.equal(storage.size, 0);
+});
+
+test("the secrets of a request follow no redirection", async () => {
+  await visit();
+  const options = [];
+  const recorded = (url, init) => {
+    options.push(init);
+    return fetch(url, init);
+  };
+  answers.push([200, GRANTED]);
+  const page = { url: SIGN_IN_URL, clientId: "client1", redirectUrl: PAGE, storage };
+  await new SignIn({ ...page, fetch: recorded }).finish();
+  assert.deepEqual(
+    options.map(({ redirect }) => redirect),
+    ["error"],
+  );
+});
+
 test("two calls share a renewal", async () => {
   const page = await signedIn();
   now += 3600 * 1000;
@@ -203,17 +239,25 @@ test("two calls share a renewal", async () => {
   assert.deepEqual(await Promise.all([page.token(), page.token()]), ["access2", "access2"]);
 });
 
-test("a refused renewal signs the speaker out", async () => {
-  const page = await signedIn();
-  now += 3600 * 1000;
-  answers.push([400, { error: "invalid_grant" }]);
-  await assert.rejects(page.token(), { code: "SIGNED_OUT", temporary: false });
-  assert.equal(page.isSignedIn, false);
-  await assert.rejects(page.token(), { code: "SIGNED_OUT" });
-});
+for (const status of [400, 401]) {
+  test(`a renewal that is refused with ${status} signs the speaker out`, async () => {
+    const page = await signedIn();
+    now += 3600 * 1000;
+    answers.push([status, { error: "invalid_grant" }]);
+    await assert.rejects(page.token(), { code: "SIGNED_OUT", temporary: false });
+    assert.equal(page.isSignedIn, false);
+    await assert.rejects(page.token(), { code: "SIGNED_OUT" });
+  });
+}
 
-for (const failure of [["reset"], [429, {}], [503, {}]]) {
-  test(`a renewal that fails with ${failure[0]} is temporary`, async () => {
+for (const failure of [
+  ["reset"],
+  ...[400, 401, 403, 408, 429, 503].map((status) => [status, "<h1>Request blocked</h1>"]),
+  ...[{ error: 5 }, {}, null].map((body) => [400, body]),
+  ...[null, "", '{"access_token":"NE', { access_token: { a: 1 } }].map((body) => [200, body]),
+  ...[403, 503].map((status) => [status, { error: "invalid_grant" }]),
+]) {
+  test(`a renewal that is answered with ${JSON.stringify(failure)} is temporary`, async () => {
     const page = await signedIn();
     now += 3600 * 1000;
     answers.push(failure, [200, { ...GRANTED, access_token: "access2" }]);

@@ -7,6 +7,16 @@ import { settle } from "./support/clock.js";
 import { FakeStorage } from "./support/browser.js";
 import { CREATED, JOINED, SESSION, URL_OF_SERVICE, inWorld } from "./support/world.js";
 
+const KEY = "broadcast-sessions-client.entries";
+
+/** The page is reloaded, and all its clients are gone. */
+function reload(world) {
+  world.browser.leave();
+  world.server.disconnectAll();
+  world.clock.clear();
+  world.browser.load();
+}
+
 /** The first command of a listener that joins. */
 async function firstFrame(world, options) {
   const listener = world.listener(options);
@@ -83,7 +93,7 @@ test(
   "a storage that is full or holds garbage changes nothing",
   inWorld(async (world) => {
     const storage = new FakeStorage();
-    storage.setItem("broadcast-sessions-client.listener", "{");
+    storage.setItem(KEY, "{");
     storage.setItem = () => {
       throw new Error("QuotaExceededError");
     };
@@ -100,8 +110,7 @@ for (const value of [5, null, {}, [5, null, "x"], ENTRY, [{ ...ENTRY, connection
   test(
     `the entry ${text} counts as none`,
     inWorld(async (world) => {
-      sessionStorage.setItem("broadcast-sessions-client.listener", text);
-      sessionStorage.setItem("broadcast-sessions-client.speaker", text);
+      sessionStorage.setItem(KEY, text);
       assert.equal((await firstFrame(world)).action, "joinSession");
       assert.equal(world.speaker().lastSession, null);
     }),
@@ -226,5 +235,72 @@ test(
     const session = await world.enter(speaker.takeOver(speaker.lastSession), refreshed);
     assert.deepEqual(session, { id: SESSION, inviteCode: "code", status: "paused" });
     assert.equal(speaker.state, "paused");
+  }),
+);
+
+test(
+  "pages that are reloaded before they join or take over lose nothing",
+  inWorld(async (world) => {
+    await world.joined();
+    await world.live();
+    for (let count = 0; count < 3; count++) {
+      reload(world);
+      world.listener();
+      assert.equal(world.speaker().lastSession, SESSION);
+      assert.equal(sessionStorage.size, 0);
+    }
+    assert.equal((await firstFrame(world)).connectionId, "c1");
+  }),
+);
+
+test(
+  "pages that are reloaded while they join or take over lose nothing",
+  inWorld(async (world) => {
+    await world.joined();
+    await world.live();
+    for (let count = 0; count < 3; count++) {
+      reload(world);
+      assert.equal((await firstFrame(world)).connectionId, "c1");
+      const speaker = world.speaker();
+      assert.equal(speaker.lastSession, SESSION);
+      speaker.takeOver(speaker.lastSession).catch(() => {});
+      await settle();
+      assert.equal(sessionStorage.size, 0);
+    }
+    reload(world);
+    const sessions = [world.speaker(), world.speaker()].map(({ lastSession }) => lastSession);
+    assert.deepEqual(sessions, [SESSION, null]);
+  }),
+);
+
+test(
+  "a seat that a client has used up isn't left again",
+  inWorld(async (world) => {
+    await world.joined();
+    await world.live();
+    reload(world);
+    const [listener, speaker] = [world.listener(), world.speaker()];
+    for (const enter of [() => listener.join(), () => speaker.takeOver(speaker.lastSession)]) {
+      const refused = assert.rejects(enter(), { code: "SESSION_NOT_FOUND" });
+      await settle();
+      world.socket.accept();
+      await world.deliver({ type: "error", code: "SESSION_NOT_FOUND", temporary: false });
+      await refused;
+    }
+    world.browser.leave();
+    assert.equal(sessionStorage.size, 0);
+  }),
+);
+
+test(
+  "a page takes the entries out of the storage when it is loaded, and leaves them again",
+  inWorld(async (world) => {
+    await world.joined();
+    reload(world);
+    const text = sessionStorage.getItem(KEY);
+    await import("../src/entries.js?the next page");
+    assert.equal(sessionStorage.size, 0);
+    world.browser.leave();
+    assert.equal(sessionStorage.getItem(KEY), text);
   }),
 );

@@ -5,7 +5,7 @@ import { test } from "node:test";
 
 import { SessionError } from "../src/index.js";
 import { settle } from "./support/clock.js";
-import { SESSION, inWorld } from "./support/world.js";
+import { REFRESHED, SESSION, inWorld } from "./support/world.js";
 
 test(
   "a callback that takes more than 30 s is a temporary failure",
@@ -105,5 +105,80 @@ test(
     await settle();
     assert.equal(asked, 0);
     assert.deepEqual(world.reported, []);
+  }),
+);
+
+/** @param {object} claims */
+const tokenWith = (claims) =>
+  `e30.${Buffer.from(JSON.stringify(claims)).toString("base64url")}.signature`;
+
+/** Refuse the next attempt of a speaker, and open the probe without a token. */
+async function refuse(world) {
+  await settle();
+  world.socket.refuse();
+  await settle();
+  world.socket.accept();
+  await settle();
+}
+
+const VALID = tokenWith({ exp: 1_795_708_800 + 3600, name: "ü?>" });
+
+test(
+  "a token that names a later expiry is tried again after a refusal, in a session",
+  inWorld(async (world) => {
+    const speaker = await world.live({ token: VALID });
+    await world.drop();
+    await world.clock.elapse(0.25);
+    for (let attempt = 0; attempt < 5; attempt++) {
+      await refuse(world);
+      assert.deepEqual([speaker.state, speaker.reason], ["reconnecting", "CONNECTION_FAILED"]);
+      await world.clock.elapse(10);
+    }
+    world.socket.accept();
+    await world.deliver(REFRESHED);
+    assert.equal(speaker.state, "live");
+  }),
+);
+
+const EXPIRED = tokenWith({ exp: 1_795_708_799 });
+
+for (const token of [EXPIRED, tokenWith({}), tokenWith({ exp: "2100" }), "a.b.c", "e30.bnVsbA.c"]) {
+  test(
+    `the token ${token} is final when it is refused in a session`,
+    inWorld(async (world) => {
+      const speaker = await world.live({ token });
+      await world.drop();
+      await world.clock.elapse(0.25);
+      await refuse(world);
+      await refuse(world);
+      assert.deepEqual([speaker.state, speaker.reason], ["failed", "UNAUTHORIZED"]);
+    }),
+  );
+}
+
+test(
+  "a token that is refused before there is a session is final, whatever expiry it names",
+  inWorld(async (world) => {
+    const speaker = world.speaker({ token: VALID });
+    const refused = assert.rejects(speaker.takeOver(SESSION), { code: "UNAUTHORIZED" });
+    await refuse(world);
+    await refuse(world);
+    await refused;
+  }),
+);
+
+test(
+  "a callback's final error is a failure, whatever its code",
+  inWorld(async (world) => {
+    const answers = ["t1", new SessionError("SESSION_NOT_FOUND", "no account")];
+    const token = async () => {
+      const answer = answers.shift();
+      if (answer instanceof Error) throw answer;
+      return answer;
+    };
+    const speaker = await world.live({ token });
+    await world.drop();
+    await world.clock.elapse(0.25);
+    assert.deepEqual([speaker.state, speaker.reason], ["failed", "SESSION_NOT_FOUND"]);
   }),
 );

@@ -7,11 +7,11 @@ export class Browser {
   #window = new EventTarget();
   #document = Object.assign(new EventTarget(), { hidden: false });
 
-  /** Load a page. It has the storage of the page before it. */
+  /** Load a page. It has what the page before it has stored. */
   load() {
     this.#window = new EventTarget();
     this.#document = Object.assign(new EventTarget(), { hidden: false });
-    const sessionStorage = globalThis.sessionStorage ?? new FakeStorage();
+    const sessionStorage = new FakeStorage(globalThis.sessionStorage);
     Object.assign(globalThis, { document: this.#document, window: this.#window, sessionStorage });
   }
 
@@ -19,9 +19,9 @@ export class Browser {
     this.#names.forEach((name) => delete globalThis[name]);
   }
 
-  /** The number of listeners on the window and the document. */
+  /** The number of the clients' listeners on the window and the document. */
   get listeners() {
-    const types = ["online", "pagehide", "pageshow", "visibilitychange"];
+    const types = ["online", "visibilitychange"];
     const targets = [this.#window, this.#document];
     return targets.flatMap((it) => types.flatMap((type) => getEventListeners(it, type))).length;
   }
