@@ -15,7 +15,16 @@ import { parse } from "./parse.js";
  *
  * @typedef {{ [name in Keys<KnownMessage | GatewayError>]?: any }} Message
  */
-/** @typedef {new (url: string) => WebSocket} WebSocketClass */
+/**
+ * @typedef {object} Socket What the clients use of a WebSocket.
+ * @property {(text: string) => void} send
+ * @property {(code?: number) => void} close
+ * @property {((event: any) => void) | null} onopen
+ * @property {((event: any) => void) | null} onmessage
+ * @property {((event: any) => void) | null} onclose
+ * @property {((event: any) => void) | null} onerror
+ */
+/** @typedef {new (url: string) => Socket} WebSocketClass */
 /** @typedef {(message: Message) => void} Answered */
 /**
  * @typedef {{ [action in Command["action"]]?: KnownMessage["type"] }} Outcomes

@@ -1,6 +1,11 @@
 /** @file The storage of the page, which can hold garbage, be full, or be closed to it. */
 
-/** @typedef {Pick<Storage, "getItem" | "setItem" | "removeItem">} EntryStorage */
+/**
+ * @typedef {object} EntryStorage What the clients use of the browser's `Storage`.
+ * @property {(key: string) => string | null} getItem
+ * @property {(key: string, value: string) => void} setItem
+ * @property {(key: string) => void} removeItem
+ */
 
 /**
  * @returns {EntryStorage | null} Null outside of pages, and where the browser forbids storage.

@@ -2,8 +2,12 @@
 
 import {
   Listener,
+  type ListenerOptions,
+  type Membership,
   SessionError,
+  type SessionStatus,
   Speaker,
+  type StateEvent,
   inviteLink,
   readInviteLink,
 } from "broadcast-sessions-client";
@@ -18,8 +22,10 @@ export async function listen(): Promise<string> {
   const link = readInviteLink(location.href);
   if (!link) throw new Error("The link names no session");
   const language: string = findLanguage(navigator.language, { withVoice: true }) ?? "en";
-  const listener: ListenerAlone = new Listener(url, { ...link, language });
-  const remove: () => void = listener.on("state", ({ state, reason, retryInSeconds }) => {
+  const options: ListenerOptions = { ...link, language };
+  const listener: ListenerAlone = new Listener(url, options);
+  const remove: () => void = listener.on("state", (event: StateEvent) => {
+    const { state, reason, retryInSeconds } = event;
     if (state === "reconnecting") console.log(reason?.toUpperCase(), retryInSeconds?.toFixed(1));
     // @ts-expect-error There is no such state.
     if (state === "connected") remove();
@@ -28,7 +34,7 @@ export async function listen(): Promise<string> {
   // @ts-expect-error A listener has no events about the audience.
   listener.on("audience", () => {});
   try {
-    const { id, sourceLanguage, status } = await listener.join();
+    const { id, sourceLanguage, status }: Membership = await listener.join();
     if (status === "paused") console.log(id.length, sourceLanguage.length);
   } catch (error) {
     if (!(error instanceof SessionError)) throw error;
@@ -63,8 +69,7 @@ export async function speak(): Promise<void> {
     console.log(inviteLink("https://listen.example.org/", session), session.expiresAt.toFixed());
   }
   await speaker.pause();
-  const { listenerCount, createdAt }: { listenerCount: number; createdAt: number } =
-    await speaker.status();
+  const { listenerCount, createdAt }: SessionStatus = await speaker.status();
   console.log(listenerCount, createdAt, (await speaker.rotateInviteCode()).length);
   await speaker.end();
   speaker.close();
