@@ -134,7 +134,14 @@ class Client(EventSource, ABC):
         self._first_command = command
         self._buffer.begin()
         self._show(StateChanged("connecting"))
-        self._attempts = self._tasks.start(self._make_attempts())
+        self._attempts = self._tasks.start(self._enter_until_the_end())
+
+    async def _enter_until_the_end(self) -> None:
+        """Make attempts until the session is over. Any failure settles the calls."""
+        try:
+            await self._make_attempts()
+        except Exception as error:
+            self._fail(errors.session_error(error), self._leave_code)
 
     async def _make_attempts(self) -> None:
         """Attempt to enter whenever there is a reason to, until the session is over."""
@@ -195,7 +202,7 @@ class Client(EventSource, ABC):
         if error.code == "SESSION_NOT_FOUND" and self._connection_id:
             self._finish(SessionEnded("ended", error.code), error, CLOSE_NORMALLY)
         else:
-            self._finish(Failed("failed", error.code, None, error), error, self._leave_code)
+            self._fail(error, self._leave_code)
         return False
 
     def _move_to(self, connection: Connection, outcome: Message) -> None:
@@ -254,8 +261,7 @@ class Client(EventSource, ABC):
         if connection is not self._connection or not self._queue.is_usable:
             return  # A refresh in progress repairs it.
         if self._replacement.count():
-            error = errors.replaced()
-            self._finish(Failed("failed", error.code, None, error), error, CLOSE_NORMALLY)
+            self._fail(errors.replaced(), CLOSE_NORMALLY)
         else:
             self._on_lost(connection, "membershipLost")
 
@@ -271,6 +277,9 @@ class Client(EventSource, ABC):
         self._connection = connection
         self._queue.use(connection)
         self._show(self._shown_statuses[self._status.value])
+
+    def _fail(self, error: SessionError, close_code: int) -> None:
+        self._finish(Failed("failed", error.code, None, error), error, close_code)
 
     def _finish(self, last: StateChanged, error: SessionError, close_code: int) -> None:
         """Stop everything, after a last event."""
