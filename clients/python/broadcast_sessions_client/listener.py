@@ -55,7 +55,7 @@ class Listener(Client):
         Raises:
             ValueError: An argument can't be right.
         """
-        if not session.strip() or not language.strip():
+        if not all(isinstance(it, str) and it.strip() for it in (session, language)):
             raise ValueError("a listener needs a session and a language")
         self._given_session = session
         self._language = language
