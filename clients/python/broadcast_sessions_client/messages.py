@@ -30,7 +30,7 @@ def parse(frame: str | bytes) -> Message | None:
     if isinstance(frame, bytes):
         return None
     try:
-        message = json.loads(frame, parse_constant=_refuse)
+        message = _DECODER.decode(frame)
     except (ValueError, RecursionError):
         return None
     return message if isinstance(message, dict) else None
@@ -39,6 +39,9 @@ def parse(frame: str | bytes) -> Message | None:
 def _refuse(constant: str) -> None:
     """Refuse NaN and Infinity, which aren't JSON. Source: RFC 8259, section 6."""
     raise ValueError(constant)
+
+
+_DECODER: Final = json.JSONDecoder(parse_constant=_refuse)
 
 
 def text(message: Message, key: str) -> str:
