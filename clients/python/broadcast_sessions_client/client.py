@@ -46,7 +46,11 @@ class Client(EventSource, ABC):
         self._environment = environment
         self._callbacks = Callbacks(self._on_message, self._on_lost)
         self._schedule = Schedule(environment.random)
-        self._status = Status(self._shown_statuses, lambda: self._refresh("interruptedTooLong"))
+        self._status = Status(
+            self._shown_statuses,
+            lambda: self._refresh("interruptedTooLong"),
+            environment.wall_clock,
+        )
         self._replacement = Replacement()
         self._tasks = TaskSet()
         self._queue = CommandQueue(self._on_membership_lost, self._tasks, environment.random)
@@ -164,6 +168,8 @@ class Client(EventSource, ABC):
     async def _attempt(self) -> None:
         connection = await self._open()
         self._next = connection
+        if not self._connection:
+            self._status.expect_any()
         command = self._refresh_command() if self._connection_id else self._first_command
         try:
             outcome = await connection.ask(command)

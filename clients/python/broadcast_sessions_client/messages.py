@@ -69,12 +69,6 @@ def integer(message: Message, key: str) -> int:
     return int(number(message, key, 0, LARGEST) or 0)
 
 
-def is_current(message: Message, timestamp: float | None) -> bool:
-    """Return whether a message isn't older than a timestamp. One without its own counts."""
-    own = number(message, "timestamp")
-    return own is None or timestamp is None or own >= timestamp
-
-
 def counts(message: Message, key: str) -> dict[str, int]:
     """Return a field's numbers by name, without those that aren't usable numbers."""
     value = message.get(key)

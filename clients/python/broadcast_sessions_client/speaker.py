@@ -10,6 +10,7 @@ from broadcast_sessions_client.connection import Connection
 from broadcast_sessions_client.environment import DEFAULT, Environment
 from broadcast_sessions_client.errors import SessionError
 from broadcast_sessions_client.events import AudienceChanged, StateChanged
+from broadcast_sessions_client.latest_timestamp import LatestTimestamp
 from broadcast_sessions_client.messages import Message
 from broadcast_sessions_client.sessions import OwnedSession, Session, SessionStatus
 from broadcast_sessions_client.tokens import TokenCallback, ask_for_token, is_token
@@ -62,7 +63,7 @@ class Speaker(Client):
         super()._forget()
         self._created: Message = {}
         self._invite_code: str | None = None
-        self._invite_code_at: float | None = None
+        self._invite_code_at = LatestTimestamp(self._environment.wall_clock)
         self._listener_count = 0
         self._languages: Mapping[str, int] = {}
 
@@ -233,9 +234,8 @@ class Speaker(Client):
     def _take_invite_code(self, message: Message) -> None:
         """Keep the invite code, unless a later message has replaced it."""
         invite_code = messages.text(message, "inviteCode")
-        if invite_code and messages.is_current(message, self._invite_code_at):
+        if invite_code and self._invite_code_at.accept(message):
             self._invite_code = invite_code
-            self._invite_code_at = messages.number(message, "timestamp") or self._invite_code_at
 
     def _take_audience(self, message: Message) -> None:
         count = messages.integer(message, "listenerCount")
