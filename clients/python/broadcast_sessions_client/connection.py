@@ -143,10 +143,11 @@ class Connection:
             return False
         if unanswered and type_ not in ("error", messages.OUTCOMES[unanswered.action]):
             return False
-        self._heartbeat_seconds = (
-            messages.number(message, "heartbeatSeconds", 1, LONGEST_HEARTBEAT_SECONDS)
-            or self._heartbeat_seconds
-        )
+        if unanswered and type_ != "error":
+            self._heartbeat_seconds = (
+                messages.number(message, "heartbeatSeconds", 1, LONGEST_HEARTBEAT_SECONDS)
+                or self._heartbeat_seconds
+            )
         self._callbacks.on_message(self, message)
         if not unanswered:
             return False

@@ -111,6 +111,24 @@ def test_an_interval_of_heartbeats_counts_from_a_second_to_an_hour(
     run(test())
 
 
+def test_an_interval_of_heartbeats_counts_only_in_outcomes() -> None:
+    async def test() -> None:
+        client, socket = await joined_listener(ScriptedServer())
+        socket.serve({"type": "sessionPaused", "heartbeatSeconds": 1})
+        await loop().elapse(30)
+        changing = asyncio.create_task(client.change_language("fr"))
+        await settle()
+        socket.serve({"type": "error", "code": "FORBIDDEN", "heartbeatSeconds": 1})
+        with pytest.raises(SessionError, match="FORBIDDEN"):
+            await changing
+        socket.serve({"type": "heartbeatAck", "sessionId": SESSION})
+        await loop().elapse(29)
+        assert list(socket.done).count({"action": "heartbeat"}) == 1
+        await client.close()
+
+    run(test())
+
+
 @pytest.mark.parametrize(
     ("retry_after", "seconds"),
     [(7, 7), (0, 0), (3600, 3600), (3e6, 3600), (-1, 0), ("7", 0), (True, 0)],
