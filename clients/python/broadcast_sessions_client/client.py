@@ -65,6 +65,7 @@ class Client(EventSource, ABC):
         """Forget everything about the last session."""
         self._session: str | None = None
         self._connection_id = ""
+        self._has_entered = False
         self._connection: Connection | None = None
         self._next: Connection | None = None
         self._status.reset()
@@ -170,7 +171,7 @@ class Client(EventSource, ABC):
         self._next = connection
         if not self._connection:
             self._status.expect_any()
-        command = self._refresh_command() if self._connection_id else self._first_command
+        command = self._return_command() if self._has_entered else self._first_command
         try:
             outcome = await connection.ask(command)
         except Exception as error:
@@ -205,7 +206,7 @@ class Client(EventSource, ABC):
         """Return whether another attempt follows a failed one."""
         if error.temporary:
             return True
-        if error.code == "SESSION_NOT_FOUND" and self._connection_id:
+        if error.code == "SESSION_NOT_FOUND" and self._has_entered:
             self._finish(SessionEnded("ended", error.code), error, CLOSE_NORMALLY)
         else:
             self._fail(error, self._leave_code)
@@ -216,7 +217,8 @@ class Client(EventSource, ABC):
         self._discard(self._connection, CLOSE_NORMALLY)
         self._trouble.clear()
         self._session = messages.text(outcome, "sessionId") or self._session
-        self._connection_id = messages.text(outcome, "connectionId")
+        self._connection_id = messages.text(outcome, "connectionId") or self._connection_id
+        self._has_entered = True
         self._take_outcome(outcome)
         connection.start_heartbeats()
         self._status.apply(outcome)
@@ -332,7 +334,7 @@ class Client(EventSource, ABC):
         """Open a connection with the credentials."""
 
     @abstractmethod
-    def _refresh_command(self) -> Message:
+    def _return_command(self) -> Message:
         """Return the command that comes back to the session."""
 
     @abstractmethod

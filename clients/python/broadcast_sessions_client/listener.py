@@ -100,14 +100,7 @@ class Listener(Client):
                 again in the background. If you call again before that, the next attempt begins
                 at once, unless the service has asked for a wait.
         """
-        await self._enter(
-            {
-                "action": "joinSession",
-                "sessionId": self._given_session,
-                "targetLanguage": self._language,
-                **self._invite,
-            }
-        )
+        await self._enter(self._join_command())
         return Membership(
             self._session or "", self._language, self._source_language or "", self._status.value
         )
@@ -134,8 +127,18 @@ class Listener(Client):
         query = {"sessionId": self._session or "", **self._invite} if self._invite else {}
         return await self._dial(query, {})
 
-    def _refresh_command(self) -> Message:
+    def _join_command(self) -> Message:
+        return {
+            "action": "joinSession",
+            "sessionId": self._given_session,
+            "targetLanguage": self._language,
+            **self._invite,
+        }
+
+    def _return_command(self) -> Message:
         self._entered_with = self._language
+        if not self._connection_id:
+            return self._join_command()
         return {
             "action": "refreshConnection",
             "sessionId": self._session,

@@ -136,8 +136,7 @@ class Speaker(Client):
         own = self._session or messages.text(self._first_command, "sessionId")
         if self._attempts and canonical_id(session_id) != canonical_id(own):
             raise conflict()
-        command = {"action": "refreshConnection", "sessionId": session_id, "role": "speaker"}
-        await self._enter(command)
+        await self._enter(refresh_of(session_id))
         return OwnedSession(self._session or "", self._invite_code or "", self._status.value)
 
     async def pause(self) -> None:
@@ -207,12 +206,12 @@ class Speaker(Client):
                 refused = token
         raise SessionError("UNAUTHORIZED", "The service refused the token.")
 
-    def _refresh_command(self) -> Message:
-        return {"action": "refreshConnection", "sessionId": self._session, "role": "speaker"}
+    def _return_command(self) -> Message:
+        return refresh_of(self._session) if self._session else self._first_command
 
     def _goes_on_after(self, error: SessionError) -> bool:
         """Return whether another attempt follows. None follows that of a `create()`."""
-        is_creating = self._first_command["action"] == "createSession" and not self._connection_id
+        is_creating = self._first_command["action"] == "createSession" and not self._has_entered
         if not (error.temporary and is_creating):
             return super()._goes_on_after(error)
         self._be_idle()
@@ -243,6 +242,11 @@ class Speaker(Client):
         if (count, languages) != (self._listener_count, self._languages):
             self._listener_count, self._languages = count, languages
             self._buffer.append(AudienceChanged(count, languages))
+
+
+def refresh_of(session_id: str) -> Message:
+    """Return the command that comes back to a session."""
+    return {"action": "refreshConnection", "sessionId": session_id, "role": "speaker"}
 
 
 def canonical_id(session_id: str) -> str:
