@@ -7,7 +7,7 @@ import pytest
 
 from broadcast_sessions_client import SessionError
 from client_support.members import JOINED, SESSION, answered, joined_listener, listener
-from client_support.scripted_loop import run, settle
+from client_support.scripted_loop import loop, run, settle
 from client_support.scripted_server import ScriptedServer, ScriptedSocket
 
 REFRESHED = JOINED | {"type": "connectionRefreshComplete", "timestamp": 1795708801003}
@@ -82,6 +82,7 @@ async def changed_in_a_refresh(
 ) -> tuple[Any, ScriptedSocket, ScriptedSocket]:
     """Return a client whose language has changed on the old connection of a refresh."""
     client, old = await joined_listener(server)
+    await loop().elapse(5)
     changing = asyncio.create_task(client.change_language("fr"))
     await settle()
     old.serve({"type": "connectionRefreshRequired", "sessionId": SESSION})
