@@ -67,6 +67,7 @@ class Listener(Client):
         super()._forget()
         self._session = self._given_session
         self._entered_with = self._language
+        self._reset_language = ""
         self._source_language: str | None = None
 
     @property
@@ -118,7 +119,12 @@ class Listener(Client):
         if not tag.strip():
             raise ValueError("a listener needs a language")
         if self._attempts or self._is_closed:
-            outcome = await self._send("changeLanguage", targetLanguage=tag)
+            try:
+                outcome = await self._send("changeLanguage", targetLanguage=tag)
+            except SessionError:
+                if self._attempts:
+                    self._tasks.start(self._restore_language())
+                raise
             return messages.text(outcome, "targetLanguage")
         self._language = tag
         return tag
@@ -153,14 +159,16 @@ class Listener(Client):
         self._language = messages.text(outcome, "targetLanguage") or self._language
         self._source_language = messages.text(outcome, "sourceLanguage")
         if chosen != self._entered_with:
-            self._tasks.start(self._choose_again(chosen))
+            self._reset_language = chosen
+            self._tasks.start(self._restore_language())
 
-    async def _choose_again(self, language: str) -> None:
+    async def _restore_language(self) -> None:
         """Restore a language that has changed on the old connection of a refresh.
 
-        A newer choice that waits or is in flight replaces it.
+        A newer choice that waits or is in flight replaces it, unless the service refuses that one.
         """
-        if self._queue.is_empty:
+        if self._reset_language and self._queue.is_empty:
+            language, self._reset_language = self._reset_language, ""
             with suppress(SessionError):
                 await self.change_language(language)
 
@@ -168,6 +176,7 @@ class Listener(Client):
         match message["type"]:
             case "languageChanged":
                 self._language = messages.text(message, "targetLanguage") or self._language
+                self._reset_language = ""
             case "caption":
                 self._take_caption(message)
 

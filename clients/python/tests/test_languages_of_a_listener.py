@@ -127,3 +127,23 @@ def test_a_choice_at_the_moment_of_the_outcome_is_newer() -> None:
         await client.close()
 
     run(test())
+
+
+def test_a_refused_choice_gives_way_to_the_one_that_a_refresh_has_reset() -> None:
+    async def test() -> None:
+        client, _, new = await changed_in_a_refresh(ScriptedServer())
+        choosing = [asyncio.create_task(client.change_language(it)) for it in ("xx", "yy")]
+        new.serve(REFRESHED)
+        for call in choosing:
+            await settle()
+            new.serve(UNSUPPORTED)
+            with pytest.raises(SessionError, match="UNSUPPORTED_LANGUAGE"):
+                await call
+        await settle()
+        assert languages(new) == ["xx", "yy", "fr"]
+        new.serve(UNSUPPORTED)
+        await settle()
+        assert (client.language, languages(new)) == ("es", ["xx", "yy", "fr"])
+        await client.close()
+
+    run(test())
