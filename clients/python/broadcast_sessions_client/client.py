@@ -161,8 +161,9 @@ class Client(EventSource, ABC):
             else:
                 self._schedule.enter()
                 await self._trouble.wait()
-                self._schedule.leave()
-                if not self._connection and self._reason not in AT_ONCE:
+                was_stable = self._schedule.leave()
+                at_once = was_stable if self._connection else self._reason in AT_ONCE
+                if not at_once:
                     await self._wait(self._reason)
             self._show_attempt()
 

@@ -54,10 +54,16 @@ class Schedule:
         """Begin the time in the session."""
         self._entered_at = asyncio.get_running_loop().time()
 
-    def leave(self) -> None:
-        """End the time in the session. After a long one, forget the failures."""
-        if asyncio.get_running_loop().time() - self._entered_at >= STABLE_SECONDS:
+    def leave(self) -> bool:
+        """End the time in the session. After a long one, forget the failures.
+
+        Returns:
+            Whether it was long.
+        """
+        was_stable = asyncio.get_running_loop().time() - self._entered_at >= STABLE_SECONDS
+        if was_stable:
             self.reset()
+        return was_stable
 
     def reset(self) -> None:
         """Forget the failures."""
