@@ -113,14 +113,15 @@ class CognitoSignIn:
             raise SessionError("SIGNED_OUT", error.message, details=error.details) from None
 
     def _renew(self) -> dict[str, Any]:
-        """Renew the token, and sign in again if Cognito refuses the refresh token."""
+        """Return new tokens. Sign in again if Cognito refuses the refresh token."""
         if self._refresh_token:
             try:
-                return self._initiate("REFRESH_TOKEN_AUTH", {"REFRESH_TOKEN": self._refresh_token})
+                refresh = {"REFRESH_TOKEN": self._refresh_token}
+                return _tokens_of(self._initiate("REFRESH_TOKEN_AUTH", refresh))
             except SessionError as error:
                 if error.temporary:
                     raise
-        return self._by_password() if self._sends_password else self._by_srp()
+        return _tokens_of(self._by_password() if self._sends_password else self._by_srp())
 
     def _by_password(self) -> dict[str, Any]:
         parameters = {"USERNAME": self._username, "PASSWORD": self._password}
@@ -144,12 +145,7 @@ class CognitoSignIn:
         }
         return self._request("RespondToAuthChallenge", answer)
 
-    def _keep(self, answer: dict[str, Any]) -> None:
-        if "ChallengeName" in answer:
-            raise _refused(str(answer["ChallengeName"]), "Cognito asks for it before the sign-in.")
-        tokens = answer.get("AuthenticationResult")
-        if not isinstance(tokens, dict) or not messages.text(tokens, "IdToken"):
-            raise _odd_answer()
+    def _keep(self, tokens: dict[str, Any]) -> None:
         self._id_token = messages.text(tokens, "IdToken")
         self._refresh_token = messages.text(tokens, "RefreshToken") or self._refresh_token
         seconds = messages.number(tokens, "ExpiresIn", 0) or TOKEN_SECONDS
@@ -183,6 +179,16 @@ class CognitoSignIn:
         if answer is None:
             raise _odd_answer()
         return answer
+
+
+def _tokens_of(answer: dict[str, Any]) -> dict[str, Any]:
+    """Return the tokens in an answer, of which the ID token isn't missing."""
+    if challenge := messages.text(answer, "ChallengeName"):
+        raise _refused(challenge, "Cognito asks for it before the sign-in.")
+    tokens = answer.get("AuthenticationResult")
+    if not isinstance(tokens, dict) or not messages.text(tokens, "IdToken"):
+        raise _odd_answer()
+    return tokens
 
 
 def _odd_answer() -> SessionError:

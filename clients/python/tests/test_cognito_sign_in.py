@@ -270,14 +270,17 @@ def test_a_token_without_a_validity_is_valid_for_an_hour(
     asyncio.run(test())
 
 
-def test_an_expired_refresh_token_leads_to_a_new_sign_in(cognito: FakeCognito) -> None:
+@pytest.mark.parametrize("answer", [(400, REFUSAL), (200, {"ChallengeName": "SMS_MFA"})])
+def test_a_refused_renewal_leads_to_a_new_sign_in(
+    cognito: FakeCognito, answer: tuple[int, Any]
+) -> None:
     clock = WallClock()
 
     async def test() -> None:
         signed_in = sign_in(cognito, sends_password=True, wall_clock=clock)
         assert await signed_in.token() == "id-1"
         clock.now = HOUR
-        cognito.refresh_tokens.clear()
+        cognito.answers = [answer]
         assert await signed_in.token() == "id-2"
         assert cognito.flows[1:] == ["REFRESH_TOKEN_AUTH", "USER_PASSWORD_AUTH"]
 
@@ -292,6 +295,7 @@ def test_an_expired_refresh_token_leads_to_a_new_sign_in(cognito: FakeCognito) -
         ((200, {"ChallengeName": "PASSWORD_VERIFIER"}), "CONNECTION_FAILED"),
         ((200, {"AuthenticationResult": {}}), "CONNECTION_FAILED"),
         ((200, {"AuthenticationResult": {"IdToken": None}}), "CONNECTION_FAILED"),
+        ((200, {"ChallengeName": ["odd"]}), "CONNECTION_FAILED"),
         ((200, challenge(SRP_B="-5")), "CONNECTION_FAILED"),
         ((200, challenge(SRP_B=5)), "CONNECTION_FAILED"),
         ((200, challenge(SECRET_BLOCK="a")), "CONNECTION_FAILED"),
