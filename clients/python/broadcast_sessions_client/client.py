@@ -64,7 +64,6 @@ class Client(EventSource, ABC):
     def _forget(self) -> None:
         """Forget everything about the last session."""
         self._session: str | None = None
-        self._connection_id = ""
         self._has_entered = False
         self._connection: Connection | None = None
         self._next: Connection | None = None
@@ -218,7 +217,6 @@ class Client(EventSource, ABC):
         self._discard(self._connection, CLOSE_NORMALLY)
         self._trouble.clear()
         self._session = messages.text(outcome, "sessionId") or self._session
-        self._connection_id = messages.text(outcome, "connectionId") or self._connection_id
         self._has_entered = True
         self._take_outcome(outcome)
         connection.start_heartbeats()

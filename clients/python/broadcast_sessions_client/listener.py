@@ -66,6 +66,7 @@ class Listener(Client):
     def _forget(self) -> None:
         super()._forget()
         self._session = self._given_session
+        self._connection_id = ""
         self._entered_with = self._language
         self._reset_language = ""
         self._source_language: str | None = None
@@ -156,6 +157,7 @@ class Listener(Client):
 
     def _take_outcome(self, outcome: Message) -> None:
         chosen = self._language
+        self._connection_id = messages.text(outcome, "connectionId") or self._connection_id
         self._language = messages.text(outcome, "targetLanguage") or self._language
         self._source_language = messages.text(outcome, "sourceLanguage")
         if chosen != self._entered_with:
