@@ -46,7 +46,11 @@ class Client(EventSource, ABC):
         self._environment = environment
         self._callbacks = Callbacks(self._on_message, self._on_lost)
         self._schedule = Schedule(environment.random)
-        self._status = Status(self._shown_statuses, lambda: self._refresh("interruptedTooLong"))
+        self._status = Status(
+            self._shown_statuses,
+            lambda: self._refresh("interruptedTooLong"),
+            environment.wall_clock,
+        )
         self._replacement = Replacement()
         self._tasks = TaskSet()
         self._queue = CommandQueue(self._on_membership_lost, self._tasks, environment.random)
@@ -60,7 +64,7 @@ class Client(EventSource, ABC):
     def _forget(self) -> None:
         """Forget everything about the last session."""
         self._session: str | None = None
-        self._connection_id = ""
+        self._has_entered = False
         self._connection: Connection | None = None
         self._next: Connection | None = None
         self._status.reset()
@@ -134,7 +138,14 @@ class Client(EventSource, ABC):
         self._first_command = command
         self._buffer.begin()
         self._show(StateChanged("connecting"))
-        self._attempts = self._tasks.start(self._make_attempts())
+        self._attempts = self._tasks.start(self._enter_until_the_end())
+
+    async def _enter_until_the_end(self) -> None:
+        """Make attempts until the session is over. Any failure settles the calls."""
+        try:
+            await self._make_attempts()
+        except Exception as error:
+            self._fail(errors.session_error(error), self._leave_code)
 
     async def _make_attempts(self) -> None:
         """Attempt to enter whenever there is a reason to, until the session is over."""
@@ -149,15 +160,18 @@ class Client(EventSource, ABC):
             else:
                 self._schedule.enter()
                 await self._trouble.wait()
-                self._schedule.leave()
-                if not self._connection and self._reason not in AT_ONCE:
+                was_stable = self._schedule.leave()
+                at_once = was_stable if self._connection else self._reason in AT_ONCE
+                if not at_once:
                     await self._wait(self._reason)
             self._show_attempt()
 
     async def _attempt(self) -> None:
         connection = await self._open()
         self._next = connection
-        command = self._refresh_command() if self._connection_id else self._first_command
+        if not self._connection:
+            self._status.expect_any()
+        command = self._return_command() if self._has_entered else self._first_command
         try:
             outcome = await connection.ask(command)
         except Exception as error:
@@ -192,10 +206,10 @@ class Client(EventSource, ABC):
         """Return whether another attempt follows a failed one."""
         if error.temporary:
             return True
-        if error.code == "SESSION_NOT_FOUND" and self._connection_id:
+        if error.code == "SESSION_NOT_FOUND" and self._has_entered:
             self._finish(SessionEnded("ended", error.code), error, CLOSE_NORMALLY)
         else:
-            self._finish(Failed("failed", error.code, None, error), error, self._leave_code)
+            self._fail(error, self._leave_code)
         return False
 
     def _move_to(self, connection: Connection, outcome: Message) -> None:
@@ -203,7 +217,7 @@ class Client(EventSource, ABC):
         self._discard(self._connection, CLOSE_NORMALLY)
         self._trouble.clear()
         self._session = messages.text(outcome, "sessionId") or self._session
-        self._connection_id = messages.text(outcome, "connectionId")
+        self._has_entered = True
         self._take_outcome(outcome)
         connection.start_heartbeats()
         self._status.apply(outcome)
@@ -254,8 +268,7 @@ class Client(EventSource, ABC):
         if connection is not self._connection or not self._queue.is_usable:
             return  # A refresh in progress repairs it.
         if self._replacement.count():
-            error = errors.replaced()
-            self._finish(Failed("failed", error.code, None, error), error, CLOSE_NORMALLY)
+            self._fail(errors.replaced(), CLOSE_NORMALLY)
         else:
             self._on_lost(connection, "membershipLost")
 
@@ -271,6 +284,9 @@ class Client(EventSource, ABC):
         self._connection = connection
         self._queue.use(connection)
         self._show(self._shown_statuses[self._status.value])
+
+    def _fail(self, error: SessionError, close_code: int) -> None:
+        self._finish(Failed("failed", error.code, None, error), error, close_code)
 
     def _finish(self, last: StateChanged, error: SessionError, close_code: int) -> None:
         """Stop everything, after a last event."""
@@ -317,7 +333,7 @@ class Client(EventSource, ABC):
         """Open a connection with the credentials."""
 
     @abstractmethod
-    def _refresh_command(self) -> Message:
+    def _return_command(self) -> Message:
         """Return the command that comes back to the session."""
 
     @abstractmethod

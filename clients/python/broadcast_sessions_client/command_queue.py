@@ -92,7 +92,7 @@ class CommandQueue:
             SessionError: The queue is full, the service refused the command for good or three
                 times, or the client has ended.
         """
-        if self.length == CAPACITY:
+        if self.length >= CAPACITY:
             self.dropped += 1
             raise SessionError("QUEUE_FULL", "Too many commands wait.", temporary=True)
         queued = QueuedCommand({"action": action, **parameters})

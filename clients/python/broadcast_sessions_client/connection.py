@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import json
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -51,12 +52,16 @@ class Unanswered:
 
     def settle(self, message: Message) -> None:
         """Settle with an outcome or an error."""
-        if self.outcome.done():
-            return
         if message["type"] == "error":
-            self.outcome.set_exception(refusal(message))
-        else:
+            self.fail(refusal(message))
+        elif not self.outcome.done():
             self.outcome.set_result(message)
+
+    def fail(self, error: SessionError) -> None:
+        """Settle with an error."""
+        if not self.outcome.done():
+            self.outcome.set_exception(error)
+            self.outcome.exception()  # asyncio would log an error that a timeout has overtaken
 
 
 class Connection:
@@ -87,7 +92,6 @@ class Connection:
             raise connection_failed()
         request_id = str(next(self._request_ids))
         unanswered = Unanswered(command["action"], self._loop.create_future())
-        unanswered.outcome.add_done_callback(_retrieve)
         self._unanswered[request_id] = unanswered
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
@@ -117,34 +121,38 @@ class Connection:
     async def _receive(self) -> None:
         try:
             async for frame in self._socket:
-                self._take(frame)
-                # A task that waits for this outcome runs before the next message.
-                await asyncio.sleep(0)
+                if self._settles(frame):
+                    # The task that waits for this outcome runs before the next message.
+                    await asyncio.sleep(0)
         except (OSError, WebSocketException):
             pass
         self._lose("connectionLost")
 
-    def _take(self, frame: str | bytes) -> None:
+    def _settles(self, frame: str | bytes) -> bool:
+        """Handle a message, and return whether it settles a command of the application."""
         message = messages.parse(frame)
         if message is None:
-            return
+            return False
         type_ = messages.text(message, "type")
         if not type_:
             self._take_typeless(message)
-            return
+            return True
         request_id = messages.text(message, "requestId")
         unanswered = self._unanswered.get(request_id)
         if not unanswered and (request_id or type_ == "heartbeatAck"):
-            return
+            return False
         if unanswered and type_ not in ("error", messages.OUTCOMES[unanswered.action]):
-            return
-        self._heartbeat_seconds = (
-            messages.number(message, "heartbeatSeconds", 1, LONGEST_HEARTBEAT_SECONDS)
-            or self._heartbeat_seconds
-        )
+            return False
+        if unanswered and type_ != "error":
+            self._heartbeat_seconds = (
+                messages.number(message, "heartbeatSeconds", 1, LONGEST_HEARTBEAT_SECONDS)
+                or self._heartbeat_seconds
+            )
         self._callbacks.on_message(self, message)
-        if unanswered:
-            unanswered.settle(message)
+        if not unanswered:
+            return False
+        unanswered.settle(message)
+        return type_ != "heartbeatAck"
 
     def _take_typeless(self, message: Message) -> None:
         """Handle API Gateway's own error, which a failed function causes."""
@@ -158,7 +166,8 @@ class Connection:
         """Send heartbeats until the connection is dead. The loss cancels this task."""
         sent_at = self._loop.time()
         while not self.is_lost:
-            if await self._has_slept_until(sent_at + self._heartbeat_seconds):
+            # Whole seconds let the process wake up once for the heartbeats of many clients.
+            if await self._has_slept_until(math.floor(sent_at + self._heartbeat_seconds)):
                 self._lose("slept")
                 return
             sent_at = self._loop.time()
@@ -195,14 +204,7 @@ class Connection:
         for task in self._tasks:
             task.cancel()
         for unanswered in self._unanswered.values():
-            if not unanswered.outcome.done():
-                unanswered.outcome.set_exception(connection_failed())
-
-
-def _retrieve(outcome: asyncio.Future[Message]) -> None:
-    """Keep asyncio from logging an error that a loss or a timeout has overtaken."""
-    if not outcome.cancelled():
-        outcome.exception()
+            unanswered.fail(connection_failed())
 
 
 async def open_connection(

@@ -1,5 +1,6 @@
 """The surroundings of a client, which tests replace."""
 
+import asyncio
 import functools
 import logging
 import random
@@ -9,10 +10,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from websockets.asyncio.client import connect
+from websockets.asyncio.client import ClientConnection, connect
 
 CLOSE_SECONDS: Final = 2
-"""How long the other side can take to confirm a close."""
+"""How long the other side can take to read everything, and to confirm a close."""
 
 # At the level DEBUG, websockets would log tokens and messages.
 _LOGGER: Final = logging.getLogger("broadcast_sessions_client.websockets")
@@ -47,6 +48,19 @@ class ConnectWithoutRedirects(connect):
         return exc
 
 
+class BoundedConnection(ClientConnection):
+    """A connection that can be closed although the other side reads nothing."""
+
+    async def close(self, code: int = 1000, reason: str = "") -> None:
+        """Close, and abort the connection after `CLOSE_SECONDS`."""
+        try:
+            async with asyncio.timeout(CLOSE_SECONDS):
+                await super().close(code, reason)
+        except TimeoutError:
+            self.transport.abort()
+            await self.wait_closed()
+
+
 async def open_websocket(url: str, headers: Mapping[str, str]) -> Socket:
     """Open a WebSocket.
 
@@ -57,6 +71,7 @@ async def open_websocket(url: str, headers: Mapping[str, str]) -> Socket:
     return await ConnectWithoutRedirects(
         url,
         additional_headers=headers,
+        create_connection=BoundedConnection,
         compression=None,  # saves memory; messages are short
         ping_interval=None,  # the protocol has heartbeats of its own
         open_timeout=None,

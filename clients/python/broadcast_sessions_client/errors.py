@@ -1,9 +1,8 @@
 """The error that every call raises."""
 
-import copy
 import logging
 from collections.abc import Mapping
-from typing import Any, Final, Self
+from typing import Any, Final
 
 from broadcast_sessions_client import messages
 
@@ -46,13 +45,22 @@ class SessionError(Exception):
         """Return the code and the message."""
         return f"{self.code}: {self.message}"
 
-    def copy(self) -> Self:
-        """Return an equal error to raise. A raised one collects tracebacks."""
-        duplicate = copy.copy(self)
+    def copy(self) -> "SessionError":
+        """Return an equal error to raise. A raised one collects tracebacks.
+
+        It has no class of the application, whose constructor can take any arguments.
+        """
+        duplicate = SessionError(
+            self.code,
+            self.message,
+            temporary=self.temporary,
+            retry_after_seconds=self.retry_after_seconds,
+            details=self.details,
+        )
         duplicate.__cause__ = self.__cause__
         return duplicate
 
-    def with_wait(self, seconds: float) -> Self:
+    def with_wait(self, seconds: float) -> "SessionError":
         """Return a copy that names the time until the next attempt."""
         duplicate = self.copy()
         duplicate.retry_after_seconds = seconds

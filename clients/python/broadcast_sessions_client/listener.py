@@ -55,7 +55,7 @@ class Listener(Client):
         Raises:
             ValueError: An argument can't be right.
         """
-        if not session.strip() or not language.strip():
+        if not all(isinstance(it, str) and it.strip() for it in (session, language)):
             raise ValueError("a listener needs a session and a language")
         self._given_session = session
         self._language = language
@@ -66,7 +66,9 @@ class Listener(Client):
     def _forget(self) -> None:
         super()._forget()
         self._session = self._given_session
+        self._connection_id = ""
         self._entered_with = self._language
+        self._reset_language = ""
         self._source_language: str | None = None
 
     @property
@@ -100,14 +102,7 @@ class Listener(Client):
                 again in the background. If you call again before that, the next attempt begins
                 at once, unless the service has asked for a wait.
         """
-        await self._enter(
-            {
-                "action": "joinSession",
-                "sessionId": self._given_session,
-                "targetLanguage": self._language,
-                **self._invite,
-            }
-        )
+        await self._enter(self._join_command())
         return Membership(
             self._session or "", self._language, self._source_language or "", self._status.value
         )
@@ -125,7 +120,12 @@ class Listener(Client):
         if not tag.strip():
             raise ValueError("a listener needs a language")
         if self._attempts or self._is_closed:
-            outcome = await self._send("changeLanguage", targetLanguage=tag)
+            try:
+                outcome = await self._send("changeLanguage", targetLanguage=tag)
+            except SessionError:
+                if self._attempts:
+                    self._tasks.start(self._restore_language())
+                raise
             return messages.text(outcome, "targetLanguage")
         self._language = tag
         return tag
@@ -134,8 +134,18 @@ class Listener(Client):
         query = {"sessionId": self._session or "", **self._invite} if self._invite else {}
         return await self._dial(query, {})
 
-    def _refresh_command(self) -> Message:
+    def _join_command(self) -> Message:
+        return {
+            "action": "joinSession",
+            "sessionId": self._given_session,
+            "targetLanguage": self._language,
+            **self._invite,
+        }
+
+    def _return_command(self) -> Message:
         self._entered_with = self._language
+        if not self._connection_id:
+            return self._join_command()
         return {
             "action": "refreshConnection",
             "sessionId": self._session,
@@ -147,17 +157,20 @@ class Listener(Client):
 
     def _take_outcome(self, outcome: Message) -> None:
         chosen = self._language
+        self._connection_id = messages.text(outcome, "connectionId") or self._connection_id
         self._language = messages.text(outcome, "targetLanguage") or self._language
         self._source_language = messages.text(outcome, "sourceLanguage")
         if chosen != self._entered_with:
-            self._tasks.start(self._choose_again(chosen))
+            self._reset_language = chosen
+            self._tasks.start(self._restore_language())
 
-    async def _choose_again(self, language: str) -> None:
+    async def _restore_language(self) -> None:
         """Restore a language that has changed on the old connection of a refresh.
 
-        A newer choice that waits or is in flight replaces it.
+        A newer choice that waits or is in flight replaces it, unless the service refuses that one.
         """
-        if self._queue.is_empty:
+        if self._reset_language and self._queue.is_empty:
+            language, self._reset_language = self._reset_language, ""
             with suppress(SessionError):
                 await self.change_language(language)
 
@@ -165,6 +178,7 @@ class Listener(Client):
         match message["type"]:
             case "languageChanged":
                 self._language = messages.text(message, "targetLanguage") or self._language
+                self._reset_language = ""
             case "caption":
                 self._take_caption(message)
 

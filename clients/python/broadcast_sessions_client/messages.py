@@ -30,7 +30,7 @@ def parse(frame: str | bytes) -> Message | None:
     if isinstance(frame, bytes):
         return None
     try:
-        message = json.loads(frame, parse_constant=_refuse)
+        message = _DECODER.decode(frame)
     except (ValueError, RecursionError):
         return None
     return message if isinstance(message, dict) else None
@@ -39,6 +39,9 @@ def parse(frame: str | bytes) -> Message | None:
 def _refuse(constant: str) -> None:
     """Refuse NaN and Infinity, which aren't JSON. Source: RFC 8259, section 6."""
     raise ValueError(constant)
+
+
+_DECODER: Final = json.JSONDecoder(parse_constant=_refuse)
 
 
 def text(message: Message, key: str) -> str:
@@ -64,12 +67,6 @@ def number(
 def integer(message: Message, key: str) -> int:
     """Return a field's whole number, or 0 if the field is missing or isn't a usable number."""
     return int(number(message, key, 0, LARGEST) or 0)
-
-
-def is_current(message: Message, timestamp: float | None) -> bool:
-    """Return whether a message isn't older than a timestamp. One without its own counts."""
-    own = number(message, "timestamp")
-    return own is None or timestamp is None or own >= timestamp
 
 
 def counts(message: Message, key: str) -> dict[str, int]:

@@ -15,8 +15,7 @@ class Schedule:
 
     def __init__(self, random: Callable[[], float]) -> None:
         self._backoff = Backoff(random)
-        self._due_at = self._entered_at = 0.0
-        self._can_hurry = False
+        self._due_at = self._not_before = self._entered_at = 0.0
         self._hurried = asyncio.Event()
 
     @property
@@ -30,7 +29,7 @@ class Schedule:
         Args:
             retry_after_seconds: The wait that the service demands.
         """
-        self._can_hurry = retry_after_seconds is None
+        self._not_before = asyncio.get_running_loop().time() + (retry_after_seconds or 0)
         return self._backoff.next_seconds(retry_after_seconds)
 
     async def wait(self, seconds: float) -> None:
@@ -44,11 +43,10 @@ class Schedule:
             pass
         finally:
             self._due_at = 0
-            self._can_hurry = False
 
     def hurry(self) -> None:
         """End the wait, unless the service demands it."""
-        if self._can_hurry:
+        if asyncio.get_running_loop().time() >= self._not_before:
             self._due_at = 0
             self._hurried.set()
 
@@ -56,10 +54,16 @@ class Schedule:
         """Begin the time in the session."""
         self._entered_at = asyncio.get_running_loop().time()
 
-    def leave(self) -> None:
-        """End the time in the session. After a long one, forget the failures."""
-        if asyncio.get_running_loop().time() - self._entered_at >= STABLE_SECONDS:
+    def leave(self) -> bool:
+        """End the time in the session. After a long one, forget the failures.
+
+        Returns:
+            Whether it was long.
+        """
+        was_stable = asyncio.get_running_loop().time() - self._entered_at >= STABLE_SECONDS
+        if was_stable:
             self.reset()
+        return was_stable
 
     def reset(self) -> None:
         """Forget the failures."""

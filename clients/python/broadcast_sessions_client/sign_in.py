@@ -17,8 +17,14 @@ from urllib.error import HTTPError
 from broadcast_sessions_client import messages
 from broadcast_sessions_client.errors import SessionError
 from broadcast_sessions_client.srp import SrpProof
+from broadcast_sessions_client.threads import in_thread
 
 REQUEST_SECONDS: Final = 10
+"""The longest pause in an answer."""
+
+SIGN_IN_SECONDS: Final = 20
+"""The longest time of a renewal with all of its requests."""
+
 SPARE_SECONDS: Final = 60
 """A token is renewed so long before it expires."""
 
@@ -97,24 +103,25 @@ class CognitoSignIn:
 
     async def _renew_in_thread(self) -> None:
         try:
-            await asyncio.to_thread(self._renew)
+            async with asyncio.timeout(SIGN_IN_SECONDS):
+                self._keep(await in_thread(self._renew))
+        except TimeoutError:
+            raise _no_answer(f"no complete answer from {self._endpoint}") from None
         except SessionError as error:
             if error.temporary or not self._id_token:
                 raise
             raise SessionError("SIGNED_OUT", error.message, details=error.details) from None
 
-    def _renew(self) -> None:
-        """Renew the token, and sign in again if Cognito refuses the refresh token."""
+    def _renew(self) -> dict[str, Any]:
+        """Return new tokens. Sign in again if Cognito refuses the refresh token."""
         if self._refresh_token:
             try:
                 refresh = {"REFRESH_TOKEN": self._refresh_token}
-                self._keep(self._initiate("REFRESH_TOKEN_AUTH", refresh))
+                return _tokens_of(self._initiate("REFRESH_TOKEN_AUTH", refresh))
             except SessionError as error:
                 if error.temporary:
                     raise
-            else:
-                return
-        self._keep(self._by_password() if self._sends_password else self._by_srp())
+        return _tokens_of(self._by_password() if self._sends_password else self._by_srp())
 
     def _by_password(self) -> dict[str, Any]:
         parameters = {"USERNAME": self._username, "PASSWORD": self._password}
@@ -129,7 +136,7 @@ class CognitoSignIn:
         try:
             challenge = started["ChallengeParameters"]
             responses = proof.responses(challenge, self._password, datetime.now(UTC))
-        except (KeyError, TypeError, ValueError):
+        except (KeyError, TypeError, ValueError, OverflowError):
             raise _odd_answer() from None
         answer = {
             "ClientId": self._client_id,
@@ -138,12 +145,7 @@ class CognitoSignIn:
         }
         return self._request("RespondToAuthChallenge", answer)
 
-    def _keep(self, answer: dict[str, Any]) -> None:
-        if "ChallengeName" in answer:
-            raise _refused(str(answer["ChallengeName"]), "Cognito asks for it before the sign-in.")
-        tokens = answer.get("AuthenticationResult")
-        if not isinstance(tokens, dict) or not messages.text(tokens, "IdToken"):
-            raise _odd_answer()
+    def _keep(self, tokens: dict[str, Any]) -> None:
         self._id_token = messages.text(tokens, "IdToken")
         self._refresh_token = messages.text(tokens, "RefreshToken") or self._refresh_token
         seconds = messages.number(tokens, "ExpiresIn", 0) or TOKEN_SECONDS
@@ -167,16 +169,26 @@ class CognitoSignIn:
         request = urllib.request.Request(self._endpoint, json.dumps(body).encode(), headers)  # noqa: S310
         try:
             with urllib.request.urlopen(request, timeout=REQUEST_SECONDS) as response:  # noqa: S310
-                answer = json.load(response)
+                answer = messages.parse(response.read().decode())
         except HTTPError as error:
             raise _failure(error) from None
         except ValueError:
             raise _odd_answer() from None
         except (OSError, HTTPException) as error:
             raise _no_answer(f"no answer from {self._endpoint}") from error
-        if not isinstance(answer, dict):
+        if answer is None:
             raise _odd_answer()
         return answer
+
+
+def _tokens_of(answer: dict[str, Any]) -> dict[str, Any]:
+    """Return the tokens in an answer, of which the ID token isn't missing."""
+    if challenge := messages.text(answer, "ChallengeName"):
+        raise _refused(challenge, "Cognito asks for it before the sign-in.")
+    tokens = answer.get("AuthenticationResult")
+    if not isinstance(tokens, dict) or not messages.text(tokens, "IdToken"):
+        raise _odd_answer()
+    return tokens
 
 
 def _odd_answer() -> SessionError:
@@ -195,11 +207,13 @@ def _failure(error: HTTPError) -> SessionError:
     """Return the error in Cognito's answer. Its `__type` can have a namespace before a `#`."""
     with error:
         try:
-            answer = json.load(error)
-            reason = str(answer["__type"]).rpartition("#")[2]
-            message = str(answer.get("message", ""))
-        except (OSError, ValueError, TypeError, KeyError):
-            return _no_answer(f"Cognito answered {error.code}")
+            answer = messages.parse(error.read().decode()) or {}
+        except (OSError, HTTPException, ValueError):
+            answer = {}
+    reason = messages.text(answer, "__type").rpartition("#")[2]
+    message = messages.text(answer, "message")
+    if not reason:
+        return _no_answer(f"Cognito answered {error.code}")
     if error.code == TOO_MANY_REQUESTS or error.code >= SERVER_ERRORS or reason in THROTTLED:
         return _no_answer(f"Cognito answered {error.code}: {reason}")
     return _refused(reason, message)

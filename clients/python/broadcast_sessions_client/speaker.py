@@ -10,6 +10,7 @@ from broadcast_sessions_client.connection import Connection
 from broadcast_sessions_client.environment import DEFAULT, Environment
 from broadcast_sessions_client.errors import SessionError
 from broadcast_sessions_client.events import AudienceChanged, StateChanged
+from broadcast_sessions_client.latest_timestamp import LatestTimestamp
 from broadcast_sessions_client.messages import Message
 from broadcast_sessions_client.sessions import OwnedSession, Session, SessionStatus
 from broadcast_sessions_client.tokens import TokenCallback, ask_for_token, is_token
@@ -62,7 +63,7 @@ class Speaker(Client):
         super()._forget()
         self._created: Message = {}
         self._invite_code: str | None = None
-        self._invite_code_at: float | None = None
+        self._invite_code_at = LatestTimestamp(self._environment.wall_clock)
         self._listener_count = 0
         self._languages: Mapping[str, int] = {}
 
@@ -135,8 +136,7 @@ class Speaker(Client):
         own = self._session or messages.text(self._first_command, "sessionId")
         if self._attempts and canonical_id(session_id) != canonical_id(own):
             raise conflict()
-        command = {"action": "refreshConnection", "sessionId": session_id, "role": "speaker"}
-        await self._enter(command)
+        await self._enter(refresh_of(session_id))
         return OwnedSession(self._session or "", self._invite_code or "", self._status.value)
 
     async def pause(self) -> None:
@@ -206,12 +206,12 @@ class Speaker(Client):
                 refused = token
         raise SessionError("UNAUTHORIZED", "The service refused the token.")
 
-    def _refresh_command(self) -> Message:
-        return {"action": "refreshConnection", "sessionId": self._session, "role": "speaker"}
+    def _return_command(self) -> Message:
+        return refresh_of(self._session) if self._session else self._first_command
 
     def _goes_on_after(self, error: SessionError) -> bool:
         """Return whether another attempt follows. None follows that of a `create()`."""
-        is_creating = self._first_command["action"] == "createSession" and not self._connection_id
+        is_creating = self._first_command["action"] == "createSession" and not self._has_entered
         if not (error.temporary and is_creating):
             return super()._goes_on_after(error)
         self._be_idle()
@@ -233,9 +233,8 @@ class Speaker(Client):
     def _take_invite_code(self, message: Message) -> None:
         """Keep the invite code, unless a later message has replaced it."""
         invite_code = messages.text(message, "inviteCode")
-        if invite_code and messages.is_current(message, self._invite_code_at):
+        if invite_code and self._invite_code_at.accept(message):
             self._invite_code = invite_code
-            self._invite_code_at = messages.number(message, "timestamp") or self._invite_code_at
 
     def _take_audience(self, message: Message) -> None:
         count = messages.integer(message, "listenerCount")
@@ -243,6 +242,11 @@ class Speaker(Client):
         if (count, languages) != (self._listener_count, self._languages):
             self._listener_count, self._languages = count, languages
             self._buffer.append(AudienceChanged(count, languages))
+
+
+def refresh_of(session_id: str) -> Message:
+    """Return the command that comes back to a session."""
+    return {"action": "refreshConnection", "sessionId": session_id, "role": "speaker"}
 
 
 def canonical_id(session_id: str) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Final
 
 from broadcast_sessions_client import messages
+from broadcast_sessions_client.latest_timestamp import LatestTimestamp
 from broadcast_sessions_client.messages import Message
 
 GRACE_SECONDS: Final = 60
@@ -30,22 +31,33 @@ class Status:
         value: `active`, `paused` or `interrupted`.
     """
 
-    def __init__(self, known: Collection[str], overdue: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        known: Collection[str],
+        overdue: Callable[[], None],
+        wall_clock: Callable[[], float],
+    ) -> None:
         """Begin with an active session.
 
         Args:
             known: The statuses that count.
             overdue: Called when an interruption should be over.
+            wall_clock: Returns Unix time in seconds.
         """
         self._known = known
         self._overdue = overdue
+        self._latest = LatestTimestamp(wall_clock)
         self._watch: asyncio.TimerHandle | None = None
         self.reset()
 
     def reset(self) -> None:
         """Begin anew, for another session."""
         self.value = "active"
-        self._timestamp: float | None = None
+        self.expect_any()
+
+    def expect_any(self) -> None:
+        """Apply the next status, whatever its timestamp."""
+        self._latest.reset()
 
     def apply(self, message: Message) -> bool:
         """Apply the status of a message, unless a later one is known.
@@ -54,10 +66,9 @@ class Status:
             Whether the message has a status that counts.
         """
         status = STATUSES.get(messages.text(message, "type")) or messages.text(message, "status")
-        if status not in self._known or not messages.is_current(message, self._timestamp):
+        if status not in self._known or not self._latest.accept(message):
             return False
         self.value = status
-        self._timestamp = messages.number(message, "timestamp") or self._timestamp
         self.stop()
         if status == "interrupted":
             grace_seconds = messages.number(message, "graceSeconds", 0, LONGEST_GRACE_SECONDS)

@@ -4,13 +4,12 @@ import asyncio
 import inspect
 import logging
 import re
-import threading
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
-from typing import Any, Final, TypeGuard
+from typing import Final, TypeGuard
 
 from broadcast_sessions_client.errors import SessionError, TokenFailed
 from broadcast_sessions_client.task_set import TaskSet
+from broadcast_sessions_client.threads import in_thread
 
 TokenCallback = Callable[[], str | Awaitable[str]]
 
@@ -64,38 +63,8 @@ def is_token(value: object) -> TypeGuard[str]:
 
 
 async def _call(callback: TokenCallback) -> object:
-    returned = callback() if inspect.iscoroutinefunction(callback) else await _in_thread(callback)
+    returned = callback() if inspect.iscoroutinefunction(callback) else await in_thread(callback)
     return await returned if inspect.isawaitable(returned) else returned
-
-
-async def _in_thread(function: Callable[[], Any]) -> Any:
-    """Run a function in a thread of its own.
-
-    A pool would wait for the thread at the process's exit, and could run out of threads.
-    """
-    loop = asyncio.get_running_loop()
-    ended: asyncio.Future[tuple[Any, BaseException | None]] = loop.create_future()
-
-    def end(value: Any, error: BaseException | None) -> None:
-        if not ended.done():
-            ended.set_result((value, error))
-
-    def run() -> None:
-        value, error = None, None
-        try:
-            value = function()
-        except BaseException as raised:  # SystemExit would end only the thread.
-            error = raised
-        with suppress(RuntimeError):  # The loop is closed, because the application has ended.
-            loop.call_soon_threadsafe(end, value, error)
-
-    threading.Thread(target=run, daemon=True).start()
-    value, error = await ended
-    if isinstance(error, Exception):
-        raise error
-    if error:
-        raise RuntimeError("the token callback has ended its thread") from error
-    return value
 
 
 def _failed(error: BaseException) -> TokenFailed:

@@ -20,6 +20,11 @@ from client_support.members import (
 from client_support.scripted_loop import loop, run, settle
 from client_support.scripted_server import ScriptedServer
 
+NOW = 1795708800000
+"""The scripted wall clock's start, in milliseconds as in timestamps."""
+
+HOUR = 3_600_000
+
 ODD_VALUES: list[Any] = [
     None,
     True,
@@ -106,6 +111,24 @@ def test_an_interval_of_heartbeats_counts_from_a_second_to_an_hour(
     run(test())
 
 
+def test_an_interval_of_heartbeats_counts_only_in_outcomes() -> None:
+    async def test() -> None:
+        client, socket = await joined_listener(ScriptedServer())
+        socket.serve({"type": "sessionPaused", "heartbeatSeconds": 1})
+        await loop().elapse(30)
+        changing = asyncio.create_task(client.change_language("fr"))
+        await settle()
+        socket.serve({"type": "error", "code": "FORBIDDEN", "heartbeatSeconds": 1})
+        with pytest.raises(SessionError, match="FORBIDDEN"):
+            await changing
+        socket.serve({"type": "heartbeatAck", "sessionId": SESSION})
+        await loop().elapse(29)
+        assert list(socket.done).count({"action": "heartbeat"}) == 1
+        await client.close()
+
+    run(test())
+
+
 @pytest.mark.parametrize(
     ("retry_after", "seconds"),
     [(7, 7), (0, 0), (3600, 3600), (3e6, 3600), (-1, 0), ("7", 0), (True, 0)],
@@ -155,6 +178,49 @@ def test_a_timestamp_that_is_no_number_is_missing(timestamp: Any, state: str) ->
         socket.serve({"type": "sessionPaused", "timestamp": timestamp})
         await settle()
         assert client.state == state
+        await client.close()
+
+    run(test())
+
+
+def test_a_timestamp_that_is_more_than_an_hour_ahead_is_missing() -> None:
+    async def test() -> None:
+        client, socket = await joined_listener(ScriptedServer())
+        socket.serve({"type": "sessionPaused", "timestamp": NOW + HOUR + 1})
+        await settle()
+        assert client.state == "paused"
+        socket.serve({"type": "sessionResumed", "timestamp": NOW + HOUR})
+        await settle()
+        assert client.state == "joined"
+        await client.close()
+
+        creator, socket = await live_speaker(ScriptedServer())
+        for code, timestamp in (("new", NOW + HOUR + 1), ("newer", NOW + HOUR)):
+            rotating = asyncio.create_task(creator.rotate_invite_code())
+            await settle()
+            rotated = {"type": "inviteCodeRotated", "inviteCode": code, "timestamp": timestamp}
+            socket.serve(rotated)
+            assert await rotating == code
+            assert creator.invite_code == code
+        await creator.close()
+
+    run(test())
+
+
+def test_the_status_of_an_outcome_counts_when_the_listener_comes_back() -> None:
+    async def test() -> None:
+        server = ScriptedServer()
+        client, socket = await joined_listener(server)
+        socket.serve({"type": "sessionPaused", "sessionId": SESSION, "timestamp": NOW + HOUR})
+        await settle()
+        socket.drop()
+        await loop().elapse(1)
+        outcome = JOINED | {"type": "connectionRefreshComplete", "timestamp": NOW}
+        socket = await answered(server, outcome)
+        assert client.state == "joined"
+        socket.serve({"type": "sessionPaused", "sessionId": SESSION, "timestamp": NOW - 1})
+        await settle()
+        assert client.state == "joined"
         await client.close()
 
     run(test())

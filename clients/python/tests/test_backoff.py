@@ -6,7 +6,7 @@ import pytest
 
 from broadcast_sessions_client import SessionError
 from broadcast_sessions_client.backoff import Backoff
-from client_support.members import answered, joined_listener
+from client_support.members import answered, joined_listener, listener
 from client_support.scripted_loop import loop, run, settle
 from client_support.scripted_server import ScriptedServer
 
@@ -45,5 +45,26 @@ def test_a_join_after_the_end_begins_with_short_waits() -> None:
             await joining
         assert caught.value.retry_after_seconds == 0.25
         await client.close()
+
+    run(test())
+
+
+@pytest.mark.parametrize(("seconds", "dials"), [(6.9, False), (7.1, True)])
+def test_another_join_ends_only_the_wait_that_the_service_has_not_asked_for(
+    seconds: float, dials: bool
+) -> None:
+    refused = {"type": "error", "code": "SESSION_FULL", "temporary": True, "retryAfter": 7}
+
+    async def test() -> None:
+        server = ScriptedServer()
+        client = listener(server)
+        first = asyncio.create_task(client.join())
+        await answered(server, refused)
+        await loop().elapse(seconds)
+        second = asyncio.create_task(client.join())
+        await settle()
+        assert len(server.openings) == dials
+        await client.close()
+        await asyncio.gather(first, second, return_exceptions=True)
 
     run(test())

@@ -378,6 +378,12 @@ def test_impossible_arguments_are_refused(url: str, session: str, language: str)
         Listener(url, session=session, language=language)
 
 
+@pytest.mark.parametrize(("session", "language"), [(None, "es"), (SESSION, None), (1, "es")])
+def test_arguments_that_are_no_text_are_refused(session: Any, language: Any) -> None:
+    with pytest.raises(ValueError, match="needs a session and a language"):
+        Listener(URL, session=session, language=language)
+
+
 @pytest.mark.parametrize("token", ["", " ", "two words", "two\nlines", None])
 def test_a_speaker_without_a_token_is_refused(token: Any) -> None:
     with pytest.raises(ValueError, match="needs a token"):

@@ -9,6 +9,7 @@ import logging
 import secrets
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -23,18 +24,31 @@ REFUSAL = {"__type": "namespace#NotAuthorizedException", "message": "Incorrect p
 HOUR = 3600
 
 
+DEEP = b"[" * 100_000
+DRIPS = (200, None)
+
+
+def challenge(**odd: Any) -> dict[str, Any]:
+    usual = {"USER_ID_FOR_SRP": USER, "SALT": "a", "SRP_B": "b", "SECRET_BLOCK": "AAAA"}
+    return {"ChallengeName": "PASSWORD_VERIFIER", "ChallengeParameters": usual | odd}
+
+
 class FakeCognito:
     """A user pool with one user.
 
     Attributes:
         flows: The flow of each request.
-        answers: What to answer in place of the right answer, one after the other.
+        answers: What to answer in place of the right answer, one after the other. `DRIPS` is
+            an answer that never ends.
+        has_dripped: Whether such an answer has begun.
+        may_end: Ends such an answer.
     """
 
     def __init__(self, endpoint: str) -> None:
         self.endpoint = endpoint
         self.flows: list[str] = []
         self.answers: list[tuple[int, Any]] = []
+        self.has_dripped, self.may_end = threading.Event(), threading.Event()
         self.refresh_tokens = {"refresh-1"}
         self._salt = secrets.randbits(128)
         self._private = secrets.randbelow(N)
@@ -108,7 +122,16 @@ def cognito(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeCognito]:
             status, answer = fake.answer(json.loads(body))
             self.send_response(status)
             self.end_headers()
+            if answer is None:
+                self.drip()
+                return
             self.wfile.write(answer if isinstance(answer, bytes) else json.dumps(answer).encode())
+
+        def drip(self) -> None:
+            with suppress(OSError):
+                while not fake.may_end.wait(0.01):
+                    self.wfile.write(b" ")
+                    fake.has_dripped.set()
 
         def log_message(self, *_: Any) -> None:
             pass
@@ -118,6 +141,7 @@ def cognito(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeCognito]:
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         yield fake
+        fake.may_end.set()
         server.shutdown()
         thread.join()
 
@@ -246,14 +270,17 @@ def test_a_token_without_a_validity_is_valid_for_an_hour(
     asyncio.run(test())
 
 
-def test_an_expired_refresh_token_leads_to_a_new_sign_in(cognito: FakeCognito) -> None:
+@pytest.mark.parametrize("answer", [(400, REFUSAL), (200, {"ChallengeName": "SMS_MFA"})])
+def test_a_refused_renewal_leads_to_a_new_sign_in(
+    cognito: FakeCognito, answer: tuple[int, Any]
+) -> None:
     clock = WallClock()
 
     async def test() -> None:
         signed_in = sign_in(cognito, sends_password=True, wall_clock=clock)
         assert await signed_in.token() == "id-1"
         clock.now = HOUR
-        cognito.refresh_tokens.clear()
+        cognito.answers = [answer]
         assert await signed_in.token() == "id-2"
         assert cognito.flows[1:] == ["REFRESH_TOKEN_AUTH", "USER_PASSWORD_AUTH"]
 
@@ -268,6 +295,21 @@ def test_an_expired_refresh_token_leads_to_a_new_sign_in(cognito: FakeCognito) -
         ((200, {"ChallengeName": "PASSWORD_VERIFIER"}), "CONNECTION_FAILED"),
         ((200, {"AuthenticationResult": {}}), "CONNECTION_FAILED"),
         ((200, {"AuthenticationResult": {"IdToken": None}}), "CONNECTION_FAILED"),
+        ((200, {"ChallengeName": ["odd"]}), "CONNECTION_FAILED"),
+        ((200, challenge(SRP_B="-5")), "CONNECTION_FAILED"),
+        ((200, challenge(SRP_B=5)), "CONNECTION_FAILED"),
+        ((200, challenge(SECRET_BLOCK="a")), "CONNECTION_FAILED"),
+        ((200, challenge(SALT="\ud800")), "CONNECTION_FAILED"),
+        ((200, challenge(USER_ID_FOR_SRP="\ud800")), "CONNECTION_FAILED"),
+        ((200, challenge(USER_ID_FOR_SRP=["u"])), "CONNECTION_FAILED"),
+        ((200, DEEP), "CONNECTION_FAILED"),
+        ((400, DEEP), "CONNECTION_FAILED"),
+        ((200, b"9" * 5000), "CONNECTION_FAILED"),
+        ((400, b'{"__type": "\xff"}'), "CONNECTION_FAILED"),
+        ((400, {"__type": ["odd"]}), "CONNECTION_FAILED"),
+        ((400, ["odd"]), "CONNECTION_FAILED"),
+        ((403, b"<h1>blocked</h1>"), "CONNECTION_FAILED"),
+        ((400, {"__type": "NotAuthorizedException", "message": ["odd"]}), "SIGN_IN_FAILED"),
         ((200, ["odd"]), "CONNECTION_FAILED"),
         ((200, b"odd"), "CONNECTION_FAILED"),
         ((500, b"odd"), "CONNECTION_FAILED"),
@@ -284,6 +326,29 @@ def test_any_other_answer_is_an_error(
     with pytest.raises(SessionError) as caught:
         asyncio.run(sign_in(cognito).token())
     assert (caught.value.code, caught.value.temporary) == (code, code == "CONNECTION_FAILED")
+
+
+def test_an_answer_that_never_ends_is_an_error(
+    cognito: FakeCognito, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("broadcast_sessions_client.sign_in.SIGN_IN_SECONDS", 0.1)
+    cognito.answers = [DRIPS]
+    with pytest.raises(SessionError) as caught:
+        asyncio.run(sign_in(cognito).token())
+    assert (caught.value.code, caught.value.temporary) == ("CONNECTION_FAILED", True)
+
+
+def test_an_answer_that_never_ends_does_not_hold_up_the_end_of_the_program(
+    cognito: FakeCognito,
+) -> None:
+    cognito.answers = [DRIPS]
+
+    async def test() -> None:
+        signing_in = asyncio.create_task(sign_in(cognito).token())
+        await asyncio.to_thread(cognito.has_dripped.wait)
+        signing_in.cancel()
+
+    asyncio.run(test())
 
 
 def test_a_server_that_is_not_there_is_an_error() -> None:

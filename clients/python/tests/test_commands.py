@@ -55,6 +55,24 @@ def test_of_many_commands_at_once_100_wait(is_connected: bool, accepted: int) ->
     run(test())
 
 
+def test_a_loss_at_the_moment_of_many_commands_leaves_the_queue_full() -> None:
+    async def test() -> None:
+        client, socket = await live_speaker(ScriptedServer())
+        calls = [asyncio.create_task(client.pause()) for _ in range(101)]
+        socket.drop()
+        await settle()
+        assert [call.done() for call in calls] == [False] * 101
+        late = asyncio.create_task(client.pause())
+        await settle()
+        assert late.done()
+        with pytest.raises(SessionError, match="QUEUE_FULL"):
+            await late
+        await client.close()
+        await asyncio.gather(*calls, return_exceptions=True)
+
+    run(test())
+
+
 def test_a_cancelled_command_that_waits_is_not_sent() -> None:
     async def test() -> None:
         client, socket = await live_speaker(ScriptedServer())

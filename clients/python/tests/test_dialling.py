@@ -119,6 +119,28 @@ def test_a_failure_while_coming_back_is_the_last_event() -> None:
     run(test())
 
 
+def test_a_failure_between_the_attempts_is_final(caplog: pytest.LogCaptureFixture) -> None:
+    def fail() -> float:
+        raise LookupError
+
+    async def test() -> None:
+        server = ScriptedServer()
+        server.environment = replace(server.environment, random=fail)
+        client = listener(server)
+        joining = asyncio.create_task(client.join())
+        await settle()
+        server.openings.popleft().answer("reset")
+        await settle()
+        with pytest.raises(SessionError) as caught:
+            await joining
+        assert (caught.value.code, caught.value.temporary) == ("CONNECTION_FAILED", False)
+        assert client.state == "failed"
+        await client.close()
+
+    run(test())
+    assert [record.exc_info is not None for record in caplog.records] == [True]
+
+
 @pytest.mark.parametrize("code", ["CONNECTION_FAILED", "NO_ANSWER", "TOKEN_FAILED"])
 def test_a_code_of_the_client_that_the_service_sends_is_an_ordinary_refusal(code: str) -> None:
     refusal = {"type": "error", "code": code, "message": "", "temporary": True, "retryAfter": 7}

@@ -7,7 +7,7 @@ import pytest
 
 from broadcast_sessions_client import SessionError
 from client_support.members import JOINED, SESSION, answered, joined_listener, listener
-from client_support.scripted_loop import run, settle
+from client_support.scripted_loop import loop, run, settle
 from client_support.scripted_server import ScriptedServer, ScriptedSocket
 
 REFRESHED = JOINED | {"type": "connectionRefreshComplete", "timestamp": 1795708801003}
@@ -82,6 +82,7 @@ async def changed_in_a_refresh(
 ) -> tuple[Any, ScriptedSocket, ScriptedSocket]:
     """Return a client whose language has changed on the old connection of a refresh."""
     client, old = await joined_listener(server)
+    await loop().elapse(5)
     changing = asyncio.create_task(client.change_language("fr"))
     await settle()
     old.serve({"type": "connectionRefreshRequired", "sessionId": SESSION})
@@ -123,6 +124,26 @@ def test_a_choice_at_the_moment_of_the_outcome_is_newer() -> None:
         assert await choosing == "de"
         await settle()
         assert (client.language, languages(new)) == ("de", ["de"])
+        await client.close()
+
+    run(test())
+
+
+def test_a_refused_choice_gives_way_to_the_one_that_a_refresh_has_reset() -> None:
+    async def test() -> None:
+        client, _, new = await changed_in_a_refresh(ScriptedServer())
+        choosing = [asyncio.create_task(client.change_language(it)) for it in ("xx", "yy")]
+        new.serve(REFRESHED)
+        for call in choosing:
+            await settle()
+            new.serve(UNSUPPORTED)
+            with pytest.raises(SessionError, match="UNSUPPORTED_LANGUAGE"):
+                await call
+        await settle()
+        assert languages(new) == ["xx", "yy", "fr"]
+        new.serve(UNSUPPORTED)
+        await settle()
+        assert (client.language, languages(new)) == ("es", ["xx", "yy", "fr"])
         await client.close()
 
     run(test())

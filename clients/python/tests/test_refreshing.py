@@ -3,7 +3,14 @@
 import asyncio
 
 from broadcast_sessions_client import StateChanged
-from client_support.members import JOINED, SESSION, joined_listener, listener, waiting_events
+from client_support.members import (
+    JOINED,
+    SESSION,
+    answered,
+    joined_listener,
+    listener,
+    waiting_events,
+)
 from client_support.scripted_loop import loop, run, settle
 from client_support.scripted_server import ScriptedServer, ScriptedSocket
 
@@ -24,6 +31,7 @@ def test_a_request_that_follows_the_outcome_at_once_is_not_missed() -> None:
         socket.serve(JOINED)
         await ask_for_refresh(socket)
         await call
+        await loop().elapse(0.25)
         assert joining.state == "refreshing"
         await joining.close()
 
@@ -47,6 +55,66 @@ def test_a_sleep_ends_the_wait_for_the_next_attempt_to_refresh() -> None:
         await loop().elapse(1)  # to the next heartbeat, and not to the next attempt
         assert not socket.is_open
         assert await waiting_events(client) == [StateChanged("reconnecting", "slept", 0)]
+        assert len(server.openings) == 1
+        await client.close()
+
+    run(test())
+
+
+def test_requests_that_follow_each_other_at_once_wait_longer_and_longer() -> None:
+    async def test() -> None:
+        server = ScriptedServer()
+        client, socket = await joined_listener(server)
+        for seconds in (0.25, 0.5, 1, 2, 4):
+            await ask_for_refresh(socket)
+            await loop().elapse(seconds - 0.01)
+            assert (client.state, len(server.openings)) == ("joined", 0)
+            await loop().elapse(0.01)
+            assert client.state == "refreshing"
+            socket = await answered(server, JOINED | {"type": "connectionRefreshComplete"})
+        await loop().elapse(5)
+        await ask_for_refresh(socket)
+        assert client.state == "refreshing"
+        await client.close()
+
+    run(test())
+
+
+def test_a_connection_that_is_lost_before_a_delayed_refresh_is_replaced_when_it_is_due() -> None:
+    async def test() -> None:
+        server = ScriptedServer()
+        client, socket = await joined_listener(server)
+        await ask_for_refresh(socket)
+        await waiting_events(client)
+        socket.drop()
+        await loop().elapse(0.25)
+        assert await waiting_events(client) == [
+            StateChanged("reconnecting", "connectionLost", 0.25),
+            StateChanged("reconnecting", "connectionLost", 0),
+        ]
+        assert len(server.openings) == 1
+        await client.close()
+
+    run(test())
+
+
+def test_a_lost_membership_ends_no_wait_that_the_service_demands() -> None:
+    busy = {"type": "error", "code": "SERVICE_UNAVAILABLE", "temporary": True, "retryAfter": 40}
+
+    async def test() -> None:
+        server = ScriptedServer()
+        client, socket = await joined_listener(server)
+        await loop().elapse(6)
+        await ask_for_refresh(socket)
+        await answered(server, busy)
+        await loop().elapse(24)
+        socket.serve({"type": "heartbeatAck"})
+        await settle()
+        assert (client.state, client.reason) == ("reconnecting", "membershipLost")
+        assert not socket.is_open
+        await loop().elapse(16.2)
+        assert len(server.openings) == 0
+        await loop().elapse(0.05)
         assert len(server.openings) == 1
         await client.close()
 

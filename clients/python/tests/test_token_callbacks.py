@@ -64,6 +64,33 @@ def test_a_callback_without_a_token_is_a_temporary_failure(callback: Callable[[]
     run(test())
 
 
+class Expired(SessionError):
+    """An error of the application whose constructor takes other arguments."""
+
+    def __init__(self) -> None:
+        super().__init__("SIGNED_OUT", "Sign in again.")
+
+
+def test_an_error_of_any_class_settles_the_call() -> None:
+    async def expire() -> str:
+        raise Expired
+
+    async def test() -> None:
+        client = speaker(ScriptedServer(), expire)
+        creating = asyncio.create_task(client.create("en"))
+        await settle()
+        error = await error_of(creating)
+        assert (error.code, error.message, error.temporary) == (
+            "SIGNED_OUT",
+            "Sign in again.",
+            False,
+        )
+        assert (client.state, client.reason) == ("failed", "SIGNED_OUT")
+        await client.close()
+
+    run(test())
+
+
 @pytest.mark.parametrize("error", [StopIteration, SystemExit])
 def test_a_callback_that_ends_its_thread_is_a_temporary_failure(
     error: type[BaseException],
