@@ -253,7 +253,8 @@ export class Client {
     this.commands.hold();
     this.#cause = reason;
     const isOver = reason === "slept" || reason === "membershipLost";
-    if (isOver) this.#cancelAttempt(this.#participant.leaveCode);
+    if (isOver && this.#attempt) this.#cancelAttempt(this.#participant.leaveCode);
+    if (isOver) this.schedule.hurry();
     // A page that was frozen or cached learns of a lost connection when it is back.
     this.#reenter(isOver || (reason === "connectionLost" && this.#isUncertain));
   }

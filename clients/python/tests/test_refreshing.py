@@ -96,26 +96,3 @@ def test_a_connection_that_is_lost_before_a_delayed_refresh_is_replaced_when_it_
         await client.close()
 
     run(test())
-
-
-def test_a_lost_membership_ends_no_wait_that_the_service_demands() -> None:
-    busy = {"type": "error", "code": "SERVICE_UNAVAILABLE", "temporary": True, "retryAfter": 40}
-
-    async def test() -> None:
-        server = ScriptedServer()
-        client, socket = await joined_listener(server)
-        await loop().elapse(6)
-        await ask_for_refresh(socket)
-        await answered(server, busy)
-        await loop().elapse(24)
-        socket.serve({"type": "heartbeatAck"})
-        await settle()
-        assert (client.state, client.reason) == ("reconnecting", "membershipLost")
-        assert not socket.is_open
-        await loop().elapse(16.2)
-        assert len(server.openings) == 0
-        await loop().elapse(0.05)
-        assert len(server.openings) == 1
-        await client.close()
-
-    run(test())
