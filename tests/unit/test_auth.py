@@ -399,7 +399,7 @@ def test_a_slow_key_set_times_out(monkeypatch: pytest.MonkeyPatch) -> None:
         started = time.monotonic()
         with pytest.raises(KeySetUnavailable):
             KeySet(lambda: fetch_key_set(server.url), Clock()).find("key-1")
-        assert 0.2 < time.monotonic() - started < 1.3
+        assert 0.2 < time.monotonic() - started < 5
 
 
 BROKEN: dict[str, Callable[[], Iterator[bytes]]] = {
