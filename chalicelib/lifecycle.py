@@ -125,14 +125,16 @@ class Lifecycle:
             When the grace ends, in Unix milliseconds; None if this call has not started it.
         """
         seconds = self._graces.lost_seconds if grace_seconds is None else grace_seconds
-        ends_at_ms = int((self._clock() + seconds) * 1000)
+        at_seconds = self._clock()
+        ends_at_ms = int((at_seconds + seconds) * 1000)
         if not self._sessions.interrupt(session_id, speaker_connection_id, ends_at_ms, reason):
             return None
         notice = messages.session_interrupted(session_id, seconds)
-        self._notices.notify_listeners(session_id, notice)
+        self._notices.notify_listeners(session_id, notice, at_seconds)
+        at_seconds = self._clock()
         session = self._sessions.find_open(session_id)
         if session is not None and session.grace_ends_at_ms is None:
-            self._notices.announce_return(session)
+            self._notices.announce_return(session, at_seconds)
         return ends_at_ms
 
     def close_refused(self, connection_id: str) -> None:

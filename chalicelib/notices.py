@@ -30,21 +30,34 @@ class Notices:
         self._connections = connections
         self._clock = clock
 
-    def notify_listeners(self, session_id: str, notice: Message) -> FanOut:
-        """Post a notice to a session's listeners, and remove those whose connections are gone."""
+    def notify_listeners(self, session_id: str, notice: Message, at_seconds: float) -> FanOut:
+        """Post a notice to a session's listeners, and remove those whose connections are gone.
+
+        Args:
+            session_id: The session's ID.
+            notice: The notice.
+            at_seconds: The time before the write or read that determined the status in the notice.
+                Clients ignore a notice that is older than the last one, so a slow function can't
+                overwrite a later status.
+        """
         listener_ids = self._listeners.list_ids(session_id)
-        result = self.fan_out(session_id, listener_ids, self.encode(notice), NOTICE_SECONDS)
+        text = messages.encode(notice, int(at_seconds * 1000))
+        result = self.fan_out(session_id, listener_ids, text, NOTICE_SECONDS)
         self.remove_gone(session_id, result.gone)
         return result
 
-    def announce_return(self, session: Session) -> None:
+    def announce_return(self, session: Session, at_seconds: float) -> None:
         """Notify a session's listeners that an interruption is over.
 
         The notice says whether the session is paused, as before, or active.
+
+        Args:
+            session: The session.
+            at_seconds: The time before the session was read or written.
         """
         is_paused = session.status is SessionStatus.PAUSED
         notice = messages.session_paused if is_paused else messages.session_resumed
-        self.notify_listeners(session.session_id, notice(session.session_id))
+        self.notify_listeners(session.session_id, notice(session.session_id), at_seconds)
         self._sessions.note_return_announced(session.session_id)
 
     def remove_gone(self, session_id: str, connection_ids: Collection[str]) -> int:

@@ -92,12 +92,13 @@ class Refresh:
             return self._answer_superseded_speaker(caller, existing, command.session_id)
         if existing is not None and not existing.has_same_membership(speaker):
             raise Conflict
+        at_seconds = self._clock()
         try:
             before = self._sessions.replace_speaker(
                 command.session_id,
                 caller.user_id,
                 caller.connection_id,
-                self._limits.session_end_seconds(self._clock()),
+                self._limits.session_end_seconds(at_seconds),
             )
         except (Forbidden, SessionNotFound):
             self._participants.withdraw_speaker(caller.connection_id, command.session_id)
@@ -110,7 +111,7 @@ class Refresh:
             return self._answer_superseded_speaker(caller, speaker, command.session_id)
         self._supersede_speaker(before, caller.connection_id)
         if before.grace_ends_at_ms is not None or before.has_unannounced_return:
-            self._notices.announce_return(before)
+            self._notices.announce_return(before, at_seconds)
         # The write has ended an interruption.
         return self._speaker_refreshed(replace(before, grace_ends_at_ms=None), caller)
 

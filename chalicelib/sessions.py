@@ -126,13 +126,14 @@ class Sessions:
         notice: Callable[[str], Message],
     ) -> Reply:
         speaker = self._membership.get_own(caller, Role.SPEAKER, session_id)
+        at_seconds = self._clock()
         has_changed = self._sessions.set_status(speaker.session_id, caller.connection_id, status)
         if has_changed is None:
             raise NoSession
         self._membership.reset_refused_commands(speaker)
         message = notice(speaker.session_id)
         if has_changed:
-            self._notices.notify_listeners(speaker.session_id, message)
+            self._notices.notify_listeners(speaker.session_id, message, at_seconds)
         return Reply(message)
 
     def rotate_invite_code(self, caller: Caller, command: RotateInviteCode) -> Reply:

@@ -310,6 +310,42 @@ def test_a_paused_session_is_paused_again_when_its_speaker_returns(
     assert send("speaker-2=", "getSessionStatus")["status"] == "paused"
 
 
+@pytest.mark.usefixtures("listening")
+@pytest.mark.parametrize("slow", ["pauseSession", "refreshConnection"])
+def test_a_notice_that_a_resumption_overtakes_is_older(
+    slow: str,
+    wire: Wire,
+    send: Send,
+    refresh: dict[str, str],
+    clock: Clock,
+    stores: Stores,
+    phones: FakeConnections,
+    dispatcher: Dispatcher,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    speaker = "speaker="
+    if slow == "refreshConnection":
+        send(speaker, "pauseSession")
+        dispatcher.disconnect(closing(speaker, 1006))
+        phones.inbox.clear()
+        speaker = "speaker-2="
+    list_ids = stores.listeners.list_ids
+
+    def resume_and_list(session_id: str) -> list[str]:
+        monkeypatch.setattr(stores.listeners, "list_ids", list_ids)
+        clock.now += 1
+        send(speaker, "resumeSession")
+        return list_ids(session_id)
+
+    monkeypatch.setattr(stores.listeners, "list_ids", resume_and_list)
+    if slow == "pauseSession":
+        send(speaker, slow)
+    else:
+        wire.send(speaker, "user-1", **refresh)
+    late = {message["type"]: message["timestamp"] - NOW_MS for message in phones.inbox["b="]}
+    assert late == {"sessionResumed": 1000, "sessionPaused": 0}
+
+
 @pytest.mark.usefixtures("dropped")
 def test_a_repeated_return_of_the_speaker_notifies_listeners_once(
     wire: Wire, refresh: dict[str, str], phones: FakeConnections
