@@ -10,6 +10,7 @@ the null provider, and it writes the zip again, reproducibly and with compiled c
 """
 
 import compileall
+import fcntl
 import json
 import os
 import re
@@ -84,7 +85,7 @@ def package(stage: str, module: Path) -> None:
     """
     with tempfile.TemporaryDirectory() as scratch:
         written, unpacked = Path(scratch, "written"), Path(scratch, "unpacked")
-        with empty_cache_after_failure():
+        with locked_cache():
             run_chalice(stage, written)
             unpack(written / "deployment.zip", unpacked)
         compile_sources(unpacked)
@@ -93,13 +94,21 @@ def package(stage: str, module: Path) -> None:
 
 
 @contextmanager
-def empty_cache_after_failure() -> Iterator[None]:
-    """Prevent Chalice from reusing the zip of a failed or interrupted run."""
+def locked_cache() -> Iterator[None]:
+    """Wait until no other process packages, and empty Chalice's cache after a failure.
+
+    Otherwise, Chalice would read a zip that another process is writing, or reuse the zip of a
+    failed or interrupted run.
+    """
+    folder = os.open(CHALICE_CACHE.parent, os.O_RDONLY)
     try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
         yield
     except BaseException:
         shutil.rmtree(CHALICE_CACHE, ignore_errors=True)
         raise
+    finally:
+        os.close(folder)
 
 
 def run_chalice(stage: str, out: Path) -> None:

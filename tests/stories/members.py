@@ -53,9 +53,9 @@ class Member:
     def state(self) -> str:
         return self.events[-1][0]
 
-    def shown(self, since: int = 0) -> list[str]:
+    def shown(self) -> list[str]:
         """Return the states of the session that the member has shown, without repetitions."""
-        states = [state for state, _, _ in self.events[since:] if state not in ON_THE_WAY]
+        states = [state for state, _, _ in self.events if state not in ON_THE_WAY]
         return [state for state, _ in groupby(states)]
 
     def returns(self, since: int = 0) -> int:

@@ -72,6 +72,6 @@ class Configuration:
 @cache
 def functions_of(stage: str) -> str:
     """Return the configuration of a stage's functions, as Chalice generates it."""
-    with TemporaryDirectory() as scratch, package.empty_cache_after_failure():
+    with TemporaryDirectory() as scratch, package.locked_cache():
         package.run_chalice(stage, Path(scratch))
         return package.read_configuration(Path(scratch))

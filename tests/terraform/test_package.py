@@ -1,8 +1,10 @@
 """The output of `make package`."""
 
+import fcntl
 import hashlib
 import importlib.util
 import json
+import os
 import shutil
 import sys
 import tarfile
@@ -238,3 +240,13 @@ def test_the_configuration_needs_only_the_aws_provider_and_names_its_stage(modul
     assert "null_data_source" not in configuration["data"]
     functions = configuration["resource"]["aws_lambda_function"]
     assert {function["function_name"].split("-")[2] for function in functions.values()} == {STAGE}
+
+
+def test_one_process_at_a_time_uses_the_cache_of_chalice() -> None:
+    folder = os.open(".chalice", os.O_RDONLY)
+    try:
+        with package.locked_cache(), pytest.raises(BlockingIOError):
+            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    finally:
+        os.close(folder)
