@@ -82,18 +82,24 @@ test(
   }),
 );
 
+/** Join, begin a refresh, and change the language on the old connection. */
+async function changedInARefresh(world) {
+  const listener = await world.joined();
+  const [old] = world.server.sockets;
+  const french = listener.changeLanguage("fr");
+  await world.clock.elapse(5);
+  await world.deliver(REFRESH_REQUIRED);
+  world.socket.accept();
+  await settle();
+  old.deliver({ type: "languageChanged", targetLanguage: "fr", timestamp: 3 });
+  await french;
+  return listener;
+}
+
 test(
   "a language that changed during a refresh doesn't overtake a newer choice",
   inWorld(async (world) => {
-    const listener = await world.joined();
-    const [old] = world.server.sockets;
-    const french = listener.changeLanguage("fr");
-    await world.clock.elapse(5);
-    await world.deliver(REFRESH_REQUIRED);
-    world.socket.accept();
-    await settle();
-    old.deliver({ type: "languageChanged", targetLanguage: "fr", timestamp: 3 });
-    await french;
+    const listener = await changedInARefresh(world);
     const german = listener.changeLanguage("de");
 
     await world.deliver({ ...REFRESHED, timestamp: 4 });
@@ -108,15 +114,7 @@ test(
 test(
   "a language that changed during a refresh is sent again",
   inWorld(async (world) => {
-    const listener = await world.joined();
-    const [old] = world.server.sockets;
-    const french = listener.changeLanguage("fr");
-    await world.clock.elapse(5);
-    await world.deliver(REFRESH_REQUIRED);
-    world.socket.accept();
-    await settle();
-    old.deliver({ type: "languageChanged", targetLanguage: "fr", timestamp: 3 });
-    await french;
+    const listener = await changedInARefresh(world);
 
     await world.deliver({ ...REFRESHED, timestamp: 4 });
 

@@ -7,6 +7,13 @@ import { SessionError } from "../src/index.js";
 import { settle } from "./support/clock.js";
 import { REFRESHED, SESSION, inWorld } from "./support/world.js";
 
+/** Return a token callback that gives these answers, one each time. It throws an error. */
+const inTurn = (answers) => async () => {
+  const answer = answers.shift();
+  if (answer instanceof Error) throw answer;
+  return answer;
+};
+
 test(
   "a callback that takes more than 30 s is a temporary failure",
   inWorld(async (world) => {
@@ -26,12 +33,7 @@ test(
   "a callback that rejects while the client reconnects is reported, and asked again",
   inWorld(async (world) => {
     const answers = ["t1", new Error("offline"), "t2"];
-    const token = async () => {
-      const answer = answers.shift();
-      if (answer instanceof Error) throw answer;
-      return answer;
-    };
-    const speaker = await world.live({ token });
+    const speaker = await world.live({ token: inTurn(answers) });
     await world.drop();
     await world.clock.elapse(0.25);
     assert.equal(speaker.reason, "tokenFailed");
@@ -171,12 +173,7 @@ test(
   "a callback's final error is a failure, whatever its code",
   inWorld(async (world) => {
     const answers = ["t1", new SessionError("SESSION_NOT_FOUND", "no account")];
-    const token = async () => {
-      const answer = answers.shift();
-      if (answer instanceof Error) throw answer;
-      return answer;
-    };
-    const speaker = await world.live({ token });
+    const speaker = await world.live({ token: inTurn(answers) });
     await world.drop();
     await world.clock.elapse(0.25);
     assert.deepEqual([speaker.state, speaker.reason], ["failed", "SESSION_NOT_FOUND"]);
