@@ -98,10 +98,8 @@ text only.
 SOURCE_LANGUAGES: Final[frozenset[str]] = frozenset(LANGUAGES)
 """Codes that a speaker can speak."""
 
-TARGET_LANGUAGES: Final[frozenset[str]] = frozenset(
-    code for code, (_, voices) in LANGUAGES.items() if voices
-)
-"""Codes that a listener can hear."""
+TARGET_LANGUAGES: Final[frozenset[str]] = frozenset(LANGUAGES)
+"""Codes that a listener can read."""
 
 _BY_LOWER_CASE: Final[Mapping[str, str]] = {code.lower(): code for code in LANGUAGES}
 
@@ -140,6 +138,11 @@ def find_source(tag: str) -> str | None:
 def find_target(tag: str) -> str | None:
     """Return the target language's code for a BCP 47 tag, or None if it is not supported."""
     return _find(tag, TARGET_LANGUAGES)
+
+
+def has_voice(code: str) -> bool:
+    """Return whether a language of the table has a neural voice, and can be heard as well."""
+    return bool(LANGUAGES[code][1])
 
 
 def _find(tag: str, codes: frozenset[str]) -> str | None:

@@ -216,6 +216,16 @@ def deliver(event: Mapping[str, Any]) -> None:
     use_cases(delivery.endpoint_url).deliveries.deliver(delivery)
 
 
+def publish(event: Mapping[str, Any]) -> dict[str, Any]:
+    """Publish the captions of an event of a pipeline, and answer it."""
+    raise NotImplementedError
+
+
+def interpret(event: Mapping[str, Any]) -> None:
+    """Translate and publish the caption that an event of the pipeline describes."""
+    raise NotImplementedError
+
+
 @_once
 def _dispatcher(endpoint_url: str) -> "Dispatcher":
     from chalicelib.assembly import build_dispatcher

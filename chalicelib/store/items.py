@@ -25,6 +25,9 @@ Each count is an attribute of its own, because ADD doesn't accept a path into a 
 counts from 0. Source: "Update expressions", Amazon DynamoDB Developer Guide.
 """
 
+LAST_NUMBER: Final = "captions:"
+"""The prefix of a session's attributes with the number of a language's last caption."""
+
 NO_LANGUAGE: Final = "~"
 """The first character of a value of `targetLanguage` that isn't a language. It sorts after all
 languages.
@@ -106,12 +109,18 @@ def parse_session(item: Item) -> Session:
         admission=Admission(find_text(item, "admission") or Admission.OPEN),
         invited_window=_find_number(item, "invitedWindow") or 0,
         invited_joins=_find_number(item, "invitedJoins") or 0,
-        language_counts={
-            name.removeprefix(LANGUAGE_COUNT): int(value["N"])
-            for name, value in item.items()
-            if name.startswith(LANGUAGE_COUNT)
-        },
+        language_counts=_numbers_by_suffix(item, LANGUAGE_COUNT),
+        caption_numbers=_numbers_by_suffix(item, LAST_NUMBER),
+        captioned_at_ms=_find_number(item, "captionAt") or 0,
     )
+
+
+def _numbers_by_suffix(item: Item, prefix: str) -> dict[str, int]:
+    return {
+        name.removeprefix(prefix): int(value["N"])
+        for name, value in item.items()
+        if name.startswith(prefix)
+    }
 
 
 def encode_count_note(note: CountNote) -> Value:
