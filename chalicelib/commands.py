@@ -4,6 +4,7 @@ Frames and URLs are both read into `Fields`, which one parser converts to a comm
 """
 
 import json
+import unicodedata
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -25,6 +26,14 @@ MAX_PARAMETER_CHARACTERS: Final = 128
 """Longer than every ID, code or language that the service issues."""
 
 MAX_REQUEST_ID_CHARACTERS: Final = 64
+
+MAX_CAPTION_CHARACTERS: Final = 1000
+
+MAX_WHOLE_NUMBER: Final = 2**53 - 1
+"""The highest whole number that JavaScript reads exactly."""
+
+_NOT_IN_CAPTIONS: Final = frozenset({"Cc", "Cs"})
+"""Unicode's categories of control characters and of halves of surrogate pairs."""
 
 Fields = Mapping[str, object]
 """A client's parameters by name. A name that is given twice has the value `REPEATED`."""
@@ -122,6 +131,34 @@ class EndSession:
     session_id: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class SendCaption:
+    """Publish a phrase in the speaker's own words.
+
+    Attributes:
+        text: The phrase.
+        caption_id: The client's ID for it, with which the command can be repeated, or None.
+        session_id: The session's ID, or None.
+    """
+
+    text: str
+    caption_id: str | None
+    session_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class GetCaptions:
+    """Get the captions that a listener has missed.
+
+    Attributes:
+        after_seq: The number of the last caption that the listener has.
+        session_id: The session's ID, or None.
+    """
+
+    after_seq: int
+    session_id: str | None
+
+
 Command = (
     CreateSession
     | JoinSession
@@ -134,6 +171,8 @@ Command = (
     | ResumeSession
     | RotateInviteCode
     | EndSession
+    | SendCaption
+    | GetCaptions
 )
 
 
@@ -218,9 +257,7 @@ def _parse(fields: Fields, parsers: Mapping[str, Callable[[Fields], Command]]) -
 
 
 def _parse_create(fields: Fields) -> CreateSession:
-    source_language = languages.find_source(_text(fields, "sourceLanguage"))
-    if source_language is None:
-        raise UnsupportedLanguage(field="sourceLanguage", supported=languages.SOURCE_LANGUAGES)
+    source_language = _language(fields, "sourceLanguage")
     tier = _optional_text(fields, "qualityTier") or QualityTier.STANDARD
     if tier not in set(QualityTier):
         raise InvalidParameters("qualityTier must be standard or premium.", field="qualityTier")
@@ -233,7 +270,7 @@ def _parse_create(fields: Fields) -> CreateSession:
 def _parse_join(fields: Fields) -> JoinSession:
     return JoinSession(
         session_id=_session_id(_text(fields, "sessionId")),
-        target_language=_target_language(fields),
+        target_language=_language(fields, "targetLanguage"),
         invite_code=_optional_text(fields, "inviteCode"),
     )
 
@@ -247,17 +284,68 @@ def _parse_refresh(fields: Fields) -> RefreshSpeaker | RefreshListener:
         raise InvalidParameters("role must be speaker or listener.", field="role")
     return RefreshListener(
         session_id=session_id,
-        target_language=_target_language(fields),
+        target_language=_language(fields, "targetLanguage"),
         connection_id=_optional_text(fields, "connectionId"),
         invite_code=_optional_text(fields, "inviteCode"),
     )
 
 
-def _target_language(fields: Fields) -> str:
-    code = languages.find_target(_text(fields, "targetLanguage"))
+def _language(fields: Fields, name: str) -> str:
+    code = languages.find(_text(fields, name))
     if code is None:
-        raise UnsupportedLanguage(field="targetLanguage", supported=languages.TARGET_LANGUAGES)
+        raise UnsupportedLanguage(field=name, supported=languages.LANGUAGES)
     return code
+
+
+def _parse_send_caption(fields: Fields) -> SendCaption:
+    return SendCaption(
+        text=caption_text(fields),
+        caption_id=_optional_text(fields, "captionId"),
+        session_id=_own_session_id(fields),
+    )
+
+
+def caption_text(fields: Fields) -> str:
+    """Read the words of a caption, which are kept as they are.
+
+    Raises:
+        InvalidParameters: The text is missing, empty or too long, or contains a control character
+            or half of a surrogate pair, which is no character.
+    """
+    text = _optional_string(fields, "text", max_characters=MAX_CAPTION_CHARACTERS)
+    if text is None:
+        raise _missing("text")
+    if any(unicodedata.category(character) in _NOT_IN_CAPTIONS for character in text):
+        raise InvalidParameters(
+            "text contains a control character or an unpaired surrogate.", field="text"
+        )
+    return text
+
+
+def _parse_get_captions(fields: Fields) -> GetCaptions:
+    after_seq = whole_number(fields, "afterSeq")
+    if after_seq is None:
+        raise _missing("afterSeq")
+    return GetCaptions(after_seq, _own_session_id(fields))
+
+
+def whole_number(fields: Fields, name: str) -> int | None:
+    """Read an optional whole number from 0 to MAX_WHOLE_NUMBER.
+
+    Raises:
+        InvalidParameters: It is something else.
+    """
+    if name not in fields:
+        return None
+    value = fields[name]
+    if value is REPEATED:
+        raise InvalidParameters(f"{name} may be given only once.", field=name)
+    # JSON has one type of numbers, and Python's bool is an int.
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= MAX_WHOLE_NUMBER:
+        raise InvalidParameters(f"{name} must be a whole number, 0 or more.", field=name)
+    return value
 
 
 def _own_session_id(fields: Fields) -> str | None:
@@ -282,13 +370,15 @@ _PARSERS: Final[Mapping[str, Callable[[Fields], Command]]] = {
     **_CONNECT_PARSERS,
     "heartbeat": lambda _: Heartbeat(),
     "changeLanguage": lambda fields: ChangeLanguage(
-        _target_language(fields), _own_session_id(fields)
+        _language(fields, "targetLanguage"), _own_session_id(fields)
     ),
     "getSessionStatus": lambda fields: GetSessionStatus(_own_session_id(fields)),
     "pauseSession": lambda fields: PauseSession(_own_session_id(fields)),
     "resumeSession": lambda fields: ResumeSession(_own_session_id(fields)),
     "rotateInviteCode": lambda fields: RotateInviteCode(_own_session_id(fields)),
     "endSession": lambda fields: EndSession(_own_session_id(fields)),
+    "sendCaption": _parse_send_caption,
+    "getCaptions": _parse_get_captions,
 }
 
 
@@ -313,13 +403,24 @@ def _refuse_constant(name: str) -> None:
 def _text(fields: Fields, name: str, *, max_characters: int = MAX_PARAMETER_CHARACTERS) -> str:
     text = _optional_text(fields, name, max_characters=max_characters)
     if text is None:
-        raise InvalidParameters(f"{name} is missing.", field=name)
+        raise _missing(name)
     return text
+
+
+def _missing(name: str) -> InvalidParameters:
+    return InvalidParameters(f"{name} is missing.", field=name)
 
 
 def _optional_text(
     fields: Fields, name: str, *, max_characters: int = MAX_PARAMETER_CHARACTERS
 ) -> str | None:
+    text = _optional_string(fields, name, max_characters=max_characters)
+    if text is not None and not text.isprintable():
+        raise InvalidParameters(f"{name} contains an unprintable character.", field=name)
+    return text
+
+
+def _optional_string(fields: Fields, name: str, *, max_characters: int) -> str | None:
     if name not in fields:
         return None
     value = fields[name]
@@ -331,8 +432,6 @@ def _optional_text(
         problem = "is empty"
     elif len(value) > max_characters:
         problem = f"may have {max_characters} characters at most"
-    elif not value.isprintable():
-        problem = "contains an unprintable character"
     else:
         return value
     raise InvalidParameters(f"{name} {problem}.", field=name)
