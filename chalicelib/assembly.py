@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from chalicelib.aws.connections import Connections
+from chalicelib.captions import Captions
 from chalicelib.deliveries import Deliveries
 from chalicelib.dispatch import Dispatcher
 from chalicelib.ending import Ending
@@ -14,7 +15,9 @@ from chalicelib.limits import Graces, Limits
 from chalicelib.membership import Membership
 from chalicelib.notices import Notices
 from chalicelib.outcomes import Outcomes
+from chalicelib.pipeline import Pipeline
 from chalicelib.presence import Presence
+from chalicelib.publishing import Publishing
 from chalicelib.rate_limits import RateLimits
 from chalicelib.refresh import Refresh
 from chalicelib.refusals import Refusals
@@ -33,6 +36,8 @@ class UseCases:
     refusals: Refusals
     lifecycle: Lifecycle
     deliveries: Deliveries
+    captions: Captions
+    publishing: Publishing
 
 
 def build_use_cases(
@@ -41,6 +46,7 @@ def build_use_cases(
     rate_limits: RateLimits,
     limits: Limits,
     graces: Graces,
+    pipeline: Pipeline,
     *,
     clock: Callable[[], float],
     new_session_id: Callable[[], str],
@@ -48,11 +54,12 @@ def build_use_cases(
     sleep: Callable[[float], None] = time.sleep,
 ) -> UseCases:
     """Build the use cases on one set of stores."""
-    notices = Notices(stores, connections, clock)
+    notices = Notices(stores, connections, clock, sleep)
     ending = Ending(stores, notices, clock)
     lifecycle = Lifecycle(stores, notices, ending, connections, graces, clock, sleep)
     membership = Membership(stores, limits, clock)
     joining = Joining(stores, membership, rate_limits, limits, clock)
+    publishing = Publishing(stores, notices, clock, sleep)
     return UseCases(
         sessions=Sessions(
             stores,
@@ -71,6 +78,10 @@ def build_use_cases(
         refusals=Refusals(stores, rate_limits, limits.max_refused_commands),
         lifecycle=lifecycle,
         deliveries=Deliveries(stores, lifecycle, connections, clock, sleep),
+        captions=Captions(
+            stores, membership, publishing, pipeline, limits.captions_per_minute, clock
+        ),
+        publishing=publishing,
     )
 
 
@@ -88,6 +99,7 @@ def build_dispatcher(
         use_cases.refresh,
         use_cases.presence,
         use_cases.lifecycle,
+        use_cases.captions,
         use_cases.refusals,
         rate_limits,
         outcomes,

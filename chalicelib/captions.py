@@ -63,7 +63,16 @@ class Captions:
         session = numbered.session
         self._membership.reset_refused_commands(speaker)
         # A repeated command may come from a client whose first event stopped here.
-        self._pipeline.tell_spoken(session, caption, numbered.seq)
+        self._pipeline.tell(
+            "captionSpoken",
+            session.session_id,
+            language=session.source_language,
+            captionId=caption.caption_id,
+            text=caption.text,
+            startedAt=caption.started_at_ms,
+            languages=session.translated_languages,
+            seq=numbered.seq,
+        )
         self._publishing.deliver(numbered, session.source_language, caption)
         return Reply(
             messages.caption_accepted(session.session_id, caption.caption_id, numbered.seq)

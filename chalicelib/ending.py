@@ -69,6 +69,7 @@ class Ending:
         reason = session.end_reason
         telemetry.put_metrics(reason, SessionsEnded=1)
         telemetry.log_done("session ended", sessionId=session.session_id, reason=reason)
+        self._notices.wait_for_captions(session)
         self.finish(session, limit_seconds)
         return True
 

@@ -29,12 +29,16 @@ def read_text(environment: Mapping[str, str], name: str) -> str:
     raise SettingError(f"{name} is not set")
 
 
-def read_whole(environment: Mapping[str, str], name: str, *, default: int) -> int:
+def read_whole(
+    environment: Mapping[str, str], name: str, *, default: int, may_be_zero: bool = False
+) -> int:
     """Return a variable's whole number, or the default if it is not set.
 
     Raises:
         SettingError: It is not a whole number, or out of range.
     """
+    if may_be_zero and environment.get(name, "").strip() == "0":
+        return 0
     value = read_number(environment, name, default=default)
     if value != int(value):
         raise SettingError(f"{name} must be a whole number, not {environment[name]!r}")

@@ -36,6 +36,7 @@ class Limits:
         refresh_after_seconds: The age of a connection at which it is asked to refresh.
         warn_after_seconds: The age of a connection at which it is warned of its end.
         max_refused_commands: The refused commands in a row after which a connection is closed.
+        captions_per_minute: The captions that a speaker may send.
     """
 
     max_listeners: int
@@ -47,6 +48,7 @@ class Limits:
     refresh_after_seconds: float
     warn_after_seconds: float
     max_refused_commands: int
+    captions_per_minute: int
 
     def heartbeat_seconds(self, participant: Participant, now_seconds: float) -> int:
         """Return the time between a participant's heartbeats from now on."""

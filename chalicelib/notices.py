@@ -17,11 +17,23 @@ fraction of this time; see aws.connections.AT_ONCE.
 """
 
 
+POSTS_SECONDS: Final = 1.0
+"""How long after a caption got its number it may be posted.
+
+A notice of a pause or an end waits so long for the last caption, so that no caption comes after it.
+Posts to 500 listeners take a fraction of this time.
+"""
+
+
 class Notices:
     """Posts notices. Every method may raise ServiceUnavailable."""
 
     def __init__(
-        self, stores: Stores, connections: Connections, clock: Callable[[], float]
+        self,
+        stores: Stores,
+        connections: Connections,
+        clock: Callable[[], float],
+        sleep: Callable[[float], None],
     ) -> None:
         self._sessions = stores.sessions
         self._seats = stores.seats
@@ -29,6 +41,14 @@ class Notices:
         self._listeners = stores.listeners
         self._connections = connections
         self._clock = clock
+        self._sleep = sleep
+
+    def wait_for_captions(self, session: Session) -> None:
+        """Wait until the posts of a session's last caption are over, usually not at all."""
+        left_seconds = session.captioned_at_ms / 1000 + POSTS_SECONDS - self._clock()
+        if left_seconds > 0:
+            with telemetry.waiting():
+                self._sleep(min(left_seconds, POSTS_SECONDS))
 
     def notify_listeners(self, session_id: str, notice: Message, at_seconds: float) -> FanOut:
         """Post a notice to a session's listeners, and remove those whose connections are gone.

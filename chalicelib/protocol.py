@@ -10,13 +10,13 @@ field is the field's name on the wire.
 
 from typing import Annotated, Any, Final, Literal, NamedTuple, NotRequired, TypedDict
 
-from chalicelib.commands import (
+from chalicelib.errors import RateLimitExceeded, ServiceError, ServiceUnavailable
+from chalicelib.fields import (
     MAX_CAPTION_CHARACTERS,
     MAX_PARAMETER_CHARACTERS,
     MAX_REQUEST_ID_CHARACTERS,
     MAX_WHOLE_NUMBER,
 )
-from chalicelib.errors import RateLimitExceeded, ServiceError, ServiceUnavailable
 from chalicelib.models import Admission, EndReason, QualityTier, Role, SessionStatus
 
 # Parameters of commands.

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeVar
 
 from chalicelib import messages, telemetry
 from chalicelib.background import Background
@@ -22,6 +22,9 @@ TURN_SECONDS: Final = 3.0
 """How long a translation waits for those of earlier phrases. Longer would hold up the others."""
 
 TURN_POLL_SECONDS: Final = 0.1
+
+
+_Turn = TypeVar("_Turn")
 
 
 class Published(NamedTuple):
@@ -83,9 +86,7 @@ class Publishing:
             max(each.listeners for each in done),
         )
 
-    def give_spoken_number(
-        self, session_id: str, caption: Caption, speaking: Speaking
-    ) -> Numbered:
+    def give_spoken_number(self, session_id: str, caption: Caption, speaking: Speaking) -> Numbered:
         """Give a number to a caption of the session's speaker; see CaptionNumberStore."""
         return self._numbers.give_spoken(session_id, caption.caption_id, speaking)
 
@@ -122,7 +123,7 @@ class Publishing:
 
         self._take_turn(skip)
 
-    def _take_turn(self, attempt: "Callable[..., Turn]") -> "Turn":
+    def _take_turn(self, attempt: Callable[..., _Turn]) -> _Turn:
         """Repeat an attempt until earlier phrases are done, or have taken too long."""
         ends_at = time.monotonic() + TURN_SECONDS
         while time.monotonic() < ends_at:
@@ -174,9 +175,7 @@ class Publishing:
             seq=seq,
             reached=result.reached,
         )
-        return Published(
-            [seq], result.reached, len(result.gone), result.failed, len(listener_ids)
-        )
+        return Published([seq], result.reached, len(result.gone), result.failed, len(listener_ids))
 
 
 def check_size(session_id: str, language: str, caption: Caption) -> None:

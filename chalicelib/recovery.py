@@ -56,7 +56,7 @@ def account_for(
         max_size: The sum of sizes that an answer can have.
     """
     items: list[StoredCaption] = []
-    done = min(max(first_kept(after_seq, last_seq), after_seq), max(last_seq, after_seq))
+    done = first_kept(after_seq, last_seq)
     room = max_size
     for each in stored:
         if each.seq > last_seq:

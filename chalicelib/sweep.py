@@ -341,7 +341,7 @@ def build_sweep(
         page_sessions: The number of sessions that are read at once.
         session_threads: The number of sessions that are visited side by side.
     """
-    notices = Notices(stores, connections, clock)
+    notices = Notices(stores, connections, clock, sleep)
     ending = Ending(stores, notices, clock)
     return Sweep(
         stores,

@@ -39,8 +39,11 @@ if TYPE_CHECKING:
     from chalicelib.auth import Authorizer
     from chalicelib.aws.connections import Connections
     from chalicelib.aws.dynamodb import DynamoDB
+    from chalicelib.aws.functions import Functions
     from chalicelib.aws.http import SignedClient
     from chalicelib.dispatch import Dispatcher
+    from chalicelib.pipeline import Pipeline
+    from chalicelib.publishing import Publishing
     from chalicelib.rate_limits import RateLimits
     from chalicelib.store.stores import Stores
     from chalicelib.sweep import Sweep
@@ -98,6 +101,8 @@ def start() -> None:
         shared_tls_context()
     if handler == "app.sweep":
         sweep()
+    elif handler == "app.publish":
+        _publishing()
     elif handler and (endpoint_url := _settings().connections_url):
         _dispatcher(endpoint_url)
     elif handler:
@@ -195,6 +200,7 @@ def use_cases(endpoint_url: str) -> "UseCases":
         _rate_limits(),
         settings.limits,
         settings.graces,
+        pipeline(),
         clock=time.time,
         new_session_id=session_ids.generate,
         new_invite_code=lambda: secrets.token_urlsafe(INVITE_CODE_BYTES),
@@ -208,6 +214,30 @@ def _connections(endpoint_url: str) -> "Connections":
     return ManagementApi(_client("execute-api", endpoint_url))
 
 
+@_once
+def pipeline() -> "Pipeline":
+    """Return the pipeline, which is told of events."""
+    from chalicelib.pipeline import Pipeline
+
+    return Pipeline(_functions(), _settings().pipeline_function, time.time)
+
+
+@_once
+def _functions() -> "Functions":
+    from chalicelib.aws.functions import Functions
+
+    return Functions(_client("lambda", read_endpoint_url(os.environ, "lambda")))
+
+
+@_once
+def _publishing() -> "Publishing":
+    from chalicelib.notices import Notices
+    from chalicelib.publishing import Publishing
+
+    notices = Notices(stores(), connections_of_stage(), time.time, time.sleep)
+    return Publishing(stores(), notices, time.time)
+
+
 def deliver(event: Mapping[str, Any]) -> None:
     """Make the delivery that an event of Outcomes describes."""
     from chalicelib.outcomes import Delivery
@@ -217,8 +247,10 @@ def deliver(event: Mapping[str, Any]) -> None:
 
 
 def publish(event: Mapping[str, Any]) -> dict[str, Any]:
-    """Publish the captions of an event of a pipeline, and answer it."""
-    raise NotImplementedError
+    """Publish the captions of a pipeline's request, and answer it."""
+    from chalicelib import publish_requests
+
+    return publish_requests.answer(_publishing(), event)
 
 
 def interpret(event: Mapping[str, Any]) -> None:
@@ -229,11 +261,9 @@ def interpret(event: Mapping[str, Any]) -> None:
 @_once
 def _dispatcher(endpoint_url: str) -> "Dispatcher":
     from chalicelib.assembly import build_dispatcher
-    from chalicelib.aws.functions import Functions
     from chalicelib.outcomes import Outcomes
 
-    functions = Functions(_client("lambda", read_endpoint_url(os.environ, "lambda")))
-    outcomes = Outcomes(functions, _settings().outcome_function)
+    outcomes = Outcomes(_functions(), _settings().outcome_function)
     return build_dispatcher(
         use_cases(endpoint_url), _rate_limits(), outcomes, endpoint_url, time.time
     )
@@ -246,7 +276,7 @@ def stores() -> "Stores":
 
     settings = _settings()
     dynamodb = _dynamodb("store")
-    return build_stores(dynamodb, settings.sessions_table, settings.connections_table, time.time)
+    return build_stores(dynamodb, settings.tables, settings.captions_kept_seconds, time.time)
 
 
 @_once
