@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from chalicelib.aws.connections import Connections
-from chalicelib.deliveries import Deliveries
+from chalicelib.deliveries import Deliveries, SliceDeliveries
 from chalicelib.dispatch import Dispatcher
 from chalicelib.ending import Ending
 from chalicelib.joining import Joining
@@ -19,6 +19,7 @@ from chalicelib.rate_limits import RateLimits
 from chalicelib.refresh import Refresh
 from chalicelib.refusals import Refusals
 from chalicelib.sessions import Sessions
+from chalicelib.slices import Slices
 from chalicelib.store.stores import Stores
 
 
@@ -33,6 +34,7 @@ class UseCases:
     refusals: Refusals
     lifecycle: Lifecycle
     deliveries: Deliveries
+    slice_deliveries: SliceDeliveries
 
 
 def build_use_cases(
@@ -46,9 +48,10 @@ def build_use_cases(
     new_session_id: Callable[[], str],
     new_invite_code: Callable[[], str],
     sleep: Callable[[float], None] = time.sleep,
+    slices: Slices | None = None,
 ) -> UseCases:
-    """Build the use cases on one set of stores."""
-    notices = Notices(stores, connections, clock)
+    """Build the use cases on one set of stores. Without slices, they make all posts themselves."""
+    notices = Notices(stores, connections, clock, slices)
     ending = Ending(stores, notices, clock)
     lifecycle = Lifecycle(stores, notices, ending, connections, graces, clock, sleep)
     membership = Membership(stores, limits, clock)
@@ -71,6 +74,7 @@ def build_use_cases(
         refusals=Refusals(stores, rate_limits, limits.max_refused_commands),
         lifecycle=lifecycle,
         deliveries=Deliveries(stores, lifecycle, connections, clock, sleep),
+        slice_deliveries=SliceDeliveries(notices, ending),
     )
 
 

@@ -39,9 +39,11 @@ if TYPE_CHECKING:
     from chalicelib.auth import Authorizer
     from chalicelib.aws.connections import Connections
     from chalicelib.aws.dynamodb import DynamoDB
+    from chalicelib.aws.functions import Functions
     from chalicelib.aws.http import SignedClient
     from chalicelib.dispatch import Dispatcher
     from chalicelib.rate_limits import RateLimits
+    from chalicelib.slices import Slices
     from chalicelib.store.stores import Stores
     from chalicelib.sweep import Sweep
 
@@ -159,6 +161,7 @@ def sweep() -> "Sweep":
         settings.graces,
         settings.limits.max_listeners,
         clock=time.time,
+        slices=_slices(_url_of_stage()),
     )
 
 
@@ -168,6 +171,10 @@ def connections_of_stage() -> "Connections":
     Raises:
         SettingError: CONNECTIONS_URL is not set.
     """
+    return _connections(_url_of_stage())
+
+
+def _url_of_stage() -> str:
     settings = _settings()
     endpoint_url = settings.connections_url
     if endpoint_url is None and settings.emulator_url and settings.api_url:
@@ -177,7 +184,7 @@ def connections_of_stage() -> "Connections":
         )
     if not endpoint_url:
         raise SettingError("CONNECTIONS_URL is not set")
-    return _connections(endpoint_url)
+    return endpoint_url
 
 
 @_once
@@ -198,6 +205,7 @@ def use_cases(endpoint_url: str) -> "UseCases":
         clock=time.time,
         new_session_id=session_ids.generate,
         new_invite_code=lambda: secrets.token_urlsafe(INVITE_CODE_BYTES),
+        slices=_slices(endpoint_url),
     )
 
 
@@ -208,10 +216,22 @@ def _connections(endpoint_url: str) -> "Connections":
     return ManagementApi(_client("execute-api", endpoint_url))
 
 
-def deliver(event: Mapping[str, Any]) -> None:
-    """Make the delivery that an event of Outcomes describes."""
-    from chalicelib.outcomes import Delivery
+@_once
+def _slices(endpoint_url: str) -> "Slices":
+    from chalicelib.slices import Slices
 
+    return Slices(_functions(), _settings().outcome_function, endpoint_url)
+
+
+def deliver(event: Mapping[str, Any]) -> None:
+    """Make the delivery that an event of Outcomes or Slices describes."""
+    from chalicelib.outcomes import Delivery
+    from chalicelib.slices import Slice, is_slice
+
+    if is_slice(event):
+        part = Slice.from_event(event)
+        use_cases(part.endpoint_url).slice_deliveries.deliver(part)
+        return
     delivery = Delivery.from_event(event)
     use_cases(delivery.endpoint_url).deliveries.deliver(delivery)
 
@@ -229,14 +249,19 @@ def interpret(event: Mapping[str, Any]) -> None:
 @_once
 def _dispatcher(endpoint_url: str) -> "Dispatcher":
     from chalicelib.assembly import build_dispatcher
-    from chalicelib.aws.functions import Functions
     from chalicelib.outcomes import Outcomes
 
-    functions = Functions(_client("lambda", read_endpoint_url(os.environ, "lambda")))
-    outcomes = Outcomes(functions, _settings().outcome_function)
+    outcomes = Outcomes(_functions(), _settings().outcome_function)
     return build_dispatcher(
         use_cases(endpoint_url), _rate_limits(), outcomes, endpoint_url, time.time
     )
+
+
+@_once
+def _functions() -> "Functions":
+    from chalicelib.aws.functions import Functions
+
+    return Functions(_client("lambda", read_endpoint_url(os.environ, "lambda")))
 
 
 @_once

@@ -17,7 +17,14 @@ PURE = (
 INPUT_AND_OUTPUT = (
     *("telemetry", "aws", "aws.wire", "aws.side_by_side", "aws.http", "aws.connections"),
     *("aws.circuit", "aws.retries", "aws.dynamodb", "aws.functions", "auth", "rate_limits"),
-    *("outcomes", "store.table", "store.items", "store.open_sessions", "store.placements"),
+    *(
+        "outcomes",
+        "slices",
+        "store.table",
+        "store.items",
+        "store.open_sessions",
+        "store.placements",
+    ),
     *("store.sweep_cursor", "store.sessions", "store.seats", "store.participants"),
     *("store.listeners", "store.hand_overs", "store.refused_commands", "store.event_claims"),
     "store.stores",
