@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from chalicelib.aws.connections import Connections
 from chalicelib.captions import Captions
-from chalicelib.deliveries import Deliveries
+from chalicelib.deliveries import Deliveries, SliceDeliveries
 from chalicelib.dispatch import Dispatcher
 from chalicelib.ending import Ending
 from chalicelib.joining import Joining
@@ -22,6 +22,7 @@ from chalicelib.rate_limits import RateLimits
 from chalicelib.refresh import Refresh
 from chalicelib.refusals import Refusals
 from chalicelib.sessions import Sessions
+from chalicelib.slices import Slices
 from chalicelib.store.stores import Stores
 
 
@@ -38,6 +39,7 @@ class UseCases:
     deliveries: Deliveries
     captions: Captions
     publishing: Publishing
+    slice_deliveries: SliceDeliveries
 
 
 def build_use_cases(
@@ -52,9 +54,10 @@ def build_use_cases(
     new_session_id: Callable[[], str],
     new_invite_code: Callable[[], str],
     sleep: Callable[[float], None] = time.sleep,
+    slices: Slices | None = None,
 ) -> UseCases:
-    """Build the use cases on one set of stores."""
-    notices = Notices(stores, connections, clock, sleep)
+    """Build the use cases on one set of stores. Without slices, they make all posts themselves."""
+    notices = Notices(stores, connections, clock, sleep, slices)
     ending = Ending(stores, notices, clock)
     lifecycle = Lifecycle(stores, notices, ending, connections, graces, clock, sleep)
     membership = Membership(stores, limits, clock)
@@ -82,6 +85,7 @@ def build_use_cases(
             stores, membership, publishing, pipeline, limits.captions_per_minute, clock
         ),
         publishing=publishing,
+        slice_deliveries=SliceDeliveries(notices, ending),
     )
 
 

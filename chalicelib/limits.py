@@ -5,6 +5,12 @@ from typing import Final
 
 from chalicelib.models import Participant
 
+MAX_LISTENERS: Final = 10_000
+"""The most seats that a session may have. A notice to as many takes the account's default quota of
+requests to API Gateway for about a second.
+Source: docs/how-to/prepare-for-a-large-event.md.
+"""
+
 MISSED_HEARTBEATS: Final = 3
 """Missed heartbeats in a row after which a participant can be lost."""
 

@@ -13,7 +13,7 @@ from chalicelib.environment import (
     read_text,
     read_whole,
 )
-from chalicelib.limits import MISSED_HEARTBEATS, Graces, Limits
+from chalicelib.limits import MAX_LISTENERS, MISSED_HEARTBEATS, Graces, Limits
 from chalicelib.models import CONNECTION_SECONDS
 from chalicelib.setting_names import REQUIRED, check_names
 from chalicelib.table_names import TableNames
@@ -158,7 +158,9 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         raise SettingError("SESSION_MAX_DURATION_HOURS must be at least a second")
     speaker_grace_seconds = read_number(environment, "SPEAKER_GRACE_SECONDS", default=60)
     limits = Limits(
-        max_listeners=read_whole(environment, "MAX_LISTENERS_PER_SESSION", default=500),
+        max_listeners=read_whole(
+            environment, "MAX_LISTENERS_PER_SESSION", default=500, maximum=MAX_LISTENERS
+        ),
         max_refused_commands=read_whole(environment, "MAX_REFUSED_COMMANDS", default=20),
         heartbeat_interval_seconds=_read_interval(environment, "HEARTBEAT_INTERVAL_SECONDS"),
         heartbeat_settled_seconds=_read_interval(environment, "HEARTBEAT_SETTLED_SECONDS"),

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from chalicelib.pipeline import Pipeline
     from chalicelib.publishing import Publishing
     from chalicelib.rate_limits import RateLimits
+    from chalicelib.slices import Slices
     from chalicelib.store.stores import Stores
     from chalicelib.sweep import Sweep
 
@@ -164,6 +165,7 @@ def sweep() -> "Sweep":
         settings.graces,
         settings.limits.max_listeners,
         clock=time.time,
+        slices=_slices(_url_of_stage()),
     )
 
 
@@ -173,6 +175,10 @@ def connections_of_stage() -> "Connections":
     Raises:
         SettingError: CONNECTIONS_URL is not set.
     """
+    return _connections(_url_of_stage())
+
+
+def _url_of_stage() -> str:
     settings = _settings()
     endpoint_url = settings.connections_url
     if endpoint_url is None and settings.emulator_url and settings.api_url:
@@ -182,7 +188,7 @@ def connections_of_stage() -> "Connections":
         )
     if not endpoint_url:
         raise SettingError("CONNECTIONS_URL is not set")
-    return _connections(endpoint_url)
+    return endpoint_url
 
 
 @_once
@@ -204,6 +210,7 @@ def use_cases(endpoint_url: str) -> "UseCases":
         clock=time.time,
         new_session_id=session_ids.generate,
         new_invite_code=lambda: secrets.token_urlsafe(INVITE_CODE_BYTES),
+        slices=_slices(endpoint_url),
     )
 
 
@@ -234,14 +241,27 @@ def _publishing() -> "Publishing":
     from chalicelib.notices import Notices
     from chalicelib.publishing import Publishing
 
-    notices = Notices(stores(), connections_of_stage(), time.time, time.sleep)
+    url = _url_of_stage()
+    notices = Notices(stores(), _connections(url), time.time, time.sleep, _slices(url))
     return Publishing(stores(), notices, time.time)
 
 
-def deliver(event: Mapping[str, Any]) -> None:
-    """Make the delivery that an event of Outcomes describes."""
-    from chalicelib.outcomes import Delivery
+@_once
+def _slices(endpoint_url: str) -> "Slices":
+    from chalicelib.slices import Slices
 
+    return Slices(_functions(), _settings().outcome_function, endpoint_url)
+
+
+def deliver(event: Mapping[str, Any]) -> None:
+    """Make the delivery that an event of Outcomes or Slices describes."""
+    from chalicelib.outcomes import Delivery
+    from chalicelib.slices import Slice, is_slice
+
+    if is_slice(event):
+        part = Slice.from_event(event)
+        use_cases(part.endpoint_url).slice_deliveries.deliver(part)
+        return
     delivery = Delivery.from_event(event)
     use_cases(delivery.endpoint_url).deliveries.deliver(delivery)
 

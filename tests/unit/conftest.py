@@ -179,7 +179,7 @@ def ending_of(stores: Stores, phones: FakeConnections, clock: Clock) -> Callable
     """Return a function that builds an ending, on other stores or connections if given."""
 
     def ending_of(stores: Stores = stores, connections: Any = phones) -> Ending:
-        return Ending(stores, Notices(stores, connections, clock), clock)
+        return Ending(stores, Notices(stores, connections, clock, clock.sleep), clock)
 
     return ending_of
 

@@ -69,8 +69,10 @@ class FakeConnections:
         self.inbox.setdefault(connection_id, []).append(json.loads(text))
 
     def fan_out(
-        self, connection_ids: Collection[str], text: str, _limit_seconds: float = 10
+        self, connection_ids: Collection[str], text: str, limit_seconds: float = 10
     ) -> FanOut:
+        if limit_seconds <= 0:
+            return FanOut(0, frozenset(), len(connection_ids), frozenset(connection_ids))
         reached, gone, unreached = 0, set(), set()
         for connection_id in set(connection_ids):
             try:
