@@ -82,7 +82,9 @@ COSTS: Final[dict[str, Cost]] = {
     "speaker's heartbeat": Cost(2, allowed=2),
     "refused heartbeat": Cost(2),
     "changeLanguage": Cost(3, allowed=2, reason="the session counts listeners per language"),
-    "changeLanguage to the same language": Cost(2, allowed=2),
+    "changeLanguage to the same language": Cost(
+        3, allowed=2, reason="the answer has the number of the language's last caption"
+    ),
     "getSessionStatus": Cost(2, allowed=3),
     "pauseSession": Cost(3),
     "pauseSession again": Cost(2),
