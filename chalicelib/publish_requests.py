@@ -51,8 +51,10 @@ def answer(publishing: Publishing, event: Mapping[str, Any]) -> dict[str, Any]:
     with telemetry.handled("publish", is_clients=False) as record, event_budget():
         try:
             request = parse(event)
+            published = publishing.publish(*request)
+            # Until now, the session ID can be any text of that form.
             telemetry.follow(request.session_id, request.session_id)
-            return _result(publishing.publish(*request))
+            return _result(published)
         except Exception as error:
             refused: Any = messages.error(record.refused(to_refusal(error)))
             return {"error": {name: refused[name] for name in refused if name != "type"}}
