@@ -42,7 +42,10 @@ REQUIRED: Final = (
 )
 """The settings without a default."""
 
-_TEXTS = frozenset({*REQUIRED, "AWS_SESSION_TOKEN", "CONNECTIONS_URL"})
+SPEECH: Final = frozenset({"MEDIA_BUCKET", "MEDIA_URL", "SPEECH"})
+"""The settings of speech, which have text values."""
+
+_TEXTS = frozenset({*REQUIRED, *SPEECH, "AWS_SESSION_TOKEN", "CONNECTIONS_URL"})
 """Settings with a text value. They are not compared, although some share a word with a number."""
 
 

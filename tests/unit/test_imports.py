@@ -9,14 +9,15 @@ import pytest
 
 PURE = (
     *("errors", "models", "session_ids", "languages", "metrics", "heartbeats", "aws.signing"),
-    *("environment", "setting_names", "limits", "settings", "admission", "counts", "commands"),
-    *("protocol", "messages"),
+    *("environment", "setting_names", "speech_settings", "limits", "settings", "admission"),
+    *("counts", "commands", "protocol", "messages", "voices", "mp3", "spoken_events"),
 )
 """Modules without I/O. Each may import only those before it."""
 
 INPUT_AND_OUTPUT = (
     *("telemetry", "aws", "aws.wire", "aws.side_by_side", "aws.http", "aws.connections"),
-    *("aws.circuit", "aws.retries", "aws.dynamodb", "aws.functions", "auth", "rate_limits"),
+    *("aws.circuit", "aws.retries", "aws.dynamodb", "aws.functions", "aws.calls"),
+    *("aws.translate", "aws.polly", "aws.s3", "auth", "rate_limits"),
     *("outcomes", "store.table", "store.items", "store.open_sessions", "store.placements"),
     *("store.sweep_cursor", "store.sessions", "store.seats", "store.participants"),
     *("store.listeners", "store.hand_overs", "store.refused_commands", "store.event_claims"),
@@ -26,7 +27,7 @@ INPUT_AND_OUTPUT = (
 
 USE_CASES = (
     *("membership", "notices", "ending", "lifecycle", "joining", "sessions", "refresh"),
-    *("presence", "refusals", "deliveries", "sweep"),
+    *("presence", "refusals", "deliveries", "sweep", "speech", "interpreter"),
 )
 """Modules with use cases. Each may import only those before it."""
 
