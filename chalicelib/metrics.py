@@ -48,6 +48,9 @@ METRICS: Final[Mapping[str, Metric]] = {
     "CircuitOpen": Metric("Count"),
     "SweepRepairs": Metric("Count"),
     "ParticipantsLost": Metric("Count"),
+    "CharactersTranslated": Metric("Count"),
+    "TranslationFailures": Metric("Count"),
+    "SpeechFailures": Metric("Count"),
 }
 """All metrics by name."""
 
