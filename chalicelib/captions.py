@@ -57,6 +57,7 @@ class Captions:
             command.text,
             int(self._clock() * 1000),
         )
+        telemetry.follow_caption(caption.caption_id)
         check_size(speaker.session_id, "", caption)
         speaking = Speaking(caller.connection_id, self._most_a_minute)
         numbered = self._publishing.give_spoken_number(speaker.session_id, caption, speaking)

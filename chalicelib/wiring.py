@@ -33,6 +33,7 @@ from chalicelib.settings import (
     read_rate_limits,
     read_settings,
 )
+from chalicelib.speech_settings import read_speech_settings
 
 if TYPE_CHECKING:
     from chalicelib.assembly import UseCases
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from chalicelib.aws.functions import Functions
     from chalicelib.aws.http import SignedClient
     from chalicelib.dispatch import Dispatcher
+    from chalicelib.interpreter import Interpreter
     from chalicelib.pipeline import Pipeline
     from chalicelib.publishing import Publishing
     from chalicelib.rate_limits import RateLimits
@@ -104,6 +106,8 @@ def start() -> None:
         sweep()
     elif handler == "app.publish":
         _publishing()
+    elif handler == "app.interpreter":
+        _interpreter()
     elif handler and (endpoint_url := _settings().connections_url):
         _dispatcher(endpoint_url)
     elif handler:
@@ -275,7 +279,17 @@ def publish(event: Mapping[str, Any]) -> dict[str, Any]:
 
 def interpret(event: Mapping[str, Any]) -> None:
     """Translate and publish the caption that an event of the pipeline describes."""
-    raise NotImplementedError
+    _interpreter().interpret(event)
+
+
+@_once
+def _interpreter() -> "Interpreter":
+    from chalicelib.interpreter import build_interpreter
+
+    def new_client(service: str, read_timeout_seconds: float) -> "SignedClient":
+        return _new_client(service, read_endpoint_url(os.environ, service), read_timeout_seconds)
+
+    return build_interpreter(_publishing(), new_client, read_speech_settings(os.environ))
 
 
 @_once
@@ -319,6 +333,10 @@ def _dynamodb(dependency: str) -> "DynamoDB":
 
 @_once
 def _client(service: str, endpoint_url: str) -> "SignedClient":
+    return _new_client(service, endpoint_url, READ_TIMEOUT_SECONDS)
+
+
+def _new_client(service: str, endpoint_url: str, read_timeout_seconds: float) -> "SignedClient":
     from chalicelib.aws.http import SignedClient
 
     return SignedClient(
@@ -327,7 +345,7 @@ def _client(service: str, endpoint_url: str) -> "SignedClient":
         read_region(os.environ),
         lambda: read_credentials(os.environ),
         connect_timeout_seconds=CONNECT_TIMEOUT_SECONDS,
-        read_timeout_seconds=READ_TIMEOUT_SECONDS,
+        read_timeout_seconds=read_timeout_seconds,
     )
 
 

@@ -16,7 +16,7 @@ from chalicelib.environment import (
     read_log_level,
     read_region,
 )
-from chalicelib.setting_names import NUMBERS, check_names
+from chalicelib.setting_names import NUMBERS, SPEECH, check_names
 from chalicelib.settings import (
     check_all,
     check_on_aws,
@@ -244,6 +244,7 @@ def test_a_misspelled_name_is_named_with_the_likely_setting(name: str, meant: st
         *("CONNECTION_STRING", "CONNECTION_TIMEOUT_SECONDS", "DBUS_SESSION_BUS_ADDRESS"),
         *("SSH_CONNECTION", "LOGLEVEL", "LD_LIBRARY_PATH", "HASH", "STAGES", "XDG_SESSION_TYPE"),
         *("SESSIONS_TABLE", "CONNECTIONS_URL", "RATE_LIMITS_TABLE", "MAX", "SESSION"),
+        *("SPEECH", "MEDIA_BUCKET", "MEDIA_URL", "MEDIA_ROOT"),
     ],
 )
 def test_variables_of_other_programs_are_ignored(name: str) -> None:
@@ -275,7 +276,7 @@ class Recorder(Mapping[str, str]):
 def test_every_numeric_setting_is_compared_with_unknown_names() -> None:
     environment = Recorder(ALL)
     check_all(environment)
-    others = {*ALL, "LOG_LEVEL", "CONNECTIONS_URL"}
+    others = {*ALL, *SPEECH, "LOG_LEVEL", "CONNECTIONS_URL"}
     numbers = {name for name in environment.read_names - others if not name.startswith("AWS_")}
     assert numbers == NUMBERS
 
