@@ -4,9 +4,12 @@ from broadcast_sessions_client.environment import Environment
 from broadcast_sessions_client.errors import SessionError
 from broadcast_sessions_client.events import (
     AudienceChanged,
+    Audio,
+    Caption,
     CaptionReceived,
     Event,
     Failed,
+    Gap,
     SessionEnded,
     State,
     StateChanged,
@@ -27,11 +30,14 @@ from broadcast_sessions_client.tokens import TokenCallback
 __all__ = [
     "LANGUAGES",
     "AudienceChanged",
+    "Audio",
+    "Caption",
     "CaptionReceived",
     "Counts",
     "Environment",
     "Event",
     "Failed",
+    "Gap",
     "Invitation",
     "Language",
     "Listener",

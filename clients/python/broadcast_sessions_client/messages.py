@@ -69,6 +69,12 @@ def integer(message: Message, key: str) -> int:
     return int(number(message, key, 0, LARGEST) or 0)
 
 
+def whole_number(message: Message, key: str, least: int = 0) -> int | None:
+    """Return a field's whole number, or None if it is missing, has a fraction or is too large."""
+    value = number(message, key, least, LARGEST)
+    return int(value) if value is not None and value == int(value) else None
+
+
 def counts(message: Message, key: str) -> dict[str, int]:
     """Return a field's numbers by name, without those that aren't usable numbers."""
     value = message.get(key)
