@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
 from broadcast_sessions_client.errors import SessionError
 
@@ -123,14 +123,3 @@ class Gap(Event):
     language: str
     after_seq: int
     count: int
-
-
-@dataclass(frozen=True)
-class CaptionReceived(Event):
-    """A caption has arrived. Only for listeners.
-
-    Attributes:
-        caption: The message's fields.
-    """
-
-    caption: Mapping[str, Any]

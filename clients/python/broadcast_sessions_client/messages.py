@@ -20,6 +20,7 @@ OUTCOMES: Final[Mapping[str, str]] = {
     "pauseSession": "sessionPaused",
     "resumeSession": "sessionResumed",
     "rotateInviteCode": "inviteCodeRotated",
+    "getCaptions": "captions",
     "endSession": "sessionEnded",
 }
 """The type of each command's outcome."""
