@@ -17,6 +17,7 @@ from broadcast_sessions_client.languages import LANGUAGES, Language, find_langua
 from broadcast_sessions_client.links import Invitation, invite_link, read_invite_link
 from broadcast_sessions_client.listener import Listener
 from broadcast_sessions_client.sessions import (
+    CaptionAccepted,
     Counts,
     Membership,
     OwnedSession,
@@ -31,6 +32,7 @@ __all__ = [
     "AudienceChanged",
     "Audio",
     "Caption",
+    "CaptionAccepted",
     "Counts",
     "Environment",
     "Event",

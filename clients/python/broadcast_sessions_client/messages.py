@@ -20,6 +20,7 @@ OUTCOMES: Final[Mapping[str, str]] = {
     "pauseSession": "sessionPaused",
     "resumeSession": "sessionResumed",
     "rotateInviteCode": "inviteCodeRotated",
+    "sendCaption": "captionAccepted",
     "getCaptions": "captions",
     "endSession": "sessionEnded",
 }
