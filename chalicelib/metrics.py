@@ -48,6 +48,7 @@ METRICS: Final[Mapping[str, Metric]] = {
     "CircuitOpen": Metric("Count"),
     "SweepRepairs": Metric("Count"),
     "ParticipantsLost": Metric("Count"),
+    "PipelineFailures": Metric("Count"),
 }
 """All metrics by name."""
 

@@ -17,10 +17,10 @@ PURE = (
 INPUT_AND_OUTPUT = (
     *("telemetry", "aws", "aws.wire", "aws.side_by_side", "aws.http", "aws.connections"),
     *("aws.circuit", "aws.retries", "aws.dynamodb", "aws.functions", "auth", "rate_limits"),
-    *("outcomes", "store.table", "store.items", "store.open_sessions", "store.placements"),
-    *("store.sweep_cursor", "store.sessions", "store.seats", "store.participants"),
-    *("store.listeners", "store.hand_overs", "store.refused_commands", "store.event_claims"),
-    "store.stores",
+    *("outcomes", "pipeline", "store.table", "store.items", "store.open_sessions"),
+    *("store.placements", "store.sweep_cursor", "store.sessions", "store.seats"),
+    *("store.participants", "store.listeners", "store.hand_overs", "store.refused_commands"),
+    *("store.event_claims", "store.stores"),
 )
 """Modules that reach AWS or write the log. Each may import only those before it."""
 
