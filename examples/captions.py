@@ -35,6 +35,10 @@ CAPTION_SECONDS: Final = 20
 """How long the example waits, at the end of the input, for captions that are on their way."""
 
 
+class NoCaption(Exception):
+    """A listener didn't receive a caption. The server's log says why."""
+
+
 class Progress:
     """Counts the captions that each listener has, or has missed."""
 
@@ -50,9 +54,16 @@ class Progress:
             self._changed.notify_all()
 
     async def wait_for(self, seq: int) -> None:
-        """Wait until each listener has the caption with a number, for a limited time."""
-        async with asyncio.timeout(CAPTION_SECONDS), self._changed:
-            await self._changed.wait_for(lambda: min(self._seqs.values()) >= seq)
+        """Wait until each listener has the caption with a number.
+
+        Raises:
+            NoCaption: One doesn't have it within CAPTION_SECONDS.
+        """
+        try:
+            async with asyncio.timeout(CAPTION_SECONDS), self._changed:
+                await self._changed.wait_for(lambda: min(self._seqs.values()) >= seq)
+        except TimeoutError:
+            raise NoCaption(f"a caption didn't arrive within {CAPTION_SECONDS} s") from None
 
 
 async def show(language: str, listener: Listener, progress: Progress) -> None:
@@ -84,7 +95,7 @@ async def play(port: int) -> None:
     Raises:
         SessionError: The service refused a command.
         NoToken: No local server is running on the port.
-        TimeoutError: A caption didn't arrive.
+        NoCaption: A caption didn't arrive.
     """
     url = f"ws://127.0.0.1:{port}/local"
     progress = Progress()
@@ -113,14 +124,19 @@ def main() -> int:
     options = parser.parse_args()
     try:
         asyncio.run(play(options.port))
-    except* (NoToken, SessionError, TimeoutError) as errors:
-        if not is_reader_gone():
-            for error in errors.exceptions:
-                print(f"the example can't continue: {error or 'no answer'}", file=sys.stderr)
-        return 1
-    except* KeyboardInterrupt:
+    except ExceptionGroup as group:
+        return _fail(group.exceptions[0])
+    except (NoCaption, NoToken, SessionError) as error:
+        return _fail(error)
+    except KeyboardInterrupt:
         return 130
     return 0
+
+
+def _fail(error: Exception) -> int:
+    if not is_reader_gone():
+        print(f"the example can't continue: {error}", file=sys.stderr)
+    return 1
 
 
 if __name__ == "__main__":
