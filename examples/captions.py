@@ -22,7 +22,6 @@ from broadcast_sessions_client import (
     Speaker,
     StateChanged,
 )
-
 from local_gateway import arguments
 from local_gateway.command import run_command
 from local_gateway.output_pipes import is_reader_gone
