@@ -22,6 +22,7 @@ from chalicelib.aws.retries import Retries
 from chalicelib.aws.wire import Answer
 from chalicelib.dispatch import Dispatcher
 from chalicelib.limits import Graces, Limits
+from chalicelib.pipeline import Pipeline
 from chalicelib.rate_limits import RateLimits
 from chalicelib.settings import read_rate_limits
 from chalicelib.store.stores import build_stores
@@ -134,6 +135,9 @@ def _dispatcher() -> Dispatcher:
             max_refused_commands=20,
         ),
         Graces(lost_seconds=60, closed_seconds=5),
+        pipeline=Pipeline(unused, None, time.time),
+        outcomes=unused,
+        endpoint_url="https://api/stage",
         clock=time.time,
         new_session_id=str,
         new_invite_code=str,

@@ -5,9 +5,11 @@ from collections.abc import Callable, Collection, Iterable
 from typing import Final
 
 from chalicelib import messages, telemetry
+from chalicelib.audience import Audience
 from chalicelib.aws.connections import Connections, FanOut
 from chalicelib.messages import Message
 from chalicelib.models import Participant, Session, SessionStatus
+from chalicelib.pipeline import Pipeline
 from chalicelib.store.stores import Stores
 
 NOTICE_SECONDS: Final = 2
@@ -21,10 +23,16 @@ class Notices:
     """Posts notices. Every method may raise ServiceUnavailable."""
 
     def __init__(
-        self, stores: Stores, connections: Connections, clock: Callable[[], float]
+        self,
+        stores: Stores,
+        connections: Connections,
+        audience: Audience,
+        pipeline: Pipeline,
+        clock: Callable[[], float],
     ) -> None:
         self._sessions = stores.sessions
-        self._seats = stores.seats
+        self._audience = audience
+        self._pipeline = pipeline
         self._participants = stores.participants
         self._listeners = stores.listeners
         self._connections = connections
@@ -47,7 +55,7 @@ class Notices:
         return result
 
     def announce_return(self, session: Session, at_seconds: float) -> None:
-        """Notify a session's listeners that an interruption is over.
+        """Notify the pipeline and a session's listeners that an interruption is over.
 
         The notice says whether the session is paused, as before, or active.
 
@@ -57,6 +65,11 @@ class Notices:
         """
         is_paused = session.status is SessionStatus.PAUSED
         notice = messages.session_paused if is_paused else messages.session_resumed
+        self._pipeline.tell(
+            "sessionPaused" if is_paused else "sessionResumed",
+            session.session_id,
+            at_seconds=at_seconds,
+        )
         self.notify_listeners(session.session_id, notice(session.session_id), at_seconds)
         self._sessions.note_return_announced(session.session_id)
 
@@ -77,7 +90,7 @@ class Notices:
 
     def release_seats(self, session_id: str, removed: Iterable[Participant]) -> None:
         """Release the seats of listeners that this event has removed."""
-        self._seats.release(session_id, Counter(each.target_language or "" for each in removed))
+        self._audience.release(session_id, Counter(each.target_language or "" for each in removed))
 
     def fan_out(
         self, session_id: str, connection_ids: Collection[str], text: str, limit_seconds: float

@@ -42,7 +42,7 @@ REQUIRED: Final = (
 )
 """The settings without a default."""
 
-_TEXTS = frozenset({*REQUIRED, "AWS_SESSION_TOKEN", "CONNECTIONS_URL"})
+_TEXTS = frozenset({*REQUIRED, "AWS_SESSION_TOKEN", "CONNECTIONS_URL", "PIPELINE_FUNCTION"})
 """Settings with a text value. They are not compared, although some share a word with a number."""
 
 

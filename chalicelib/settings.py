@@ -63,6 +63,7 @@ class Settings:
         connections_url: The URL of the @connections API, or None if each event determines it.
         api_url: The stack's own URL of the @connections API, if it is set.
         emulator_url: The URL of an AWS emulator, if there is one.
+        pipeline_function: The function that gets the pipeline's events, or None.
     """
 
     sessions_table: str
@@ -73,6 +74,7 @@ class Settings:
     emulator_url: str | None
     limits: Limits
     graces: Graces
+    pipeline_function: str | None = None
 
 
 def check_all(environment: Mapping[str, str]) -> None:
@@ -183,6 +185,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         emulator_url=emulator_url,
         limits=limits,
         graces=graces,
+        pipeline_function=environment.get("PIPELINE_FUNCTION") or None,
     )
 
 

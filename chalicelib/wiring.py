@@ -39,8 +39,11 @@ if TYPE_CHECKING:
     from chalicelib.auth import Authorizer
     from chalicelib.aws.connections import Connections
     from chalicelib.aws.dynamodb import DynamoDB
+    from chalicelib.aws.functions import Functions
     from chalicelib.aws.http import SignedClient
     from chalicelib.dispatch import Dispatcher
+    from chalicelib.outcomes import Outcomes
+    from chalicelib.pipeline import Pipeline
     from chalicelib.rate_limits import RateLimits
     from chalicelib.store.stores import Stores
     from chalicelib.sweep import Sweep
@@ -158,6 +161,9 @@ def sweep() -> "Sweep":
         connections_of_stage(),
         settings.graces,
         settings.limits.max_listeners,
+        pipeline=pipeline(),
+        outcomes=outcomes(),
+        endpoint_url=_connections_url_of_stage(),
         clock=time.time,
     )
 
@@ -168,6 +174,10 @@ def connections_of_stage() -> "Connections":
     Raises:
         SettingError: CONNECTIONS_URL is not set.
     """
+    return _connections(_connections_url_of_stage())
+
+
+def _connections_url_of_stage() -> str:
     settings = _settings()
     endpoint_url = settings.connections_url
     if endpoint_url is None and settings.emulator_url and settings.api_url:
@@ -177,7 +187,7 @@ def connections_of_stage() -> "Connections":
         )
     if not endpoint_url:
         raise SettingError("CONNECTIONS_URL is not set")
-    return _connections(endpoint_url)
+    return endpoint_url
 
 
 @_once
@@ -195,6 +205,9 @@ def use_cases(endpoint_url: str) -> "UseCases":
         _rate_limits(),
         settings.limits,
         settings.graces,
+        pipeline=pipeline(),
+        outcomes=outcomes(),
+        endpoint_url=endpoint_url,
         clock=time.time,
         new_session_id=session_ids.generate,
         new_invite_code=lambda: secrets.token_urlsafe(INVITE_CODE_BYTES),
@@ -209,9 +222,14 @@ def _connections(endpoint_url: str) -> "Connections":
 
 
 def deliver(event: Mapping[str, Any]) -> None:
-    """Make the delivery that an event of Outcomes describes."""
+    """Make the delivery, or post the notice of the status, that an event of Outcomes describes."""
     from chalicelib.outcomes import Delivery
+    from chalicelib.status_requests import StatusRequest
 
+    if "statusOf" in event:
+        request = StatusRequest.from_event(event)
+        use_cases(request.endpoint_url).status_notices.deliver(request)
+        return
     delivery = Delivery.from_event(event)
     use_cases(delivery.endpoint_url).deliveries.deliver(delivery)
 
@@ -229,14 +247,33 @@ def interpret(event: Mapping[str, Any]) -> None:
 @_once
 def _dispatcher(endpoint_url: str) -> "Dispatcher":
     from chalicelib.assembly import build_dispatcher
-    from chalicelib.aws.functions import Functions
+
+    return build_dispatcher(
+        use_cases(endpoint_url), _rate_limits(), outcomes(), endpoint_url, time.time
+    )
+
+
+@_once
+def outcomes() -> "Outcomes":
+    """Return the requests for deliveries."""
     from chalicelib.outcomes import Outcomes
 
-    functions = Functions(_client("lambda", read_endpoint_url(os.environ, "lambda")))
-    outcomes = Outcomes(functions, _settings().outcome_function)
-    return build_dispatcher(
-        use_cases(endpoint_url), _rate_limits(), outcomes, endpoint_url, time.time
-    )
+    return Outcomes(_functions(), _settings().outcome_function)
+
+
+@_once
+def pipeline() -> "Pipeline":
+    """Return the pipeline that a setting names."""
+    from chalicelib.pipeline import Pipeline
+
+    return Pipeline(_functions(), _settings().pipeline_function, time.time)
+
+
+@_once
+def _functions() -> "Functions":
+    from chalicelib.aws.functions import Functions
+
+    return Functions(_client("lambda", read_endpoint_url(os.environ, "lambda")))
 
 
 @_once

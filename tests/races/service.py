@@ -26,6 +26,8 @@ from chalicelib.commands import (
 )
 from chalicelib.limits import Graces, Limits
 from chalicelib.models import Caller, QualityTier
+from chalicelib.outcomes import Outcomes
+from chalicelib.pipeline import Pipeline
 from chalicelib.rate_limits import RateLimits
 from chalicelib.settings import RateLimitSettings
 from chalicelib.store.items import LANGUAGE_COUNT
@@ -34,12 +36,13 @@ from chalicelib.store.sweep_cursor import SWEEP_CURSOR
 from chalicelib.sweep import build_sweep
 from local_gateway import aws
 from tests import emulator
-from tests.races.fakes import Answer, Clock, Connections, latency
+from tests.races.fakes import Answer, Clock, Connections, Functions, latency
 
 ADDRESS: Final = "203.0.113.7"
 """The address of all clients. Source: RFC 5737, addresses for documentation."""
 
 INVITE_CODE: Final = "code-of-the-hall"
+ENDPOINT_URL: Final = "https://api/stage"
 GRACE_SECONDS: Final = 60
 GRACES: Final = Graces(GRACE_SECONDS, closed_seconds=5)
 LOST_AFTER_SECONDS: Final = 90
@@ -115,6 +118,10 @@ class Service:
         self.max_listeners = max_listeners
         self.clock = Clock()
         self.connections = Connections()
+        self.functions = Functions()
+        functions: Any = self.functions
+        self.pipeline = Pipeline(functions, "interpreter", self.clock)
+        self.outcomes = Outcomes(functions, "outcome")
         self.stores = build_stores(
             clients.dynamodb("store"),
             self._tables["sessions"],
@@ -143,6 +150,9 @@ class Service:
                 max_refused_commands=20,
             ),
             GRACES,
+            pipeline=self.pipeline,
+            outcomes=self.outcomes,
+            endpoint_url=ENDPOINT_URL,
             clock=self.clock,
             new_session_id=lambda: f"golden-eagle-{next(numbers)}",
             new_invite_code=lambda: INVITE_CODE,
@@ -234,6 +244,9 @@ class Service:
             self.connections,
             GRACES,
             self.max_listeners,
+            pipeline=self.pipeline,
+            outcomes=self.outcomes,
+            endpoint_url=ENDPOINT_URL,
             clock=self.clock,
             stopwatch=self.clock,
             sleep=self.clock.sleep,

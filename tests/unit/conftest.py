@@ -9,12 +9,14 @@ from typing import Any
 import pytest
 
 from chalicelib.assembly import UseCases, build_dispatcher, build_use_cases
+from chalicelib.audience import Audience
 from chalicelib.dispatch import Dispatcher
 from chalicelib.ending import Ending
 from chalicelib.lifecycle import Lifecycle
 from chalicelib.limits import Graces, Limits
 from chalicelib.models import Caller
 from chalicelib.notices import Notices
+from chalicelib.pipeline import Pipeline
 from chalicelib.rate_limits import RateLimits
 from chalicelib.settings import RateLimitSettings
 from chalicelib.store.stores import Stores, build_stores
@@ -28,6 +30,7 @@ from tests.unit.fakes import (
     SCHEMA,
     Clock,
     FakeConnections,
+    FakeFunctions,
     FakeOutcomes,
     Wire,
     frame,
@@ -75,6 +78,17 @@ def phones() -> FakeConnections:
 
 
 @pytest.fixture
+def functions() -> FakeFunctions:
+    """Return the functions that the pipeline invokes."""
+    return FakeFunctions()
+
+
+@pytest.fixture
+def pipeline(functions: Any, clock: Clock) -> Pipeline:
+    return Pipeline(functions, "interpreter", clock)
+
+
+@pytest.fixture
 def rate_limits(dynamodb: Any, clock: Clock) -> RateLimits:
     settings = RateLimitSettings(
         table="rate_limits",
@@ -105,7 +119,12 @@ GRACES = Graces(lost_seconds=60, closed_seconds=5)
 
 @pytest.fixture
 def build(
-    stores: Stores, phones: FakeConnections, rate_limits: RateLimits, clock: Clock
+    stores: Stores,
+    phones: FakeConnections,
+    rate_limits: RateLimits,
+    pipeline: Pipeline,
+    outcomes: FakeOutcomes,
+    clock: Clock,
 ) -> Callable[..., UseCases]:
     """Return a function that builds use cases. Named collaborators replace the defaults."""
     numbers = count(100)
@@ -117,6 +136,9 @@ def build(
             "rate_limits": rate_limits,
             "limits": LIMITS,
             "graces": GRACES,
+            "pipeline": pipeline,
+            "outcomes": outcomes,
+            "endpoint_url": "https://api/stage",
             "clock": clock,
             "new_session_id": lambda: f"golden-eagle-{next(numbers)}",
             "new_invite_code": lambda: "code-of-the-hall",
@@ -139,7 +161,13 @@ def lifecycle(use_cases: UseCases) -> Lifecycle:
 
 
 @pytest.fixture
-def sweep_of(stores: Stores, phones: FakeConnections, clock: Clock) -> Callable[..., Sweep]:
+def sweep_of(
+    stores: Stores,
+    phones: FakeConnections,
+    pipeline: Pipeline,
+    outcomes: FakeOutcomes,
+    clock: Clock,
+) -> Callable[..., Sweep]:
     """Return a function that builds a sweep. Named collaborators replace the defaults.
 
     The sweep's waits advance the clock, and it visits one session at a time.
@@ -151,6 +179,9 @@ def sweep_of(stores: Stores, phones: FakeConnections, clock: Clock) -> Callable[
             "connections": phones,
             "graces": GRACES,
             "max_listeners": LIMITS.max_listeners,
+            "pipeline": pipeline,
+            "outcomes": outcomes,
+            "endpoint_url": "https://api/stage",
             "clock": clock,
             "stopwatch": clock,
             "sleep": clock.sleep,
@@ -162,11 +193,19 @@ def sweep_of(stores: Stores, phones: FakeConnections, clock: Clock) -> Callable[
 
 
 @pytest.fixture
-def ending_of(stores: Stores, phones: FakeConnections, clock: Clock) -> Callable[..., Ending]:
+def ending_of(
+    stores: Stores,
+    phones: FakeConnections,
+    pipeline: Pipeline,
+    outcomes: FakeOutcomes,
+    clock: Clock,
+) -> Callable[..., Ending]:
     """Return a function that builds an ending, on other stores or connections if given."""
 
     def ending_of(stores: Stores = stores, connections: Any = phones) -> Ending:
-        return Ending(stores, Notices(stores, connections, clock), clock)
+        audience = Audience(stores, pipeline, outcomes, "https://api/stage", clock)
+        notices = Notices(stores, connections, audience, pipeline, clock)
+        return Ending(stores, notices, pipeline, clock)
 
     return ending_of
 

@@ -17,16 +17,17 @@ PURE = (
 INPUT_AND_OUTPUT = (
     *("telemetry", "aws", "aws.wire", "aws.side_by_side", "aws.http", "aws.connections"),
     *("aws.circuit", "aws.retries", "aws.dynamodb", "aws.functions", "auth", "rate_limits"),
-    *("outcomes", "pipeline", "store.table", "store.items", "store.open_sessions"),
-    *("store.placements", "store.sweep_cursor", "store.sessions", "store.seats"),
-    *("store.participants", "store.listeners", "store.hand_overs", "store.refused_commands"),
-    *("store.event_claims", "store.stores"),
+    *("status_requests", "outcomes", "pipeline", "store.table", "store.items"),
+    *("store.open_sessions", "store.count_updates", "store.placements", "store.sweep_cursor"),
+    "store.sessions",
+    *("store.seats", "store.demand", "store.participants", "store.listeners", "store.hand_overs"),
+    *("store.refused_commands", "store.event_claims", "store.stores"),
 )
 """Modules that reach AWS or write the log. Each may import only those before it."""
 
 USE_CASES = (
-    *("membership", "notices", "ending", "lifecycle", "joining", "sessions", "refresh"),
-    *("presence", "refusals", "deliveries", "sweep"),
+    *("audience", "membership", "notices", "ending", "lifecycle", "joining", "sessions"),
+    *("refresh", "presence", "refusals", "deliveries", "status_notices", "sweep"),
 )
 """Modules with use cases. Each may import only those before it."""
 
