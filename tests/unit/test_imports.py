@@ -97,6 +97,7 @@ def test_a_function_starts_without_slow_imports(handler: str) -> None:
         "COGNITO_USER_POOL_ID": "us-east-1_pool",
         "COGNITO_CLIENT_ID": "client",
         "SESSIONS_TABLE": "sessions",
+        "CAPTIONS_TABLE": "captions",
         "CONNECTIONS_TABLE": "connections",
         "RATE_LIMITS_TABLE": "limits",
         "OUTCOME_FUNCTION": "outcome",

@@ -11,6 +11,7 @@ from tests.unit.test_signed_http import CUT, PlayedServer
 ENVIRONMENT = {
     "SESSIONS_TABLE": "s",
     "CONNECTIONS_TABLE": "c",
+    "CAPTIONS_TABLE": "captions",
     "OUTCOME_FUNCTION": "f",
     "RATE_LIMITS_TABLE": "r",
     "HASH_KEY": "key",
