@@ -13,11 +13,12 @@ from chalicelib.aws.polly import NoVoice, Polly
 from chalicelib.aws.s3 import Bucket
 from chalicelib.aws.translate import Translate
 from chalicelib.errors import ServiceError, SessionNotFound
+from chalicelib.fields import MAX_CAPTION_CHARACTERS
 from chalicelib.models import Caption
 from chalicelib.mp3 import NotMp3
 from chalicelib.speech import KEY_BYTES, Speech, Spoken
 from chalicelib.speech_settings import SpeechSettings
-from chalicelib.spoken_events import TEXT_CHARACTERS, InvalidEvent, SpokenCaption, parse
+from chalicelib.spoken_events import InvalidEvent, SpokenCaption, parse
 
 TRANSLATE_SECONDS: Final = 5.0
 """Time for one translation with its retry. Later, the phrase is no longer live."""
@@ -100,6 +101,7 @@ class Interpreter:
             if spoken is None or not spoken.languages:
                 return
             telemetry.follow(spoken.session_id, spoken.session_id)
+            telemetry.follow_caption(spoken.caption_id)
             with ThreadPoolExecutor(len(spoken.languages)) as threads:
                 for language in spoken.languages:
                     threads.submit(copy_context().run, self._interpret_into, spoken, language)
@@ -154,13 +156,13 @@ class Interpreter:
 
 
 def shorten(text: str) -> str:
-    """Return a text with at most TEXT_CHARACTERS, cut between words if possible.
+    """Return a text with at most MAX_CAPTION_CHARACTERS, cut between words if possible.
 
     A translation can be longer than its original.
     """
-    if len(text) <= TEXT_CHARACTERS:
+    if len(text) <= MAX_CAPTION_CHARACTERS:
         return text
-    cut = text[: TEXT_CHARACTERS - len(_ELLIPSIS)]
+    cut = text[: MAX_CAPTION_CHARACTERS - len(_ELLIPSIS)]
     space = cut.rfind(" ", len(cut) - _LONGEST_WORD)
     return (cut[:space] if space >= 0 else cut).rstrip() + _ELLIPSIS
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from chalicelib.fields import MAX_CAPTION_CHARACTERS
 from chalicelib.languages import LANGUAGES
 
 TYPE: Final = "captionSpoken"
@@ -11,9 +12,6 @@ TYPE: Final = "captionSpoken"
 
 VERSION: Final = 1
 """The version of the pipeline's events that this module reads."""
-
-TEXT_CHARACTERS: Final = 1000
-"""Longest text of a caption. Source: docs/reference/protocol.md."""
 
 _ID_CHARACTERS: Final = 256
 
@@ -81,7 +79,9 @@ def _is_id(value: Any) -> bool:
 
 
 def _is_text(value: Any) -> bool:
-    return isinstance(value, str) and 0 < len(value) <= TEXT_CHARACTERS and not value.isspace()
+    return (
+        isinstance(value, str) and 0 < len(value) <= MAX_CAPTION_CHARACTERS and not value.isspace()
+    )
 
 
 def _is_whole(value: Any) -> bool:

@@ -128,10 +128,15 @@ def test_the_hash_key_comes_from_the_environment() -> None:
     assert (limits.table, limits.hash_key) == ("r", b"secret")
 
 
-@pytest.mark.parametrize("value", ["many", "0", "-1", "2.5", "nan", "inf"])
+@pytest.mark.parametrize("value", ["many", "0", "-1", "2.5", "nan", "inf", "10001"])
 def test_an_invalid_number_is_named(value: str) -> None:
     with pytest.raises(SettingError, match="MAX_LISTENERS_PER_SESSION"):
         read_settings({**TABLES, "MAX_LISTENERS_PER_SESSION": value})
+
+
+def test_a_session_may_have_ten_thousand_seats() -> None:
+    settings = read_settings({**TABLES, "MAX_LISTENERS_PER_SESSION": "10000"})
+    assert settings.limits.max_listeners == 10_000
 
 
 def test_an_unknown_log_level_is_named() -> None:

@@ -168,6 +168,11 @@ locals {
           [local.namespace, metric, "Stage", var.stage, { label = label }]
         ]
       },
+      {
+        title   = "Events the pipeline didn't get"
+        stat    = "Sum"
+        metrics = [[local.namespace, "PipelineFailures", "Stage", var.stage, { label = "events" }]]
+      },
     ],
     [
       {
