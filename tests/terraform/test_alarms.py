@@ -51,6 +51,7 @@ LOGGED: Final = {
     *("code", "durationMs", "coldStart"),
     *("cause", "field", "dependency", "error", "reason"),
     *("reached", "gone", "failed"),
+    *("caption", "language", "seq"),
 }
 """The fields of the application's log lines."""
 
