@@ -5,7 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from chalicelib.aws.connections import Connections
-from chalicelib.deliveries import Deliveries
+from chalicelib.captions import Captions
+from chalicelib.deliveries import Deliveries, SliceDeliveries
 from chalicelib.dispatch import Dispatcher
 from chalicelib.ending import Ending
 from chalicelib.joining import Joining
@@ -14,11 +15,14 @@ from chalicelib.limits import Graces, Limits
 from chalicelib.membership import Membership
 from chalicelib.notices import Notices
 from chalicelib.outcomes import Outcomes
+from chalicelib.pipeline import Pipeline
 from chalicelib.presence import Presence
+from chalicelib.publishing import Publishing
 from chalicelib.rate_limits import RateLimits
 from chalicelib.refresh import Refresh
 from chalicelib.refusals import Refusals
 from chalicelib.sessions import Sessions
+from chalicelib.slices import Slices
 from chalicelib.store.stores import Stores
 
 
@@ -33,6 +37,9 @@ class UseCases:
     refusals: Refusals
     lifecycle: Lifecycle
     deliveries: Deliveries
+    captions: Captions
+    publishing: Publishing
+    slice_deliveries: SliceDeliveries
 
 
 def build_use_cases(
@@ -41,18 +48,21 @@ def build_use_cases(
     rate_limits: RateLimits,
     limits: Limits,
     graces: Graces,
+    pipeline: Pipeline,
     *,
     clock: Callable[[], float],
     new_session_id: Callable[[], str],
     new_invite_code: Callable[[], str],
     sleep: Callable[[float], None] = time.sleep,
+    slices: Slices | None = None,
 ) -> UseCases:
-    """Build the use cases on one set of stores."""
-    notices = Notices(stores, connections, clock)
+    """Build the use cases on one set of stores. Without slices, they make all posts themselves."""
+    notices = Notices(stores, connections, clock, sleep, slices)
     ending = Ending(stores, notices, clock)
     lifecycle = Lifecycle(stores, notices, ending, connections, graces, clock, sleep)
     membership = Membership(stores, limits, clock)
     joining = Joining(stores, membership, rate_limits, limits, clock)
+    publishing = Publishing(stores, notices, clock, sleep)
     return UseCases(
         sessions=Sessions(
             stores,
@@ -71,6 +81,11 @@ def build_use_cases(
         refusals=Refusals(stores, rate_limits, limits.max_refused_commands),
         lifecycle=lifecycle,
         deliveries=Deliveries(stores, lifecycle, connections, clock, sleep),
+        captions=Captions(
+            stores, membership, publishing, pipeline, limits.captions_per_minute, clock
+        ),
+        publishing=publishing,
+        slice_deliveries=SliceDeliveries(notices, ending),
     )
 
 
@@ -88,6 +103,7 @@ def build_dispatcher(
         use_cases.refresh,
         use_cases.presence,
         use_cases.lifecycle,
+        use_cases.captions,
         use_cases.refusals,
         rate_limits,
         outcomes,

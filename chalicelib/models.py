@@ -184,6 +184,11 @@ class Session:
         return {name: count for name, count in sorted(self.language_counts.items()) if count > 0}
 
     @property
+    def translated_languages(self) -> list[str]:
+        """The languages that listeners need a translation into, sorted."""
+        return [each for each in self.languages if each != self.source_language]
+
+    @property
     def shown_status(self) -> SessionStatus:
         """The status that clients see."""
         return self.status if self.grace_ends_at_ms is None else SessionStatus.INTERRUPTED

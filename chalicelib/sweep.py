@@ -18,6 +18,7 @@ from chalicelib.lifecycle import Lifecycle, sleep_until
 from chalicelib.limits import Graces
 from chalicelib.models import IN_FLIGHT_SECONDS, CountNote, Participant, Session, SessionStatus
 from chalicelib.notices import Notices
+from chalicelib.slices import Slices
 from chalicelib.store.stores import Stores
 from chalicelib.store.sweep_cursor import SweepCursor
 
@@ -327,6 +328,7 @@ def build_sweep(
     sleep: Callable[[float], None] = time.sleep,
     page_sessions: int = PAGE_SESSIONS,
     session_threads: int = SESSION_THREADS,
+    slices: Slices | None = None,
 ) -> Sweep:
     """Build the sweep, without the use cases of clients.
 
@@ -340,8 +342,9 @@ def build_sweep(
         sleep: Waits for a number of seconds.
         page_sessions: The number of sessions that are read at once.
         session_threads: The number of sessions that are visited side by side.
+        slices: Requests the slices of large fan-outs. Without it, the sweep makes all posts.
     """
-    notices = Notices(stores, connections, clock)
+    notices = Notices(stores, connections, clock, sleep, slices)
     ending = Ending(stores, notices, clock)
     return Sweep(
         stores,

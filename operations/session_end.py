@@ -1,5 +1,6 @@
 """Ends a session of a stage for an operator."""
 
+import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Final
@@ -93,7 +94,7 @@ def end_session(
     check_connections(connections)
     confirm(session)
     counting = CountingConnections(connections)
-    ending = Ending(stores, Notices(stores, counting, clock), clock)
+    ending = Ending(stores, Notices(stores, counting, clock, time.sleep), clock)
     # A retry after a lost answer also returns None here, so only end_expired decides.
     stores.sessions.expire(session_id)
     if not ending.end_expired(session_id):

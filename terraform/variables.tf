@@ -93,6 +93,11 @@ variable "settings" {
   }
 
   validation {
+    condition     = try(tonumber(var.settings["MAX_LISTENERS_PER_SESSION"]) <= 10000, true)
+    error_message = "MAX_LISTENERS_PER_SESSION must be at most 10,000. The application doesn't start with a larger value."
+  }
+
+  validation {
     condition = alltrue([
       for name in keys(local.whole_settings) :
       try(floor(tonumber(var.settings[name])) == tonumber(var.settings[name]), true)

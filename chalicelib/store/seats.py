@@ -110,24 +110,29 @@ class SeatStore:
             is_repeatable=False,
         )
 
-    def change_language(self, session_id: str, before: str, after: str) -> bool:
+    def change_language(self, session_id: str, before: str, after: str) -> Session | None:
         """Count a listener under another target language.
 
         Not idempotent. Call it after the listener's item has changed. After a crash between the two
         writes, the sweep repairs the counts.
 
         Returns:
-            False if the session no longer exists.
+            The session; None if it no longer exists.
         """
         counts = _add({before: -1, after: 1})
-        return self._table.try_update(
-            session_id,
-            f"ADD changes :one{counts.update}",
-            "attribute_exists(sessionId)",
-            {":one": number(1), **counts.values},
-            counts.names,
-            is_repeatable=False,
-        )
+        try:
+            item = self._table.update(
+                session_id,
+                f"ADD changes :one{counts.update}",
+                condition="attribute_exists(sessionId)",
+                values={":one": number(1), **counts.values},
+                names=counts.names,
+                returning="ALL_NEW",
+                is_repeatable=False,
+            )
+        except ConditionFailed:
+            return None
+        return parse_session(item)
 
     def pass_on(self, session_id: str, before: str, after: str) -> Session | None:
         """Count a listener's refresh, which has passed its seat to another connection.

@@ -148,7 +148,17 @@ run "setting_too_large" {
   command = plan
 
   variables {
-    settings = { MAX_LISTENERS_PER_SESSION = 1000000001 }
+    settings = { RATE_LIMIT_CONNECTIONS_PER_MIN = 1000000001 }
+  }
+
+  expect_failures = [var.settings]
+}
+
+run "listeners_more_than_supported" {
+  command = plan
+
+  variables {
+    settings = { MAX_LISTENERS_PER_SESSION = 10001 }
   }
 
   expect_failures = [var.settings]

@@ -33,7 +33,7 @@ from chalicelib.settings import RateLimitSettings
 from chalicelib.store.stores import Stores, build_stores
 from chalicelib.sweep import Sweep, build_sweep
 from tests.properties.faults import NO_FAULT, Fault, FaultyTransport, IndexHistory, Operation, Plan
-from tests.unit.fakes import Clock
+from tests.unit.fakes import TABLES, Clock, FakePipeline
 
 MAX_LISTENERS = 3
 MAX_REFUSED_COMMANDS = 4
@@ -188,7 +188,7 @@ class World:
             CircuitBreaker("store", self.clock),
         )
         transport = FaultyTransport(self.current, self.clock, self._history)
-        return build_stores(DynamoDB(transport, retries), "sessions", "connections", self.clock)
+        return build_stores(DynamoDB(transport, retries), TABLES, 600, self.clock)
 
     def _rate_limits(self) -> RateLimits:
         settings = RateLimitSettings(
@@ -217,8 +217,10 @@ class World:
                 refresh_after_seconds=6000,
                 warn_after_seconds=6300,
                 max_refused_commands=MAX_REFUSED_COMMANDS,
+                captions_per_minute=60,
             ),
             GRACES,
+            FakePipeline(),
             clock=self.clock,
             new_session_id=self._new_session_id,
             new_invite_code=lambda: f"{MARK}-code-{len(self.session_ids)}",

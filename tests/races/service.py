@@ -32,9 +32,11 @@ from chalicelib.store.items import LANGUAGE_COUNT
 from chalicelib.store.stores import build_stores
 from chalicelib.store.sweep_cursor import SWEEP_CURSOR
 from chalicelib.sweep import build_sweep
+from chalicelib.table_names import TableNames
 from local_gateway import aws
 from tests import emulator
 from tests.races.fakes import Answer, Clock, Connections, latency
+from tests.unit.fakes import FakePipeline
 
 ADDRESS: Final = "203.0.113.7"
 """The address of all clients. Source: RFC 5737, addresses for documentation."""
@@ -115,10 +117,11 @@ class Service:
         self.max_listeners = max_listeners
         self.clock = Clock()
         self.connections = Connections()
+        self.pipeline = FakePipeline()
         self.stores = build_stores(
             clients.dynamodb("store"),
-            self._tables["sessions"],
-            self._tables["connections"],
+            TableNames(*(self._tables[each] for each in ("sessions", "connections", "captions"))),
+            600,
             self.clock,
         )
         self.rate_limits = RateLimits(
@@ -141,8 +144,10 @@ class Service:
                 refresh_after_seconds=6000,
                 warn_after_seconds=6300,
                 max_refused_commands=20,
+                captions_per_minute=60,
             ),
             GRACES,
+            self.pipeline,
             clock=self.clock,
             new_session_id=lambda: f"golden-eagle-{next(numbers)}",
             new_invite_code=lambda: INVITE_CODE,

@@ -26,9 +26,11 @@ from tests.unit.fakes import (
     CREATE,
     JOINS_A_MINUTE,
     SCHEMA,
+    TABLES,
     Clock,
     FakeConnections,
     FakeOutcomes,
+    FakePipeline,
     Wire,
     frame,
     reply,
@@ -66,12 +68,17 @@ def dynamodb() -> MotoDynamoDB:
 
 @pytest.fixture
 def stores(dynamodb: Any, clock: Clock) -> Stores:
-    return build_stores(dynamodb, "sessions", "connections", clock)
+    return build_stores(dynamodb, TABLES, 600, clock)
 
 
 @pytest.fixture
 def phones() -> FakeConnections:
     return FakeConnections()
+
+
+@pytest.fixture
+def pipeline() -> FakePipeline:
+    return FakePipeline()
 
 
 @pytest.fixture
@@ -98,6 +105,7 @@ LIMITS = Limits(
     refresh_after_seconds=6000,
     warn_after_seconds=6300,
     max_refused_commands=20,
+    captions_per_minute=60,
 )
 
 GRACES = Graces(lost_seconds=60, closed_seconds=5)
@@ -105,7 +113,11 @@ GRACES = Graces(lost_seconds=60, closed_seconds=5)
 
 @pytest.fixture
 def build(
-    stores: Stores, phones: FakeConnections, rate_limits: RateLimits, clock: Clock
+    stores: Stores,
+    phones: FakeConnections,
+    rate_limits: RateLimits,
+    pipeline: FakePipeline,
+    clock: Clock,
 ) -> Callable[..., UseCases]:
     """Return a function that builds use cases. Named collaborators replace the defaults."""
     numbers = count(100)
@@ -117,6 +129,7 @@ def build(
             "rate_limits": rate_limits,
             "limits": LIMITS,
             "graces": GRACES,
+            "pipeline": pipeline,
             "clock": clock,
             "new_session_id": lambda: f"golden-eagle-{next(numbers)}",
             "new_invite_code": lambda: "code-of-the-hall",
@@ -166,7 +179,7 @@ def ending_of(stores: Stores, phones: FakeConnections, clock: Clock) -> Callable
     """Return a function that builds an ending, on other stores or connections if given."""
 
     def ending_of(stores: Stores = stores, connections: Any = phones) -> Ending:
-        return Ending(stores, Notices(stores, connections, clock), clock)
+        return Ending(stores, Notices(stores, connections, clock, clock.sleep), clock)
 
     return ending_of
 

@@ -13,6 +13,7 @@ from chalicelib.errors import ServiceError, ServiceUnavailable
 from chalicelib.models import Caller
 from chalicelib.outcomes import Delivery
 from chalicelib.store.stores import Stores
+from chalicelib.table_names import TableNames
 
 CREATE = {"action": "createSession", "sourceLanguage": "en"}
 
@@ -70,8 +71,10 @@ class FakeConnections:
         self.inbox.setdefault(connection_id, []).append(json.loads(text))
 
     def fan_out(
-        self, connection_ids: Collection[str], text: str, _limit_seconds: float = 10
+        self, connection_ids: Collection[str], text: str, limit_seconds: float = 10
     ) -> FanOut:
+        if limit_seconds <= 0:
+            return FanOut(0, frozenset(), len(connection_ids), frozenset(connection_ids))
         reached, gone, unreached = 0, set(), set()
         for connection_id in set(connection_ids):
             try:
@@ -99,6 +102,19 @@ def scan(dynamodb: Any, table: str) -> list[dict[str, Any]]:
 def participants(dynamodb: Any) -> list[dict[str, Any]]:
     """Read the connections table without the items that only count refused commands."""
     return [item for item in scan(dynamodb, "connections") if "sessionId" in item]
+
+
+TABLES = TableNames("sessions", "connections", "captions")
+
+
+@dataclass
+class FakePipeline:
+    """A pipeline that keeps the events."""
+
+    events: list[dict[str, Any]] = field(default_factory=list)
+
+    def tell(self, event_type: str, session_id: str, **fields: Any) -> None:
+        self.events.append({"type": event_type, "sessionId": session_id, **fields})
 
 
 @dataclass

@@ -9,6 +9,7 @@ import pytest
 
 from chalicelib import commands, protocol
 from chalicelib.errors import InvalidParameters, ServiceError
+from chalicelib.fields import read_frame
 from operations.asyncapi.schemas import Schema, forms_of, list_schemas, name_of
 
 PAGE: Final = Path("docs/reference/protocol.md").read_text()
@@ -27,7 +28,7 @@ LONGEST: Final = {
 
 
 def parse(command: dict[str, Any]) -> commands.Command:
-    fields = commands.read_frame(json.dumps(command))
+    fields = read_frame(json.dumps(command))
     commands.parse_request_id(fields)
     return commands.parse_command(fields)
 

@@ -16,7 +16,7 @@ from chalicelib.environment import (
     read_log_level,
     read_region,
 )
-from chalicelib.setting_names import NUMBERS, check_names
+from chalicelib.setting_names import NUMBERS, SPEECH, check_names
 from chalicelib.settings import (
     check_all,
     check_on_aws,
@@ -128,10 +128,15 @@ def test_the_hash_key_comes_from_the_environment() -> None:
     assert (limits.table, limits.hash_key) == ("r", b"secret")
 
 
-@pytest.mark.parametrize("value", ["many", "0", "-1", "2.5", "nan", "inf"])
+@pytest.mark.parametrize("value", ["many", "0", "-1", "2.5", "nan", "inf", "10001"])
 def test_an_invalid_number_is_named(value: str) -> None:
     with pytest.raises(SettingError, match="MAX_LISTENERS_PER_SESSION"):
         read_settings({**TABLES, "MAX_LISTENERS_PER_SESSION": value})
+
+
+def test_a_session_may_have_ten_thousand_seats() -> None:
+    settings = read_settings({**TABLES, "MAX_LISTENERS_PER_SESSION": "10000"})
+    assert settings.limits.max_listeners == 10_000
 
 
 def test_an_unknown_log_level_is_named() -> None:
@@ -239,6 +244,7 @@ def test_a_misspelled_name_is_named_with_the_likely_setting(name: str, meant: st
         *("CONNECTION_STRING", "CONNECTION_TIMEOUT_SECONDS", "DBUS_SESSION_BUS_ADDRESS"),
         *("SSH_CONNECTION", "LOGLEVEL", "LD_LIBRARY_PATH", "HASH", "STAGES", "XDG_SESSION_TYPE"),
         *("SESSIONS_TABLE", "CONNECTIONS_URL", "RATE_LIMITS_TABLE", "MAX", "SESSION"),
+        *("SPEECH", "MEDIA_BUCKET", "MEDIA_URL", "MEDIA_ROOT"),
     ],
 )
 def test_variables_of_other_programs_are_ignored(name: str) -> None:
@@ -270,7 +276,7 @@ class Recorder(Mapping[str, str]):
 def test_every_numeric_setting_is_compared_with_unknown_names() -> None:
     environment = Recorder(ALL)
     check_all(environment)
-    others = {*ALL, "LOG_LEVEL", "CONNECTIONS_URL"}
+    others = {*ALL, *SPEECH, "LOG_LEVEL", "CONNECTIONS_URL"}
     numbers = {name for name in environment.read_names - others if not name.startswith("AWS_")}
     assert numbers == NUMBERS
 

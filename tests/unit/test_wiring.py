@@ -79,7 +79,7 @@ def test_the_sweep_uses_one_client_for_the_url_of_its_connections(
     done = run("sweep()", environment)
     assert done.stderr == ""
     urls = json.loads(done.stdout)
-    assert [each for each in urls if each[0] != "dynamodb"] == [["execute-api", url]]
+    assert [each[1] for each in urls if each[0] == "execute-api"] == [url]
 
 
 @pytest.mark.parametrize(
