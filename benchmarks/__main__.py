@@ -68,6 +68,12 @@ def _measure_idle_listeners() -> list[Row]:
     return idle.measure()
 
 
+def _measure_captions() -> list[Row]:
+    from benchmarks import captions, live_captions
+
+    return captions.measure() + live_captions.measure()
+
+
 _PARTS: dict[str, Callable[[], list[Row]]] = {
     "posts": _measure_posts,
     "events": _measure_events,
@@ -75,6 +81,7 @@ _PARTS: dict[str, Callable[[], list[Row]]] = {
     "cold": _measure_cold_starts,
     "returns": _measure_returns,
     "idle": _measure_idle_listeners,
+    "captions": _measure_captions,
 }
 
 
