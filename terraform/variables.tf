@@ -192,7 +192,7 @@ variable "timeout_seconds" {
 
   validation {
     condition     = try(var.timeout_seconds["interpreter"] >= 30 && var.timeout_seconds["interpreter"] <= 60 && floor(var.timeout_seconds["interpreter"]) == var.timeout_seconds["interpreter"], !contains(keys(var.timeout_seconds), "interpreter"))
-    error_message = "The timeout of interpreter must be a whole number from 30 to 60. It publishes the translations of a caption one after another if they are late, and a caption that is older than a minute is of no use."
+    error_message = "The timeout of interpreter must be a whole number from 30 to 60. The time limits of its requests add up to about 25 s, and a caption that is a minute late is of no use."
   }
 
   validation {

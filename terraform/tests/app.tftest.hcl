@@ -138,8 +138,8 @@ run "permissions" {
       message     = "dynamodb:PutItem dynamodb:Query"
       disconnect  = ""
       outcome     = ""
-      publish     = "dynamodb:GetItem dynamodb:PutItem"
-      interpreter = "dynamodb:GetItem dynamodb:PutItem"
+      publish     = "dynamodb:PutItem"
+      interpreter = "dynamodb:PutItem"
       sweep       = ""
     }
     error_message = "Captions are stored by message, publish and interpreter, and read by message alone."
@@ -175,7 +175,7 @@ run "permissions" {
       "dynamodb:GetItem dynamodb:UpdateItem ${var.tables["sessions"].arn}",
       "dynamodb:UpdateItem ${var.tables["connections"].arn}",
       "dynamodb:Query ${var.tables["connections"].arn}/index/sessionId-targetLanguage-index",
-      "dynamodb:GetItem dynamodb:PutItem ${var.tables["captions"].arn}",
+      "dynamodb:PutItem ${var.tables["captions"].arn}",
       "execute-api:ManageConnections arn:aws:execute-api:us-east-1:123456789012:a1b2c3d4e5/dev/POST/@connections/*",
       "lambda:InvokeFunction arn:aws:lambda:us-east-1:123456789012:function:broadcast-sessions-dev-outcome",
     ])
@@ -218,14 +218,17 @@ run "speech" {
   }
 
   assert {
-    condition = alltrue([
-      for name, function in local.functions : (
-        function.environment[0].variables["SPEECH"] == "on" &&
-        function.environment[0].variables["MEDIA_BUCKET"] == "a-bucket" &&
-        function.environment[0].variables["MEDIA_URL"] == "https://d1a2b3c4d5.cloudfront.net"
-      ) if name != "authorizer"
-    ])
-    error_message = "A function doesn't know the bucket for audio."
+    condition = (
+      aws_lambda_function.interpreter[0].environment[0].variables["SPEECH"] == "on" &&
+      aws_lambda_function.interpreter[0].environment[0].variables["MEDIA_BUCKET"] == "a-bucket" &&
+      aws_lambda_function.interpreter[0].environment[0].variables["MEDIA_URL"] == "https://d1a2b3c4d5.cloudfront.net"
+    )
+    error_message = "The interpreter doesn't know the bucket for audio."
+  }
+
+  assert {
+    condition     = toset([for name, function in local.functions : name if contains(keys(function.environment[0].variables), "SPEECH")]) == toset(["interpreter"])
+    error_message = "A function that doesn't speak has the settings of speech."
   }
 }
 

@@ -35,9 +35,7 @@ STAGE_OUTPUTS = {
     "alarm_topic_arn": "arn:aws:sns:eu-central-1:123456789012:broadcast-sessions-dev-alarms",
     "api_id": "abc123",
     "table_names": {
-        "sessions": "the-sessions",
-        "connections": "the-connections",
-        "captions": "the-captions",
+        name: f"the-{name}" for name in ("sessions", "connections", "captions", "rate_limits")
     },
     "url": "wss://live.example.com",
 }

@@ -146,7 +146,7 @@ resource "aws_lambda_function" "interpreter" {
   reserved_concurrent_executions = var.functions["interpreter"].reserved_concurrency
 
   environment {
-    variables = local.session_environment
+    variables = local.interpreter_environment
   }
 
   logging_config {

@@ -26,7 +26,7 @@ locals {
   pipeline = local.pipeline_function == "" ? [] : [{ actions = ["lambda:InvokeFunction"], resource = local.pipeline_arn }]
 
   # Number, store and post a caption.
-  publish = concat(local.notify, [{ actions = ["dynamodb:PutItem", "dynamodb:GetItem"], resource = local.captions }])
+  publish = concat(local.notify, [{ actions = ["dynamodb:PutItem"], resource = local.captions }])
 
   # Both actions have no resource types that the interpreter uses: it has neither terminologies nor
   # lexicons. Source: Service Authorization Reference, Amazon Translate and Amazon Polly.

@@ -58,6 +58,10 @@ locals {
       CONNECTIONS_URL   = "https://${aws_apigatewayv2_api.websocket_api.id}.execute-api.${local.region}.amazonaws.com/${var.stage}"
     },
     local.pipeline_function == "" ? {} : { PIPELINE_FUNCTION = local.pipeline_function },
+  )
+
+  interpreter_environment = merge(
+    local.session_environment,
     var.media == null ? {} : {
       SPEECH       = "on"
       MEDIA_BUCKET = var.media.bucket
