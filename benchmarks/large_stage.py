@@ -65,7 +65,7 @@ class Run:
 
 @dataclass
 class TimedConnections:
-    """The application's client of @connections, which notes the times of its fan-outs."""
+    """The fan-outs of the application's client of @connections, with their times."""
 
     api: ManagementApi
     began_at: float = 0.0
@@ -167,8 +167,9 @@ class Stage:
         self._connections = TimedConnections(_management_api(url))
         self._stores = _stores(self._dynamodb)
         slices = Slices(Functions(self._lambda), "outcome", url)
+        connections: Any = self._connections
         self._notices = Notices(
-            self._stores, self._connections, _UNUSED, _UNUSED, time.time, time.sleep, slices
+            self._stores, connections, _UNUSED, _UNUSED, time.time, time.sleep, slices
         )
 
     def pause(self, receivers: int) -> Run:
@@ -222,7 +223,7 @@ def _serve(events: Connection, url: str) -> None:
     """Post the slice of each event, until None comes. Ctrl-C reaches this process, too."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    connections = TimedConnections(_management_api(url))
+    connections: Any = TimedConnections(_management_api(url))
     stores = _stores(DynamoDBModel())
     notices = Notices(stores, connections, _UNUSED, _UNUSED, time.time, time.sleep)
     deliveries = SliceDeliveries(notices, Ending(stores, notices, _UNUSED, time.time))
