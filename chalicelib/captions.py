@@ -57,6 +57,7 @@ class Captions:
             command.text,
             int(self._clock() * 1000),
         )
+        telemetry.follow_caption(caption.caption_id)
         speaking = Speaking(caller.connection_id, self._most_a_minute)
         numbered = self._publishing.give_spoken_number(speaker.session_id, caption, speaking)
         session = numbered.session
@@ -71,7 +72,7 @@ class Captions:
                 captionId=caption.caption_id,
                 text=caption.text,
                 startedAt=caption.started_at_ms,
-                languages=session.translated_languages,
+                languages=session.demanded_languages,
                 seq=numbered.seq,
             )
         )

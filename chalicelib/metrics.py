@@ -53,6 +53,9 @@ METRICS: Final[Mapping[str, Metric]] = {
     "CaptionLatency": Metric("Milliseconds"),
     "CaptionsMissed": Metric("Count"),
     "PipelineFailures": Metric("Count"),
+    "CharactersTranslated": Metric("Count"),
+    "TranslationFailures": Metric("Count"),
+    "SpeechFailures": Metric("Count"),
 }
 """All metrics by name."""
 

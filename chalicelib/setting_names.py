@@ -45,7 +45,12 @@ REQUIRED: Final = (
 )
 """The settings without a default."""
 
-_TEXTS = frozenset({*REQUIRED, "PIPELINE_FUNCTION", "AWS_SESSION_TOKEN", "CONNECTIONS_URL"})
+SPEECH: Final = frozenset({"MEDIA_BUCKET", "MEDIA_URL", "SPEECH"})
+"""The settings of speech, which have text values."""
+
+_TEXTS = frozenset(
+    {*REQUIRED, *SPEECH, "AWS_SESSION_TOKEN", "CONNECTIONS_URL", "PIPELINE_FUNCTION"}
+)
 """Settings with a text value. They are not compared, although some share a word with a number."""
 
 

@@ -16,6 +16,7 @@ from chalicelib.environment import (
 from chalicelib.limits import MAX_LISTENERS, MISSED_HEARTBEATS, Graces, Limits
 from chalicelib.models import CONNECTION_SECONDS
 from chalicelib.setting_names import REQUIRED, check_names
+from chalicelib.speech_settings import read_speech_settings
 from chalicelib.table_names import TableNames
 
 IDLE_TIMEOUT_SECONDS: Final = 600
@@ -63,7 +64,7 @@ class Settings:
     Attributes:
         tables: The names of the tables, without that of rate limits.
         captions_kept_seconds: How long captions are kept; 0 keeps none.
-        pipeline_function: The function that is told of events, or None.
+        pipeline_function: The function that gets the pipeline's events, or None.
         outcome_function: The function that makes deliveries.
         connections_url: The URL of the @connections API, or None if each event determines it.
         api_url: The stack's own URL of the @connections API, if it is set.
@@ -95,6 +96,7 @@ def check_all(environment: Mapping[str, str]) -> None:
     read_cognito_settings(environment)
     read_settings(environment)
     read_rate_limits(environment)
+    read_speech_settings(environment)
 
 
 def check_on_aws(environment: Mapping[str, str]) -> None:

@@ -16,7 +16,7 @@ from chalicelib.environment import (
     read_log_level,
     read_region,
 )
-from chalicelib.setting_names import NUMBERS, check_names
+from chalicelib.setting_names import NUMBERS, SPEECH, check_names
 from chalicelib.settings import (
     check_all,
     check_on_aws,
@@ -276,6 +276,7 @@ def test_a_misspelled_name_is_named_with_the_likely_setting(name: str, meant: st
         *("CONNECTION_STRING", "CONNECTION_TIMEOUT_SECONDS", "DBUS_SESSION_BUS_ADDRESS"),
         *("SSH_CONNECTION", "LOGLEVEL", "LD_LIBRARY_PATH", "HASH", "STAGES", "XDG_SESSION_TYPE"),
         *("SESSIONS_TABLE", "CONNECTIONS_URL", "RATE_LIMITS_TABLE", "MAX", "SESSION"),
+        *("SPEECH", "MEDIA_BUCKET", "MEDIA_URL", "MEDIA_ROOT"),
     ],
 )
 def test_variables_of_other_programs_are_ignored(name: str) -> None:
@@ -307,7 +308,7 @@ class Recorder(Mapping[str, str]):
 def test_every_numeric_setting_is_compared_with_unknown_names() -> None:
     environment = Recorder(ALL)
     check_all(environment)
-    others = {*ALL, "LOG_LEVEL", "CONNECTIONS_URL", "PIPELINE_FUNCTION"}
+    others = {*ALL, *SPEECH, "LOG_LEVEL", "CONNECTIONS_URL", "PIPELINE_FUNCTION"}
     numbers = {name for name in environment.read_names - others if not name.startswith("AWS_")}
     assert numbers == NUMBERS
 
@@ -388,7 +389,7 @@ def test_on_aws_heartbeat_intervals_are_below_the_idle_timeout(name: str) -> Non
 def test_the_validations_of_variables_tf_have_the_applications_defaults() -> None:
     text = Path("terraform/variables.tf").read_text()
     found = set(re.findall(r'lookup\(var\.settings, "(\w+)", "?(\w+)"?\)', text))
-    assert len(found) == 9
+    assert len(found) == 10
     assert read_log_level(dict(found)) == read_log_level({})
     assert read_settings(TABLES | dict(found)) == read_settings(TABLES)
 
