@@ -12,7 +12,7 @@ import { Schedule } from "./schedule.js";
 import { ShownState } from "./shown-state.js";
 import { Status } from "./status.js";
 
-/** @import { Connection, Message, WebSocketClass } from "./connection.js" */
+/** @import { Answered, Connection, Message, WebSocketClass } from "./connection.js" */
 /** @import { SessionError } from "./errors.js" */
 /** @import { Command } from "./messages.js" */
 /** @import { Participant } from "./participant.js" */
@@ -102,6 +102,22 @@ export class Client {
     return this.#end ? Promise.reject(this.#end) : this.commands.ask(command);
   }
 
+  /**
+   * Send a command that isn't the application's, unless there is no connection in the session.
+   *
+   * @param {Command} command
+   * @param {Answered} answered Called with the outcome or the error.
+   * @returns {boolean} Whether there is a connection.
+   */
+  send(command, answered) {
+    const connection = this.#connection;
+    connection?.send(command, (answer) => {
+      if (answer.code === SESSION_NOT_FOUND) this.#membershipLost(connection);
+      answered(answer);
+    });
+    return connection !== null;
+  }
+
   close() {
     const hasEnded = this.shown.state === "ended" || this.shown.state === "failed";
     this.isClosed = true;
@@ -164,7 +180,7 @@ export class Client {
     const connection = this.#open(credentials, {
       outcomes: this.#participant.outcomes,
       checks: this.#participant.checks,
-      received: (message, text) => this.#received(connection, message, text),
+      received: (message) => this.#received(connection, message),
       lost: () => this.#isGone(connection, "connectionLost"),
     });
     return connection;
@@ -227,9 +243,8 @@ export class Client {
   /**
    * @param {Connection} connection
    * @param {Message} message
-   * @param {string} text
    */
-  #received(connection, message, text) {
+  #received(connection, message) {
     this.#isUncertain = false;
     if (message.type === "sessionEnded") {
       this.#finish("ended", endings.sessionIsOver(), 1000, message.reason ?? null);
@@ -239,7 +254,7 @@ export class Client {
       this.#membershipLost(connection);
     } else {
       if (this.status.apply(message)) this.#update();
-      this.#participant.received(message, text);
+      this.#participant.received(message);
     }
   }
 

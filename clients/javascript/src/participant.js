@@ -15,7 +15,7 @@
  * @property {(open: Open, signal: AbortSignal) => Promise<Connection>} connect
  * @property {() => Command} enterCommand The command that enters the session, or comes back to it.
  * @property {(outcome: Message) => void} entered
- * @property {(message: Message, text: string) => void} received
+ * @property {(message: Message) => void} received
  * @property {(event: StateEvent) => void} changed
  * @property {() => boolean} canDial
  * @property {Entries} entries
