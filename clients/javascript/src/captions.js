@@ -1,5 +1,6 @@
 /** @file The order of a language's captions, and the recovery of missing ones. */
 
+import { LONGEST_SECONDS } from "./errors.js";
 import { isCount, isObject, isText, restrict } from "./parse.js";
 
 /** @import { Answered, Message } from "./connection.js" */
@@ -80,7 +81,8 @@ export class Captions {
   change(language, lastSeq = 0) {
     if (language !== this.#language) {
       this.#language = language;
-      this.#last = this.#known = lastSeq;
+      this.#last = lastSeq;
+      this.#known = 0;
       this.#buffered.clear();
     }
     this.#known = Math.max(this.#known, lastSeq);
@@ -161,7 +163,7 @@ export class Captions {
       const hasMore = this.#answered(answer);
       if (timer !== this.#timer) return; // It is late.
       if (hasMore) this.#request();
-      else this.#wait(MISSING_SECONDS + (answer.retryAfter ?? 0));
+      else this.#wait(MISSING_SECONDS + Math.min(answer.retryAfter ?? 0, LONGEST_SECONDS));
     });
     if (!this.#isAsking) this.stop();
   }
@@ -174,7 +176,6 @@ export class Captions {
     const last = this.#last;
     if (items && lastSeq !== undefined && targetLanguage === this.#language) {
       for (const item of items) this.#add(item, Infinity);
-      this.#known = Math.max(this.#known, lastSeq);
       this.#advance(lastSeq);
     }
     return hasMore && this.#last > last;

@@ -51,8 +51,8 @@ export class Client {
   #keepsTrying = true;
   #calls = new PendingCalls();
   #replacement = new Replacement();
-  /** @type {SessionError | null} The reason why all calls are rejected. */
-  #end = endings.noSession();
+  /** @type {SessionError | null | undefined} The reason why all calls are rejected. */
+  #end;
   /** @type {(() => void) | null} */
   #stopWatching = null;
 
@@ -64,6 +64,7 @@ export class Client {
   constructor(url, participant, WebSocket) {
     this.#open = dialer(url, WebSocket);
     this.#participant = participant;
+    this.#end = participant.noSession;
     this.shown = new ShownState(participant.changed);
     this.status = new Status(participant.states, () => this.#refresh("interruptedTooLong"));
     this.schedule = new Schedule(
@@ -224,10 +225,10 @@ export class Client {
     if (this.#keepsTrying) {
       this.schedule.wait(error.retryAfterSeconds);
     } else {
-      this.#end = endings.noSession();
+      this.#end = this.#participant.noSession;
       this.#stop(1000);
       this.shown.show("idle");
-      this.commands.reject(this.#end);
+      if (this.#end) this.commands.reject(this.#end);
     }
   }
 

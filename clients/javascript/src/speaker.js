@@ -103,6 +103,7 @@ export class Speaker {
       states: { active: ["live", null], paused: ["paused", "speakerPaused"] },
       outcomes: OUTCOMES,
       checks: CHECKS,
+      noSession: endings.noSession(),
       leaveCode: LEAVE_CODE,
       connect: (open, signal) => openWithToken(open, token, signal, this.session !== null),
       enterCommand: () => this.#enterCommand(),
