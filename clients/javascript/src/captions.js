@@ -17,7 +17,6 @@ import { isCount, isObject, isText, restrict } from "./parse.js";
  * @callback Ask Sends a command, unless there is no connection in the session.
  * @param {Command} command
  * @param {Answered} answered Called with the outcome or the error.
- * @returns {boolean} Whether there is a connection.
  */
 
 /** The time for a missing caption to arrive by itself, and the wait after a failure. */
@@ -159,13 +158,13 @@ export class Captions {
     this.stop();
     const timer = setTimeout(() => this.#wait(MISSING_SECONDS), ANSWER_SECONDS * 1000);
     this.#timer = timer;
-    this.#isAsking = this.#ask({ action: "getCaptions", afterSeq: this.#last }, (answer) => {
+    this.#isAsking = true;
+    this.#ask({ action: "getCaptions", afterSeq: this.#last }, (answer) => {
       const hasMore = this.#answered(answer);
       if (timer !== this.#timer) return; // It is late.
       if (hasMore) this.#request();
       else this.#wait(MISSING_SECONDS + Math.min(answer.retryAfter ?? 0, LONGEST_SECONDS));
     });
-    if (!this.#isAsking) this.stop();
   }
 
   /**

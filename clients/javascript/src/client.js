@@ -108,7 +108,6 @@ export class Client {
    *
    * @param {Command} command
    * @param {Answered} answered Called with the outcome or the error.
-   * @returns {boolean} Whether there is a connection.
    */
   send(command, answered) {
     const connection = this.#connection;
@@ -116,7 +115,6 @@ export class Client {
       if (answer.code === SESSION_NOT_FOUND) this.#membershipLost(connection);
       answered(answer);
     });
-    return connection !== null;
   }
 
   close() {

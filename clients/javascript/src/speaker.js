@@ -244,15 +244,16 @@ export class Speaker {
   }
 
   /**
-   * Publish a phrase in the source language, and have it translated. The command is repeated with
-   * the same ID until it is answered, so the phrase is delivered once.
+   * Publish a phrase in the source language, and have it translated. If the answer is lost, the
+   * command is sent again with the same ID, so the phrase is delivered once.
    *
    * @param {string} text At most 1,000 characters.
    * @param {object} [options]
-   * @param {string} [options.captionId] Your ID for the phrase. A random one by default.
+   * @param {string | null} [options.captionId] Your ID for the phrase. A random one by default.
    * @returns {Promise<SentCaption>} Rejects with a `SessionError`.
    */
-  async sendCaption(text, { captionId = randomId() } = {}) {
+  async sendCaption(text, options) {
+    const captionId = options?.captionId ?? randomId();
     if (!isText(text) || !isText(captionId)) throw endings.invalidParameters();
     const { seq } = await this.#client.ask({ action: "sendCaption", text, captionId });
     return { captionId, seq };
