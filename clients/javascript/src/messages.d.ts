@@ -118,6 +118,7 @@ export interface EndSession {
 /** Publish a phrase in the speaker's own words, and have it translated. */
 export interface SendCaption {
   action: "sendCaption";
+  /** The words, as they are: text, not markup. */
   text: string;
   /** Your ID for the phrase. The same one again gives the same answer, and the phrase is delivered once. */
   captionId?: string;
@@ -165,11 +166,11 @@ export interface SessionCreated {
 
 /** You are a listener of the session. */
 export interface SessionJoined {
+  type: "sessionJoined";
   /** The number of the last caption in this language; 0 if there is none. */
   lastSeq: number;
   /** Whether speech exists in this language, or only text. */
   hasVoice: boolean;
-  type: "sessionJoined";
   /** The session's ID, such as `golden-eagle-427`. */
   sessionId: string;
   /** This connection's ID. Name it in your next `refreshConnection`. */
@@ -211,11 +212,11 @@ export interface SpeakerRefreshed {
 
 /** This connection has the listener's seat now. */
 export interface ListenerRefreshed {
+  type: "connectionRefreshComplete";
   /** The number of the last caption in this language; 0 if there is none. */
   lastSeq: number;
   /** Whether speech exists in this language, or only text. */
   hasVoice: boolean;
-  type: "connectionRefreshComplete";
   /** The session's ID, such as `golden-eagle-427`. */
   sessionId: string;
   /** This connection's ID. Name it in your next `refreshConnection`. */
@@ -286,11 +287,11 @@ export interface SpeakersHeartbeatAck {
 
 /** Your target language has changed. */
 export interface LanguageChanged {
+  type: "languageChanged";
   /** The number of the last caption in this language; 0 if there is none. */
   lastSeq: number;
   /** Whether speech exists in this language, or only text. */
   hasVoice: boolean;
-  type: "languageChanged";
   /** The code of the language that the listener hears. */
   targetLanguage: string;
   /** When the service wrote the message, in Unix milliseconds. */
@@ -299,7 +300,7 @@ export interface LanguageChanged {
   requestId?: string;
 }
 
-/** The status and the audience of your session. */
+/** The status and the audience of your session, also as a notice after the audience changed. */
 export interface SessionStatusAnswer {
   type: "sessionStatus";
   /** The session's ID, such as `golden-eagle-427`. */
@@ -389,7 +390,32 @@ export interface CaptionsAnswer {
   /** The code of the language that the listener hears. */
   targetLanguage: string;
   /** The captions, in order. */
-  items: Omit<Caption, "timestamp">[];
+  items: {
+    type: "caption";
+    /** The session's ID, such as `golden-eagle-427`. */
+    sessionId: string;
+    /** The code of the language of the text. */
+    language: string;
+    /** The caption's number in its session and language. Numbers begin at 1 and have no gaps. */
+    seq: number;
+    /** The publisher's ID for the phrase, the same in every language. */
+    captionId: string;
+    /** The words, as they are: text, not markup. */
+    text: string;
+    /** When the phrase was begun to be spoken, in Unix milliseconds. */
+    startedAt: number;
+    /** How long it is spoken, in ms. */
+    durationMs?: number;
+    audio?: {
+      /** An https URL. */
+      url: string;
+    } | {
+      /** The audio in base64. */
+      data: string;
+      /** The audio's media type, such as `audio/mpeg`. */
+      contentType: string;
+    };
+  }[];
   /** The number up to which this answer accounts for all captions. A later caption can be on its way. */
   lastSeq: number;
   /** How many of the captions are no longer kept. */
@@ -449,6 +475,7 @@ export interface Caption {
   seq: number;
   /** The publisher's ID for the phrase, the same in every language. */
   captionId: string;
+  /** The words, as they are: text, not markup. */
   text: string;
   /** When the phrase was begun to be spoken, in Unix milliseconds. */
   startedAt: number;
