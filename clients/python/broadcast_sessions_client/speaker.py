@@ -197,9 +197,7 @@ class Speaker(Client):
         """
         own_id = str(uuid.uuid4()) if caption_id is None else caption_id
         outcome = await self._send("sendCaption", text=text, captionId=own_id)
-        return CaptionAccepted(
-            messages.text(outcome, "captionId") or own_id, messages.integer(outcome, "seq")
-        )
+        return CaptionAccepted(own_id, messages.integer(outcome, "seq"))
 
     async def rotate_invite_code(self) -> str:
         """Replace the invite code, and return the new one. Listeners in the session stay.

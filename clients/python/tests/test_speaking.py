@@ -83,19 +83,6 @@ def test_a_refused_caption_raises() -> None:
     run(test())
 
 
-@pytest.mark.parametrize("odd", [None, 7, [], {}])
-def test_an_answer_without_an_id_is_about_the_caption_that_was_sent(odd: Any) -> None:
-    async def test() -> None:
-        client, socket = await live_speaker(ScriptedServer())
-        sending = asyncio.create_task(client.send_caption("Good morning", "m1"))
-        await settle()
-        socket.serve(accepted(odd, 7))
-        assert await sending == CaptionAccepted("m1", 7)
-        await client.close()
-
-    run(test())
-
-
 def test_a_notice_changes_the_status_and_the_audience() -> None:
     async def test() -> None:
         client, socket = await live_speaker(ScriptedServer())
