@@ -65,6 +65,7 @@ class Speaker(Client):
         self._created: Message = {}
         self._invite_code: str | None = None
         self._invite_code_at = LatestTimestamp(self._environment.wall_clock)
+        self._audience_at = LatestTimestamp(self._environment.wall_clock)
         self._listener_count = 0
         self._languages: Mapping[str, int] = {}
 
@@ -236,6 +237,7 @@ class Speaker(Client):
         return False
 
     def _take_outcome(self, outcome: Message) -> None:
+        self._audience_at.reset()
         if outcome["type"] == "sessionCreated":
             self._created = outcome
         self._take_invite_code(outcome)
@@ -254,6 +256,9 @@ class Speaker(Client):
             self._invite_code = invite_code
 
     def _take_audience(self, message: Message) -> None:
+        """Keep the audience, and report a change, unless a later message has replaced it."""
+        if not self._audience_at.accept(message):
+            return
         count = messages.integer(message, "listenerCount")
         languages = messages.counts(message, "languages")
         if (count, languages) != (self._listener_count, self._languages):

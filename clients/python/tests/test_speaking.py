@@ -121,3 +121,28 @@ def test_a_notice_does_not_answer_a_question_about_the_status() -> None:
         await client.close()
 
     run(test())
+
+
+def test_a_notice_that_is_older_than_the_last_one_changes_nothing_until_the_speaker_returns() -> (
+    None
+):
+    async def test() -> None:
+        server = ScriptedServer()
+        client, socket = await live_speaker(server)
+
+        async def hear(count: int, timestamp: int) -> int:
+            notice = {"type": "sessionStatus", "sessionId": SESSION, "listenerCount": count}
+            socket.serve(notice | {"timestamp": timestamp})
+            await settle()
+            return client.listener_count
+
+        assert await hear(2, 1795708800020) == 2
+        assert await hear(1, 1795708800019) == 2
+        assert await hear(3, 1795708800020) == 3
+        socket.drop()
+        await loop().elapse(1)
+        socket = await answered(server, REFRESHED)
+        assert await hear(4, 1795708800001) == 4
+        await client.close()
+
+    run(test())
