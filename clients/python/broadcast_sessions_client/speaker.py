@@ -76,12 +76,12 @@ class Speaker(Client):
 
     @property
     def listener_count(self) -> int:
-        """The number of listeners at the latest heartbeat or `status()`. 0 before."""
+        """The number of listeners by the latest report of the service. 0 before."""
         return self._listener_count
 
     @property
     def languages(self) -> Mapping[str, int]:
-        """The number of listeners by language at the latest heartbeat or `status()`."""
+        """The number of listeners by language, by the latest report of the service."""
         return self._languages
 
     async def __aenter__(self) -> Self:
