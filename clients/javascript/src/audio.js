@@ -119,11 +119,10 @@ export class AudioPlayer {
 
   /** @param {Caption} caption */
   #receive(caption) {
-    const utterance = this.#isOn && Utterance.of(caption);
-    if (!utterance) return;
+    if (!this.#isOn || !caption.audio) return;
     if (caption.language !== this.#language) this.#drop();
     this.#language = caption.language;
-    this.#waiting.push(utterance);
+    this.#waiting.push(new Utterance(caption, caption.audio));
     if (this.#isBusy) this.#catchUp();
     else this.#next();
   }

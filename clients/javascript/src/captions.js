@@ -5,7 +5,7 @@ import { isCount, isObject, isText, restrict } from "./parse.js";
 
 /** @import { Answered, Message } from "./connection.js" */
 /** @import { Caption as CaptionMessage, Command } from "./messages.js" */
-/** @import { Checks } from "./parse.js" */
+/** @import { Check, Checks } from "./parse.js" */
 /** @typedef {Omit<CaptionMessage, "timestamp">} Caption */
 /**
  * @typedef {object} Gap Captions that are lost.
@@ -26,12 +26,15 @@ const ANSWER_SECONDS = 10;
 /** The service keeps as many. */
 const BUFFERED_CAPTIONS = 200;
 
+/** @type {Check} */
+const isAudio = (value) => isText(value?.url) || (isText(value?.data) && isText(value.contentType));
+
 /** @type {Checks} */
 export const CHECKS = [
   ["targetLanguage language captionId text", isText],
   ["lastSeq seq startedAt durationMs", isCount],
   ["items", Array.isArray],
-  ["audio", isObject],
+  ["audio", isAudio],
 ];
 
 export class Captions {

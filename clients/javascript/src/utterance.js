@@ -1,13 +1,10 @@
 /** @file The sound of one caption, from its arrival to its end. */
 
-import { isText } from "./parse.js";
-
 /** @import { Caption } from "./captions.js" */
 
 export class Utterance {
   arrivedAt = performance.now();
   durationMs;
-  language;
   #audio;
   #released = new AbortController();
   /** @type {Promise<string> | undefined} */
@@ -15,21 +12,9 @@ export class Utterance {
 
   /**
    * @param {Caption} caption
-   * @returns {Utterance | null} Null if the caption has no audio.
+   * @param {NonNullable<Caption["audio"]>} audio
    */
-  static of(caption) {
-    const audio = /** @type {Record<string, unknown>} */ (caption.audio ?? {});
-    const { url, data, contentType } = audio;
-    if (isText(data) && isText(contentType)) return new Utterance(caption, { data, contentType });
-    return isText(url) ? new Utterance(caption, { url }) : null;
-  }
-
-  /**
-   * @param {Caption} caption
-   * @param {{ url: string } | { data: string, contentType: string }} audio
-   */
-  constructor({ language, durationMs = 0 }, audio) {
-    this.language = language;
+  constructor({ durationMs = 0 }, audio) {
     this.durationMs = durationMs;
     this.#audio = audio;
   }
@@ -52,10 +37,12 @@ export class Utterance {
 
   async #load() {
     const { signal } = this.#released;
-    const blob = "url" in this.#audio ? await download(this.#audio.url, signal) : decode(this.#audio);
+    const audio = this.#audio;
+    const isLink = "url" in audio;
+    const blob = isLink ? await download(audio.url, signal) : decode(audio);
     signal.throwIfAborted();
-    if (isText(blob)) return blob;
-    const source = URL.createObjectURL(blob);
+    if (isLink && !blob) return audio.url;
+    const source = URL.createObjectURL(/** @type {Blob} */ (blob));
     signal.addEventListener("abort", () => URL.revokeObjectURL(source));
     return source;
   }
@@ -64,14 +51,14 @@ export class Utterance {
 /**
  * @param {string} url
  * @param {AbortSignal} signal
- * @returns {Promise<Blob | string>} The URL itself if the page may not read it, but only play it.
+ * @returns {Promise<Blob | null>} Null if the page may not read the sound. It may still play it.
  */
 async function download(url, signal) {
   let answer;
   try {
     answer = await fetch(url, { signal });
   } catch {
-    return url;
+    return null;
   }
   if (!answer.ok) throw new Error(`The audio is answered with ${answer.status}`);
   return answer.blob();
