@@ -172,9 +172,13 @@ class Joining:
         before = self._participants.set_language(caller.connection_id, session_id, language)
         if before is None:
             raise NoSession
-        if before != language:
-            self._audience.change_language(session_id, before, language)
-        return Reply(messages.language_changed(language))
+        if before == language:
+            session = self._sessions.find_open(session_id)
+        else:
+            session = self._audience.change_language(session_id, before, language)
+        if session is None:
+            raise NoSession
+        return Reply(messages.language_changed(session, language))
 
     def is_invited(self, session_id: str, invite_code: str) -> bool:
         """Return whether an open session has this invite code; False if DynamoDB doesn't answer."""

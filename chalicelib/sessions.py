@@ -138,13 +138,14 @@ class Sessions:
     ) -> Reply:
         speaker = self._membership.get_own(caller, Role.SPEAKER, session_id)
         at_seconds = self._clock()
-        has_changed = self._sessions.set_status(speaker.session_id, caller.connection_id, status)
-        if has_changed is None:
+        change = self._sessions.set_status(speaker.session_id, caller.connection_id, status)
+        if change is None:
             raise NoSession
         self._membership.reset_refused_commands(speaker)
         message = notice(speaker.session_id)
-        if has_changed:
+        if change.has_changed:
             self._pipeline.tell(event_type, speaker.session_id, at_seconds=at_seconds)
+            self._notices.wait_for_captions(change.before)
             self._notices.notify_listeners(speaker.session_id, message, at_seconds)
         return Reply(message)
 

@@ -21,6 +21,7 @@ from chalicelib.models import IN_FLIGHT_SECONDS, CountNote, Participant, Session
 from chalicelib.notices import Notices
 from chalicelib.outcomes import Outcomes
 from chalicelib.pipeline import Pipeline
+from chalicelib.slices import Slices
 from chalicelib.store.stores import Stores
 from chalicelib.store.sweep_cursor import SweepCursor
 
@@ -363,6 +364,7 @@ def build_sweep(
     sleep: Callable[[float], None] = time.sleep,
     page_sessions: int = PAGE_SESSIONS,
     session_threads: int = SESSION_THREADS,
+    slices: Slices | None = None,
 ) -> Sweep:
     """Build the sweep, without the use cases of clients.
 
@@ -379,9 +381,10 @@ def build_sweep(
         sleep: Waits for a number of seconds.
         page_sessions: The number of sessions that are read at once.
         session_threads: The number of sessions that are visited side by side.
+        slices: Requests the slices of large fan-outs. Without it, the sweep makes all posts.
     """
     audience = Audience(stores, pipeline, outcomes, endpoint_url, clock)
-    notices = Notices(stores, connections, audience, pipeline, clock)
+    notices = Notices(stores, connections, audience, pipeline, clock, sleep, slices)
     ending = Ending(stores, notices, pipeline, clock)
     return Sweep(
         stores,

@@ -33,6 +33,7 @@ from chalicelib.settings import (
     read_rate_limits,
     read_settings,
 )
+from chalicelib.speech_settings import read_speech_settings
 
 if TYPE_CHECKING:
     from chalicelib.assembly import UseCases
@@ -42,9 +43,12 @@ if TYPE_CHECKING:
     from chalicelib.aws.functions import Functions
     from chalicelib.aws.http import SignedClient
     from chalicelib.dispatch import Dispatcher
+    from chalicelib.interpreter import Interpreter
     from chalicelib.outcomes import Outcomes
     from chalicelib.pipeline import Pipeline
+    from chalicelib.publishing import Publishing
     from chalicelib.rate_limits import RateLimits
+    from chalicelib.slices import Slices
     from chalicelib.store.stores import Stores
     from chalicelib.sweep import Sweep
 
@@ -101,6 +105,10 @@ def start() -> None:
         shared_tls_context()
     if handler == "app.sweep":
         sweep()
+    elif handler == "app.publish":
+        _publishing()
+    elif handler == "app.interpreter":
+        _interpreter()
     elif handler and (endpoint_url := _settings().connections_url):
         _dispatcher(endpoint_url)
     elif handler:
@@ -163,8 +171,9 @@ def sweep() -> "Sweep":
         settings.limits.max_listeners,
         pipeline=pipeline(),
         outcomes=outcomes(),
-        endpoint_url=_connections_url_of_stage(),
+        endpoint_url=_url_of_stage(),
         clock=time.time,
+        slices=_slices(_url_of_stage()),
     )
 
 
@@ -174,10 +183,10 @@ def connections_of_stage() -> "Connections":
     Raises:
         SettingError: CONNECTIONS_URL is not set.
     """
-    return _connections(_connections_url_of_stage())
+    return _connections(_url_of_stage())
 
 
-def _connections_url_of_stage() -> str:
+def _url_of_stage() -> str:
     settings = _settings()
     endpoint_url = settings.connections_url
     if endpoint_url is None and settings.emulator_url and settings.api_url:
@@ -211,6 +220,7 @@ def use_cases(endpoint_url: str) -> "UseCases":
         clock=time.time,
         new_session_id=session_ids.generate,
         new_invite_code=lambda: secrets.token_urlsafe(INVITE_CODE_BYTES),
+        slices=_slices(endpoint_url),
     )
 
 
@@ -221,11 +231,28 @@ def _connections(endpoint_url: str) -> "Connections":
     return ManagementApi(_client("execute-api", endpoint_url))
 
 
+@_once
+def _publishing() -> "Publishing":
+    return use_cases(_url_of_stage()).publishing
+
+
+@_once
+def _slices(endpoint_url: str) -> "Slices":
+    from chalicelib.slices import Slices
+
+    return Slices(_functions(), _settings().outcome_function, endpoint_url)
+
+
 def deliver(event: Mapping[str, Any]) -> None:
-    """Make the delivery, or post the notice of the status, that an event of Outcomes describes."""
+    """Make the delivery that an event asks for: messages, a slice or a notice of the status."""
     from chalicelib.outcomes import Delivery
+    from chalicelib.slices import Slice, is_slice
     from chalicelib.status_requests import StatusRequest
 
+    if is_slice(event):
+        part = Slice.from_event(event)
+        use_cases(part.endpoint_url).slice_deliveries.deliver(part)
+        return
     if "statusOf" in event:
         request = StatusRequest.from_event(event)
         use_cases(request.endpoint_url).status_notices.deliver(request)
@@ -235,13 +262,25 @@ def deliver(event: Mapping[str, Any]) -> None:
 
 
 def publish(event: Mapping[str, Any]) -> dict[str, Any]:
-    """Publish the captions of an event of a pipeline, and answer it."""
-    raise NotImplementedError
+    """Publish the captions of a pipeline's request, and answer it."""
+    from chalicelib import publish_requests
+
+    return publish_requests.answer(_publishing(), event)
 
 
 def interpret(event: Mapping[str, Any]) -> None:
     """Translate and publish the caption that an event of the pipeline describes."""
-    raise NotImplementedError
+    _interpreter().interpret(event)
+
+
+@_once
+def _interpreter() -> "Interpreter":
+    from chalicelib.interpreter import build_interpreter
+
+    def new_client(service: str, read_timeout_seconds: float) -> "SignedClient":
+        return _new_client(service, read_endpoint_url(os.environ, service), read_timeout_seconds)
+
+    return build_interpreter(_publishing(), new_client, read_speech_settings(os.environ))
 
 
 @_once
@@ -283,7 +322,7 @@ def stores() -> "Stores":
 
     settings = _settings()
     dynamodb = _dynamodb("store")
-    return build_stores(dynamodb, settings.sessions_table, settings.connections_table, time.time)
+    return build_stores(dynamodb, settings.tables, settings.captions_kept_seconds, time.time)
 
 
 @_once
@@ -306,6 +345,10 @@ def _dynamodb(dependency: str) -> "DynamoDB":
 
 @_once
 def _client(service: str, endpoint_url: str) -> "SignedClient":
+    return _new_client(service, endpoint_url, READ_TIMEOUT_SECONDS)
+
+
+def _new_client(service: str, endpoint_url: str, read_timeout_seconds: float) -> "SignedClient":
     from chalicelib.aws.http import SignedClient
 
     return SignedClient(
@@ -314,7 +357,7 @@ def _client(service: str, endpoint_url: str) -> "SignedClient":
         read_region(os.environ),
         lambda: read_credentials(os.environ),
         connect_timeout_seconds=CONNECT_TIMEOUT_SECONDS,
-        read_timeout_seconds=READ_TIMEOUT_SECONDS,
+        read_timeout_seconds=read_timeout_seconds,
     )
 
 

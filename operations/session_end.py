@@ -1,5 +1,6 @@
 """Ends a session of a stage for an operator."""
 
+import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Final
@@ -101,7 +102,7 @@ def end_session(
     confirm(session)
     counting = CountingConnections(connections)
     audience = Audience(stores, pipeline, outcomes, "", clock)
-    notices = Notices(stores, counting, audience, pipeline, clock)
+    notices = Notices(stores, counting, audience, pipeline, clock, time.sleep)
     ending = Ending(stores, notices, pipeline, clock)
     # A retry after a lost answer also returns None here, so only end_expired decides.
     stores.sessions.expire(session_id)

@@ -103,6 +103,7 @@ def on_aws(stack: Stack) -> dict[str, str]:
         "AWS_REGION": region,
         "SESSIONS_TABLE": outputs["table_names"]["sessions"],
         "CONNECTIONS_TABLE": outputs["table_names"]["connections"],
+        "CAPTIONS_TABLE": outputs["table_names"]["captions"],
         "CONNECTIONS_URL": _connections_url(outputs["api_id"], region, stack.stage),
     }
 

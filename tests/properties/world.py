@@ -35,7 +35,7 @@ from chalicelib.status_requests import StatusRequest
 from chalicelib.store.stores import Stores, build_stores
 from chalicelib.sweep import Sweep, build_sweep
 from tests.properties.faults import NO_FAULT, Fault, FaultyTransport, IndexHistory, Operation, Plan
-from tests.unit.fakes import Clock
+from tests.unit.fakes import TABLES, Clock
 
 MAX_LISTENERS = 3
 MAX_REFUSED_COMMANDS = 4
@@ -190,7 +190,7 @@ class World:
             CircuitBreaker("store", self.clock),
         )
         transport = FaultyTransport(self.current, self.clock, self._history)
-        return build_stores(DynamoDB(transport, retries), "sessions", "connections", self.clock)
+        return build_stores(DynamoDB(transport, retries), TABLES, 600, self.clock)
 
     def _rate_limits(self) -> RateLimits:
         settings = RateLimitSettings(
@@ -219,6 +219,7 @@ class World:
                 refresh_after_seconds=6000,
                 warn_after_seconds=6300,
                 max_refused_commands=MAX_REFUSED_COMMANDS,
+                captions_per_minute=60,
             ),
             GRACES,
             **self._notifies(),

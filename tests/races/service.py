@@ -34,6 +34,7 @@ from chalicelib.store.items import LANGUAGE_COUNT
 from chalicelib.store.stores import build_stores
 from chalicelib.store.sweep_cursor import SWEEP_CURSOR
 from chalicelib.sweep import build_sweep
+from chalicelib.table_names import TableNames
 from local_gateway import aws
 from tests import emulator
 from tests.races.fakes import Answer, Clock, Connections, Functions, latency
@@ -124,8 +125,8 @@ class Service:
         self.outcomes = Outcomes(functions, "outcome")
         self.stores = build_stores(
             clients.dynamodb("store"),
-            self._tables["sessions"],
-            self._tables["connections"],
+            TableNames(*(self._tables[each] for each in ("sessions", "connections", "captions"))),
+            600,
             self.clock,
         )
         self.rate_limits = RateLimits(
@@ -148,6 +149,7 @@ class Service:
                 refresh_after_seconds=6000,
                 warn_after_seconds=6300,
                 max_refused_commands=20,
+                captions_per_minute=60,
             ),
             GRACES,
             pipeline=self.pipeline,

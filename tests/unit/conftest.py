@@ -28,6 +28,7 @@ from tests.unit.fakes import (
     CREATE,
     JOINS_A_MINUTE,
     SCHEMA,
+    TABLES,
     Clock,
     FakeConnections,
     FakeFunctions,
@@ -69,7 +70,7 @@ def dynamodb() -> MotoDynamoDB:
 
 @pytest.fixture
 def stores(dynamodb: Any, clock: Clock) -> Stores:
-    return build_stores(dynamodb, "sessions", "connections", clock)
+    return build_stores(dynamodb, TABLES, 600, clock)
 
 
 @pytest.fixture
@@ -112,6 +113,7 @@ LIMITS = Limits(
     refresh_after_seconds=6000,
     warn_after_seconds=6300,
     max_refused_commands=20,
+    captions_per_minute=60,
 )
 
 GRACES = Graces(lost_seconds=60, closed_seconds=5)
@@ -204,7 +206,7 @@ def ending_of(
 
     def ending_of(stores: Stores = stores, connections: Any = phones) -> Ending:
         audience = Audience(stores, pipeline, outcomes, "https://api/stage", clock)
-        notices = Notices(stores, connections, audience, pipeline, clock)
+        notices = Notices(stores, connections, audience, pipeline, clock, clock.sleep)
         return Ending(stores, notices, pipeline, clock)
 
     return ending_of

@@ -14,6 +14,7 @@ from chalicelib.models import Caller
 from chalicelib.outcomes import Delivery
 from chalicelib.status_requests import StatusRequest
 from chalicelib.store.stores import Stores
+from chalicelib.table_names import TableNames
 
 CREATE = {"action": "createSession", "sourceLanguage": "en"}
 
@@ -33,7 +34,9 @@ SCHEMA = json.loads(Path("chalicelib/tables.json").read_text())
 STAGE_OUTPUTS = {
     "alarm_topic_arn": "arn:aws:sns:eu-central-1:123456789012:broadcast-sessions-dev-alarms",
     "api_id": "abc123",
-    "table_names": {"sessions": "the-sessions", "connections": "the-connections"},
+    "table_names": {
+        name: f"the-{name}" for name in ("sessions", "connections", "captions", "rate_limits")
+    },
     "url": "wss://live.example.com",
 }
 """The outputs of a deployed stage."""
@@ -69,8 +72,10 @@ class FakeConnections:
         self.inbox.setdefault(connection_id, []).append(json.loads(text))
 
     def fan_out(
-        self, connection_ids: Collection[str], text: str, _limit_seconds: float = 10
+        self, connection_ids: Collection[str], text: str, limit_seconds: float = 10
     ) -> FanOut:
+        if limit_seconds <= 0:
+            return FanOut(0, frozenset(), len(connection_ids), frozenset(connection_ids))
         reached, gone, unreached = 0, set(), set()
         for connection_id in set(connection_ids):
             try:
@@ -98,6 +103,9 @@ def scan(dynamodb: Any, table: str) -> list[dict[str, Any]]:
 def participants(dynamodb: Any) -> list[dict[str, Any]]:
     """Read the connections table without the items that only count refused commands."""
     return [item for item in scan(dynamodb, "connections") if "sessionId" in item]
+
+
+TABLES = TableNames("sessions", "connections", "captions")
 
 
 @dataclass

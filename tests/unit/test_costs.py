@@ -88,7 +88,9 @@ COSTS: Final[dict[str, Cost]] = {
     "changeLanguage by the last listener of a language": Cost(
         4, allowed=2, reason="the language becomes idle after a time without listeners"
     ),
-    "changeLanguage to the same language": Cost(2, allowed=2),
+    "changeLanguage to the same language": Cost(
+        3, allowed=2, reason="the answer has the number of the language's last caption"
+    ),
     "getSessionStatus": Cost(2, allowed=3),
     "pauseSession": Cost(3),
     "pauseSession again": Cost(2),

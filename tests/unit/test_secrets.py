@@ -32,7 +32,7 @@ from chalicelib.rate_limits import RateLimits
 from chalicelib.refusals import Refusals
 from chalicelib.store.stores import Stores, build_stores
 from chalicelib.sweep import Sweep
-from tests.unit.fakes import Clock, FakeConnections, FakeOutcomes, PlayedTransport, event
+from tests.unit.fakes import TABLES, Clock, FakeConnections, FakeOutcomes, PlayedTransport, event
 from tests.unit.test_auth import ISSUER, KEY, METHOD_ARN, OTHER_KEY, key_set, token
 
 MARK = "marked"
@@ -357,7 +357,7 @@ def test_an_unavailable_store_is_an_expected_error(
 ) -> None:
     down = PlayedTransport(Unreachable("https://marked", was_sent=False))
     dynamodb = DynamoDB(down, Retries("store"))
-    use_cases = build(stores=build_stores(dynamodb, "sessions", "connections", clock))
+    use_cases = build(stores=build_stores(dynamodb, TABLES, 600, clock))
     _drive(_dispatcher(use_cases, rate_limits, outcomes, clock))
     levels = {json.loads(line).get("level") for line in out.getvalue().splitlines()}
     assert levels >= {"INFO", "WARNING"}

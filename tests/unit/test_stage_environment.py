@@ -19,6 +19,7 @@ ON_AWS = {
     "AWS_REGION": "eu-central-1",
     "SESSIONS_TABLE": "the-sessions",
     "CONNECTIONS_TABLE": "the-connections",
+    "CAPTIONS_TABLE": "the-captions",
     "CONNECTIONS_URL": "https://abc123.execute-api.eu-central-1.amazonaws.com/dev",
 }
 

@@ -1,6 +1,7 @@
 """A speaker of a session."""
 
 import re
+import uuid
 from collections.abc import Mapping
 from typing import ClassVar, Final, Self
 
@@ -12,7 +13,7 @@ from broadcast_sessions_client.errors import SessionError
 from broadcast_sessions_client.events import AudienceChanged, StateChanged
 from broadcast_sessions_client.latest_timestamp import LatestTimestamp
 from broadcast_sessions_client.messages import Message
-from broadcast_sessions_client.sessions import OwnedSession, Session, SessionStatus
+from broadcast_sessions_client.sessions import CaptionAccepted, OwnedSession, Session, SessionStatus
 from broadcast_sessions_client.tokens import TokenCallback, ask_for_token, is_token
 
 LEAVE_CODE: Final = 4000
@@ -180,6 +181,24 @@ class Speaker(Client):
             status=messages.text(outcome, "status"),
             created_at=messages.integer(outcome, "createdAt"),
             expires_at=messages.integer(outcome, "expiresAt"),
+        )
+
+    async def send_caption(self, text: str, caption_id: str | None = None) -> CaptionAccepted:
+        """Publish a phrase in your own language, and have it translated.
+
+        Args:
+            text: The phrase, of at most 1,000 characters.
+            caption_id: The phrase's ID. The same ID again publishes nothing, and has the same
+                result. By default it is a new one, with which the speaker repeats the command
+                after a lost connection.
+
+        Raises:
+            SessionError: The service refused, or the speaker has ended.
+        """
+        own_id = str(uuid.uuid4()) if caption_id is None else caption_id
+        outcome = await self._send("sendCaption", text=text, captionId=own_id)
+        return CaptionAccepted(
+            messages.text(outcome, "captionId") or own_id, messages.integer(outcome, "seq")
         )
 
     async def rotate_invite_code(self) -> str:
