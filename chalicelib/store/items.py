@@ -34,11 +34,6 @@ QUIET: Final = "quiet:"
 listener.
 """
 
-TRANSLATED: Final = "translated:"
-"""The prefix of a session's attributes with the number of the last caption that was translated into
-a language.
-"""
-
 LAST_NUMBER: Final = "captions:"
 """The prefix of a session's attributes with the number of a language's last caption."""
 
