@@ -102,7 +102,8 @@ def _publishing(posters: Posters, latency_seconds: float) -> Publishing:
     dynamodb = DynamoDB(transport, Retries("store"))
     names = TableNames("sessions", "connections", "captions")
     stores = build_stores(dynamodb, names, 600, time.time)
-    notices = Notices(stores, posters.connections, time.time, time.sleep)
+    unused: Any = None
+    notices = Notices(stores, posters.connections, unused, unused, time.time, time.sleep)
     return Publishing(stores, notices, time.time)
 
 

@@ -71,7 +71,7 @@ class Captions:
             captionId=caption.caption_id,
             text=caption.text,
             startedAt=caption.started_at_ms,
-            languages=session.translated_languages,
+            languages=session.demanded_languages,
             seq=numbered.seq,
         )
         self._publishing.deliver(numbered, session.source_language, caption)

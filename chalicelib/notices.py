@@ -5,9 +5,11 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Final
 
 from chalicelib import messages, telemetry
+from chalicelib.audience import Audience
 from chalicelib.aws.connections import Connections, FanOut, sum_up
 from chalicelib.messages import Message
 from chalicelib.models import Participant, Session, SessionStatus
+from chalicelib.pipeline import Pipeline
 from chalicelib.slices import SLICE_RECEIVERS, Slice, Slices
 from chalicelib.store.stores import Stores
 
@@ -33,6 +35,8 @@ class Notices:
         self,
         stores: Stores,
         connections: Connections,
+        audience: Audience,
+        pipeline: Pipeline,
         clock: Callable[[], float],
         sleep: Callable[[float], None],
         slices: Slices | None = None,
@@ -42,12 +46,15 @@ class Notices:
         Args:
             stores: The stores.
             connections: The API's @connections.
+            audience: Releases the seats of listeners that are gone.
+            pipeline: Is told of a speaker's return.
             clock: Returns the Unix time in seconds.
             sleep: Waits for a number of seconds.
             slices: Requests the slices of large fan-outs. Without it, this process makes all posts.
         """
         self._sessions = stores.sessions
-        self._seats = stores.seats
+        self._audience = audience
+        self._pipeline = pipeline
         self._participants = stores.participants
         self._listeners = stores.listeners
         self._event_claims = stores.event_claims
@@ -80,7 +87,7 @@ class Notices:
         return result
 
     def announce_return(self, session: Session, at_seconds: float) -> None:
-        """Notify a session's listeners that an interruption is over.
+        """Notify the pipeline and a session's listeners that an interruption is over.
 
         The notice says whether the session is paused, as before, or active.
 
@@ -90,6 +97,11 @@ class Notices:
         """
         is_paused = session.status is SessionStatus.PAUSED
         notice = messages.session_paused if is_paused else messages.session_resumed
+        self._pipeline.tell(
+            "sessionPaused" if is_paused else "sessionResumed",
+            session.session_id,
+            at_seconds=at_seconds,
+        )
         self.notify_listeners(session.session_id, notice(session.session_id), at_seconds)
         self._sessions.note_return_announced(session.session_id)
 
@@ -110,7 +122,7 @@ class Notices:
 
     def release_seats(self, session_id: str, removed: Iterable[Participant]) -> None:
         """Release the seats of listeners that this event has removed."""
-        self._seats.release(session_id, Counter(each.target_language or "" for each in removed))
+        self._audience.release(session_id, Counter(each.target_language or "" for each in removed))
 
     def fan_out(
         self, session_id: str, connection_ids: Collection[str], text: str, limit_seconds: float
