@@ -3,7 +3,7 @@
 import time
 from typing import Any
 
-from tests.stories.target import until
+from tests.stories.target import Client, until
 from tests.stories.test_a_session import count
 from tests.terraform.long_sessions import Message, Scene, join, put_ghost
 
@@ -16,7 +16,7 @@ def by_a_speaker(scene: Scene) -> None:
     listener = scene.open_client()
     assert listener.ask(**{**join(created), "targetLanguage": "en"})["lastSeq"] == 0
     before = pipeline_events(scene)
-    accepted = speaker.ask(action="sendCaption", text=TEXT)
+    accepted = outcome_of(speaker, action="sendCaption", text=TEXT)
     assert (accepted["type"], accepted["seq"]) == ("captionAccepted", 1)
     assert listener.receive()["text"] == TEXT
     missed = listener.ask(action="getCaptions", afterSeq=0)
@@ -48,21 +48,29 @@ def by_the_interpreter_without_translations(scene: Scene) -> None:
     assert listener.ask(action="getCaptions", afterSeq=0)["lastSeq"] == 0
 
 
-def audience(scene: Scene) -> tuple[Any, Message, Any]:
+def audience(scene: Scene) -> tuple[Client, Message, Client]:
     """Have a session with a listener, and with one whose connection is gone."""
     speaker, created = scene.create()
     listener, _ = scene.join(created)
     put_ghost(scene, created["sessionId"])
-    assert count(speaker) == 2
+    until(lambda: count(speaker) == 2)
     return speaker, created, listener
 
 
-def check_delivery(speaker: Any, listener: Any, text: str) -> None:
+def check_delivery(speaker: Client, listener: Client, text: str) -> None:
     """Check that the listener got and can get the caption, and that the other is counted out."""
     assert listener.receive()["text"] == text
     kept = listener.ask(action="getCaptions", afterSeq=0)["items"]
     assert [it["text"] for it in kept] == [text]
-    assert count(speaker) == 1
+    until(lambda: count(speaker) == 1)
+
+
+def outcome_of(client: Client, **command: Any) -> Message:
+    """Send a command, and return its outcome, which notices of the audience can precede."""
+    client.tell(**command, requestId="a-request")
+    while (message := client.receive()).get("requestId") != "a-request":
+        assert message["type"] == "sessionStatus"
+    return message
 
 
 def spoken(created: Message) -> dict[str, Any]:
