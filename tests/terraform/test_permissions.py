@@ -17,8 +17,10 @@ from tests.terraform.long_sessions import Message, Scene, is_gone, join
 pytestmark = pytest.mark.timeout(300)  # Applying the stack takes half a minute.
 
 UNSEEN = {"logs:CreateLogStream", "logs:PutLogEvents", "translate:TranslateText"}
-"""Actions that ministack 1.5.33 doesn't check. AWS's Lambda writes logs under a function's role, and
-ministack keeps them without it. It has no TranslateText.
+"""Actions that ministack 1.5.33 doesn't check.
+
+AWS's Lambda writes logs under a function's role. ministack keeps them without it, and has no
+TranslateText.
 """
 
 Story = Callable[[Scene], None]

@@ -211,7 +211,7 @@ def read_first_column(page: str, heading: str) -> list[str]:
 
 def test_the_docs_list_every_setting() -> None:
     listed = read_first_column("docs/reference/configuration.md", "Settings")
-    assert listed == sorted(NUMBERS | SPEECH | {"LOG_LEVEL"})
+    assert listed == sorted(NUMBERS | SPEECH | {"LOG_LEVEL", "PIPELINE_FUNCTION"})
 
 
 def test_the_docs_list_every_variable_of_the_stack() -> None:
