@@ -193,7 +193,8 @@ class CaptionNumberStore:
             ConditionFailed: A condition failed, and the caption has no number yet.
         """
         now = self._clock()
-        obsolete = [each for each in self._obsolete.pop(session_id, ()) if each != write.given]
+        written = write.names.values()
+        obsolete = [each for each in self._obsolete.pop(session_id, ()) if each not in written]
         removal = _removal(obsolete)
         try:
             item = self._table.update(
