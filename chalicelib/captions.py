@@ -138,7 +138,7 @@ class Captions:
             # An earlier session may have had the same ID.
             kept_since_ms=max(now_ms - kept_seconds * 1000, session.created_at_ms),
             settled_before_ms=now_ms - (SETTLED_SECONDS * 1000 if kept_seconds else -1),
-            last_given_at_ms=session.captioned_at_ms,
+            last_given_at_ms=session.captions_until_ms,
             size=size,
             max_size=MAX_CAPTION_BYTES,
         )

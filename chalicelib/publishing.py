@@ -8,7 +8,7 @@ from chalicelib import messages, telemetry
 from chalicelib.background import Background
 from chalicelib.errors import MessageTooLarge
 from chalicelib.models import Caption
-from chalicelib.notices import POSTS_SECONDS, Notices
+from chalicelib.notices import Notices, seconds_for_captions
 from chalicelib.store.caption_numbers import NotYet, Numbered, Speaking
 from chalicelib.store.stores import Stores
 
@@ -142,7 +142,7 @@ class Publishing:
     def deliver(self, numbered: Numbered, language: str, caption: Caption) -> Published:
         """Store a caption that has its number, and post it unless an earlier event has.
 
-        Posts end POSTS_SECONDS after the number was given, so that they can't come after a later
+        Posts end a moment after the number was given, so that they can't come after a later
         notice. A listener that misses one gets it with `getCaptions`.
         """
         audience = self._audience(numbered.session.session_id, language)
@@ -177,7 +177,7 @@ class Publishing:
         session, seq = numbered.session, numbered.seq
         listener_ids = audience.list()
         message = messages.caption(session.session_id, language, seq, caption)
-        left_seconds = session.captioned_at_ms / 1000 + POSTS_SECONDS - self._clock()
+        left_seconds = seconds_for_captions(session, self._clock())
         result = self._notices.fan_out(
             session.session_id, listener_ids, self._notices.encode(message), max(left_seconds, 0)
         )

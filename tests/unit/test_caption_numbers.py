@@ -125,7 +125,7 @@ def test_numbers_count_from_1_in_each_language(
     assert numbered.session.last_seq("es") == 3
     assert numbered.session.last_seq("fr") == 1
     assert numbered.session.last_seq("de") == numbered.session.last_seq("en") == 0
-    assert numbered.session.captioned_at_ms == 1_800_000_000_250
+    assert numbered.session.captions_until_ms == 1_800_000_000_550
 
 
 def test_a_repeated_id_has_its_number_and_takes_none(
@@ -137,7 +137,7 @@ def test_a_repeated_id_has_its_number_and_takes_none(
     for store in (numbers, fresh(dynamodb, clock)):
         again = store.give(session_id, "es", "a")
         assert (again.seq, again.is_new) == (1, False)
-        assert again.session.captioned_at_ms == 1_800_000_000_000
+        assert again.session.captions_until_ms == 1_800_000_000_300
         assert again.session.last_seq("es") == 2
 
 

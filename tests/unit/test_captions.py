@@ -137,7 +137,7 @@ def test_a_speaker_that_is_superseded_during_its_command_sends_nothing(
 
     def supersede(operation: str, request: dict[str, Any]) -> None:
         """Refresh between the read of the participant and the write of the number."""
-        if operation == "UpdateItem" and "captionAt" in request["UpdateExpression"]:
+        if operation == "UpdateItem" and "captionsUntil" in request["UpdateExpression"]:
             dynamodb.transport.on_request.clear()
             send("new=", "user-1", **refresh)
 
