@@ -195,14 +195,12 @@ def sweep_of(
 
 
 @pytest.fixture
-def notices_of(
-    pipeline: Pipeline, outcomes: FakeOutcomes, clock: Clock
-) -> Callable[[Stores, Any], Notices]:
+def notices_of(pipeline: Pipeline, outcomes: FakeOutcomes, clock: Clock) -> Callable[..., Notices]:
     """Return a function that builds notices on stores and connections."""
 
-    def notices_of(stores: Stores, connections: Any) -> Notices:
+    def notices_of(stores: Stores, connections: Any, slices: Any = None) -> Notices:
         audience = Audience(stores, pipeline, outcomes, "https://api/stage", clock)
-        return Notices(stores, connections, audience, pipeline, clock, clock.sleep)
+        return Notices(stores, connections, audience, pipeline, clock, clock.sleep, slices)
 
     return notices_of
 

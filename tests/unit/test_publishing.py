@@ -482,7 +482,9 @@ def test_a_translation_for_a_session_that_has_ended_does_not_wait(
 @pytest.mark.parametrize(
     ("action", "notice"), [("pauseSession", "sessionPaused"), ("endSession", "sessionEnded")]
 )
-@pytest.mark.parametrize(("age_seconds", "wait_seconds"), [(0, 1), (0.75, 0.25), (1, 0), (60, 0)])
+@pytest.mark.parametrize(
+    ("age_seconds", "wait_seconds"), [(0, 0.303), (0.2, 0.103), (0.31, 0), (60, 0)]
+)
 def test_a_pause_and_an_end_wait_for_the_posts_of_the_last_caption(
     publishing: Publishing,
     dispatcher: Dispatcher,
