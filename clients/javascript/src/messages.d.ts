@@ -300,7 +300,7 @@ export interface LanguageChanged {
   requestId?: string;
 }
 
-/** The status and the audience of your session. */
+/** The status and the audience of your session, also as a notice after the audience changed. */
 export interface SessionStatusAnswer {
   type: "sessionStatus";
   /** The session's ID, such as `golden-eagle-427`. */
