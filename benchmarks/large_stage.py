@@ -27,6 +27,7 @@ from chalicelib.notices import Notices
 from chalicelib.slices import SLICE_RECEIVERS, Slice, Slices
 from chalicelib.store.items import encode_session
 from chalicelib.store.stores import Stores, build_stores
+from chalicelib.table_names import TableNames
 
 MAX_RECEIVERS = 10_000
 DYNAMODB_SECONDS = 0.005
@@ -64,7 +65,7 @@ class Run:
 
 @dataclass
 class TimedConnections:
-    """The application's client of @connections, which notes the times of its fan-outs."""
+    """The fan-outs of the application's client of @connections, with their times."""
 
     api: ManagementApi
     began_at: float = 0.0
@@ -111,6 +112,9 @@ class DynamoDBModel:
         }
         return Answer(200, json.dumps(answers[operation]).encode(), {})
 
+
+_UNUSED: Any = None
+"""Stands for collaborators that a fan-out doesn't use."""
 
 _LISTENERS = [
     {
@@ -163,7 +167,10 @@ class Stage:
         self._connections = TimedConnections(_management_api(url))
         self._stores = _stores(self._dynamodb)
         slices = Slices(Functions(self._lambda), "outcome", url)
-        self._notices = Notices(self._stores, self._connections, time.time, slices)  # type: ignore[arg-type]
+        connections: Any = self._connections
+        self._notices = Notices(
+            self._stores, connections, _UNUSED, _UNUSED, time.time, time.sleep, slices
+        )
 
     def pause(self, receivers: int) -> Run:
         """Pause the session, and wait until the last slice has been posted.
@@ -216,10 +223,10 @@ def _serve(events: Connection, url: str) -> None:
     """Post the slice of each event, until None comes. Ctrl-C reaches this process, too."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    connections = TimedConnections(_management_api(url))
+    connections: Any = TimedConnections(_management_api(url))
     stores = _stores(DynamoDBModel())
-    notices = Notices(stores, connections, time.time)  # type: ignore[arg-type]
-    deliveries = SliceDeliveries(notices, Ending(stores, notices, time.time))
+    notices = Notices(stores, connections, _UNUSED, _UNUSED, time.time, time.sleep)
+    deliveries = SliceDeliveries(notices, Ending(stores, notices, _UNUSED, time.time))
     while event := events.recv():
         time.sleep(START_SECONDS)
         deliveries.deliver(Slice.from_event(event))
@@ -228,7 +235,7 @@ def _serve(events: Connection, url: str) -> None:
 
 def _stores(model: DynamoDBModel) -> Stores:
     dynamodb = DynamoDB(model, Retries("store"))
-    return build_stores(dynamodb, "sessions", "connections", time.time)
+    return build_stores(dynamodb, TableNames("sessions", "connections", "captions"), 600, time.time)
 
 
 def _management_api(url: str) -> ManagementApi:

@@ -389,7 +389,7 @@ def test_on_aws_heartbeat_intervals_are_below_the_idle_timeout(name: str) -> Non
 def test_the_validations_of_variables_tf_have_the_applications_defaults() -> None:
     text = Path("terraform/variables.tf").read_text()
     found = set(re.findall(r'lookup\(var\.settings, "(\w+)", "?(\w+)"?\)', text))
-    assert len(found) == 9
+    assert len(found) == 10
     assert read_log_level(dict(found)) == read_log_level({})
     assert read_settings(TABLES | dict(found)) == read_settings(TABLES)
 

@@ -26,6 +26,7 @@ from local_gateway.aws import embedded_aws
 from local_gateway.aws_options import AwsOptions, read_options
 from operations.stand_ins import developer, espeak, polly, translate
 from operations.stand_ins.service import MAX_REQUEST_BYTES, StandIn
+from tests.terraform.requirements import lacks
 from tests.unit.test_interpreter import FakePublisher
 from tests.unit.test_signed_http import PlayedServer
 from tests.unit.test_spoken_events import EVENT
@@ -39,9 +40,12 @@ SPEAK = {
     "Text": "Hola",
     "VoiceId": "Lucia",
 }
-NEEDS_ESPEAK = pytest.mark.skipif(
-    not espeak.is_installed(), reason="espeak-ng and lame aren't installed"
-)
+
+
+@pytest.fixture
+def espeak_ng() -> None:
+    if not espeak.is_installed():
+        lacks("espeak-ng and lame")
 
 
 def ask(app: StandIn, body: bytes, path: str = "/", method: str = "POST", **headers: str) -> Answer:
@@ -220,7 +224,7 @@ def test_the_text_is_no_argument_of_a_program(programs: Programs) -> None:
     ]
 
 
-@NEEDS_ESPEAK
+@pytest.mark.usefixtures("espeak_ng")
 @pytest.mark.parametrize("language", VOICES)
 def test_espeak_has_each_language(language: str) -> None:
     mp3 = asyncio.run(espeak.speak("1 2 3", VOICES[language].language_code, 24000))
@@ -358,7 +362,7 @@ def test_a_phrase_goes_out_in_each_language(local: dict[str, str]) -> None:
     }
 
 
-@NEEDS_ESPEAK
+@pytest.mark.usefixtures("espeak_ng")
 def test_a_page_can_play_a_phrase(local: dict[str, str]) -> None:
     caption = interpret(local).published["es"][1]
     assert caption.audio
