@@ -33,11 +33,13 @@ def caption(number: int, text: str = "Buenos días.", **rest: Any) -> Caption:
 
 
 @pytest.fixture
-def publishing_of(stores: Stores, phones: FakeConnections, clock: Clock) -> Callable[..., Any]:
+def publishing_of(
+    stores: Stores, phones: FakeConnections, notices_of: Callable[..., Notices], clock: Clock
+) -> Callable[..., Any]:
     """Return a function that builds a publication whose waits advance the clock."""
 
     def publishing_of(stores: Stores = stores, connections: Any = phones) -> Publishing:
-        notices = Notices(stores, connections, clock, clock.sleep)
+        notices = notices_of(stores, connections)
         return Publishing(stores, notices, clock, clock.sleep, clock)
 
     return publishing_of
@@ -409,6 +411,7 @@ def test_translations_are_published_in_the_order_of_the_phrases(
     stores: Stores,
     attended_id: str,
     phones: FakeConnections,
+    notices_of: Callable[..., Notices],
     clock: Clock,
 ) -> None:
     publishing: Publishing = publishing_of()
@@ -422,7 +425,7 @@ def test_translations_are_published_in_the_order_of_the_phrases(
         if len(waits) == 2:
             publishing.publish_translation(attended_id, "es", caption(2), 2)
 
-    waiting = Publishing(stores, Notices(stores, phones, clock, clock.sleep), clock, sleep, clock)
+    waiting = Publishing(stores, notices_of(), clock, sleep, clock)
     assert waiting.publish_translation(attended_id, "es", caption(3), 3).seqs == [3]
     assert waits == [TURN_POLL_SECONDS] * 2
     assert [each["captionId"] for each in heard(phones, 0)] == ["phrase-1", "phrase-2", "phrase-3"]

@@ -92,8 +92,8 @@ def service(build: Callable[..., UseCases], slices: Slices) -> UseCases:
 
 
 @pytest.fixture
-def notices(stores: Stores, phones: FakeConnections, clock: Clock, slices: Slices) -> Notices:
-    return Notices(stores, phones, clock, clock.sleep, slices)
+def notices(notices_of: Callable[..., Notices], slices: Slices) -> Notices:
+    return notices_of(slices=slices)
 
 
 def receivers(count: int) -> list[str]:
