@@ -1,7 +1,7 @@
 """The commands `sendCaption` and `getCaptions`, and what outcomes say of captions."""
 
 import json
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from threading import Event
 from typing import Any
 
@@ -12,6 +12,7 @@ from chalicelib.assembly import UseCases, build_dispatcher
 from chalicelib.aws.connections import FanOut
 from chalicelib.dispatch import Dispatcher
 from chalicelib.models import Caption
+from chalicelib.pipeline import Pipeline
 from chalicelib.rate_limits import RateLimits
 from chalicelib.store.stores import Stores, build_stores
 from tests.unit.fakes import (
@@ -335,7 +336,7 @@ def test_a_repeated_caption_is_answered_alike_and_delivered_once(
 
 
 def test_posts_do_not_wait_for_the_pipeline(
-    dispatcher_on: Callable[..., Dispatcher], attended_id: str
+    dispatcher_on: Callable[..., Dispatcher], attended_id: str, clock: Clock
 ) -> None:
     are_posted = Event()
     waited: list[bool] = []
@@ -360,7 +361,10 @@ def test_posts_do_not_wait_for_the_pipeline(
 
 
 def test_an_unexpected_error_of_the_pipeline_is_not_hidden(
-    dispatcher_on: Callable[..., Dispatcher], attended_id: str, phones: FakeConnections
+    dispatcher_on: Callable[..., Dispatcher],
+    attended_id: str,
+    phones: FakeConnections,
+    clock: Clock,
 ) -> None:
     class BrokenPipeline:
         def tell(self, event_type: str, session_id: str, **fields: Any) -> None:

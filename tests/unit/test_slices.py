@@ -92,10 +92,8 @@ def service(build: Callable[..., UseCases], slices: Slices) -> UseCases:
 
 
 @pytest.fixture
-def notices(
-    stores: Stores, phones: FakeConnections, notices_of: Callable[..., Notices], slices: Slices
-) -> Notices:
-    return notices_of(stores, phones, slices)
+def notices(notices_of: Callable[..., Notices], slices: Slices) -> Notices:
+    return notices_of(slices=slices)
 
 
 def receivers(count: int) -> list[str]:
