@@ -75,12 +75,11 @@ class Ending:
         telemetry.put_metrics(reason, SessionsEnded=1)
         telemetry.log_done("session ended", sessionId=session.session_id, reason=reason)
         self._pipeline.tell("sessionEnded", session.session_id, reason=reason)
-        self._notices.wait_for_captions(session)
         self.finish(session, limit_seconds)
         return True
 
     def finish(self, session: Session, limit_seconds: float = END_SECONDS) -> bool:
-        """Remove the participants of an ended session, and notify each of them.
+        """Remove the participants of an ended session, and notify each of them, after its captions.
 
         Each participant is removed by one caller and then notified, so no connection gets two
         notices. If a notice has certainly not arrived, its participant is restored for the next
@@ -89,6 +88,7 @@ class Ending:
         Returns:
             Whether all were notified.
         """
+        self._notices.wait_for_captions(session)
         is_speaker_done = self._dismiss_speaker(session)
         return self._dismiss_listeners(session, limit_seconds) and is_speaker_done
 

@@ -65,7 +65,7 @@ class Notices:
 
     def wait_for_captions(self, session: Session) -> None:
         """Wait until the posts of a session's last caption are over, usually not at all."""
-        left_seconds = session.captioned_at_ms / 1000 + POSTS_SECONDS - self._clock()
+        left_seconds = _end_of_captions(session) - self._clock()
         if left_seconds > 0:
             with telemetry.waiting():
                 self._sleep(min(left_seconds, POSTS_SECONDS))
@@ -140,7 +140,7 @@ class Notices:
         until = self._clock() + limit_seconds
         own, refused = self._split(session_id, connection_ids, text, until)
         results = [self._post_all(session_id, own, text, until)]
-        results += [self._post_once(each) for each in refused if self._clock() < until]
+        results += [self._post_once(each, until) for each in refused if self._clock() < until]
         return sum_up(results)
 
     def _split(
@@ -169,17 +169,21 @@ class Notices:
     def post_slice(self, part: Slice) -> None:
         """Post a slice once, even if Lambda delivers it twice, and remove its gone listeners.
 
-        It posts nothing if its time or the session is over. Its receivers get the end of the
-        session from another event, and nothing after it.
+        After the end of the session, it posts only as long as the end waits for captions. So no
+        receiver gets it after `sessionEnded`.
         """
-        if self._sessions.find_open(part.session_id) is not None:
-            self.remove_gone(part.session_id, self._post_once(part).gone)
+        session = self._sessions.find(part.session_id)
+        if session is None:
+            return
+        until = part.posts_until_ms / 1000
+        if session.status is SessionStatus.ENDED:
+            until = min(until, _end_of_captions(session))
+        self.remove_gone(part.session_id, self._post_once(part, until).gone)
 
-    def _post_once(self, part: Slice) -> FanOut:
+    def _post_once(self, part: Slice, until: float) -> FanOut:
         """Claim a slice and post it, or nothing if it was claimed before."""
         if not self._event_claims.claim(part.event_id):
             return sum_up([])
-        until = part.posts_until_ms / 1000
         return self._post_all(part.session_id, part.connection_ids, part.text, until)
 
     def _post_all(
@@ -211,3 +215,8 @@ class Notices:
     def encode(self, message: Message) -> str:
         """Encode a message with the current time."""
         return messages.encode(message, int(self._clock() * 1000))
+
+
+def _end_of_captions(session: Session) -> float:
+    """Return when the posts of a session's last caption are over."""
+    return session.captioned_at_ms / 1000 + POSTS_SECONDS
