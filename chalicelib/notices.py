@@ -20,12 +20,8 @@ fraction of this time; see aws.connections.AT_ONCE.
 """
 
 
-POSTS_SECONDS: Final = 1.0
-"""How long after a caption got its number it may be posted.
-
-A notice of a pause or an end waits so long for the last caption, so that no caption comes after it.
-Posts to 500 listeners take a fraction of this time.
-"""
+MAX_POSTS_SECONDS: Final = 2.0
+"""The longest time for the posts of a caption, and so the longest wait of a pause or an end."""
 
 
 class Notices:
@@ -64,11 +60,11 @@ class Notices:
         self._slices = slices
 
     def wait_for_captions(self, session: Session) -> None:
-        """Wait until the posts of a session's last caption are over, usually not at all."""
-        left_seconds = _end_of_captions(session) - self._clock()
+        """Wait until the posts of a session's last caption are over, so that none comes later."""
+        left_seconds = seconds_for_captions(session, self._clock())
         if left_seconds > 0:
             with telemetry.waiting():
-                self._sleep(min(left_seconds, POSTS_SECONDS))
+                self._sleep(left_seconds)
 
     def notify_listeners(self, session_id: str, notice: Message, at_seconds: float) -> FanOut:
         """Post a notice to a session's listeners, and remove those whose connections are gone.
@@ -169,15 +165,16 @@ class Notices:
     def post_slice(self, part: Slice) -> None:
         """Post a slice once, even if Lambda delivers it twice, and remove its gone listeners.
 
-        After the end of the session, it posts only as long as the end waits for captions. So no
-        receiver gets it after `sessionEnded`.
+        After the end of the session, it posts only while the end waits for captions, so no receiver
+        gets it after `sessionEnded`.
         """
         session = self._sessions.find(part.session_id)
         if session is None:
             return
         until = part.posts_until_ms / 1000
-        if session.status is SessionStatus.ENDED:
-            until = min(until, _end_of_captions(session))
+        if session.ended_at_ms is not None:
+            ended_at = session.ended_at_ms / 1000
+            until = min(until, ended_at + seconds_for_captions(session, ended_at))
         self.remove_gone(part.session_id, self._post_once(part, until).gone)
 
     def _post_once(self, part: Slice, until: float) -> FanOut:
@@ -217,6 +214,6 @@ class Notices:
         return messages.encode(message, int(self._clock() * 1000))
 
 
-def _end_of_captions(session: Session) -> float:
-    """Return when the posts of a session's last caption are over."""
-    return session.captioned_at_ms / 1000 + POSTS_SECONDS
+def seconds_for_captions(session: Session, now_seconds: float) -> float:
+    """Return how long a session's last caption may still be posted; 0 or less if it may not."""
+    return min(session.captions_until_ms / 1000 - now_seconds, MAX_POSTS_SECONDS)

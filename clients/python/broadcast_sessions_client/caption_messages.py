@@ -2,7 +2,7 @@
 
 import base64
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from broadcast_sessions_client import messages
 from broadcast_sessions_client.events import Audio, Caption
@@ -15,12 +15,10 @@ class Answer(NamedTuple):
     Attributes:
         captions: The captions that the service still has.
         last_seq: The number up to which other captions are missed.
-        has_more: Whether the service has later ones, too.
     """
 
     captions: list[Caption]
     last_seq: int
-    has_more: bool
 
 
 def read_caption(message: Message) -> Caption | None:
@@ -59,15 +57,17 @@ def read_audio(message: Message) -> Audio | None:
 
 
 def read_answer(message: Message, language: str) -> Answer | None:
-    """Return an answer, or None if it is about another language or has no valid last number."""
+    """Return an answer, or None if it has no items or last number, or is in another language."""
+    items = message.get("items")
     last_seq = messages.whole_number(message, "lastSeq")
-    if last_seq is None or messages.text(message, "targetLanguage") != language:
+    if not isinstance(items, list) or last_seq is None:
         return None
-    has_more = message.get("hasMore") is True
-    return Answer(list(_read_items(message.get("items"))), last_seq, has_more)
+    if messages.text(message, "targetLanguage") != language:
+        return None
+    return Answer(list(_read_items(items)), last_seq)
 
 
-def _read_items(items: object) -> Iterator[Caption]:
-    for item in items if isinstance(items, list) else []:
+def _read_items(items: list[Any]) -> Iterator[Caption]:
+    for item in items:
         if isinstance(item, dict) and (caption := read_caption(item)):
             yield caption

@@ -62,7 +62,6 @@ class Captions:
         for caption in captions:
             if caption.seq <= last_seq:
                 self._keep(caption)
-        self.expect(last_seq)
         in_order: list[Caption | Gap] = []
         for seq in sorted(it for it in self._waiting if it <= last_seq):
             in_order += self._pass_over(seq - 1)
@@ -75,7 +74,7 @@ class Captions:
         """Let a caption wait for its turn, unless its turn is over."""
         if caption.language == self.language and caption.seq > self.last_seq:
             self.expect(caption.seq)
-            self._waiting.setdefault(caption.seq, caption)
+            self._waiting[caption.seq] = caption
 
     def _take_following(self) -> Iterator[Caption]:
         while following := self._waiting.pop(self.last_seq + 1, None):

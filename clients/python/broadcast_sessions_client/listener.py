@@ -183,6 +183,8 @@ class Listener(Client):
                 self._recovery.change(self._language, messages.integer(message, "lastSeq"))
             case "caption":
                 self._recovery.take(message)
+            case "captions":
+                self._recovery.take_answer(message)
 
     def _stop(self, close_code: int) -> None:
         super()._stop(close_code)

@@ -65,13 +65,19 @@ class Recovery:
         if not self._captions or self._captions.language != language:
             self._captions = Captions(language, last_seq)
         self._captions.expect(last_seq)
-        self._request_now()
+        self._request_if_behind()
 
     def take(self, message: Message) -> None:
         """Take a caption that has arrived."""
         caption = read_caption(message)
         if caption and self._captions:
             self._pass_on(self._captions.add(caption))
+            self._wait_if_behind()
+
+    def take_answer(self, message: Message) -> None:
+        """Take an answer. One that comes late counts, too."""
+        if self._captions and (answer := read_answer(message, self._captions.language)):
+            self._pass_on(self._captions.add_missing(answer.captions, answer.last_seq))
             self._wait_if_behind()
 
     def stop(self) -> None:
@@ -106,45 +112,38 @@ class Recovery:
         is_behind = self._captions and self._captions.is_behind
         if is_behind and not self._timer and not self._request:
             loop = asyncio.get_running_loop()
-            self._timer = loop.call_later(WAIT_SECONDS + longer_seconds, self._request_now)
+            self._timer = loop.call_later(WAIT_SECONDS + longer_seconds, self._request_if_behind)
 
-    def _request_now(self) -> None:
+    def _request_if_behind(self) -> None:
         """Request what is missing, unless a request is in flight."""
         self._stop_timer()
         if self._captions and self._captions.is_behind and not self._request:
-            self._request = self._tasks.start(self._request_missing(self._captions))
+            self._start_request(self._captions)
+
+    def _start_request(self, captions: Captions) -> None:
+        self._request = self._tasks.start(self._request_missing(captions))
 
     async def _request_missing(self, captions: Captions) -> None:
-        """Request what is missing. Without a connection, `enter` does so on the next one."""
+        """Request what is missing, unless there is no connection until the next `enter`."""
         connection = self._connection()
         if not connection:
-            self._request = None
             return
-        command = {"action": "getCaptions", "afterSeq": captions.last_seq}
+        after_seq = captions.last_seq
         try:
-            outcome = await connection.ask(command)
+            answer = await connection.ask({"action": "getCaptions", "afterSeq": after_seq})
         except SessionError as error:
             self._request = None
             self._take_error(connection, error)
+            return
+        self._request = None
+        has_progressed = captions is self._captions and captions.last_seq > after_seq
+        if has_progressed and answer.get("hasMore") is True:
+            self._start_request(captions)
         else:
-            self._request = None
-            if captions is self._captions:
-                self._take_answer(captions, outcome)
             self._wait_if_behind()
 
     def _take_error(self, connection: Connection, error: SessionError) -> None:
         if error.code == "SESSION_NOT_FOUND":
             self._lost_membership(connection)
-        elif not connection.is_lost:
+        else:
             self._wait_if_behind(error.retry_after_seconds or 0)
-
-    def _take_answer(self, captions: Captions, outcome: Message) -> None:
-        """Deliver what an answer has. If the service has more, request that at once."""
-        answer = read_answer(outcome, captions.language)
-        if not answer:
-            return
-        is_new = answer.last_seq > captions.last_seq
-        self._pass_on(captions.add_missing(answer.captions, answer.last_seq))
-        if answer.has_more and is_new:
-            captions.expect(answer.last_seq + 1)
-            self._request_now()

@@ -104,7 +104,7 @@ class CaptionService:
                     self.socket.serve(refusal or self.answer(after_seq))
 
     def answer(self, after_seq: int) -> dict[str, Any]:
-        assert FIRST <= after_seq < self.last_seq
+        assert FIRST <= after_seq <= self.last_seq
         last_seq = min(self.last_seq, after_seq + LARGEST_ANSWER)
         kept = set(range(after_seq + 1, last_seq + 1)) - self.lost_for_good
         missed = last_seq - after_seq - len(kept)

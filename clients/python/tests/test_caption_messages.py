@@ -82,19 +82,14 @@ def test_audio_is_a_url_or_data_with_its_type(field: Any, audio: Audio | None) -
 
 
 def test_an_answer_has_the_valid_ones_of_its_items() -> None:
-    fields = answer([5, 7], 8, missed=2, more=True)
+    fields = answer([5, 7], 8, missed=2)
     fields["items"] += [None, 7, "x", [], {}, {"seq": 6}, message(6) | {"seq": "6"}]
-    assert read_answer(fields, "es") == Answer([caption(5), caption(7)], 8, has_more=True)
+    assert read_answer(fields, "es") == Answer([caption(5), caption(7)], 8)
 
 
 @pytest.mark.parametrize("items", [None, 7, "x", {}, {"seq": 6}])
-def test_items_that_are_no_list_are_missing(items: Any) -> None:
-    assert read_answer(answer([], 8) | {"items": items}, "es") == Answer([], 8, has_more=False)
-
-
-@pytest.mark.parametrize("has_more", [None, 1, "true", []])
-def test_an_answer_has_more_only_if_it_says_so(has_more: Any) -> None:
-    assert read_answer(answer([], 8) | {"hasMore": has_more}, "es") == Answer([], 8, False)
+def test_an_answer_without_a_list_of_items_is_none(items: Any) -> None:
+    assert read_answer(answer([], 8) | {"items": items}, "es") is None
 
 
 @pytest.mark.parametrize("last_seq", ODD_NUMBERS)

@@ -171,7 +171,9 @@ def test_a_refused_request_is_repeated_when_the_service_allows_it() -> None:
         client, socket = await joined(ScriptedServer())
         await arrive(socket, message(6))
         await loop().elapse(2)
-        requests(socket)
+        assert requests(socket) == [4]
+        await arrive(socket, message(7))
+        await loop().elapse(1)
         await arrive(socket, FAILED | {"retryAfter": 3})
         await loop().elapse(4.9)
         assert requests(socket) == []
@@ -268,8 +270,11 @@ def test_a_request_in_flight_is_repeated_on_the_next_connection_at_once() -> Non
         await arrive(new, message(7), REFRESHED | {"lastSeq": 7})
         assert requests(new) == [4]
         old.serve(answer([5, 6], 6))
+        await arrive(new, message(8))
+        await loop().elapse(5)
+        assert requests(new) == []
         await arrive(new, answer([5, 6, 7], 7))
-        assert await captions_of(client) == [caption(5), caption(6), caption(7)]
+        assert await captions_of(client) == [caption(seq) for seq in (5, 6, 7, 8)]
         await loop().elapse(10)
         assert requests(new) == []
         await client.close()
@@ -313,23 +318,61 @@ def test_a_new_language_begins_after_its_last_caption() -> None:
     run(test())
 
 
+async def change_language(
+    client: Listener, socket: ScriptedSocket, language: str, last_seq: int
+) -> None:
+    changing = asyncio.create_task(client.change_language(language))
+    await settle()
+    changed = {"type": "languageChanged", "targetLanguage": language, "lastSeq": last_seq}
+    await arrive(socket, changed)
+    await changing
+
+
 def test_an_answer_about_the_language_before_is_ignored() -> None:
     async def test() -> None:
         client, socket = await joined(ScriptedServer())
         await arrive(socket, message(6))
         await loop().elapse(2)
         assert requests(socket) == [4]
-        for language, last_seq in (("fr", 9), ("es", 6)):
-            changing = asyncio.create_task(client.change_language(language))
-            await settle()
-            changed = {"type": "languageChanged", "targetLanguage": language}
-            await arrive(socket, changed | {"lastSeq": last_seq})
-            await changing
-        await arrive(socket, message(8))
+        await change_language(client, socket, "fr", 9)
+        await arrive(socket, message(11, "fr"))
         await loop().elapse(2)
         assert requests(socket) == []  # The first request is still in flight.
-        await arrive(socket, answer([5, 6], 7, missed=1))
+        await arrive(socket, answer([5], 11, missed=6, more=True))
         assert await captions_of(client) == []
+        await loop().elapse(2)
+        assert requests(socket) == [9]
+        await client.close()
+
+    run(test())
+
+
+def test_an_answer_counts_after_a_change_to_another_language_and_back() -> None:
+    async def test() -> None:
+        client, socket = await joined(ScriptedServer())
+        await arrive(socket, message(6))
+        await loop().elapse(2)
+        assert requests(socket) == [4]
+        await change_language(client, socket, "fr", 9)
+        await change_language(client, socket, "es", 6)
+        await arrive(socket, message(8))
+        await arrive(socket, answer([5, 6], 7, missed=1))
+        assert await captions_of(client) == [Gap("es", 6, 1), caption(8)]
+        await loop().elapse(10)
+        assert requests(socket) == []
+        await client.close()
+
+    run(test())
+
+
+def test_an_answer_that_comes_late_counts() -> None:
+    async def test() -> None:
+        client, socket = await joined(ScriptedServer())
+        await arrive(socket, message(6), message(8))
+        await loop().elapse(2 + 10)
+        assert requests(socket) == [4]
+        await arrive(socket, answer([5], 5))
+        assert await captions_of(client) == [caption(5), caption(6)]
         await loop().elapse(2)
         assert requests(socket) == [6]
         await client.close()
@@ -342,10 +385,14 @@ def test_a_choice_of_the_same_language_loses_no_caption() -> None:
         client, socket = await joined(ScriptedServer())
         changing = asyncio.create_task(client.change_language("es-MX"))
         await settle()
-        await arrive(socket, {"type": "languageChanged", "targetLanguage": "es", "lastSeq": 5})
+        await arrive(socket, message(6))
+        await loop().elapse(2)
+        assert requests(socket) == [4]
+        await arrive(socket, {"type": "languageChanged", "targetLanguage": "es", "lastSeq": 6})
         await changing
-        await arrive(socket, message(5))
-        assert await captions_of(client) == [caption(5)]
+        assert requests(socket) == []  # The first request is still in flight.
+        await arrive(socket, answer([5, 6], 6))
+        assert await captions_of(client) == [caption(5), caption(6)]
         await client.close()
 
     run(test())
@@ -453,16 +500,37 @@ def test_a_full_answer_and_the_captions_after_it_find_room_for_the_application()
     run(test())
 
 
-def test_a_listener_runs_no_task_for_captions_until_it_requests_some() -> None:
+def test_captions_take_a_timer_only_while_one_is_missing_and_a_task_only_for_a_request() -> None:
     async def test() -> None:
         client, socket = await joined(ScriptedServer())
-        before = asyncio.all_tasks()
-        await arrive(socket, message(6))
-        assert asyncio.all_tasks() == before
+        tasks, timers = len(asyncio.all_tasks()), loop().timers
+
+        def added() -> tuple[int, int]:
+            return len(asyncio.all_tasks()) - tasks, loop().timers - timers
+
+        await arrive(socket, message(5))
+        assert added() == (0, 0)
+        await arrive(socket, message(7))
+        assert added() == (0, 1)
         await loop().elapse(2)
-        assert len(asyncio.all_tasks() - before) == 1
-        await arrive(socket, answer([5, 6], 6))
-        assert asyncio.all_tasks() == before
+        assert added() == (1, 1)  # The timer is that of the answer.
+        await arrive(socket, answer([6, 7], 7))
+        assert added() == (0, 0)
         await client.close()
+
+    run(test())
+
+
+@pytest.mark.parametrize("code", ["FORBIDDEN", "SESSION_NOT_FOUND"])
+def test_a_listener_that_has_ended_leaves_no_timer(code: str) -> None:
+    async def test() -> None:
+        server = ScriptedServer()
+        client, socket = await joined(server)
+        await arrive(socket, message(6))
+        socket.drop()
+        await loop().elapse(1)
+        await answered(server, {"type": "error", "code": code, "temporary": False})
+        assert client.state in ("failed", "ended")
+        assert loop().timers == 0
 
     run(test())

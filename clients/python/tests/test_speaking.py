@@ -83,19 +83,6 @@ def test_a_refused_caption_raises() -> None:
     run(test())
 
 
-@pytest.mark.parametrize("odd", [None, 7, [], {}])
-def test_an_answer_without_an_id_is_about_the_caption_that_was_sent(odd: Any) -> None:
-    async def test() -> None:
-        client, socket = await live_speaker(ScriptedServer())
-        sending = asyncio.create_task(client.send_caption("Good morning", "m1"))
-        await settle()
-        socket.serve(accepted(odd, 7))
-        assert await sending == CaptionAccepted("m1", 7)
-        await client.close()
-
-    run(test())
-
-
 def test_a_notice_changes_the_status_and_the_audience() -> None:
     async def test() -> None:
         client, socket = await live_speaker(ScriptedServer())
@@ -131,6 +118,31 @@ def test_a_notice_does_not_answer_a_question_about_the_status() -> None:
         assert client.listener_count == 2
         socket.serve(status | {"listenerCount": 3})
         assert (await asking).listener_count == 3
+        await client.close()
+
+    run(test())
+
+
+def test_a_notice_that_is_older_than_the_last_one_changes_nothing_until_the_speaker_returns() -> (
+    None
+):
+    async def test() -> None:
+        server = ScriptedServer()
+        client, socket = await live_speaker(server)
+
+        async def hear(count: int, timestamp: int) -> int:
+            notice = {"type": "sessionStatus", "sessionId": SESSION, "listenerCount": count}
+            socket.serve(notice | {"timestamp": timestamp})
+            await settle()
+            return client.listener_count
+
+        assert await hear(2, 1795708800020) == 2
+        assert await hear(1, 1795708800019) == 2
+        assert await hear(3, 1795708800020) == 3
+        socket.drop()
+        await loop().elapse(1)
+        socket = await answered(server, REFRESHED)
+        assert await hear(4, 1795708800001) == 4
         await client.close()
 
     run(test())
