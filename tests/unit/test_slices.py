@@ -253,6 +253,28 @@ def test_an_error_of_the_client_leaves_the_slice_to_the_event(
     assert "marked" not in captured.out + captured.err
 
 
+def test_a_request_that_hangs_does_not_delay_the_posts_of_the_event_itself(
+    notices: Notices, session_id: str, queue: Queue, phones: FakeConnections
+) -> None:
+    is_posted = threading.Event()
+    accept = queue.request
+
+    def answer_after_the_posts(*arguments: Any, **named: Any) -> Answer:
+        assert is_posted.wait(20)
+        return accept(*arguments, **named)
+
+    class Noticed(FakeConnections):
+        def fan_out(self, connection_ids: Any, text: str, limit_seconds: float = 10) -> FanOut:
+            result = phones.fan_out(connection_ids, text, limit_seconds)
+            is_posted.set()
+            return result
+
+    queue.request = answer_after_the_posts  # type: ignore[method-assign]
+    notices._connections = Noticed()
+    assert notices.fan_out(session_id, receivers(1500), TEXT, 2).reached == 1000
+    assert len(queue.events) == 1
+
+
 # Sizes
 
 
@@ -292,7 +314,7 @@ def test_the_event_of_a_full_slice_fits_into_lambdas_limit(
 ) -> None:
     text = character * (MAX_MESSAGE_BYTES // len(character.encode()))
     ids = [f"L0SM9cOFvHcCIh{number:05}=" for number in range(1000)]
-    assert slices.send(slices.cut("golden-eagle-427", ids, text, 2)) == []
+    assert slices.send(slices.cut("golden-eagle-427", ids, text, 2)).find_refused() == []
     (part,) = queue.take()
     assert (part.text, part.connection_ids) == (text, ids)
 
