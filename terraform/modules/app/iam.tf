@@ -56,9 +56,10 @@ locals {
     disconnect = concat(local.notify, local.pipeline, [
       { actions = ["dynamodb:DeleteItem", "dynamodb:PutItem"], resource = local.connections },
     ])
-    # It also closes connections after too many refused commands, and deletes their counts.
+    # It also closes connections after too many refused commands, and deletes their counts. At the end of a
+    # large session, it removes a part of the listeners, and restores those that couldn't be notified.
     outcome = concat(local.notify, local.pipeline, [
-      { actions = ["dynamodb:GetItem", "dynamodb:DeleteItem"], resource = local.connections },
+      { actions = ["dynamodb:GetItem", "dynamodb:DeleteItem", "dynamodb:PutItem"], resource = local.connections },
       { actions = ["execute-api:ManageConnections"], resource = local.close },
     ])
     publish     = local.publish
