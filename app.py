@@ -40,6 +40,18 @@ def outcome(event: dict[str, Any], _context: object) -> None:
     wiring.deliver(event)
 
 
+@app.lambda_function()
+def publish(event: dict[str, Any], _context: object) -> dict[str, Any]:
+    """Publish captions of a pipeline, which invokes this function directly."""
+    return wiring.publish(event)
+
+
+@app.lambda_function()
+def interpreter(event: dict[str, Any], _context: object) -> None:
+    """Translate a spoken caption into the languages of the audience."""
+    wiring.interpret(event)
+
+
 @app.schedule(Rate(1, unit=Rate.MINUTES))
 def sweep(event: CloudWatchEvent) -> None:
     """Repair, once a minute, state that no event has cleaned up."""

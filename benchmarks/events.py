@@ -22,9 +22,11 @@ from chalicelib.aws.retries import Retries
 from chalicelib.aws.wire import Answer
 from chalicelib.dispatch import Dispatcher
 from chalicelib.limits import Graces, Limits
+from chalicelib.pipeline import Pipeline
 from chalicelib.rate_limits import RateLimits
 from chalicelib.settings import read_rate_limits
 from chalicelib.store.stores import build_stores
+from chalicelib.table_names import TableNames
 
 ROUNDS = 15
 EVENTS = 1000
@@ -119,7 +121,7 @@ def _dispatcher() -> Dispatcher:
     rate_limits = RateLimits(dynamodb.update_item, limits, time.time)
     unused: Any = SimpleNamespace()
     use_cases = build_use_cases(
-        build_stores(dynamodb, "sessions", "connections", time.time),
+        build_stores(dynamodb, TableNames("sessions", "connections", "captions"), 600, time.time),
         unused,
         rate_limits,
         Limits(
@@ -132,8 +134,12 @@ def _dispatcher() -> Dispatcher:
             refresh_after_seconds=1e9,
             warn_after_seconds=1e9,
             max_refused_commands=20,
+            captions_per_minute=60,
         ),
         Graces(lost_seconds=60, closed_seconds=5),
+        pipeline=Pipeline(unused, None, time.time),
+        outcomes=unused,
+        endpoint_url="https://api/stage",
         clock=time.time,
         new_session_id=str,
         new_invite_code=str,

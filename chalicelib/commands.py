@@ -1,35 +1,26 @@
 """The parser of the commands in docs/reference/protocol.md.
 
-Frames and URLs are both read into `Fields`, which one parser converts to a command.
+`fields.py` reads frames and URLs into `Fields`, which one parser converts to a command.
 """
 
-import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from chalicelib import languages, session_ids
-from chalicelib.errors import (
-    InvalidAction,
-    InvalidParameters,
-    InvalidSessionId,
-    MessageTooLarge,
-    UnsupportedLanguage,
+from chalicelib.errors import InvalidAction, InvalidParameters, InvalidSessionId
+from chalicelib.fields import (
+    MAX_REQUEST_ID_CHARACTERS,
+    Fields,
+    find_session_id,
+    find_text,
+    find_whole_number,
+    missing,
+    read_caption_text,
+    read_language,
+    read_session_id,
+    read_text,
 )
 from chalicelib.models import Admission, QualityTier, Role
-
-MAX_MESSAGE_BYTES: Final = 32 * 1024
-"""The longest message that a client may send. API Gateway's limit is 128 KB, in frames of 32 KB."""
-
-MAX_PARAMETER_CHARACTERS: Final = 128
-"""Longer than every ID, code or language that the service issues."""
-
-MAX_REQUEST_ID_CHARACTERS: Final = 64
-
-Fields = Mapping[str, object]
-"""A client's parameters by name. A name that is given twice has the value `REPEATED`."""
-
-REPEATED: Final = object()
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +113,34 @@ class EndSession:
     session_id: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class SendCaption:
+    """Publish a phrase in the speaker's own words.
+
+    Attributes:
+        text: The phrase.
+        caption_id: The client's ID for it, with which the command can be repeated, or None.
+        session_id: The session's ID, or None.
+    """
+
+    text: str
+    caption_id: str | None
+    session_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class GetCaptions:
+    """Get the captions that a listener has missed.
+
+    Attributes:
+        after_seq: The number of the last caption that the listener has.
+        session_id: The session's ID, or None.
+    """
+
+    after_seq: int
+    session_id: str | None
+
+
 Command = (
     CreateSession
     | JoinSession
@@ -134,30 +153,9 @@ Command = (
     | ResumeSession
     | RotateInviteCode
     | EndSession
+    | SendCaption
+    | GetCaptions
 )
-
-
-def read_frame(text: str) -> Fields:
-    """Read a frame's parameters.
-
-    Raises:
-        MessageTooLarge: The frame is longer than MAX_MESSAGE_BYTES.
-        InvalidAction: The frame is not a JSON object.
-    """
-    if len(text.encode(errors="surrogatepass")) > MAX_MESSAGE_BYTES:
-        raise MessageTooLarge(f"A message may have {MAX_MESSAGE_BYTES} bytes at most.")
-    try:
-        fields = json.loads(text, object_pairs_hook=_fields, parse_constant=_refuse_constant)
-    except (ValueError, RecursionError):
-        raise InvalidAction("The message is not valid JSON.") from None
-    if not isinstance(fields, dict):
-        raise InvalidAction("The message is not a JSON object.")
-    return fields
-
-
-def read_query(query: Mapping[str, list[str]]) -> Fields:
-    """Read a connect URL's parameters. Each can have several values."""
-    return _fields((name, value) for name, values in query.items() for value in values)
 
 
 def parse_request_id(fields: Fields) -> str | None:
@@ -166,7 +164,7 @@ def parse_request_id(fields: Fields) -> str | None:
     Raises:
         InvalidParameters: The ID is malformed.
     """
-    return _optional_text(fields, "requestId", max_characters=MAX_REQUEST_ID_CHARACTERS)
+    return find_text(fields, "requestId", max_characters=MAX_REQUEST_ID_CHARACTERS)
 
 
 def parse_connect_command(fields: Fields) -> Command | None:
@@ -187,7 +185,7 @@ def find_invitation(fields: Fields) -> tuple[str, str] | None:
     Malformed values count as missing, because they don't refuse the connection.
     """
     try:
-        return _session_id(_text(fields, "sessionId")), _text(fields, "inviteCode")
+        return read_session_id(fields), read_text(fields, "inviteCode")
     except (InvalidParameters, InvalidSessionId):
         return None
 
@@ -218,13 +216,11 @@ def _parse(fields: Fields, parsers: Mapping[str, Callable[[Fields], Command]]) -
 
 
 def _parse_create(fields: Fields) -> CreateSession:
-    source_language = languages.find_source(_text(fields, "sourceLanguage"))
-    if source_language is None:
-        raise UnsupportedLanguage(field="sourceLanguage", supported=languages.SOURCE_LANGUAGES)
-    tier = _optional_text(fields, "qualityTier") or QualityTier.STANDARD
+    source_language = read_language(fields, "sourceLanguage")
+    tier = find_text(fields, "qualityTier") or QualityTier.STANDARD
     if tier not in set(QualityTier):
         raise InvalidParameters("qualityTier must be standard or premium.", field="qualityTier")
-    admission = _optional_text(fields, "admission") or Admission.OPEN
+    admission = find_text(fields, "admission") or Admission.OPEN
     if admission not in set(Admission):
         raise InvalidParameters("admission must be open or invited.", field="admission")
     return CreateSession(source_language, QualityTier(tier), Admission(admission))
@@ -232,44 +228,40 @@ def _parse_create(fields: Fields) -> CreateSession:
 
 def _parse_join(fields: Fields) -> JoinSession:
     return JoinSession(
-        session_id=_session_id(_text(fields, "sessionId")),
-        target_language=_target_language(fields),
-        invite_code=_optional_text(fields, "inviteCode"),
+        session_id=read_session_id(fields),
+        target_language=read_language(fields, "targetLanguage"),
+        invite_code=find_text(fields, "inviteCode"),
     )
 
 
 def _parse_refresh(fields: Fields) -> RefreshSpeaker | RefreshListener:
-    session_id = _session_id(_text(fields, "sessionId"))
-    role = _text(fields, "role")
+    session_id = read_session_id(fields)
+    role = read_text(fields, "role")
     if role == Role.SPEAKER:
         return RefreshSpeaker(session_id)
     if role != Role.LISTENER:
         raise InvalidParameters("role must be speaker or listener.", field="role")
     return RefreshListener(
         session_id=session_id,
-        target_language=_target_language(fields),
-        connection_id=_optional_text(fields, "connectionId"),
-        invite_code=_optional_text(fields, "inviteCode"),
+        target_language=read_language(fields, "targetLanguage"),
+        connection_id=find_text(fields, "connectionId"),
+        invite_code=find_text(fields, "inviteCode"),
     )
 
 
-def _target_language(fields: Fields) -> str:
-    code = languages.find_target(_text(fields, "targetLanguage"))
-    if code is None:
-        raise UnsupportedLanguage(field="targetLanguage", supported=languages.TARGET_LANGUAGES)
-    return code
+def _parse_send_caption(fields: Fields) -> SendCaption:
+    return SendCaption(
+        text=read_caption_text(fields),
+        caption_id=find_text(fields, "captionId"),
+        session_id=find_session_id(fields),
+    )
 
 
-def _own_session_id(fields: Fields) -> str | None:
-    """Read the optional session ID of a command for the caller's own session."""
-    text = _optional_text(fields, "sessionId")
-    return None if text is None else _session_id(text)
-
-
-def _session_id(text: str) -> str:
-    if session_id := session_ids.parse(text):
-        return session_id
-    raise InvalidSessionId("A session ID looks like golden-eagle-427.", field="sessionId")
+def _parse_get_captions(fields: Fields) -> GetCaptions:
+    after_seq = find_whole_number(fields, "afterSeq")
+    if after_seq is None:
+        raise missing("afterSeq")
+    return GetCaptions(after_seq, find_session_id(fields))
 
 
 _CONNECT_PARSERS: Final[Mapping[str, Callable[[Fields], Command]]] = {
@@ -282,13 +274,15 @@ _PARSERS: Final[Mapping[str, Callable[[Fields], Command]]] = {
     **_CONNECT_PARSERS,
     "heartbeat": lambda _: Heartbeat(),
     "changeLanguage": lambda fields: ChangeLanguage(
-        _target_language(fields), _own_session_id(fields)
+        read_language(fields, "targetLanguage"), find_session_id(fields)
     ),
-    "getSessionStatus": lambda fields: GetSessionStatus(_own_session_id(fields)),
-    "pauseSession": lambda fields: PauseSession(_own_session_id(fields)),
-    "resumeSession": lambda fields: ResumeSession(_own_session_id(fields)),
-    "rotateInviteCode": lambda fields: RotateInviteCode(_own_session_id(fields)),
-    "endSession": lambda fields: EndSession(_own_session_id(fields)),
+    "getSessionStatus": lambda fields: GetSessionStatus(find_session_id(fields)),
+    "pauseSession": lambda fields: PauseSession(find_session_id(fields)),
+    "resumeSession": lambda fields: ResumeSession(find_session_id(fields)),
+    "rotateInviteCode": lambda fields: RotateInviteCode(find_session_id(fields)),
+    "endSession": lambda fields: EndSession(find_session_id(fields)),
+    "sendCaption": _parse_send_caption,
+    "getCaptions": _parse_get_captions,
 }
 
 
@@ -297,42 +291,3 @@ ACTIONS: Final = frozenset(_PARSERS)
 
 CONNECT_ACTIONS: Final = tuple(_CONNECT_PARSERS)
 """The actions that a connect URL can carry."""
-
-
-def _fields(pairs: Iterable[tuple[str, object]]) -> dict[str, object]:
-    fields: dict[str, object] = {}
-    for name, value in pairs:
-        fields[name] = REPEATED if name in fields else value
-    return fields
-
-
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is not JSON")
-
-
-def _text(fields: Fields, name: str, *, max_characters: int = MAX_PARAMETER_CHARACTERS) -> str:
-    text = _optional_text(fields, name, max_characters=max_characters)
-    if text is None:
-        raise InvalidParameters(f"{name} is missing.", field=name)
-    return text
-
-
-def _optional_text(
-    fields: Fields, name: str, *, max_characters: int = MAX_PARAMETER_CHARACTERS
-) -> str | None:
-    if name not in fields:
-        return None
-    value = fields[name]
-    if value is REPEATED:
-        problem = "may be given only once"
-    elif not isinstance(value, str):
-        problem = "must be a string"
-    elif not value.strip():
-        problem = "is empty"
-    elif len(value) > max_characters:
-        problem = f"may have {max_characters} characters at most"
-    elif not value.isprintable():
-        problem = "contains an unprintable character"
-    else:
-        return value
-    raise InvalidParameters(f"{name} {problem}.", field=name)

@@ -1,13 +1,17 @@
-"""The use case of the function `outcome`, which delivers messages after an event's answer."""
+"""The use cases of the function `outcome`, which delivers messages that others have requested."""
 
 from collections.abc import Callable
 from typing import Final
 
 from chalicelib import messages, telemetry
 from chalicelib.aws.connections import Connections, Gone, PostFailed
+from chalicelib.aws.retries import event_budget
+from chalicelib.ending import Ending
 from chalicelib.lifecycle import Lifecycle
 from chalicelib.messages import Message
+from chalicelib.notices import Notices
 from chalicelib.outcomes import Delivery
+from chalicelib.slices import Slice
 from chalicelib.store.stores import Stores
 
 OUTCOME_DELAYS_SECONDS: Final = (0.02, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6)
@@ -91,3 +95,25 @@ class Deliveries:
 
     def _post(self, connection_id: str, message: Message) -> None:
         self._connections.post(connection_id, messages.encode(message, int(self._clock() * 1000)))
+
+
+class SliceDeliveries:
+    """Posts the slices of large fan-outs."""
+
+    def __init__(self, notices: Notices, ending: Ending) -> None:
+        self._notices = notices
+        self._ending = ending
+
+    def deliver(self, part: Slice) -> None:
+        """Post a slice, and remove its listeners if the session has ended or they are gone.
+
+        Raises:
+            InternalError: An unexpected error, which is logged.
+            ServiceUnavailable: DynamoDB is throttling, failing or unreachable.
+        """
+        with telemetry.handled("slice", is_clients=False) as record, event_budget():
+            record.fields |= {name: value for name, value in part.trail.items() if value}
+            if part.is_end:
+                self._ending.dismiss_slice(part)
+            else:
+                self._notices.post_slice(part)

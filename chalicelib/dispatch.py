@@ -11,6 +11,8 @@ from typing import Any, Final, assert_never
 
 from chalicelib import commands, messages, telemetry
 from chalicelib.aws.retries import event_budget
+from chalicelib.captions import Captions
+from chalicelib.fields import Fields, read_frame, read_query
 from chalicelib.joining import Joining
 from chalicelib.lifecycle import Lifecycle
 from chalicelib.messages import Message, Reply
@@ -42,6 +44,7 @@ class Dispatcher:
         refresh: Refresh,
         presence: Presence,
         lifecycle: Lifecycle,
+        captions: Captions,
         refusals: Refusals,
         rate_limits: RateLimits,
         outcomes: Outcomes,
@@ -53,6 +56,7 @@ class Dispatcher:
         self._refresh = refresh
         self._presence = presence
         self._lifecycle = lifecycle
+        self._captions = captions
         self._refusals = refusals
         self._rate_limits = rate_limits
         self._outcomes = outcomes
@@ -65,7 +69,7 @@ class Dispatcher:
         with _handled("connect", event) as record, event_budget():
             command: commands.Command | None = None
             try:
-                fields = commands.read_query(_query(event))
+                fields = read_query(_query(event))
                 record.operation = commands.find_action(fields) or "connect"
                 command, request_id = self._read_connect(caller, fields)
                 if command is None:
@@ -79,7 +83,7 @@ class Dispatcher:
             return {"statusCode": 200}
 
     def _read_connect(
-        self, caller: Caller, fields: commands.Fields
+        self, caller: Caller, fields: Fields
     ) -> tuple[commands.Command | None, str | None]:
         """Read a connect URL's command and request ID, and count the connection.
 
@@ -97,7 +101,7 @@ class Dispatcher:
                 self._rate_limits.count_connection(caller)
         return command, request_id
 
-    def _is_invited(self, command: commands.Command | None, fields: commands.Fields) -> bool:
+    def _is_invited(self, command: commands.Command | None, fields: Fields) -> bool:
         invitation = None if command else commands.find_invitation(fields)
         return invitation is not None and self._joining.is_invited(*invitation)
 
@@ -111,7 +115,7 @@ class Dispatcher:
         caller = caller_of(event)
         with _handled("message", event) as record, event_budget():
             try:
-                fields = commands.read_frame(event.get("body") or "")
+                fields = read_frame(event.get("body") or "")
                 record.operation = commands.find_action(fields) or "message"
                 request_id = commands.parse_request_id(fields)
                 reply = self._run(caller, commands.parse_command(fields))
@@ -160,6 +164,10 @@ class Dispatcher:
                 return self._sessions.rotate_invite_code(caller, command)
             case commands.EndSession():
                 return self._sessions.end(caller, command)
+            case commands.SendCaption():
+                return self._captions.send(caller, command)
+            case commands.GetCaptions():
+                return self._captions.get(caller, command)
             case _:
                 assert_never(command)
 

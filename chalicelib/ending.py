@@ -1,6 +1,6 @@
 """Ends of sessions, each claimed by one event, which then removes the participants."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from typing import Final
 
 from chalicelib import messages, telemetry
@@ -8,6 +8,8 @@ from chalicelib.aws.connections import FAN_OUT_SECONDS, POST_SECONDS, Gone, Post
 from chalicelib.aws.retries import seconds_left
 from chalicelib.models import EndReason, Session
 from chalicelib.notices import Notices
+from chalicelib.pipeline import Pipeline
+from chalicelib.slices import Slice
 from chalicelib.store.listeners import TRANSACTION_ITEMS
 from chalicelib.store.stores import Stores
 
@@ -31,11 +33,14 @@ class Ending:
     which of them ends the session.
     """
 
-    def __init__(self, stores: Stores, notices: Notices, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, stores: Stores, notices: Notices, pipeline: Pipeline, clock: Callable[[], float]
+    ) -> None:
         self._sessions = stores.sessions
         self._participants = stores.participants
         self._listeners = stores.listeners
         self._notices = notices
+        self._pipeline = pipeline
         self._clock = clock
 
     def end_by_speaker(self, session_id: str, speaker_connection_id: str) -> bool:
@@ -69,6 +74,8 @@ class Ending:
         reason = session.end_reason
         telemetry.put_metrics(reason, SessionsEnded=1)
         telemetry.log_done("session ended", sessionId=session.session_id, reason=reason)
+        self._pipeline.tell("sessionEnded", session.session_id, reason=reason)
+        self._notices.wait_for_captions(session)
         self.finish(session, limit_seconds)
         return True
 
@@ -107,48 +114,70 @@ class Ending:
     def _dismiss_listeners(self, session: Session, limit_seconds: float) -> bool:
         """Remove and notify listeners until the index, which lags behind, lists no new ones.
 
-        The batches share the remaining time. A slow listener in one batch can't use it up.
+        Other invocations dismiss the listeners beyond one slice. The sweep finds any that they have
+        left. A connection that was the session's speaker gets no second notice, even if it has
+        become a listener.
         """
         stop_at = self._clock() + min(limit_seconds, seconds_left() - PUT_BACK_SECONDS)
+        session_id, speaker_id = session.session_id, session.speaker_connection_id
         done: set[str] = set()
         are_all_notified = True
         while self._clock() < stop_at:
-            listing = self._listeners.list_all(session.session_id)
+            listing = self._listeners.list_all(session_id)
             if not (listing.present.keys() | listing.arriving) - done:
                 return are_all_notified
             # A join that the index lists as in progress can be complete by now.
             arriving = listing.arriving - done
-            arriving -= self._listeners.remove_arriving(session.session_id, arriving)
-            present = sorted((listing.present.keys() | arriving) - done)
-            starts = range(0, len(present), TRANSACTION_ITEMS)
-            for start in starts:
-                remaining_seconds = stop_at - self._clock()
-                if remaining_seconds <= 0 or not _has_time_to_dismiss():
-                    return False
-                batch = present[start : start + TRANSACTION_ITEMS]
-                batches_left = len(starts) - start // TRANSACTION_ITEMS
-                are_all_notified &= self._dismiss(session, batch, remaining_seconds / batches_left)
+            arriving -= self._listeners.remove_arriving(session_id, arriving)
+            present = (listing.present.keys() | arriving) - done
+            if speaker_id in present:
+                self._listeners.remove(session_id, [speaker_id])
+            others = sorted(present - {speaker_id})
+            notice, until = self._end_notice(session), self._clock() + END_SECONDS
+            own = self._notices.split_end(session_id, others, notice, until)
+            are_all_notified &= len(own) == len(others)
+            are_all_notified &= self._dismiss_all(session_id, own, notice, stop_at)
             done |= listing.present.keys() | listing.arriving
         return False
 
-    def _dismiss(
-        self, session: Session, connection_ids: Collection[str], limit_seconds: float
-    ) -> bool:
-        """Remove some listeners, notify them, and return whether all were notified.
+    def dismiss_slice(self, part: Slice) -> None:
+        """Remove the listeners of a slice of an ended session, and notify each of them.
 
-        A connection that was the session's speaker gets no second notice, even if it has become a
-        listener.
+        A slice that is delivered again finds no listeners to remove. The sweep dismisses those that
+        a slice has left because it was late or failed.
         """
+        stop_at = min(part.posts_until_ms / 1000, self._clock() + seconds_left() - PUT_BACK_SECONDS)
+        self._dismiss_all(part.session_id, part.connection_ids, part.text, stop_at)
+
+    def _dismiss_all(
+        self, session_id: str, connection_ids: Sequence[str], notice: str, stop_at: float
+    ) -> bool:
+        """Remove listeners, notify them, and return whether all were notified.
+
+        The batches share the remaining time. A slow listener in one batch can't use it up.
+        """
+        are_all_notified = True
+        starts = range(0, len(connection_ids), TRANSACTION_ITEMS)
+        for start in starts:
+            remaining_seconds = stop_at - self._clock()
+            if remaining_seconds <= 0 or not _has_time_to_dismiss():
+                return False
+            batch = connection_ids[start : start + TRANSACTION_ITEMS]
+            batches_left = len(starts) - start // TRANSACTION_ITEMS
+            are_all_notified &= self._dismiss(
+                session_id, batch, notice, remaining_seconds / batches_left
+            )
+        return are_all_notified
+
+    def _dismiss(
+        self, session_id: str, connection_ids: Collection[str], notice: str, limit_seconds: float
+    ) -> bool:
+        """Remove at most TRANSACTION_ITEMS listeners, as `_dismiss_all`."""
         stop_at = self._clock() + limit_seconds
-        removed = self._listeners.remove(session.session_id, connection_ids)
-        removed.discard(session.speaker_connection_id)
-        result = self._notices.fan_out(
-            session.session_id,
-            removed,
-            self._end_notice(session),
-            min(max(stop_at - self._clock(), 0), FAN_OUT_SECONDS),
-        )
-        self._listeners.put_back(session.session_id, result.unreached)
+        removed = self._listeners.remove(session_id, connection_ids)
+        limit_seconds = min(max(stop_at - self._clock(), 0), FAN_OUT_SECONDS)
+        result = self._notices.fan_out(session_id, removed, notice, limit_seconds)
+        self._listeners.put_back(session_id, result.unreached)
         return not result.unreached
 
     def _end_notice(self, session: Session) -> str:

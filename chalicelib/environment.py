@@ -29,19 +29,30 @@ def read_text(environment: Mapping[str, str], name: str) -> str:
     raise SettingError(f"{name} is not set")
 
 
-def read_whole(environment: Mapping[str, str], name: str, *, default: int) -> int:
+def read_whole(
+    environment: Mapping[str, str],
+    name: str,
+    *,
+    default: int,
+    maximum: int = MAX_NUMBER,
+    may_be_zero: bool = False,
+) -> int:
     """Return a variable's whole number, or the default if it is not set.
 
     Raises:
         SettingError: It is not a whole number, or out of range.
     """
-    value = read_number(environment, name, default=default)
+    if may_be_zero and environment.get(name, "").strip() == "0":
+        return 0
+    value = read_number(environment, name, default=default, maximum=maximum)
     if value != int(value):
         raise SettingError(f"{name} must be a whole number, not {environment[name]!r}")
     return int(value)
 
 
-def read_number(environment: Mapping[str, str], name: str, *, default: float) -> float:
+def read_number(
+    environment: Mapping[str, str], name: str, *, default: float, maximum: int = MAX_NUMBER
+) -> float:
     """Return a variable's number, or the default if it is not set.
 
     Raises:
@@ -52,10 +63,8 @@ def read_number(environment: Mapping[str, str], name: str, *, default: float) ->
         value = float(text)
     except ValueError:
         raise SettingError(f"{name} must be a number, not {text!r}") from None
-    if not 0 < value <= MAX_NUMBER:
-        raise SettingError(
-            f"{name} must be greater than 0 and at most {MAX_NUMBER:,}, not {text!r}"
-        )
+    if not 0 < value <= maximum:
+        raise SettingError(f"{name} must be greater than 0 and at most {maximum:,}, not {text!r}")
     return value
 
 

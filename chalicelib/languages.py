@@ -95,14 +95,6 @@ LANGUAGES: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
 text only.
 """
 
-SOURCE_LANGUAGES: Final[frozenset[str]] = frozenset(LANGUAGES)
-"""Codes that a speaker can speak."""
-
-TARGET_LANGUAGES: Final[frozenset[str]] = frozenset(
-    code for code, (_, voices) in LANGUAGES.items() if voices
-)
-"""Codes that a listener can hear."""
-
 _BY_LOWER_CASE: Final[Mapping[str, str]] = {code.lower(): code for code in LANGUAGES}
 
 _TAG: Final = re.compile("[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*")
@@ -132,18 +124,15 @@ Subtags" (scripts of Hong Kong and Macao).
 """
 
 
-def find_source(tag: str) -> str | None:
-    """Return the source language's code for a BCP 47 tag, or None if it is not supported."""
-    return _find(tag, SOURCE_LANGUAGES)
+def has_voice(code: str) -> bool:
+    """Return whether a language of the table has a neural voice, and can be heard as well."""
+    return bool(LANGUAGES[code][1])
 
 
-def find_target(tag: str) -> str | None:
-    """Return the target language's code for a BCP 47 tag, or None if it is not supported."""
-    return _find(tag, TARGET_LANGUAGES)
+def find(tag: str) -> str | None:
+    """Return a supported language's code for a BCP 47 tag, or None.
 
-
-def _find(tag: str, codes: frozenset[str]) -> str | None:
-    """Remove subtags from the end of a tag until it matches one of the codes.
+    Subtags are removed from the end of the tag until it matches a code.
 
     Source: RFC 4647, section 3.4 (Lookup).
     """
@@ -153,7 +142,7 @@ def _find(tag: str, codes: frozenset[str]) -> str | None:
     while subtags:
         range_ = "-".join(subtags)
         code = SAME_LANGUAGE.get(range_) or _BY_LOWER_CASE.get(range_)
-        if code in codes:
+        if code is not None:
             return code
         subtags.pop()
         if subtags and len(subtags[-1]) == 1:

@@ -5,6 +5,12 @@ from typing import Final
 
 from chalicelib.models import Participant
 
+MAX_LISTENERS: Final = 10_000
+"""The most seats that a session may have. A notice to as many takes the account's default quota of
+requests to API Gateway for about a second.
+Source: docs/how-to/prepare-for-a-large-event.md.
+"""
+
 MISSED_HEARTBEATS: Final = 3
 """Missed heartbeats in a row after which a participant can be lost."""
 
@@ -36,6 +42,7 @@ class Limits:
         refresh_after_seconds: The age of a connection at which it is asked to refresh.
         warn_after_seconds: The age of a connection at which it is warned of its end.
         max_refused_commands: The refused commands in a row after which a connection is closed.
+        captions_per_minute: The captions that a speaker may send.
     """
 
     max_listeners: int
@@ -47,6 +54,7 @@ class Limits:
     refresh_after_seconds: float
     warn_after_seconds: float
     max_refused_commands: int
+    captions_per_minute: int
 
     def heartbeat_seconds(self, participant: Participant, now_seconds: float) -> int:
         """Return the time between a participant's heartbeats from now on."""

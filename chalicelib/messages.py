@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from chalicelib import languages
 from chalicelib.errors import ServiceError, SessionNotFound, UnsupportedLanguage
-from chalicelib.models import EndReason, Participant, Role, Session
+from chalicelib.models import Audio, Caption, EndReason, Participant, Role, Session
 
 if TYPE_CHECKING:
     from chalicelib import protocol
@@ -87,8 +88,13 @@ def session_joined(
         "targetLanguage": target_language,
         "qualityTier": session.quality_tier,
         "status": session.shown_status,
+        **_captions_in(session, target_language),
         "heartbeatSeconds": heartbeat_seconds,
     }
+
+
+def _captions_in(session: Session, language: str) -> protocol.CaptionsInLanguage:
+    return {"lastSeq": session.last_seq(language), "hasVoice": languages.has_voice(language)}
 
 
 def speaker_refreshed(
@@ -118,6 +124,7 @@ def listener_refreshed(
         "status": session.shown_status,
         "sourceLanguage": session.source_language,
         "targetLanguage": target_language,
+        **_captions_in(session, target_language),
         "heartbeatSeconds": heartbeat_seconds,
     }
 
@@ -175,13 +182,17 @@ def _audience(session: Session) -> protocol.Audience:
     }
 
 
-def language_changed(target_language: str) -> protocol.LanguageChanged:
+def language_changed(session: Session, target_language: str) -> protocol.LanguageChanged:
     """Return the answer to `changeLanguage`."""
-    return {"type": "languageChanged", "targetLanguage": target_language}
+    return {
+        "type": "languageChanged",
+        "targetLanguage": target_language,
+        **_captions_in(session, target_language),
+    }
 
 
 def session_status(session: Session) -> protocol.SessionStatusAnswer:
-    """Return the answer to `getSessionStatus`."""
+    """Return the answer to `getSessionStatus`, which is also the notice to the speaker."""
     return {
         "type": "sessionStatus",
         **_audience(session),
@@ -214,6 +225,59 @@ def session_interrupted(session_id: str, grace_seconds: float) -> protocol.Sessi
 def session_ended(session_id: str, reason: EndReason) -> protocol.SessionEnded:
     """Return the answer to `endSession`, which is also the notice to participants."""
     return {"type": "sessionEnded", "sessionId": session_id, "reason": reason}
+
+
+def caption_accepted(session_id: str, caption_id: str, seq: int) -> protocol.CaptionAccepted:
+    """Return the answer to `sendCaption`."""
+    return {
+        "type": "captionAccepted",
+        "sessionId": session_id,
+        "captionId": caption_id,
+        "seq": seq,
+    }
+
+
+def caption(session_id: str, language: str, seq: int, caption: Caption) -> protocol.Caption:
+    """Return a caption as its listeners receive it."""
+    message: protocol.Caption = {
+        "type": "caption",
+        "sessionId": session_id,
+        "language": language,
+        "seq": seq,
+        "captionId": caption.caption_id,
+        "text": caption.text,
+        "startedAt": caption.started_at_ms,
+    }
+    if caption.duration_ms is not None:
+        message["durationMs"] = caption.duration_ms
+    if caption.audio is not None:
+        message["audio"] = _audio(caption.audio)
+    return message
+
+
+def _audio(audio: Audio) -> protocol.AudioLink | protocol.AudioClip:
+    if audio.url is not None:
+        return {"url": audio.url}
+    return {"data": audio.data or "", "contentType": audio.content_type or ""}
+
+
+def captions(
+    target_language: str,
+    items: Sequence[protocol.Caption],
+    last_seq: int,
+    missed: int,
+    *,
+    has_more: bool,
+) -> protocol.CaptionsAnswer:
+    """Return the answer to `getCaptions`."""
+    return {
+        "type": "captions",
+        "targetLanguage": target_language,
+        "items": list(items),
+        "lastSeq": last_seq,
+        "missed": missed,
+        "hasMore": has_more,
+    }
 
 
 def up_to_date(outcome: Message, session: Session | None, connection_id: str) -> Message:

@@ -48,6 +48,14 @@ METRICS: Final[Mapping[str, Metric]] = {
     "CircuitOpen": Metric("Count"),
     "SweepRepairs": Metric("Count"),
     "ParticipantsLost": Metric("Count"),
+    "CaptionsPublished": Metric("Count"),
+    "CaptionsDelivered": Metric("Count"),
+    "CaptionLatency": Metric("Milliseconds"),
+    "CaptionsMissed": Metric("Count"),
+    "PipelineFailures": Metric("Count"),
+    "CharactersTranslated": Metric("Count"),
+    "TranslationFailures": Metric("Count"),
+    "SpeechFailures": Metric("Count"),
 }
 """All metrics by name."""
 

@@ -30,6 +30,13 @@ Source: docs/reference/protocol.md.
 """
 
 
+SOURCE: Final = "source"
+"""The key of the captions in a session's source language, whichever that is.
+
+A speaker's caption gets its number without a read of the session, which names the language.
+"""
+
+
 class Role(StrEnum):
     """The two kinds of participants."""
 
@@ -141,6 +148,13 @@ class Session:
         invited_joins: The number of listeners that joined with the code in that window.
         language_counts: The stored number of listeners per target language. A number can be 0, or
             negative for a moment.
+        caption_numbers: The number of the last caption per language; see `number_key`.
+        captions_until_ms: When the posts of the last caption end, or 0.
+        active_tokens: For each active language, the token of the write that made it active.
+        quiet_since_ms: When the last listener of an active language left, in Unix milliseconds, for
+            each language without listeners.
+        status_due: The token of the write that claimed the next notice of the status, or None.
+        status_at_ms: When the last notice of the status was written, or 0.
     """
 
     session_id: str
@@ -166,6 +180,12 @@ class Session:
     invited_window: int = 0
     invited_joins: int = 0
     language_counts: Mapping[str, int] = field(default_factory=dict)
+    caption_numbers: Mapping[str, int] = field(default_factory=dict)
+    captions_until_ms: int = 0
+    active_tokens: Mapping[str, str] = field(default_factory=dict)
+    quiet_since_ms: Mapping[str, int] = field(default_factory=dict)
+    status_due: str | None = None
+    status_at_ms: int = 0
 
     @property
     def languages(self) -> dict[str, int]:
@@ -173,9 +193,22 @@ class Session:
         return {name: count for name, count in sorted(self.language_counts.items()) if count > 0}
 
     @property
+    def demanded_languages(self) -> list[str]:
+        """The active languages, sorted, into which the speaker's captions are translated."""
+        return sorted(self.active_tokens.keys() - {self.source_language})
+
+    @property
     def shown_status(self) -> SessionStatus:
         """The status that clients see."""
         return self.status if self.grace_ends_at_ms is None else SessionStatus.INTERRUPTED
+
+    def number_key(self, language: str) -> str:
+        """Return the key of a language's captions in `caption_numbers`."""
+        return SOURCE if language == self.source_language else language
+
+    def last_seq(self, language: str) -> int:
+        """Return the number of the last caption in a language, or 0."""
+        return self.caption_numbers.get(self.number_key(language), 0)
 
     def has_invite_code(self, code: str) -> bool:
         """Compare an invite code in constant time."""
@@ -202,6 +235,40 @@ class Session:
     def is_grace_over(self, now_seconds: float) -> bool:
         """Return whether the grace for the speaker's return is over."""
         return self.grace_ends_at_ms is not None and self.grace_ends_at_ms <= now_seconds * 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Audio:
+    """The speech of a caption, by reference or as data.
+
+    Attributes:
+        url: An https URL of the audio, or None.
+        data: The audio in base64, or None.
+        content_type: The media type of `data`, or None.
+    """
+
+    url: str | None = None
+    data: str | None = None
+    content_type: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Caption:
+    """One finished phrase in one language.
+
+    Attributes:
+        caption_id: The publisher's ID, with which publishing is idempotent.
+        text: The phrase.
+        started_at_ms: When it was begun to be spoken.
+        duration_ms: How long it was or is spoken, or None.
+        audio: Its speech, or None.
+    """
+
+    caption_id: str
+    text: str
+    started_at_ms: int
+    duration_ms: int | None = None
+    audio: Audio | None = None
 
 
 @dataclass(frozen=True, slots=True)

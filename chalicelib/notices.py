@@ -1,13 +1,16 @@
 """Delivery of notices to the listeners of a session. `messages.py` has their fields."""
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Final
 
 from chalicelib import messages, telemetry
-from chalicelib.aws.connections import Connections, FanOut
+from chalicelib.audience import Audience
+from chalicelib.aws.connections import Connections, FanOut, sum_up
 from chalicelib.messages import Message
 from chalicelib.models import Participant, Session, SessionStatus
+from chalicelib.pipeline import Pipeline
+from chalicelib.slices import SLICE_RECEIVERS, Slice, Slices
 from chalicelib.store.stores import Stores
 
 NOTICE_SECONDS: Final = 2
@@ -17,18 +20,51 @@ fraction of this time; see aws.connections.AT_ONCE.
 """
 
 
+MAX_POSTS_SECONDS: Final = 2.0
+"""The longest time for the posts of a caption, and so the longest wait of a pause or an end."""
+
+
 class Notices:
     """Posts notices. Every method may raise ServiceUnavailable."""
 
     def __init__(
-        self, stores: Stores, connections: Connections, clock: Callable[[], float]
+        self,
+        stores: Stores,
+        connections: Connections,
+        audience: Audience,
+        pipeline: Pipeline,
+        clock: Callable[[], float],
+        sleep: Callable[[float], None],
+        slices: Slices | None = None,
     ) -> None:
+        """Create notices.
+
+        Args:
+            stores: The stores.
+            connections: The API's @connections.
+            audience: Releases the seats of listeners that are gone.
+            pipeline: Is told of a speaker's return.
+            clock: Returns the Unix time in seconds.
+            sleep: Waits for a number of seconds.
+            slices: Requests the slices of large fan-outs. Without it, this process makes all posts.
+        """
         self._sessions = stores.sessions
-        self._seats = stores.seats
+        self._audience = audience
+        self._pipeline = pipeline
         self._participants = stores.participants
         self._listeners = stores.listeners
+        self._event_claims = stores.event_claims
         self._connections = connections
         self._clock = clock
+        self._sleep = sleep
+        self._slices = slices
+
+    def wait_for_captions(self, session: Session) -> None:
+        """Wait until the posts of a session's last caption are over, so that none comes later."""
+        left_seconds = seconds_for_captions(session, self._clock())
+        if left_seconds > 0:
+            with telemetry.waiting():
+                self._sleep(left_seconds)
 
     def notify_listeners(self, session_id: str, notice: Message, at_seconds: float) -> FanOut:
         """Post a notice to a session's listeners, and remove those whose connections are gone.
@@ -47,7 +83,7 @@ class Notices:
         return result
 
     def announce_return(self, session: Session, at_seconds: float) -> None:
-        """Notify a session's listeners that an interruption is over.
+        """Notify the pipeline and a session's listeners that an interruption is over.
 
         The notice says whether the session is paused, as before, or active.
 
@@ -57,6 +93,11 @@ class Notices:
         """
         is_paused = session.status is SessionStatus.PAUSED
         notice = messages.session_paused if is_paused else messages.session_resumed
+        self._pipeline.tell(
+            "sessionPaused" if is_paused else "sessionResumed",
+            session.session_id,
+            at_seconds=at_seconds,
+        )
         self.notify_listeners(session.session_id, notice(session.session_id), at_seconds)
         self._sessions.note_return_announced(session.session_id)
 
@@ -77,12 +118,70 @@ class Notices:
 
     def release_seats(self, session_id: str, removed: Iterable[Participant]) -> None:
         """Release the seats of listeners that this event has removed."""
-        self._seats.release(session_id, Counter(each.target_language or "" for each in removed))
+        self._audience.release(session_id, Counter(each.target_language or "" for each in removed))
 
     def fan_out(
         self, session_id: str, connection_ids: Collection[str], text: str, limit_seconds: float
     ) -> FanOut:
-        """Post a text to connections side by side, and log and measure the result."""
+        """Post a text to connections side by side, and log and measure the result.
+
+        More than SLICE_RECEIVERS connections are split. This event posts the first slice, and other
+        invocations post the rest, until the same time. If Lambda refuses a slice, this event posts
+        it afterwards.
+
+        Returns:
+            The result of the posts of this event. Each slice logs and measures its own result, and
+            removes its listeners whose connections are gone.
+        """
+        until = self._clock() + limit_seconds
+        own, refused = self._split(session_id, connection_ids, text, until)
+        results = [self._post_all(session_id, own, text, until)]
+        results += [self._post_once(each) for each in refused if self._clock() < until]
+        return sum_up(results)
+
+    def _split(
+        self, session_id: str, connection_ids: Collection[str], text: str, until: float
+    ) -> tuple[Collection[str], list[Slice]]:
+        """Request all slices but the first; return its receivers, and the refused slices."""
+        if self._slices is None or len(connection_ids) <= SLICE_RECEIVERS:
+            return connection_ids, []
+        first, *rest = self._slices.cut(session_id, connection_ids, text, until)
+        return first.connection_ids, self._slices.send(rest)
+
+    def split_end(
+        self, session_id: str, connection_ids: Sequence[str], text: str, until: float
+    ) -> list[str]:
+        """Let other invocations remove and notify listeners of an ended session.
+
+        Returns:
+            The connection IDs that are left for this event: those of the first slice, and those of
+            the slices that Lambda has refused.
+        """
+        if self._slices is None or len(connection_ids) <= SLICE_RECEIVERS:
+            return list(connection_ids)
+        first, *rest = self._slices.cut(session_id, connection_ids, text, until, is_end=True)
+        return [each for part in (first, *self._slices.send(rest)) for each in part.connection_ids]
+
+    def post_slice(self, part: Slice) -> None:
+        """Post a slice once, even if Lambda delivers it twice, and remove its gone listeners.
+
+        It posts nothing if its time or the session is over. Its receivers get the end of the
+        session from another event, and nothing after it.
+        """
+        if self._sessions.find_open(part.session_id) is not None:
+            self.remove_gone(part.session_id, self._post_once(part).gone)
+
+    def _post_once(self, part: Slice) -> FanOut:
+        """Claim a slice and post it, or nothing if it was claimed before."""
+        if not self._event_claims.claim(part.event_id):
+            return sum_up([])
+        until = part.posts_until_ms / 1000
+        return self._post_all(part.session_id, part.connection_ids, part.text, until)
+
+    def _post_all(
+        self, session_id: str, connection_ids: Collection[str], text: str, until: float
+    ) -> FanOut:
+        limit_seconds = max(until - self._clock(), 0)
         result = self._connections.fan_out(connection_ids, text, limit_seconds)
         gone = len(result.gone)
         telemetry.put_metrics(
@@ -108,3 +207,8 @@ class Notices:
     def encode(self, message: Message) -> str:
         """Encode a message with the current time."""
         return messages.encode(message, int(self._clock() * 1000))
+
+
+def seconds_for_captions(session: Session, now_seconds: float) -> float:
+    """Return how long a session's last caption may still be posted; 0 or less if it may not."""
+    return min(session.captions_until_ms / 1000 - now_seconds, MAX_POSTS_SECONDS)

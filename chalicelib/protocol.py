@@ -10,8 +10,13 @@ field is the field's name on the wire.
 
 from typing import Annotated, Any, Final, Literal, NamedTuple, NotRequired, TypedDict
 
-from chalicelib.commands import MAX_PARAMETER_CHARACTERS, MAX_REQUEST_ID_CHARACTERS
 from chalicelib.errors import RateLimitExceeded, ServiceError, ServiceUnavailable
+from chalicelib.fields import (
+    MAX_CAPTION_CHARACTERS,
+    MAX_PARAMETER_CHARACTERS,
+    MAX_REQUEST_ID_CHARACTERS,
+    MAX_WHOLE_NUMBER,
+)
 from chalicelib.models import Admission, EndReason, QualityTier, Role, SessionStatus
 
 # Parameters of commands.
@@ -45,6 +50,16 @@ ConnectionId = Annotated[str, "This connection's ID. Name it in your next `refre
 SourceLanguage = Annotated[str, "The code of the language that the speaker speaks."]
 TargetLanguage = Annotated[str, "The code of the language that the listener hears."]
 InviteCode = Annotated[str, "The code with which listeners join past the limits of an address."]
+Seq = Annotated[
+    int,
+    "The caption's number in its session and language. Numbers begin at 1 and have no gaps.",
+    {"minimum": 1},
+]
+CaptionText = Annotated[
+    str,
+    "The words, as they are: text, not markup.",
+    {"minLength": 1, "maxLength": MAX_CAPTION_CHARACTERS},
+]
 Status = Annotated[
     SessionStatus,
     "Whether the session is active, paused by its speaker, or waits for its speaker to return.",
@@ -72,6 +87,15 @@ class Timed(TypedDict):
     """Fields that `messages.encode` adds to every message."""
 
     timestamp: Annotated[int, "When the service wrote the message, in Unix milliseconds."]
+
+
+class CaptionsInLanguage(TypedDict):
+    """Fields that tell a listener what it can expect in its language."""
+
+    lastSeq: Annotated[
+        int, "The number of the last caption in this language; 0 if there is none.", {"minimum": 0}
+    ]
+    hasVoice: Annotated[bool, "Whether speech exists in this language, or only text."]
 
 
 class CreateSession(TypedDict):
@@ -164,6 +188,33 @@ class EndSession(TypedDict):
     sessionId: NotRequired[OwnSessionId]
 
 
+class SendCaption(TypedDict):
+    """Publish a phrase in the speaker's own words, and have it translated."""
+
+    action: Literal["sendCaption"]
+    text: CaptionText
+    captionId: NotRequired[
+        Annotated[
+            Parameter,
+            "Your ID for the phrase. The same one again gives the same answer, and the phrase is "
+            "delivered once.",
+        ]
+    ]
+    sessionId: NotRequired[OwnSessionId]
+
+
+class GetCaptions(TypedDict):
+    """Get the captions that you have missed."""
+
+    action: Literal["getCaptions"]
+    afterSeq: Annotated[
+        int,
+        "The number of the last caption that you have, or that you know to be missed.",
+        {"minimum": 0, "maximum": MAX_WHOLE_NUMBER},
+    ]
+    sessionId: NotRequired[OwnSessionId]
+
+
 class SessionCreated(TypedDict):
     """Your session exists, and you are its speaker."""
 
@@ -179,7 +230,7 @@ class SessionCreated(TypedDict):
     heartbeatSeconds: HeartbeatSeconds
 
 
-class SessionJoined(TypedDict):
+class SessionJoined(CaptionsInLanguage):
     """You are a listener of the session."""
 
     type: Literal["sessionJoined"]
@@ -204,7 +255,7 @@ class SpeakerRefreshed(TypedDict):
     heartbeatSeconds: HeartbeatSeconds
 
 
-class ListenerRefreshed(TypedDict):
+class ListenerRefreshed(CaptionsInLanguage):
     """This connection has the listener's seat now."""
 
     type: Literal["connectionRefreshComplete"]
@@ -245,18 +296,80 @@ class SpeakersHeartbeatAck(HeartbeatAck, Audience):
 
 
 class SessionStatusAnswer(Audience):
-    """The status and the audience of your session."""
+    """The status and the audience of your session, also as a notice after the audience changed."""
 
     type: Literal["sessionStatus"]
     createdAt: Annotated[int, "When the session was created, in Unix milliseconds."]
     expiresAt: ExpiresAt
 
 
-class LanguageChanged(TypedDict):
+class LanguageChanged(CaptionsInLanguage):
     """Your target language has changed."""
 
     type: Literal["languageChanged"]
     targetLanguage: TargetLanguage
+
+
+class CaptionAccepted(TypedDict):
+    """The phrase has its number, and goes to its listeners."""
+
+    type: Literal["captionAccepted"]
+    sessionId: SessionId
+    captionId: Annotated[str, "Your ID for the phrase, or the one that the service has chosen."]
+    seq: Seq
+
+
+class AudioLink(TypedDict):
+    """The speech of a caption, to be fetched."""
+
+    url: Annotated[str, "An https URL.", {"minLength": 1}]
+
+
+class AudioClip(TypedDict):
+    """The speech of a caption, as data."""
+
+    data: Annotated[str, "The audio in base64."]
+    contentType: Annotated[str, "The audio's media type, such as `audio/mpeg`."]
+
+
+class Caption(TypedDict):
+    """One finished phrase in your language."""
+
+    type: Literal["caption"]
+    sessionId: SessionId
+    language: Annotated[str, "The code of the language of the text."]
+    seq: Seq
+    captionId: Annotated[str, "The publisher's ID for the phrase, the same in every language."]
+    text: CaptionText
+    startedAt: Annotated[
+        int, "When the phrase was begun to be spoken, in Unix milliseconds.", {"minimum": 0}
+    ]
+    durationMs: NotRequired[Annotated[int, "How long it is spoken, in ms.", {"minimum": 0}]]
+    audio: NotRequired[AudioLink | AudioClip]
+
+
+class CaptionsAnswer(TypedDict):
+    """The captions that are kept of those that you have missed.
+
+    The answer accounts for every number after `afterSeq` and up to its `lastSeq`: each is in
+    `items`, or counted in `missed`.
+    """
+
+    type: Literal["captions"]
+    targetLanguage: TargetLanguage
+    items: Annotated[list[Caption], "The captions, in order."]
+    lastSeq: Annotated[
+        int,
+        "The number up to which this answer accounts for all captions. A later caption can be on "
+        "its way.",
+        {"minimum": 0},
+    ]
+    missed: Annotated[int, "How many of the captions are no longer kept.", {"minimum": 0}]
+    hasMore: Annotated[
+        bool,
+        "Whether more captions are kept than fit into a message. Ask again, with this `lastSeq` as "
+        "`afterSeq`.",
+    ]
 
 
 class SessionPaused(TypedDict):
@@ -380,10 +493,12 @@ EXCHANGES: Final = (
     Exchange(ResumeSession, SessionResumed, needs_token=True),
     Exchange(RotateInviteCode, InviteCodeRotated, needs_token=True),
     Exchange(EndSession, SessionEnded, needs_token=True),
+    Exchange(SendCaption, CaptionAccepted, needs_token=True),
+    Exchange(GetCaptions, CaptionsAnswer),
 )
 
 NOTICES: Final = (
     *(SessionPaused, SessionResumed, SessionInterrupted, SessionEnded),
-    *(ConnectionRefreshRequired, ConnectionWarning),
+    *(SessionStatusAnswer, ConnectionRefreshRequired, ConnectionWarning, Caption),
 )
 """The messages that the service sends without a command."""

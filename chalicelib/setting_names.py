@@ -7,6 +7,7 @@ from chalicelib.environment import SettingError
 
 NUMBERS: Final = frozenset(
     {
+        "CAPTIONS_KEPT_SECONDS",
         "CONNECTION_REFRESH_MINUTES",
         "CONNECTION_WARNING_MINUTES",
         "HEARTBEAT_INTERVAL_SECONDS",
@@ -14,6 +15,7 @@ NUMBERS: Final = frozenset(
         "HEARTBEAT_TIMEOUT_SECONDS",
         "MAX_LISTENERS_PER_SESSION",
         "MAX_REFUSED_COMMANDS",
+        "RATE_LIMIT_CAPTIONS_PER_MIN",
         "RATE_LIMIT_CONNECTIONS_PER_MIN",
         "RATE_LIMIT_CONNECTION_ATTEMPTS_PER_MIN",
         "RATE_LIMIT_HEARTBEATS_PER_MIN",
@@ -37,12 +39,18 @@ CONNECTION_REFRESH has 0.82, CONNECTION_STRING 0.70 and SESSION_MANAGER 0.59.
 """
 
 REQUIRED: Final = (
-    *("SESSIONS_TABLE", "CONNECTIONS_TABLE", "RATE_LIMITS_TABLE", "OUTCOME_FUNCTION", "HASH_KEY"),
+    *("SESSIONS_TABLE", "CONNECTIONS_TABLE", "CAPTIONS_TABLE", "RATE_LIMITS_TABLE"),
+    *("OUTCOME_FUNCTION", "HASH_KEY"),
     *("COGNITO_USER_POOL_ID", "COGNITO_CLIENT_ID"),
 )
 """The settings without a default."""
 
-_TEXTS = frozenset({*REQUIRED, "AWS_SESSION_TOKEN", "CONNECTIONS_URL"})
+SPEECH: Final = frozenset({"MEDIA_BUCKET", "MEDIA_URL", "SPEECH"})
+"""The settings of speech, which have text values."""
+
+_TEXTS = frozenset(
+    {*REQUIRED, *SPEECH, "AWS_SESSION_TOKEN", "CONNECTIONS_URL", "PIPELINE_FUNCTION"}
+)
 """Settings with a text value. They are not compared, although some share a word with a number."""
 
 

@@ -13,9 +13,11 @@ from chalicelib.environment import (
     read_text,
     read_whole,
 )
-from chalicelib.limits import MISSED_HEARTBEATS, Graces, Limits
+from chalicelib.limits import MAX_LISTENERS, MISSED_HEARTBEATS, Graces, Limits
 from chalicelib.models import CONNECTION_SECONDS
 from chalicelib.setting_names import REQUIRED, check_names
+from chalicelib.speech_settings import read_speech_settings
+from chalicelib.table_names import TableNames
 
 IDLE_TIMEOUT_SECONDS: Final = 600
 """Time after which API Gateway closes an idle connection. Source: "WebSocket API quotas"."""
@@ -60,13 +62,18 @@ class Settings:
     """The settings of all functions except the authorizer.
 
     Attributes:
+        tables: The names of the tables, without that of rate limits.
+        captions_kept_seconds: How long captions are kept; 0 keeps none.
+        pipeline_function: The function that gets the pipeline's events, or None.
+        outcome_function: The function that makes deliveries.
         connections_url: The URL of the @connections API, or None if each event determines it.
         api_url: The stack's own URL of the @connections API, if it is set.
         emulator_url: The URL of an AWS emulator, if there is one.
     """
 
-    sessions_table: str
-    connections_table: str
+    tables: TableNames
+    captions_kept_seconds: int
+    pipeline_function: str | None
     outcome_function: str
     connections_url: str | None
     api_url: str | None
@@ -89,6 +96,7 @@ def check_all(environment: Mapping[str, str]) -> None:
     read_cognito_settings(environment)
     read_settings(environment)
     read_rate_limits(environment)
+    read_speech_settings(environment)
 
 
 def check_on_aws(environment: Mapping[str, str]) -> None:
@@ -152,7 +160,9 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         raise SettingError("SESSION_MAX_DURATION_HOURS must be at least a second")
     speaker_grace_seconds = read_number(environment, "SPEAKER_GRACE_SECONDS", default=60)
     limits = Limits(
-        max_listeners=read_whole(environment, "MAX_LISTENERS_PER_SESSION", default=500),
+        max_listeners=read_whole(
+            environment, "MAX_LISTENERS_PER_SESSION", default=500, maximum=MAX_LISTENERS
+        ),
         max_refused_commands=read_whole(environment, "MAX_REFUSED_COMMANDS", default=20),
         heartbeat_interval_seconds=_read_interval(environment, "HEARTBEAT_INTERVAL_SECONDS"),
         heartbeat_settled_seconds=_read_interval(environment, "HEARTBEAT_SETTLED_SECONDS"),
@@ -163,6 +173,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         * read_number(environment, "CONNECTION_REFRESH_MINUTES", default=100),
         warn_after_seconds=_SECONDS_PER_MINUTE
         * read_number(environment, "CONNECTION_WARNING_MINUTES", default=105),
+        captions_per_minute=read_whole(environment, "RATE_LIMIT_CAPTIONS_PER_MIN", default=60),
     )
     graces = Graces(
         lost_seconds=speaker_grace_seconds,
@@ -172,8 +183,15 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
     )
     _check_contradictions(limits, graces)
     return Settings(
-        sessions_table=read_text(environment, "SESSIONS_TABLE"),
-        connections_table=read_text(environment, "CONNECTIONS_TABLE"),
+        tables=TableNames(
+            sessions=read_text(environment, "SESSIONS_TABLE"),
+            connections=read_text(environment, "CONNECTIONS_TABLE"),
+            captions=read_text(environment, "CAPTIONS_TABLE"),
+        ),
+        captions_kept_seconds=read_whole(
+            environment, "CAPTIONS_KEPT_SECONDS", default=600, may_be_zero=True
+        ),
+        pipeline_function=environment.get("PIPELINE_FUNCTION") or None,
         outcome_function=read_text(environment, "OUTCOME_FUNCTION"),
         # On AWS, the stack sets CONNECTIONS_URL. An event is not enough to build the URL, because
         # the path of a custom domain does not contain the stage.

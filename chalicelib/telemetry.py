@@ -146,6 +146,14 @@ def follow(session_id: str, correlation: str) -> None:
             record.fields |= {"sessionId": session_id, "correlation": hash_of(correlation)}
 
 
+def follow_caption(caption_id: str) -> None:
+    """Add a caption's ID, as a hash, to the log lines of the current event."""
+    record = _current.get()
+    if record is not None:
+        with suppress(Exception):
+            record.fields["caption"] = hash_of(caption_id)
+
+
 @contextmanager
 def waiting() -> Iterator[None]:
     """Exclude a deliberate wait from the latency of the current event."""

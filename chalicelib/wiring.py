@@ -33,15 +33,22 @@ from chalicelib.settings import (
     read_rate_limits,
     read_settings,
 )
+from chalicelib.speech_settings import read_speech_settings
 
 if TYPE_CHECKING:
     from chalicelib.assembly import UseCases
     from chalicelib.auth import Authorizer
     from chalicelib.aws.connections import Connections
     from chalicelib.aws.dynamodb import DynamoDB
+    from chalicelib.aws.functions import Functions
     from chalicelib.aws.http import SignedClient
     from chalicelib.dispatch import Dispatcher
+    from chalicelib.interpreter import Interpreter
+    from chalicelib.outcomes import Outcomes
+    from chalicelib.pipeline import Pipeline
+    from chalicelib.publishing import Publishing
     from chalicelib.rate_limits import RateLimits
+    from chalicelib.slices import Slices
     from chalicelib.store.stores import Stores
     from chalicelib.sweep import Sweep
 
@@ -98,6 +105,10 @@ def start() -> None:
         shared_tls_context()
     if handler == "app.sweep":
         sweep()
+    elif handler == "app.publish":
+        _publishing()
+    elif handler == "app.interpreter":
+        _interpreter()
     elif handler and (endpoint_url := _settings().connections_url):
         _dispatcher(endpoint_url)
     elif handler:
@@ -158,7 +169,11 @@ def sweep() -> "Sweep":
         connections_of_stage(),
         settings.graces,
         settings.limits.max_listeners,
+        pipeline=pipeline(),
+        outcomes=outcomes(),
+        endpoint_url=_url_of_stage(),
         clock=time.time,
+        slices=_slices(_url_of_stage()),
     )
 
 
@@ -168,6 +183,10 @@ def connections_of_stage() -> "Connections":
     Raises:
         SettingError: CONNECTIONS_URL is not set.
     """
+    return _connections(_url_of_stage())
+
+
+def _url_of_stage() -> str:
     settings = _settings()
     endpoint_url = settings.connections_url
     if endpoint_url is None and settings.emulator_url and settings.api_url:
@@ -177,7 +196,7 @@ def connections_of_stage() -> "Connections":
         )
     if not endpoint_url:
         raise SettingError("CONNECTIONS_URL is not set")
-    return _connections(endpoint_url)
+    return endpoint_url
 
 
 @_once
@@ -195,9 +214,13 @@ def use_cases(endpoint_url: str) -> "UseCases":
         _rate_limits(),
         settings.limits,
         settings.graces,
+        pipeline=pipeline(),
+        outcomes=outcomes(),
+        endpoint_url=endpoint_url,
         clock=time.time,
         new_session_id=session_ids.generate,
         new_invite_code=lambda: secrets.token_urlsafe(INVITE_CODE_BYTES),
+        slices=_slices(endpoint_url),
     )
 
 
@@ -208,25 +231,88 @@ def _connections(endpoint_url: str) -> "Connections":
     return ManagementApi(_client("execute-api", endpoint_url))
 
 
-def deliver(event: Mapping[str, Any]) -> None:
-    """Make the delivery that an event of Outcomes describes."""
-    from chalicelib.outcomes import Delivery
+@_once
+def _publishing() -> "Publishing":
+    return use_cases(_url_of_stage()).publishing
 
+
+@_once
+def _slices(endpoint_url: str) -> "Slices":
+    from chalicelib.slices import Slices
+
+    return Slices(_functions(), _settings().outcome_function, endpoint_url)
+
+
+def deliver(event: Mapping[str, Any]) -> None:
+    """Make the delivery that an event asks for: messages, a slice or a notice of the status."""
+    from chalicelib.outcomes import Delivery
+    from chalicelib.slices import Slice, is_slice
+    from chalicelib.status_requests import StatusRequest
+
+    if is_slice(event):
+        part = Slice.from_event(event)
+        use_cases(part.endpoint_url).slice_deliveries.deliver(part)
+        return
+    if "statusOf" in event:
+        request = StatusRequest.from_event(event)
+        use_cases(request.endpoint_url).status_notices.deliver(request)
+        return
     delivery = Delivery.from_event(event)
     use_cases(delivery.endpoint_url).deliveries.deliver(delivery)
+
+
+def publish(event: Mapping[str, Any]) -> dict[str, Any]:
+    """Publish the captions of a pipeline's request, and answer it."""
+    from chalicelib import publish_requests
+
+    return publish_requests.answer(_publishing(), event)
+
+
+def interpret(event: Mapping[str, Any]) -> None:
+    """Translate and publish the caption that an event of the pipeline describes."""
+    _interpreter().interpret(event)
+
+
+@_once
+def _interpreter() -> "Interpreter":
+    from chalicelib.interpreter import build_interpreter
+
+    def new_client(service: str, read_timeout_seconds: float) -> "SignedClient":
+        return _new_client(service, read_endpoint_url(os.environ, service), read_timeout_seconds)
+
+    return build_interpreter(_publishing(), new_client, read_speech_settings(os.environ))
 
 
 @_once
 def _dispatcher(endpoint_url: str) -> "Dispatcher":
     from chalicelib.assembly import build_dispatcher
-    from chalicelib.aws.functions import Functions
+
+    return build_dispatcher(
+        use_cases(endpoint_url), _rate_limits(), outcomes(), endpoint_url, time.time
+    )
+
+
+@_once
+def outcomes() -> "Outcomes":
+    """Return the requests for deliveries."""
     from chalicelib.outcomes import Outcomes
 
-    functions = Functions(_client("lambda", read_endpoint_url(os.environ, "lambda")))
-    outcomes = Outcomes(functions, _settings().outcome_function)
-    return build_dispatcher(
-        use_cases(endpoint_url), _rate_limits(), outcomes, endpoint_url, time.time
-    )
+    return Outcomes(_functions(), _settings().outcome_function)
+
+
+@_once
+def pipeline() -> "Pipeline":
+    """Return the pipeline that a setting names."""
+    from chalicelib.pipeline import Pipeline
+
+    return Pipeline(_functions(), _settings().pipeline_function, time.time)
+
+
+@_once
+def _functions() -> "Functions":
+    from chalicelib.aws.functions import Functions
+
+    return Functions(_client("lambda", read_endpoint_url(os.environ, "lambda")))
 
 
 @_once
@@ -236,7 +322,7 @@ def stores() -> "Stores":
 
     settings = _settings()
     dynamodb = _dynamodb("store")
-    return build_stores(dynamodb, settings.sessions_table, settings.connections_table, time.time)
+    return build_stores(dynamodb, settings.tables, settings.captions_kept_seconds, time.time)
 
 
 @_once
@@ -259,6 +345,10 @@ def _dynamodb(dependency: str) -> "DynamoDB":
 
 @_once
 def _client(service: str, endpoint_url: str) -> "SignedClient":
+    return _new_client(service, endpoint_url, READ_TIMEOUT_SECONDS)
+
+
+def _new_client(service: str, endpoint_url: str, read_timeout_seconds: float) -> "SignedClient":
     from chalicelib.aws.http import SignedClient
 
     return SignedClient(
@@ -267,7 +357,7 @@ def _client(service: str, endpoint_url: str) -> "SignedClient":
         read_region(os.environ),
         lambda: read_credentials(os.environ),
         connect_timeout_seconds=CONNECT_TIMEOUT_SECONDS,
-        read_timeout_seconds=READ_TIMEOUT_SECONDS,
+        read_timeout_seconds=read_timeout_seconds,
     )
 
 

@@ -16,7 +16,7 @@ from chalicelib.aws.retries import Retries
 from chalicelib.aws.signing import Credentials
 from chalicelib.models import Session
 from chalicelib.store.sessions import SessionStore
-from chalicelib.store.stores import build_stores
+from chalicelib.store.table import Table
 from local_gateway import aws
 
 TIMEOUT_SECONDS: Final = 2
@@ -26,11 +26,11 @@ MAX_SCANNED: Final = 1000
 MAX_SESSIONS: Final = 12
 """The number of latest sessions that are shown. Listeners are counted for these only."""
 
-Table = tuple[str, tuple[str, ...], list[tuple[Any, ...]]]
+ShownTable = tuple[str, tuple[str, ...], list[tuple[Any, ...]]]
 """A title, the names of the columns, and the rows."""
 
 
-def tables(environment: Mapping[str, str]) -> list[Table]:
+def tables(environment: Mapping[str, str]) -> list[ShownTable]:
     """Return the tables. It may raise any error of the store."""
     store = _session_store(
         environment["AWS_ENDPOINT_URL"],
@@ -74,4 +74,5 @@ def _session_store(endpoint_url: str, sessions_table: str, connections_table: st
         read_timeout_seconds=TIMEOUT_SECONDS,
     )
     dynamodb = DynamoDB(client, Retries("store"))
-    return build_stores(dynamodb, sessions_table, connections_table, time.time).sessions
+    sessions = Table(dynamodb, sessions_table, "sessionId")
+    return SessionStore(sessions, Table(dynamodb, connections_table, "connectionId"), time.time)

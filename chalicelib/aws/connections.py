@@ -104,6 +104,17 @@ class FanOut:
     duration_ms: float = field(default=0.0, compare=False)
 
 
+def sum_up(results: Collection[FanOut]) -> FanOut:
+    """Add up the results of fan-outs that were made one after another."""
+    return FanOut(
+        reached=sum(each.reached for each in results),
+        gone=frozenset().union(*(each.gone for each in results)),
+        failed=sum(each.failed for each in results),
+        unreached=frozenset().union(*(each.unreached for each in results)),
+        duration_ms=sum(each.duration_ms for each in results),
+    )
+
+
 class Connections(Protocol):
     """The @connections API of one stage, as use cases depend on it."""
 

@@ -18,9 +18,13 @@ class Credentials(NamedTuple):
 
 
 class Signer:
-    """Signs requests to one service, which can be any but S3: S3 encodes paths differently.
+    """Signs requests to one service.
 
-    Source: "Create a signed AWS API request", IAM User Guide; botocore.auth.SigV4Auth.
+    S3 differs from the others: its signature has the path as it is sent, and the body's hash is
+    also a header.
+
+    Source: "Create a signed AWS API request", IAM User Guide; botocore.auth.SigV4Auth and
+    S3SigV4Auth.
     """
 
     def __init__(self, host: str, service: str, region: str) -> None:
@@ -34,6 +38,7 @@ class Signer:
         self._host = host
         self._service = service
         self._region = region
+        self._is_s3 = service == "s3"
 
     def sign(
         self,
@@ -48,7 +53,7 @@ class Signer:
 
         Args:
             method: The HTTP method.
-            path: The percent-encoded path. The signature encodes it a second time.
+            path: The percent-encoded path. The signature encodes it a second time, except for S3.
             headers: Headers to sign. Values have no leading, trailing or repeated spaces.
             body: The request's body.
             credentials: The credentials to sign with.
@@ -59,10 +64,12 @@ class Signer:
         signed |= {"host": self._host, "x-amz-date": stamp}
         if credentials.token:
             signed["x-amz-security-token"] = credentials.token
+        if self._is_s3:
+            signed["x-amz-content-sha256"] = _hash(body)
         names = sorted(signed)
         signed_names = ";".join(names)
         canonical_headers = "".join([f"{name}:{signed[name]}\n" for name in names])
-        canonical_path = quote(path, safe="/~")
+        canonical_path = path if self._is_s3 else quote(path, safe="/~")
         canonical = (
             f"{method}\n{canonical_path}\n\n{canonical_headers}\n{signed_names}\n{_hash(body)}"
         )

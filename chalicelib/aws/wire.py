@@ -85,12 +85,18 @@ over.
 """
 
 
-def run(steps: Steps[Result]) -> Result:
-    """Run one operation to its end, and block where it waits."""
+def run(steps: Steps[Result], ends_at: float = inf) -> Result:
+    """Run one operation to its end, and block where it waits.
+
+    Args:
+        steps: The operation.
+        ends_at: The monotonic time at which to give up, if the operation doesn't earlier.
+    """
     try:
-        wait = next(steps)
+        descriptor, events, own_end = next(steps)
         while True:
-            wait = next(steps) if _is_ready(*wait) else steps.throw(TimeoutError())
+            is_ready = _is_ready(descriptor, events, min(own_end, ends_at))
+            descriptor, events, own_end = next(steps) if is_ready else steps.throw(TimeoutError())
     except StopIteration as end:
         result: Result = end.value
         return result

@@ -48,13 +48,14 @@ class ListenerStore:
         self._table = table
         self._clock = clock
 
-    def list_ids(self, session_id: str) -> list[str]:
-        """List the connection IDs of a session's listeners.
+    def list_ids(self, session_id: str, language: str | None = None) -> list[str]:
+        """List the connection IDs of a session's listeners, or of those of one language.
 
         Eventually consistent: a listener that came or left within the last second may be missing or
         still listed.
         """
-        return [item["connectionId"]["S"] for item in self._indexed_items(session_id)]
+        items = self._indexed_items(session_id, language=language)
+        return [item["connectionId"]["S"] for item in items]
 
     def list_all(self, session_id: str) -> Listing:
         """List a session's listeners and its joins in progress. Eventually consistent."""
@@ -64,10 +65,15 @@ class ListenerStore:
         present = {each: languages[each] for each in languages.keys() - arriving}
         return Listing(present, arriving)
 
-    def _indexed_items(self, session_id: str, *, with_arriving: bool = False) -> Iterator[Item]:
+    def _indexed_items(
+        self, session_id: str, *, with_arriving: bool = False, language: str | None = None
+    ) -> Iterator[Item]:
         condition = "sessionId = :session"
         values: Item = {":session": {"S": session_id}}
-        if not with_arriving:
+        if language is not None:
+            condition += " AND targetLanguage = :language"
+            values[":language"] = {"S": language}
+        elif not with_arriving:
             condition += " AND targetLanguage < :none"
             values |= NO_LANGUAGE_VALUES
         return self._table.dynamodb.query(

@@ -1,7 +1,7 @@
 """The Sessions table, without the counts of listeners."""
 
 from collections.abc import Callable, Iterator
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, NamedTuple
 
 from chalicelib.aws.dynamodb import ConditionFailed, Item, TransactionCancelled
 from chalicelib.errors import Forbidden, SessionNotFound
@@ -21,6 +21,18 @@ from chalicelib.store.table import Table
 
 PAGE_SESSIONS: Final = 100
 """Sessions that `list_all` reads with one request."""
+
+
+class StatusChange(NamedTuple):
+    """The result of a write of a session's status.
+
+    Attributes:
+        before: The session before the write.
+        has_changed: Whether this call changed the status, even if its write was sent twice.
+    """
+
+    before: Session
+    has_changed: bool
 
 
 class SessionStore:
@@ -116,12 +128,11 @@ class SessionStore:
 
     def set_status(
         self, session_id: str, speaker_connection_id: str, status: SessionStatus
-    ) -> bool | None:
+    ) -> StatusChange | None:
         """Pause or resume an open session.
 
         Returns:
-            Whether this call changed the status, even if its write was sent twice; None if the
-            session is not open or has another speaker.
+            None if the session is not open or has another speaker.
         """
         token = new_token()
         before = self._update_open(
@@ -133,7 +144,8 @@ class SessionStore:
         )
         if before is None:
             return None
-        return before.status is not status or before.status_token == token["S"]
+        has_changed = before.status is not status or before.status_token == token["S"]
+        return StatusChange(before, has_changed)
 
     def set_invite_code(
         self, session_id: str, speaker_connection_id: str, invite_code: str

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from inspect import cleandoc
+from types import UnionType
 from typing import Annotated, Any, Final, Literal, NotRequired, get_args, get_origin, get_type_hints
 
 from chalicelib import protocol
@@ -96,6 +97,8 @@ def _schema(hint: Any) -> Schema:
         return _annotated(*arguments)
     if origin is Literal:
         return {"type": "string", "const": str(arguments[0])}
+    if origin is UnionType:
+        return {"anyOf": [_schema(each) for each in arguments]}
     if origin is list:
         return {"type": "array", "items": _schema(arguments[0])}
     if origin is dict:

@@ -43,6 +43,8 @@ def _type(schema: Schema, indent: str = "") -> str:
         return json.dumps(schema["const"])
     if "enum" in schema:
         return " | ".join(json.dumps(value) for value in schema["enum"])
+    if "anyOf" in schema:
+        return " | ".join(_type(each, indent) for each in schema["anyOf"])
     if schema["type"] == "array":
         return f"{_type(schema['items'], indent)}[]"
     if "additionalProperties" in schema:

@@ -26,20 +26,24 @@ from chalicelib.commands import (
 )
 from chalicelib.limits import Graces, Limits
 from chalicelib.models import Caller, QualityTier
+from chalicelib.outcomes import Outcomes
+from chalicelib.pipeline import Pipeline
 from chalicelib.rate_limits import RateLimits
 from chalicelib.settings import RateLimitSettings
 from chalicelib.store.items import LANGUAGE_COUNT
 from chalicelib.store.stores import build_stores
 from chalicelib.store.sweep_cursor import SWEEP_CURSOR
 from chalicelib.sweep import build_sweep
+from chalicelib.table_names import TableNames
 from local_gateway import aws
 from tests import emulator
-from tests.races.fakes import Answer, Clock, Connections, latency
+from tests.races.fakes import Answer, Clock, Connections, Functions, latency
 
 ADDRESS: Final = "203.0.113.7"
 """The address of all clients. Source: RFC 5737, addresses for documentation."""
 
 INVITE_CODE: Final = "code-of-the-hall"
+ENDPOINT_URL: Final = "https://api/stage"
 GRACE_SECONDS: Final = 60
 GRACES: Final = Graces(GRACE_SECONDS, closed_seconds=5)
 LOST_AFTER_SECONDS: Final = 90
@@ -115,10 +119,14 @@ class Service:
         self.max_listeners = max_listeners
         self.clock = Clock()
         self.connections = Connections()
+        self.functions = Functions()
+        functions: Any = self.functions
+        self.pipeline = Pipeline(functions, "interpreter", self.clock)
+        self.outcomes = Outcomes(functions, "outcome")
         self.stores = build_stores(
             clients.dynamodb("store"),
-            self._tables["sessions"],
-            self._tables["connections"],
+            TableNames(*(self._tables[each] for each in ("sessions", "connections", "captions"))),
+            600,
             self.clock,
         )
         self.rate_limits = RateLimits(
@@ -141,8 +149,12 @@ class Service:
                 refresh_after_seconds=6000,
                 warn_after_seconds=6300,
                 max_refused_commands=20,
+                captions_per_minute=60,
             ),
             GRACES,
+            pipeline=self.pipeline,
+            outcomes=self.outcomes,
+            endpoint_url=ENDPOINT_URL,
             clock=self.clock,
             new_session_id=lambda: f"golden-eagle-{next(numbers)}",
             new_invite_code=lambda: INVITE_CODE,
@@ -234,6 +246,9 @@ class Service:
             self.connections,
             GRACES,
             self.max_listeners,
+            pipeline=self.pipeline,
+            outcomes=self.outcomes,
+            endpoint_url=ENDPOINT_URL,
             clock=self.clock,
             stopwatch=self.clock,
             sleep=self.clock.sleep,

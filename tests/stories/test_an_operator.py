@@ -16,6 +16,7 @@ import pytest
 
 from chalicelib.models import Participant, QualityTier, Role, Session
 from chalicelib.store.stores import Stores, build_stores
+from chalicelib.table_names import TableNames
 from local_gateway import aws
 from operations import running_emulation
 from operations.running_emulation import RunningEmulation
@@ -150,9 +151,12 @@ class Account:
     def put_session(self, session_id: str) -> None:
         """Stores a session whose speaker and listener are gone without a $disconnect."""
         with emulator.dynamodb(self.endpoint_url) as dynamodb:
-            tables = self.outputs["table_names"]
-            stores = build_stores(dynamodb, tables["sessions"], tables["connections"], time.time)
+            stores = build_stores(dynamodb, self._table_names(), 600, time.time)
             self._put_session(stores, session_id)
+
+    def _table_names(self) -> TableNames:
+        names = self.outputs["table_names"]
+        return TableNames(*(names[each] for each in ("sessions", "connections", "captions")))
 
     def _put_session(self, stores: Stores, session_id: str) -> None:
         now = int(time.time())

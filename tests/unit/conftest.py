@@ -9,12 +9,14 @@ from typing import Any
 import pytest
 
 from chalicelib.assembly import UseCases, build_dispatcher, build_use_cases
+from chalicelib.audience import Audience
 from chalicelib.dispatch import Dispatcher
 from chalicelib.ending import Ending
 from chalicelib.lifecycle import Lifecycle
 from chalicelib.limits import Graces, Limits
 from chalicelib.models import Caller
 from chalicelib.notices import Notices
+from chalicelib.pipeline import Pipeline
 from chalicelib.rate_limits import RateLimits
 from chalicelib.settings import RateLimitSettings
 from chalicelib.store.stores import Stores, build_stores
@@ -26,8 +28,10 @@ from tests.unit.fakes import (
     CREATE,
     JOINS_A_MINUTE,
     SCHEMA,
+    TABLES,
     Clock,
     FakeConnections,
+    FakeFunctions,
     FakeOutcomes,
     Wire,
     frame,
@@ -66,12 +70,23 @@ def dynamodb() -> MotoDynamoDB:
 
 @pytest.fixture
 def stores(dynamodb: Any, clock: Clock) -> Stores:
-    return build_stores(dynamodb, "sessions", "connections", clock)
+    return build_stores(dynamodb, TABLES, 600, clock)
 
 
 @pytest.fixture
 def phones() -> FakeConnections:
     return FakeConnections()
+
+
+@pytest.fixture
+def functions() -> FakeFunctions:
+    """Return the functions that the pipeline invokes."""
+    return FakeFunctions()
+
+
+@pytest.fixture
+def pipeline(functions: Any, clock: Clock) -> Pipeline:
+    return Pipeline(functions, "interpreter", clock)
 
 
 @pytest.fixture
@@ -98,6 +113,7 @@ LIMITS = Limits(
     refresh_after_seconds=6000,
     warn_after_seconds=6300,
     max_refused_commands=20,
+    captions_per_minute=60,
 )
 
 GRACES = Graces(lost_seconds=60, closed_seconds=5)
@@ -105,7 +121,12 @@ GRACES = Graces(lost_seconds=60, closed_seconds=5)
 
 @pytest.fixture
 def build(
-    stores: Stores, phones: FakeConnections, rate_limits: RateLimits, clock: Clock
+    stores: Stores,
+    phones: FakeConnections,
+    rate_limits: RateLimits,
+    pipeline: Pipeline,
+    outcomes: FakeOutcomes,
+    clock: Clock,
 ) -> Callable[..., UseCases]:
     """Return a function that builds use cases. Named collaborators replace the defaults."""
     numbers = count(100)
@@ -117,6 +138,9 @@ def build(
             "rate_limits": rate_limits,
             "limits": LIMITS,
             "graces": GRACES,
+            "pipeline": pipeline,
+            "outcomes": outcomes,
+            "endpoint_url": "https://api/stage",
             "clock": clock,
             "new_session_id": lambda: f"golden-eagle-{next(numbers)}",
             "new_invite_code": lambda: "code-of-the-hall",
@@ -139,7 +163,13 @@ def lifecycle(use_cases: UseCases) -> Lifecycle:
 
 
 @pytest.fixture
-def sweep_of(stores: Stores, phones: FakeConnections, clock: Clock) -> Callable[..., Sweep]:
+def sweep_of(
+    stores: Stores,
+    phones: FakeConnections,
+    pipeline: Pipeline,
+    outcomes: FakeOutcomes,
+    clock: Clock,
+) -> Callable[..., Sweep]:
     """Return a function that builds a sweep. Named collaborators replace the defaults.
 
     The sweep's waits advance the clock, and it visits one session at a time.
@@ -151,6 +181,9 @@ def sweep_of(stores: Stores, phones: FakeConnections, clock: Clock) -> Callable[
             "connections": phones,
             "graces": GRACES,
             "max_listeners": LIMITS.max_listeners,
+            "pipeline": pipeline,
+            "outcomes": outcomes,
+            "endpoint_url": "https://api/stage",
             "clock": clock,
             "stopwatch": clock,
             "sleep": clock.sleep,
@@ -162,11 +195,19 @@ def sweep_of(stores: Stores, phones: FakeConnections, clock: Clock) -> Callable[
 
 
 @pytest.fixture
-def ending_of(stores: Stores, phones: FakeConnections, clock: Clock) -> Callable[..., Ending]:
+def ending_of(
+    stores: Stores,
+    phones: FakeConnections,
+    pipeline: Pipeline,
+    outcomes: FakeOutcomes,
+    clock: Clock,
+) -> Callable[..., Ending]:
     """Return a function that builds an ending, on other stores or connections if given."""
 
     def ending_of(stores: Stores = stores, connections: Any = phones) -> Ending:
-        return Ending(stores, Notices(stores, connections, clock), clock)
+        audience = Audience(stores, pipeline, outcomes, "https://api/stage", clock)
+        notices = Notices(stores, connections, audience, pipeline, clock, clock.sleep)
+        return Ending(stores, notices, pipeline, clock)
 
     return ending_of
 

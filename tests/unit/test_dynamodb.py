@@ -23,7 +23,7 @@ from chalicelib.aws.wire import Answer, Unreachable
 from chalicelib.errors import ServiceUnavailable
 from chalicelib.rate_limits import RateLimits
 from chalicelib.store.stores import build_stores
-from tests.unit.fakes import ADDRESS, Clock, PlayedTransport, refused, scan
+from tests.unit.fakes import ADDRESS, TABLES, Clock, PlayedTransport, refused, scan
 from tests.unit.test_rate_limits import CALLER, SETTINGS
 
 WAIT_SECONDS = 10
@@ -438,7 +438,7 @@ def test_a_counter_update_without_an_answer_is_not_retried(
         raise Unreachable("late", was_sent=True)
 
     dynamodb.transport.on_answer.append(lose)
-    stores = build_stores(dynamodb, "sessions", "connections", clock)
+    stores = build_stores(dynamodb, TABLES, 600, clock)
     with pytest.raises(ServiceUnavailable):
         stores.seats.take(session_id, "es", None, 3)
     dynamodb.transport.on_answer.clear()

@@ -15,27 +15,27 @@ LEFT_OUT = {"yue-CN"}
     ["", "auto", "xx", "x-en", "i-enochian", " en", "en\n", "english", "es_MX", "en-", "-en", "én"],
 )
 def test_an_unsupported_tag_finds_nothing(tag: str) -> None:
-    assert languages.find_source(tag) is None
-    assert languages.find_target(tag) is None
+    assert languages.find(tag) is None
 
 
-@pytest.mark.parametrize("tag", ["he", "iw-IL", "sw", "uk-UA", "vi", "fa-AF", "prs", "fil-PH"])
-def test_a_language_without_a_voice_is_only_a_source(tag: str) -> None:
-    assert languages.find_source(tag) is not None
-    assert languages.find_target(tag) is None
+@pytest.mark.parametrize(
+    "tag", ["he", "iw-IL", "sw", "uk-UA", "vi", "fa-AF", "prs", "fil-PH", "cy", "is", "ro-RO", "ru"]
+)
+def test_a_language_without_a_neural_voice_is_only_read(tag: str) -> None:
+    code = languages.find(tag)
+    assert code is not None
+    assert not languages.has_voice(code)
 
 
-@pytest.mark.parametrize("tag", ["cy", "is", "ro-RO", "ru"])
-def test_a_language_with_only_a_standard_voice_is_only_a_source(tag: str) -> None:
-    assert languages.find_source(tag) is not None
-    assert languages.find_target(tag) is None
+@pytest.mark.parametrize("code", ["en", "es", "fr-CA", "zh-TW"])
+def test_a_language_with_a_neural_voice_is_heard(code: str) -> None:
+    assert languages.has_voice(code)
 
 
-@pytest.mark.parametrize("code", sorted(languages.TARGET_LANGUAGES))
+@pytest.mark.parametrize("code", sorted(languages.LANGUAGES))
 def test_each_code_finds_itself_in_any_case(code: str) -> None:
     for tag in (code, code.lower(), code.upper()):
-        assert languages.find_source(tag) == code
-        assert languages.find_target(tag) == code
+        assert languages.find(tag) == code
 
 
 @pytest.mark.parametrize(
@@ -66,22 +66,17 @@ def test_each_code_finds_itself_in_any_case(code: str) -> None:
     ],
 )
 def test_a_browsers_tag_finds_the_closest_code(tag: str, code: str) -> None:
-    assert languages.find_target(tag) == code
-    assert languages.find_source(tag) == code
+    assert languages.find(tag) == code
 
 
 @pytest.mark.parametrize(("tag", "code"), [("iw", "he"), ("in-ID", "id"), ("fil", "tl")])
 def test_an_older_tag_finds_its_language(tag: str, code: str) -> None:
-    assert languages.find_source(tag) == code
-
-
-def test_every_target_is_a_source() -> None:
-    assert languages.TARGET_LANGUAGES < languages.SOURCE_LANGUAGES
+    assert languages.find(tag) == code
 
 
 def test_the_table_has_the_75_languages_of_translate_and_24_with_a_voice() -> None:
-    assert len(languages.SOURCE_LANGUAGES) == 75
-    assert len(languages.TARGET_LANGUAGES) == 24
+    assert len(languages.LANGUAGES) == 75
+    assert sum(map(languages.has_voice, languages.LANGUAGES)) == 24
 
 
 def test_the_table_has_every_language_with_a_neural_voice() -> None:

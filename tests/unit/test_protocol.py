@@ -9,6 +9,7 @@ import pytest
 
 from chalicelib import commands, protocol
 from chalicelib.errors import InvalidParameters, ServiceError
+from chalicelib.fields import read_frame
 from operations.asyncapi.schemas import Schema, forms_of, list_schemas, name_of
 
 PAGE: Final = Path("docs/reference/protocol.md").read_text()
@@ -22,12 +23,14 @@ LONGEST: Final = {
     "inviteCode": "x" * 128,
     "connectionId": "x" * 128,
     "requestId": "x" * 64,
+    "captionId": "x" * 128,
+    "text": "\u00e9" * 1000,
 }
-"""A valid value of the maximum length for each parameter that has no list of values."""
+"""A valid value of the maximum length for each text parameter that has no list of values."""
 
 
 def parse(command: dict[str, Any]) -> commands.Command:
-    fields = commands.read_frame(json.dumps(command))
+    fields = read_frame(json.dumps(command))
     commands.parse_request_id(fields)
     return commands.parse_command(fields)
 
@@ -35,7 +38,7 @@ def parse(command: dict[str, Any]) -> commands.Command:
 def complete(schema: Schema) -> dict[str, Any]:
     """Return a command with all of its parameters."""
     return {
-        name: LONGEST.get(name) or field.get("const") or field["enum"][0]
+        name: LONGEST.get(name) or field.get("const") or field.get("maximum") or field["enum"][0]
         for name, field in schema["properties"].items()
     }
 
@@ -97,7 +100,11 @@ def test_the_parser_accepts_the_values_of_the_wire_form_and_no_others(
 ) -> None:
     fields = complete(SCHEMAS[command])
     schema = SCHEMAS[command]["properties"][name]
-    if name in LONGEST:
+    if schema["type"] == "integer":
+        for value in (schema["minimum"], schema["maximum"], float(schema["maximum"])):
+            assert parse({**fields, name: value})
+        refused: list[Any] = [schema["minimum"] - 1, schema["maximum"] + 1, 0.5, True, "1", None]
+    elif name in LONGEST:
         assert len(LONGEST[name]) == schema["maxLength"]
         assert parse(fields)
         refused = ["", LONGEST[name] + "x"]

@@ -16,7 +16,7 @@ from random import Random
 from urllib.parse import quote
 
 import pytest
-from botocore.auth import SigV4Auth
+from botocore.auth import S3SigV4Auth, SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials as BotoCredentials
 from cryptography import x509
@@ -27,7 +27,7 @@ from cryptography.x509.oid import NameOID
 from chalicelib.aws.http import MAX_IDLE_SECONDS, SignedClient, get
 from chalicelib.aws.side_by_side import SideBySide
 from chalicelib.aws.signing import Credentials, Signer
-from chalicelib.aws.wire import MAX_BODY_BYTES, MAX_HEAD_BYTES, Unreachable
+from chalicelib.aws.wire import MAX_BODY_BYTES, MAX_HEAD_BYTES, Unreachable, run
 
 WAIT_SECONDS = 5
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
@@ -85,6 +85,33 @@ def test_a_signature_equals_botocores(seed: int) -> None:
 
     signed = Signer(request.host, request.service, "eu-west-1").sign(
         request.method, request.path, request.headers, request.body, keys, stamp.timestamp()
+    )
+
+    expected = {name.lower(): value for name, value in theirs.headers.items()}
+    assert signed == {**expected, "host": request.host}
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_signature_for_s3_equals_botocores(seed: int) -> None:
+    request = generate_request(Random(seed))
+    theirs = AWSRequest(
+        method="PUT",
+        url=f"http://{request.host}{request.path}",
+        data=request.body,
+        headers={"Cache-Control": "public, max-age=31536000, immutable"},
+    )
+    keys = request.credentials
+    boto_credentials = BotoCredentials(keys.access_key, keys.secret_key, keys.token)
+    S3SigV4Auth(boto_credentials, "s3", "eu-west-1").add_auth(theirs)
+    stamp = datetime.datetime.strptime(theirs.headers["X-Amz-Date"] + "+0000", "%Y%m%dT%H%M%SZ%z")
+
+    signed = Signer(request.host, "s3", "eu-west-1").sign(
+        "PUT",
+        request.path,
+        {"Cache-Control": "public, max-age=31536000, immutable"},
+        request.body,
+        keys,
+        stamp.timestamp(),
     )
 
     expected = {name.lower(): value for name, value in theirs.headers.items()}
@@ -294,6 +321,17 @@ def test_a_missing_answer_is_unreachable_and_sent(
     with pytest.raises(Unreachable) as caught:
         client_of(server.url, read_timeout_seconds=0.02).request("POST", "/x", b"{}")
     assert (caught.value.was_sent, caught.value.is_timeout) == (True, True)
+
+
+def test_an_operation_can_end_before_the_clients_own_time_limit(
+    client_of: ClientOf, play: Play
+) -> None:
+    client = client_of(play([HANG]).url)
+    started_at = time.monotonic()
+    with pytest.raises(Unreachable) as caught:
+        run(client.steps("GET", "/x"), time.monotonic() + 0.02)
+    assert caught.value.is_timeout
+    assert time.monotonic() - started_at < 1
 
 
 def test_a_slow_answer_has_no_extra_time(client_of: ClientOf, play: Play) -> None:

@@ -14,7 +14,7 @@ from chalicelib.models import Caller, EndReason, Participant, Role
 from chalicelib.store.hand_overs import HandOver
 from chalicelib.store.items import KEPT_AFTER_END_SECONDS, new_arrival
 from chalicelib.store.stores import Stores, build_stores
-from tests.unit.fakes import Clock, PlayedTransport, refused, scan
+from tests.unit.fakes import TABLES, Clock, PlayedTransport, refused, scan
 
 NOW = 1_800_000_000
 NOW_MS = NOW * 1000
@@ -44,7 +44,7 @@ def quick(clock: Clock) -> Retries:
 @pytest.mark.parametrize("code", ["ThrottlingException", "InternalServerError"])
 def test_a_throttled_or_failing_dynamodb_is_unavailable_for_now(code: str, clock: Clock) -> None:
     dynamodb = DynamoDB(PlayedTransport(refused(code)), quick(clock))
-    stores = build_stores(dynamodb, "sessions", "connections", clock)
+    stores = build_stores(dynamodb, TABLES, 600, clock)
     with pytest.raises(ServiceUnavailable) as refusal:
         stores.sessions.find_open("golden-eagle-427")
     assert refusal.value.retry_after_seconds == 2
@@ -54,7 +54,7 @@ def test_a_throttled_or_failing_dynamodb_is_unavailable_for_now(code: str, clock
 
 def test_a_refusal_by_dynamodb_of_an_invalid_request_is_raised(clock: Clock) -> None:
     broken = DynamoDB(PlayedTransport(refused("ValidationException")), quick(clock))
-    stores = build_stores(broken, "sessions", "connections", clock)
+    stores = build_stores(broken, TABLES, 600, clock)
     with pytest.raises(Refused):
         stores.participants.find_present("a")
 

@@ -1,0 +1,226 @@
+"""The publication of captions: a number, then the posts to listeners beside the storage."""
+
+import time
+from collections.abc import Callable, Collection, Sequence
+from typing import Final, NamedTuple, TypeVar
+
+from chalicelib import messages, telemetry
+from chalicelib.background import Background
+from chalicelib.errors import MessageTooLarge
+from chalicelib.models import Caption
+from chalicelib.notices import Notices, seconds_for_captions
+from chalicelib.store.caption_numbers import NotYet, Numbered, Speaking
+from chalicelib.store.stores import Stores
+
+MAX_CAPTION_BYTES: Final = 31 * 1024
+"""The longest message of a caption.
+
+A message has 32 KB at most. The answer to `getCaptions` must hold a caption of this size, too, with
+a request ID of 64 characters, which can have 12 bytes each.
+"""
+
+TURN_SECONDS: Final = 3.0
+"""How long a translation waits for those of earlier phrases. Longer would hold up the others."""
+
+TURN_POLL_SECONDS: Final = 0.1
+
+
+_Turn = TypeVar("_Turn")
+
+
+class Published(NamedTuple):
+    """The result of a publication.
+
+    Attributes:
+        seqs: The numbers of the captions.
+        reached: The posts that API Gateway accepted.
+        gone: The posts to connections that don't exist.
+        failed: The other posts.
+        listeners: The listeners of the language.
+    """
+
+    seqs: Sequence[int]
+    reached: int = 0
+    gone: int = 0
+    failed: int = 0
+    listeners: int = 0
+
+
+class Publishing:
+    """Publishes captions. Every method may raise ServiceUnavailable and SessionNotFound.
+
+    A caption that already has a number is not posted again. It is stored if it isn't yet, because
+    the event that gave the number may have stopped in between.
+    """
+
+    def __init__(
+        self,
+        stores: Stores,
+        notices: Notices,
+        clock: Callable[[], float],
+        sleep: Callable[[float], None] = time.sleep,
+        stopwatch: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._numbers = stores.caption_numbers
+        self._captions = stores.captions
+        self._listeners = stores.listeners
+        self._notices = notices
+        self._clock = clock
+        self._sleep = sleep
+        self._stopwatch = stopwatch
+
+    def publish(self, session_id: str, language: str, captions: Sequence[Caption]) -> Published:
+        """Publish captions in one language, one after another, to listeners that are listed once.
+
+        Raises:
+            MessageTooLarge: A caption is too long. None is published.
+        """
+        for each in captions:
+            check_size(session_id, language, each)
+        audience = self._audience(session_id, language)
+        done = [
+            self._deliver(
+                self._numbers.give(session_id, language, each.caption_id), language, each, audience
+            )
+            for each in captions
+        ]
+        return Published(
+            [seq for each in done for seq in each.seqs],
+            sum(each.reached for each in done),
+            sum(each.gone for each in done),
+            sum(each.failed for each in done),
+            max(each.listeners for each in done),
+        )
+
+    def give_spoken_number(self, session_id: str, caption: Caption, speaking: Speaking) -> Numbered:
+        """Give a number to a caption of the session's speaker; see CaptionNumberStore."""
+        return self._numbers.give_spoken(session_id, caption.caption_id, speaking)
+
+    def publish_translation(
+        self, session_id: str, language: str, caption: Caption, order: int
+    ) -> Published:
+        """Publish the translation of a spoken caption, after those of earlier ones.
+
+        Args:
+            session_id: The session's ID.
+            language: The language of the translation.
+            caption: The translation, with the ID of the spoken caption.
+            order: The number of the spoken caption.
+
+        Raises:
+            MessageTooLarge: The translation is too long.
+        """
+        check_size(session_id, language, caption)
+        caption_id = caption.caption_id
+
+        def give(*, is_late: bool) -> Numbered:
+            return self._numbers.give_translated(
+                session_id, language, caption_id, order, is_late=is_late
+            )
+
+        return self.deliver(self._take_turn(give), language, caption)
+
+    def skip_translation(self, session_id: str, language: str, order: int) -> None:
+        """Let later phrases go ahead, because the translation of this one has failed."""
+
+        def skip(*, is_late: bool) -> None:
+            if not self._numbers.skip_translated(session_id, language, order) and not is_late:
+                raise NotYet
+
+        self._take_turn(skip)
+
+    def _take_turn(self, attempt: Callable[..., _Turn]) -> _Turn:
+        """Repeat an attempt until earlier phrases are done, or have taken too long."""
+        ends_at = self._stopwatch() + TURN_SECONDS
+        while self._stopwatch() < ends_at:
+            try:
+                return attempt(is_late=False)
+            except NotYet:
+                self._sleep(TURN_POLL_SECONDS)
+        return attempt(is_late=True)
+
+    def deliver(self, numbered: Numbered, language: str, caption: Caption) -> Published:
+        """Store a caption that has its number, and post it unless an earlier event has.
+
+        Posts end a moment after the number was given, so that they can't come after a later
+        notice. A listener that misses one gets it with `getCaptions`.
+        """
+        audience = self._audience(numbered.session.session_id, language)
+        return self._deliver(numbered, language, caption, audience)
+
+    def _audience(self, session_id: str, language: str) -> "_Audience":
+        return _Audience(lambda: self._listeners.list_ids(session_id, language))
+
+    def _deliver(
+        self, numbered: Numbered, language: str, caption: Caption, audience: "_Audience"
+    ) -> Published:
+        session_id, seq = numbered.session.session_id, numbered.seq
+        storing = Background(lambda: self._captions.put(session_id, language, seq, caption))
+        try:
+            if not numbered.is_new:
+                return Published([seq])
+            return self._post(numbered, language, caption, audience)
+        finally:
+            if (error := storing.finish()) is not None:
+                telemetry.log_warning(
+                    "caption not kept",
+                    sessionId=session_id,
+                    language=language,
+                    seq=seq,
+                    cause=type(error).__name__,
+                )
+
+    def _post(
+        self, numbered: Numbered, language: str, caption: Caption, audience: "_Audience"
+    ) -> Published:
+        began_at = self._stopwatch()
+        session, seq = numbered.session, numbered.seq
+        listener_ids = audience.list()
+        message = messages.caption(session.session_id, language, seq, caption)
+        left_seconds = seconds_for_captions(session, self._clock())
+        result = self._notices.fan_out(
+            session.session_id, listener_ids, self._notices.encode(message), max(left_seconds, 0)
+        )
+        audience.remove(result.gone)
+        self._notices.remove_gone(session.session_id, result.gone)
+        telemetry.put_metrics(
+            CaptionsPublished=1,
+            CaptionsDelivered=result.reached,
+            CaptionLatency=(self._stopwatch() - began_at) * 1000,
+        )
+        telemetry.log_done(
+            "caption published",
+            sessionId=session.session_id,
+            caption=telemetry.hash_of(caption.caption_id),
+            language=language,
+            seq=seq,
+            reached=result.reached,
+        )
+        return Published([seq], result.reached, len(result.gone), result.failed, len(listener_ids))
+
+
+class _Audience:
+    """The listeners of a language, which are listed when the first caption is posted."""
+
+    def __init__(self, list_ids: Callable[[], Collection[str]]) -> None:
+        self._list_ids = list_ids
+        self._ids: frozenset[str] | None = None
+
+    def list(self) -> frozenset[str]:
+        if self._ids is None:
+            self._ids = frozenset(self._list_ids())
+        return self._ids
+
+    def remove(self, connection_ids: Collection[str]) -> None:
+        self._ids = self.list().difference(connection_ids)
+
+
+def check_size(session_id: str, language: str, caption: Caption) -> None:
+    """Check that a caption fits into a message.
+
+    Raises:
+        MessageTooLarge: It doesn't.
+    """
+    longest = messages.caption(session_id, language, 10**15, caption)
+    if len(messages.encode(longest, 10**15).encode()) > MAX_CAPTION_BYTES:
+        raise MessageTooLarge(f"A caption may have {MAX_CAPTION_BYTES} bytes at most.")

@@ -1,0 +1,292 @@
+"""The numbers of captions, which a session's item gives without gaps in each language."""
+
+import hashlib
+from base64 import urlsafe_b64encode
+from collections.abc import Callable, Collection
+from typing import Any, Final, NamedTuple
+
+from chalicelib.aws.dynamodb import ConditionFailed, Item
+from chalicelib.errors import NoSession, RateLimitExceeded, SessionNotFound
+from chalicelib.models import SOURCE, Session
+from chalicelib.store.items import LAST_NUMBER, number, parse_session
+from chalicelib.store.open_sessions import IS_OPEN, NAMES, open_values
+from chalicelib.store.table import Table
+
+GIVEN: Final = "id:"
+"""The prefix of the attributes with the number that was given to a caption ID."""
+
+SPOKEN: Final = "spoken:"
+"""The prefix of the attributes that count a speaker's captions in a minute."""
+
+TRANSLATED: Final = "translated:"
+"""The prefix of the attributes with the number of the last spoken caption whose translation into a
+language was published or has failed.
+"""
+
+KEPT_IDS: Final = 20
+"""How many caption IDs of a language are remembered."""
+
+POSTS_MS: Final = 300
+"""How long after its number a caption may be posted, plus a millisecond for each listener.
+
+Posts to 500 listeners take about 150 ms on open connections; see benchmarks/captions.py.
+"""
+
+MOST_OBSOLETE: Final = 40
+"""More obsolete attributes than this are removed by a write of their own."""
+
+REMEMBERED_SESSIONS: Final = 64
+"""How many sessions' obsolete attributes a process remembers."""
+
+_SECONDS_PER_MINUTE: Final = 60
+
+
+class Numbered(NamedTuple):
+    """A caption's number.
+
+    Attributes:
+        seq: The number.
+        session: The session after the write.
+        is_new: Whether this call gave the number. If not, an earlier one did.
+    """
+
+    seq: int
+    session: Session
+    is_new: bool
+
+
+class Speaking(NamedTuple):
+    """The conditions of a caption by a session's speaker.
+
+    Attributes:
+        connection_id: The connection that must be the speaker's.
+        most_a_minute: The limit of the speaker's captions.
+    """
+
+    connection_id: str
+    most_a_minute: int
+
+
+class NotYet(Exception):
+    """The translation of an earlier phrase into the same language hasn't been published."""
+
+
+class CaptionNumberStore:
+    """Gives captions their numbers.
+
+    One conditional write gives a number and stores it under the caption's ID, so a repeated write,
+    and a repeated caption, finds the number that it has. The write fails once the session has
+    ended. Other events remove obsolete attributes: the next number write of a process that has seen
+    them, or, if there are too many, a write of its own.
+    """
+
+    def __init__(self, table: Table, clock: Callable[[], float]) -> None:
+        self._table = table
+        self._clock = clock
+        self._obsolete: dict[str, tuple[str, ...]] = {}
+
+    def give_spoken(self, session_id: str, caption_id: str, speaking: Speaking) -> Numbered:
+        """Give a number to a caption in the source language by the session's speaker.
+
+        Raises:
+            SessionNotFound: The session is not open.
+            NoSession: Another connection is the speaker.
+            RateLimitExceeded: The speaker sends too many captions.
+        """
+        minute = int(self._clock()) // _SECONDS_PER_MINUTE
+        write = _Write(SOURCE, caption_id)
+        write.names["#spoken"] = f"{SPOKEN}{minute}"
+        write.values |= {
+            ":speaker": {"S": speaking.connection_id},
+            ":most": number(speaking.most_a_minute),
+        }
+        write.conditions += [
+            "speakerConnectionId = :speaker",
+            "(attribute_not_exists(#spoken) OR #spoken < :most)",
+        ]
+        write.sets.append("#spoken = if_not_exists(#spoken, :zero) + :one")
+        try:
+            return self._give(session_id, write)
+        except ConditionFailed as error:
+            session = self._get_open(error.item)
+            if session.speaker_connection_id != speaking.connection_id:
+                raise NoSession from None
+            left_seconds = _SECONDS_PER_MINUTE - self._clock() % _SECONDS_PER_MINUTE
+            raise RateLimitExceeded(left_seconds) from None
+
+    def give(self, session_id: str, language: str, caption_id: str) -> Numbered:
+        """Give a number to a caption in a language.
+
+        Raises:
+            SessionNotFound: The session is not open.
+        """
+        write = _Write(language, caption_id)
+        write.conditions.append("sourceLanguage <> :language")
+        write.values[":language"] = {"S": language}
+        try:
+            return self._give(session_id, write)
+        except ConditionFailed as error:
+            self._get_open(error.item)
+        try:
+            return self._give(session_id, _Write(SOURCE, caption_id))
+        except ConditionFailed as error:
+            self._get_open(error.item)
+            raise
+
+    def give_translated(
+        self, session_id: str, language: str, caption_id: str, order: int, *, is_late: bool = False
+    ) -> Numbered:
+        """Give a number to the translation of a spoken caption, after that of the one before it.
+
+        Args:
+            session_id: The session's ID.
+            language: The language of the translation, which isn't the source language.
+            caption_id: The ID of the spoken caption.
+            order: The number of the spoken caption.
+            is_late: Whether to skip those before it that are missing.
+
+        Raises:
+            SessionNotFound: The session is not open.
+            NotYet: One before it hasn't been published.
+        """
+        write = _Write(language, caption_id)
+        write.in_order(language, order, "<" if is_late else "=")
+        try:
+            return self._give(session_id, write)
+        except ConditionFailed as error:
+            self._get_open(error.item)
+            last = int(error.item.get(TRANSLATED + language, number(0))["N"])
+        if last < order:
+            raise NotYet
+        # A later phrase didn't wait for this one.
+        try:
+            return self._give(session_id, _Write(language, caption_id))
+        except ConditionFailed as error:
+            self._get_open(error.item)
+            raise
+
+    def skip_translated(self, session_id: str, language: str, order: int) -> bool:
+        """Note that the translation of a spoken caption has failed; see `give_translated`.
+
+        Returns:
+            False if one before it hasn't been published, or the session doesn't exist.
+        """
+        return self._table.try_update(
+            session_id,
+            "SET #translated = :order",
+            "attribute_exists(sessionId)"
+            " AND (attribute_not_exists(#translated) OR #translated = :before)",
+            {":order": number(order), ":before": number(order - 1)},
+            {"#translated": TRANSLATED + language},
+        )
+
+    def _get_open(self, item: Item) -> Session:
+        session = parse_session(item) if item else None
+        if session is None or not session.is_open(self._clock()):
+            raise SessionNotFound
+        return session
+
+    def _give(self, session_id: str, write: "_Write") -> Numbered:
+        """Make a write, and return the caption's number.
+
+        Raises:
+            ConditionFailed: A condition failed, and the caption has no number yet.
+        """
+        now = self._clock()
+        written = write.names.values()
+        obsolete = [each for each in self._obsolete.pop(session_id, ()) if each not in written]
+        removal = _removal(obsolete)
+        try:
+            item = self._table.update(
+                session_id,
+                f"SET {', '.join(write.sets)}{removal}",
+                condition=" AND ".join([IS_OPEN, *write.conditions]),
+                names={**NAMES, **write.names, **_placeholders(obsolete)},
+                values={
+                    ":one": number(1),
+                    ":zero": number(0),
+                    ":until": number(int(now * 1000) + POSTS_MS),
+                    **write.values,
+                    **open_values(now),
+                },
+                returning="ALL_NEW",
+            )
+        except ConditionFailed as error:
+            if (given := _find_given(error.item, write.given)) is None:
+                raise
+            session = self._get_open(error.item)
+            return Numbered(given, session, is_new=False)
+        self._remember_obsolete(session_id, item)
+        return Numbered(int(item[write.given]["N"]), parse_session(item), is_new=True)
+
+    def _remember_obsolete(self, session_id: str, item: Item) -> None:
+        """Remember obsolete attributes for the next write, or remove them if there are many."""
+        names = tuple(_list_obsolete(item, int(self._clock()) // _SECONDS_PER_MINUTE))
+        if len(names) > MOST_OBSOLETE:
+            self._table.try_update(
+                session_id,
+                _removal(names).lstrip(),
+                "attribute_exists(sessionId)",
+                names=_placeholders(names),
+            )
+        elif names:
+            if len(self._obsolete) >= REMEMBERED_SESSIONS:
+                self._obsolete.clear()
+            self._obsolete[session_id] = names
+
+
+class _Write:
+    """The parts of a write that gives a number."""
+
+    def __init__(self, key: str, caption_id: str) -> None:
+        digest = hashlib.sha256(caption_id.encode()).digest()[:9]
+        self.given = f"{GIVEN}{key}:{urlsafe_b64encode(digest).decode()}"
+        """The attribute with the number that the caption has."""
+
+        next_number = "if_not_exists(#last, :zero) + :one"
+        self.names = {"#last": LAST_NUMBER + key, "#given": self.given}
+        self.values: Item = {}
+        self.conditions = ["attribute_not_exists(#given)"]
+        # DynamoDB reads everything on the right side before it writes.
+        self.sets = [
+            f"#last = {next_number}",
+            f"#given = {next_number}",
+            "captionsUntil = :until + listenerCount",
+        ]
+
+    def in_order(self, language: str, order: int, comparison: str) -> None:
+        """Require that the translations before this one are done, and note this one."""
+        self.names["#translated"] = TRANSLATED + language
+        self.values[":order"] = number(order)
+        limit = ":order" if comparison == "<" else ":before"
+        if comparison == "=":
+            self.values[":before"] = number(order - 1)
+        self.conditions.append(
+            f"(attribute_not_exists(#translated) OR #translated {comparison} {limit})"
+        )
+        self.sets.append("#translated = :order")
+
+
+def _find_given(item: Item, name: str) -> int | None:
+    return int(item[name]["N"]) if name in item else None
+
+
+def _list_obsolete(item: Item, minute: int) -> list[str]:
+    """List the attributes of caption IDs and minutes that no longer matter."""
+    obsolete = []
+    for name, value in item.items():
+        if name.startswith(GIVEN):
+            key = name.split(":")[1]
+            if int(value["N"]) <= int(item[LAST_NUMBER + key]["N"]) - KEPT_IDS:
+                obsolete.append(name)
+        elif name.startswith(SPOKEN) and int(name.removeprefix(SPOKEN)) < minute:
+            obsolete.append(name)
+    return obsolete
+
+
+def _removal(names: Collection[str]) -> str:
+    return f" REMOVE {', '.join(_placeholders(names))}" if names else ""
+
+
+def _placeholders(names: Collection[str]) -> dict[str, Any]:
+    return {f"#obsolete{key}": name for key, name in enumerate(names)}
