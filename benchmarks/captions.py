@@ -165,6 +165,6 @@ class AnsweringTransport:
             **self._session,
             f"{LAST_NUMBER}es": number(1),
             given: number(1),
-            "captionAt": request["ExpressionAttributeValues"][":now_ms_given"],
+            "captionsUntil": number(int((time.time() + 0.8) * 1000)),
         }
         return json.dumps({"Attributes": item}).encode()

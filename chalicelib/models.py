@@ -149,7 +149,7 @@ class Session:
         language_counts: The stored number of listeners per target language. A number can be 0, or
             negative for a moment.
         caption_numbers: The number of the last caption per language; see `number_key`.
-        captioned_at_ms: When the last caption got its number, or 0.
+        captions_until_ms: When the posts of the last caption end, or 0.
         active_tokens: For each active language, the token of the write that made it active.
         quiet_since_ms: When the last listener of an active language left, in Unix milliseconds, for
             each language without listeners.
@@ -181,7 +181,7 @@ class Session:
     invited_joins: int = 0
     language_counts: Mapping[str, int] = field(default_factory=dict)
     caption_numbers: Mapping[str, int] = field(default_factory=dict)
-    captioned_at_ms: int = 0
+    captions_until_ms: int = 0
     active_tokens: Mapping[str, str] = field(default_factory=dict)
     quiet_since_ms: Mapping[str, int] = field(default_factory=dict)
     status_due: str | None = None

@@ -20,12 +20,8 @@ fraction of this time; see aws.connections.AT_ONCE.
 """
 
 
-POSTS_SECONDS: Final = 1.0
-"""How long after a caption got its number it may be posted.
-
-A notice of a pause or an end waits so long for the last caption, so that no caption comes after it.
-Posts to 500 listeners take a fraction of this time.
-"""
+MAX_POSTS_SECONDS: Final = 2.0
+"""The longest time for the posts of a caption, and so the longest wait of a pause or an end."""
 
 
 class Notices:
@@ -64,11 +60,11 @@ class Notices:
         self._slices = slices
 
     def wait_for_captions(self, session: Session) -> None:
-        """Wait until the posts of a session's last caption are over, usually not at all."""
-        left_seconds = session.captioned_at_ms / 1000 + POSTS_SECONDS - self._clock()
+        """Wait until the posts of a session's last caption are over, so that none comes later."""
+        left_seconds = seconds_for_captions(session, self._clock())
         if left_seconds > 0:
             with telemetry.waiting():
-                self._sleep(min(left_seconds, POSTS_SECONDS))
+                self._sleep(left_seconds)
 
     def notify_listeners(self, session_id: str, notice: Message, at_seconds: float) -> FanOut:
         """Post a notice to a session's listeners, and remove those whose connections are gone.
@@ -211,3 +207,8 @@ class Notices:
     def encode(self, message: Message) -> str:
         """Encode a message with the current time."""
         return messages.encode(message, int(self._clock() * 1000))
+
+
+def seconds_for_captions(session: Session, now_seconds: float) -> float:
+    """Return how long a session's last caption may still be posted; 0 or less if it may not."""
+    return min(session.captions_until_ms / 1000 - now_seconds, MAX_POSTS_SECONDS)

@@ -18,6 +18,11 @@ output "publish_function_arn" {
   value       = module.app.publish.arn
 }
 
+output "pipeline_function" {
+  description = "The function that receives the events of the pipeline, by name or ARN. Empty if none does."
+  value       = module.app.pipeline_function
+}
+
 output "media_url" {
   description = "The base URL of the audio of captions. null if speech is off."
   value       = one(module.media[*].url)

@@ -1,15 +1,16 @@
 """The marks of demand on a session's item: idle languages, and notices of the status."""
 
 from collections.abc import Callable
+from typing import Final
 
 from chalicelib.aws.dynamodb import ConditionFailed, TransactionCancelled
 from chalicelib.models import Session
+from chalicelib.store.caption_numbers import TRANSLATED
 from chalicelib.store.count_updates import Counted, new_count_token
 from chalicelib.store.items import (
     ACTIVE,
     LANGUAGE_COUNT,
     QUIET,
-    TRANSLATED,
     new_token,
     number,
     parse_session,
@@ -17,7 +18,8 @@ from chalicelib.store.items import (
 from chalicelib.store.open_sessions import IS_OPEN, NAMES, open_values
 from chalicelib.store.table import Table
 
-NOBODY_LISTENS = "(attribute_not_exists(#count) OR #count <= :zero)"
+HAS_NO_LISTENER: Final = "(attribute_not_exists(#count) OR #count <= :zero)"
+"""The condition that a language has no listener."""
 
 
 class DemandStore:
@@ -35,7 +37,7 @@ class DemandStore:
         self._table.try_update(
             session_id,
             "SET #quiet = :now_ms",
-            "attribute_exists(#active) AND attribute_not_exists(#quiet) AND " + NOBODY_LISTENS,
+            "attribute_exists(#active) AND attribute_not_exists(#quiet) AND " + HAS_NO_LISTENER,
             {":now_ms": number(int(self._clock() * 1000)), ":zero": number(0)},
             {
                 "#active": ACTIVE + language,
@@ -58,7 +60,7 @@ class DemandStore:
             "TableName": self._table.name,
             "Key": self._table.key(session_id),
             "UpdateExpression": "REMOVE #active, #quiet, #translated",
-            "ConditionExpression": f"{IS_OPEN} AND #quiet = :quiet AND {NOBODY_LISTENS}",
+            "ConditionExpression": f"{IS_OPEN} AND #quiet = :quiet AND {HAS_NO_LISTENER}",
             "ExpressionAttributeNames": {
                 **NAMES,
                 "#active": ACTIVE + language,

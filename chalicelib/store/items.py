@@ -34,11 +34,6 @@ QUIET: Final = "quiet:"
 listener.
 """
 
-TRANSLATED: Final = "translated:"
-"""The prefix of a session's attributes with the number of the last caption that was translated into
-a language.
-"""
-
 LAST_NUMBER: Final = "captions:"
 """The prefix of a session's attributes with the number of a language's last caption."""
 
@@ -125,7 +120,7 @@ def parse_session(item: Item) -> Session:
         invited_joins=_find_number(item, "invitedJoins") or 0,
         language_counts=_numbers_by_suffix(item, LANGUAGE_COUNT),
         caption_numbers=_numbers_by_suffix(item, LAST_NUMBER),
-        captioned_at_ms=_find_number(item, "captionAt") or 0,
+        captions_until_ms=_find_number(item, "captionsUntil") or 0,
         active_tokens={name: str(value["S"]) for name, value in _by_suffix(item, ACTIVE)},
         quiet_since_ms=_numbers_by_suffix(item, QUIET),
         status_due=find_text(item, "statusDue"),

@@ -130,6 +130,11 @@ run "without_speech" {
   }
 
   assert {
+    condition     = output.pipeline_function == "broadcast-sessions-dev-interpreter"
+    error_message = "By default, the stack's own interpreter is the pipeline."
+  }
+
+  assert {
     condition     = output.publish_function_name == "broadcast-sessions-dev-publish" && endswith(output.publish_function_arn, ":function:a-function")
     error_message = "The outputs must name the function publish."
   }

@@ -146,3 +146,8 @@ class Functions:
         """List the events of a function, in the order of their invocations."""
         with self._lock:
             return list(self._events[function_name])
+
+    def take_events_of(self, function_name: str) -> list[dict[str, Any]]:
+        """List the events of a function since the last call."""
+        with self._lock:
+            return self._events.pop(function_name, [])

@@ -34,6 +34,7 @@ SCHEMA = json.loads(Path("chalicelib/tables.json").read_text())
 STAGE_OUTPUTS = {
     "alarm_topic_arn": "arn:aws:sns:eu-central-1:123456789012:broadcast-sessions-dev-alarms",
     "api_id": "abc123",
+    "pipeline_function": "the-pipeline",
     "table_names": {
         name: f"the-{name}" for name in ("sessions", "connections", "captions", "rate_limits")
     },

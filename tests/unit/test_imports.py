@@ -21,9 +21,9 @@ INPUT_AND_OUTPUT = (
     *("aws.translate", "aws.polly", "aws.s3", "auth", "rate_limits", "status_requests"),
     *("outcomes", "pipeline", "slices", "store.table", "store.items", "store.open_sessions"),
     *("store.count_updates", "store.placements", "store.sweep_cursor", "store.sessions"),
-    *("store.seats", "store.demand", "store.participants", "store.listeners"),
-    *("store.hand_overs", "store.refused_commands", "store.event_claims"),
-    *("store.caption_numbers", "store.captions", "store.stores", "recovery"),
+    *("store.caption_numbers", "store.seats", "store.demand", "store.participants"),
+    *("store.listeners", "store.hand_overs", "store.refused_commands", "store.event_claims"),
+    *("store.captions", "store.stores", "recovery"),
 )
 """Modules that reach AWS or write the log. Each may import only those before it."""
 
