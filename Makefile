@@ -116,9 +116,19 @@ lock: $(INSTALLED) ## Write requirements*.txt with versions and hashes from requ
 	$(LOCK) --output-file requirements-scan.txt requirements-scan.in
 	$(LOCK) --output-file requirements-docs.txt requirements-docs.in
 
-local: $(INSTALLED) ## Serve the application on ws://127.0.0.1:PORT/local [PORT=8000] [OPTIONS=--help]
-	@$(SAFE) $(RUN) local_gateway --port '$(PORT)' --panel operations.live_panel:tables \
-		--hint 'make demo PORT={port}' --hint 'make -s token PORT={port}' $(OPTIONS)
+# Your credentials for Translate and Polly. The stand-ins of these services get them, the functions don't.
+DEVELOPER = $(if $(INTERPRETER),credentials=$$($(RUN) operations.developer_credentials) && \
+	INTERPRETER_CREDENTIALS=$$credentials)
+BY_AWS := AWS translates and speaks the captions, with your credentials and at your cost
+BY_STAND_INS := nothing is translated: captions are marked with their language, like [es] Good morning; \
+	they are spoken if espeak-ng and lame are installed
+NOTE = $(if $(INTERPRETER),$(BY_AWS),$(BY_STAND_INS))
+only_aws = $(if $(filter-out aws,$(INTERPRETER)),$(error INTERPRETER can only be aws))
+
+local: $(INSTALLED) ## Serve the application on ws://127.0.0.1:PORT/local [PORT=8000] [INTERPRETER=aws] [OPTIONS=--help]
+	$(only_aws)
+	@$(DEVELOPER) $(SAFE) $(RUN) local_gateway --port '$(PORT)' --panel operations.live_panel:tables \
+		--note '$(NOTE)' --hint 'make demo PORT={port}' --hint 'make -s token PORT={port}' $(OPTIONS)
 
 emulate: $(INSTALLED) ## Apply the stack to an emulator of AWS, and serve it [PORT=4566]
 	@$(SAFE) $(RUN) operations.emulate $(if $(filter-out file,$(origin PORT)),--port '$(PORT)')

@@ -38,6 +38,12 @@ def _measure_posts() -> list[Row]:
     return posts.measure()
 
 
+def _measure_large_fan_outs() -> list[Row]:
+    from benchmarks import large
+
+    return large.measure()
+
+
 def _measure_events() -> list[Row]:
     from benchmarks import events
 
@@ -68,13 +74,21 @@ def _measure_idle_listeners() -> list[Row]:
     return idle.measure()
 
 
+def _measure_captions() -> list[Row]:
+    from benchmarks import captions, live_captions
+
+    return captions.measure() + live_captions.measure()
+
+
 _PARTS: dict[str, Callable[[], list[Row]]] = {
     "posts": _measure_posts,
+    "large": _measure_large_fan_outs,
     "events": _measure_events,
     "application": _measure_application,
     "cold": _measure_cold_starts,
     "returns": _measure_returns,
     "idle": _measure_idle_listeners,
+    "captions": _measure_captions,
 }
 
 

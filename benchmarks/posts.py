@@ -40,9 +40,9 @@ def measure() -> list[Row]:
         NotStarted: The server didn't start.
     """
     report.print_section("Posts to @connections, compared with boto3's")
-    with connections_server(0) as server, _posters(server) as posters:
+    with connections_server(0) as server, posters_of(server) as posters:
         rows = _processor_time(posters)
-    with connections_server(LATENCY_MS) as server, _posters(server) as posters:
+    with connections_server(LATENCY_MS) as server, posters_of(server) as posters:
         return rows + _wall_time(posters)
 
 
@@ -89,7 +89,8 @@ class Posters:
 
 
 @contextmanager
-def _posters(server: Server) -> Iterator[Posters]:
+def posters_of(server: Server) -> Iterator[Posters]:
+    """Create both clients of a server."""
     credentials = Credentials(ACCESS_KEY, SECRET_KEY, TOKEN)
     client = SignedClient(
         server.url,

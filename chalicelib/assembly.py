@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from chalicelib.audience import Audience
 from chalicelib.aws.connections import Connections
 from chalicelib.captions import Captions
 from chalicelib.deliveries import Deliveries, SliceDeliveries
@@ -23,6 +24,7 @@ from chalicelib.refresh import Refresh
 from chalicelib.refusals import Refusals
 from chalicelib.sessions import Sessions
 from chalicelib.slices import Slices
+from chalicelib.status_notices import StatusNotices
 from chalicelib.store.stores import Stores
 
 
@@ -40,6 +42,7 @@ class UseCases:
     captions: Captions
     publishing: Publishing
     slice_deliveries: SliceDeliveries
+    status_notices: StatusNotices
 
 
 def build_use_cases(
@@ -48,20 +51,26 @@ def build_use_cases(
     rate_limits: RateLimits,
     limits: Limits,
     graces: Graces,
-    pipeline: Pipeline,
     *,
+    pipeline: Pipeline,
+    outcomes: Outcomes,
+    endpoint_url: str,
     clock: Callable[[], float],
     new_session_id: Callable[[], str],
     new_invite_code: Callable[[], str],
     sleep: Callable[[float], None] = time.sleep,
     slices: Slices | None = None,
 ) -> UseCases:
-    """Build the use cases on one set of stores. Without slices, they make all posts themselves."""
-    notices = Notices(stores, connections, clock, sleep, slices)
-    ending = Ending(stores, notices, clock)
-    lifecycle = Lifecycle(stores, notices, ending, connections, graces, clock, sleep)
-    membership = Membership(stores, limits, clock)
-    joining = Joining(stores, membership, rate_limits, limits, clock)
+    """Build the use cases of the API whose @connections are at `endpoint_url`.
+
+    Without slices, they make all posts themselves.
+    """
+    audience = Audience(stores, pipeline, outcomes, endpoint_url, clock)
+    notices = Notices(stores, connections, audience, pipeline, clock, sleep, slices)
+    ending = Ending(stores, notices, pipeline, clock)
+    lifecycle = Lifecycle(stores, notices, ending, connections, pipeline, graces, clock, sleep)
+    membership = Membership(stores, audience, limits, clock)
+    joining = Joining(stores, audience, membership, rate_limits, limits, clock)
     publishing = Publishing(stores, notices, clock, sleep)
     return UseCases(
         sessions=Sessions(
@@ -69,6 +78,7 @@ def build_use_cases(
             membership,
             notices,
             ending,
+            pipeline,
             rate_limits,
             limits,
             clock,
@@ -76,7 +86,9 @@ def build_use_cases(
             new_invite_code,
         ),
         joining=joining,
-        refresh=Refresh(stores, membership, joining, notices, rate_limits, limits, clock, sleep),
+        refresh=Refresh(
+            stores, audience, membership, joining, notices, rate_limits, limits, clock, sleep
+        ),
         presence=Presence(stores, membership, limits, clock),
         refusals=Refusals(stores, rate_limits, limits.max_refused_commands),
         lifecycle=lifecycle,
@@ -86,6 +98,7 @@ def build_use_cases(
         ),
         publishing=publishing,
         slice_deliveries=SliceDeliveries(notices, ending),
+        status_notices=StatusNotices(stores, lifecycle, audience, connections, clock, sleep),
     )
 
 

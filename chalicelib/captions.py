@@ -5,13 +5,14 @@ from collections.abc import Callable
 from typing import Final
 
 from chalicelib import messages, telemetry
+from chalicelib.background import Background
 from chalicelib.commands import GetCaptions, SendCaption
 from chalicelib.errors import NoSession
 from chalicelib.membership import Membership
 from chalicelib.messages import Reply
 from chalicelib.models import Caller, Caption, Role, Session
 from chalicelib.pipeline import Pipeline
-from chalicelib.publishing import MAX_CAPTION_BYTES, Publishing, check_size
+from chalicelib.publishing import MAX_CAPTION_BYTES, Publishing
 from chalicelib.recovery import SETTLED_SECONDS, Account, account_for, first_kept
 from chalicelib.store.caption_numbers import Speaking
 from chalicelib.store.captions import StoredCaption
@@ -49,7 +50,6 @@ class Captions:
             Forbidden: The caller is a listener, or in another session.
             NoSession: The caller is no participant, or has been superseded.
             RateLimitExceeded: The speaker sends too many captions.
-            MessageTooLarge: The phrase is too long for a message.
         """
         speaker = self._membership.get_own(caller, Role.SPEAKER, command.session_id)
         caption = Caption(
@@ -58,23 +58,30 @@ class Captions:
             int(self._clock() * 1000),
         )
         telemetry.follow_caption(caption.caption_id)
-        check_size(speaker.session_id, "", caption)
         speaking = Speaking(caller.connection_id, self._most_a_minute)
         numbered = self._publishing.give_spoken_number(speaker.session_id, caption, speaking)
         session = numbered.session
         self._membership.reset_refused_commands(speaker)
-        # A repeated command may come from a client whose first event stopped here.
-        self._pipeline.tell(
-            "captionSpoken",
-            session.session_id,
-            language=session.source_language,
-            captionId=caption.caption_id,
-            text=caption.text,
-            startedAt=caption.started_at_ms,
-            languages=session.translated_languages,
-            seq=numbered.seq,
+        # A repeated command may come from a client whose first event stopped here. The posts don't
+        # wait for the pipeline, because they have little time.
+        telling = Background(
+            lambda: self._pipeline.tell(
+                "captionSpoken",
+                session.session_id,
+                language=session.source_language,
+                captionId=caption.caption_id,
+                text=caption.text,
+                startedAt=caption.started_at_ms,
+                languages=session.demanded_languages,
+                seq=numbered.seq,
+            )
         )
-        self._publishing.deliver(numbered, session.source_language, caption)
+        try:
+            self._publishing.deliver(numbered, session.source_language, caption)
+        finally:
+            error = telling.finish()
+        if error is not None:
+            raise error
         return Reply(
             messages.caption_accepted(session.session_id, caption.caption_id, numbered.seq)
         )
@@ -131,7 +138,7 @@ class Captions:
             # An earlier session may have had the same ID.
             kept_since_ms=max(now_ms - kept_seconds * 1000, session.created_at_ms),
             settled_before_ms=now_ms - (SETTLED_SECONDS * 1000 if kept_seconds else -1),
-            last_given_at_ms=session.captioned_at_ms,
+            last_given_at_ms=session.captions_until_ms,
             size=size,
             max_size=MAX_CAPTION_BYTES,
         )

@@ -8,6 +8,7 @@ from chalicelib.aws.connections import FAN_OUT_SECONDS, POST_SECONDS, Gone, Post
 from chalicelib.aws.retries import seconds_left
 from chalicelib.models import EndReason, Session
 from chalicelib.notices import Notices
+from chalicelib.pipeline import Pipeline
 from chalicelib.slices import Slice
 from chalicelib.store.listeners import TRANSACTION_ITEMS
 from chalicelib.store.stores import Stores
@@ -32,11 +33,14 @@ class Ending:
     which of them ends the session.
     """
 
-    def __init__(self, stores: Stores, notices: Notices, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, stores: Stores, notices: Notices, pipeline: Pipeline, clock: Callable[[], float]
+    ) -> None:
         self._sessions = stores.sessions
         self._participants = stores.participants
         self._listeners = stores.listeners
         self._notices = notices
+        self._pipeline = pipeline
         self._clock = clock
 
     def end_by_speaker(self, session_id: str, speaker_connection_id: str) -> bool:
@@ -70,6 +74,7 @@ class Ending:
         reason = session.end_reason
         telemetry.put_metrics(reason, SessionsEnded=1)
         telemetry.log_done("session ended", sessionId=session.session_id, reason=reason)
+        self._pipeline.tell("sessionEnded", session.session_id, reason=reason)
         self._notices.wait_for_captions(session)
         self.finish(session, limit_seconds)
         return True

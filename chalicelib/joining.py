@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from chalicelib import messages
 from chalicelib.admission import refusal_to_join
+from chalicelib.audience import Audience
 from chalicelib.commands import ChangeLanguage, JoinSession
 from chalicelib.errors import (
     Conflict,
@@ -31,13 +32,14 @@ class Joining:
     def __init__(
         self,
         stores: Stores,
+        audience: Audience,
         membership: Membership,
         rate_limits: RateLimits,
         limits: Limits,
         clock: Callable[[], float],
     ) -> None:
         self._sessions = stores.sessions
-        self._seats = stores.seats
+        self._audience = audience
         self._participants = stores.participants
         self._membership = membership
         self._rate_limits = rate_limits
@@ -124,13 +126,13 @@ class Joining:
         """
         max_listeners = self._limits.max_listeners
         if invite_code is None:
-            return self._seats.take(session_id, target_language, None, max_listeners)
+            return self._audience.take(session_id, target_language, None, max_listeners)
         invitation = self._rate_limits.invitation(invite_code)
         session = self._sessions.find_open(session_id)
         refusal = refusal_to_join(session, invitation, max_listeners, self._clock())
         if refusal is not None or session is None:
             raise refusal or SessionNotFound()
-        return self._seats.take(
+        return self._audience.take(
             session_id,
             target_language,
             invitation,
@@ -173,7 +175,7 @@ class Joining:
         if before == language:
             session = self._sessions.find_open(session_id)
         else:
-            session = self._seats.change_language(session_id, before, language)
+            session = self._audience.change_language(session_id, before, language)
         if session is None:
             raise NoSession
         return Reply(messages.language_changed(session, language))

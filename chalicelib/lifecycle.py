@@ -10,6 +10,7 @@ from chalicelib.ending import Ending
 from chalicelib.limits import Graces
 from chalicelib.models import EndReason, Participant, Role, Session
 from chalicelib.notices import Notices
+from chalicelib.pipeline import Pipeline
 from chalicelib.store.stores import Stores
 
 CLEAN_CLOSES: Final = frozenset({1000, 1005})
@@ -45,6 +46,7 @@ class Lifecycle:
         notices: Notices,
         ending: Ending,
         connections: Connections,
+        pipeline: Pipeline,
         graces: Graces,
         clock: Callable[[], float],
         sleep: Callable[[float], None],
@@ -54,6 +56,7 @@ class Lifecycle:
         self._notices = notices
         self._ending = ending
         self._connections = connections
+        self._pipeline = pipeline
         self._graces = graces
         self._clock = clock
         self._sleep = sleep
@@ -109,7 +112,9 @@ class Lifecycle:
         grace_seconds: float | None = None,
         reason: EndReason = EndReason.SPEAKER_LOST,
     ) -> int | None:
-        """Begin the grace of a session whose speaker is that connection, and notify listeners.
+        """Begin the grace of a session whose speaker is that connection.
+
+        The pipeline and the listeners are notified.
 
         If the speaker returns before all listeners are notified, they are notified of its return
         once more, because the two notices may arrive in either order.
@@ -129,6 +134,7 @@ class Lifecycle:
         ends_at_ms = int((at_seconds + seconds) * 1000)
         if not self._sessions.interrupt(session_id, speaker_connection_id, ends_at_ms, reason):
             return None
+        self._pipeline.tell("sessionInterrupted", session_id, at_seconds=at_seconds)
         notice = messages.session_interrupted(session_id, seconds)
         self._notices.notify_listeners(session_id, notice, at_seconds)
         at_seconds = self._clock()

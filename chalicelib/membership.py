@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Final
 
 from chalicelib import telemetry
+from chalicelib.audience import Audience
 from chalicelib.errors import Forbidden, NoSession, Unauthorized
 from chalicelib.limits import Limits
 from chalicelib.models import Caller, Participant, Role
@@ -17,9 +18,11 @@ NOT_YOURS: Final = "You aren't allowed to use this command."
 class Membership:
     """Finds, claims and removes the participants of callers."""
 
-    def __init__(self, stores: Stores, limits: Limits, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, stores: Stores, audience: Audience, limits: Limits, clock: Callable[[], float]
+    ) -> None:
         self._sessions = stores.sessions
-        self._seats = stores.seats
+        self._audience = audience
         self._participants = stores.participants
         self._refused_commands = stores.refused_commands
         self._limits = limits
@@ -122,7 +125,7 @@ class Membership:
 
     def release_seat(self, participant: Participant) -> None:
         """Release the seat of one listener."""
-        self._seats.release(participant.session_id, {participant.target_language or "": 1})
+        self._audience.release(participant.session_id, {participant.target_language or "": 1})
 
     def reset_refused_commands(self, participant: Participant) -> None:
         """Reset the number of refused commands in a row, because a command has succeeded."""

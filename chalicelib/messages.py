@@ -192,7 +192,7 @@ def language_changed(session: Session, target_language: str) -> protocol.Languag
 
 
 def session_status(session: Session) -> protocol.SessionStatusAnswer:
-    """Return the answer to `getSessionStatus`."""
+    """Return the answer to `getSessionStatus`, which is also the notice to the speaker."""
     return {
         "type": "sessionStatus",
         **_audience(session),

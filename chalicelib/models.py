@@ -149,7 +149,12 @@ class Session:
         language_counts: The stored number of listeners per target language. A number can be 0, or
             negative for a moment.
         caption_numbers: The number of the last caption per language; see `number_key`.
-        captioned_at_ms: When the last caption got its number, or 0.
+        captions_until_ms: When the posts of the last caption end, or 0.
+        active_tokens: For each active language, the token of the write that made it active.
+        quiet_since_ms: When the last listener of an active language left, in Unix milliseconds, for
+            each language without listeners.
+        status_due: The token of the write that claimed the next notice of the status, or None.
+        status_at_ms: When the last notice of the status was written, or 0.
     """
 
     session_id: str
@@ -176,7 +181,11 @@ class Session:
     invited_joins: int = 0
     language_counts: Mapping[str, int] = field(default_factory=dict)
     caption_numbers: Mapping[str, int] = field(default_factory=dict)
-    captioned_at_ms: int = 0
+    captions_until_ms: int = 0
+    active_tokens: Mapping[str, str] = field(default_factory=dict)
+    quiet_since_ms: Mapping[str, int] = field(default_factory=dict)
+    status_due: str | None = None
+    status_at_ms: int = 0
 
     @property
     def languages(self) -> dict[str, int]:
@@ -184,9 +193,9 @@ class Session:
         return {name: count for name, count in sorted(self.language_counts.items()) if count > 0}
 
     @property
-    def translated_languages(self) -> list[str]:
-        """The languages that listeners need a translation into, sorted."""
-        return [each for each in self.languages if each != self.source_language]
+    def demanded_languages(self) -> list[str]:
+        """The active languages, sorted, into which the speaker's captions are translated."""
+        return sorted(self.active_tokens.keys() - {self.source_language})
 
     @property
     def shown_status(self) -> SessionStatus:

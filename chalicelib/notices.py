@@ -5,9 +5,11 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Final
 
 from chalicelib import messages, telemetry
+from chalicelib.audience import Audience
 from chalicelib.aws.connections import Connections, FanOut, sum_up
 from chalicelib.messages import Message
 from chalicelib.models import Participant, Session, SessionStatus
+from chalicelib.pipeline import Pipeline
 from chalicelib.slices import SLICE_RECEIVERS, Slice, Slices
 from chalicelib.store.stores import Stores
 
@@ -18,12 +20,8 @@ fraction of this time; see aws.connections.AT_ONCE.
 """
 
 
-POSTS_SECONDS: Final = 1.0
-"""How long after a caption got its number it may be posted.
-
-A notice of a pause or an end waits so long for the last caption, so that no caption comes after it.
-Posts to 500 listeners take a fraction of this time.
-"""
+MAX_POSTS_SECONDS: Final = 2.0
+"""The longest time for the posts of a caption, and so the longest wait of a pause or an end."""
 
 
 class Notices:
@@ -33,6 +31,8 @@ class Notices:
         self,
         stores: Stores,
         connections: Connections,
+        audience: Audience,
+        pipeline: Pipeline,
         clock: Callable[[], float],
         sleep: Callable[[float], None],
         slices: Slices | None = None,
@@ -42,12 +42,15 @@ class Notices:
         Args:
             stores: The stores.
             connections: The API's @connections.
+            audience: Releases the seats of listeners that are gone.
+            pipeline: Is told of a speaker's return.
             clock: Returns the Unix time in seconds.
             sleep: Waits for a number of seconds.
             slices: Requests the slices of large fan-outs. Without it, this process makes all posts.
         """
         self._sessions = stores.sessions
-        self._seats = stores.seats
+        self._audience = audience
+        self._pipeline = pipeline
         self._participants = stores.participants
         self._listeners = stores.listeners
         self._event_claims = stores.event_claims
@@ -57,11 +60,11 @@ class Notices:
         self._slices = slices
 
     def wait_for_captions(self, session: Session) -> None:
-        """Wait until the posts of a session's last caption are over, usually not at all."""
-        left_seconds = session.captioned_at_ms / 1000 + POSTS_SECONDS - self._clock()
+        """Wait until the posts of a session's last caption are over, so that none comes later."""
+        left_seconds = seconds_for_captions(session, self._clock())
         if left_seconds > 0:
             with telemetry.waiting():
-                self._sleep(min(left_seconds, POSTS_SECONDS))
+                self._sleep(left_seconds)
 
     def notify_listeners(self, session_id: str, notice: Message, at_seconds: float) -> FanOut:
         """Post a notice to a session's listeners, and remove those whose connections are gone.
@@ -80,7 +83,7 @@ class Notices:
         return result
 
     def announce_return(self, session: Session, at_seconds: float) -> None:
-        """Notify a session's listeners that an interruption is over.
+        """Notify the pipeline and a session's listeners that an interruption is over.
 
         The notice says whether the session is paused, as before, or active.
 
@@ -90,6 +93,11 @@ class Notices:
         """
         is_paused = session.status is SessionStatus.PAUSED
         notice = messages.session_paused if is_paused else messages.session_resumed
+        self._pipeline.tell(
+            "sessionPaused" if is_paused else "sessionResumed",
+            session.session_id,
+            at_seconds=at_seconds,
+        )
         self.notify_listeners(session.session_id, notice(session.session_id), at_seconds)
         self._sessions.note_return_announced(session.session_id)
 
@@ -110,7 +118,7 @@ class Notices:
 
     def release_seats(self, session_id: str, removed: Iterable[Participant]) -> None:
         """Release the seats of listeners that this event has removed."""
-        self._seats.release(session_id, Counter(each.target_language or "" for each in removed))
+        self._audience.release(session_id, Counter(each.target_language or "" for each in removed))
 
     def fan_out(
         self, session_id: str, connection_ids: Collection[str], text: str, limit_seconds: float
@@ -199,3 +207,8 @@ class Notices:
     def encode(self, message: Message) -> str:
         """Encode a message with the current time."""
         return messages.encode(message, int(self._clock() * 1000))
+
+
+def seconds_for_captions(session: Session, now_seconds: float) -> float:
+    """Return how long a session's last caption may still be posted; 0 or less if it may not."""
+    return min(session.captions_until_ms / 1000 - now_seconds, MAX_POSTS_SECONDS)

@@ -13,6 +13,7 @@ from typing import Any
 from chalicelib import telemetry
 from chalicelib.aws.functions import Functions, InvocationFailed
 from chalicelib.messages import Message
+from chalicelib.status_requests import StatusRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +72,12 @@ class Outcomes:
         self._functions = functions
         self._function_name = function_name
 
-    def send(self, delivery: Delivery) -> None:
-        """Request a delivery. A failure is only logged.
+    def send(self, delivery: Delivery | StatusRequest) -> None:
+        """Request a delivery or a notice of the status. A failure is only logged.
 
         The answer to the client's next heartbeat names its session, and follow-ups of this
-        heartbeat also follow the next one.
+        heartbeat also follow the next one. Another change of the audience, or the sweep, requests a
+        notice again.
         """
         try:
             self._functions.invoke_later(self._function_name, delivery.to_event())

@@ -296,7 +296,7 @@ class SpeakersHeartbeatAck(HeartbeatAck, Audience):
 
 
 class SessionStatusAnswer(Audience):
-    """The status and the audience of your session."""
+    """The status and the audience of your session, also as a notice after the audience changed."""
 
     type: Literal["sessionStatus"]
     createdAt: Annotated[int, "When the session was created, in Unix milliseconds."]
@@ -499,6 +499,6 @@ EXCHANGES: Final = (
 
 NOTICES: Final = (
     *(SessionPaused, SessionResumed, SessionInterrupted, SessionEnded),
-    *(ConnectionRefreshRequired, ConnectionWarning, Caption),
+    *(SessionStatusAnswer, ConnectionRefreshRequired, ConnectionWarning, Caption),
 )
 """The messages that the service sends without a command."""

@@ -22,13 +22,16 @@ from chalicelib.fields import (
     read_text,
 )
 from chalicelib.models import Audio, Caption
-from chalicelib.publishing import MAX_CAPTION_BYTES, Published, Publishing
+from chalicelib.publishing import Published, Publishing
 from chalicelib.refusals import to_refusal
 
 MAX_CAPTIONS: Final = 10
 """The captions of one request."""
 
 MAX_URL_CHARACTERS: Final = 2048
+
+MAX_EVENT_BYTES: Final = 6 * 1024 * 1024
+"""The longest request to a function. Source: "Lambda quotas", AWS Lambda Developer Guide."""
 
 
 class PublishRequest(NamedTuple):
@@ -48,8 +51,10 @@ def answer(publishing: Publishing, event: Mapping[str, Any]) -> dict[str, Any]:
     with telemetry.handled("publish", is_clients=False) as record, event_budget():
         try:
             request = parse(event)
+            published = publishing.publish(*request)
+            # Until now, the session ID can be any text of that form.
             telemetry.follow(request.session_id, request.session_id)
-            return _result(publishing.publish(*request))
+            return _result(published)
         except Exception as error:
             refused: Any = messages.error(record.refused(to_refusal(error)))
             return {"error": {name: refused[name] for name in refused if name != "type"}}
@@ -128,7 +133,8 @@ def _https_url(fields: Fields) -> str:
 
 
 def _base64(fields: Fields) -> str:
-    data = read_text(fields, "data", max_characters=MAX_CAPTION_BYTES)
+    # Whether it fits into a message depends on the whole caption.
+    data = read_text(fields, "data", max_characters=MAX_EVENT_BYTES)
     try:
         base64.b64decode(data, validate=True)
     except (binascii.Error, ValueError):

@@ -1,21 +1,22 @@
 """The publication of captions: a number, then the posts to listeners beside the storage."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Final, NamedTuple, TypeVar
 
 from chalicelib import messages, telemetry
 from chalicelib.background import Background
 from chalicelib.errors import MessageTooLarge
 from chalicelib.models import Caption
-from chalicelib.notices import POSTS_SECONDS, Notices
+from chalicelib.notices import Notices, seconds_for_captions
 from chalicelib.store.caption_numbers import NotYet, Numbered, Speaking
 from chalicelib.store.stores import Stores
 
-MAX_CAPTION_BYTES: Final = 32 * 1024 - 512
+MAX_CAPTION_BYTES: Final = 31 * 1024
 """The longest message of a caption.
 
-A message has 32 KB at most. The answer to `getCaptions` must hold a caption of this size, too.
+A message has 32 KB at most. The answer to `getCaptions` must hold a caption of this size, too, with
+a request ID of 64 characters, which can have 12 bytes each.
 """
 
 TURN_SECONDS: Final = 3.0
@@ -58,6 +59,7 @@ class Publishing:
         notices: Notices,
         clock: Callable[[], float],
         sleep: Callable[[float], None] = time.sleep,
+        stopwatch: Callable[[], float] = time.monotonic,
     ) -> None:
         self._numbers = stores.caption_numbers
         self._captions = stores.captions
@@ -65,17 +67,21 @@ class Publishing:
         self._notices = notices
         self._clock = clock
         self._sleep = sleep
+        self._stopwatch = stopwatch
 
     def publish(self, session_id: str, language: str, captions: Sequence[Caption]) -> Published:
-        """Publish captions in one language, one after another.
+        """Publish captions in one language, one after another, to listeners that are listed once.
 
         Raises:
             MessageTooLarge: A caption is too long. None is published.
         """
         for each in captions:
             check_size(session_id, language, each)
+        audience = self._audience(session_id, language)
         done = [
-            self.deliver(self._numbers.give(session_id, language, each.caption_id), language, each)
+            self._deliver(
+                self._numbers.give(session_id, language, each.caption_id), language, each, audience
+            )
             for each in captions
         ]
         return Published(
@@ -125,8 +131,8 @@ class Publishing:
 
     def _take_turn(self, attempt: Callable[..., _Turn]) -> _Turn:
         """Repeat an attempt until earlier phrases are done, or have taken too long."""
-        ends_at = time.monotonic() + TURN_SECONDS
-        while time.monotonic() < ends_at:
+        ends_at = self._stopwatch() + TURN_SECONDS
+        while self._stopwatch() < ends_at:
             try:
                 return attempt(is_late=False)
             except NotYet:
@@ -136,36 +142,51 @@ class Publishing:
     def deliver(self, numbered: Numbered, language: str, caption: Caption) -> Published:
         """Store a caption that has its number, and post it unless an earlier event has.
 
-        Posts end POSTS_SECONDS after the number was given, so that they can't come after a later
+        Posts end a moment after the number was given, so that they can't come after a later
         notice. A listener that misses one gets it with `getCaptions`.
         """
-        began_at = time.monotonic()
-        session, seq = numbered.session, numbered.seq
-        session_id = session.session_id
+        audience = self._audience(numbered.session.session_id, language)
+        return self._deliver(numbered, language, caption, audience)
+
+    def _audience(self, session_id: str, language: str) -> "_Audience":
+        return _Audience(lambda: self._listeners.list_ids(session_id, language))
+
+    def _deliver(
+        self, numbered: Numbered, language: str, caption: Caption, audience: "_Audience"
+    ) -> Published:
+        session_id, seq = numbered.session.session_id, numbered.seq
         storing = Background(lambda: self._captions.put(session_id, language, seq, caption))
         try:
             if not numbered.is_new:
                 return Published([seq])
-            return self._post(numbered, language, caption, began_at)
+            return self._post(numbered, language, caption, audience)
         finally:
-            if storing.finish() is not None:
-                telemetry.log_warning("caption not kept", sessionId=session_id, seq=seq)
+            if (error := storing.finish()) is not None:
+                telemetry.log_warning(
+                    "caption not kept",
+                    sessionId=session_id,
+                    language=language,
+                    seq=seq,
+                    cause=type(error).__name__,
+                )
 
     def _post(
-        self, numbered: Numbered, language: str, caption: Caption, began_at: float
+        self, numbered: Numbered, language: str, caption: Caption, audience: "_Audience"
     ) -> Published:
+        began_at = self._stopwatch()
         session, seq = numbered.session, numbered.seq
-        listener_ids = self._listeners.list_ids(session.session_id, language)
+        listener_ids = audience.list()
         message = messages.caption(session.session_id, language, seq, caption)
-        left_seconds = session.captioned_at_ms / 1000 + POSTS_SECONDS - self._clock()
+        left_seconds = seconds_for_captions(session, self._clock())
         result = self._notices.fan_out(
             session.session_id, listener_ids, self._notices.encode(message), max(left_seconds, 0)
         )
+        audience.remove(result.gone)
         self._notices.remove_gone(session.session_id, result.gone)
         telemetry.put_metrics(
             CaptionsPublished=1,
             CaptionsDelivered=result.reached,
-            CaptionLatency=(time.monotonic() - began_at) * 1000,
+            CaptionLatency=(self._stopwatch() - began_at) * 1000,
         )
         telemetry.log_done(
             "caption published",
@@ -176,6 +197,22 @@ class Publishing:
             reached=result.reached,
         )
         return Published([seq], result.reached, len(result.gone), result.failed, len(listener_ids))
+
+
+class _Audience:
+    """The listeners of a language, which are listed when the first caption is posted."""
+
+    def __init__(self, list_ids: Callable[[], Collection[str]]) -> None:
+        self._list_ids = list_ids
+        self._ids: frozenset[str] | None = None
+
+    def list(self) -> frozenset[str]:
+        if self._ids is None:
+            self._ids = frozenset(self._list_ids())
+        return self._ids
+
+    def remove(self, connection_ids: Collection[str]) -> None:
+        self._ids = self.list().difference(connection_ids)
 
 
 def check_size(session_id: str, language: str, caption: Caption) -> None:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Final
 
 from chalicelib import messages
+from chalicelib.audience import Audience
 from chalicelib.commands import RefreshListener, RefreshSpeaker
 from chalicelib.errors import (
     Conflict,
@@ -49,6 +50,7 @@ class Refresh:
     def __init__(
         self,
         stores: Stores,
+        audience: Audience,
         membership: Membership,
         joining: Joining,
         notices: Notices,
@@ -58,7 +60,7 @@ class Refresh:
         sleep: Callable[[float], None],
     ) -> None:
         self._sessions = stores.sessions
-        self._seats = stores.seats
+        self._audience = audience
         self._participants = stores.participants
         self._hand_overs = stores.hand_overs
         self._membership = membership
@@ -246,7 +248,7 @@ class Refresh:
             SessionNotFound: The session is not open; the listener is removed.
         """
         language = new.target_language or ""
-        session = self._seats.pass_on(new.session_id, counted_language or language, language)
+        session = self._audience.pass_on(new.session_id, counted_language or language, language)
         if session is None:
             self._membership.undo(new)
             raise SessionNotFound
@@ -312,7 +314,7 @@ class Refresh:
         """
         for delay_seconds in (*SEAT_DELAYS_SECONDS, None):
             try:
-                self._seats.take(
+                self._audience.take(
                     new.session_id,
                     new.target_language or "",
                     None,

@@ -19,6 +19,7 @@ from chalicelib.membership import MUST_SIGN_IN, NOT_YOURS, Membership, follow
 from chalicelib.messages import Message, Reply
 from chalicelib.models import Caller, EndReason, Role, Session, SessionStatus
 from chalicelib.notices import Notices
+from chalicelib.pipeline import EventType, Pipeline
 from chalicelib.rate_limits import RateLimits
 from chalicelib.store.stores import Stores
 
@@ -39,6 +40,7 @@ class Sessions:
         membership: Membership,
         notices: Notices,
         ending: Ending,
+        pipeline: Pipeline,
         rate_limits: RateLimits,
         limits: Limits,
         clock: Callable[[], float],
@@ -49,6 +51,7 @@ class Sessions:
         self._membership = membership
         self._notices = notices
         self._ending = ending
+        self._pipeline = pipeline
         self._rate_limits = rate_limits
         self._limits = limits
         self._clock = clock
@@ -70,6 +73,9 @@ class Sessions:
             raise Unauthorized(MUST_SIGN_IN)
         self._rate_limits.count_session(caller.user_id)
         session = self._create(caller, caller.user_id, command)
+        self._pipeline.tell(
+            "sessionStarted", session.session_id, sourceLanguage=session.source_language
+        )
         limits = self._limits
         return Reply(
             messages.session_created(
@@ -111,12 +117,16 @@ class Sessions:
     def pause(self, caller: Caller, command: PauseSession) -> Reply:
         """Pause the caller's session, and notify the listeners unless it is paused already."""
         notice = messages.session_paused
-        return self._set_status(caller, command.session_id, SessionStatus.PAUSED, notice)
+        return self._set_status(
+            caller, command.session_id, SessionStatus.PAUSED, notice, "sessionPaused"
+        )
 
     def resume(self, caller: Caller, command: ResumeSession) -> Reply:
         """Resume the caller's session, and notify the listeners unless it is active already."""
         notice = messages.session_resumed
-        return self._set_status(caller, command.session_id, SessionStatus.ACTIVE, notice)
+        return self._set_status(
+            caller, command.session_id, SessionStatus.ACTIVE, notice, "sessionResumed"
+        )
 
     def _set_status(
         self,
@@ -124,6 +134,7 @@ class Sessions:
         session_id: str | None,
         status: SessionStatus,
         notice: Callable[[str], Message],
+        event_type: EventType,
     ) -> Reply:
         speaker = self._membership.get_own(caller, Role.SPEAKER, session_id)
         at_seconds = self._clock()
@@ -133,6 +144,7 @@ class Sessions:
         self._membership.reset_refused_commands(speaker)
         message = notice(speaker.session_id)
         if change.has_changed:
+            self._pipeline.tell(event_type, speaker.session_id, at_seconds=at_seconds)
             self._notices.wait_for_captions(change.before)
             self._notices.notify_listeners(speaker.session_id, message, at_seconds)
         return Reply(message)

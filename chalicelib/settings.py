@@ -64,7 +64,7 @@ class Settings:
     Attributes:
         tables: The names of the tables, without that of rate limits.
         captions_kept_seconds: How long captions are kept; 0 keeps none.
-        pipeline_function: The function that is told of events, or None.
+        pipeline_function: The function that gets the pipeline's events, or None.
         outcome_function: The function that makes deliveries.
         connections_url: The URL of the @connections API, or None if each event determines it.
         api_url: The stack's own URL of the @connections API, if it is set.

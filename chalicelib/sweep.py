@@ -2,13 +2,14 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
 from chalicelib import telemetry
+from chalicelib.audience import IDLE_SECONDS, Audience
 from chalicelib.aws.connections import Connections
 from chalicelib.aws.retries import event_budget, seconds_left
 from chalicelib.counts import count_drifts, drifts_to_repair
@@ -18,6 +19,8 @@ from chalicelib.lifecycle import Lifecycle, sleep_until
 from chalicelib.limits import Graces
 from chalicelib.models import IN_FLIGHT_SECONDS, CountNote, Participant, Session, SessionStatus
 from chalicelib.notices import Notices
+from chalicelib.outcomes import Outcomes
+from chalicelib.pipeline import Pipeline
 from chalicelib.slices import Slices
 from chalicelib.store.stores import Stores
 from chalicelib.store.sweep_cursor import SweepCursor
@@ -49,6 +52,21 @@ class Visit:
     repaired: int = 0
     has_ended: bool = False
     has_failed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """The end of a session's grace, or of an active language's time without listeners.
+
+    Attributes:
+        until_ms: When it ends, in Unix milliseconds.
+        session: The session, as the sweep has read it.
+        language: The language, or None for a grace.
+    """
+
+    until_ms: int
+    session: Session
+    language: str | None = None
 
 
 @dataclass(slots=True)
@@ -104,6 +122,7 @@ class Sweep:
     def __init__(
         self,
         stores: Stores,
+        audience: Audience,
         lifecycle: Lifecycle,
         ending: Ending,
         max_listeners: int,
@@ -119,6 +138,7 @@ class Sweep:
         self._listeners = stores.listeners
         self._seats = stores.seats
         self._cursor = stores.sweep_cursor
+        self._audience = audience
         self._lifecycle = lifecycle
         self._ending = ending
         self._max_listeners = max_listeners
@@ -154,51 +174,56 @@ class Sweep:
 
         A page of sessions bounds the memory. WORK_SECONDS bounds the time for visits. Afterwards,
         the sweep waits for graces that end before the next sweep begins, which ends their sessions
-        in time. After DEADLINE_SECONDS, it leaves the rest to the next sweep.
+        in time, and for languages that become idle until then. After DEADLINE_SECONDS, it leaves
+        the rest to the next sweep.
         """
         began_at = self._stopwatch()
         stop_at, ends_at = began_at + WORK_SECONDS, began_at + DEADLINE_SECONDS
         cursor = self._cursor.get()
         is_stored = cursor.after_session_id is not None
         report = Report(cursor.active_sessions, cursor.listeners)
-        graces: list[tuple[int, str]] = []
+        waits: list[Wait] = []
         with ThreadPoolExecutor(self._session_threads) as pool:
             while not report.is_complete and self._stopwatch() < stop_at:
                 sessions, last = self._sessions.scan_page(
                     cursor.after_session_id, self._page_sessions
                 )
-                graces += self._graces(sessions)
+                waits += self._waits(sessions)
                 report.add(pool.map(partial(self._visit_safely, ends_at), sessions))
                 report.is_complete = last is None
                 cursor = SweepCursor(last, report.active_sessions, report.listeners)
                 if is_stored or not report.is_complete:
                     self._cursor.put(cursor)
                     is_stored = not report.is_complete
-            for visit in pool.map(partial(self._end_grace_safely, ends_at), sorted(graces)):
+            waits.sort(key=lambda wait: wait.until_ms)
+            for visit in pool.map(partial(self._wait_safely, ends_at), waits):
                 report.ended += visit.has_ended
                 report.failed += visit.has_failed
         return report
 
-    def _graces(self, sessions: Iterable[Session]) -> list[tuple[int, str]]:
-        """List the ends, in ms, of graces that end before the next sweep, with their sessions."""
+    def _waits(self, sessions: Iterable[Session]) -> list[Wait]:
+        """List the graces that end, and the languages that become idle, before the next sweep."""
         now_ms = self._clock() * 1000
         return [
-            (session.grace_ends_at_ms, session.session_id)
+            wait
             for session in sessions
-            if session.grace_ends_at_ms is not None
-            and session.status is not SessionStatus.ENDED
-            and 0 < session.grace_ends_at_ms - now_ms <= INTERVAL_SECONDS * 1000
+            if session.status is not SessionStatus.ENDED
+            for wait in _waits_of(session)
+            if 0 < wait.until_ms - now_ms <= INTERVAL_SECONDS * 1000
         ]
 
-    def _end_grace_safely(self, ends_at: float, grace: tuple[int, str]) -> Visit:
-        return self._safely(ends_at, grace[1], lambda: self._end_grace(*grace))
+    def _wait_safely(self, ends_at: float, wait: Wait) -> Visit:
+        return self._safely(ends_at, wait.session.session_id, lambda: self._wait(wait))
 
-    def _end_grace(self, grace_ends_at_ms: int, session_id: str) -> Visit:
-        """Wait for the end of a grace, unless the deadline comes first, and end its session."""
-        if grace_ends_at_ms / 1000 - self._clock() >= seconds_left():
+    def _wait(self, wait: Wait) -> Visit:
+        """Wait, unless the deadline comes first, and end the session or a language's activity."""
+        if wait.until_ms / 1000 - self._clock() >= seconds_left():
             return Visit()
-        sleep_until(grace_ends_at_ms / 1000, self._clock, self._sleep)
-        return Visit(has_ended=self._ending.end_after_grace(session_id))
+        sleep_until(wait.until_ms / 1000, self._clock, self._sleep)
+        if wait.language is None:
+            return Visit(has_ended=self._ending.end_after_grace(wait.session.session_id))
+        self._audience.end_if_idle(wait.session, wait.language)
+        return Visit()
 
     def _visit_safely(self, ends_at: float, session: Session) -> Visit:
         return self._safely(ends_at, session.session_id, lambda: self._visit(session))
@@ -225,6 +250,7 @@ class Sweep:
             return Visit(has_ended=self._ending.end_after_grace(session.session_id))
         if session.grace_ends_at_ms is None:
             self._check_speaker(session, now)
+        self._audience.check(session)
         return self._check_listeners(session, now)
 
     def _finish_end(self, session: Session, now: float) -> None:
@@ -294,18 +320,25 @@ class Sweep:
         now_ms = int(now * 1000)
         if certain:
             rest = {key: left for key, it in drifts.items() if (left := it - certain.get(key, 0))}
-            is_repaired = self._seats.repair(
+            repaired = self._audience.repair(
                 session.session_id,
                 certain,
                 CountNote(changes + 1, rest, now_ms),
                 self._max_listeners,
             )
-            return max(map(abs, certain.values())) if is_repaired else 0
+            return max(map(abs, certain.values())) if repaired else 0
         note = session.count_note
         noted = note.drifts if note and note.changes == changes else {}
         if any(drifts.get(key, 0) * noted.get(key, 0) <= 0 for key in {*drifts, *noted}):
             self._seats.note_drifts(session.session_id, CountNote(changes, drifts, now_ms))
         return 0
+
+
+def _waits_of(session: Session) -> Iterator[Wait]:
+    if session.grace_ends_at_ms is not None:
+        yield Wait(session.grace_ends_at_ms, session)
+    for language, since_ms in session.quiet_since_ms.items():
+        yield Wait(since_ms + IDLE_SECONDS * 1000, session, language)
 
 
 def _log_failed(session_id: str, error: Exception) -> None:
@@ -323,6 +356,9 @@ def build_sweep(
     graces: Graces,
     max_listeners: int,
     *,
+    pipeline: Pipeline,
+    outcomes: Outcomes,
+    endpoint_url: str,
     clock: Callable[[], float],
     stopwatch: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
@@ -337,6 +373,9 @@ def build_sweep(
         connections: The API's @connections.
         graces: How long sessions wait for their speakers.
         max_listeners: The seats of a session.
+        pipeline: Notifies the pipeline.
+        outcomes: Requests notices of the status.
+        endpoint_url: The URL of the API's @connections.
         clock: Returns the Unix time in seconds.
         stopwatch: Measures in seconds how long the sweep lasts.
         sleep: Waits for a number of seconds.
@@ -344,11 +383,13 @@ def build_sweep(
         session_threads: The number of sessions that are visited side by side.
         slices: Requests the slices of large fan-outs. Without it, the sweep makes all posts.
     """
-    notices = Notices(stores, connections, clock, sleep, slices)
-    ending = Ending(stores, notices, clock)
+    audience = Audience(stores, pipeline, outcomes, endpoint_url, clock)
+    notices = Notices(stores, connections, audience, pipeline, clock, sleep, slices)
+    ending = Ending(stores, notices, pipeline, clock)
     return Sweep(
         stores,
-        Lifecycle(stores, notices, ending, connections, graces, clock, sleep),
+        audience,
+        Lifecycle(stores, notices, ending, connections, pipeline, graces, clock, sleep),
         ending,
         max_listeners,
         clock=clock,

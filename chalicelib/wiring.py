@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from chalicelib.aws.http import SignedClient
     from chalicelib.dispatch import Dispatcher
     from chalicelib.interpreter import Interpreter
+    from chalicelib.outcomes import Outcomes
     from chalicelib.pipeline import Pipeline
     from chalicelib.publishing import Publishing
     from chalicelib.rate_limits import RateLimits
@@ -168,6 +169,9 @@ def sweep() -> "Sweep":
         connections_of_stage(),
         settings.graces,
         settings.limits.max_listeners,
+        pipeline=pipeline(),
+        outcomes=outcomes(),
+        endpoint_url=_url_of_stage(),
         clock=time.time,
         slices=_slices(_url_of_stage()),
     )
@@ -210,7 +214,9 @@ def use_cases(endpoint_url: str) -> "UseCases":
         _rate_limits(),
         settings.limits,
         settings.graces,
-        pipeline(),
+        pipeline=pipeline(),
+        outcomes=outcomes(),
+        endpoint_url=endpoint_url,
         clock=time.time,
         new_session_id=session_ids.generate,
         new_invite_code=lambda: secrets.token_urlsafe(INVITE_CODE_BYTES),
@@ -226,28 +232,8 @@ def _connections(endpoint_url: str) -> "Connections":
 
 
 @_once
-def pipeline() -> "Pipeline":
-    """Return the pipeline, which is told of events."""
-    from chalicelib.pipeline import Pipeline
-
-    return Pipeline(_functions(), _settings().pipeline_function, time.time)
-
-
-@_once
-def _functions() -> "Functions":
-    from chalicelib.aws.functions import Functions
-
-    return Functions(_client("lambda", read_endpoint_url(os.environ, "lambda")))
-
-
-@_once
 def _publishing() -> "Publishing":
-    from chalicelib.notices import Notices
-    from chalicelib.publishing import Publishing
-
-    url = _url_of_stage()
-    notices = Notices(stores(), _connections(url), time.time, time.sleep, _slices(url))
-    return Publishing(stores(), notices, time.time)
+    return use_cases(_url_of_stage()).publishing
 
 
 @_once
@@ -258,13 +244,18 @@ def _slices(endpoint_url: str) -> "Slices":
 
 
 def deliver(event: Mapping[str, Any]) -> None:
-    """Make the delivery that an event of Outcomes or Slices describes."""
+    """Make the delivery that an event asks for: messages, a slice or a notice of the status."""
     from chalicelib.outcomes import Delivery
     from chalicelib.slices import Slice, is_slice
+    from chalicelib.status_requests import StatusRequest
 
     if is_slice(event):
         part = Slice.from_event(event)
         use_cases(part.endpoint_url).slice_deliveries.deliver(part)
+        return
+    if "statusOf" in event:
+        request = StatusRequest.from_event(event)
+        use_cases(request.endpoint_url).status_notices.deliver(request)
         return
     delivery = Delivery.from_event(event)
     use_cases(delivery.endpoint_url).deliveries.deliver(delivery)
@@ -295,12 +286,33 @@ def _interpreter() -> "Interpreter":
 @_once
 def _dispatcher(endpoint_url: str) -> "Dispatcher":
     from chalicelib.assembly import build_dispatcher
+
+    return build_dispatcher(
+        use_cases(endpoint_url), _rate_limits(), outcomes(), endpoint_url, time.time
+    )
+
+
+@_once
+def outcomes() -> "Outcomes":
+    """Return the requests for deliveries."""
     from chalicelib.outcomes import Outcomes
 
-    outcomes = Outcomes(_functions(), _settings().outcome_function)
-    return build_dispatcher(
-        use_cases(endpoint_url), _rate_limits(), outcomes, endpoint_url, time.time
-    )
+    return Outcomes(_functions(), _settings().outcome_function)
+
+
+@_once
+def pipeline() -> "Pipeline":
+    """Return the pipeline that a setting names."""
+    from chalicelib.pipeline import Pipeline
+
+    return Pipeline(_functions(), _settings().pipeline_function, time.time)
+
+
+@_once
+def _functions() -> "Functions":
+    from chalicelib.aws.functions import Functions
+
+    return Functions(_client("lambda", read_endpoint_url(os.environ, "lambda")))
 
 
 @_once

@@ -1,7 +1,7 @@
 """Plays a session against the running local server, at a pace that you can follow.
 
-A speaker and five listeners show joins, heartbeats, a change of language, counts, a pause, a
-refresh, an interruption and the end. Each line is a shortened message of the protocol.
+A speaker and five listeners show joins, heartbeats, a change of language, counts, captions, a
+pause, a refresh, an interruption and the end. Each line is a shortened message of the protocol.
 """
 
 import asyncio
@@ -199,6 +199,11 @@ async def play(url: str, speakers_token: str, pace: Pace) -> None:
         await scene(pace, "One changes language, and the speaker asks for the counts.")
         await listeners[0].ask(action="changeLanguage", targetLanguage="it")
         await speaker.ask(action="getSessionStatus")
+
+        await scene(pace, "The speaker says a phrase, and each listener reads it in its language.")
+        await speaker.ask(action="sendCaption", text="Good morning, and welcome.")
+        await hear_all(listeners, "caption")
+        await pace.pause()
 
         await scene(pace, "A break.")
         for action, notice in (

@@ -174,6 +174,7 @@ def whereabouts(emulation: Emulation) -> dict[str, str]:
         "COGNITO_CLIENT_ID": emulation.outputs["client_id"],
         "SESSIONS_TABLE": tables["sessions"],
         "CONNECTIONS_TABLE": tables["connections"],
+        "CAPTIONS_TABLE": tables["captions"],
         "RATE_LIMITS_TABLE": tables["rate_limits"],
     }
 

@@ -67,6 +67,8 @@ def run_end(options: argparse.Namespace) -> None:
     counts = end_session(
         wiring.stores(),
         wiring.connections_of_stage(),
+        wiring.pipeline(),
+        wiring.outcomes(),
         session_id,
         lambda session: ask(session, options),
         time.time,

@@ -5,10 +5,13 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Final
 
+from chalicelib.audience import Audience
 from chalicelib.aws.connections import FAN_OUT_SECONDS, Connections, FanOut, Gone, PostFailed
 from chalicelib.ending import Ending
 from chalicelib.models import Session
 from chalicelib.notices import Notices
+from chalicelib.outcomes import Outcomes
+from chalicelib.pipeline import Pipeline
 from chalicelib.store.stores import Stores
 from operations.aws_errors import describe_missing
 
@@ -66,6 +69,8 @@ class CountingConnections:
 def end_session(
     stores: Stores,
     connections: Connections,
+    pipeline: Pipeline,
+    outcomes: Outcomes,
     session_id: str,
     confirm: Callable[[Session], None],
     clock: Callable[[], float],
@@ -78,6 +83,8 @@ def end_session(
     Args:
         stores: The stage's stores.
         connections: The stage's @connections.
+        pipeline: Notifies the pipeline of the end.
+        outcomes: Unused, because an end releases no seats.
         session_id: The session's ID.
         confirm: Called with the session before anything changes. To refuse, it raises.
         clock: Returns the Unix time in seconds.
@@ -94,7 +101,9 @@ def end_session(
     check_connections(connections)
     confirm(session)
     counting = CountingConnections(connections)
-    ending = Ending(stores, Notices(stores, counting, clock, time.sleep), clock)
+    audience = Audience(stores, pipeline, outcomes, "", clock)
+    notices = Notices(stores, counting, audience, pipeline, clock, time.sleep)
+    ending = Ending(stores, notices, pipeline, clock)
     # A retry after a lost answer also returns None here, so only end_expired decides.
     stores.sessions.expire(session_id)
     if not ending.end_expired(session_id):

@@ -18,7 +18,7 @@ from operations.running_emulation import EmulationError, RunningEmulation
 from operations.stage_outputs import read_outputs
 from operations.terraform_stack import Stack
 
-OUTPUTS: Final = ("alarm_topic_arn", "api_id", "table_names")
+OUTPUTS: Final = ("alarm_topic_arn", "api_id", "pipeline_function", "table_names")
 """The Terraform outputs that locate a stage on AWS."""
 
 _NOT_CALLED: Final = {"OUTCOME_FUNCTION": "none"}
@@ -103,6 +103,8 @@ def on_aws(stack: Stack) -> dict[str, str]:
         "AWS_REGION": region,
         "SESSIONS_TABLE": outputs["table_names"]["sessions"],
         "CONNECTIONS_TABLE": outputs["table_names"]["connections"],
+        "CAPTIONS_TABLE": outputs["table_names"]["captions"],
+        "PIPELINE_FUNCTION": outputs["pipeline_function"],
         "CONNECTIONS_URL": _connections_url(outputs["api_id"], region, stack.stage),
     }
 
@@ -114,6 +116,7 @@ def in_emulation(running: RunningEmulation) -> dict[str, str]:
         **emulate.emulator_environment(running.environment["AWS_ENDPOINT_URL"]),
         **running.environment,
         "AWS_DEFAULT_REGION": aws.REGION,
+        "PIPELINE_FUNCTION": running.outputs["pipeline_function"],
         "CONNECTIONS_URL": _connections_url(
             running.outputs["api_id"], aws.REGION, running_emulation.STAGE
         ),

@@ -14,9 +14,10 @@ provider "aws" {
 locals {
   prefix = "broadcast-sessions-${var.stage}"
 
-  # The sweep checks sessions for up to 40 s, then waits for grace periods that end within 60 s.
-  memory_mb = merge({ sweep = 512 }, var.memory_mb)
-  timeouts  = { for name in local.functions : name => lookup(merge({ sweep = 150 }, var.timeout_seconds), name, 29) }
+  # The sweep checks sessions for up to 40 s, then waits for grace periods that end within 60 s. No client
+  # waits for the interpreter, which translates into all languages at the same time.
+  memory_mb = merge({ interpreter = 512, sweep = 512 }, var.memory_mb)
+  timeouts  = { for name in local.functions : name => lookup(merge({ interpreter = 60, sweep = 150 }, var.timeout_seconds), name, 29) }
 }
 
 module "dynamodb" {
@@ -44,6 +45,14 @@ module "cognito" {
   region                  = var.region
 }
 
+module "media" {
+  source = "./modules/media"
+  count  = var.speech == "on" ? 1 : 0
+
+  name_prefix = local.prefix
+  origins     = var.media_origins
+}
+
 module "app" {
   source = "./modules/app"
 
@@ -57,6 +66,8 @@ module "app" {
   throttling         = var.throttling
   access_logs        = var.access_logs
   domain             = var.domain
+  pipeline_function  = var.pipeline_function
+  media              = one(module.media)
 
   functions = {
     for name in local.functions : name => {

@@ -8,6 +8,26 @@ output "api_id" {
   value       = module.app.api_id
 }
 
+output "publish_function_name" {
+  description = "The name of the function that publishes captions."
+  value       = module.app.publish.name
+}
+
+output "publish_function_arn" {
+  description = "The ARN of the function that publishes captions."
+  value       = module.app.publish.arn
+}
+
+output "pipeline_function" {
+  description = "The function that receives the events of the pipeline, by name or ARN. Empty if none does."
+  value       = module.app.pipeline_function
+}
+
+output "media_url" {
+  description = "The base URL of the audio of captions. null if speech is off."
+  value       = one(module.media[*].url)
+}
+
 output "table_names" {
   description = "The table names, keyed by their names in the schema."
   value       = { for name, table in module.dynamodb.tables : name => table.name }

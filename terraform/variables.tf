@@ -41,7 +41,7 @@ locals {
 }
 
 locals {
-  functions = ["authorizer", "connect", "message", "disconnect", "outcome", "sweep"]
+  functions = ["authorizer", "connect", "message", "disconnect", "outcome", "publish", "interpreter", "sweep"]
 
   whole_settings = {
     HEARTBEAT_INTERVAL_SECONDS             = "seconds between heartbeats of speakers, and of listeners in their first five minutes"
@@ -49,6 +49,7 @@ locals {
     HEARTBEAT_TIMEOUT_SECONDS              = "seconds without a heartbeat before a participant can be lost"
     MAX_LISTENERS_PER_SESSION              = "maximum number of listeners in a session"
     MAX_REFUSED_COMMANDS                   = "refused commands in a row before the service closes the connection"
+    RATE_LIMIT_CAPTIONS_PER_MIN            = "captions that a speaker can send"
     RATE_LIMIT_CONNECTIONS_PER_MIN         = "connections per address"
     RATE_LIMIT_CONNECTION_ATTEMPTS_PER_MIN = "refused attempts per address, after which the address needs a token or an invite code"
     RATE_LIMIT_HEARTBEATS_PER_MIN          = "heartbeats per connection, with a burst of twice as many"
@@ -66,7 +67,8 @@ locals {
   }
 
   settings = merge(local.whole_settings, local.fractional_settings, {
-    LOG_LEVEL = "lowest level of log lines: DEBUG, INFO, WARNING or ERROR"
+    CAPTIONS_KEPT_SECONDS = "how long captions can be fetched, or 0 to store none"
+    LOG_LEVEL             = "lowest level of log lines: DEBUG, INFO, WARNING or ERROR"
   })
 }
 
@@ -81,8 +83,13 @@ variable "settings" {
   }
 
   validation {
-    condition     = alltrue([for name, value in var.settings : name == "LOG_LEVEL" || try(tonumber(value) > 0 && tonumber(value) <= 1000000000, false)])
-    error_message = "Every setting except LOG_LEVEL must be a number greater than 0 and at most 1,000,000,000. The application doesn't start with other values."
+    condition     = alltrue([for name, value in var.settings : contains(["CAPTIONS_KEPT_SECONDS", "LOG_LEVEL"], name) || try(tonumber(value) > 0 && tonumber(value) <= 1000000000, false)])
+    error_message = "Every setting except CAPTIONS_KEPT_SECONDS and LOG_LEVEL must be a number greater than 0 and at most 1,000,000,000. The application doesn't start with other values."
+  }
+
+  validation {
+    condition     = try(var.settings["CAPTIONS_KEPT_SECONDS"] >= 0 && var.settings["CAPTIONS_KEPT_SECONDS"] <= 1000000000 && floor(var.settings["CAPTIONS_KEPT_SECONDS"]) == tonumber(var.settings["CAPTIONS_KEPT_SECONDS"]), !contains(keys(var.settings), "CAPTIONS_KEPT_SECONDS"))
+    error_message = "CAPTIONS_KEPT_SECONDS must be a whole number from 0 to 1,000,000,000. With 0, no captions are stored."
   }
 
   validation {
@@ -148,7 +155,7 @@ variable "settings" {
 }
 
 variable "memory_mb" {
-  description = "Memory in MB, keyed by the functions' names in app.py. The default is 512 for sweep and 256 for the others. CPU is proportional to memory: 1,769 MB correspond to one CPU."
+  description = "Memory in MB, keyed by the functions' names in app.py. The default is 512 for interpreter and sweep, and 256 for the others. CPU is proportional to memory: 1,769 MB correspond to one CPU."
   type        = map(number)
   default     = {}
 
@@ -164,7 +171,7 @@ variable "memory_mb" {
 }
 
 variable "timeout_seconds" {
-  description = "Timeouts in seconds, keyed by the functions' names in app.py. The default is 150 for sweep and 29 for the others."
+  description = "Timeouts in seconds, keyed by the functions' names in app.py. The default is 60 for interpreter, 150 for sweep, and 29 for the others."
   type        = map(number)
   default     = {}
 
@@ -174,13 +181,18 @@ variable "timeout_seconds" {
   }
 
   validation {
-    condition     = alltrue([for name, timeout in var.timeout_seconds : name == "sweep" || (timeout >= 1 && timeout <= 29 && floor(timeout) == timeout)])
-    error_message = "timeout_seconds must be whole numbers from 1 to 29, except for sweep. API Gateway waits 29 s for a function and discards later results."
+    condition     = alltrue([for name, timeout in var.timeout_seconds : contains(["interpreter", "sweep"], name) || (timeout >= 1 && timeout <= 29 && floor(timeout) == timeout)])
+    error_message = "timeout_seconds must be whole numbers from 1 to 29, except for interpreter and sweep. API Gateway waits 29 s for a function and discards later results."
   }
 
   validation {
-    condition     = alltrue([for name in ["connect", "message", "disconnect"] : lookup(var.timeout_seconds, name, 29) >= 25])
-    error_message = "The timeouts of connect, message and disconnect must be at least 25. The functions plan for 20 s per event, including up to 10 s of grace period, and the last request can take 5 s more. With a shorter timeout, Lambda stops them before they finish."
+    condition     = alltrue([for name in ["connect", "message", "disconnect", "publish"] : lookup(var.timeout_seconds, name, 29) >= 25])
+    error_message = "The timeouts of connect, message, disconnect and publish must be at least 25. The functions plan for 20 s per event, including up to 10 s of grace period, and the last request can take 5 s more. With a shorter timeout, Lambda stops them before they finish."
+  }
+
+  validation {
+    condition     = try(var.timeout_seconds["interpreter"] >= 30 && var.timeout_seconds["interpreter"] <= 60 && floor(var.timeout_seconds["interpreter"]) == var.timeout_seconds["interpreter"], !contains(keys(var.timeout_seconds), "interpreter"))
+    error_message = "The timeout of interpreter must be a whole number from 30 to 60. The time limits of its requests add up to about 25 s, and a caption that is a minute late is of no use."
   }
 
   validation {
@@ -202,6 +214,63 @@ variable "reserved_concurrency" {
   validation {
     condition     = alltrue([for count in var.reserved_concurrency : count >= 1 && floor(count) == count])
     error_message = "reserved_concurrency must be whole numbers of at least 1. With 0, a function never runs."
+  }
+}
+
+variable "pipeline_function" {
+  description = "The Lambda function that receives the events of the pipeline, by name or ARN. null is the stack's own function interpreter. With another function, or an empty string for none, the stack has no interpreter."
+  type        = string
+  default     = null
+
+  # Source: CreateFunction, AWS Lambda API Reference (FunctionName), and "Manage Lambda function
+  # versions" (qualifiers).
+  validation {
+    condition     = can(regex("^((arn:(aws|aws-us-gov):lambda:[a-z0-9-]+:[0-9]{12}:function:)?[A-Za-z0-9_-]{1,64}(:[A-Za-z0-9_-]{1,128})?)?$", coalesce(var.pipeline_function, "interpreter")))
+    error_message = "pipeline_function must be the name or the ARN of a Lambda function, with an alias or version at most, or an empty string for none."
+  }
+
+  validation {
+    condition     = !can(regex("^arn:", var.pipeline_function)) || can(regex("^arn:${startswith(var.region, "us-gov-") ? "aws-us-gov" : "aws"}:lambda:${var.region}:", var.pipeline_function))
+    error_message = "pipeline_function must be in the stack's region, ${var.region}, because the functions invoke it there."
+  }
+}
+
+variable "speech" {
+  description = "Whether the interpreter also has Amazon Polly speak the translations: on or off. With on, the stack has a bucket and a CloudFront distribution for the audio."
+  type        = string
+  default     = "off"
+
+  validation {
+    condition     = contains(["off", "on"], var.speech)
+    error_message = "speech must be on or off."
+  }
+
+  validation {
+    condition     = var.speech != "on" || var.pipeline_function == null
+    error_message = "speech = on needs the stack's own interpreter, so pipeline_function must not be set. Another pipeline publishes its captions with its own audio."
+  }
+
+  validation {
+    condition     = var.speech != "on" || !startswith(var.region, "us-gov-")
+    error_message = "speech = on needs CloudFront, which the partition aws-us-gov doesn't have."
+  }
+
+  validation {
+    condition     = var.speech != "on" || try(tonumber(lookup(var.settings, "CAPTIONS_KEPT_SECONDS", 600)) != 0, true)
+    error_message = "speech can't be on if CAPTIONS_KEPT_SECONDS is 0, because the bucket stores the audio for up to two days."
+  }
+}
+
+variable "media_origins" {
+  description = "The origins of the pages whose scripts can read the audio, or * for any. Without speech, it has no effect."
+  type        = set(string)
+  default     = ["*"]
+
+  validation {
+    condition = length(var.media_origins) > 0 && (var.media_origins == toset(["*"]) || alltrue([
+      for origin in var.media_origins : can(regex("^https?://[a-z0-9.-]+(:[0-9]+)?$", origin))
+    ]))
+    error_message = "media_origins must be origins such as https://live.example.com, without a path, or only *."
   }
 }
 
@@ -377,7 +446,7 @@ variable "sign_in_page" {
 }
 
 variable "point_in_time_recovery" {
-  description = "Whether the tables except rate_limits can be restored to any second of the last 35 days."
+  description = "Whether the tables except captions and rate_limits can be restored to any second of the last 35 days."
   type        = bool
   default     = false
 }

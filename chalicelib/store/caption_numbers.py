@@ -26,6 +26,12 @@ language was published or has failed.
 KEPT_IDS: Final = 20
 """How many caption IDs of a language are remembered."""
 
+POSTS_MS: Final = 300
+"""How long after its number a caption may be posted, plus a millisecond for each listener.
+
+Posts to 500 listeners take about 150 ms on open connections; see benchmarks/captions.py.
+"""
+
 MOST_OBSOLETE: Final = 40
 """More obsolete attributes than this are removed by a write of their own."""
 
@@ -187,7 +193,8 @@ class CaptionNumberStore:
             ConditionFailed: A condition failed, and the caption has no number yet.
         """
         now = self._clock()
-        obsolete = [each for each in self._obsolete.pop(session_id, ()) if each != write.given]
+        written = write.names.values()
+        obsolete = [each for each in self._obsolete.pop(session_id, ()) if each not in written]
         removal = _removal(obsolete)
         try:
             item = self._table.update(
@@ -198,7 +205,7 @@ class CaptionNumberStore:
                 values={
                     ":one": number(1),
                     ":zero": number(0),
-                    ":now_ms_given": number(int(now * 1000)),
+                    ":until": number(int(now * 1000) + POSTS_MS),
                     **write.values,
                     **open_values(now),
                 },
@@ -244,7 +251,7 @@ class _Write:
         self.sets = [
             f"#last = {next_number}",
             f"#given = {next_number}",
-            "captionAt = :now_ms_given",
+            "captionsUntil = :until + listenerCount",
         ]
 
     def in_order(self, language: str, order: int, comparison: str) -> None:

@@ -1,6 +1,7 @@
 """Sessions and participants as DynamoDB items."""
 
 import secrets
+from collections.abc import Iterator
 from typing import Any, Final
 
 from chalicelib.aws.dynamodb import Item, Value
@@ -23,6 +24,14 @@ LANGUAGE_COUNT: Final = "listeners:"
 
 Each count is an attribute of its own, because ADD doesn't accept a path into a map. A missing one
 counts from 0. Source: "Update expressions", Amazon DynamoDB Developer Guide.
+"""
+
+ACTIVE: Final = "active:"
+"""The prefix of a session's attributes with the token of the write that made a language active."""
+
+QUIET: Final = "quiet:"
+"""The prefix of a session's attributes with the time at which an active language lost its last
+listener.
 """
 
 LAST_NUMBER: Final = "captions:"
@@ -111,16 +120,23 @@ def parse_session(item: Item) -> Session:
         invited_joins=_find_number(item, "invitedJoins") or 0,
         language_counts=_numbers_by_suffix(item, LANGUAGE_COUNT),
         caption_numbers=_numbers_by_suffix(item, LAST_NUMBER),
-        captioned_at_ms=_find_number(item, "captionAt") or 0,
+        captions_until_ms=_find_number(item, "captionsUntil") or 0,
+        active_tokens={name: str(value["S"]) for name, value in _by_suffix(item, ACTIVE)},
+        quiet_since_ms=_numbers_by_suffix(item, QUIET),
+        status_due=find_text(item, "statusDue"),
+        status_at_ms=_find_number(item, "statusAt") or 0,
     )
 
 
 def _numbers_by_suffix(item: Item, prefix: str) -> dict[str, int]:
-    return {
-        name.removeprefix(prefix): int(value["N"])
-        for name, value in item.items()
-        if name.startswith(prefix)
-    }
+    return {name: int(value["N"]) for name, value in _by_suffix(item, prefix)}
+
+
+def _by_suffix(item: Item, prefix: str) -> Iterator[tuple[str, Value]]:
+    """Return the attributes whose names begin with a prefix, without it."""
+    for name, value in item.items():
+        if name.startswith(prefix):
+            yield name.removeprefix(prefix), value
 
 
 def encode_count_note(note: CountNote) -> Value:

@@ -1,20 +1,20 @@
 """The listener counts in a session's item, in total and per target language."""
 
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
 
 from chalicelib.admission import Invitation, refusal_to_join
 from chalicelib.aws.dynamodb import ConditionFailed, Item
 from chalicelib.counts import TOTAL
 from chalicelib.errors import unavailable
-from chalicelib.models import Admission, CountNote, Session
-from chalicelib.store.items import LANGUAGE_COUNT, encode_count_note, number, parse_session
+from chalicelib.models import Admission, CountNote
+from chalicelib.store.count_updates import Counted, CountUpdate, new_count_token
+from chalicelib.store.items import encode_count_note, number, parse_session
 from chalicelib.store.open_sessions import IS_OPEN, NAMES, open_values
 from chalicelib.store.table import Table
 
 
 class SeatStore:
-    """Takes and releases the seats of sessions.
+    """Takes and releases the seats of sessions. `Audience` acts on the results.
 
     Counters aren't idempotent, so a request that may have been applied isn't sent again.
     """
@@ -32,7 +32,7 @@ class SeatStore:
         *,
         last_window: int = 0,
         is_return: bool = False,
-    ) -> Session:
+    ) -> Counted:
         """Take a seat for a listener, and return the session with this seat taken.
 
         One write has all conditions: the seats, the expiry, the admission, the invite code and the
@@ -59,18 +59,12 @@ class SeatStore:
             condition += " AND admission <> :invited"
             values[":invited"] = {"S": Admission.INVITED}
         for _ in range(2):
-            invited = _count_invited(invitation, last_window)
+            update = self._update({target_language: 1}, total=1)
+            invited, invited_values = _count_invited(update, invitation, last_window)
             try:
-                item = self._table.update(
-                    session_id,
-                    f"{invited.update} listenerCount :one, changes :one, #language :one",
-                    condition=condition + invited.condition,
-                    names={**NAMES, "#language": LANGUAGE_COUNT + target_language},
-                    values={":one": number(1), **values, **invited.values},
-                    returning="ALL_NEW",
-                    is_repeatable=False,
+                return self._apply(
+                    session_id, update, condition + invited, {**values, **invited_values}
                 )
-                return parse_session(item)
             except ConditionFailed as error:
                 session = parse_session(error.item) if error.item else None
                 refusal = refusal_to_join(
@@ -81,7 +75,7 @@ class SeatStore:
                 last_window = session.invited_window
         raise unavailable()
 
-    def release(self, session_id: str, languages: Mapping[str, int]) -> bool:
+    def release(self, session_id: str, languages: Mapping[str, int]) -> Counted | None:
         """Release the seats of listeners that left, in one write.
 
         Not idempotent: call it once, from the code path that removed the participants, or that took
@@ -92,49 +86,29 @@ class SeatStore:
             languages: The number of listeners that left, per target language.
 
         Returns:
-            False if the session no longer exists, or has fewer seats taken.
+            None if the session no longer exists, or has fewer seats taken.
         """
         seats = sum(languages.values())
-        counts = _add({language: -count for language, count in languages.items()})
-        return self._table.try_update(
+        return self._try(
             session_id,
-            f"ADD listenerCount :out, changes :one{counts.update}",
+            self._update({name: -count for name, count in languages.items()}, total=-seats),
             "attribute_exists(sessionId) AND listenerCount >= :seats",
-            {
-                ":out": number(-seats),
-                ":seats": number(seats),
-                ":one": number(1),
-                **counts.values,
-            },
-            counts.names,
-            is_repeatable=False,
+            {":seats": number(seats)},
         )
 
-    def change_language(self, session_id: str, before: str, after: str) -> Session | None:
+    def change_language(self, session_id: str, before: str, after: str) -> Counted | None:
         """Count a listener under another target language.
 
         Not idempotent. Call it after the listener's item has changed. After a crash between the two
         writes, the sweep repairs the counts.
 
         Returns:
-            The session; None if it no longer exists.
+            None if the session no longer exists.
         """
-        counts = _add({before: -1, after: 1})
-        try:
-            item = self._table.update(
-                session_id,
-                f"ADD changes :one{counts.update}",
-                condition="attribute_exists(sessionId)",
-                values={":one": number(1), **counts.values},
-                names=counts.names,
-                returning="ALL_NEW",
-                is_repeatable=False,
-            )
-        except ConditionFailed:
-            return None
-        return parse_session(item)
+        update = self._update({before: -1, after: 1})
+        return self._try(session_id, update, "attribute_exists(sessionId)")
 
-    def pass_on(self, session_id: str, before: str, after: str) -> Session | None:
+    def pass_on(self, session_id: str, before: str, after: str) -> Counted | None:
         """Count a listener's refresh, which has passed its seat to another connection.
 
         Args:
@@ -144,22 +118,15 @@ class SeatStore:
                 of both change in the same write.
 
         Returns:
-            The session, or None if it is not open.
+            None if the session is not open.
         """
-        counts = _add({} if before == after else {before: -1, after: 1})
-        try:
-            item = self._table.update(
-                session_id,
-                f"ADD changes :one{counts.update}",
-                condition=IS_OPEN,
-                values={":one": number(1), **counts.values, **open_values(self._clock())},
-                names={**NAMES, **counts.names},
-                returning="ALL_NEW",
-                is_repeatable=before == after,
-            )
-        except ConditionFailed:
-            return None
-        return parse_session(item)
+        is_same = before == after
+        update = self._update({} if is_same else {before: -1, after: 1})
+        if is_same:
+            update.activate(after)
+        return self._try(
+            session_id, update, IS_OPEN, open_values(self._clock()), is_repeatable=is_same
+        )
 
     def note_drifts(self, session_id: str, note: CountNote) -> bool:
         """Store the counts that a sweep found wrong.
@@ -176,7 +143,7 @@ class SeatStore:
 
     def repair(
         self, session_id: str, drifts: Mapping[str, int], rest: CountNote, max_listeners: int
-    ) -> bool:
+    ) -> Counted | None:
         """Lower counts by their drifts (negative: raise them), in one write.
 
         Args:
@@ -186,67 +153,86 @@ class SeatStore:
             max_listeners: The number of a session's seats, which the count never exceeds.
 
         Returns:
-            False if a count has changed since, in which case nothing was written.
+            None if a count has changed since, in which case nothing was written.
         """
         too_many = drifts.get(TOTAL, 0)
-        counts = _add({key: -drift for key, drift in drifts.items() if key != TOTAL})
-        return self._table.try_update(
+        languages = {key: -drift for key, drift in drifts.items() if key != TOTAL}
+        update = self._update(languages, total=-too_many)
+        update.set("driftNote = :rest", {":rest": encode_count_note(rest)})
+        return self._try(
             session_id,
-            f"SET driftNote = :rest ADD #total :repair, changes :one{counts.update}",
-            "changes = :changes AND #total >= :low AND #total <= :high",
+            update,
+            "changes = :changes AND listenerCount >= :low AND listenerCount <= :high",
             {
-                **counts.values,
-                ":rest": encode_count_note(rest),
-                ":repair": number(-too_many),
-                ":one": number(1),
                 ":changes": number(rest.changes - 1),
                 ":low": number(max(too_many, 0)),
                 ":high": number(max_listeners + min(too_many, 0)),
             },
-            {"#total": "listenerCount", **counts.names},
-            is_repeatable=False,
         )
 
+    def _update(self, languages: Mapping[str, int], total: int = 0) -> CountUpdate:
+        return CountUpdate(new_count_token(self._clock()), languages, total)
 
-class _Part(NamedTuple):
-    """A part of an update expression."""
+    def _try(
+        self,
+        session_id: str,
+        update: CountUpdate,
+        condition: str,
+        values: Item | None = None,
+        *,
+        is_repeatable: bool = False,
+    ) -> Counted | None:
+        try:
+            return self._apply(
+                session_id, update, condition, values or {}, is_repeatable=is_repeatable
+            )
+        except ConditionFailed:
+            return None
 
-    update: str
-    condition: str
-    names: dict[str, str]
-    values: Item
+    def _apply(
+        self,
+        session_id: str,
+        update: CountUpdate,
+        condition: str,
+        values: Item,
+        *,
+        is_repeatable: bool = False,
+    ) -> Counted:
+        names = {**update.names, **(NAMES if "#status" in condition else {})}
+        item = self._table.update(
+            session_id,
+            update.expression,
+            condition=condition,
+            names=names,
+            values={**update.values, **values},
+            returning="ALL_NEW",
+            is_repeatable=is_repeatable,
+        )
+        return Counted(parse_session(item), update.token)
 
 
-def _add(numbers: Mapping[str, int]) -> _Part:
-    """Continue an ADD with numbers to add to the counts of languages."""
-    keys = range(len(numbers))
-    return _Part(
-        "".join(f", #language{key} :number{key}" for key in keys),
-        "",
-        {f"#language{key}": LANGUAGE_COUNT + each for key, each in enumerate(numbers)},
-        {f":number{key}": number(each) for key, each in enumerate(numbers.values())},
-    )
+def _count_invited(
+    update: CountUpdate, invitation: Invitation | None, last_window: int
+) -> tuple[str, Item]:
+    """Add the count of a join with an invite code in its window to an update.
 
-
-def _count_invited(invitation: Invitation | None, last_window: int) -> _Part:
-    """Begin an ADD that counts a join with an invite code in its window."""
+    Returns:
+        The condition of the count, which continues another one, and its values.
+    """
     if invitation is None:
-        return _Part("ADD", "", {}, {})
+        return "", {}
+    values: Item = {":code": {"S": invitation.code}}
     if invitation.window > last_window:
-        return _Part(
-            "SET invitedWindow = :window, invitedJoins = :one ADD",
+        window = {":window": number(invitation.window)}
+        update.set("invitedWindow = :window, invitedJoins = :one", window)
+        return (
             " AND inviteCode = :code"
             " AND (attribute_not_exists(invitedWindow) OR invitedWindow < :window)",
-            {},
-            {":code": {"S": invitation.code}, ":window": number(invitation.window)},
+            values,
         )
-    return _Part(
-        "ADD invitedJoins :one,",
+    update.add("invitedJoins :one")
+    values |= {":window": number(last_window), ":most": number(invitation.max_joins)}
+    return (
         " AND inviteCode = :code AND invitedWindow = :window AND invitedJoins < :most",
-        {},
-        {
-            ":code": {"S": invitation.code},
-            ":window": number(last_window),
-            ":most": number(invitation.max_joins),
-        },
+        values,
     )

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from chalicelib.aws.dynamodb import DynamoDB
 from chalicelib.store.caption_numbers import CaptionNumberStore
 from chalicelib.store.captions import CaptionStore
+from chalicelib.store.demand import DemandStore
 from chalicelib.store.event_claims import EventClaimStore
 from chalicelib.store.hand_overs import HandOverStore
 from chalicelib.store.listeners import ListenerStore
@@ -24,6 +25,7 @@ class Stores:
 
     sessions: SessionStore
     seats: SeatStore
+    demand: DemandStore
     sweep_cursor: SweepCursorStore
     participants: ParticipantStore
     listeners: ListenerStore
@@ -53,6 +55,7 @@ def build_stores(
     return Stores(
         sessions=SessionStore(sessions, connections, clock),
         seats=SeatStore(sessions, clock),
+        demand=DemandStore(sessions, clock),
         sweep_cursor=SweepCursorStore(sessions),
         participants=ParticipantStore(connections, clock),
         listeners=ListenerStore(connections, clock),

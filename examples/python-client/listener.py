@@ -12,6 +12,8 @@ import asyncio
 import os
 
 from broadcast_sessions_client import (
+    Caption,
+    Gap,
     Invitation,
     Listener,
     SessionError,
@@ -29,6 +31,10 @@ async def listen(invitation: Invitation, language: str) -> None:
     ) as listener:
         async for event in listener:
             match event:
+                case Caption(text=text):
+                    print(text)
+                case Gap(count=count):
+                    print(f"{count} captions missed")
                 case StateChanged(state="joined"):
                     hears, spoken = listener.language, listener.source_language
                     print(f"you hear {hears} in {listener.session}, spoken in {spoken}")

@@ -116,16 +116,16 @@ def _serve(options: argparse.Namespace, aws_exit: AwsExit) -> None:
             collector=collector,
             streams=streams,
         )
-        hints = _hints(options.hint, listener)
+        lines = [*options.note, *_hints(options.hint, listener)]
         panel = None if options.panel is None else _find_panel(options.panel, aws)
         draw = _view_drawer(panel, terminal)
         # Garbage collections skip the objects that exist now: 8% less CPU for each connect.
         gc.freeze()
-        asyncio.run(_run(serve, watcher, draw, hints, aws_exit, streams))
+        asyncio.run(_run(serve, watcher, draw, lines, aws_exit, streams))
 
 
 def _hints(commands: list[str], listener: socket.socket) -> list[str]:
-    """Return the lines to print below the "ready" line. Empty without `--hint`."""
+    """Return the lines that suggest commands. Empty without `--hint`."""
     if not commands:
         return []
     port = str(listener.getsockname()[1])
@@ -186,7 +186,7 @@ async def _run(
     serve: Callable[..., AbstractAsyncContextManager[Gateway]],
     watcher: Watcher | None,
     draw: _Draw,
-    hints: list[str],
+    lines: list[str],
     aws_exit: AwsExit,
     streams: Streams,
 ) -> None:
@@ -208,7 +208,7 @@ async def _run(
         with ExitStack() as stack:
             if watcher is not None:
                 stack.callback(watcher.start(gateway))
-            for line in (f"ready: {gateway.endpoint}", *hints):
+            for line in (f"ready: {gateway.endpoint}", *lines):
                 print(line, file=streams.out, flush=True)
             stack.enter_context(draw(gateway))
             await is_interrupted.wait()

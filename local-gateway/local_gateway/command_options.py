@@ -77,6 +77,13 @@ def parse_options(description: str) -> argparse.Namespace:
         help="a command to suggest when the gateway is ready; {port} is replaced by its port",
     )
     parser.add_argument(
+        "--note",
+        action="append",
+        default=[],
+        metavar="TEXT",
+        help="a line to print when the gateway is ready; can be repeated",
+    )
+    parser.add_argument(
         "--no-reload", action="store_true", help="don't reload when a source file changes"
     )
     parser.add_argument("--no-aws", action="store_true", help="don't start the embedded AWS")

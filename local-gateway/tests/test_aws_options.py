@@ -30,6 +30,11 @@ def settings(**aws: Any) -> dict[str, Any]:
         (settings(tables="no.json"), "aws.tables: no.json: No such file or directory"),
         (settings(tables="broken.json"), "broken.json: Expecting value"),
         (settings(user_pool="list.json"), "list.json must be an object"),
+        (settings(buckets="media"), "local_gateway.aws.buckets must be a list"),
+        (settings(buckets=[5]), "aws.buckets: 5 must have lower-case letters"),
+        (settings(buckets=["Media"]), "aws.buckets: 'Media' must have lower-case letters"),
+        (settings(buckets=["my-"]), "aws.buckets: 'my-' must have lower-case letters"),
+        (settings(buckets=["a", "a"]), "aws.buckets: two buckets have the same name"),
         (settings(stand_ins={"lambda": "x:y"}), "stand_ins: the gateway itself serves lambda"),
         (settings(stand_ins=["x"]), "local_gateway.aws.stand_ins must be an object"),
         (settings(stand_ins={"polly": "x"}), "stand_ins.polly must be a string, module:name"),
@@ -163,8 +168,10 @@ def test_the_files_are_read_from_the_projects_folder(tmp_path: Path) -> None:
     (tmp_path / "tables.json").write_text(json.dumps(TABLES))
     (tmp_path / "pool.json").write_text("{}")
     stand_ins = {"polly": "voices:app"}
-    config = settings(tables="tables.json", user_pool="pool.json", stand_ins=stand_ins)
-    assert read_options(tmp_path, config) == AwsOptions(TABLES, {}, stand_ins)
+    config = settings(
+        tables="tables.json", user_pool="pool.json", stand_ins=stand_ins, buckets=["media"]
+    )
+    assert read_options(tmp_path, config) == AwsOptions(TABLES, {}, stand_ins, ("media",))
 
 
 WITHOUT_MINISTACK = """

@@ -289,6 +289,13 @@ def test_hints_contain_the_servers_port() -> None:
         ]
 
 
+def test_notes_follow_the_ready_line() -> None:
+    options = ("--note", "nothing is translated", "--hint", "chat", "--note", "second")
+    with serving("recorder", *options) as server:
+        server.out.wait_for("  chat")
+        assert server.out.lines[1:3] == ["nothing is translated\n", "second\n"]
+
+
 def test_the_log_has_one_line_per_event_and_no_secrets(principal: str) -> None:
     with serving("recorder") as server:
         with server.connect(principal, token="t0p-secret") as client:

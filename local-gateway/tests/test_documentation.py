@@ -146,9 +146,9 @@ def test_the_configuration_in_the_docs_works(tmp_path: Path) -> None:
         speech = polly.synthesize_speech(Text="hi", OutputFormat="pcm", VoiceId="Joanna")
         assert speech["AudioStream"].read() == bytes(3200)
     examples = re.findall(r"such as `([A-Z_]+)`", EMBEDDED_AWS.read_text())
-    assert set(examples) == {"AWS_ENDPOINT_URL_POLLY", "CONNECTIONS_TABLE"}
+    assert set(examples) == {"AWS_ENDPOINT_URL_POLLY", "CONNECTIONS_TABLE", "MEDIA_BUCKET"}
     named = re.findall(r"`([A-Z_]+)`", read_first_cells(EMBEDDED_AWS))
-    made_by_name = {"AWS_ENDPOINT_URL_SERVICE", "NAME_TABLE"}
+    made_by_name = {"AWS_ENDPOINT_URL_SERVICE", "NAME_TABLE", "NAME_BUCKET", "NAME_URL"}
     of_the_gateway = {"AWS_ENDPOINT_URL_DYNAMODB"}
     assert variables.keys() >= {*named, *examples} - made_by_name - of_the_gateway
 

@@ -18,7 +18,7 @@ run "highest_and_lowest_values" {
     region                  = "ap-southeast-2"
     python_version          = "3.11"
     memory_mb               = { authorizer = 128, connect = 10240 }
-    timeout_seconds         = { authorizer = 1, disconnect = 25, outcome = 29, sweep = 900 }
+    timeout_seconds         = { authorizer = 1, disconnect = 25, interpreter = 30, outcome = 29, publish = 25, sweep = 900 }
     reserved_concurrency    = { message = 1 }
     log_retention_days      = 3653
     throttling              = { rate = 1, burst = 1 }
@@ -49,6 +49,8 @@ run "highest_and_lowest_values" {
       RATE_LIMIT_INVITED_JOINS_PER_MIN       = 1
       RATE_LIMIT_CONNECTIONS_PER_MIN         = 1
       RATE_LIMIT_HEARTBEATS_PER_MIN          = 1
+      RATE_LIMIT_CAPTIONS_PER_MIN            = 1
+      CAPTIONS_KEPT_SECONDS                  = 0
     }
   }
 }
@@ -102,5 +104,55 @@ run "short_grace_without_close_grace" {
 
   variables {
     settings = { SPEAKER_GRACE_SECONDS = 1 }
+  }
+}
+
+run "speech" {
+  command = plan
+
+  variables {
+    speech        = "on"
+    media_origins = ["https://live.example.com", "http://localhost:8000"]
+  }
+
+  assert {
+    condition     = output.media_url == "https://d1a2b3c4d5.cloudfront.net"
+    error_message = "With speech, the stack has a URL for the audio."
+  }
+}
+
+run "without_speech" {
+  command = plan
+
+  assert {
+    condition     = output.media_url == null
+    error_message = "Without speech, the stack must have no bucket and no URL for audio."
+  }
+
+  assert {
+    condition     = output.pipeline_function == "broadcast-sessions-dev-interpreter"
+    error_message = "By default, the stack's own interpreter is the pipeline."
+  }
+
+  assert {
+    condition     = output.publish_function_name == "broadcast-sessions-dev-publish" && endswith(output.publish_function_arn, ":function:a-function")
+    error_message = "The outputs must name the function publish."
+  }
+}
+
+run "a_pipeline_by_its_alias" {
+  command = plan
+
+  variables {
+    pipeline_function = "my-pipeline:live"
+  }
+}
+
+run "a_pipeline_of_govcloud" {
+  command = plan
+
+  variables {
+    region            = "us-gov-west-1"
+    pipeline_function = "arn:aws-us-gov:lambda:us-gov-west-1:123456789012:function:my_pipeline"
   }
 }

@@ -85,14 +85,18 @@ run "alarms" {
       "api-client-errors",
       "api-execution-errors",
       "api-integration-errors",
+      "caption-latency",
+      "captions-missed",
       "circuit-open",
       "connect-duration",
       "connect-errors",
       "connect-throttles",
       "connection-errors",
       "fan-out-failures",
+      "pipeline-failures",
       "refresh-failures",
       "session-creation-latency",
+      "speech-failures",
       "sweep-duration",
       "sweep-errors",
       "sweep-repairs",
@@ -100,6 +104,7 @@ run "alarms" {
       "sweep-throttles",
       "table-sessions-system-errors",
       "table-sessions-throttles",
+      "translation-failures",
     ])
     error_message = "The set of alarms differs from the expected one."
   }
@@ -189,9 +194,11 @@ run "essential_alarms" {
       "circuit-open",
       "connection-errors",
       "fan-out-failures",
+      "pipeline-failures",
       "refresh-failures",
       "sweep-errors",
       "sweep-stopped",
+      "translation-failures",
     ])
     error_message = "The set of alarms differs from the expected one."
   }
@@ -228,7 +235,10 @@ run "application_alarms" {
 
   assert {
     condition = alltrue([
-      for name in ["active-sessions", "circuit-open", "connection-errors", "refresh-failures", "session-creation-latency", "sweep-repairs", "sweep-stopped"] :
+      for name in [
+        "active-sessions", "caption-latency", "captions-missed", "circuit-open", "connection-errors", "pipeline-failures",
+        "refresh-failures", "session-creation-latency", "speech-failures", "sweep-repairs", "sweep-stopped", "translation-failures",
+      ] :
       aws_cloudwatch_metric_alarm.this[name].namespace == "BroadcastSessions" &&
       aws_cloudwatch_metric_alarm.this[name].dimensions == tomap({ Stage = "dev" })
     ])
@@ -246,11 +256,32 @@ run "application_alarms" {
   }
 
   assert {
+    condition = (
+      aws_cloudwatch_metric_alarm.this["caption-latency"].metric_name == "CaptionLatency" &&
+      aws_cloudwatch_metric_alarm.this["caption-latency"].extended_statistic == "p99" &&
+      aws_cloudwatch_metric_alarm.this["caption-latency"].threshold == 900 &&
+      aws_cloudwatch_metric_alarm.this["caption-latency"].evaluation_periods == 2
+    )
+    error_message = "caption-latency should trigger before the posts of captions run into their limit of 1 s."
+  }
+
+  assert {
     condition = {
-      for name in ["circuit-open", "connection-errors", "refresh-failures", "sweep-repairs"] : name =>
-      aws_cloudwatch_metric_alarm.this[name].threshold
+      for name in [
+        "captions-missed", "circuit-open", "connection-errors", "pipeline-failures", "refresh-failures", "speech-failures",
+        "sweep-repairs", "translation-failures",
+      ] : name => aws_cloudwatch_metric_alarm.this[name].threshold
       if aws_cloudwatch_metric_alarm.this[name].statistic == "Sum" && aws_cloudwatch_metric_alarm.this[name].evaluation_periods == 1
-    } == { circuit-open = 0, connection-errors = 100, refresh-failures = 5, sweep-repairs = 20 }
+      } == {
+      captions-missed      = 100
+      circuit-open         = 0
+      connection-errors    = 100
+      pipeline-failures    = 2
+      refresh-failures     = 5
+      speech-failures      = 5
+      sweep-repairs        = 20
+      translation-failures = 5
+    }
     error_message = "The thresholds of the counting alarms differ from the expected ones."
   }
 
@@ -332,6 +363,14 @@ run "queries" {
       toset(query.log_group_names) == toset(["/aws/lambda/broadcast-sessions-dev-connect", "/aws/lambda/broadcast-sessions-dev-sweep"])
     ])
     error_message = "A query isn't in the stage's folder, or doesn't read the logs of all functions."
+  }
+
+  assert {
+    condition = (
+      strcontains(aws_cloudwatch_query_definition.this["a caption's way"].query_string, "filter caption = ") &&
+      strcontains(aws_cloudwatch_query_definition.this["a caption's way"].query_string, "| sort time asc")
+    )
+    error_message = "The way of a caption must be in the order of time."
   }
 }
 

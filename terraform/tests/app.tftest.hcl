@@ -17,16 +17,18 @@ variables {
   throttling         = { rate = 1000, burst = 500 }
   access_logs        = false
   domain             = null
+  pipeline_function  = null
+  media              = null
 
   tables = {
-    for name in ["sessions", "connections", "rate_limits"] : name => {
+    for name in ["sessions", "connections", "captions", "rate_limits"] : name => {
       name = "broadcast-sessions-dev-${name}"
       arn  = "arn:aws:dynamodb:us-east-1:123456789012:table/broadcast-sessions-dev-${name}"
     }
   }
 
   functions = {
-    for name in ["authorizer", "connect", "message", "disconnect", "outcome", "sweep"] :
+    for name in ["authorizer", "connect", "message", "disconnect", "outcome", "publish", "interpreter", "sweep"] :
     name => { memory_mb = 256, timeout_seconds = 29, reserved_concurrency = -1 }
   }
 }
@@ -55,8 +57,8 @@ run "permissions" {
     error_message = "An action contains a wildcard or isn't valid."
   }
 
-  # Wildcards are allowed for the streams of a log group, for connections, and for X-Ray, which has no
-  # resource types.
+  # Wildcards are allowed for the streams of a log group, for connections, and for X-Ray and Translate,
+  # whose actions have no resource types that the functions use.
   assert {
     condition = alltrue(flatten([
       for document in data.aws_iam_policy_document.this : [
@@ -66,6 +68,7 @@ run "permissions" {
             can(regex("^arn:aws:logs:[^*]+:log-group:/aws/lambda/[^*]+:\\*$", resource)),
             can(regex("^arn:aws:execute-api:[^*]+/dev/(POST|GET|DELETE)/@connections/\\*$", resource)),
             resource == "*" && toset(statement.actions) == toset(["xray:PutTraceSegments", "xray:PutTelemetryRecords"]),
+            resource == "*" && toset(statement.actions) == toset(["translate:TranslateText"]),
           ])
         ]
       ]
@@ -114,6 +117,210 @@ run "permissions" {
     ])
     error_message = "Only Lambda should be able to assume a function's role."
   }
+
+  assert {
+    condition = toset([
+      for name, document in data.aws_iam_policy_document.this : name if anytrue([
+        for statement in document.statement : contains(statement.actions, "translate:TranslateText")
+      ])
+    ]) == toset(["interpreter"])
+    error_message = "Only the interpreter translates."
+  }
+
+  assert {
+    condition = {
+      for name, document in data.aws_iam_policy_document.this : name => join(" ", sort(flatten([
+        for statement in document.statement : statement.actions if contains(statement.resources, var.tables["captions"].arn)
+      ])))
+      } == {
+      authorizer  = ""
+      connect     = ""
+      message     = "dynamodb:PutItem dynamodb:Query"
+      disconnect  = ""
+      outcome     = ""
+      publish     = "dynamodb:PutItem"
+      interpreter = "dynamodb:PutItem"
+      sweep       = ""
+    }
+    error_message = "Captions are stored by message, publish and interpreter, and read by message alone."
+  }
+
+  assert {
+    condition = toset([
+      for name, document in data.aws_iam_policy_document.this : name if anytrue([
+        for statement in document.statement :
+        statement.actions == toset(["lambda:InvokeFunction"]) && toset(statement.resources) == toset([local.pipeline_arn])
+      ])
+    ]) == toset(["connect", "message", "disconnect", "outcome", "sweep"])
+    error_message = "The functions that change sessions or the audience invoke the pipeline, and no others."
+  }
+
+  assert {
+    condition = toset([
+      for name, document in data.aws_iam_policy_document.this : name if anytrue([
+        for statement in document.statement :
+        statement.actions == toset(["lambda:InvokeFunction"]) && alltrue([for resource in statement.resources : endswith(resource, ":function:broadcast-sessions-dev-outcome")])
+      ])
+    ]) == toset(["connect", "message", "disconnect", "outcome", "publish", "interpreter", "sweep"])
+    error_message = "Every function that posts to listeners can leave a part of them to outcome."
+  }
+
+  # All statements of publish, apart from those that each function has.
+  assert {
+    condition = toset([
+      for statement in data.aws_iam_policy_document.this["publish"].statement :
+      "${join(" ", sort(statement.actions))} ${join(" ", statement.resources)}"
+      if !contains(["logs", "xray"], split(":", sort(statement.actions)[0])[0])
+      ]) == toset([
+      "dynamodb:GetItem dynamodb:UpdateItem ${var.tables["sessions"].arn}",
+      "dynamodb:UpdateItem ${var.tables["connections"].arn}",
+      "dynamodb:Query ${var.tables["connections"].arn}/index/sessionId-targetLanguage-index",
+      "dynamodb:PutItem ${var.tables["captions"].arn}",
+      "execute-api:ManageConnections arn:aws:execute-api:us-east-1:123456789012:a1b2c3d4e5/dev/POST/@connections/*",
+      "lambda:InvokeFunction arn:aws:lambda:us-east-1:123456789012:function:broadcast-sessions-dev-outcome",
+    ])
+    error_message = "publish has other permissions than it needs."
+  }
+
+  assert {
+    condition = toset([
+      for statement in data.aws_iam_policy_document.this["interpreter"].statement : jsonencode([statement.actions, statement.resources])
+      if !strcontains(jsonencode(statement.resources), "log-group")
+      ]) == setunion(toset([
+        for statement in data.aws_iam_policy_document.this["publish"].statement : jsonencode([statement.actions, statement.resources])
+        if !strcontains(jsonencode(statement.resources), "log-group")
+    ]), toset([jsonencode([["translate:TranslateText"], ["*"]])]))
+    error_message = "Without speech, the interpreter has the permissions of publish, and translates."
+  }
+}
+
+run "speech" {
+  command = plan
+
+  module {
+    source = "./modules/app"
+  }
+
+  variables {
+    media = { bucket = "a-bucket", arn = "arn:aws:s3:::a-bucket", url = "https://d1a2b3c4d5.cloudfront.net" }
+  }
+
+  assert {
+    condition = toset(flatten([
+      for name, document in data.aws_iam_policy_document.this : [
+        for statement in document.statement : [
+          for action in statement.actions : "${name} ${action} ${join(" ", statement.resources)}"
+          if contains(["polly", "s3"], split(":", action)[0])
+        ]
+      ]
+    ])) == toset(["interpreter polly:SynthesizeSpeech *", "interpreter s3:PutObject arn:aws:s3:::a-bucket/*"])
+    error_message = "The interpreter alone speaks, and writes only objects of the bucket."
+  }
+
+  assert {
+    condition = (
+      aws_lambda_function.interpreter[0].environment[0].variables["SPEECH"] == "on" &&
+      aws_lambda_function.interpreter[0].environment[0].variables["MEDIA_BUCKET"] == "a-bucket" &&
+      aws_lambda_function.interpreter[0].environment[0].variables["MEDIA_URL"] == "https://d1a2b3c4d5.cloudfront.net"
+    )
+    error_message = "The interpreter doesn't know the bucket for audio."
+  }
+
+  assert {
+    condition     = toset([for name, function in local.functions : name if contains(keys(function.environment[0].variables), "SPEECH")]) == toset(["interpreter"])
+    error_message = "A function that doesn't speak has the settings of speech."
+  }
+}
+
+run "another_pipeline" {
+  command = plan
+
+  module {
+    source = "./modules/app"
+  }
+
+  variables {
+    pipeline_function = "arn:aws:lambda:us-east-1:210987654321:function:my-pipeline:live"
+  }
+
+  assert {
+    condition = toset(flatten([
+      for name in ["connect", "message", "disconnect", "outcome", "sweep"] : [
+        for statement in data.aws_iam_policy_document.this[name].statement : [
+          for resource in statement.resources : resource if statement.actions == toset(["lambda:InvokeFunction"])
+        ]
+      ]
+      ])) == toset([
+      "arn:aws:lambda:us-east-1:123456789012:function:broadcast-sessions-dev-outcome",
+      "arn:aws:lambda:us-east-1:210987654321:function:my-pipeline:live",
+    ])
+    error_message = "The functions can't invoke the pipeline, or can invoke another function."
+  }
+
+  assert {
+    condition = alltrue([
+      for name, function in local.functions : function.environment[0].variables["PIPELINE_FUNCTION"] == var.pipeline_function if name != "authorizer"
+    ])
+    error_message = "PIPELINE_FUNCTION must be the ARN."
+  }
+
+  assert {
+    condition     = !contains(keys(local.functions), "interpreter") && !contains(keys(aws_iam_role.this), "interpreter") && !contains(keys(aws_cloudwatch_log_group.this), "interpreter")
+    error_message = "Nothing invokes the interpreter, so it must not be deployed."
+  }
+}
+
+run "a_pipeline_by_name" {
+  command = plan
+
+  module {
+    source = "./modules/app"
+  }
+
+  variables {
+    pipeline_function = "my-pipeline"
+  }
+
+  assert {
+    condition = anytrue([
+      for statement in data.aws_iam_policy_document.this["sweep"].statement :
+      toset(statement.resources) == toset(["arn:aws:lambda:us-east-1:123456789012:function:my-pipeline"])
+    ])
+    error_message = "A function that is named must be one of this account and region."
+  }
+}
+
+run "no_pipeline" {
+  command = plan
+
+  module {
+    source = "./modules/app"
+  }
+
+  variables {
+    pipeline_function = ""
+  }
+
+  assert {
+    condition = toset(flatten([
+      for document in data.aws_iam_policy_document.this : [
+        for statement in document.statement : [
+          for resource in statement.resources : resource if statement.actions == toset(["lambda:InvokeFunction"])
+        ]
+      ]
+    ])) == toset(["arn:aws:lambda:us-east-1:123456789012:function:broadcast-sessions-dev-outcome"])
+    error_message = "Without a pipeline, functions invoke only outcome."
+  }
+
+  assert {
+    condition     = alltrue([for function in local.functions : !contains(keys(function.environment[0].variables), "PIPELINE_FUNCTION")])
+    error_message = "Without a pipeline, PIPELINE_FUNCTION must not be set."
+  }
+
+  assert {
+    condition     = !contains(keys(local.functions), "interpreter")
+    error_message = "Without a pipeline, the interpreter must not be deployed."
+  }
 }
 
 run "without_tracing" {
@@ -128,12 +335,12 @@ run "without_tracing" {
   }
 
   assert {
-    condition = !anytrue(flatten([
+    condition = toset(flatten([
       for document in data.aws_iam_policy_document.this : [
-        for statement in document.statement : contains(statement.resources, "*")
+        for statement in document.statement : statement.actions if contains(statement.resources, "*")
       ]
-    ]))
-    error_message = "Without tracing, no statement needs the resource *."
+    ])) == toset(["translate:TranslateText"])
+    error_message = "Without tracing, only translations need the resource *."
   }
 }
 
@@ -216,7 +423,7 @@ run "functions" {
 
   variables {
     functions = {
-      for name in ["authorizer", "connect", "message", "disconnect", "outcome", "sweep"] :
+      for name in ["authorizer", "connect", "message", "disconnect", "outcome", "publish", "interpreter", "sweep"] :
       name => { memory_mb = 512, timeout_seconds = 7, reserved_concurrency = 3 }
     }
   }
@@ -250,10 +457,14 @@ run "functions" {
 
   assert {
     condition = alltrue([
-      for name, config in { outcome = aws_lambda_function_event_invoke_config.outcome, sweep = aws_lambda_function_event_invoke_config.sweep } :
+      for name, config in {
+        interpreter = aws_lambda_function_event_invoke_config.interpreter[0]
+        outcome     = aws_lambda_function_event_invoke_config.outcome
+        sweep       = aws_lambda_function_event_invoke_config.sweep
+      } :
       config.function_name == local.functions[name].function_name && config.maximum_retry_attempts == 0 && config.maximum_event_age_in_seconds == 60
     ])
-    error_message = "Late invocations of outcome and sweep are of no use and must not be retried."
+    error_message = "Late invocations of interpreter, outcome and sweep are of no use and must not be retried."
   }
 }
 
@@ -265,7 +476,7 @@ run "environments" {
   }
 
   variables {
-    settings = { LOG_LEVEL = "WARNING", MAX_LISTENERS_PER_SESSION = 7, RATE_LIMIT_HEARTBEATS_PER_MIN = 9 }
+    settings = { CAPTIONS_KEPT_SECONDS = 0, LOG_LEVEL = "WARNING", MAX_LISTENERS_PER_SESSION = 7, RATE_LIMIT_HEARTBEATS_PER_MIN = 9 }
   }
 
   assert {
@@ -279,8 +490,9 @@ run "environments" {
   assert {
     condition = alltrue([
       for name, function in local.functions : toset(keys(function.environment[0].variables)) == toset([
-        "CONNECTIONS_TABLE", "CONNECTIONS_URL", "HASH_KEY", "LOG_LEVEL", "MAX_LISTENERS_PER_SESSION",
-        "OUTCOME_FUNCTION", "RATE_LIMITS_TABLE", "RATE_LIMIT_HEARTBEATS_PER_MIN", "SESSIONS_TABLE", "STAGE",
+        "CAPTIONS_KEPT_SECONDS", "CAPTIONS_TABLE", "CONNECTIONS_TABLE", "CONNECTIONS_URL", "HASH_KEY", "LOG_LEVEL",
+        "MAX_LISTENERS_PER_SESSION", "OUTCOME_FUNCTION", "PIPELINE_FUNCTION", "RATE_LIMITS_TABLE",
+        "RATE_LIMIT_HEARTBEATS_PER_MIN", "SESSIONS_TABLE", "STAGE",
       ]) if name != "authorizer"
     ])
     error_message = "A function's environment contains more than it needs, or less."
@@ -292,6 +504,11 @@ run "environments" {
       function.environment[0].variables["STAGE"] == "dev" && function.environment[0].variables["LOG_LEVEL"] == "WARNING"
     ])
     error_message = "A function has the wrong stage or log level."
+  }
+
+  assert {
+    condition     = aws_lambda_function.websocket_message.environment[0].variables["PIPELINE_FUNCTION"] == aws_lambda_function.interpreter[0].function_name
+    error_message = "By default, the stack's own interpreter is the pipeline."
   }
 
   assert {

@@ -40,11 +40,19 @@ run "tables" {
     condition = alltrue([
       for name, table in jsondecode(file(var.schema_file)) :
       aws_dynamodb_table.this[name].hash_key == table.partition_key.name &&
+      aws_dynamodb_table.this[name].range_key == try(table.sort_key.name, null) &&
       aws_dynamodb_table.this[name].ttl[0].attribute_name == table.ttl_attribute &&
       aws_dynamodb_table.this[name].ttl[0].enabled &&
       join(" ", sort(aws_dynamodb_table.this[name].global_secondary_index[*].name)) == join(" ", sort(table.indexes[*].name))
     ])
     error_message = "A table's key, TTL attribute or indexes differ from the schema."
+  }
+
+  assert {
+    condition = {
+      for attribute in aws_dynamodb_table.this["captions"].attribute : attribute.name => attribute.type
+    } == { sessionLanguage = "S", seq = "N" }
+    error_message = "The table captions must declare its partition key and its sort key."
   }
 
   assert {
@@ -84,9 +92,9 @@ run "protected_tables" {
   assert {
     condition = alltrue([
       for name, table in aws_dynamodb_table.this :
-      table.point_in_time_recovery[0].enabled == (name != "rate_limits")
+      table.point_in_time_recovery[0].enabled == !contains(["captions", "rate_limits"], name)
     ])
-    error_message = "All tables except rate_limits must have point-in-time recovery."
+    error_message = "All tables except captions and rate_limits must have point-in-time recovery."
   }
 }
 

@@ -877,3 +877,226 @@ run "sign_in_page_for_an_existing_user_pool" {
 
   expect_failures = [var.sign_in_page]
 }
+
+run "captions_kept_negative" {
+  command = plan
+
+  variables {
+    settings = { CAPTIONS_KEPT_SECONDS = -1 }
+  }
+
+  expect_failures = [var.settings]
+}
+
+run "captions_kept_not_whole" {
+  command = plan
+
+  variables {
+    settings = { CAPTIONS_KEPT_SECONDS = 0.5 }
+  }
+
+  expect_failures = [var.settings]
+}
+
+run "captions_kept_too_long" {
+  command = plan
+
+  variables {
+    settings = { CAPTIONS_KEPT_SECONDS = 1000000001 }
+  }
+
+  expect_failures = [var.settings]
+}
+
+run "caption_limit_zero" {
+  command = plan
+
+  variables {
+    settings = { RATE_LIMIT_CAPTIONS_PER_MIN = 0 }
+  }
+
+  expect_failures = [var.settings]
+}
+
+run "timeout_of_publish_too_short" {
+  command = plan
+
+  variables {
+    timeout_seconds = { publish = 24 }
+  }
+
+  expect_failures = [var.timeout_seconds]
+}
+
+run "timeout_of_publish_of_a_minute" {
+  command = plan
+
+  variables {
+    timeout_seconds = { publish = 60 }
+  }
+
+  expect_failures = [var.timeout_seconds]
+}
+
+run "timeout_of_interpreter_too_short" {
+  command = plan
+
+  variables {
+    timeout_seconds = { interpreter = 29 }
+  }
+
+  expect_failures = [var.timeout_seconds]
+}
+
+run "timeout_of_interpreter_too_long" {
+  command = plan
+
+  variables {
+    timeout_seconds = { interpreter = 61 }
+  }
+
+  expect_failures = [var.timeout_seconds]
+}
+
+run "timeout_of_interpreter_not_whole" {
+  command = plan
+
+  variables {
+    timeout_seconds = { interpreter = 30.5 }
+  }
+
+  expect_failures = [var.timeout_seconds]
+}
+
+run "pipeline_function_invalid" {
+  command = plan
+
+  variables {
+    pipeline_function = "my pipeline"
+  }
+
+  expect_failures = [var.pipeline_function]
+}
+
+run "pipeline_function_with_a_long_name" {
+  command = plan
+
+  variables {
+    pipeline_function = "a234567890123456789012345678901234567890123456789012345678901234x"
+  }
+
+  expect_failures = [var.pipeline_function]
+}
+
+run "pipeline_function_of_another_service" {
+  command = plan
+
+  variables {
+    pipeline_function = "arn:aws:sqs:us-east-1:123456789012:my-pipeline"
+  }
+
+  expect_failures = [var.pipeline_function]
+}
+
+run "pipeline_function_in_another_region" {
+  command = plan
+
+  variables {
+    pipeline_function = "arn:aws:lambda:eu-central-1:123456789012:function:my-pipeline"
+  }
+
+  expect_failures = [var.pipeline_function]
+}
+
+run "pipeline_function_in_another_partition" {
+  command = plan
+
+  variables {
+    pipeline_function = "arn:aws-us-gov:lambda:us-east-1:123456789012:function:my-pipeline"
+  }
+
+  expect_failures = [var.pipeline_function]
+}
+
+run "speech_unknown" {
+  command = plan
+
+  variables {
+    speech = "yes"
+  }
+
+  expect_failures = [var.speech]
+}
+
+run "speech_without_the_interpreter" {
+  command = plan
+
+  variables {
+    speech            = "on"
+    pipeline_function = ""
+  }
+
+  expect_failures = [var.speech]
+}
+
+run "speech_in_govcloud" {
+  command = plan
+
+  variables {
+    speech = "on"
+    region = "us-gov-west-1"
+  }
+
+  expect_failures = [var.speech]
+}
+
+run "speech_while_nothing_is_kept" {
+  command = plan
+
+  variables {
+    speech   = "on"
+    settings = { CAPTIONS_KEPT_SECONDS = 0 }
+  }
+
+  expect_failures = [var.speech]
+}
+
+run "media_origins_empty" {
+  command = plan
+
+  variables {
+    media_origins = []
+  }
+
+  expect_failures = [var.media_origins]
+}
+
+run "media_origin_with_a_path" {
+  command = plan
+
+  variables {
+    media_origins = ["https://live.example.com/"]
+  }
+
+  expect_failures = [var.media_origins]
+}
+
+run "media_origin_without_a_scheme" {
+  command = plan
+
+  variables {
+    media_origins = ["live.example.com"]
+  }
+
+  expect_failures = [var.media_origins]
+}
+
+run "media_origin_beside_any" {
+  command = plan
+
+  variables {
+    media_origins = ["*", "https://live.example.com"]
+  }
+
+  expect_failures = [var.media_origins]
+}

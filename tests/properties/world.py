@@ -29,13 +29,15 @@ from chalicelib.dispatch import Dispatcher
 from chalicelib.errors import ServiceError, ServiceUnavailable
 from chalicelib.limits import Graces, Limits
 from chalicelib.outcomes import Delivery
+from chalicelib.pipeline import Pipeline
 from chalicelib.rate_limits import RateLimits
 from chalicelib.settings import RateLimitSettings
+from chalicelib.status_requests import StatusRequest
 from chalicelib.store.stores import Stores, build_stores
 from chalicelib.sweep import Sweep, build_sweep
 from tests.properties.captions import CaptionRecord, InlineBackground, Place
 from tests.properties.faults import NO_FAULT, Fault, FaultyTransport, IndexHistory, Operation, Plan
-from tests.unit.fakes import TABLES, Clock, FakePipeline
+from tests.unit.fakes import TABLES, Clock
 
 MAX_LISTENERS = 3
 MAX_REFUSED_COMMANDS = 4
@@ -176,7 +178,6 @@ class World:
         self.lost: set[str] = set()
         """Participants that had been removed for missing heartbeats at the end of a step."""
         self.captions = CaptionRecord(self.violations, seen)
-        self.pipeline: Any = FakePipeline()
         self._superseded_by: dict[str, str] = {}
         """The successors of superseded connections, whose items can have expired since."""
         self._current: Operation | None = None
@@ -231,12 +232,21 @@ class World:
                 captions_per_minute=60,
             ),
             GRACES,
-            self.pipeline,
+            **self._notifies(),
             clock=self.clock,
             new_session_id=self._new_session_id,
             new_invite_code=lambda: f"{MARK}-code-{len(self.session_ids)}",
             sleep=self._sleep_or_crash,
         )
+
+    def _notifies(self) -> dict[str, Any]:
+        """Return the collaborators that invoke functions. There is no pipeline."""
+        functions: Any = None
+        return {
+            "pipeline": Pipeline(functions, None, self.clock),
+            "outcomes": WorldOutcomes(self),
+            "endpoint_url": "https://api/stage",
+        }
 
     def _dispatcher(self) -> Dispatcher:
         use_cases = self._use_cases(self._stores())
@@ -251,6 +261,7 @@ class World:
             WorldConnections(self),
             GRACES,
             MAX_LISTENERS,
+            **self._notifies(),
             clock=self.clock,
             stopwatch=self.clock,
             sleep=self._sleep_or_crash,
@@ -699,12 +710,17 @@ def was_lost(record: dict[str, Any]) -> bool:
 
 
 class WorldOutcomes:
-    """A fake of the outcomes, which keeps deliveries until the test makes them."""
+    """A fake of the outcomes, which keeps deliveries until the test makes them.
+
+    It drops requests for notices of the status, which are tested elsewhere.
+    """
 
     def __init__(self, world: World) -> None:
         self._world = world
 
-    def send(self, delivery: Delivery) -> None:
+    def send(self, delivery: Delivery | StatusRequest) -> None:
+        if isinstance(delivery, StatusRequest):
+            return
         world = self._world
         fault = world.current().next_fault()
         if fault in (Fault.LOST, Fault.THROTTLED):

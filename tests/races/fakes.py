@@ -5,7 +5,7 @@ import random
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
@@ -121,6 +121,33 @@ class Connections:
         gone = frozenset(connection_ids) - reached
         return FanOut(len(reached), gone, 0)
 
+    def messages(self, connection_id: str) -> list[dict[str, Any]]:
+        """List the messages that a connection received, in order."""
+        with self._lock:
+            return list(self._inbox[connection_id])
+
     def open_ids(self) -> set[str]:
         with self._lock:
             return set(self._open)
+
+
+class Functions:
+    """Functions that keep the events with which they are invoked."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._events: dict[str, list[dict[str, Any]]] = defaultdict(list)
+
+    def invoke_later(self, function_name: str, event: Mapping[str, Any]) -> None:
+        with self._lock:
+            self._events[function_name].append(json.loads(json.dumps(event)))
+
+    def events_of(self, function_name: str) -> list[dict[str, Any]]:
+        """List the events of a function, in the order of their invocations."""
+        with self._lock:
+            return list(self._events[function_name])
+
+    def take_events_of(self, function_name: str) -> list[dict[str, Any]]:
+        """List the events of a function since the last call."""
+        with self._lock:
+            return self._events.pop(function_name, [])

@@ -26,6 +26,8 @@ from chalicelib.commands import (
 )
 from chalicelib.limits import Graces, Limits
 from chalicelib.models import Caller, QualityTier
+from chalicelib.outcomes import Outcomes
+from chalicelib.pipeline import Pipeline
 from chalicelib.rate_limits import RateLimits
 from chalicelib.settings import RateLimitSettings
 from chalicelib.store.items import LANGUAGE_COUNT
@@ -35,13 +37,13 @@ from chalicelib.sweep import build_sweep
 from chalicelib.table_names import TableNames
 from local_gateway import aws
 from tests import emulator
-from tests.races.fakes import Answer, Clock, Connections, latency
-from tests.unit.fakes import FakePipeline
+from tests.races.fakes import Answer, Clock, Connections, Functions, latency
 
 ADDRESS: Final = "203.0.113.7"
 """The address of all clients. Source: RFC 5737, addresses for documentation."""
 
 INVITE_CODE: Final = "code-of-the-hall"
+ENDPOINT_URL: Final = "https://api/stage"
 GRACE_SECONDS: Final = 60
 GRACES: Final = Graces(GRACE_SECONDS, closed_seconds=5)
 LOST_AFTER_SECONDS: Final = 90
@@ -117,7 +119,10 @@ class Service:
         self.max_listeners = max_listeners
         self.clock = Clock()
         self.connections = Connections()
-        self.pipeline = FakePipeline()
+        self.functions = Functions()
+        functions: Any = self.functions
+        self.pipeline = Pipeline(functions, "interpreter", self.clock)
+        self.outcomes = Outcomes(functions, "outcome")
         self.stores = build_stores(
             clients.dynamodb("store"),
             TableNames(*(self._tables[each] for each in ("sessions", "connections", "captions"))),
@@ -147,7 +152,9 @@ class Service:
                 captions_per_minute=60,
             ),
             GRACES,
-            self.pipeline,
+            pipeline=self.pipeline,
+            outcomes=self.outcomes,
+            endpoint_url=ENDPOINT_URL,
             clock=self.clock,
             new_session_id=lambda: f"golden-eagle-{next(numbers)}",
             new_invite_code=lambda: INVITE_CODE,
@@ -239,6 +246,9 @@ class Service:
             self.connections,
             GRACES,
             self.max_listeners,
+            pipeline=self.pipeline,
+            outcomes=self.outcomes,
+            endpoint_url=ENDPOINT_URL,
             clock=self.clock,
             stopwatch=self.clock,
             sleep=self.clock.sleep,

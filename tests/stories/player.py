@@ -16,6 +16,9 @@ SESSION_ID: Final = "golden-eagle-427"
 INVITE_CODE: Final = "b3FQvY0mJ0h1VnKx"
 """The session and the invite code in all exchanges."""
 
+CAPTION: Final = "Good morning"
+"""What the other speaker says in all exchanges."""
+
 FIRST: Final = "XhS3QcXKIAMCFaw="
 """The ID of the first connection in all exchanges."""
 
@@ -141,6 +144,7 @@ class Others:
         self.user = SPEAKER
         self.speaker: Client | None = None
         self.listener: Client | None = None
+        self.captions = 0
 
     def create(self, given: dict[str, str]) -> None:
         """Create the session that exists before the exchange."""
@@ -164,6 +168,10 @@ class Others:
         match action:
             case "pauseSession" | "resumeSession" | "endSession":
                 self.ask_speaker(action=action)
+            case "sendCaption":
+                self.captions += 1
+                caption_id = f"phrase-{self.captions}"
+                self.ask_speaker(action="sendCaption", text=CAPTION, captionId=caption_id)
             case "speakerDrops":
                 assert self.speaker
                 self.speaker.drop()
@@ -193,7 +201,10 @@ class Others:
             case "functionFails":
                 self.stack.callback(self.target.set_faults)
                 self.target.set_faults(handler_raises_share=1, handler_only="$default")
-            case "functionRecovers":
+            case "postsFail":
+                self.stack.callback(self.target.set_faults)
+                self.target.set_faults(post_throttled_share=1)
+            case "functionRecovers" | "postsRecover":
                 self.target.set_faults()
             case _:
                 raise AssertionError(action)
@@ -212,6 +223,8 @@ class Others:
     def ask_speaker(self, **command: str) -> Message:
         assert self.speaker
         outcome = self.speaker.ask(**command)
+        while outcome["type"] == "sessionStatus":  # a notice: nothing here asks for the status
+            outcome = self.speaker.receive()
         assert outcome["type"] != "error", outcome
         return outcome
 

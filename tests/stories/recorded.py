@@ -17,6 +17,7 @@ VARIABLE = {
     "requestId",
     "retryAfter",
     "sessionId",
+    "startedAt",
     "supported",
     "timestamp",
 }
@@ -35,6 +36,9 @@ class Recorded:
         for field, value in expected.items():
             if field == "details":
                 self.check(heard[field], value)
+            elif field == "items":
+                for item, recorded in zip(heard[field], value, strict=True):
+                    self.check(item, recorded)
             elif field not in VARIABLE:
                 assert heard[field] == value, field
             else:

@@ -166,6 +166,10 @@ def local_server(*options: str, **settings: str) -> Iterator[Target]:
         assert process.returncode == 0, said
 
 
+STATUS_REQUEST = "status"
+"""The request ID by which an answer to `getSessionStatus` differs from a notice."""
+
+
 class Client:
     """A client of the wire protocol that sends only what a test asks for."""
 
@@ -174,6 +178,10 @@ class Client:
 
     def ask(self, **command: Any) -> dict[str, Any]:
         """Send a command in a frame, and return its outcome."""
+        if command.get("action") == "getSessionStatus" and "requestId" not in command:
+            answer = self.ask(**command, requestId=STATUS_REQUEST)
+            assert answer.pop("requestId") == STATUS_REQUEST
+            return answer
         self.tell(**command)
         return self.receive()
 
@@ -187,6 +195,13 @@ class Client:
         return self.receive()
 
     def receive(self) -> dict[str, Any]:
+        """Return the next message, except notices of the audience, whose time is uncertain."""
+        while True:
+            message = self.receive_any()
+            if message.get("type") != "sessionStatus" or "requestId" in message:
+                return message
+
+    def receive_any(self) -> dict[str, Any]:
         """Return the next message."""
         return frames.decode(self.connection.recv(timeout=WAIT_SECONDS))
 

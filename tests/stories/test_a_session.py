@@ -139,6 +139,19 @@ def test_listeners_that_leave_are_no_longer_counted(
         until(lambda: count(speaker) == 1)
 
 
+def test_a_speaker_is_notified_of_its_audience(open_client: Open, token: str) -> None:
+    speaker, created = create(open_client, token)
+    session = {"sessionId": created["sessionId"], "targetLanguage": "es"}
+    sent_at = []
+    for listeners in (1, 2):
+        open_client().ask(action="joinSession", **session)
+        notice = speaker.receive_any()
+        sent_at.append(notice["timestamp"])
+        assert notice["type"] == "sessionStatus"
+        assert (notice["listenerCount"], notice["languages"]) == (listeners, {"es": listeners})
+    assert sent_at[1] - sent_at[0] >= 2000
+
+
 def test_sessions_do_not_affect_each_other(open_client: Open, target: Target) -> None:
     speakers = []
     for name in ("anna@example.com", "boris@example.com"):

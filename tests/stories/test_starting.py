@@ -8,6 +8,7 @@ import pytest
 
 EMBEDDED = {
     "SESSIONS_TABLE": "s",
+    "CAPTIONS_TABLE": "captions",
     "CONNECTIONS_TABLE": "c",
     "RATE_LIMITS_TABLE": "r",
     "COGNITO_USER_POOL_ID": "us-east-1_pool",

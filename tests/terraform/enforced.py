@@ -28,6 +28,8 @@ FUNCTIONS: Final = {
     "message": "websocket_message",
     "disconnect": "websocket_disconnect",
     "outcome": "outcome",
+    "publish": "publish",
+    "interpreter": "interpreter",
     "sweep": "sweep",
 }
 """Chalice's names of them, by those in app.py, which are their roles' too."""
@@ -66,6 +68,7 @@ class Enforced:
         api = f"arn:aws:execute-api:{account}:{self.stack.outputs['api_id']}/local"
         return {
             "outcome": f"arn:aws:lambda:{account}:function:{PREFIX}outcome",
+            "pipeline": f"arn:aws:lambda:{account}:function:{PREFIX}interpreter",
             "index": f"{self.table('connections')}/index/sessionId-targetLanguage-index",
             "post": f"{api}/POST/@connections/*",
             "close": f"{api}/DELETE/@connections/*",

@@ -51,6 +51,7 @@ LOGGED: Final = {
     *("code", "durationMs", "coldStart"),
     *("cause", "field", "dependency", "error", "reason"),
     *("reached", "gone", "failed"),
+    *("caption", "language", "seq"),
 }
 """The fields of the application's log lines."""
 
@@ -335,7 +336,8 @@ def emitted() -> set[str]:
         node
         for path in (ROOT / "chalicelib").rglob("*.py")
         for node in ast.walk(ast.parse(path.read_text()))
-        if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("put_metrics")
+        if isinstance(node, ast.Call)
+        and ast.unparse(node.func).endswith(("put_metrics", "_count_failure"))
     ]
     named = {keyword.arg for call in calls for keyword in call.keywords if keyword.arg}
     counted = {

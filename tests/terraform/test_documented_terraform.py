@@ -1,11 +1,14 @@
-"""The Terraform in docs/how-to/customize-a-stage.md is valid together with the stack."""
+"""The Terraform and the policies in the how-to guides fit the stack."""
 
+import json
 import re
 from pathlib import Path
 
 from tests.terraform.configuration import ROOT, Configuration
+from tests.terraform.conftest import Plan
 
 PAGE = (ROOT / "docs" / "how-to" / "customize-a-stage.md").read_text()
+PUBLISHING = (ROOT / "docs" / "how-to" / "publish-captions.md").read_text()
 
 
 def test_the_recipe_for_cloudfront_is_formatted_and_valid(configuration: Configuration) -> None:
@@ -37,3 +40,16 @@ def test_the_example_of_a_sign_in_page_is_planned(
     assert client["allowed_oauth_flows_user_pool_client"] is True
     for url in client["callback_urls"] + client["logout_urls"]:
         assert f'"{url}"' in example
+
+
+def test_the_policies_for_another_account_allow_it_the_function_that_publishes(whole: Plan) -> None:
+    blocks = re.findall(r"^ *```json\n(.*?)^ *```", PUBLISHING, re.DOTALL | re.MULTILINE)
+    policies = [it for it in map(json.loads, blocks) if "Statement" in it]
+    assert [("Principal" in policy["Statement"][0]) for policy in policies] == [False, True]
+    functions = {it["function_name"] for it in whole.resources["aws_lambda_function"]}
+    for policy in policies:
+        (statement,) = policy["Statement"]
+        assert statement["Action"] == "lambda:InvokeFunction"
+        function = statement["Resource"].rpartition(":function:")[2]
+        assert function in functions
+        assert function.endswith("-publish")

@@ -84,7 +84,7 @@ def test_tables_are_made_as_the_schema_says_and_kept_safe_where_that_is_asked(
             backups = dynamodb.describe_continuous_backups(TableName=table_name)
             recovery = backups["ContinuousBackupsDescription"]["PointInTimeRecoveryDescription"]
             assert (recovery["PointInTimeRecoveryStatus"] == "ENABLED") is (
-                protected and name != "rate_limits"
+                protected and name not in {"captions", "rate_limits"}
             )
 
 
@@ -169,6 +169,43 @@ def test_a_deployed_pool_gets_a_sign_in_page_that_can_be_removed_and_keeps_its_c
     assert client_change["after"]["allowed_oauth_flows_user_pool_client"] is False
     for name in ("allowed_oauth_flows", "allowed_oauth_scopes", "callback_urls", "logout_urls"):
         assert client_change["after"][name] == []
+
+
+def test_the_audio_is_in_a_private_bucket_that_only_its_distribution_reads(
+    applied: TerraformState, endpoint_url: str
+) -> None:
+    media = applied.outputs["media"]["value"]
+    bucket = {"Bucket": media["bucket"]}
+    s3 = aws.client("s3", endpoint_url)
+    assert media["bucket"].startswith("broadcast-sessions-made-")
+    access = s3.get_public_access_block(**bucket)["PublicAccessBlockConfiguration"]
+    assert access == dict.fromkeys(
+        ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets"), True
+    )
+    (rule,) = s3.get_bucket_lifecycle_configuration(**bucket)["Rules"]
+    assert (rule["Status"], rule["Expiration"]["Days"]) == ("Enabled", 1)
+    assert rule["Filter"] in ({}, {"Prefix": ""})
+    assert "Status" not in s3.get_bucket_versioning(**bucket)
+
+    distribution = distribution_of(media["url"], endpoint_url)
+    allowed, denied = json.loads(s3.get_bucket_policy(**bucket)["Policy"])["Statement"]
+    assert denied["Effect"] == "Deny"
+    assert allowed["Action"] == "s3:GetObject"
+    assert allowed["Resource"] == f"{media['arn']}/*"
+    assert allowed["Condition"] == {"StringEquals": {"AWS:SourceArn": distribution["ARN"]}}
+    (origin,) = distribution["DistributionConfig"]["Origins"]["Items"]
+    assert origin["DomainName"].startswith(f"{media['bucket']}.s3.")
+    assert origin["OriginAccessControlId"]
+    behavior = distribution["DistributionConfig"]["DefaultCacheBehavior"]
+    assert behavior["ViewerProtocolPolicy"] == "https-only"
+
+
+def distribution_of(url: str, endpoint_url: str) -> Any:
+    """Return the distribution that serves a URL."""
+    cloudfront = aws.client("cloudfront", endpoint_url)
+    listed = cloudfront.list_distributions()["DistributionList"]["Items"]
+    (found,) = (it["Id"] for it in listed if f"https://{it['DomainName']}" == url)
+    return cloudfront.get_distribution(Id=found)["Distribution"]
 
 
 def app_client_of(pool: Any, endpoint_url: str) -> dict[str, Any]:

@@ -49,6 +49,15 @@ def test_a_stage_name_that_is_no_name_is_refused(variables: Configuration, name:
         ("timeout_seconds={message=60}", "API Gateway waits 29 s"),
         ("timeout_seconds={disconnect=24}", "plan for 20 s per event"),
         ("timeout_seconds={sweep=29}", "a whole number from 150 to 900"),
+        ("timeout_seconds={interpreter=29}", "timeout of interpreter must be"),
+        ("settings={CAPTIONS_KEPT_SECONDS=-1}", "CAPTIONS_KEPT_SECONDS must be"),
+        ("pipeline_function=my pipeline", "pipeline_function must be"),
+        (
+            "pipeline_function=arn:aws:lambda:eu-west-1:123456789012:function:other",
+            "pipeline_function must be in the stack's region",
+        ),
+        ("speech=yes", "speech must be on or off"),
+        ('media_origins=["live.example.com"]', "media_origins must be"),
         ('alarm_emails=["nobody"]', "must be email addresses"),
         ("stage=prod", "the workspace is dev"),
         ("python_version=3.14", "must be 3.11, 3.12 or 3.13"),
@@ -103,10 +112,13 @@ def test_only_prod_is_protected_from_deletion(plan: Plan) -> None:
     assert pool["deletion_protection"] == ("ACTIVE" if is_prod else "INACTIVE")
 
 
-def test_prod_and_staging_can_be_set_back_but_for_hashes_of_addresses(plan: Plan) -> None:
+def test_prod_and_staging_can_be_set_back_but_for_captions_and_hashes_of_addresses(
+    plan: Plan,
+) -> None:
     for table in plan.resources["aws_dynamodb_table"]:
         (recovery,) = table["point_in_time_recovery"]
-        is_recoverable = plan.stage in {"prod", "staging"} and "rate_limits" not in table["name"]
+        expires = table["name"].endswith(("-captions", "-rate_limits"))
+        is_recoverable = plan.stage in {"prod", "staging"} and not expires
         assert recovery["enabled"] is is_recoverable, table["name"]
 
 

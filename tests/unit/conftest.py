@@ -9,12 +9,14 @@ from typing import Any
 import pytest
 
 from chalicelib.assembly import UseCases, build_dispatcher, build_use_cases
+from chalicelib.audience import Audience
 from chalicelib.dispatch import Dispatcher
 from chalicelib.ending import Ending
 from chalicelib.lifecycle import Lifecycle
 from chalicelib.limits import Graces, Limits
 from chalicelib.models import Caller
 from chalicelib.notices import Notices
+from chalicelib.pipeline import Pipeline
 from chalicelib.rate_limits import RateLimits
 from chalicelib.settings import RateLimitSettings
 from chalicelib.store.stores import Stores, build_stores
@@ -29,8 +31,8 @@ from tests.unit.fakes import (
     TABLES,
     Clock,
     FakeConnections,
+    FakeFunctions,
     FakeOutcomes,
-    FakePipeline,
     Wire,
     frame,
     reply,
@@ -77,8 +79,14 @@ def phones() -> FakeConnections:
 
 
 @pytest.fixture
-def pipeline() -> FakePipeline:
-    return FakePipeline()
+def functions() -> FakeFunctions:
+    """Return the functions that the pipeline invokes."""
+    return FakeFunctions()
+
+
+@pytest.fixture
+def pipeline(functions: Any, clock: Clock) -> Pipeline:
+    return Pipeline(functions, "interpreter", clock)
 
 
 @pytest.fixture
@@ -116,7 +124,8 @@ def build(
     stores: Stores,
     phones: FakeConnections,
     rate_limits: RateLimits,
-    pipeline: FakePipeline,
+    pipeline: Pipeline,
+    outcomes: FakeOutcomes,
     clock: Clock,
 ) -> Callable[..., UseCases]:
     """Return a function that builds use cases. Named collaborators replace the defaults."""
@@ -130,6 +139,8 @@ def build(
             "limits": LIMITS,
             "graces": GRACES,
             "pipeline": pipeline,
+            "outcomes": outcomes,
+            "endpoint_url": "https://api/stage",
             "clock": clock,
             "new_session_id": lambda: f"golden-eagle-{next(numbers)}",
             "new_invite_code": lambda: "code-of-the-hall",
@@ -152,7 +163,13 @@ def lifecycle(use_cases: UseCases) -> Lifecycle:
 
 
 @pytest.fixture
-def sweep_of(stores: Stores, phones: FakeConnections, clock: Clock) -> Callable[..., Sweep]:
+def sweep_of(
+    stores: Stores,
+    phones: FakeConnections,
+    pipeline: Pipeline,
+    outcomes: FakeOutcomes,
+    clock: Clock,
+) -> Callable[..., Sweep]:
     """Return a function that builds a sweep. Named collaborators replace the defaults.
 
     The sweep's waits advance the clock, and it visits one session at a time.
@@ -164,6 +181,9 @@ def sweep_of(stores: Stores, phones: FakeConnections, clock: Clock) -> Callable[
             "connections": phones,
             "graces": GRACES,
             "max_listeners": LIMITS.max_listeners,
+            "pipeline": pipeline,
+            "outcomes": outcomes,
+            "endpoint_url": "https://api/stage",
             "clock": clock,
             "stopwatch": clock,
             "sleep": clock.sleep,
@@ -175,11 +195,19 @@ def sweep_of(stores: Stores, phones: FakeConnections, clock: Clock) -> Callable[
 
 
 @pytest.fixture
-def ending_of(stores: Stores, phones: FakeConnections, clock: Clock) -> Callable[..., Ending]:
+def ending_of(
+    stores: Stores,
+    phones: FakeConnections,
+    pipeline: Pipeline,
+    outcomes: FakeOutcomes,
+    clock: Clock,
+) -> Callable[..., Ending]:
     """Return a function that builds an ending, on other stores or connections if given."""
 
     def ending_of(stores: Stores = stores, connections: Any = phones) -> Ending:
-        return Ending(stores, Notices(stores, connections, clock, clock.sleep), clock)
+        audience = Audience(stores, pipeline, outcomes, "https://api/stage", clock)
+        notices = Notices(stores, connections, audience, pipeline, clock, clock.sleep)
+        return Ending(stores, notices, pipeline, clock)
 
     return ending_of
 

@@ -12,6 +12,7 @@ from chalicelib.dispatch import Dispatcher
 from chalicelib.errors import ServiceError, ServiceUnavailable
 from chalicelib.models import Caller
 from chalicelib.outcomes import Delivery
+from chalicelib.status_requests import StatusRequest
 from chalicelib.store.stores import Stores
 from chalicelib.table_names import TableNames
 
@@ -33,7 +34,10 @@ SCHEMA = json.loads(Path("chalicelib/tables.json").read_text())
 STAGE_OUTPUTS = {
     "alarm_topic_arn": "arn:aws:sns:eu-central-1:123456789012:broadcast-sessions-dev-alarms",
     "api_id": "abc123",
-    "table_names": {"sessions": "the-sessions", "connections": "the-connections"},
+    "pipeline_function": "the-pipeline",
+    "table_names": {
+        name: f"the-{name}" for name in ("sessions", "connections", "captions", "rate_limits")
+    },
     "url": "wss://live.example.com",
 }
 """The outputs of a deployed stage."""
@@ -106,30 +110,35 @@ TABLES = TableNames("sessions", "connections", "captions")
 
 
 @dataclass
-class FakePipeline:
-    """A pipeline that keeps the events."""
-
-    events: list[dict[str, Any]] = field(default_factory=list)
-
-    def tell(self, event_type: str, session_id: str, **fields: Any) -> None:
-        self.events.append({"type": event_type, "sessionId": session_id, **fields})
-
-
-@dataclass
 class FakeOutcomes:
-    """Outcomes that keep the messages, closes and delays of their deliveries."""
+    """Outcomes that keep the messages, closes, delays and notices of the status."""
 
     sent: list[tuple[str, str, dict[str, Any]]] = field(default_factory=list)
     delays_ms: list[int] = field(default_factory=list)
     closing: list[tuple[str, str, int]] = field(default_factory=list)
+    statuses: list[StatusRequest] = field(default_factory=list)
 
-    def send(self, delivery: Delivery) -> None:
+    def send(self, delivery: Delivery | StatusRequest) -> None:
+        if isinstance(delivery, StatusRequest):
+            encoded = json.loads(json.dumps(delivery.to_event()))
+            self.statuses.append(StatusRequest.from_event(encoded))
+            return
         event = Delivery.from_event(json.loads(json.dumps(delivery.to_event())))
         if event.closes:
             self.closing.append((event.connection_id, event.endpoint_url, event.delay_ms))
             return
         self.sent += [(event.connection_id, event.endpoint_url, it) for it in event.messages]
         self.delays_ms.append(event.delay_ms)
+
+
+@dataclass
+class FakeFunctions:
+    """Functions that keep the events with which they are invoked."""
+
+    events: list[dict[str, Any]] = field(default_factory=list)
+
+    def invoke_later(self, _function_name: str, event: Mapping[str, Any]) -> None:
+        self.events.append(json.loads(json.dumps(event)))
 
 
 def refused(code: str, **rest: Any) -> Answer:

@@ -184,7 +184,7 @@ SESSION_METRICS: Final = (
 IDLE_METRICS: Final = ("ActiveSessions", "TotalListeners", "SweepRepairs")
 """The metrics that a sweep writes each minute."""
 
-ALARM_METRICS: Final[Mapping[str, int]] = {"none": 0, "essential": 9, "all": 30}
+ALARM_METRICS: Final[Mapping[str, int]] = {"none": 0, "essential": 11, "all": 41}
 """The metrics that the alarms of terraform/modules/alarms read, by level.
 
 Each alarm reads one metric, and fan-out-failures reads two.

@@ -160,7 +160,7 @@ def take_seat(stores: Stores, session: Session, window: int) -> Session:
         invitation(window=window),
         500,
         last_window=session.invited_window,
-    )
+    ).session
 
 
 @pytest.fixture

@@ -21,6 +21,7 @@ def test_ci_runs_tests_and_checks_and_fails_if_either_fails(
     shutil.copy(RUN, folder / ".ci")
     for program, does in (
         (folder / ".ci" / "browser", "true"),
+        (folder / ".ci" / "speech", "true"),
         (folder / ".ci" / "pythons", f'echo "ran pythons"; [ pythons != {failing} ] || exit 2'),
         (programs / "make", f'echo "made $*"; [ "$1" != {failing} ] || exit 2'),
     ):

@@ -22,6 +22,7 @@ from tests.unit.fakes import (
     CREATE,
     Clock,
     FakeConnections,
+    FakeOutcomes,
     closing,
     connecting,
     event,
@@ -63,6 +64,7 @@ COSTS: Final[dict[str, Cost]] = {
     "joinSession of an unknown session": Cost(6),
     "joinSession of an unknown session with inviteCode": Cost(5),
     "joinSession with a wrong inviteCode": Cost(5),
+    "notice of the status": Cost(1),
     "outcome of joinSession by URL": Cost(2),
     "outcome of createSession by URL": Cost(2),
     "outcome of refreshConnection by URL": Cost(2),
@@ -75,6 +77,7 @@ COSTS: Final[dict[str, Cost]] = {
     "listener's refresh by URL": Cost(4, items=(2,)),
     "listener's refresh by frame": Cost(3, items=(2,)),
     "listener's refresh with another language by frame": Cost(3, items=(2,)),
+    "refresh with another language by the last listener of a language": Cost(4, items=(2,)),
     "listener's return after a drop by frame": Cost(5, items=(2,)),
     "listener's refresh as a join by frame": Cost(6),
     "bare connection's heartbeat": Cost(1, allowed=1),
@@ -82,7 +85,12 @@ COSTS: Final[dict[str, Cost]] = {
     "speaker's heartbeat": Cost(2, allowed=2),
     "refused heartbeat": Cost(2),
     "changeLanguage": Cost(3, allowed=2, reason="the session counts listeners per language"),
-    "changeLanguage to the same language": Cost(2, allowed=2),
+    "changeLanguage by the last listener of a language": Cost(
+        4, allowed=2, reason="the language becomes idle after a time without listeners"
+    ),
+    "changeLanguage to the same language": Cost(
+        3, allowed=2, reason="the answer has the number of the language's last caption"
+    ),
     "getSessionStatus": Cost(2, allowed=3),
     "pauseSession": Cost(3),
     "pauseSession again": Cost(2),
@@ -92,11 +100,15 @@ COSTS: Final[dict[str, Cost]] = {
     "endSession with 150 listeners": Cost(7, items=(100, 50)),
     "close of a bare connection": Cost(1),
     "listener's leave": Cost(2, allowed=2),
+    "last listener's leave": Cost(
+        3, allowed=2, reason="the language becomes idle after a time without listeners"
+    ),
     "speaker's close with 1000, 1 listener": Cost(9, items=(1,)),
     "speaker's drop": Cost(4),
     "close of a superseded connection": Cost(1),
     "sweep without sessions": Cost(2),
     "sweep of one quiet session with 100 listeners": Cost(5, items=(100,)),
+    "sweep of a session with an idle language": Cost(5, items=(1,)),
     "sweep of a session with a lost listener": Cost(7, items=(2,)),
     "sweep of a session with a lost speaker": Cost(9, items=(2,)),
 }
@@ -133,20 +145,34 @@ class Stage:
     clock: Clock
     requests: Requests
     phones: FakeConnections
+    outcomes: FakeOutcomes
     session_id: str = ""
 
     def open_session(self) -> None:
         self.session_id = reply(self.frame("speaker=", "user-1", **CREATE))["sessionId"]
         self.frame("b=", **self.join)
+        self.notify()
+
+    def notify(self) -> None:
+        """Post the requested notices of the status."""
+        for request in self.outcomes.statuses:
+            self.use_cases.status_notices.deliver(request)
+        self.outcomes.statuses.clear()
+
+    def join_second(self) -> None:
+        self.frame("second=", **self.invited)
+        self.notify()
 
     def fill_and_wait(self, listeners: int) -> None:
         for number in range(listeners):
             self.frame(f"{number}=", **self.invited)
+        self.notify()
         self.clock.now += 60
 
     def lose(self, listener: bool) -> None:
         self.clock.now += 60
         self.frame("another=", **self.invited)
+        self.notify()
         self.frame("speaker=" if listener else "b=", action="heartbeat")
         self.clock.now += 60
 
@@ -175,6 +201,18 @@ class Stage:
 
     def close(self, connection_id: str, code: int = 1006) -> Any:
         return self.dispatcher.disconnect(closing(connection_id, code))
+
+    def make_idle(self) -> None:
+        """Let the session's only language be without listeners for a minute."""
+        self.close("b=")
+        self.notify()
+        self.clock.now += 60
+
+    def deliver_status(self) -> Any:
+        before = len(self.phones.inbox["speaker="])
+        self.notify()
+        assert len(self.phones.inbox["speaker="]) == before + 1
+        return {"statusCode": 200}
 
     def close_refused(self, connection_id: str) -> Any:
         self.use_cases.lifecycle.close_refused(connection_id)
@@ -246,6 +284,10 @@ OPERATIONS: Final[dict[str, tuple[Do, Do]]] = {
         nothing,
         lambda stage: stage.frame("new=", **stage.join, inviteCode="wrong"),
     ),
+    "notice of the status": (
+        lambda stage: stage.frame("new=", **stage.join),
+        lambda stage: stage.deliver_status(),
+    ),
     "outcome of joinSession by URL": (
         lambda stage: stage.frame("new=", **stage.join),
         lambda stage: stage.deliver("new=", "sessionJoined"),
@@ -294,6 +336,12 @@ OPERATIONS: Final[dict[str, tuple[Do, Do]]] = {
         lambda stage: stage.frame("new=", **stage.as_listener, connectionId="b="),
     ),
     "listener's refresh with another language by frame": (
+        lambda stage: stage.join_second(),
+        lambda stage: stage.frame(
+            "new=", **{**stage.as_listener, "targetLanguage": "de"}, connectionId="b="
+        ),
+    ),
+    "refresh with another language by the last listener of a language": (
         nothing,
         lambda stage: stage.frame(
             "new=", **{**stage.as_listener, "targetLanguage": "de"}, connectionId="b="
@@ -318,6 +366,10 @@ OPERATIONS: Final[dict[str, tuple[Do, Do]]] = {
         lambda stage: stage.frame("b=", action="heartbeat"),
     ),
     "changeLanguage": (
+        lambda stage: stage.join_second(),
+        lambda stage: stage.frame("b=", action="changeLanguage", targetLanguage="de"),
+    ),
+    "changeLanguage by the last listener of a language": (
         nothing,
         lambda stage: stage.frame("b=", action="changeLanguage", targetLanguage="de"),
     ),
@@ -342,7 +394,11 @@ OPERATIONS: Final[dict[str, tuple[Do, Do]]] = {
         lambda stage: stage.end(),
     ),
     "close of a bare connection": (nothing, lambda stage: stage.close("bare=")),
-    "listener's leave": (nothing, lambda stage: stage.dispatcher.disconnect(event("b="))),
+    "listener's leave": (
+        lambda stage: stage.join_second(),
+        lambda stage: stage.dispatcher.disconnect(event("b=")),
+    ),
+    "last listener's leave": (nothing, lambda stage: stage.dispatcher.disconnect(event("b="))),
     "speaker's close with 1000, 1 listener": (
         nothing,
         lambda stage: stage.close("speaker=", 1000),
@@ -358,6 +414,10 @@ OPERATIONS: Final[dict[str, tuple[Do, Do]]] = {
     ),
     "sweep of one quiet session with 100 listeners": (
         lambda stage: stage.fill_and_wait(99),
+        lambda stage: stage.run_sweep(),
+    ),
+    "sweep of a session with an idle language": (
+        lambda stage: stage.make_idle(),
         lambda stage: stage.run_sweep(),
     ),
     "sweep of a session with a lost listener": (
@@ -394,7 +454,8 @@ def stage(
     requests = Requests(dynamodb)
     wide = build(limits=replace(LIMITS, max_listeners=500))
     dispatcher = build_dispatcher(wide, rate_limits, outcomes, ENDPOINT_URL, clock)
-    stage = Stage(dispatcher, wide, stores, sweep_of(max_listeners=500), clock, requests, phones)
+    sweep = sweep_of(max_listeners=500)
+    stage = Stage(dispatcher, wide, stores, sweep, clock, requests, phones, outcomes)
     stage.open_session()
     return stage
 

@@ -101,6 +101,8 @@ def test_a_frame_command_is_answered_with_the_same_outcome(dispatcher: Dispatche
         "targetLanguage": "fr-CA",
         "qualityTier": "standard",
         "status": "active",
+        "lastSeq": 0,
+        "hasVoice": True,
         "heartbeatSeconds": 30,
     }
 

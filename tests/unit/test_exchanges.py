@@ -40,6 +40,7 @@ METHODS = {
     "listener": {"join", "changeLanguage", "close"},
     "speaker": {
         *("create", "takeOver", "pause", "resume", "end", "status", "rotateInviteCode", "close"),
+        "sendCaption",
     },
 }
 
@@ -74,12 +75,14 @@ OF_CLIENTS = {
 OF_SERVICE = {error.code for error in errors.ServiceError.__subclasses__()}
 
 UNDESCRIBED = {
-    *("caption_on_both_connections", "join_refused_parameter", "unknown_field", "unknown_type"),
+    *("join_refused_parameter", "unknown_field", "unknown_type"),
+    *("malformed_captions", "malformed_captions_answer"),
+    *("send_caption_refused_id", "send_caption_refused_text", "send_caption_too_long"),
 }
-"""The exchanges whose frames aren't valid on purpose, or whose messages don't exist yet."""
+"""The exchanges whose frames aren't valid on purpose."""
 
-OTHER_TYPES = {"caption", "captionStyleChanged"}
-"""The types of messages that the service doesn't send yet. No client knows the second."""
+OTHER_TYPES = {"captionStyleChanged"}
+"""The types of messages that neither the service nor a client knows."""
 
 PROTOCOL = Path("docs/reference/protocol.md").read_text()
 

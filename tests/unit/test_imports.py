@@ -18,19 +18,19 @@ PURE = (
 INPUT_AND_OUTPUT = (
     *("telemetry", "aws", "aws.wire", "aws.side_by_side", "aws.http", "aws.connections"),
     *("aws.circuit", "aws.retries", "aws.dynamodb", "aws.functions", "aws.calls"),
-    *("aws.translate", "aws.polly", "aws.s3", "auth", "rate_limits"),
+    *("aws.translate", "aws.polly", "aws.s3", "auth", "rate_limits", "status_requests"),
     *("outcomes", "pipeline", "slices", "store.table", "store.items", "store.open_sessions"),
-    *("store.placements", "store.sweep_cursor", "store.sessions", "store.seats"),
-    *("store.participants", "store.listeners", "store.hand_overs", "store.refused_commands"),
-    *("store.event_claims", "store.caption_numbers", "store.captions", "store.stores"),
-    "recovery",
+    *("store.count_updates", "store.placements", "store.sweep_cursor", "store.sessions"),
+    *("store.caption_numbers", "store.seats", "store.demand", "store.participants"),
+    *("store.listeners", "store.hand_overs", "store.refused_commands", "store.event_claims"),
+    *("store.captions", "store.stores", "recovery"),
 )
 """Modules that reach AWS or write the log. Each may import only those before it."""
 
 USE_CASES = (
-    *("membership", "notices", "publishing", "ending", "lifecycle", "joining", "sessions"),
-    *("refresh", "presence", "captions", "refusals", "publish_requests", "deliveries", "sweep"),
-    *("speech", "interpreter"),
+    *("audience", "membership", "notices", "publishing", "ending", "lifecycle", "joining"),
+    *("sessions", "refresh", "presence", "captions", "refusals", "publish_requests"),
+    *("deliveries", "status_notices", "sweep", "speech", "interpreter"),
 )
 """Modules with use cases. Each may import only those before it."""
 
@@ -97,6 +97,7 @@ def test_a_function_starts_without_slow_imports(handler: str) -> None:
         "COGNITO_USER_POOL_ID": "us-east-1_pool",
         "COGNITO_CLIENT_ID": "client",
         "SESSIONS_TABLE": "sessions",
+        "CAPTIONS_TABLE": "captions",
         "CONNECTIONS_TABLE": "connections",
         "RATE_LIMITS_TABLE": "limits",
         "OUTCOME_FUNCTION": "outcome",

@@ -17,7 +17,8 @@ from chalicelib.errors import (
     SessionNotFound,
 )
 from chalicelib.messages import Message
-from chalicelib.models import Participant, Session
+from chalicelib.models import Participant
+from chalicelib.store.count_updates import Counted
 from chalicelib.store.listeners import ListenerStore, Listing
 from chalicelib.store.participants import ParticipantStore
 from chalicelib.store.placements import Placement
@@ -49,11 +50,11 @@ class HookedSeats(SeatStore):
 
     hook: Hook
 
-    def take(self, *arguments: Any, **named: Any) -> Session:
+    def take(self, *arguments: Any, **named: Any) -> Counted:
         self.hook.run("take")
-        session = super().take(*arguments, **named)
+        counted = super().take(*arguments, **named)
         self.hook.run("taken")
-        return session
+        return counted
 
 
 class HookedParticipants(ParticipantStore):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.make import ROOT, make
+from tests.make import ROOT, make, put_python
 
 PYTHON = f"""#!/bin/sh
 case "$1 $2" in
@@ -95,3 +95,54 @@ def test_git_ignores_an_environment_that_is_a_link(tmp_path: Path, name: str) ->
         check=True,
     )
     assert listed.stdout == ".gitignore\n"
+
+
+LOCAL = """
+case "$2" in
+operations.developer_credentials) test "$AWS_PROFILE" = me && echo '["id", "its secret"]' ;;
+*) echo "$INTERPRETER_CREDENTIALS|$AWS_PROFILE|$AWS_ACCESS_KEY_ID"; printf '%s\n' "$@" ;;
+esac
+"""
+"""A Python that finds credentials in one profile, and prints what the local server gets."""
+
+
+def serve(
+    monkeypatch: pytest.MonkeyPatch, folder: Path, interpreter: str, profile: str
+) -> subprocess.CompletedProcess[str]:
+    monkeypatch.setenv("INTERPRETER", interpreter)
+    monkeypatch.setenv("AWS_PROFILE", profile)
+    return make("local", *put_python(folder, LOCAL), folder=ROOT)
+
+
+def test_an_unknown_interpreter_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    refused = serve(monkeypatch, tmp_path, "google", "me")
+    assert refused.returncode != 0
+    assert "INTERPRETER can only be aws" in refused.stderr
+    assert refused.stdout == ""
+
+
+def test_the_local_server_does_not_start_without_the_credentials_for_aws(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    refused = serve(monkeypatch, tmp_path, "aws", "another")
+    assert refused.returncode != 0
+    assert refused.stdout == ""
+
+
+def test_the_local_server_says_that_nothing_is_translated_and_has_no_credentials(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    served = serve(monkeypatch, tmp_path, "", "me").stdout.splitlines()
+    assert served[0] == "||none"
+    note = served[served.index("--note") + 1]
+    assert note.startswith("nothing is translated: captions are marked with their language")
+
+
+def test_only_the_stand_ins_variable_has_the_credentials_for_aws(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    served = serve(monkeypatch, tmp_path, "aws", "me").stdout.splitlines()
+    assert served[0] == '["id", "its secret"]||none'
+    note = served[served.index("--note") + 1]
+    assert note.endswith("with your credentials and at your cost")
+    assert not [argument for argument in served[1:] if "secret" in argument]

@@ -23,8 +23,10 @@ LONGEST: Final = {
     "inviteCode": "x" * 128,
     "connectionId": "x" * 128,
     "requestId": "x" * 64,
+    "captionId": "x" * 128,
+    "text": "\u00e9" * 1000,
 }
-"""A valid value of the maximum length for each parameter that has no list of values."""
+"""A valid value of the maximum length for each text parameter that has no list of values."""
 
 
 def parse(command: dict[str, Any]) -> commands.Command:
@@ -36,7 +38,7 @@ def parse(command: dict[str, Any]) -> commands.Command:
 def complete(schema: Schema) -> dict[str, Any]:
     """Return a command with all of its parameters."""
     return {
-        name: LONGEST.get(name) or field.get("const") or field["enum"][0]
+        name: LONGEST.get(name) or field.get("const") or field.get("maximum") or field["enum"][0]
         for name, field in schema["properties"].items()
     }
 
@@ -98,7 +100,11 @@ def test_the_parser_accepts_the_values_of_the_wire_form_and_no_others(
 ) -> None:
     fields = complete(SCHEMAS[command])
     schema = SCHEMAS[command]["properties"][name]
-    if name in LONGEST:
+    if schema["type"] == "integer":
+        for value in (schema["minimum"], schema["maximum"], float(schema["maximum"])):
+            assert parse({**fields, name: value})
+        refused: list[Any] = [schema["minimum"] - 1, schema["maximum"] + 1, 0.5, True, "1", None]
+    elif name in LONGEST:
         assert len(LONGEST[name]) == schema["maxLength"]
         assert parse(fields)
         refused = ["", LONGEST[name] + "x"]

@@ -349,6 +349,8 @@ def test_a_listeners_refresh_returns_the_session_and_its_languages(
         "status": "active",
         "sourceLanguage": "en",
         "targetLanguage": "fr-CA",
+        "lastSeq": 0,
+        "hasVoice": True,
         "heartbeatSeconds": 30,
     }
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from chalicelib.setting_names import NUMBERS
+from chalicelib.setting_names import NUMBERS, SPEECH
 from operations.package import GLIBC_OF_RUNTIME
 
 ROOT = Path(__file__).parents[2]
@@ -87,10 +87,15 @@ def test_the_packages_are_tested_on_every_python_that_they_support() -> None:
     assert script.count(" install -") == script.count('--constraint "$versions"') == 1
 
 
-def test_the_job_with_the_browser_tests_installs_the_browser() -> None:
+@pytest.mark.parametrize(
+    ("folder", "command"),
+    [("tests/browser", [".ci/browser"]), ("tests/unit", ["sudo", ".ci/speech"])],
+)
+def test_the_job_with_a_folder_of_tests_installs_what_they_need(
+    folder: str, command: list[str]
+) -> None:
     for job in read_checks():
-        has_browser_tests = any("tests/browser" in list_folders(command) for command in job)
-        assert ([".ci/browser"] in job) == has_browser_tests
+        assert (command in job) == any(folder in list_folders(each) for each in job)
 
 
 @pytest.mark.parametrize("workflow", [CHECKS, DEPLOY], ids=lambda path: path.name)
@@ -211,7 +216,7 @@ def read_first_column(page: str, heading: str) -> list[str]:
 
 def test_the_docs_list_every_setting() -> None:
     listed = read_first_column("docs/reference/configuration.md", "Settings")
-    assert listed == sorted(NUMBERS | {"LOG_LEVEL"})
+    assert listed == sorted(NUMBERS | SPEECH | {"LOG_LEVEL", "PIPELINE_FUNCTION"})
 
 
 def test_the_docs_list_every_variable_of_the_stack() -> None:

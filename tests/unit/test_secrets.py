@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib import telemetry
+from chalicelib import publish_requests, telemetry
 from chalicelib.assembly import UseCases, build_dispatcher
 from chalicelib.auth import Authorizer, KeySet, TokenVerifier
 from chalicelib.aws.connections import PostFailed
@@ -54,6 +54,9 @@ COMMANDS: dict[str, dict[str, Any]] = {
     "getSessionStatus": {},
     "pauseSession": {},
     "resumeSession": {},
+    "sendCaption": {"text": "marked phrase", "captionId": "marked-caption"},
+    "sendCaption, refused": {"text": "marked\n", "captionId": "marked-caption"},
+    "getCaptions": {"afterSeq": 0},
     "marked-action": {},
     "refreshConnection, listener": {
         "sessionId": "golden-eagle-100",
@@ -187,6 +190,9 @@ def _drive(dispatcher: Dispatcher) -> set[str]:
     for body in ("marked", '{"marked', '["marked"]', "x" * 40_000 + MARK, None):
         message(_event("listener", body=body))
     for value in ({"marked": 1}, ["marked"], "marked" * 2000, 17, None, "Marked-Eagle-100"):
+        fields = {"action": "sendCaption", "text": value, "captionId": value, "marked": 1}
+        message(_event("speaker", USER, body=json.dumps(fields)))
+        message(_event("listener", body=json.dumps({"action": "getCaptions", "afterSeq": value})))
         for name in ("action", "sessionId", "targetLanguage", "requestId", "role", "inviteCode"):
             fields = {"action": "joinSession", **COMMANDS["joinSession, invited"], name: value}
             message(_event("other", body=json.dumps(fields)))
@@ -195,6 +201,39 @@ def _drive(dispatcher: Dispatcher) -> set[str]:
             context = {"disconnectStatusCode": code, "disconnectReason": "marked-reason"}
             disconnect(_event(name, USER, context=context))
     return answered
+
+
+def _publish(use_cases: UseCases) -> set[str]:
+    """Publish captions with secrets in every field, and return the codes of the answers."""
+    caption: dict[str, Any] = {"captionId": "marked-caption", "text": "marked", "startedAt": 0}
+    audio = {"url": "https://marked.example/marked.mp3"}
+    request = {"sessionId": "golden-eagle-100", "language": "es", "captions": [caption]}
+    requests: list[Any] = [
+        request,
+        {**request, "captions": [{**caption, "captionId": "marked-2", "audio": audio}]},
+        {**request, "sessionId": "marked-eagle-999"},
+        {**request, "marked": MARK, "language": MARK},
+        {**request, "captions": [{**caption, "text": f"{MARK}\n"}]},
+        {**request, "captions": [{**caption, "audio": {"url": "http://marked"}}]},
+        {**request, "captions": [{**caption, "startedAt": MARK}]},
+        {**request, "captions": MARK},
+        MARK,
+    ]
+    answers = [publish_requests.answer(use_cases.publishing, each) for each in requests]
+    return {answer.get("error", {}).get("code", "OK") for answer in answers}
+
+
+def test_no_line_of_a_publication_contains_its_text(
+    marked_use_cases: UseCases, marked_dispatcher: Dispatcher, out: io.StringIO
+) -> None:
+    marked_dispatcher.message(_frame("speaker", USER, action="createSession", sourceLanguage="en"))
+    marked_dispatcher.message(
+        _frame("listener", None, action="joinSession", **COMMANDS["joinSession"])
+    )
+    assert _publish(marked_use_cases) == {
+        *("OK", "INVALID_PARAMETERS", "SESSION_NOT_FOUND", "UNSUPPORTED_LANGUAGE"),
+    }
+    assert '"caption published"' in out.getvalue()
 
 
 def test_no_line_of_a_client_event_contains_a_secret(
@@ -210,6 +249,7 @@ def test_no_line_of_a_client_event_contains_a_secret(
     assert answered >= {
         *("200", "sessionCreated", "sessionJoined", "connectionRefreshComplete", "heartbeatAck"),
         *("sessionPaused", "sessionResumed", "sessionEnded", "languageChanged", "sessionStatus"),
+        *("captionAccepted", "captions", "INVALID_PARAMETERS"),
         *("CONFLICT", "FORBIDDEN", "INVALID_ACTION", "RATE_LIMIT_EXCEEDED", "SESSION_NOT_FOUND"),
         *("UNAUTHORIZED", "429"),
     }
@@ -249,6 +289,8 @@ def test_no_line_of_a_failure_contains_a_secret(
             presence=broken,
             refusals=Refusals(replace(stores, refused_commands=broken), rate_limits, 20),
             lifecycle=broken,
+            captions=broken,
+            publishing=broken,
             deliveries=Deliveries(stores, broken, phones, clock, clock.sleep),
         )
     elif failing == "stores":
@@ -262,6 +304,7 @@ def test_no_line_of_a_failure_contains_a_secret(
         functions = Functions(broken)
         outcomes = Outcomes(functions, "marked-function")  # type: ignore[assignment]
     _drive(_dispatcher(use_cases, rate_limits, outcomes, clock))
+    _publish(use_cases)
     message = {"type": "marked", "sessionId": "marked", "requestId": "marked"}
     for delay_ms in (0, 50):
         with suppress(Exception):

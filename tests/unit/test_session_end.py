@@ -1,5 +1,6 @@
 """The end of a session by an operator."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -8,12 +9,15 @@ import pytest
 from chalicelib.assembly import UseCases
 from chalicelib.aws.connections import Gone, PostFailed
 from chalicelib.dispatch import Dispatcher
+from chalicelib.pipeline import Pipeline
 from chalicelib.store.stores import Stores
 from chalicelib.sweep import Sweep
 from operations import session_end
 from operations.consent import ConsentError
-from operations.session_end import EndError, end_session
+from operations.session_end import CountingConnections, EndError, end_session
 from tests.unit.fakes import Clock, FakeConnections, frame, join, scan
+
+End = Callable[..., CountingConnections]
 
 
 def agree(_: object) -> None:
@@ -49,17 +53,28 @@ def phones() -> UnreliableConnections:
     return UnreliableConnections()
 
 
+@pytest.fixture
+def end(stores: Stores, pipeline: Pipeline, outcomes: Any, clock: Clock) -> End:
+    """Return a function that ends a session of the stage."""
+
+    def end(phones: Any, session_id: str, confirm: Any) -> CountingConnections:
+        return end_session(stores, phones, pipeline, outcomes, session_id, confirm, clock)
+
+    return end
+
+
 def test_an_unknown_session_is_not_ended(
+    end: End,
     clock: Clock,
     stores: Stores,
     phones: FakeConnections,
 ) -> None:
     with pytest.raises(EndError, match="there is no open session golden-eagle-427"):
-        end_session(stores, phones, "golden-eagle-427", agree, clock)
+        end(phones, "golden-eagle-427", agree)
 
 
 def test_an_unconfirmed_end_changes_nothing(
-    clock: Clock, stores: Stores, phones: FakeConnections, dynamodb: Any, session_id: str
+    end: End, clock: Clock, stores: Stores, phones: FakeConnections, dynamodb: Any, session_id: str
 ) -> None:
     before = scan(dynamodb, "sessions")
 
@@ -67,7 +82,7 @@ def test_an_unconfirmed_end_changes_nothing(
         raise ConsentError("nothing was changed")
 
     with pytest.raises(ConsentError):
-        end_session(stores, phones, session_id, refuse, clock)
+        end(phones, session_id, refuse)
     assert scan(dynamodb, "sessions") == before
 
 
@@ -80,17 +95,18 @@ def test_an_unconfirmed_end_changes_nothing(
     ],
 )
 def test_a_session_does_not_end_if_connections_refuses_posts(
-    clock: Clock, stores: Stores, dynamodb: Any, session_id: str, status: int, reason: str
+    end: End, clock: Clock, stores: Stores, dynamodb: Any, session_id: str, status: int, reason: str
 ) -> None:
     before = scan(dynamodb, "sessions")
     refusing: Any = RefusingConnections(status=status)
     with pytest.raises(EndError, match=reason):
-        end_session(stores, refusing, session_id, agree, clock)
+        end(refusing, session_id, agree)
     assert scan(dynamodb, "sessions") == before
 
 
 @pytest.mark.parametrize("is_paused", [False, True])
 def test_an_end_notifies_every_participant_with_the_reason_expired(
+    end: End,
     clock: Clock,
     stores: Stores,
     phones: UnreliableConnections,
@@ -102,7 +118,7 @@ def test_an_end_notifies_every_participant_with_the_reason_expired(
     join(dispatcher, 1, session_id, "es")
     if is_paused:
         dispatcher.message(frame("speaker=", "user-1", action="pauseSession"))
-    counts = end_session(stores, phones, session_id, agree, clock)
+    counts = end(phones, session_id, agree)
     assert (counts.notified, counts.gone, counts.failed) == (2, 0, 0)
     for receiver in ("speaker=", "listener-1="):
         notice = phones.inbox[receiver][-1]
@@ -115,6 +131,7 @@ def test_an_end_notifies_every_participant_with_the_reason_expired(
 
 
 def test_an_end_counts_gone_connections_and_failed_posts(
+    end: End,
     clock: Clock,
     stores: Stores,
     phones: UnreliableConnections,
@@ -125,11 +142,12 @@ def test_an_end_counts_gone_connections_and_failed_posts(
         join(dispatcher, number, session_id, "es")
     phones.closed = {"speaker=", "listener-1="}
     phones.unreachable = {"listener-2="}
-    counts = end_session(stores, phones, session_id, agree, clock)
+    counts = end(phones, session_id, agree)
     assert (counts.notified, counts.gone, counts.failed) == (1, 2, 1)
 
 
 def test_an_end_continues_if_the_speaker_cannot_be_notified(
+    end: End,
     clock: Clock,
     stores: Stores,
     phones: UnreliableConnections,
@@ -138,11 +156,12 @@ def test_an_end_continues_if_the_speaker_cannot_be_notified(
 ) -> None:
     join(dispatcher, 1, session_id, "es")
     phones.unreachable = {"speaker="}
-    counts = end_session(stores, phones, session_id, agree, clock)
+    counts = end(phones, session_id, agree)
     assert (counts.notified, counts.gone, counts.failed) == (1, 0, 1)
 
 
 def test_an_interrupted_session_can_be_ended(
+    end: End,
     clock: Clock,
     stores: Stores,
     use_cases: UseCases,
@@ -152,20 +171,21 @@ def test_an_interrupted_session_can_be_ended(
 ) -> None:
     join(dispatcher, 1, session_id, "es")
     use_cases.lifecycle.leave("speaker=")
-    counts = end_session(stores, phones, session_id, agree, clock)
+    counts = end(phones, session_id, agree)
     assert counts.notified == 1
     assert phones.inbox["listener-1="][-1]["reason"] == "expired"
 
 
 def test_an_ended_session_cannot_be_ended_again(
-    clock: Clock, stores: Stores, phones: FakeConnections, session_id: str
+    end: End, clock: Clock, stores: Stores, phones: FakeConnections, session_id: str
 ) -> None:
-    end_session(stores, phones, session_id, agree, clock)
+    end(phones, session_id, agree)
     with pytest.raises(EndError, match="there is no open session"):
-        end_session(stores, phones, session_id, agree, clock)
+        end(phones, session_id, agree)
 
 
 def test_a_session_that_its_speaker_ends_before_the_confirmation_is_not_ended_again(
+    end: End,
     clock: Clock,
     stores: Stores,
     dispatcher: Dispatcher,
@@ -176,7 +196,7 @@ def test_a_session_that_its_speaker_ends_before_the_confirmation_is_not_ended_ag
         dispatcher.message(frame("speaker=", "user-1", action="endSession"))
 
     with pytest.raises(EndError, match="has already been ended"):
-        end_session(stores, phones, session_id, end_by_speaker, clock)
+        end(phones, session_id, end_by_speaker)
     assert phones.inbox == {}
 
 

@@ -188,7 +188,12 @@ def test_changing_language_moves_a_listener(
 ) -> None:
     join(use_cases, 1, session_id, "es")
     changed = use_cases.joining.change_language(listener(1), ChangeLanguage("de", None))
-    assert changed.message == {"type": "languageChanged", "targetLanguage": "de"}
+    assert changed.message == {
+        "type": "languageChanged",
+        "targetLanguage": "de",
+        "lastSeq": 0,
+        "hasVoice": True,
+    }
     assert use_cases.sessions.get_status(speaker, STATUS).message["languages"] == {"de": 1}
 
 

@@ -25,7 +25,12 @@ from chalicelib.settings import (
     read_settings,
 )
 
-TABLES = {"SESSIONS_TABLE": "s", "CONNECTIONS_TABLE": "c", "OUTCOME_FUNCTION": "f"}
+TABLES = {
+    "SESSIONS_TABLE": "s",
+    "CONNECTIONS_TABLE": "c",
+    "CAPTIONS_TABLE": "captions",
+    "OUTCOME_FUNCTION": "f",
+}
 LIMITS = {"RATE_LIMITS_TABLE": "r", "HASH_KEY": "secret"}
 POOL = {"COGNITO_USER_POOL_ID": "eu-west-1_Abc", "COGNITO_CLIENT_ID": "client"}
 
@@ -155,8 +160,35 @@ def test_limits_have_the_protocols_defaults() -> None:
     assert settings.limits.session_max_duration_seconds == 7200
     assert settings.limits.refresh_after_seconds == 6000
     assert settings.limits.warn_after_seconds == 6300
+    assert settings.limits.captions_per_minute == 60
+    assert settings.captions_kept_seconds == 600
     assert settings.graces.lost_seconds == 60
     assert settings.graces.closed_seconds == 5
+
+
+@pytest.mark.parametrize("value", ["many", "-1", "2.5", "nan", "inf"])
+def test_an_invalid_time_of_captions_is_named(value: str) -> None:
+    with pytest.raises(SettingError, match="CAPTIONS_KEPT_SECONDS"):
+        read_settings({**TABLES, "CAPTIONS_KEPT_SECONDS": value})
+
+
+@pytest.mark.parametrize("value", ["many", "0", "-1", "2.5"])
+def test_an_invalid_limit_of_captions_is_named(value: str) -> None:
+    with pytest.raises(SettingError, match="RATE_LIMIT_CAPTIONS_PER_MIN"):
+        read_settings({**TABLES, "RATE_LIMIT_CAPTIONS_PER_MIN": value})
+
+
+def test_a_stage_can_keep_no_captions_and_limit_them() -> None:
+    own = {"CAPTIONS_KEPT_SECONDS": "0", "RATE_LIMIT_CAPTIONS_PER_MIN": "7"}
+    settings = read_settings({**TABLES, **own})
+    assert settings.captions_kept_seconds == 0
+    assert settings.limits.captions_per_minute == 7
+
+
+@pytest.mark.parametrize(("value", "function"), [("", None), ("interpreter", "interpreter")])
+def test_a_stage_can_have_no_pipeline(value: str, function: str | None) -> None:
+    assert read_settings({**TABLES, "PIPELINE_FUNCTION": value}).pipeline_function == function
+    assert read_settings(TABLES).pipeline_function is None
 
 
 def test_times_may_have_fractions() -> None:
@@ -276,7 +308,7 @@ class Recorder(Mapping[str, str]):
 def test_every_numeric_setting_is_compared_with_unknown_names() -> None:
     environment = Recorder(ALL)
     check_all(environment)
-    others = {*ALL, *SPEECH, "LOG_LEVEL", "CONNECTIONS_URL"}
+    others = {*ALL, *SPEECH, "LOG_LEVEL", "CONNECTIONS_URL", "PIPELINE_FUNCTION"}
     numbers = {name for name in environment.read_names - others if not name.startswith("AWS_")}
     assert numbers == NUMBERS
 
@@ -357,7 +389,7 @@ def test_on_aws_heartbeat_intervals_are_below_the_idle_timeout(name: str) -> Non
 def test_the_validations_of_variables_tf_have_the_applications_defaults() -> None:
     text = Path("terraform/variables.tf").read_text()
     found = set(re.findall(r'lookup\(var\.settings, "(\w+)", "?(\w+)"?\)', text))
-    assert len(found) == 9
+    assert len(found) == 10
     assert read_log_level(dict(found)) == read_log_level({})
     assert read_settings(TABLES | dict(found)) == read_settings(TABLES)
 

@@ -3,6 +3,7 @@
 import pytest
 
 from chalicelib.environment import SettingError
+from chalicelib.settings import check_all
 from chalicelib.speech_settings import SpeechSettings, read_speech_settings
 
 ON = {"SPEECH": "on", "MEDIA_BUCKET": "media", "MEDIA_URL": "https://d111.cloudfront.net"}
@@ -70,3 +71,12 @@ def test_speech_is_off_by_default_and_its_other_settings_are_then_ignored(
 def test_speech_has_a_bucket_and_a_url(url: str, own: str) -> None:
     read = read_speech_settings({**ON, **EMULATED, "MEDIA_URL": url})
     assert read == SpeechSettings("media", own)
+
+
+def test_the_local_server_checks_speech_when_it_starts() -> None:
+    names = ("SESSIONS_TABLE", "CONNECTIONS_TABLE", "CAPTIONS_TABLE", "RATE_LIMITS_TABLE")
+    others = ("OUTCOME_FUNCTION", "HASH_KEY", "COGNITO_USER_POOL_ID", "COGNITO_CLIENT_ID")
+    valid = dict.fromkeys((*names, *others), "x")
+    check_all({**valid, **ON})
+    with pytest.raises(SettingError, match=r"^SPEECH must be off or on"):
+        check_all({**valid, "SPEECH": "loud"})

@@ -19,6 +19,8 @@ ON_AWS = {
     "AWS_REGION": "eu-central-1",
     "SESSIONS_TABLE": "the-sessions",
     "CONNECTIONS_TABLE": "the-connections",
+    "CAPTIONS_TABLE": "the-captions",
+    "PIPELINE_FUNCTION": "the-pipeline",
     "CONNECTIONS_URL": "https://abc123.execute-api.eu-central-1.amazonaws.com/dev",
 }
 
@@ -31,9 +33,17 @@ def on_aws(monkeypatch: pytest.MonkeyPatch, outputs: Mapping[str, Any]) -> dict[
 def test_a_stage_without_the_outputs_is_not_deployed(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(StageError, match=r"dev is not deployed.* make deploy STAGE=dev"):
         on_aws(monkeypatch, {})
-    half = {name: STAGE_OUTPUTS[name] for name in ("api_id", "alarm_topic_arn")}
+    half = {name: it for name, it in STAGE_OUTPUTS.items() if name != "table_names"}
     with pytest.raises(StageError, match="no output table_names"):
         on_aws(monkeypatch, half)
+
+
+def test_a_stage_that_was_deployed_before_it_had_captions_must_be_deployed_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    old = {name: it for name, it in STAGE_OUTPUTS.items() if name != "pipeline_function"}
+    with pytest.raises(StageError, match="no output pipeline_function; deploy it"):
+        on_aws(monkeypatch, old)
 
 
 def test_a_stage_in_another_partition_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

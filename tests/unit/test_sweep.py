@@ -561,6 +561,7 @@ def test_a_count_is_not_repaired_if_listeners_changed_between_the_sweeps(
     stores: Stores,
     status: Status,
     dispatcher: Dispatcher,
+    beat: Callable[..., None],
     change: str,
 ) -> None:
     stores.seats.release(attended_id, {"es": 1})
@@ -575,6 +576,7 @@ def test_a_count_is_not_repaired_if_listeners_changed_between_the_sweeps(
         refresh = {"action": "refreshConnection", "role": "listener", **into}
         dispatcher.message(frame("new=", **refresh, connectionId="listener-1="))
     assert sweep.run().repaired == 0
+    beat("listener-2=", "speaker=")
     clock.now += 35
     assert sweep.run().repaired == 1
     listed = sum(status()["languages"].values())

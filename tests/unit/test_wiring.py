@@ -11,6 +11,7 @@ from tests.unit.test_signed_http import CUT, PlayedServer
 ENVIRONMENT = {
     "SESSIONS_TABLE": "s",
     "CONNECTIONS_TABLE": "c",
+    "CAPTIONS_TABLE": "captions",
     "OUTCOME_FUNCTION": "f",
     "RATE_LIMITS_TABLE": "r",
     "HASH_KEY": "key",
@@ -80,6 +81,7 @@ def test_the_sweep_uses_one_client_for_the_url_of_its_connections(
     assert done.stderr == ""
     urls = json.loads(done.stdout)
     assert [each[1] for each in urls if each[0] == "execute-api"] == [url]
+    assert {each[0] for each in urls} == {"dynamodb", "execute-api", "lambda"}
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import { Schedule } from "./schedule.js";
 import { ShownState } from "./shown-state.js";
 import { Status } from "./status.js";
 
-/** @import { Connection, Message, WebSocketClass } from "./connection.js" */
+/** @import { Answered, Connection, Message, WebSocketClass } from "./connection.js" */
 /** @import { SessionError } from "./errors.js" */
 /** @import { Command } from "./messages.js" */
 /** @import { Participant } from "./participant.js" */
@@ -51,8 +51,8 @@ export class Client {
   #keepsTrying = true;
   #calls = new PendingCalls();
   #replacement = new Replacement();
-  /** @type {SessionError | null} The reason why all calls are rejected. */
-  #end = endings.noSession();
+  /** @type {SessionError | null | undefined} The reason why all calls are rejected. */
+  #end;
   /** @type {(() => void) | null} */
   #stopWatching = null;
 
@@ -64,6 +64,7 @@ export class Client {
   constructor(url, participant, WebSocket) {
     this.#open = dialer(url, WebSocket);
     this.#participant = participant;
+    this.#end = participant.noSession;
     this.shown = new ShownState(participant.changed);
     this.status = new Status(participant.states, () => this.#refresh("interruptedTooLong"));
     this.schedule = new Schedule(
@@ -100,6 +101,20 @@ export class Client {
    */
   ask(command) {
     return this.#end ? Promise.reject(this.#end) : this.commands.ask(command);
+  }
+
+  /**
+   * Send a command that isn't the application's, unless there is no connection in the session.
+   *
+   * @param {Command} command
+   * @param {Answered} answered Called with the outcome or the error.
+   */
+  send(command, answered) {
+    const connection = this.#connection;
+    connection?.send(command, (answer) => {
+      if (answer.code === SESSION_NOT_FOUND) this.#membershipLost(connection);
+      answered(answer);
+    });
   }
 
   close() {
@@ -164,7 +179,7 @@ export class Client {
     const connection = this.#open(credentials, {
       outcomes: this.#participant.outcomes,
       checks: this.#participant.checks,
-      received: (message, text) => this.#received(connection, message, text),
+      received: (message) => this.#received(connection, message),
       lost: () => this.#isGone(connection, "connectionLost"),
     });
     return connection;
@@ -208,10 +223,10 @@ export class Client {
     if (this.#keepsTrying) {
       this.schedule.wait(error.retryAfterSeconds);
     } else {
-      this.#end = endings.noSession();
+      this.#end = this.#participant.noSession;
       this.#stop(1000);
       this.shown.show("idle");
-      this.commands.reject(this.#end);
+      if (this.#end) this.commands.reject(this.#end);
     }
   }
 
@@ -227,9 +242,8 @@ export class Client {
   /**
    * @param {Connection} connection
    * @param {Message} message
-   * @param {string} text
    */
-  #received(connection, message, text) {
+  #received(connection, message) {
     this.#isUncertain = false;
     if (message.type === "sessionEnded") {
       this.#finish("ended", endings.sessionIsOver(), 1000, message.reason ?? null);
@@ -239,7 +253,7 @@ export class Client {
       this.#membershipLost(connection);
     } else {
       if (this.status.apply(message)) this.#update();
-      this.#participant.received(message, text);
+      this.#participant.received(message);
     }
   }
 

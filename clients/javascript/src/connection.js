@@ -34,7 +34,7 @@ import { parse } from "./parse.js";
  * @typedef {object} ConnectionHandlers
  * @property {Outcomes} outcomes
  * @property {Checks} checks
- * @property {(message: Message, text: string) => void} received
+ * @property {(message: Message) => void} received
  *   A notice, an outcome or an acknowledgement, after its command is settled.
  * @property {() => void} lost The service or the network closed the connection.
  */
@@ -96,7 +96,7 @@ export class Connection {
    */
   request(command, succeeded) {
     if (!this.isOpen) return Promise.reject(connectionFailed());
-    this.#requestId = this.#send(command, (message) => {
+    this.#requestId = this.send(command, (message) => {
       const isRefused = message.type === "error";
       this.#settle(isRefused ? new Refusal(message) : null, message);
       if (!isRefused) succeeded?.(message);
@@ -112,7 +112,7 @@ export class Connection {
    */
   startHeartbeats(outcome, dead) {
     /** @param {Answered} answered */
-    const beat = (answered) => void this.#send({ action: "heartbeat" }, answered);
+    const beat = (answered) => void this.send({ action: "heartbeat" }, answered);
     this.#heartbeat = new Heartbeat(beat, outcome, dead);
   }
 
@@ -141,10 +141,13 @@ export class Connection {
   }
 
   /**
+   * Send a command that isn't a request. Several of them can wait for their answers.
+   *
    * @param {Command} command
-   * @param {Answered} answered
+   * @param {Answered} answered Called with the outcome or the error.
+   * @returns {string} The ID of the command.
    */
-  #send(command, answered) {
+  send(command, answered) {
     const requestId = String(++this.#commands);
     this.#unanswered.set(requestId, { outcome: this.#handlers.outcomes[command.action], answered });
     this.#socket.send(JSON.stringify({ ...command, requestId }));
@@ -188,7 +191,7 @@ export class Connection {
     if (command ? type !== "error" && type !== command.outcome : !isNotice) return;
     this.#unanswered.delete(requestId);
     command?.answered(message);
-    if (type !== "error") this.#handlers.received(message, String(data));
+    if (type !== "error") this.#handlers.received(message);
   }
 
   /**

@@ -8,7 +8,7 @@
  */
 
 /** The longest wait that the service can demand. */
-const LONGEST_SECONDS = 3600;
+export const LONGEST_SECONDS = 3600;
 
 /** A refusal by the service, or a failure on the way to it. */
 export class SessionError extends Error {

@@ -1,5 +1,6 @@
 /** @file The listener of a session. */
 
+import { CHECKS, Captions } from "./captions.js";
 import { Client } from "./client.js";
 import { Emitter } from "./emitter.js";
 import * as endings from "./endings.js";
@@ -9,6 +10,7 @@ import { isText } from "./parse.js";
 import { Queue } from "./queue.js";
 import { defaultStorage } from "./storage.js";
 
+/** @import { Caption, Gap } from "./captions.js" */
 /** @import { Entry } from "./entries.js" */
 /** @import { Message, Outcomes, WebSocketClass } from "./connection.js" */
 /** @import { Command, SessionJoined } from "./messages.js" */
@@ -27,7 +29,7 @@ import { defaultStorage } from "./storage.js";
  * @typedef {{ id: string, language: string } & Pick<SessionJoined, "sourceLanguage" | "status">}
  *   Membership
  */
-/** @typedef {{ state: StateEvent, caption: Record<string, any> }} ListenerEvents */
+/** @typedef {{ state: StateEvent, caption: Caption, gap: Gap }} ListenerEvents */
 
 /** @type {Outcomes} */
 const OUTCOMES = {
@@ -35,10 +37,10 @@ const OUTCOMES = {
   refreshConnection: "connectionRefreshComplete",
   heartbeat: "heartbeatAck",
   changeLanguage: "languageChanged",
+  getCaptions: "captions",
 };
 
 const BUFFERED_CAPTIONS = 100;
-const REMEMBERED_CAPTIONS = 100;
 
 export class Listener {
   session;
@@ -57,10 +59,13 @@ export class Listener {
   #entersWith = "";
   /** @type {Emitter<ListenerEvents>} */
   #events = new Emitter();
-  /** @type {Queue<Record<string, any>>} */
-  #captions = new Queue(BUFFERED_CAPTIONS);
-  /** @type {string[]} What has arrived, because a refresh can deliver it on both connections. */
-  #remembered = [];
+  /** @type {Queue<Caption>} */
+  #buffer = new Queue(BUFFERED_CAPTIONS);
+  #captions = new Captions(
+    (command, answered) => this.#client.send(command, answered),
+    (caption) => void (this.#events.emit("caption", caption) || this.#buffer.push(caption)),
+    (gap) => this.#events.emit("gap", gap),
+  );
 
   /**
    * @param {string} url The service's WebSocket URL.
@@ -84,13 +89,13 @@ export class Listener {
         interrupted: ["interrupted", "speakerAway"],
       },
       outcomes: OUTCOMES,
-      checks: [["targetLanguage", isText]],
+      checks: CHECKS,
       leaveCode: 1000,
       connect: (open) => open(this.#credentials()),
       enterCommand: () => this.#enterCommand(),
       entered: (outcome) => this.#entered(outcome),
-      received: (message, text) => this.#received(message, text),
-      changed: (event) => this.#events.emit("state", event),
+      received: (message) => this.#received(message),
+      changed: (event) => this.#changed(event),
       canDial: () => this.#playing || !isHidden(),
       entries: this.#entries,
       leave: () => this.#leave(),
@@ -118,7 +123,7 @@ export class Listener {
 
   /** The captions that no handler has taken. */
   get buffer() {
-    return this.#captions.counts();
+    return this.#buffer.counts();
   }
 
   /**
@@ -132,7 +137,7 @@ export class Listener {
   on(type, handler) {
     const remove = this.#events.on(type, handler);
     if (type === "caption") {
-      this.#captions.drain().forEach((caption) => this.#events.emit("caption", caption));
+      this.#buffer.drain().forEach((caption) => this.#events.emit("caption", caption));
     }
     return remove;
   }
@@ -191,35 +196,33 @@ export class Listener {
   }
 
   /** @param {Message} outcome */
-  #entered({ sessionId, connectionId, targetLanguage, sourceLanguage }) {
+  #entered({ sessionId, connectionId, targetLanguage, sourceLanguage, lastSeq }) {
     const changed = this.language !== this.#entersWith && this.language;
     this.session = sessionId ?? this.session;
     this.language = targetLanguage ?? this.language;
     this.sourceLanguage = sourceLanguage ?? this.sourceLanguage;
     this.#connectionId = connectionId ?? null;
+    this.#captions.enter(this.language, lastSeq);
     // The language changed on the old connection after the refresh was sent, which has reset it.
     // All commands of a listener change the language, so one that waits is a newer choice.
     if (changed && this.#client.commands.isEmpty) this.changeLanguage(changed).catch(() => {});
   }
 
-  /**
-   * @param {Message} message
-   * @param {string} text
-   */
-  #received(message, text) {
-    if (message.type === "languageChanged") this.language = message.targetLanguage ?? this.language;
-    if (message.type === "caption") this.#caption(message, text);
+  /** @param {Message} message */
+  #received(message) {
+    const { type, targetLanguage, lastSeq } = message;
+    if (type === "languageChanged") {
+      this.language = targetLanguage ?? this.language;
+      this.#captions.change(this.language, lastSeq);
+    }
+    if (type === "caption") this.#captions.receive(message);
   }
 
-  /**
-   * @param {Message} caption
-   * @param {string} text
-   */
-  #caption(caption, text) {
-    if (this.#remembered.includes(text)) return;
-    this.#remembered.push(text);
-    if (this.#remembered.length > REMEMBERED_CAPTIONS) this.#remembered.shift();
-    if (!this.#events.emit("caption", caption)) this.#captions.push(caption);
+  /** @param {StateEvent} event */
+  #changed(event) {
+    if (!this.#client.isRunning) this.#captions.stop();
+    if (event.state === "ended") this.#captions.change("");
+    this.#events.emit("state", event);
   }
 
   /** @returns {Entry[]} The seat, for the next page. */

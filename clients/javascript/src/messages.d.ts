@@ -115,6 +115,30 @@ export interface EndSession {
   requestId?: string;
 }
 
+/** Publish a phrase in the speaker's own words, and have it translated. */
+export interface SendCaption {
+  action: "sendCaption";
+  /** The words, as they are: text, not markup. */
+  text: string;
+  /** Your ID for the phrase. The same one again gives the same answer, and the phrase is delivered once. */
+  captionId?: string;
+  /** The session that you mean. If the connection isn't in it, the answer is `FORBIDDEN`. */
+  sessionId?: string;
+  /** Your ID for the command. The outcome or the error repeats it. */
+  requestId?: string;
+}
+
+/** Get the captions that you have missed. */
+export interface GetCaptions {
+  action: "getCaptions";
+  /** The number of the last caption that you have, or that you know to be missed. */
+  afterSeq: number;
+  /** The session that you mean. If the connection isn't in it, the answer is `FORBIDDEN`. */
+  sessionId?: string;
+  /** Your ID for the command. The outcome or the error repeats it. */
+  requestId?: string;
+}
+
 /** Your session exists, and you are its speaker. */
 export interface SessionCreated {
   type: "sessionCreated";
@@ -143,6 +167,10 @@ export interface SessionCreated {
 /** You are a listener of the session. */
 export interface SessionJoined {
   type: "sessionJoined";
+  /** The number of the last caption in this language; 0 if there is none. */
+  lastSeq: number;
+  /** Whether speech exists in this language, or only text. */
+  hasVoice: boolean;
   /** The session's ID, such as `golden-eagle-427`. */
   sessionId: string;
   /** This connection's ID. Name it in your next `refreshConnection`. */
@@ -185,6 +213,10 @@ export interface SpeakerRefreshed {
 /** This connection has the listener's seat now. */
 export interface ListenerRefreshed {
   type: "connectionRefreshComplete";
+  /** The number of the last caption in this language; 0 if there is none. */
+  lastSeq: number;
+  /** Whether speech exists in this language, or only text. */
+  hasVoice: boolean;
   /** The session's ID, such as `golden-eagle-427`. */
   sessionId: string;
   /** This connection's ID. Name it in your next `refreshConnection`. */
@@ -256,6 +288,10 @@ export interface SpeakersHeartbeatAck {
 /** Your target language has changed. */
 export interface LanguageChanged {
   type: "languageChanged";
+  /** The number of the last caption in this language; 0 if there is none. */
+  lastSeq: number;
+  /** Whether speech exists in this language, or only text. */
+  hasVoice: boolean;
   /** The code of the language that the listener hears. */
   targetLanguage: string;
   /** When the service wrote the message, in Unix milliseconds. */
@@ -264,7 +300,7 @@ export interface LanguageChanged {
   requestId?: string;
 }
 
-/** The status and the audience of your session. */
+/** The status and the audience of your session, also as a notice after the audience changed. */
 export interface SessionStatusAnswer {
   type: "sessionStatus";
   /** The session's ID, such as `golden-eagle-427`. */
@@ -333,6 +369,65 @@ export interface SessionEnded {
   requestId?: string;
 }
 
+/** The phrase has its number, and goes to its listeners. */
+export interface CaptionAccepted {
+  type: "captionAccepted";
+  /** The session's ID, such as `golden-eagle-427`. */
+  sessionId: string;
+  /** Your ID for the phrase, or the one that the service has chosen. */
+  captionId: string;
+  /** The caption's number in its session and language. Numbers begin at 1 and have no gaps. */
+  seq: number;
+  /** When the service wrote the message, in Unix milliseconds. */
+  timestamp: number;
+  /** Your ID for the command. The outcome or the error repeats it. */
+  requestId?: string;
+}
+
+/** The captions that are kept of those that you have missed. */
+export interface CaptionsAnswer {
+  type: "captions";
+  /** The code of the language that the listener hears. */
+  targetLanguage: string;
+  /** The captions, in order. */
+  items: {
+    type: "caption";
+    /** The session's ID, such as `golden-eagle-427`. */
+    sessionId: string;
+    /** The code of the language of the text. */
+    language: string;
+    /** The caption's number in its session and language. Numbers begin at 1 and have no gaps. */
+    seq: number;
+    /** The publisher's ID for the phrase, the same in every language. */
+    captionId: string;
+    /** The words, as they are: text, not markup. */
+    text: string;
+    /** When the phrase was begun to be spoken, in Unix milliseconds. */
+    startedAt: number;
+    /** How long it is spoken, in ms. */
+    durationMs?: number;
+    audio?: {
+      /** An https URL. */
+      url: string;
+    } | {
+      /** The audio in base64. */
+      data: string;
+      /** The audio's media type, such as `audio/mpeg`. */
+      contentType: string;
+    };
+  }[];
+  /** The number up to which this answer accounts for all captions. A later caption can be on its way. */
+  lastSeq: number;
+  /** How many of the captions are no longer kept. */
+  missed: number;
+  /** Whether more captions are kept than fit into a message. Ask again, with this `lastSeq` as `afterSeq`. */
+  hasMore: boolean;
+  /** When the service wrote the message, in Unix milliseconds. */
+  timestamp: number;
+  /** Your ID for the command. The outcome or the error repeats it. */
+  requestId?: string;
+}
+
 /** The speaker's connection is gone and can come back. */
 export interface SessionInterrupted {
   type: "sessionInterrupted";
@@ -365,6 +460,36 @@ export interface ConnectionWarning {
   type: "connectionWarning";
   /** The seconds until API Gateway closes the connection. */
   remainingSeconds: number;
+  /** When the service wrote the message, in Unix milliseconds. */
+  timestamp: number;
+}
+
+/** One finished phrase in your language. */
+export interface Caption {
+  type: "caption";
+  /** The session's ID, such as `golden-eagle-427`. */
+  sessionId: string;
+  /** The code of the language of the text. */
+  language: string;
+  /** The caption's number in its session and language. Numbers begin at 1 and have no gaps. */
+  seq: number;
+  /** The publisher's ID for the phrase, the same in every language. */
+  captionId: string;
+  /** The words, as they are: text, not markup. */
+  text: string;
+  /** When the phrase was begun to be spoken, in Unix milliseconds. */
+  startedAt: number;
+  /** How long it is spoken, in ms. */
+  durationMs?: number;
+  audio?: {
+    /** An https URL. */
+    url: string;
+  } | {
+    /** The audio in base64. */
+    data: string;
+    /** The audio's media type, such as `audio/mpeg`. */
+    contentType: string;
+  };
   /** When the service wrote the message, in Unix milliseconds. */
   timestamp: number;
 }
@@ -412,7 +537,9 @@ export type Command =
   | PauseSession
   | ResumeSession
   | RotateInviteCode
-  | EndSession;
+  | EndSession
+  | SendCaption
+  | GetCaptions;
 
 export type Message =
   | SessionCreated
@@ -428,9 +555,12 @@ export type Message =
   | SessionResumed
   | InviteCodeRotated
   | SessionEnded
+  | CaptionAccepted
+  | CaptionsAnswer
   | SessionInterrupted
   | ConnectionRefreshRequired
   | ConnectionWarning
+  | Caption
   | ErrorMessage;
 
 export type ErrorCode = ErrorMessage["code"];

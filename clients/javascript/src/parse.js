@@ -23,6 +23,9 @@ const isNumber =
   (value) =>
     Number.isFinite(value) && value >= least && value <= most;
 
+/** @type {Check} */
+export const isCount = (value) => Number.isSafeInteger(value) && value >= 0;
+
 /** @type {Checks} */
 const CHECKS = [
   ["type message code requestId sessionId connectionId sourceLanguage status reason", isText],
@@ -43,10 +46,20 @@ const CHECKS = [
 export function parse(data, checks) {
   const message = isText(data) ? parseJson(data) : null;
   if (!isObject(message) || ("type" in message && !isText(message.type))) return {};
-  for (const [names, check] of [...CHECKS, ...checks]) {
-    for (const name of names.split(" ")) if (!check(message[name])) delete message[name];
+  return restrict(message, [...CHECKS, ...checks]);
+}
+
+/**
+ * Remove the fields that aren't what they have to be.
+ *
+ * @param {any} fields
+ * @param {Checks} checks
+ */
+export function restrict(fields, checks) {
+  for (const [names, check] of checks) {
+    for (const name of names.split(" ")) if (!check(fields[name])) delete fields[name];
   }
-  return message;
+  return fields;
 }
 
 /**

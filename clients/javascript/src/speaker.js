@@ -11,7 +11,7 @@ import { defaultStorage } from "./storage.js";
 import { isToken, openWithToken } from "./token.js";
 
 /** @import { Message, Outcomes, WebSocketClass } from "./connection.js" */
-/** @import { Command, CreateSession, SessionCreated, SessionStatusAnswer, SpeakerRefreshed } from "./messages.js" */
+/** @import { CaptionAccepted, Command, CreateSession, SessionCreated, SessionStatusAnswer, SpeakerRefreshed } from "./messages.js" */
 /** @import { Checks } from "./parse.js" */
 /** @import { Participant } from "./participant.js" */
 /** @import { StateEvent } from "./shown-state.js" */
@@ -31,6 +31,7 @@ import { isToken, openWithToken } from "./token.js";
  */
 /** @typedef {Pick<SessionStatusAnswer, "listenerCount" | "languages">} Audience */
 /** @typedef {Audience & Pick<SessionStatusAnswer, "status" | "createdAt" | "expiresAt">} SessionStatus */
+/** @typedef {Pick<CaptionAccepted, "captionId" | "seq">} SentCaption */
 /** @typedef {{ id: string } & Pick<SpeakerRefreshed, "inviteCode" | "status">} OwnedSession */
 /** @typedef {{ state: StateEvent, audience: Audience }} SpeakerEvents */
 
@@ -44,6 +45,7 @@ const OUTCOMES = {
   resumeSession: "sessionResumed",
   rotateInviteCode: "inviteCodeRotated",
   endSession: "sessionEnded",
+  sendCaption: "captionAccepted",
 };
 
 /** @param {any} value */
@@ -51,8 +53,8 @@ const isCounts = (value) => isObject(value) && Object.values(value).every(Number
 
 /** @type {Checks} */
 const CHECKS = [
-  ["inviteCode qualityTier admission", isText],
-  ["listenerCount maxListeners createdAt expiresAt", Number.isFinite],
+  ["inviteCode qualityTier admission captionId", isText],
+  ["listenerCount maxListeners createdAt expiresAt seq", Number.isFinite],
   ["languages", isCounts],
 ];
 
@@ -82,6 +84,7 @@ export class Speaker {
   /** @type {Message} */
   #outcome = {};
   #codeTimestamp = 0;
+  #audienceTimestamp = 0;
   #forgetLast;
   /** @type {Emitter<SpeakerEvents>} */
   #events = new Emitter();
@@ -100,6 +103,7 @@ export class Speaker {
       states: { active: ["live", null], paused: ["paused", "speakerPaused"] },
       outcomes: OUTCOMES,
       checks: CHECKS,
+      noSession: endings.noSession(),
       leaveCode: LEAVE_CODE,
       connect: (open, signal) => openWithToken(open, token, signal, this.session !== null),
       enterCommand: () => this.#enterCommand(),
@@ -239,6 +243,22 @@ export class Speaker {
     return inviteCode;
   }
 
+  /**
+   * Publish a phrase in the source language, and have it translated. If the answer is lost, the
+   * command is sent again with the same ID, so the phrase is delivered once.
+   *
+   * @param {string} text At most 1,000 characters.
+   * @param {object} [options]
+   * @param {string | null} [options.captionId] Your ID for the phrase. A random one by default.
+   * @returns {Promise<SentCaption>} Rejects with a `SessionError`.
+   */
+  async sendCaption(text, options) {
+    const captionId = options?.captionId ?? randomId();
+    if (!isText(text) || !isText(captionId)) throw endings.invalidParameters();
+    const { seq } = await this.#client.ask({ action: "sendCaption", text, captionId });
+    return { captionId, seq };
+  }
+
   /** Leave. The session stays for the grace period. To end it, call `end()` before. */
   close() {
     this.#client.close();
@@ -265,6 +285,7 @@ export class Speaker {
   /** @param {Message} outcome */
   #entered(outcome) {
     this.#outcome = outcome;
+    this.#audienceTimestamp = 0;
     this.session = this.#target = outcome.sessionId ?? this.#target;
   }
 
@@ -281,7 +302,11 @@ export class Speaker {
   }
 
   /** @param {Message} message */
-  #count({ listenerCount = 0, languages = {} }) {
+  #count(message) {
+    const { listenerCount = 0, languages = {} } = message;
+    const timestamp = timestampOf(message) ?? this.#audienceTimestamp;
+    if (timestamp < this.#audienceTimestamp) return;
+    this.#audienceTimestamp = timestamp;
     const audience = Object.freeze({ listenerCount, languages: Object.freeze({ ...languages }) });
     if (describe(audience) === describe(this)) return;
     Object.assign(this, audience);
@@ -309,6 +334,9 @@ function encodable(fields) {
     throw endings.invalidParameters();
   }
 }
+
+/** `crypto.randomUUID` exists only in pages of https. */
+const randomId = () => btoa(String.fromCharCode(...crypto.getRandomValues(new Uint8Array(15))));
 
 /** @param {Audience} audience */
 const describe = ({ listenerCount, languages }) =>

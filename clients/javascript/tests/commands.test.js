@@ -123,6 +123,44 @@ for (const [kind, value] of [["a BigInt", 10n], ["a circular object", circular]]
   );
 }
 
+test(
+  "a caption without an ID gets one of its own, which stays when it is sent again",
+  inWorld(async (world) => {
+    const speaker = await world.live();
+    const first = speaker.sendCaption("Good morning");
+    await settle();
+    const { captionId } = world.socket.frames.at(-1);
+    assert.match(captionId, /^[\w+/]{20}$/);
+    await world.drop();
+    await world.clock.elapse(1);
+    world.socket.accept();
+    await world.deliver({ ...REFRESHED, inviteCode: "code" });
+    assert.equal(world.socket.frames.at(-1).captionId, captionId);
+    await world.deliver({ type: "captionAccepted", captionId, seq: 1 });
+    assert.deepEqual(await first, { captionId, seq: 1 });
+
+    speaker.sendCaption("Good morning");
+    await settle();
+    assert.notEqual(world.socket.frames.at(-1).captionId, captionId);
+  }),
+);
+
+for (const [kind, text, options] of [
+  ["a text that isn't one", 5],
+  ["a missing text", undefined],
+  ["an ID that isn't a text", "Good morning", { captionId: 5 }],
+]) {
+  test(
+    `a caption with ${kind} is rejected`,
+    inWorld(async (world) => {
+      const speaker = await world.live();
+      const refusal = { name: "SessionError", code: "INVALID_PARAMETERS", temporary: false };
+      await assert.rejects(speaker.sendCaption(text, options), refusal);
+      assert.equal(world.socket.frames.at(-1).action, "createSession");
+    }),
+  );
+}
+
 for (const tag of [undefined, null, "", " ", 5]) {
   test(
     `a listener can't choose the language ${JSON.stringify(tag)}`,

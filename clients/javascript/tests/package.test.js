@@ -12,6 +12,7 @@ const NAMES = {
   ".": ["Listener", "SessionError", "Speaker", "inviteLink", "readInviteLink"],
   "./listener": ["Listener"],
   "./speaker": ["Speaker"],
+  "./audio": ["AudioPlayer"],
   "./languages": ["LANGUAGES", "findLanguage"],
   "./sign-in": ["SignIn"],
 };

@@ -4,9 +4,11 @@ from broadcast_sessions_client.environment import Environment
 from broadcast_sessions_client.errors import SessionError
 from broadcast_sessions_client.events import (
     AudienceChanged,
-    CaptionReceived,
+    Audio,
+    Caption,
     Event,
     Failed,
+    Gap,
     SessionEnded,
     State,
     StateChanged,
@@ -15,6 +17,7 @@ from broadcast_sessions_client.languages import LANGUAGES, Language, find_langua
 from broadcast_sessions_client.links import Invitation, invite_link, read_invite_link
 from broadcast_sessions_client.listener import Listener
 from broadcast_sessions_client.sessions import (
+    CaptionAccepted,
     Counts,
     Membership,
     OwnedSession,
@@ -27,11 +30,14 @@ from broadcast_sessions_client.tokens import TokenCallback
 __all__ = [
     "LANGUAGES",
     "AudienceChanged",
-    "CaptionReceived",
+    "Audio",
+    "Caption",
+    "CaptionAccepted",
     "Counts",
     "Environment",
     "Event",
     "Failed",
+    "Gap",
     "Invitation",
     "Language",
     "Listener",

@@ -139,7 +139,8 @@ class Connection:
             return True
         request_id = messages.text(message, "requestId")
         unanswered = self._unanswered.get(request_id)
-        if not unanswered and (request_id or type_ == "heartbeatAck"):
+        # Missed captions are welcome at any time, also after `ask` has given up.
+        if not unanswered and type_ != "captions" and (request_id or type_ == "heartbeatAck"):
             return False
         if unanswered and type_ not in ("error", messages.OUTCOMES[unanswered.action]):
             return False

@@ -6,7 +6,8 @@ from typing import Final
 
 from broadcast_sessions_client.events import Event
 
-CAPACITY: Final = 100
+CAPACITY: Final = 500
+"""Room for 200 captions that were recovered at once, and 200 that had waited for them."""
 
 
 class EventBuffer:

@@ -1,8 +1,8 @@
 """The events of listeners and speakers."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Literal
+from dataclasses import dataclass, field
+from typing import Literal
 
 from broadcast_sessions_client.errors import SessionError
 
@@ -71,11 +71,55 @@ class AudienceChanged(Event):
 
 
 @dataclass(frozen=True)
-class CaptionReceived(Event):
-    """A caption has arrived. Only for listeners.
+class Audio:
+    """The speech of a caption: a URL, or data with its content type.
 
     Attributes:
-        caption: The message's fields.
+        url: Where the audio is.
+        data: The audio itself.
+        content_type: The type of the data, such as `audio/mpeg`.
     """
 
-    caption: Mapping[str, Any]
+    url: str | None = None
+    data: bytes | None = field(default=None, repr=False)
+    content_type: str | None = None
+
+
+@dataclass(frozen=True)
+class Caption(Event):
+    """A finished phrase in the listener's language. Only for listeners.
+
+    Attributes:
+        session_id: The session's ID.
+        language: The code of the language of the text.
+        seq: The caption's number in this language. It grows from caption to caption.
+        caption_id: The publisher's ID of the phrase, the same in every language.
+        text: The phrase.
+        started_at: When the speaker began the phrase, as Unix time in milliseconds.
+        duration_ms: How long the speaker spoke, or None if it isn't known.
+        audio: The phrase as speech, if there is any.
+    """
+
+    session_id: str
+    language: str
+    seq: int
+    caption_id: str
+    text: str
+    started_at: int
+    duration_ms: int | None = None
+    audio: Audio | None = None
+
+
+@dataclass(frozen=True)
+class Gap(Event):
+    """Captions that the listener has missed for good. Only for listeners.
+
+    Attributes:
+        language: The code of their language.
+        after_seq: The number before the first of them.
+        count: How many they are.
+    """
+
+    language: str
+    after_seq: int
+    count: int

@@ -10,12 +10,12 @@ from broadcast_sessions_client import language_table
 
 @dataclass(frozen=True)
 class Language:
-    """A language that a speaker can speak.
+    """A language of speakers and listeners.
 
     Attributes:
         code: Amazon Translate's code.
         name: The English name.
-        has_voice: Whether listeners can hear it.
+        has_voice: Whether listeners can hear it, and not only read it.
     """
 
     code: str
@@ -35,7 +35,7 @@ def find_language(tag: str, *, with_voice: bool = False) -> str | None:
 
     Args:
         tag: A tag, such as `zh-Hant-HK`.
-        with_voice: Whether listeners must be able to hear the language.
+        with_voice: Whether listeners must be able to hear the language, and not only read it.
 
     Source: RFC 4647, section 3.4 (Lookup).
     """

@@ -1,20 +1,18 @@
 """A listener of a session."""
 
-from collections import deque
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import ClassVar, Final, Self
+from typing import ClassVar, Self
 
 from broadcast_sessions_client import messages
 from broadcast_sessions_client.client import Client
 from broadcast_sessions_client.connection import Connection
 from broadcast_sessions_client.environment import DEFAULT, Environment
 from broadcast_sessions_client.errors import SessionError
-from broadcast_sessions_client.events import CaptionReceived, StateChanged
+from broadcast_sessions_client.events import StateChanged
 from broadcast_sessions_client.messages import Message
+from broadcast_sessions_client.recovery import Recovery
 from broadcast_sessions_client.sessions import Membership
-
-REMEMBERED_CAPTIONS: Final = 100
 
 
 class Listener(Client):
@@ -60,8 +58,10 @@ class Listener(Client):
         self._given_session = session
         self._language = language
         self._invite = {"inviteCode": invite} if invite else {}
-        self._captions: deque[Message] = deque(maxlen=REMEMBERED_CAPTIONS)
         super().__init__(url, environment)
+        self._recovery = Recovery(
+            lambda: self._connection, self._on_membership_lost, self._buffer.append, self._tasks
+        )
 
     def _forget(self) -> None:
         super()._forget()
@@ -160,6 +160,7 @@ class Listener(Client):
         self._connection_id = messages.text(outcome, "connectionId") or self._connection_id
         self._language = messages.text(outcome, "targetLanguage") or self._language
         self._source_language = messages.text(outcome, "sourceLanguage")
+        self._recovery.enter(self._language, messages.integer(outcome, "lastSeq"))
         if chosen != self._entered_with:
             self._reset_language = chosen
             self._tasks.start(self._restore_language())
@@ -179,11 +180,14 @@ class Listener(Client):
             case "languageChanged":
                 self._language = messages.text(message, "targetLanguage") or self._language
                 self._reset_language = ""
+                self._recovery.change(self._language, messages.integer(message, "lastSeq"))
             case "caption":
-                self._take_caption(message)
+                self._recovery.take(message)
+            case "captions":
+                self._recovery.take_answer(message)
 
-    def _take_caption(self, caption: Message) -> None:
-        """Report a caption once. A refresh can deliver it on both connections."""
-        if caption not in self._captions:
-            self._captions.append(caption)
-            self._buffer.append(CaptionReceived(caption))
+    def _stop(self, close_code: int) -> None:
+        super()._stop(close_code)
+        self._recovery.stop()
+        if self.state == "ended":
+            self._recovery.forget()

@@ -20,6 +20,8 @@ OUTCOMES: Final[Mapping[str, str]] = {
     "pauseSession": "sessionPaused",
     "resumeSession": "sessionResumed",
     "rotateInviteCode": "inviteCodeRotated",
+    "sendCaption": "captionAccepted",
+    "getCaptions": "captions",
     "endSession": "sessionEnded",
 }
 """The type of each command's outcome."""
@@ -67,6 +69,12 @@ def number(
 def integer(message: Message, key: str) -> int:
     """Return a field's whole number, or 0 if the field is missing or isn't a usable number."""
     return int(number(message, key, 0, LARGEST) or 0)
+
+
+def whole_number(message: Message, key: str, least: int = 0) -> int | None:
+    """Return a field's whole number, or None if it is missing, has a fraction or is too large."""
+    value = number(message, key, least, LARGEST)
+    return int(value) if value is not None and value == int(value) else None
 
 
 def counts(message: Message, key: str) -> dict[str, int]:

@@ -89,3 +89,16 @@ class SessionStatus:
     status: str
     created_at: int
     expires_at: int
+
+
+@dataclass(frozen=True)
+class CaptionAccepted:
+    """A caption that the service has accepted.
+
+    Attributes:
+        caption_id: The caption's ID, yours or the speaker's own.
+        seq: The caption's number in the source language.
+    """
+
+    caption_id: str
+    seq: int

@@ -1,6 +1,7 @@
 """A speaker of a session."""
 
 import re
+import uuid
 from collections.abc import Mapping
 from typing import ClassVar, Final, Self
 
@@ -12,7 +13,7 @@ from broadcast_sessions_client.errors import SessionError
 from broadcast_sessions_client.events import AudienceChanged, StateChanged
 from broadcast_sessions_client.latest_timestamp import LatestTimestamp
 from broadcast_sessions_client.messages import Message
-from broadcast_sessions_client.sessions import OwnedSession, Session, SessionStatus
+from broadcast_sessions_client.sessions import CaptionAccepted, OwnedSession, Session, SessionStatus
 from broadcast_sessions_client.tokens import TokenCallback, ask_for_token, is_token
 
 LEAVE_CODE: Final = 4000
@@ -64,6 +65,7 @@ class Speaker(Client):
         self._created: Message = {}
         self._invite_code: str | None = None
         self._invite_code_at = LatestTimestamp(self._environment.wall_clock)
+        self._audience_at = LatestTimestamp(self._environment.wall_clock)
         self._listener_count = 0
         self._languages: Mapping[str, int] = {}
 
@@ -74,12 +76,12 @@ class Speaker(Client):
 
     @property
     def listener_count(self) -> int:
-        """The number of listeners at the latest heartbeat or `status()`. 0 before."""
+        """The number of listeners by the latest report of the service. 0 before."""
         return self._listener_count
 
     @property
     def languages(self) -> Mapping[str, int]:
-        """The number of listeners by language at the latest heartbeat or `status()`."""
+        """The number of listeners by language, by the latest report of the service."""
         return self._languages
 
     async def __aenter__(self) -> Self:
@@ -182,6 +184,22 @@ class Speaker(Client):
             expires_at=messages.integer(outcome, "expiresAt"),
         )
 
+    async def send_caption(self, text: str, caption_id: str | None = None) -> CaptionAccepted:
+        """Publish a phrase in your own language, and have it translated.
+
+        Args:
+            text: The phrase, of at most 1,000 characters.
+            caption_id: The phrase's ID. The same ID again publishes nothing, and has the same
+                result. By default it is a new one, with which the speaker repeats the command
+                after a lost connection.
+
+        Raises:
+            SessionError: The service refused, or the speaker has ended.
+        """
+        own_id = str(uuid.uuid4()) if caption_id is None else caption_id
+        outcome = await self._send("sendCaption", text=text, captionId=own_id)
+        return CaptionAccepted(own_id, messages.integer(outcome, "seq"))
+
     async def rotate_invite_code(self) -> str:
         """Replace the invite code, and return the new one. Listeners in the session stay.
 
@@ -219,6 +237,7 @@ class Speaker(Client):
         return False
 
     def _take_outcome(self, outcome: Message) -> None:
+        self._audience_at.reset()
         if outcome["type"] == "sessionCreated":
             self._created = outcome
         self._take_invite_code(outcome)
@@ -237,6 +256,9 @@ class Speaker(Client):
             self._invite_code = invite_code
 
     def _take_audience(self, message: Message) -> None:
+        """Keep the audience, and report a change, unless a later message has replaced it."""
+        if not self._audience_at.accept(message):
+            return
         count = messages.integer(message, "listenerCount")
         languages = messages.counts(message, "languages")
         if (count, languages) != (self._listener_count, self._languages):

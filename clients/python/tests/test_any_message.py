@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 
 from broadcast_sessions_client import SessionError
+from client_support.captions import answer
+from client_support.captions import message as caption_message
 from client_support.members import (
     CREATED,
     JOINED,
@@ -49,6 +51,9 @@ MESSAGES: list[dict[str, Any]] = [
     {"type": "sessionPaused", "sessionId": "golden-eagle-427", "timestamp": 1795708801001},
     {"type": "languageChanged", "targetLanguage": "fr"},
     {"type": "inviteCodeRotated", "inviteCode": "kD2mZ8rTq5wLx0Yc"},
+    {"type": "captionAccepted", "captionId": "c1", "seq": 1},
+    caption_message(2) | {"audio": {"url": "https://m.example/a.mp3"}, "durationMs": 1},
+    answer([1, 2], 3, missed=1),
     {"message": "Internal server error", "connectionId": "a", "requestId": "b"},
 ]
 ODD_MESSAGES = [

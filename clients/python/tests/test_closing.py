@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from broadcast_sessions_client import Listener, OwnedSession, SessionEnded, SessionError, Speaker
+from client_support.captions import message
 from client_support.members import (
     CREATED,
     JOINED,
@@ -71,7 +72,7 @@ def test_a_client_that_has_never_joined_can_be_closed() -> None:
 def test_no_event_follows_the_end() -> None:
     async def test() -> None:
         client, socket = await joined_listener(ScriptedServer())
-        socket.serve({"type": "caption"})
+        socket.serve(message(1))
         await client.close()
         assert (await waiting_events(client))[-1] == SessionEnded("ended", "closed")
 

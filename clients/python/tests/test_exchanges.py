@@ -1,6 +1,7 @@
 """The recorded exchanges of `clients/exchanges`, which the JavaScript client plays, too."""
 
 import asyncio
+import base64
 import json
 import re
 from collections import deque
@@ -13,8 +14,10 @@ import pytest
 
 from broadcast_sessions_client import (
     AudienceChanged,
-    CaptionReceived,
+    Audio,
+    Caption,
     Event,
+    Gap,
     Listener,
     SessionError,
     Speaker,
@@ -185,9 +188,19 @@ def in_json(event: Event) -> dict[str, Any]:
             return {"type": "state", "state": state, "reason": reason, "retryInSeconds": wait}
         case AudienceChanged(count, languages):
             return {"type": "audience", "listenerCount": count, "languages": dict(languages)}
-        case CaptionReceived(caption):
-            return dict(caption)
+        case Caption():
+            fields = {key: value for key, value in camel(vars(event)).items() if value is not None}
+            audio = {"audio": audio_in_json(event.audio)} if event.audio else {}
+            return {"type": "caption", **fields, **audio}
+        case Gap():
+            return {"type": "gap", **camel(vars(event))}
     raise AssertionError(event)
+
+
+def audio_in_json(audio: Audio) -> dict[str, Any]:
+    if audio.data is None:
+        return {"url": audio.url}
+    return {"data": base64.b64encode(audio.data).decode(), "contentType": audio.content_type}
 
 
 def snake(name: str) -> str:

@@ -6,16 +6,16 @@ import pytest
 
 from broadcast_sessions_client import (
     AudienceChanged,
-    CaptionReceived,
     Counts,
     SessionEnded,
     StateChanged,
 )
+from client_support.captions import caption, message
 from client_support.members import joined_listener, live_speaker, waiting_events
 from client_support.scripted_loop import loop, run, settle
 from client_support.scripted_server import ScriptedServer
 
-CAPACITY = 100
+CAPACITY = 500
 
 
 def test_an_application_that_stops_iterating_loses_only_the_oldest_events() -> None:
@@ -93,12 +93,11 @@ def test_a_speaker_gets_audience_events_and_a_listener_gets_captions() -> None:
         await loop().elapse(30)
         ack = {"type": "heartbeatAck", "sessionId": "golden-eagle-427", "status": "active"}
         socket.serve(ack | {"listenerCount": 2, "languages": {"es": 2}})
-        caption = {"type": "caption", "text": "Hola"}
-        listeners_socket.serve(caption)
+        listeners_socket.serve(message(1))
         await settle()
         assert (await waiting_events(speaker))[-1] == AudienceChanged(2, {"es": 2})
         assert (speaker.listener_count, speaker.languages) == (2, {"es": 2})
-        assert (await waiting_events(listener))[-1] == CaptionReceived(caption)
+        assert (await waiting_events(listener))[-1] == caption(1)
         await speaker.close()
         await listener.close()
 

@@ -9,7 +9,8 @@ from typing import Final
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from local_gateway import cognito_ids, page_guard, stand_ins
+from local_gateway import cognito_ids, page_guard, public_buckets, stand_ins
+from local_gateway.aws.buckets import create_buckets
 from local_gateway.aws.ministack import REGION, EmbeddedAwsError, OnExit, ministack
 from local_gateway.aws.tables import create_tables
 from local_gateway.aws.user_pool import app_client_request, create_user_pool
@@ -41,8 +42,8 @@ def embedded_aws(
 
     Yields:
         The environment variables to reach it: the endpoint, credentials that are valid nowhere
-        else, the table names as NAME_TABLE, the user pool and its app client, and the endpoints of
-        the stand-ins.
+        else, the table names as NAME_TABLE, the buckets as NAME_BUCKET and NAME_URL, the user pool
+        and its app client, and the endpoints of the stand-ins.
 
     Raises:
         EmbeddedAwsError: ministack didn't start, or can't create a resource.
@@ -53,6 +54,9 @@ def embedded_aws(
         page_guard.ORIGINS_VARIABLE: ",".join(page_origins),
         cognito_ids.FIXED_VARIABLE: "1",
     }
+    buckets = {name: public_buckets.full_name(prefix, name) for name in options.buckets}
+    if buckets:
+        settings[public_buckets.VARIABLE] = ",".join(buckets.values())
     if options.stand_ins:
         python_path = [str(project_dir), os.environ.get("PYTHONPATH", "")]
         settings["PYTHONPATH"] = os.pathsep.join(filter(None, python_path))
@@ -70,6 +74,8 @@ def embedded_aws(
         }
         with _explained("the tables"):
             environment |= create_tables(endpoint_url, options.tables, prefix)
+        with _explained("the buckets"):
+            environment |= create_buckets(endpoint_url, buckets)
         if options.user_pool is not None:
             with _explained("the user pool"):
                 app_client = app_client_request(options.user_pool, page_origins)

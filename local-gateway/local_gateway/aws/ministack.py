@@ -30,12 +30,12 @@ import os, sys, threading
 threading.Thread(target=lambda: (sys.stdin.read(), os._exit(0)), daemon=True).start()
 _, package_folder, fault_seed = sys.argv
 sys.path.append(package_folder)
-from local_gateway import cognito_ids, page_guard, stand_ins
+from local_gateway import cognito_ids, page_guard, public_buckets, stand_ins
 from local_gateway.dynamodb_faults import FaultyDynamoDb
 cognito_ids.fix_ids_if_requested()
 from ministack import app as ministack
-app = FaultyDynamoDb(ministack.app, int(fault_seed))
-ministack.app = page_guard.guard(stand_ins.add_requested(app))
+app = stand_ins.add_requested(FaultyDynamoDb(ministack.app, int(fault_seed)))
+ministack.app = public_buckets.serve(app, beside=page_guard.guard(app))
 sys.argv = ["ministack"]
 ministack.main()
 """

@@ -64,6 +64,42 @@ locals {
         entry       = "a-circuit-is-open"
         description = "A function stopped sending requests to DynamoDB for 5 s after three failures in a row. It returns SERVICE_UNAVAILABLE, or doesn't apply rate limits."
       }
+      # Posts stop 1 s after a caption got its number, so the latency can hardly be longer. Listeners that
+      # haven't got the caption by then must ask for it. Two periods prevent an alarm for a single caption.
+      # Source: POSTS_SECONDS in chalicelib/notices.py.
+      caption-latency = {
+        metric      = "CaptionLatency"
+        statistic   = "p99"
+        periods     = 2
+        threshold   = 900
+        entry       = "captions-are-slow"
+        description = "Posting a caption to its listeners took more than 900 ms for 1% of the captions for 10 minutes. After 1 s, the posts stop, and the remaining listeners have to ask for the caption."
+      }
+      captions-missed = {
+        metric      = "CaptionsMissed"
+        threshold   = 100
+        entry       = "listeners-miss-captions"
+        description = "Listeners lost more than 100 captions in 5 minutes, because they were no longer stored when the listeners asked for them, or never were."
+      }
+      translation-failures = {
+        metric      = "TranslationFailures"
+        threshold   = 5
+        entry       = "captions-are-not-translated"
+        description = "More than 5 captions in 5 minutes weren't published in one of their languages. The listeners of that language don't get these phrases."
+      }
+      speech-failures = {
+        metric      = "SpeechFailures"
+        threshold   = 5
+        entry       = "captions-are-not-spoken"
+        description = "More than 5 captions in 5 minutes were published without their speech. Listeners can read them, but not hear them."
+      }
+      # The client of each invocation has tried twice.
+      pipeline-failures = {
+        metric      = "PipelineFailures"
+        threshold   = 2
+        entry       = "the-pipeline-is-not-reached"
+        description = "Lambda didn't accept more than 2 events for the pipeline in 5 minutes. Captions aren't translated, or translations begin too late."
+      }
       sweep-repairs = {
         metric      = "SweepRepairs"
         threshold   = 20
@@ -168,10 +204,36 @@ locals {
           [local.namespace, metric, "Stage", var.stage, { label = label }]
         ]
       },
+    ],
+    [
       {
-        title   = "Events the pipeline didn't get"
+        title = "Captions: published, delivered, missed"
+        stat  = "Sum"
+        metrics = [
+          for metric, label in { CaptionsPublished = "captions and translations", CaptionsDelivered = "posts", CaptionsMissed = "missed" } :
+          [local.namespace, metric, "Stage", var.stage, { label = label }]
+        ]
+      },
+      {
+        title = "Captions: latency in ms"
+        stat  = "p50"
+        metrics = [
+          for stat in ["p50", "p95", "p99"] :
+          [local.namespace, "CaptionLatency", "Stage", var.stage, { label = stat, stat = stat }]
+        ]
+      },
+      {
+        title   = "Characters translated"
         stat    = "Sum"
-        metrics = [[local.namespace, "PipelineFailures", "Stage", var.stage, { label = "events" }]]
+        metrics = [[local.namespace, "CharactersTranslated", "Stage", var.stage, { label = "characters" }]]
+      },
+      {
+        title = "Captions: failures"
+        stat  = "Sum"
+        metrics = [
+          for metric, label in { TranslationFailures = "not translated", SpeechFailures = "not spoken", PipelineFailures = "events the pipeline didn't get" } :
+          [local.namespace, metric, "Stage", var.stage, { label = label }]
+        ]
       },
     ],
     [

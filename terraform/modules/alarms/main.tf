@@ -163,9 +163,11 @@ locals {
     "circuit-open",
     "connection-errors",
     "fan-out-failures",
+    "pipeline-failures",
     "refresh-failures",
     "sweep-errors",
     "sweep-stopped",
+    "translation-failures",
   ]
 
   alarms = merge(local.function_alarms, local.api_alarms, local.application_alarms)

@@ -7,7 +7,16 @@ locals {
     "a session's story" = <<-QUERY
       # Replace the session ID:
       filter sessionId = "golden-eagle-427"
-      | fields time, event, operation, correlation, code, durationMs, message, cause, reason
+      | fields time, event, operation, correlation, code, durationMs, message, cause, reason, caption, language
+      | sort time asc
+      | limit 10000
+    QUERY
+
+    "a caption's way" = <<-QUERY
+      # Replace the caption with that of a line of "a session's story". A caption and its translations
+      # have the same one.
+      filter caption = "0123456789abcdef"
+      | fields time, @log, message, event, operation, sessionId, language, seq, durationMs, reached, gone, failed, code, cause
       | sort time asc
       | limit 10000
     QUERY

@@ -1,7 +1,8 @@
 # Terraform merges this file into chalice.tf.json, in which Chalice 1.34
 # - requires Terraform below 1.4 and an AWS provider below 5,
 # - adds no authorizer to $connect and no response to any route,
-# - creates a deployment that never changes, and
+# - creates a deployment that never changes,
+# - creates every function of app.py in every stage, and
 # - gives the rule of a schedule the same name in every stage.
 # Source: "Override Files", Terraform language; aws/chalice issues 1457, 1874, 2066.
 
@@ -109,6 +110,48 @@ resource "aws_lambda_function" "outcome" {
   logging_config {
     log_format = "Text"
     log_group  = aws_cloudwatch_log_group.this["outcome"].name
+  }
+
+  tracing_config {
+    mode = var.tracing ? "Active" : "PassThrough"
+  }
+}
+
+resource "aws_lambda_function" "publish" {
+  role                           = aws_iam_role.this["publish"].arn
+  memory_size                    = var.functions["publish"].memory_mb
+  timeout                        = var.functions["publish"].timeout_seconds
+  reserved_concurrent_executions = var.functions["publish"].reserved_concurrency
+
+  environment {
+    variables = local.session_environment
+  }
+
+  logging_config {
+    log_format = "Text"
+    log_group  = aws_cloudwatch_log_group.this["publish"].name
+  }
+
+  tracing_config {
+    mode = var.tracing ? "Active" : "PassThrough"
+  }
+}
+
+resource "aws_lambda_function" "interpreter" {
+  count = local.has_interpreter ? 1 : 0
+
+  role                           = aws_iam_role.this["interpreter"].arn
+  memory_size                    = var.functions["interpreter"].memory_mb
+  timeout                        = var.functions["interpreter"].timeout_seconds
+  reserved_concurrent_executions = var.functions["interpreter"].reserved_concurrency
+
+  environment {
+    variables = local.interpreter_environment
+  }
+
+  logging_config {
+    log_format = "Text"
+    log_group  = aws_cloudwatch_log_group.this["interpreter"].name
   }
 
   tracing_config {

@@ -3,6 +3,7 @@
 locals {
   sessions    = var.tables["sessions"].arn
   connections = var.tables["connections"].arn
+  captions    = var.tables["captions"].arn
   rate_limits = var.tables["rate_limits"].arn
   index       = "${local.connections}/index/sessionId-targetLanguage-index"
   post        = "${local.execution_arn}/${var.stage}/POST/@connections/*"
@@ -11,12 +12,28 @@ locals {
   # Apply rate limits.
   rate_limit = [{ actions = ["dynamodb:UpdateItem"], resource = local.rate_limits }]
 
-  # Send notices to listeners, and remove listeners whose connections no longer exist.
+  # Send notices to listeners, and remove listeners whose connections no longer exist. The function
+  # outcome posts to a part of a large audience, and notifies the speaker of its size.
   notify = [
     { actions = ["dynamodb:GetItem", "dynamodb:UpdateItem"], resource = local.sessions },
     { actions = ["dynamodb:UpdateItem"], resource = local.connections },
     { actions = ["dynamodb:Query"], resource = local.index },
     { actions = ["execute-api:ManageConnections"], resource = local.post },
+    { actions = ["lambda:InvokeFunction"], resource = "${local.lambda_arn}:${local.outcome_name}" },
+  ]
+
+  # Notify the pipeline of a session's changes.
+  pipeline = local.pipeline_function == "" ? [] : [{ actions = ["lambda:InvokeFunction"], resource = local.pipeline_arn }]
+
+  # Number, store and post a caption.
+  publish = concat(local.notify, [{ actions = ["dynamodb:PutItem"], resource = local.captions }])
+
+  # Both actions have no resource types that the interpreter uses: it has neither terminologies nor
+  # lexicons. Source: Service Authorization Reference, Amazon Translate and Amazon Polly.
+  translate = [{ actions = ["translate:TranslateText"], resource = "*" }]
+  speak = var.media == null ? [] : [
+    { actions = ["polly:SynthesizeSpeech"], resource = "*" },
+    { actions = ["s3:PutObject"], resource = "${var.media.arn}/*" },
   ]
 
   # Add a speaker or listener to a session, and undo it if a later step fails. GetItem reads the
@@ -25,22 +42,28 @@ locals {
   join = [
     { actions = ["dynamodb:PutItem"], resource = local.sessions },
     { actions = ["dynamodb:PutItem", "dynamodb:GetItem", "dynamodb:DeleteItem"], resource = local.connections },
-    { actions = ["lambda:InvokeFunction"], resource = "${local.lambda_arn}:${local.outcome_name}" },
   ]
 
-  permissions = {
+  all_permissions = {
     authorizer = local.rate_limit
-    connect    = concat(local.rate_limit, local.notify, local.join)
-    # Ending a session needs no further actions.
-    message = concat(local.rate_limit, local.notify, local.join)
+    connect    = concat(local.rate_limit, local.notify, local.join, local.pipeline)
+    # It also publishes the captions of speakers, and answers listeners that missed some. Ending a session
+    # needs no further actions.
+    message = concat(local.rate_limit, local.notify, local.join, local.pipeline, [
+      { actions = ["dynamodb:PutItem", "dynamodb:Query"], resource = local.captions },
+    ])
     # It ends sessions, and restores participants that couldn't be notified.
-    disconnect = concat(local.notify, [{ actions = ["dynamodb:DeleteItem", "dynamodb:PutItem"], resource = local.connections }])
+    disconnect = concat(local.notify, local.pipeline, [
+      { actions = ["dynamodb:DeleteItem", "dynamodb:PutItem"], resource = local.connections },
+    ])
     # It also closes connections after too many refused commands, and deletes their counts.
-    outcome = concat(local.notify, [
+    outcome = concat(local.notify, local.pipeline, [
       { actions = ["dynamodb:GetItem", "dynamodb:DeleteItem"], resource = local.connections },
       { actions = ["execute-api:ManageConnections"], resource = local.close },
     ])
-    sweep = concat(local.notify, [
+    publish     = local.publish
+    interpreter = concat(local.publish, local.translate, local.speak)
+    sweep = concat(local.notify, local.pipeline, [
       {
         actions  = ["dynamodb:Scan", "dynamodb:PutItem", "dynamodb:DeleteItem"]
         resource = local.sessions
@@ -52,6 +75,8 @@ locals {
       { actions = ["execute-api:ManageConnections"], resource = local.close },
     ])
   }
+
+  permissions = { for name, it in local.all_permissions : name => it if name != "interpreter" || local.has_interpreter }
 }
 
 data "aws_iam_policy_document" "assume" {

@@ -1,7 +1,7 @@
 # The log groups must exist before a function's first invocation. Otherwise Lambda creates them without
 # retention.
 resource "aws_cloudwatch_log_group" "this" {
-  for_each = toset(["authorizer", "connect", "message", "disconnect", "outcome", "sweep"])
+  for_each = toset(keys(local.permissions))
 
   name              = "/aws/lambda/${local.prefix}-${each.key}"
   retention_in_days = var.log_retention_days

@@ -13,6 +13,16 @@ output "functions" {
   value       = { for name, function in local.functions : name => function.function_name }
 }
 
+output "pipeline_function" {
+  description = "The function that receives the events of the pipeline, by name or ARN. Empty if none does."
+  value       = local.pipeline_function
+}
+
+output "publish" {
+  description = "The deployed name and the ARN of the function publish."
+  value       = { name = aws_lambda_function.publish.function_name, arn = aws_lambda_function.publish.arn }
+}
+
 output "log_groups" {
   description = "The log groups of the functions, keyed by their names in app.py."
   value       = { for name, group in aws_cloudwatch_log_group.this : name => group.name }

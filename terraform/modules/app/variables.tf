@@ -23,6 +23,16 @@ variable "settings" {
   type        = map(string)
 }
 
+variable "pipeline_function" {
+  description = "The function that receives the events of the pipeline, by name or ARN. null is the function interpreter, which exists only then. An empty string is none."
+  type        = string
+}
+
+variable "media" {
+  description = "The name, ARN and URL of the bucket for the audio of captions. null if the captions have none."
+  type        = object({ bucket = string, arn = string, url = string })
+}
+
 variable "functions" {
   description = "The memory, timeout and reserved concurrency of each function. A reserved concurrency of -1 reserves none."
   type = map(object({

@@ -6,10 +6,15 @@ locals {
     for name, table in local.tables : name => {
       for key in concat(
         [table.partition_key],
+        [for key in [lookup(table, "sort_key", null)] : key if key != null],
         flatten([for index in table.indexes : [index.partition_key, index.sort_key]])
       ) : key.name => key.type
     }
   }
+
+  # A backup would keep data that must not outlive its TTL for another 35 days: the hashes of addresses
+  # in rate_limits, and the spoken words in captions, which are kept for 10 minutes.
+  unrecoverable = ["captions", "rate_limits"]
 }
 
 resource "aws_dynamodb_table" "this" {
@@ -18,6 +23,7 @@ resource "aws_dynamodb_table" "this" {
   name                        = "${var.name_prefix}-${each.key}"
   billing_mode                = "PAY_PER_REQUEST"
   hash_key                    = each.value.partition_key.name
+  range_key                   = try(each.value.sort_key.name, null)
   deletion_protection_enabled = var.deletion_protection
 
   dynamic "attribute" {
@@ -45,9 +51,8 @@ resource "aws_dynamodb_table" "this" {
     enabled        = true
   }
 
-  # Not for rate_limits, because its hashes of addresses must not be recoverable after they expire.
   point_in_time_recovery {
-    enabled = var.point_in_time_recovery && each.key != "rate_limits"
+    enabled = var.point_in_time_recovery && !contains(local.unrecoverable, each.key)
   }
 
   # DynamoDB encrypts every table. false selects a key that AWS owns.

@@ -9,7 +9,7 @@ variable "schema_file" {
 }
 
 variable "point_in_time_recovery" {
-  description = "Whether the tables except rate_limits can be restored to any second of the last 35 days."
+  description = "Whether the tables except captions and rate_limits can be restored to any second of the last 35 days."
   type        = bool
 }
 

@@ -51,3 +51,30 @@ mock_resource "aws_apigatewayv2_api" {
 mock_resource "aws_apigatewayv2_authorizer" {
   defaults = { id = "f6g7h8" }
 }
+
+mock_resource "aws_s3_bucket" {
+  defaults = {
+    id                          = "broadcast-sessions-dev-a-suffix"
+    arn                         = "arn:aws:s3:::broadcast-sessions-dev-a-suffix"
+    bucket_regional_domain_name = "broadcast-sessions-dev-a-suffix.s3.us-east-1.amazonaws.com"
+  }
+}
+
+mock_resource "aws_cloudfront_distribution" {
+  defaults = {
+    arn         = "arn:aws:cloudfront::123456789012:distribution/E1A2B3C4D5"
+    domain_name = "d1a2b3c4d5.cloudfront.net"
+  }
+}
+
+mock_resource "aws_cloudfront_origin_access_control" {
+  defaults = { id = "E2A1B2C3D4" }
+}
+
+mock_resource "aws_cloudfront_cache_policy" {
+  defaults = { id = "a-cache-policy" }
+}
+
+mock_resource "aws_cloudfront_response_headers_policy" {
+  defaults = { id = "a-response-headers-policy" }
+}

@@ -13,6 +13,7 @@ import { Speaker, inviteLink } from "../../../clients/javascript/src/index.js";
 import { Gate } from "./gate.js";
 import { openBrowser } from "./chromium.js";
 import { openSite } from "./site.js";
+import { clip, wav } from "./sounds.js";
 
 const { SERVICE_URL: url, SERVICE_ORIGIN: service, SERVICE_TOKEN: token, CHROMIUM } = process.env;
 const { SIGN_IN_URL, SIGN_IN_CLIENT_ID: clientId, SIGN_IN_USER, SIGN_IN_PASSWORD } = process.env;
@@ -249,6 +250,73 @@ test("a duplicated tab doesn't take the seat of the first one", async () => {
 
   assert.equal(await second.page.evaluate(() => sessionStorage.getItem("isCopied")), "true");
   assert.equal(await countListeners(), 2);
+});
+
+/** What the page of the audio player reports at the end of the silence that a tap plays. */
+const SILENCE = "0.0 s at 1";
+
+/** Open the page of the audio player, whose captions come from the test. */
+async function openPlayer() {
+  const tab = await browser.openTab();
+  await tab.page.goto(`${site.origin}/audio.html`);
+  await tab.next(SILENCE, () => tab.page.click("button"));
+  return tab;
+}
+
+async function speak(tab, ...audios) {
+  const say = (all) => all.forEach((audio) => globalThis.speak({ language: "es", audio }));
+  await tab.page.evaluate(say, audios);
+}
+
+test("a page plays captions one after another, faster while more than one waits", async () => {
+  const tab = await openPlayer();
+  assert.equal(await tab.page.evaluate(() => globalThis.listener.playing), true);
+  await tab.page.route("**/two.wav", (route) => route.fulfill({ body: wav(0.3) }));
+  await tab.page.evaluate(() => {
+    const { createObjectURL } = URL;
+    globalThis.urls = [];
+    URL.createObjectURL = (blob) => {
+      const url = createObjectURL(blob);
+      globalThis.urls.push(url);
+      return url;
+    };
+  });
+
+  const sounds = [clip(wav(0.2)), { url: `${site.origin}/two.wav` }, clip(wav(0.4))];
+  await tab.next("0.5 s at 1", () => speak(tab, ...sounds, clip(wav(0.5))));
+
+  const ends = ["0.2 s at 1.1", "0.3 s at 1.1", "0.4 s at 1", "0.5 s at 1"];
+  assert.deepEqual(tab.states.slice(-4), ends);
+  const urls = await tab.page.evaluate(() => globalThis.urls);
+  assert.equal(urls.length, 4);
+  const areGone = (urls) => Promise.all(urls.map((url) => fetch(url).then(() => false, () => true)));
+  assert.deepEqual(await tab.page.evaluate(areGone, urls), Array(4).fill(true));
+});
+
+test("a page skips audio that isn't found or can't be played, and plays the rest", async () => {
+  const tab = await openPlayer();
+  const unreadable = "http://media.invalid/two.wav"; // It allows no other origin to read it.
+  await tab.page.route(unreadable, (route) => route.fulfill({ body: wav(0.3) }));
+  await tab.page.route("http://media.invalid/lost.wav", (route) => route.abort());
+
+  const sounds = [
+    ...[{ url: `${site.origin}/missing.wav` }, clip(Buffer.from("not a sound"))],
+    ...[{ url: unreadable }, { url: "http://media.invalid/lost.wav" }, clip(wav(0.2))],
+  ];
+  await tab.next("0.2 s at 1", () => speak(tab, ...sounds));
+
+  const failed = "skipped 1: failed";
+  const ends = [failed, failed, "0.3 s at 1.1", failed, "0.2 s at 1"];
+  assert.deepEqual(tab.states.slice(-5), ends);
+});
+
+test("a page that nobody has tapped learns that it may not play, and plays after a tap", async () => {
+  const tab = await browser.openTab();
+  await tab.page.goto(`${site.origin}/audio.html#untapped`);
+  await tab.shows("blocked");
+
+  await tab.next(SILENCE, () => tab.page.click("button"));
+  await tab.next("0.2 s at 1", () => speak(tab, clip(wav(0.2))));
 });
 
 /** Show the site's pages at the service's origin. The sign-in accepts no other one. */

@@ -1,5 +1,5 @@
 # The tables of a stage for experiments, and of a stage with protected data. A new user pool, an
-# existing one, and one whose sign-in page can be removed.
+# existing one, and one whose sign-in page can be removed. The bucket for the audio of captions.
 
 variable "has_page" {
   type    = bool
@@ -98,4 +98,15 @@ output "with_page" {
 
 output "sign_in_url" {
   value = module.with_page.sign_in_url
+}
+
+module "media" {
+  source = "../../../terraform/modules/media"
+
+  name_prefix = "broadcast-sessions-made"
+  origins     = ["https://live.example.com"]
+}
+
+output "media" {
+  value = module.media
 }

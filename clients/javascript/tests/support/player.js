@@ -38,7 +38,7 @@ class Player {
     const { tokens, ...rest } = options;
     if (tokens) rest.token = oneAfterTheOther([...tokens]);
     const client = this.#world[role](rest);
-    for (const type of ["state", "audience", "caption"]) {
+    for (const type of ["state", "audience", "caption", "gap"]) {
       client.on(type, (event) => {
         if (client === this.#client) this.#events.push({ type, ...event });
       });

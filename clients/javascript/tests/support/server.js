@@ -108,6 +108,8 @@ const OUTCOMES = {
   resumeSession: "sessionResumed",
   rotateInviteCode: "inviteCodeRotated",
   endSession: "sessionEnded",
+  sendCaption: "captionAccepted",
+  getCaptions: "captions",
 };
 
 /** A failure answers the oldest command. The one of API Gateway has a `requestId` of its own. */

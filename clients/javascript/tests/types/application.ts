@@ -1,9 +1,12 @@
 /** An application in TypeScript. It is checked, and never runs. */
 
 import {
+  type Caption,
+  type Gap,
   Listener,
   type ListenerOptions,
   type Membership,
+  type SentCaption,
   SessionError,
   type SessionStatus,
   Speaker,
@@ -11,6 +14,7 @@ import {
   inviteLink,
   readInviteLink,
 } from "broadcast-sessions-client";
+import { AudioPlayer } from "broadcast-sessions-client/audio";
 import { LANGUAGES, findLanguage } from "broadcast-sessions-client/languages";
 import { Listener as ListenerAlone } from "broadcast-sessions-client/listener";
 import { SignIn } from "broadcast-sessions-client/sign-in";
@@ -30,7 +34,17 @@ export async function listen(): Promise<string> {
     // @ts-expect-error There is no such state.
     if (state === "connected") remove();
   });
-  listener.on("caption", (caption) => console.log(caption));
+  listener.on("caption", ({ seq, text, durationMs, audio }: Caption) => {
+    console.log(seq.toFixed(), text.trim(), durationMs?.toFixed());
+    if (audio && "url" in audio) console.log(audio.url.length);
+  });
+  listener.on("gap", ({ language, afterSeq, count }: Gap) => console.log(language, afterSeq + count));
+  const player = new AudioPlayer(listener, { element: new Audio() });
+  player.on("skip", ({ count, reason }) => console.log(count.toFixed(), reason === "behind"));
+  // @ts-expect-error There is no such event.
+  player.on("caption", () => {});
+  player.unlock();
+  player.close();
   // @ts-expect-error A listener has no events about the audience.
   listener.on("audience", () => {});
   try {
@@ -68,6 +82,10 @@ export async function speak(): Promise<void> {
     await speaker.create("en", { qualityTier: "best" });
     console.log(inviteLink("https://listen.example.org/", session), session.expiresAt.toFixed());
   }
+  const { captionId, seq }: SentCaption = await speaker.sendCaption("Good morning");
+  await speaker.sendCaption("Good morning", { captionId });
+  // @ts-expect-error A caption has a text.
+  await speaker.sendCaption(seq);
   await speaker.pause();
   const { listenerCount, createdAt }: SessionStatus = await speaker.status();
   console.log(listenerCount, createdAt, (await speaker.rotateInviteCode()).length);

@@ -26,6 +26,11 @@ class ScriptedLoop(asyncio.SelectorEventLoop):
         """Return a time that also moves while the device sleeps."""
         return 1795708800 + self.now + self.asleep_seconds
 
+    @property
+    def timers(self) -> int:
+        """The number of timers that wait."""
+        return sum(not timer.cancelled() for _, _, timer in self._timers)
+
     def call_at(self, when: float, *args: Any, **kwargs: Any) -> asyncio.TimerHandle:
         timer = super().call_at(when, *args, **kwargs)
         heapq.heappush(self._timers, (when, next(self._numbers), timer))

@@ -1,0 +1,282 @@
+/** @file The sound of captions: one after another, never far behind, and past what fails. */
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { onStage, sound } from "./support/audio.js";
+
+test(
+  "the tap plays a moment of silence, and each caption follows the one before",
+  onStage(async (stage) => {
+    stage.tap();
+    assert.match(stage.now, /^data:audio\/wav;base64,UklGR/);
+    await stage.speak(sound("one"), sound("two"));
+    assert.equal(stage.element.played.length, 1);
+
+    await stage.emit("ended");
+    assert.equal(stage.now, "one");
+    await stage.emit("ended");
+    assert.equal(stage.now, "two");
+    await stage.emit("ended");
+    assert.equal(stage.now, null);
+    await stage.speak(sound("three"));
+    assert.equal(stage.now, "three");
+    assert.deepEqual(stage.skips, []);
+  }),
+);
+
+test(
+  "a player that no tap has unlocked plays nothing, and loads nothing",
+  onStage(async (stage) => {
+    await stage.speak(sound("one"));
+    assert.deepEqual([stage.element.played, stage.fetched], [[], []]);
+    assert.equal(stage.listener.playing, false);
+
+    await stage.start();
+    assert.equal(stage.now, null);
+    await stage.speak(sound("two"));
+    assert.equal(stage.now, "two");
+  }),
+);
+
+test(
+  "captions without audio are passed over",
+  onStage(async (stage) => {
+    await stage.start();
+    await stage.speak(undefined, {}, { url: 7 }, { data: "AAAA" }, { contentType: "audio/mpeg" });
+    await stage.speak(sound("one"));
+
+    assert.equal(stage.now, "one");
+    assert.deepEqual(stage.skips, []);
+  }),
+);
+
+test(
+  "two utterances are loaded ahead",
+  onStage(async (stage) => {
+    await stage.start();
+    await stage.speak(sound("one"), sound("two"), sound("three"), sound("four"));
+    assert.deepEqual(stage.fetched, ["one", "two", "three"]);
+
+    await stage.emit("ended");
+    assert.deepEqual(stage.fetched, ["one", "two", "three", "four"]);
+  }),
+);
+
+test(
+  "the rate is 1.1 while more than one utterance waits",
+  onStage(async (stage) => {
+    await stage.start();
+    await stage.speak(sound("one"), sound("two"));
+    assert.equal(stage.element.playbackRate, 1);
+    await stage.speak(sound("three"));
+    assert.equal(stage.element.playbackRate, 1.1);
+    await stage.speak(sound("four"));
+
+    await stage.emit("ended");
+    assert.equal(stage.now, "two");
+    assert.equal(stage.element.playbackRate, 1.1);
+    await stage.emit("ended");
+    assert.equal(stage.now, "three");
+    assert.equal(stage.element.playbackRate, 1);
+  }),
+);
+
+test(
+  "a player that is more than 8 s behind jumps to the newest utterance, and says so",
+  onStage(async (stage) => {
+    await stage.start();
+    await stage.speak(sound("one"));
+    await stage.emit("playing");
+    await stage.speak(sound("two"), sound("three"), sound("four"));
+    await stage.world.clock.elapse(8);
+    await stage.speak(sound("five"));
+    assert.deepEqual(stage.skips, []);
+
+    await stage.world.clock.elapse(0.1);
+    await stage.emit("ended");
+    assert.equal(stage.now, "five");
+    assert.deepEqual(stage.skips, [{ count: 3, reason: "behind" }]);
+    assert.deepEqual([...stage.blobs.values()].map(({ name }) => name), ["five"]);
+  }),
+);
+
+test(
+  "the newest utterance is heard, however late it is",
+  onStage(async (stage) => {
+    await stage.start();
+    await stage.speak(sound("one"));
+    await stage.emit("playing");
+    await stage.speak(sound("two"));
+    await stage.world.clock.elapse(30);
+    await stage.emit("ended");
+
+    assert.equal(stage.now, "two");
+    assert.deepEqual(stage.skips, []);
+  }),
+);
+
+test(
+  "captions that come together after an absence are skipped if they last more than 8 s",
+  onStage(async (stage) => {
+    await stage.start();
+    for (const name of ["one", "two", "three", "four"]) {
+      await stage.caption({ audio: sound(name), durationMs: 4000 });
+    }
+    assert.deepEqual(stage.skips, []);
+
+    await stage.caption({ audio: sound("five"), durationMs: 4000 });
+    assert.deepEqual(stage.skips, [{ count: 3, reason: "behind" }]);
+    await stage.emit("ended");
+    assert.equal(stage.now, "five");
+  }),
+);
+
+test(
+  "an utterance that isn't found is skipped",
+  onStage(async (stage) => {
+    await stage.start();
+    stage.answers = { one: 404, three: 403 };
+    await stage.speak(sound("one"), sound("two"), sound("three"), sound("four"));
+    assert.equal(stage.now, "two");
+    await stage.emit("ended");
+
+    assert.equal(stage.now, "four");
+    assert.deepEqual(stage.skips, Array(2).fill({ count: 1, reason: "failed" }));
+  }),
+);
+
+test(
+  "an utterance that the element can't play is skipped",
+  onStage(async (stage) => {
+    await stage.start();
+    await stage.speak(sound("one"), sound("two"));
+    await stage.emit("error");
+
+    assert.equal(stage.now, "two");
+    assert.deepEqual(stage.skips, [{ count: 1, reason: "failed" }]);
+  }),
+);
+
+test(
+  "an utterance that doesn't load, or doesn't go on, is skipped after 8 s",
+  onStage(async (stage) => {
+    await stage.start();
+    stage.answers = { one: "silence" };
+    await stage.speak(sound("one"), sound("two"), sound("three"));
+    await stage.world.clock.elapse(7);
+    assert.equal(stage.now, null);
+    await stage.world.clock.elapse(1);
+    assert.equal(stage.now, "two");
+    await stage.emit("playing");
+    await stage.world.clock.elapse(20);
+    assert.equal(stage.now, "two");
+
+    await stage.emit("waiting");
+    await stage.world.clock.elapse(8);
+    assert.equal(stage.now, "three");
+    assert.deepEqual(stage.skips, Array(2).fill({ count: 1, reason: "failed" }));
+  }),
+);
+
+test(
+  "audio that the page may not read is played from its URL",
+  onStage(async (stage) => {
+    await stage.start();
+    stage.answers = { one: "forbidden" };
+    await stage.speak(sound("one"), sound("two"));
+
+    assert.equal(stage.element.src, "one");
+    assert.equal(stage.now, "one");
+    await stage.emit("ended");
+    assert.equal(stage.now, "two");
+  }),
+);
+
+test(
+  "audio that is part of the caption is played, and its URL is revoked afterwards",
+  onStage(async (stage) => {
+    await stage.start();
+    await stage.speak({ data: "SUQz", contentType: "audio/mpeg" });
+    const blob = stage.blobs.get(stage.now);
+    assert.equal(blob.type, "audio/mpeg");
+    assert.equal(await blob.text(), "ID3");
+
+    await stage.emit("ended");
+    assert.deepEqual([...stage.blobs], []);
+    await stage.speak({ data: "this isn't base64", contentType: "audio/mpeg" }, sound("two"));
+    assert.equal(stage.now, "two");
+    assert.deepEqual(stage.skips, [{ count: 1, reason: "failed" }]);
+  }),
+);
+
+test(
+  "a browser that plays nothing without a tap is reported, until the next tap",
+  onStage(async (stage) => {
+    await stage.start();
+    stage.element.isLocked = true;
+    await stage.speak(sound("one"), sound("two"));
+    assert.equal(stage.blocked, 1);
+    assert.equal(stage.listener.playing, false);
+    assert.deepEqual([...stage.blobs], []);
+    await stage.speak(sound("three"));
+    assert.equal(stage.blocked, 1);
+
+    await stage.start();
+    await stage.speak(sound("four"));
+    assert.equal(stage.now, "four");
+    assert.equal(stage.listener.playing, true);
+  }),
+);
+
+test(
+  "a tap goes on with an utterance that the device has interrupted",
+  onStage(async (stage) => {
+    await stage.start();
+    await stage.speak(sound("one"));
+    stage.element.pause();
+    await stage.start();
+    assert.equal(stage.now, "one");
+
+    const { length } = stage.element.played;
+    stage.tap();
+    assert.equal(stage.element.played.length, length, "another tap changes nothing");
+    assert.equal(stage.now, "one");
+  }),
+);
+
+test(
+  "another language is heard at once",
+  onStage(async (stage) => {
+    await stage.start();
+    await stage.speak(sound("uno"), sound("dos"), sound("tres"));
+    stage.listener.changeLanguage("fr");
+    await stage.world.deliver({ type: "languageChanged", targetLanguage: "fr", lastSeq: 3 });
+    await stage.caption({ audio: sound("quatre"), language: "fr" });
+
+    assert.equal(stage.now, "quatre");
+    assert.deepEqual([...stage.blobs.values()].map(({ name }) => name), ["quatre"]);
+  }),
+);
+
+test(
+  "the listener counts as playing from the tap to close(), which leaves nothing alive",
+  onStage(async (stage) => {
+    await stage.start();
+    assert.equal(stage.listener.playing, true);
+    stage.answers = { two: "silence" };
+    await stage.speak(sound("one"), sound("two"), sound("three"));
+    stage.player.close();
+    assert.equal(stage.listener.playing, false);
+    assert.equal(stage.now, null);
+    assert.equal(stage.element.src, null);
+    assert.deepEqual([...stage.blobs], []);
+
+    stage.listener.close();
+    assert.equal(stage.world.alive.timers, 0);
+    stage.tap();
+    await stage.emit("ended");
+    assert.equal(stage.element.played.length, 2);
+    assert.equal(stage.listener.playing, false);
+  }),
+);

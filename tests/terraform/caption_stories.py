@@ -1,0 +1,97 @@
+"""Stories of captions, told where IAM is enforced."""
+
+import time
+from typing import Any
+
+from tests.stories.target import Client, until
+from tests.stories.test_a_session import count
+from tests.terraform.long_sessions import Message, Scene, join, put_ghost
+
+TEXT = "Good morning"
+
+
+def by_a_speaker(scene: Scene) -> None:
+    """The pipeline gets the phrase, which a listener reads, and reads again."""
+    speaker, created = scene.create()
+    listener = scene.open_client()
+    assert listener.ask(**{**join(created), "targetLanguage": "en"})["lastSeq"] == 0
+    before = pipeline_events(scene)
+    accepted = outcome_of(speaker, action="sendCaption", text=TEXT)
+    assert (accepted["type"], accepted["seq"]) == ("captionAccepted", 1)
+    assert listener.receive()["text"] == TEXT
+    missed = listener.ask(action="getCaptions", afterSeq=0)
+    assert [it["text"] for it in missed["items"]] == [TEXT]
+    until(lambda: pipeline_events(scene) > before)
+
+
+def by_a_pipeline(scene: Scene) -> None:
+    """A function of another account would invoke `publish` in the same way."""
+    speaker, created, listener = audience(scene)
+    caption = {"captionId": "a-caption", "text": TEXT, "startedAt": int(time.time() * 1000)}
+    request = {"sessionId": created["sessionId"], "language": "es", "captions": [caption]}
+    answer = scene.enforced.invoke("publish", request)
+    assert answer == {"seqs": [1], "reached": 1, "gone": 1, "failed": 0, "listeners": 2}
+    check_delivery(speaker, listener, TEXT)
+
+
+def by_the_interpreter(scene: Scene) -> None:
+    speaker, created, listener = audience(scene)
+    with scene.enforced.handler("interpreter", "translating.interpreter"):
+        scene.enforced.invoke("interpreter", spoken(created))
+    check_delivery(speaker, listener, f"[es] {TEXT}")
+
+
+def by_the_interpreter_without_translations(scene: Scene) -> None:
+    """A translation that fails has no number, and the listener misses none."""
+    _, created, listener = audience(scene)
+    scene.enforced.invoke("interpreter", spoken(created))
+    assert listener.ask(action="getCaptions", afterSeq=0)["lastSeq"] == 0
+
+
+def audience(scene: Scene) -> tuple[Client, Message, Client]:
+    """Have a session with a listener, and with one whose connection is gone."""
+    speaker, created = scene.create()
+    listener, _ = scene.join(created)
+    put_ghost(scene, created["sessionId"])
+    until(lambda: count(speaker) == 2)
+    return speaker, created, listener
+
+
+def check_delivery(speaker: Client, listener: Client, text: str) -> None:
+    """Check that the listener got and can get the caption, and that the other is counted out."""
+    assert listener.receive()["text"] == text
+    kept = listener.ask(action="getCaptions", afterSeq=0)["items"]
+    assert [it["text"] for it in kept] == [text]
+    until(lambda: count(speaker) == 1)
+
+
+def outcome_of(client: Client, **command: Any) -> Message:
+    """Send a command, and return its outcome, which notices of the audience can precede."""
+    client.tell(**command, requestId="a-request")
+    while (message := client.receive()).get("requestId") != "a-request":
+        assert message["type"] == "sessionStatus"
+    return message
+
+
+def spoken(created: Message) -> dict[str, Any]:
+    now_ms = int(time.time() * 1000)
+    return {
+        "version": 1,
+        "type": "captionSpoken",
+        "sessionId": created["sessionId"],
+        "timestamp": now_ms,
+        "language": "en",
+        "captionId": "a-caption",
+        "text": TEXT,
+        "startedAt": now_ms,
+        "languages": ["es"],
+        "seq": 1,
+    }
+
+
+def pipeline_events(scene: Scene) -> int:
+    """Return how many lines the interpreter has logged: Lambda writes three for each invocation."""
+    logs = scene.enforced.client("logs")
+    group = "/aws/lambda/broadcast-sessions-local-interpreter"
+    pages = logs.get_paginator("filter_log_events").paginate(logGroupName=group)
+    return sum(len(page["events"]) for page in pages)
