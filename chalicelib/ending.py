@@ -75,20 +75,22 @@ class Ending:
         telemetry.put_metrics(reason, SessionsEnded=1)
         telemetry.log_done("session ended", sessionId=session.session_id, reason=reason)
         self._pipeline.tell("sessionEnded", session.session_id, reason=reason)
-        self._notices.wait_for_captions(session)
         self.finish(session, limit_seconds)
         return True
 
     def finish(self, session: Session, limit_seconds: float = END_SECONDS) -> bool:
         """Remove the participants of an ended session, and notify each of them.
 
-        Each participant is removed by one caller and then notified, so no connection gets two
-        notices. If a notice has certainly not arrived, its participant is restored for the next
-        sweep. Nothing is removed if the event has no time left to post and to restore it.
+        The notices wait for the posts of the last caption, because a sweep may continue an end
+        whose event is still waiting for them. Each participant is removed by one caller and then
+        notified, so no connection gets two notices. If a notice has certainly not arrived, its
+        participant is restored for the next sweep. Nothing is removed if the event has no time left
+        to post and to restore it.
 
         Returns:
             Whether all were notified.
         """
+        self._notices.wait_for_captions(session)
         is_speaker_done = self._dismiss_speaker(session)
         return self._dismiss_listeners(session, limit_seconds) and is_speaker_done
 
