@@ -278,3 +278,18 @@ def test_a_sweep_notifies_of_the_end_after_the_last_caption(
         world.resume(operation, NO_FAULT)
     assert world.violations == []
     assert _types(listener)[-1] == "sessionEnded"
+
+
+def test_an_end_waits_for_a_caption_although_an_earlier_one_was_numbered_later(
+    world: World, speaker: Link, listener: Link
+) -> None:
+    """The write of the first caption arrives after that of the second."""
+    first = world.publish(_request(speaker, "caption-1"), Plan(Fault.SLOW, at=0))
+    world.pass_time_open(0.2)
+    second = world.publish(_request(speaker, "caption-2"), Plan(Fault.SLOW, at=3))
+    world.resume(first, NO_FAULT)
+    world.pass_time_open(0.2)
+    world.send(speaker, {"action": "endSession"})
+    world.resume(second, NO_FAULT)
+    assert world.violations == []
+    assert _types(listener)[-1] == "sessionEnded"
