@@ -195,19 +195,28 @@ def sweep_of(
 
 
 @pytest.fixture
+def notices_of(pipeline: Pipeline, outcomes: FakeOutcomes, clock: Clock) -> Callable[..., Notices]:
+    """Return a function that builds notices on stores and connections."""
+
+    def notices_of(stores: Stores, connections: Any, slices: Any = None) -> Notices:
+        audience = Audience(stores, pipeline, outcomes, "https://api/stage", clock)
+        return Notices(stores, connections, audience, pipeline, clock, clock.sleep, slices)
+
+    return notices_of
+
+
+@pytest.fixture
 def ending_of(
     stores: Stores,
     phones: FakeConnections,
+    notices_of: Callable[..., Notices],
     pipeline: Pipeline,
-    outcomes: FakeOutcomes,
     clock: Clock,
 ) -> Callable[..., Ending]:
     """Return a function that builds an ending, on other stores or connections if given."""
 
     def ending_of(stores: Stores = stores, connections: Any = phones) -> Ending:
-        audience = Audience(stores, pipeline, outcomes, "https://api/stage", clock)
-        notices = Notices(stores, connections, audience, pipeline, clock, clock.sleep)
-        return Ending(stores, notices, pipeline, clock)
+        return Ending(stores, notices_of(stores, connections), pipeline, clock)
 
     return ending_of
 

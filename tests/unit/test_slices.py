@@ -92,8 +92,10 @@ def service(build: Callable[..., UseCases], slices: Slices) -> UseCases:
 
 
 @pytest.fixture
-def notices(stores: Stores, phones: FakeConnections, clock: Clock, slices: Slices) -> Notices:
-    return Notices(stores, phones, clock, clock.sleep, slices)
+def notices(
+    stores: Stores, phones: FakeConnections, notices_of: Callable[..., Notices], slices: Slices
+) -> Notices:
+    return notices_of(stores, phones, slices)
 
 
 def receivers(count: int) -> list[str]:
