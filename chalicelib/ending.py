@@ -81,9 +81,11 @@ class Ending:
     def finish(self, session: Session, limit_seconds: float = END_SECONDS) -> bool:
         """Remove the participants of an ended session, and notify each of them, after its captions.
 
-        Each participant is removed by one caller and then notified, so no connection gets two
-        notices. If a notice has certainly not arrived, its participant is restored for the next
-        sweep. Nothing is removed if the event has no time left to post and to restore it.
+        The notices wait for the posts of the last caption, because a sweep may continue an end
+        whose event is still waiting for them. Each participant is removed by one caller and then
+        notified, so no connection gets two notices. If a notice has certainly not arrived, its
+        participant is restored for the next sweep. Nothing is removed if the event has no time left
+        to post and to restore it.
 
         Returns:
             Whether all were notified.
