@@ -1,7 +1,7 @@
 """The commands `sendCaption` and `getCaptions`, and what outcomes say of captions."""
 
 import json
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 from threading import Event
 from typing import Any
 
@@ -12,7 +12,6 @@ from chalicelib.assembly import UseCases, build_dispatcher
 from chalicelib.aws.connections import FanOut
 from chalicelib.dispatch import Dispatcher
 from chalicelib.models import Caption
-from chalicelib.pipeline import Pipeline
 from chalicelib.rate_limits import RateLimits
 from chalicelib.store.stores import Stores, build_stores
 from tests.unit.fakes import (

@@ -11,7 +11,6 @@ import pytest
 
 from chalicelib import telemetry, wiring
 from chalicelib.assembly import UseCases
-from chalicelib.audience import Audience
 from chalicelib.aws.connections import FanOut, sum_up
 from chalicelib.aws.functions import Functions
 from chalicelib.aws.wire import Answer, Unreachable
@@ -21,7 +20,6 @@ from chalicelib.errors import ServiceUnavailable
 from chalicelib.fields import MAX_MESSAGE_BYTES
 from chalicelib.models import IN_FLIGHT_SECONDS, Caller, Caption, Participant, Role
 from chalicelib.notices import Notices
-from chalicelib.pipeline import Pipeline
 from chalicelib.slices import SLICE_RECEIVERS, Slice, Slices, is_slice
 from chalicelib.store.listeners import TRANSACTION_ITEMS
 from chalicelib.store.stores import Stores
