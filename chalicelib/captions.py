@@ -5,7 +5,6 @@ from collections.abc import Callable
 from typing import Final
 
 from chalicelib import messages, telemetry
-from chalicelib.background import Background
 from chalicelib.commands import GetCaptions, SendCaption
 from chalicelib.errors import NoSession
 from chalicelib.membership import Membership
@@ -64,24 +63,17 @@ class Captions:
         self._membership.reset_refused_commands(speaker)
         # A repeated command may come from a client whose first event stopped here. The posts don't
         # wait for the pipeline, because they have little time.
-        telling = Background(
-            lambda: self._pipeline.tell(
-                "captionSpoken",
-                session.session_id,
-                language=session.source_language,
-                captionId=caption.caption_id,
-                text=caption.text,
-                startedAt=caption.started_at_ms,
-                languages=session.demanded_languages,
-                seq=numbered.seq,
-            )
-        )
-        try:
+        with self._pipeline.telling(
+            "captionSpoken",
+            session.session_id,
+            language=session.source_language,
+            captionId=caption.caption_id,
+            text=caption.text,
+            startedAt=caption.started_at_ms,
+            languages=session.demanded_languages,
+            seq=numbered.seq,
+        ):
             self._publishing.deliver(numbered, session.source_language, caption)
-        finally:
-            error = telling.finish()
-        if error is not None:
-            raise error
         return Reply(
             messages.caption_accepted(session.session_id, caption.caption_id, numbered.seq)
         )

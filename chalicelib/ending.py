@@ -74,8 +74,8 @@ class Ending:
         reason = session.end_reason
         telemetry.put_metrics(reason, SessionsEnded=1)
         telemetry.log_done("session ended", sessionId=session.session_id, reason=reason)
-        self._pipeline.tell("sessionEnded", session.session_id, reason=reason)
-        self.finish(session, limit_seconds)
+        with self._pipeline.telling("sessionEnded", session.session_id, reason=reason):
+            self.finish(session, limit_seconds)
         return True
 
     def finish(self, session: Session, limit_seconds: float = END_SECONDS) -> bool:

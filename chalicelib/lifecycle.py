@@ -134,9 +134,9 @@ class Lifecycle:
         ends_at_ms = int((at_seconds + seconds) * 1000)
         if not self._sessions.interrupt(session_id, speaker_connection_id, ends_at_ms, reason):
             return None
-        self._pipeline.tell("sessionInterrupted", session_id, at_seconds=at_seconds)
         notice = messages.session_interrupted(session_id, seconds)
-        self._notices.notify_listeners(session_id, notice, at_seconds)
+        with self._pipeline.telling("sessionInterrupted", session_id, at_seconds=at_seconds):
+            self._notices.notify_listeners(session_id, notice, at_seconds)
         at_seconds = self._clock()
         session = self._sessions.find_open(session_id)
         if session is not None and session.grace_ends_at_ms is None:

@@ -9,7 +9,7 @@ from chalicelib.audience import Audience
 from chalicelib.aws.connections import Connections, FanOut, sum_up
 from chalicelib.messages import Message
 from chalicelib.models import Participant, Session, SessionStatus
-from chalicelib.pipeline import Pipeline
+from chalicelib.pipeline import EventType, Pipeline
 from chalicelib.slices import SLICE_RECEIVERS, Sending, Slice, Slices
 from chalicelib.store.stores import Stores
 
@@ -93,12 +93,9 @@ class Notices:
         """
         is_paused = session.status is SessionStatus.PAUSED
         notice = messages.session_paused if is_paused else messages.session_resumed
-        self._pipeline.tell(
-            "sessionPaused" if is_paused else "sessionResumed",
-            session.session_id,
-            at_seconds=at_seconds,
-        )
-        self.notify_listeners(session.session_id, notice(session.session_id), at_seconds)
+        event_type: EventType = "sessionPaused" if is_paused else "sessionResumed"
+        with self._pipeline.telling(event_type, session.session_id, at_seconds=at_seconds):
+            self.notify_listeners(session.session_id, notice(session.session_id), at_seconds)
         self._sessions.note_return_announced(session.session_id)
 
     def remove_gone(self, session_id: str, connection_ids: Collection[str]) -> int:

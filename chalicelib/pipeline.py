@@ -1,10 +1,13 @@
 """Events for the pipeline, which translates and speaks the captions of sessions."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from typing import Any, Final, Literal
 
 from chalicelib import telemetry
 from chalicelib.aws.functions import Functions, InvocationFailed
+from chalicelib.background import Background
 
 VERSION: Final = 1
 """The version of the events' form."""
@@ -68,3 +71,17 @@ class Pipeline:
             telemetry.log_warning(
                 "pipeline not notified", sessionId=session_id, type=event_type, cause=str(error)
             )
+
+    @contextmanager
+    def telling(self, event_type: EventType, session_id: str, **fields: Any) -> Iterator[None]:
+        """Do what `tell` does, beside the work of a block, which Lambda then can't delay."""
+        if not self._function_name:
+            yield
+            return
+        running = Background(partial(self.tell, event_type, session_id, **fields))
+        try:
+            yield
+        finally:
+            error = running.finish()
+        if error is not None:
+            raise error

@@ -144,9 +144,9 @@ class Sessions:
         self._membership.reset_refused_commands(speaker)
         message = notice(speaker.session_id)
         if change.has_changed:
-            self._pipeline.tell(event_type, speaker.session_id, at_seconds=at_seconds)
-            self._notices.wait_for_captions(change.before)
-            self._notices.notify_listeners(speaker.session_id, message, at_seconds)
+            with self._pipeline.telling(event_type, speaker.session_id, at_seconds=at_seconds):
+                self._notices.wait_for_captions(change.before)
+                self._notices.notify_listeners(speaker.session_id, message, at_seconds)
         return Reply(message)
 
     def rotate_invite_code(self, caller: Caller, command: RotateInviteCode) -> Reply:

@@ -10,7 +10,7 @@ from functools import partial
 import pytest
 from hypothesis import HealthCheck, settings
 
-from chalicelib import captions, dispatch, publish_requests, publishing
+from chalicelib import dispatch, pipeline, publish_requests, publishing
 from chalicelib.aws.retries import event_budget
 from local_gateway.aws import table_request
 from tests.moto_dynamodb import MotoDynamoDB, create_tables
@@ -43,7 +43,7 @@ def dynamodb(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> MotoDynamoDB:
     """Return an in-process DynamoDB. The world's clock measures the time budget of events."""
     for module in (dispatch, publish_requests):
         monkeypatch.setattr(module, "event_budget", partial(event_budget, clock=clock))
-    for module in (captions, publishing):
+    for module in (pipeline, publishing):
         monkeypatch.setattr(module, "Background", InlineBackground)
     create_tables(*(table_request(name, SCHEMA[name]) for name in WORLD_TABLES))
     return MotoDynamoDB()

@@ -1,7 +1,7 @@
 """The commands `sendCaption` and `getCaptions`, and what outcomes say of captions."""
 
 import json
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from threading import Event
 from typing import Any
 
@@ -12,6 +12,7 @@ from chalicelib.assembly import UseCases, build_dispatcher
 from chalicelib.aws.connections import FanOut
 from chalicelib.dispatch import Dispatcher
 from chalicelib.models import Caption
+from chalicelib.pipeline import Pipeline
 from chalicelib.rate_limits import RateLimits
 from chalicelib.store.stores import Stores, build_stores
 from tests.unit.fakes import (
@@ -334,8 +335,21 @@ def test_a_repeated_caption_is_answered_alike_and_delivered_once(
     ]
 
 
+@pytest.mark.parametrize(
+    ("command", "event_type"),
+    [
+        ({"action": "sendCaption", "text": "a"}, "captionSpoken"),
+        ({"action": "pauseSession"}, "sessionPaused"),
+        ({"action": "endSession"}, "sessionEnded"),
+    ],
+    ids=lambda it: it if isinstance(it, str) else "",
+)
 def test_posts_do_not_wait_for_the_pipeline(
-    dispatcher_on: Callable[..., Dispatcher], attended_id: str, clock: Clock
+    dispatcher_on: Callable[..., Dispatcher],
+    attended_id: str,
+    clock: Clock,
+    command: dict[str, str],
+    event_type: str,
 ) -> None:
     are_posted = Event()
     waited: list[bool] = []
@@ -348,14 +362,15 @@ def test_posts_do_not_wait_for_the_pipeline(
             are_posted.set()
             return result
 
-    class SlowPipeline:
-        def tell(self, event_type: str, session_id: str, **fields: Any) -> None:
-            if event_type == "captionSpoken":
+    class SlowFunctions(FakeFunctions):
+        def invoke_later(self, _function_name: str, event: Mapping[str, Any]) -> None:
+            if event["type"] == event_type:
                 waited.append(are_posted.wait(WAIT_SECONDS))
 
-    dispatcher = dispatcher_on(connections=Phones(), pipeline=SlowPipeline())
-    said = sender(dispatcher)("speaker=", "user-1", action="sendCaption", text="a")
-    assert said["seq"] == 1
+    functions: Any = SlowFunctions()
+    pipeline = Pipeline(functions, "interpreter", clock)
+    send = sender(dispatcher_on(connections=Phones(), pipeline=pipeline))
+    assert send("speaker=", "user-1", **command)["type"] != "error"
     assert waited == [True]
 
 
@@ -365,11 +380,12 @@ def test_an_unexpected_error_of_the_pipeline_is_not_hidden(
     phones: FakeConnections,
     clock: Clock,
 ) -> None:
-    class BrokenPipeline:
-        def tell(self, event_type: str, session_id: str, **fields: Any) -> None:
-            raise KeyError(event_type)
+    class BrokenFunctions(FakeFunctions):
+        def invoke_later(self, _function_name: str, event: Mapping[str, Any]) -> None:
+            raise KeyError(event["type"])
 
-    send = sender(dispatcher_on(pipeline=BrokenPipeline()))
+    functions: Any = BrokenFunctions()
+    send = sender(dispatcher_on(pipeline=Pipeline(functions, "interpreter", clock)))
     assert send("speaker=", "user-1", action="sendCaption", text="a")["code"] == "INTERNAL_ERROR"
     assert len(phones.inbox["listener-0="]) == 1
 
