@@ -370,3 +370,44 @@ def test_each_language_has_an_order_of_its_own(
     give(numbers, session_id, 1)
     assert numbers.give_translated(session_id, "fr", "phrase-7", 7).seq == 1
     assert give(numbers, session_id, 2).seq == 2
+
+
+# Failures of the removal
+
+
+def test_a_caption_has_its_number_even_if_obsolete_attributes_can_not_be_removed(
+    dynamodb: Any, clock: Clock, session_id: str
+) -> None:
+    def refuse(operation: str, request: dict[str, Any]) -> None:
+        if request.get("UpdateExpression", "").startswith("REMOVE"):
+            raise Unreachable("x", was_sent=False)
+
+    dynamodb.transport.on_request.append(refuse)
+    most = KEPT_IDS + MOST_OBSOLETE + 5
+    for number in range(1, most + 1):
+        assert fresh(dynamodb, clock).give(session_id, "es", f"id-{number}").seq == number
+    assert len(ids_of(dynamodb, session_id, "es")) == most
+
+
+def test_an_expression_that_removes_many_attributes_has_at_most_4_kb(
+    numbers: CaptionNumberStore, dynamodb: Any, session_id: str
+) -> None:
+    for tens in range(100):
+        names = {f"#n{number}": f"id:es:{10 * tens + number:012}" for number in range(10)}
+        dynamodb.update_item(
+            TableName="sessions",
+            Key={"sessionId": {"S": session_id}},
+            UpdateExpression=f"SET #last = :last, {', '.join(f'{it} = :one' for it in names)}",
+            ExpressionAttributeNames={"#last": "captions:es", **names},
+            ExpressionAttributeValues={":last": {"N": "1000"}, ":one": {"N": "1"}},
+            is_repeatable=True,
+        )
+    lengths: list[int] = []
+    dynamodb.transport.on_request.append(
+        lambda _, request: lengths.append(len(request.get("UpdateExpression", "")))
+    )
+    for number in range(1001, 1021):
+        numbers.give(session_id, "es", f"id-{number}")
+    # Source: "Constraints in Amazon DynamoDB" (4 KB for an expression).
+    assert max(lengths) <= 4096
+    assert len(ids_of(dynamodb, session_id, "es")) <= KEPT_IDS + MOST_OBSOLETE
