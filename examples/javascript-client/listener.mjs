@@ -26,6 +26,8 @@ listener.on("state", ({ state, reason, retryInSeconds }) => {
   console.log(`${state}${reason ? ` (${reason})` : ""}${wait}`);
   if (state === "ended" || state === "failed") input.close();
 });
+listener.on("caption", ({ text }) => console.log(text));
+listener.on("gap", ({ count }) => console.log(`(${count} missed)`));
 
 input.on("line", async (line) => {
   try {

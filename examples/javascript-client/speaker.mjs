@@ -2,7 +2,8 @@
 //
 //   node --experimental-websocket examples/javascript-client/speaker.mjs en
 //
-// Type pause, resume, status, rotateInviteCode or end, and Enter. Ctrl-C ends the session, too.
+// Type pause, resume, status, rotateInviteCode or end, and Enter. Any other line is a caption, which
+// the listeners read. Ctrl-C ends the session, too.
 
 import { execFile } from "node:child_process";
 import { createInterface } from "node:readline";
@@ -27,10 +28,10 @@ async function fetchToken() {
   }
 }
 
-async function run(command) {
-  if (!COMMANDS.includes(command)) return console.error(`type one of ${COMMANDS.join(", ")}`);
+async function run(line) {
   try {
-    console.log(`${command}:`, (await speaker[command]()) ?? "done");
+    if (!COMMANDS.includes(line)) await speaker.sendCaption(line);
+    else console.log(`${line}:`, (await speaker[line]()) ?? "done");
   } catch (error) {
     console.error(`${error.code}: ${error.message}`);
   }

@@ -120,6 +120,8 @@ def test_typed_commands_control_the_javascript_clients(quick: Target, tmp_path: 
             read_until(listener, "(you hear es) in .*")
             say(listener, "fr")
             read_until(listener, "you hear (fr)")
+            say(speaker, "Good morning")
+            read_until(listener, r"(\[fr\] Good morning)")
             say(speaker, "pause")
             read_until(speaker, "pause: (done)")
             read_until(listener, r"paused \((speakerPaused)\)")

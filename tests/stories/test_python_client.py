@@ -7,6 +7,9 @@ from contextlib import asynccontextmanager
 import pytest
 
 from broadcast_sessions_client import (
+    AudienceChanged,
+    Caption,
+    CaptionAccepted,
     Event,
     Listener,
     SessionEnded,
@@ -63,6 +66,60 @@ def test_a_session_is_played_with_all_commands(served: Target) -> None:
             await speaker.end()
             events = [event async for event in listener]
             assert events == [SessionEnded("ended", "speakerEnded")]
+
+    asyncio.run(play())
+
+
+async def texts(listener: Listener, count: int) -> list[str]:
+    """Iterate until so many captions have arrived, and return their texts."""
+    seen: list[str] = []
+    while len(seen) < count:
+        event = await anext(listener)
+        if isinstance(event, Caption):
+            seen.append(event.text)
+    return seen
+
+
+def test_a_caption_whose_post_fails_is_recovered(served: Target) -> None:
+    async def play() -> None:
+        async with members(served) as (speaker, listener, _):
+            assert await listener.change_language("en") == "en"
+            assert await speaker.send_caption("One", "1") == CaptionAccepted("1", 1)
+            await asyncio.to_thread(served.set_faults, post_throttled_share=1)
+            try:
+                assert await speaker.send_caption("Two", "2") == CaptionAccepted("2", 2)
+            finally:
+                await asyncio.to_thread(served.set_faults)
+            assert await speaker.send_caption("Two", "2") == CaptionAccepted("2", 2)
+            assert (await speaker.send_caption("Three")).seq == 3
+            assert await texts(listener, 3) == ["One", "Two", "Three"]
+
+    asyncio.run(play())
+
+
+def test_captions_that_are_sent_in_a_drop_arrive_once_and_in_order(served: Target) -> None:
+    async def play() -> None:
+        async with members(served) as (speaker, listener, gate):
+            assert await listener.change_language("en") == "en"
+            gate.is_there.clear()
+            gate.reset()
+            await states(speaker, "reconnecting")
+            phrases = [f"Phrase {number}" for number in range(10)]
+            sending = [asyncio.create_task(speaker.send_caption(it)) for it in phrases]
+            gate.is_there.set()
+            assert [(await it).seq for it in sending] == list(range(1, 11))
+            assert await texts(listener, 10) == phrases
+
+    asyncio.run(play())
+
+
+def test_a_speaker_hears_of_a_changed_audience(served: Target) -> None:
+    async def play() -> None:
+        async with members(served) as (speaker, listener, _):
+            for language in ("es", "fr"):
+                await listener.change_language(language)
+                while await anext(speaker) != AudienceChanged(1, {language: 1}):
+                    pass
 
     asyncio.run(play())
 

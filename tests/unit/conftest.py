@@ -19,6 +19,7 @@ from chalicelib.notices import Notices
 from chalicelib.pipeline import Pipeline
 from chalicelib.rate_limits import RateLimits
 from chalicelib.settings import RateLimitSettings
+from chalicelib.slices import Slices
 from chalicelib.store.stores import Stores, build_stores
 from chalicelib.sweep import Sweep, build_sweep
 from local_gateway.aws import table_request
@@ -195,10 +196,14 @@ def sweep_of(
 
 
 @pytest.fixture
-def notices_of(pipeline: Pipeline, outcomes: FakeOutcomes, clock: Clock) -> Callable[..., Notices]:
-    """Return a function that builds notices on stores and connections."""
+def notices_of(
+    stores: Stores, phones: FakeConnections, pipeline: Pipeline, outcomes: Any, clock: Clock
+) -> Callable[..., Notices]:
+    """Return a function that builds notices, on other stores or connections if given."""
 
-    def notices_of(stores: Stores, connections: Any, slices: Any = None) -> Notices:
+    def notices_of(
+        stores: Stores = stores, connections: Any = phones, slices: Slices | None = None
+    ) -> Notices:
         audience = Audience(stores, pipeline, outcomes, "https://api/stage", clock)
         return Notices(stores, connections, audience, pipeline, clock, clock.sleep, slices)
 

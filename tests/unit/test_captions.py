@@ -335,7 +335,7 @@ def test_a_repeated_caption_is_answered_alike_and_delivered_once(
 
 
 def test_posts_do_not_wait_for_the_pipeline(
-    dispatcher_on: Callable[..., Dispatcher], attended_id: str
+    dispatcher_on: Callable[..., Dispatcher], attended_id: str, clock: Clock
 ) -> None:
     are_posted = Event()
     waited: list[bool] = []
@@ -360,7 +360,10 @@ def test_posts_do_not_wait_for_the_pipeline(
 
 
 def test_an_unexpected_error_of_the_pipeline_is_not_hidden(
-    dispatcher_on: Callable[..., Dispatcher], attended_id: str, phones: FakeConnections
+    dispatcher_on: Callable[..., Dispatcher],
+    attended_id: str,
+    phones: FakeConnections,
+    clock: Clock,
 ) -> None:
     class BrokenPipeline:
         def tell(self, event_type: str, session_id: str, **fields: Any) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from broadcast_sessions_client import (
     AudienceChanged,
+    CaptionAccepted,
     Membership,
     OwnedSession,
     Session,
@@ -35,6 +36,7 @@ def wire_name(name: str) -> str:
     ("result", "message"),
     [
         (AudienceChanged, "SpeakersHeartbeatAck"),
+        (CaptionAccepted, "CaptionAccepted"),
         (Membership, "SessionJoined"),
         (OwnedSession, "SpeakerRefreshed"),
         (Session, "SessionCreated"),
@@ -66,7 +68,9 @@ def test_the_client_reads_no_field_that_the_service_does_not_send() -> None:
     read = {
         name
         for text in texts
-        for name in re.findall(r'messages\.(?:text|number|integer|counts)\(\w+, "(\w+)"[,)]', text)
+        for name in re.findall(
+            r'messages\.(?:text|number|whole_number|integer|counts)\(\w+, "(\w+)"[,)]', text
+        )
     }
     sent = {name for schema in SCHEMAS.values() for name in _list_names(schema)}
     assert read

@@ -18,7 +18,7 @@ const SAME = new Map(Object.entries(SAME_LANGUAGE));
  * Source: RFC 4647, section 3.4 (Lookup).
  *
  * @param {string} tag A BCP 47 tag, for example `navigator.language`.
- * @param {{ withVoice?: boolean }} [options] With a voice, a listener can choose the language.
+ * @param {{ withVoice?: boolean }} [options] Whether the language must have a voice.
  * @returns {string | null} Null if the tag matches none.
  */
 export function findLanguage(tag, { withVoice = false } = {}) {

@@ -137,6 +137,32 @@ test("the page of the README joins a session whose ID or link is typed", async (
   assert.equal(await countListeners(), 1);
 });
 
+test("a page shows the captions of its speaker", async () => {
+  const tab = await browser.openTab();
+  await tab.page.goto(listenerPage().replace("/listener.html", "/readme.html"));
+  await tab.page.selectOption("select", "fr");
+  await tab.page.click("button");
+  const status = tab.page.locator("#status");
+  await status.getByText("joined").waitFor();
+  const captions = tab.page.locator("#captions li");
+  await speaker.sendCaption("Guten Morgen");
+  await captions.getByText("[fr] Guten Morgen").waitFor();
+
+  network.cut();
+  await status.getByText("reconnecting").waitFor();
+  await speaker.sendCaption("<b>Willkommen</b>");
+  await speaker.sendCaption("an alle");
+  await speaker.sendCaption("Wir beginnen");
+  await browser.context.clock.runFor(500);
+  await captions.getByText("[fr] Wir beginnen").waitFor();
+
+  const said = ["Guten Morgen", "<b>Willkommen</b>", "an alle", "Wir beginnen"];
+  assert.deepEqual(
+    await captions.allInnerTexts(),
+    said.map((text) => `[fr] ${text}`),
+  );
+});
+
 test("a speaker's page shows that its token is refused", async () => {
   const tab = await openSpeakerTab({ token: `${token}x` });
   await tab.page.goto(`${site.origin}/speaker.html`);
