@@ -269,13 +269,16 @@ def test_counters_of_earlier_minutes_are_removed(
 
 
 def test_a_clock_that_was_set_back_does_not_remove_the_counter_that_is_written(
-    numbers: CaptionNumberStore, clock: Clock, session_id: str
+    numbers: CaptionNumberStore, dynamodb: Any, clock: Clock, session_id: str
 ) -> None:
     numbers.give_spoken(session_id, "a", SPEAKING)
     clock.now += 60
     numbers.give_spoken(session_id, "b", SPEAKING)
     clock.now -= 60
     assert numbers.give_spoken(session_id, "c", SPEAKING).seq == 3
+    # DynamoDB refuses a write that names an attribute twice; moto removes it.
+    minute = int(clock.now) // 60
+    assert item_of(dynamodb, session_id)[f"spoken:{minute}"] == {"N": "2"}
 
 
 def test_an_id_that_comes_again_as_obsolete_gets_a_number(
