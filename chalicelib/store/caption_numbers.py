@@ -3,10 +3,11 @@
 import hashlib
 from base64 import urlsafe_b64encode
 from collections.abc import Callable, Collection
+from contextlib import suppress
 from typing import Any, Final, NamedTuple
 
 from chalicelib.aws.dynamodb import ConditionFailed, Item
-from chalicelib.errors import NoSession, RateLimitExceeded, SessionNotFound
+from chalicelib.errors import NoSession, RateLimitExceeded, ServiceUnavailable, SessionNotFound
 from chalicelib.models import SOURCE, Session
 from chalicelib.store.items import LAST_NUMBER, number, parse_session
 from chalicelib.store.open_sessions import IS_OPEN, NAMES, open_values
@@ -42,6 +43,12 @@ longer than most writes makes this rare if several languages are published side 
 
 MOST_OBSOLETE: Final = 40
 """More obsolete attributes than this are removed by a write of their own."""
+
+REMOVED_AT_ONCE: Final = 200
+"""The largest number of attributes that one write removes, because an expression has at most 4 KB.
+
+Source: "Constraints in Amazon DynamoDB", Amazon DynamoDB Developer Guide.
+"""
 
 REMEMBERED_SESSIONS: Final = 64
 """How many sessions' obsolete attributes a process remembers."""
@@ -240,12 +247,14 @@ class CaptionNumberStore:
         """Remember obsolete attributes for the next write, or remove them if there are many."""
         names = tuple(_list_obsolete(item, int(self._clock()) // _SECONDS_PER_MINUTE))
         if len(names) > MOST_OBSOLETE:
-            self._table.try_update(
-                session_id,
-                _removal(names).lstrip(),
-                "attribute_exists(sessionId)",
-                names=_placeholders(names),
-            )
+            # The caption has its number. A later write removes what is left.
+            with suppress(ServiceUnavailable):
+                self._table.try_update(
+                    session_id,
+                    _removal(names[:REMOVED_AT_ONCE]).lstrip(),
+                    "attribute_exists(sessionId)",
+                    names=_placeholders(names[:REMOVED_AT_ONCE]),
+                )
         elif names:
             if len(self._obsolete) >= REMEMBERED_SESSIONS:
                 self._obsolete.clear()

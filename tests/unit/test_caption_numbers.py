@@ -269,13 +269,16 @@ def test_counters_of_earlier_minutes_are_removed(
 
 
 def test_a_clock_that_was_set_back_does_not_remove_the_counter_that_is_written(
-    numbers: CaptionNumberStore, clock: Clock, session_id: str
+    numbers: CaptionNumberStore, dynamodb: Any, clock: Clock, session_id: str
 ) -> None:
     numbers.give_spoken(session_id, "a", SPEAKING)
     clock.now += 60
     numbers.give_spoken(session_id, "b", SPEAKING)
     clock.now -= 60
     assert numbers.give_spoken(session_id, "c", SPEAKING).seq == 3
+    # DynamoDB refuses a write that names an attribute twice; moto removes it.
+    minute = int(clock.now) // 60
+    assert item_of(dynamodb, session_id)[f"spoken:{minute}"] == {"N": "2"}
 
 
 def test_an_id_that_comes_again_as_obsolete_gets_a_number(
@@ -370,3 +373,44 @@ def test_each_language_has_an_order_of_its_own(
     give(numbers, session_id, 1)
     assert numbers.give_translated(session_id, "fr", "phrase-7", 7).seq == 1
     assert give(numbers, session_id, 2).seq == 2
+
+
+# Failures of the removal
+
+
+def test_a_caption_has_its_number_even_if_obsolete_attributes_can_not_be_removed(
+    dynamodb: Any, clock: Clock, session_id: str
+) -> None:
+    def refuse(operation: str, request: dict[str, Any]) -> None:
+        if request.get("UpdateExpression", "").startswith("REMOVE"):
+            raise Unreachable("x", was_sent=False)
+
+    dynamodb.transport.on_request.append(refuse)
+    most = KEPT_IDS + MOST_OBSOLETE + 5
+    for number in range(1, most + 1):
+        assert fresh(dynamodb, clock).give(session_id, "es", f"id-{number}").seq == number
+    assert len(ids_of(dynamodb, session_id, "es")) == most
+
+
+def test_an_expression_that_removes_many_attributes_has_at_most_4_kb(
+    numbers: CaptionNumberStore, dynamodb: Any, session_id: str
+) -> None:
+    for tens in range(100):
+        names = {f"#n{number}": f"id:es:{10 * tens + number:012}" for number in range(10)}
+        dynamodb.update_item(
+            TableName="sessions",
+            Key={"sessionId": {"S": session_id}},
+            UpdateExpression=f"SET #last = :last, {', '.join(f'{it} = :one' for it in names)}",
+            ExpressionAttributeNames={"#last": "captions:es", **names},
+            ExpressionAttributeValues={":last": {"N": "1000"}, ":one": {"N": "1"}},
+            is_repeatable=True,
+        )
+    lengths: list[int] = []
+    dynamodb.transport.on_request.append(
+        lambda _, request: lengths.append(len(request.get("UpdateExpression", "")))
+    )
+    for number in range(1001, 1021):
+        numbers.give(session_id, "es", f"id-{number}")
+    # Source: "Constraints in Amazon DynamoDB" (4 KB for an expression).
+    assert max(lengths) <= 4096
+    assert len(ids_of(dynamodb, session_id, "es")) <= KEPT_IDS + MOST_OBSOLETE

@@ -420,12 +420,15 @@ def test_a_caption_that_is_accepted_resets_the_refused_commands(
 
 
 def test_a_listener_gets_the_captions_that_it_has_missed_in_order(
-    say: Send, get: Callable[..., Any], attended_id: str, clock: Clock
+    say: Send, get: Callable[..., Any], attended_id: str, clock: Clock, dynamodb: Any
 ) -> None:
     for number in range(1, 5):
         say(f"phrase {number}", captionId=f"phrase-{number}")
     clock.now += 1
+    dynamodb.transport.requests.clear()
     answer = get(2)
+    (query,) = [it for operation, it in dynamodb.transport.requests if operation == "Query"]
+    assert query["ConsistentRead"] is True
     assert answer == {
         "type": "captions",
         "targetLanguage": "en",
