@@ -177,7 +177,11 @@ def by_an_end_that_nobody_told(scene: Scene) -> None:
 
 
 def put_ghost(scene: Scene, session_id: str) -> None:
-    """Write down a listener, as if his $disconnect had never come."""
+    """Write down a listener, as if his $disconnect had never come.
+
+    The speaker has heard of all others by then. Whoever removes this one notifies him.
+    """
+    until(lambda: not has_pending_notice(scene, session_id))
     dynamodb, tables = scene.enforced.client("dynamodb"), scene.target.environment
     now = int(time.time())
     dynamodb.put_item(
@@ -199,6 +203,12 @@ def put_ghost(scene: Scene, session_id: str) -> None:
         ExpressionAttributeNames={"#language": "listeners:es"},
         ExpressionAttributeValues={":one": {"N": "1"}},
     )
+
+
+def has_pending_notice(scene: Scene, session_id: str) -> bool:
+    """Return whether the speaker has yet to hear of a change of the audience."""
+    records = scene.target.records("SESSIONS_TABLE")
+    return any("statusDue" in it for it in records if it["sessionId"] == {"S": session_id})
 
 
 def by_an_end_that_reaches_nobody_at_first(scene: Scene) -> None:
