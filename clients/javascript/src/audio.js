@@ -160,7 +160,6 @@ export class AudioPlayer {
 
   /** @param {string} source */
   async #play(source) {
-    const current = this.#current;
     const element = this.#element;
     this.#isBusy = true;
     this.#watch();
@@ -170,7 +169,7 @@ export class AudioPlayer {
       await element.play();
     } catch (error) {
       const { name } = /** @type {Error} */ (error);
-      if (name !== "NotAllowedError" || current !== this.#current) return; // The event tells.
+      if (name !== "NotAllowedError") return; // The element's event tells.
       this.#turn(false);
       this.#events.emit("blocked", {});
     }

@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { onStage, sound } from "./support/audio.js";
+import { settle } from "./support/clock.js";
 
 test(
   "the tap plays a moment of silence, and each caption follows the one before",
@@ -150,11 +151,26 @@ test(
   "an utterance that the element can't play is skipped",
   onStage(async (stage) => {
     await stage.start();
+    stage.element.refusal = "NotSupportedError";
     await stage.speak(sound("one"), sound("two"));
+    stage.element.refusal = null;
     await stage.emit("error");
 
     assert.equal(stage.now, "two");
     assert.deepEqual(stage.skips, [{ count: 1, reason: "failed" }]);
+    assert.equal(stage.blocked, 0);
+  }),
+);
+
+test(
+  "a silence that the element can't play is no utterance",
+  onStage(async (stage) => {
+    stage.tap();
+    await stage.speak(sound("one"));
+    await stage.emit("error");
+
+    assert.equal(stage.now, "one");
+    assert.deepEqual(stage.skips, []);
   }),
 );
 
@@ -214,7 +230,7 @@ test(
   "a browser that plays nothing without a tap is reported, until the next tap",
   onStage(async (stage) => {
     await stage.start();
-    stage.element.isLocked = true;
+    stage.element.refusal = "NotAllowedError";
     await stage.speak(sound("one"), sound("two"));
     assert.equal(stage.blocked, 1);
     assert.equal(stage.listener.playing, false);
@@ -246,6 +262,36 @@ test(
 );
 
 test(
+  "a tap while an utterance loads delays it until the end of the silence",
+  onStage(async (stage) => {
+    await stage.start();
+    let answer;
+    stage.answers = { one: new Promise((resolve) => (answer = resolve)) };
+    await stage.speak(sound("one"));
+    stage.tap();
+    answer(200);
+    await settle();
+    assert.match(stage.now, /^data:/);
+    await stage.emit("ended");
+    assert.equal(stage.now, "one");
+  }),
+);
+
+test(
+  "what has loaded after close() has no URL",
+  onStage(async (stage) => {
+    await stage.start();
+    let answer;
+    stage.answers = { one: new Promise((resolve) => (answer = resolve)) };
+    await stage.speak(sound("one"));
+    stage.player.close();
+    answer(200);
+    await settle();
+    assert.deepEqual([...stage.blobs], []);
+  }),
+);
+
+test(
   "another language is heard at once",
   onStage(async (stage) => {
     await stage.start();
@@ -268,14 +314,16 @@ test(
     await stage.speak(sound("one"), sound("two"), sound("three"));
     stage.player.close();
     assert.equal(stage.listener.playing, false);
-    assert.equal(stage.now, null);
+    assert.equal(stage.element.paused, true);
     assert.equal(stage.element.src, null);
     assert.deepEqual([...stage.blobs], []);
 
     stage.listener.close();
     assert.equal(stage.world.alive.timers, 0);
     stage.tap();
+    stage.element.playbackRate = 2;
     await stage.emit("ended");
+    assert.equal(stage.element.playbackRate, 2, "the element is the page's again");
     assert.equal(stage.element.played.length, 2);
     assert.equal(stage.listener.playing, false);
   }),
