@@ -1,6 +1,7 @@
 /** @file The sound of captions: one after another, never far behind, and past what fails. */
 
 import assert from "node:assert/strict";
+import { getEventListeners } from "node:events";
 import { test } from "node:test";
 
 import { onStage, sound } from "./support/audio.js";
@@ -98,7 +99,7 @@ test(
     await stage.emit("ended");
     assert.equal(stage.now, "five");
     assert.deepEqual(stage.skips, [{ count: 3, reason: "behind" }]);
-    assert.deepEqual([...stage.blobs.values()].map(({ name }) => name), ["five"]);
+    assert.deepEqual(stage.loaded, ["five"]);
   }),
 );
 
@@ -301,7 +302,46 @@ test(
     await stage.caption({ audio: sound("quatre"), language: "fr" });
 
     assert.equal(stage.now, "quatre");
-    assert.deepEqual([...stage.blobs.values()].map(({ name }) => name), ["quatre"]);
+    assert.deepEqual(stage.loaded, ["quatre"]);
+  }),
+);
+
+for (const type of ["ended", "error", "playing"]) {
+  test(
+    `"${type}" of the language before says nothing about the utterance that loads`,
+    onStage(async (stage) => {
+      await stage.start();
+      await stage.speak(sound("uno"));
+      stage.listener.changeLanguage("fr");
+      await stage.world.deliver({ type: "languageChanged", targetLanguage: "fr", lastSeq: 1 });
+      let answer;
+      stage.answers = { deux: new Promise((resolve) => (answer = resolve)) };
+      await stage.caption({ audio: sound("deux"), language: "fr" });
+      assert.equal(stage.now, null);
+      await stage.emit(type);
+      await stage.world.clock.elapse(7);
+      answer(200);
+      await settle();
+
+      assert.equal(stage.now, "deux");
+      assert.deepEqual(stage.skips, []);
+    }),
+  );
+}
+
+test(
+  "an utterance that stands still can't end the load of the next one",
+  onStage(async (stage) => {
+    await stage.start();
+    stage.answers = { two: "silence" };
+    await stage.speak(sound("one"), sound("two"), sound("three"));
+    await stage.world.clock.elapse(8);
+    assert.equal(stage.now, null);
+    await stage.emit("playing");
+    await stage.world.clock.elapse(8);
+
+    assert.equal(stage.now, "three");
+    assert.equal(stage.skips.length, 2);
   }),
 );
 
@@ -321,9 +361,8 @@ test(
     stage.listener.close();
     assert.equal(stage.world.alive.timers, 0);
     stage.tap();
-    stage.element.playbackRate = 2;
     await stage.emit("ended");
-    assert.equal(stage.element.playbackRate, 2, "the element is the page's again");
+    assert.deepEqual(getEventListeners(stage.element, "ended"), []);
     assert.equal(stage.element.played.length, 2);
     assert.equal(stage.listener.playing, false);
   }),

@@ -65,6 +65,11 @@ class Stage {
     return this.blobs.get(src)?.name ?? src;
   }
 
+  /** The names of the sounds that have a URL. */
+  get loaded() {
+    return [...this.blobs.values()].map(({ name }) => name);
+  }
+
   /** Fetch as a page does. The content of each answer is its URL. */
   fetch = async (url, { signal }) => {
     this.fetched.push(url);
