@@ -75,20 +75,22 @@ class Ending:
         telemetry.put_metrics(reason, SessionsEnded=1)
         telemetry.log_done("session ended", sessionId=session.session_id, reason=reason)
         self._pipeline.tell("sessionEnded", session.session_id, reason=reason)
-        self._notices.wait_for_captions(session)
         self.finish(session, limit_seconds)
         return True
 
     def finish(self, session: Session, limit_seconds: float = END_SECONDS) -> bool:
-        """Remove the participants of an ended session, and notify each of them.
+        """Remove the participants of an ended session, and notify each of them, after its captions.
 
-        Each participant is removed by one caller and then notified, so no connection gets two
-        notices. If a notice has certainly not arrived, its participant is restored for the next
-        sweep. Nothing is removed if the event has no time left to post and to restore it.
+        The notices wait for the posts of the last caption, because a sweep may continue an end
+        whose event is still waiting for them. Each participant is removed by one caller and then
+        notified, so no connection gets two notices. If a notice has certainly not arrived, its
+        participant is restored for the next sweep. Nothing is removed if the event has no time left
+        to post and to restore it.
 
         Returns:
             Whether all were notified.
         """
+        self._notices.wait_for_captions(session)
         is_speaker_done = self._dismiss_speaker(session)
         return self._dismiss_listeners(session, limit_seconds) and is_speaker_done
 
@@ -133,12 +135,29 @@ class Ending:
             if speaker_id in present:
                 self._listeners.remove(session_id, [speaker_id])
             others = sorted(present - {speaker_id})
-            notice, until = self._end_notice(session), self._clock() + END_SECONDS
-            own = self._notices.split_end(session_id, others, notice, until)
-            are_all_notified &= len(own) == len(others)
-            are_all_notified &= self._dismiss_all(session_id, own, notice, stop_at)
+            are_all_notified &= self._dismiss_in_slices(session, others, stop_at)
             done |= listing.present.keys() | listing.arriving
         return False
+
+    def _dismiss_in_slices(
+        self, session: Session, connection_ids: Sequence[str], stop_at: float
+    ) -> bool:
+        """Dismiss listeners, those beyond one slice by other invocations, which don't answer.
+
+        Returns:
+            Whether this event has notified all of them.
+        """
+        session_id, notice = session.session_id, self._end_notice(session)
+        until = self._clock() + END_SECONDS
+        own, sending = self._notices.split(session_id, connection_ids, notice, until, is_end=True)
+        try:
+            are_own_notified = self._dismiss_all(session_id, list(own), notice, stop_at)
+        finally:
+            refused = sending.find_refused()
+        rest = [each for part in refused for each in part.connection_ids]
+        are_rest_notified = self._dismiss_all(session_id, rest, notice, stop_at)
+        are_all_own = len(own) + len(rest) == len(connection_ids)
+        return are_own_notified and are_rest_notified and are_all_own
 
     def dismiss_slice(self, part: Slice) -> None:
         """Remove the listeners of a slice of an ended session, and notify each of them.

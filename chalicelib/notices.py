@@ -1,7 +1,7 @@
 """Delivery of notices to the listeners of a session. `messages.py` has their fields."""
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable
 from typing import Final
 
 from chalicelib import messages, telemetry
@@ -10,7 +10,7 @@ from chalicelib.aws.connections import Connections, FanOut, sum_up
 from chalicelib.messages import Message
 from chalicelib.models import Participant, Session, SessionStatus
 from chalicelib.pipeline import Pipeline
-from chalicelib.slices import SLICE_RECEIVERS, Slice, Slices
+from chalicelib.slices import SLICE_RECEIVERS, Sending, Slice, Slices
 from chalicelib.store.stores import Stores
 
 NOTICE_SECONDS: Final = 2
@@ -125,57 +125,66 @@ class Notices:
     ) -> FanOut:
         """Post a text to connections side by side, and log and measure the result.
 
-        More than SLICE_RECEIVERS connections are split. This event posts the first slice, and other
-        invocations post the rest, until the same time. If Lambda refuses a slice, this event posts
-        it afterwards.
+        More than SLICE_RECEIVERS connections are split. This event posts the first slice, while
+        other invocations post the rest, until the same time. If Lambda refuses a slice, this event
+        posts it afterwards.
 
         Returns:
             The result of the posts of this event. Each slice logs and measures its own result, and
             removes its listeners whose connections are gone.
         """
         until = self._clock() + limit_seconds
-        own, refused = self._split(session_id, connection_ids, text, until)
+        own, sending = self.split(session_id, connection_ids, text, until)
         results = [self._post_all(session_id, own, text, until)]
-        results += [self._post_once(each) for each in refused if self._clock() < until]
+        refused = sending.find_refused()
+        results += [self._post_once(each, until) for each in refused if self._clock() < until]
         return sum_up(results)
 
-    def _split(
-        self, session_id: str, connection_ids: Collection[str], text: str, until: float
-    ) -> tuple[Collection[str], list[Slice]]:
-        """Request all slices but the first; return its receivers, and the refused slices."""
-        if self._slices is None or len(connection_ids) <= SLICE_RECEIVERS:
-            return connection_ids, []
-        first, *rest = self._slices.cut(session_id, connection_ids, text, until)
-        return first.connection_ids, self._slices.send(rest)
+    def split(
+        self,
+        session_id: str,
+        connection_ids: Collection[str],
+        text: str,
+        until: float,
+        *,
+        is_end: bool = False,
+    ) -> tuple[Collection[str], Sending]:
+        """Request all slices of a fan-out but the first, whose receivers are left for this event.
 
-    def split_end(
-        self, session_id: str, connection_ids: Sequence[str], text: str, until: float
-    ) -> list[str]:
-        """Let other invocations remove and notify listeners of an ended session.
+        Args:
+            session_id: The session's ID.
+            connection_ids: The receivers.
+            text: The text to post.
+            until: When the posts stop.
+            is_end: Whether the slices remove listeners of an ended session.
 
         Returns:
-            The connection IDs that are left for this event: those of the first slice, and those of
-            the slices that Lambda has refused.
+            The receivers of the first slice, and the requests of the others.
         """
         if self._slices is None or len(connection_ids) <= SLICE_RECEIVERS:
-            return list(connection_ids)
-        first, *rest = self._slices.cut(session_id, connection_ids, text, until, is_end=True)
-        return [each for part in (first, *self._slices.send(rest)) for each in part.connection_ids]
+            return connection_ids, Sending([])
+        first, *rest = self._slices.cut(session_id, connection_ids, text, until, is_end=is_end)
+        return first.connection_ids, self._slices.send(rest)
 
     def post_slice(self, part: Slice) -> None:
         """Post a slice once, even if Lambda delivers it twice, and remove its gone listeners.
 
-        It posts nothing if its time or the session is over. Its receivers get the end of the
-        session from another event, and nothing after it.
+        After the end of the session, it posts only while the end waits for captions, so no receiver
+        gets it after `sessionEnded`.
         """
-        if self._sessions.find_open(part.session_id) is not None:
-            self.remove_gone(part.session_id, self._post_once(part).gone)
+        session = self._sessions.find(part.session_id)
+        if session is None:
+            return
+        until = part.posts_until_ms / 1000
+        if session.ended_at_ms is not None:
+            ended_at = session.ended_at_ms / 1000
+            until = min(until, ended_at + seconds_for_captions(session, ended_at))
+        self.remove_gone(part.session_id, self._post_once(part, until).gone)
 
-    def _post_once(self, part: Slice) -> FanOut:
+    def _post_once(self, part: Slice, until: float) -> FanOut:
         """Claim a slice and post it, or nothing if it was claimed before."""
         if not self._event_claims.claim(part.event_id):
             return sum_up([])
-        until = part.posts_until_ms / 1000
         return self._post_all(part.session_id, part.connection_ids, part.text, until)
 
     def _post_all(

@@ -4,11 +4,11 @@ import secrets
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from threading import Thread
 from typing import Any, Final
 
 from chalicelib import telemetry
 from chalicelib.aws.functions import Functions, InvocationFailed
+from chalicelib.background import Background
 
 SLICE_RECEIVERS: Final = 1000
 """The most receivers of one invocation.
@@ -111,26 +111,28 @@ class Slices:
         starts = range(0, len(ids), SLICE_RECEIVERS)
         return [make(connection_ids=ids[start : start + SLICE_RECEIVERS]) for start in starts]
 
-    def send(self, slices: Sequence[Slice]) -> list[Slice]:
-        """Request slices, all at the same time, and return those that Lambda has not accepted.
+    def send(self, slices: Sequence[Slice]) -> "Sending":
+        """Request slices, all at the same time, beside the work of the calling thread."""
+        invoke = partial(self._functions.invoke_later, self._function_name)
+        return Sending([(each, Background(partial(invoke, each.to_event()))) for each in slices])
 
-        Lambda may have accepted one of these nevertheless, if its answer was lost.
+
+class Sending:
+    """Requests of slices that are on their way."""
+
+    def __init__(self, requests: Sequence[tuple[Slice, Background]]) -> None:
+        self._requests = requests
+
+    def find_refused(self) -> list[Slice]:
+        """Wait for the answers, and return the slices that Lambda has not accepted.
+
+        It may have accepted one of them nevertheless, if its answer was lost.
         """
-        causes: dict[str, str] = {}
-        threads = [Thread(target=self._request, args=(each, causes)) for each in slices]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        for cause in causes.values():
-            telemetry.log_warning("slice not sent", cause=cause)
-        return [each for each in slices if each.event_id in causes]
-
-    def _request(self, part: Slice, causes: dict[str, str]) -> None:
-        """Request a slice, or record why that failed. Python prints what a thread raises."""
-        try:
-            self._functions.invoke_later(self._function_name, part.to_event())
-        except InvocationFailed as error:
-            causes[part.event_id] = str(error)
-        except Exception as error:
-            causes[part.event_id] = type(error).__name__
+        refused = []
+        for part, request in self._requests:
+            if (error := request.finish()) is not None:
+                is_answer = isinstance(error, InvocationFailed)
+                cause = str(error) if is_answer else type(error).__name__
+                telemetry.log_warning("slice not sent", cause=cause)
+                refused.append(part)
+        return refused

@@ -32,6 +32,14 @@ POSTS_MS: Final = 300
 Posts to 500 listeners take about 150 ms on open connections; see benchmarks/captions.py.
 """
 
+GIVEN_AT_STEP_MS: Final = 50
+"""The unit of `captionAt`, the time at which the last number was given.
+
+This time never goes back, because the notice of an end waits for the posts of the last caption. A
+write that comes after one with a later time fails, and is repeated with that time. A unit that is
+longer than most writes makes this rare if several languages are published side by side.
+"""
+
 MOST_OBSOLETE: Final = 40
 """More obsolete attributes than this are removed by a write of their own."""
 
@@ -187,37 +195,46 @@ class CaptionNumberStore:
         return session
 
     def _give(self, session_id: str, write: "_Write") -> Numbered:
-        """Make a write, and return the caption's number.
+        """Give a number at a time that isn't earlier than that of the last number.
 
         Raises:
-            ConditionFailed: A condition failed, and the caption has no number yet.
+            ConditionFailed: Another condition failed, and the caption has no number yet.
         """
-        now = self._clock()
+        now_ms = int(self._clock() * 1000)
+        given_at_ms = now_ms - now_ms % GIVEN_AT_STEP_MS
+        while True:
+            try:
+                item = self._write(session_id, write, given_at_ms)
+            except ConditionFailed as error:
+                if (given := _find_given(error.item, write.given)) is not None:
+                    session = self._get_open(error.item)
+                    return Numbered(given, session, is_new=False)
+                last_given_at_ms = int(error.item.get("captionAt", number(0))["N"])
+                if last_given_at_ms <= given_at_ms:
+                    raise
+                given_at_ms = last_given_at_ms
+            else:
+                self._remember_obsolete(session_id, item)
+                return Numbered(int(item[write.given]["N"]), parse_session(item), is_new=True)
+
+    def _write(self, session_id: str, write: "_Write", given_at_ms: int) -> Item:
         written = write.names.values()
         obsolete = [each for each in self._obsolete.pop(session_id, ()) if each not in written]
-        removal = _removal(obsolete)
-        try:
-            item = self._table.update(
-                session_id,
-                f"SET {', '.join(write.sets)}{removal}",
-                condition=" AND ".join([IS_OPEN, *write.conditions]),
-                names={**NAMES, **write.names, **_placeholders(obsolete)},
-                values={
-                    ":one": number(1),
-                    ":zero": number(0),
-                    ":until": number(int(now * 1000) + POSTS_MS),
-                    **write.values,
-                    **open_values(now),
-                },
-                returning="ALL_NEW",
-            )
-        except ConditionFailed as error:
-            if (given := _find_given(error.item, write.given)) is None:
-                raise
-            session = self._get_open(error.item)
-            return Numbered(given, session, is_new=False)
-        self._remember_obsolete(session_id, item)
-        return Numbered(int(item[write.given]["N"]), parse_session(item), is_new=True)
+        return self._table.update(
+            session_id,
+            f"SET {', '.join(write.sets)}{_removal(obsolete)}",
+            condition=" AND ".join([IS_OPEN, *write.conditions]),
+            names={**NAMES, **write.names, **_placeholders(obsolete)},
+            values={
+                ":one": number(1),
+                ":zero": number(0),
+                ":given_at": number(given_at_ms),
+                ":until": number(given_at_ms + POSTS_MS),
+                **write.values,
+                **open_values(self._clock()),
+            },
+            returning="ALL_NEW",
+        )
 
     def _remember_obsolete(self, session_id: str, item: Item) -> None:
         """Remember obsolete attributes for the next write, or remove them if there are many."""
@@ -246,11 +263,15 @@ class _Write:
         next_number = "if_not_exists(#last, :zero) + :one"
         self.names = {"#last": LAST_NUMBER + key, "#given": self.given}
         self.values: Item = {}
-        self.conditions = ["attribute_not_exists(#given)"]
+        self.conditions = [
+            "attribute_not_exists(#given)",
+            "(attribute_not_exists(captionAt) OR captionAt <= :given_at)",
+        ]
         # DynamoDB reads everything on the right side before it writes.
         self.sets = [
             f"#last = {next_number}",
             f"#given = {next_number}",
+            "captionAt = :given_at",
             "captionsUntil = :until + listenerCount",
         ]
 

@@ -70,10 +70,14 @@ class SessionStore:
             return Placement(is_done=False, existing=existing)
         return Placement(is_done=True)
 
+    def find(self, session_id: str) -> Session | None:
+        """Find a session, open or not, with a consistent read."""
+        item = self._table.find(session_id)
+        return parse_session(item) if item else None
+
     def find_open(self, session_id: str) -> Session | None:
         """Find an open session, with a consistent read."""
-        item = self._table.find(session_id)
-        session = parse_session(item) if item else None
+        session = self.find(session_id)
         return session if session and session.is_open(self._clock()) else None
 
     def scan_page(

@@ -172,7 +172,7 @@ run "permissions" {
       "${join(" ", sort(statement.actions))} ${join(" ", statement.resources)}"
       if !contains(["logs", "xray"], split(":", sort(statement.actions)[0])[0])
       ]) == toset([
-      "dynamodb:GetItem dynamodb:UpdateItem ${var.tables["sessions"].arn}",
+      "dynamodb:UpdateItem ${var.tables["sessions"].arn}",
       "dynamodb:UpdateItem ${var.tables["connections"].arn}",
       "dynamodb:Query ${var.tables["connections"].arn}/index/sessionId-targetLanguage-index",
       "dynamodb:PutItem ${var.tables["captions"].arn}",

@@ -10,10 +10,12 @@ from functools import partial
 import pytest
 from hypothesis import HealthCheck, settings
 
-from chalicelib import dispatch
+from chalicelib import captions, dispatch, publish_requests, publishing
 from chalicelib.aws.retries import event_budget
 from local_gateway.aws import table_request
 from tests.moto_dynamodb import MotoDynamoDB, create_tables
+from tests.properties.captions import InlineBackground
+from tests.properties.world import WORLD_TABLES
 from tests.unit.fakes import SCHEMA, Clock
 
 CHECKS = (HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much)
@@ -39,6 +41,9 @@ def clock() -> Clock:
 @pytest.fixture
 def dynamodb(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> MotoDynamoDB:
     """Return an in-process DynamoDB. The world's clock measures the time budget of events."""
-    monkeypatch.setattr(dispatch, "event_budget", partial(event_budget, clock=clock))
-    create_tables(*(table_request(name, SCHEMA[name]) for name in ("sessions", "connections")))
+    for module in (dispatch, publish_requests):
+        monkeypatch.setattr(module, "event_budget", partial(event_budget, clock=clock))
+    for module in (captions, publishing):
+        monkeypatch.setattr(module, "Background", InlineBackground)
+    create_tables(*(table_request(name, SCHEMA[name]) for name in WORLD_TABLES))
     return MotoDynamoDB()

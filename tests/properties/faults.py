@@ -46,11 +46,13 @@ class Plan:
         fault: The fault.
         at: The number of requests before it.
         is_stale: Whether the index returns its state of a second ago.
+        stores_first: Whether a caption is stored before its posts, or after them.
     """
 
     fault: Fault = Fault.NONE
     at: int = 0
     is_stale: bool = False
+    stores_first: bool = True
 
 
 NO_FAULT = Plan()
@@ -91,6 +93,7 @@ class Operation:
         self.throttled_until = 0.0
         self._work = work
         self.is_stale = False
+        self.was_stale = False
         self._plan = NO_FAULT
         self._requests_left = 0
         self._error: BaseException | None = None
@@ -106,6 +109,7 @@ class Operation:
         """Run until the end, a crash, or the point at which the plan makes it wait."""
         self._plan, self._requests_left = plan, plan.at
         self.is_stale = plan.is_stale
+        self.was_stale |= plan.is_stale
         if self._thread is None and plan.fault is not Fault.SLOW:
             self._run()
         elif self._thread is None:
@@ -218,9 +222,10 @@ class FaultyTransport:
         return answer
 
     def _do(self, name: str, request: dict[str, Any], operation: Operation) -> Answer:
-        if name == "Query" and operation.is_stale:
+        if name == "Query" and "IndexName" in request and operation.is_stale:
             return Answer(200, json.dumps({"Items": self._history.query(request)}).encode(), {})
-        if name not in ("Query", "Scan", "GetItem", "BatchGetItem"):
+        is_read = name in ("Query", "Scan", "GetItem", "BatchGetItem")
+        if not is_read and request.get("TableName") != "captions":
             self._history.record()
         if name != "TransactWriteItems":
             return moto_dynamodb.call(name, request)
@@ -254,11 +259,14 @@ class IndexHistory:
         items = self._views[0][1] if self._views else self._read()
         values = request["ExpressionAttributeValues"]
         session_id = values[":session"]["S"]
-        below = values.get(":after", {"S": "\x7f"})["S"]
+        below = values.get(":none", {"S": "\x7f"})["S"]
+        language = values.get(":language", {"S": None})["S"]
         return [
             {name: {"S": value} for name, value in item.items()}
             for item in items
-            if item["sessionId"] == session_id and item["targetLanguage"] < below
+            if item["sessionId"] == session_id
+            and item["targetLanguage"] < below
+            and language in (None, item["targetLanguage"])
         ]
 
     def _drop_old_views(self) -> None:

@@ -39,8 +39,9 @@ plans = st.builds(
     ),
     st.integers(0, 7),
     is_stale=st.sampled_from([False, False, True]),
+    stores_first=st.booleans(),
 )
-languages = st.sampled_from(["es", "fr", "de"])
+languages = st.sampled_from(["es", "fr", "en"])
 ways = st.sampled_from(["frame", "url", "url late", "url never"])
 users = [f"{MARK}-user-1", f"{MARK}-user-2"]
 addresses = [f"{MARK}-address-{number}" for number in range(4)]
@@ -58,6 +59,8 @@ RACERS = (
     "loss of speaker",
     "refresh speaker",
     "pause by speaker",
+    "caption by speaker",
+    "translation",
     "join",
     "loss of listener",
     "refresh listener",
@@ -90,7 +93,7 @@ class Broadcasts(RuleBasedStateMachine):
         session_id = self.world.session_ids[-1]
         for number in range(listeners):
             link = self._connect(None, addresses[number])
-            self._send(link, _join(session_id, "es", None))
+            self._send(link, join_command(session_id, "es", None))
         self._check()
 
     @rule(
@@ -120,7 +123,7 @@ class Broadcasts(RuleBasedStateMachine):
         self, pick: int, address: int, language: str, code: str, way: str, plan: Plan, repeat: bool
     ) -> None:
         session_id = self._some_session(pick)
-        fields = _join(session_id, language, self._code(session_id, code))
+        fields = join_command(session_id, language, self._code(session_id, code))
         self._send_first(None, addresses[address % 4], fields, way, plan, repeat)
 
     @rule(pick=picks, link=picks, language=languages, plan=plans, repeat=st.booleans())
@@ -132,7 +135,7 @@ class Broadcasts(RuleBasedStateMachine):
         if open_links := self._open_links():
             code = self._code(session_id, "right")
             self._send_frame(
-                choose(link, open_links), _join(session_id, language, code), plan, repeat
+                choose(link, open_links), join_command(session_id, language, code), plan, repeat
             )
 
     @rule(
@@ -255,7 +258,7 @@ class Broadcasts(RuleBasedStateMachine):
     def join_until_closed(self, pick: int, plan: Plan) -> None:
         """Join with a wrong code until the service closes the connection, then once more."""
         session_id, address = self._some_session(pick), addresses[pick % 4]
-        fields = _join(session_id, "es", self._code(session_id, "wrong"))
+        fields = join_command(session_id, "es", self._code(session_id, "wrong"))
         link = self._connect(None, address)
         for _ in range(MAX_REFUSED_COMMANDS):
             if link.is_open:
@@ -329,7 +332,7 @@ class Broadcasts(RuleBasedStateMachine):
             link for link in self._open_links() if link.is_participant("listener", session_id)
         ]
         if command == "join" or (command == "refresh listener" and not holders):
-            user_id, fields = None, _join(session_id, "es", self._code(session_id, "right"))
+            user_id, fields = None, join_command(session_id, "es", self._code(session_id, "right"))
         elif command == "refresh listener":
             old_id = choose(pick, holders).connection_id
             user_id, fields = None, _refresh_listener(session_id, "fr", old_id)
@@ -486,11 +489,13 @@ class Broadcasts(RuleBasedStateMachine):
         if event == "join":
             code = self._code(session_id, "right")
             link = self._connect(None, addresses[pick % 4])
-            return self._send(link, _join(session_id, "es", code), plan)
+            return self._send(link, join_command(session_id, "es", code), plan)
         if event == "refresh speaker":
             owner = world.sessions().get(session_id, {}).get("speakerUserId", users[0])
             link = self._connect(owner, addresses[0])
             return self._send(link, _refresh_speaker(session_id), plan)
+        if event == "translation":
+            return world.publish(world.captions.request(session_id, "es", new=2), plan)
         role = "listener" if "listener" in event else "speaker"
         holders = [link for link in self._open_links() if link.is_participant(role, session_id)]
         if not holders:
@@ -500,6 +505,8 @@ class Broadcasts(RuleBasedStateMachine):
             link = self._connect(None, addresses[pick % 4])
             fields = _refresh_listener(session_id, "fr", holder.connection_id)
             return self._send(link, fields, plan)
+        if event == "caption by speaker":
+            return self._send(holder, world.captions.phrase(session_id), plan)
         if event in ("end by speaker", "pause by speaker"):
             return self._send(holder, {"action": event.partition(" ")[0] + "Session"}, plan)
         world.close(holder, 1000 if event == "clean close by speaker" else 1001, 1)
@@ -588,7 +595,7 @@ class Broadcasts(RuleBasedStateMachine):
     def _received_by_others(self, link: Link) -> dict[str, int]:
         return {key: len(it.inbox) for key, it in self.world.links.items() if it is not link}
 
-    def _records(self) -> tuple[Any, Any]:
+    def _records(self) -> tuple[Any, Any, Any]:
         """Return a copy of the tables without attributes that a repeated event can change.
 
         Each heartbeat counts towards its limit.
@@ -607,7 +614,7 @@ class Broadcasts(RuleBasedStateMachine):
             }
             for items in (self.world.sessions(), self.world.connections())
         )
-        return sessions, connections
+        return sessions, connections, self.world.stored_captions()
 
     def _must_succeed(self, link: Link | None, user_id: str | None, fields: dict[str, Any]) -> bool:
         """Return whether a command must succeed if it meets no fault."""
@@ -680,11 +687,14 @@ class Broadcasts(RuleBasedStateMachine):
         self._check_no_leftovers()
         seen["settled"] += 1
 
+    def _finish_operations(self) -> None:
+        for operation in list(self.world.operations):
+            self.world.resume(operation, NO_FAULT)
+            self._check()
+
     def _drain(self, are_events_lost: bool) -> None:
         world = self.world
-        for operation in list(world.operations):
-            world.resume(operation, NO_FAULT)
-            self._check()
+        self._finish_operations()
         for link in world.links.values():
             too_old = self.clock() - link.opened_at > CONNECTION_SECONDS - SETTLING_SECONDS
             if link.is_open and too_old:
@@ -854,7 +864,7 @@ class Broadcasts(RuleBasedStateMachine):
         )
 
 
-def _join(session_id: str, language: str, code: str | None) -> dict[str, Any]:
+def join_command(session_id: str, language: str, code: str | None) -> dict[str, Any]:
     fields = {"action": "joinSession", "sessionId": session_id, "targetLanguage": language}
     return fields if code is None else {**fields, "inviteCode": code}
 

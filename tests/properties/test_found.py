@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from tests.properties.captions import text_of
 from tests.properties.faults import NO_FAULT, Fault, Plan
 from tests.properties.world import (
     HEARTBEAT_TIMEOUT_SECONDS,
@@ -39,6 +40,12 @@ def listener(world: World, speaker: Link) -> Link:
 def _session(speaker: Link) -> dict[str, str]:
     assert isinstance(speaker.membership, Membership)
     return {"sessionId": speaker.membership.session_id}
+
+
+def _request(speaker: Link, *caption_ids: str, language: str = "es") -> dict[str, Any]:
+    """Return a pipeline's request."""
+    captions = [{"captionId": it, "text": text_of(it), "startedAt": 1} for it in caption_ids]
+    return {**_session(speaker), "language": language, "captions": captions}
 
 
 def _types(link: Link) -> list[str]:
@@ -256,3 +263,33 @@ def test_a_superseded_speaker_can_join_once_its_item_has_expired(
     world.expire_items()
     world.send(speaker, join)
     assert speaker.is_participant("listener", join["sessionId"])
+
+
+@pytest.mark.parametrize("at", range(6))
+def test_a_sweep_notifies_of_the_end_after_the_last_caption(
+    world: World, speaker: Link, listener: Link, at: int
+) -> None:
+    """The sweep finds an end whose event still waits for the posts of the last caption."""
+    publication = world.publish(_request(speaker, "caption-1"), Plan(Fault.SLOW, at=3))
+    world.send(speaker, {"action": "endSession"}, Plan(Fault.SLOW, at))
+    world.sweep()
+    world.resume(publication, NO_FAULT)
+    for operation in [*world.operations]:
+        world.resume(operation, NO_FAULT)
+    assert world.violations == []
+    assert _types(listener)[-1] == "sessionEnded"
+
+
+def test_an_end_waits_for_a_caption_although_an_earlier_one_was_numbered_later(
+    world: World, speaker: Link, listener: Link
+) -> None:
+    """The write of the first caption arrives after that of the second."""
+    first = world.publish(_request(speaker, "caption-1"), Plan(Fault.SLOW, at=0))
+    world.pass_time_open(0.2)
+    second = world.publish(_request(speaker, "caption-2"), Plan(Fault.SLOW, at=3))
+    world.resume(first, NO_FAULT)
+    world.pass_time_open(0.2)
+    world.send(speaker, {"action": "endSession"})
+    world.resume(second, NO_FAULT)
+    assert world.violations == []
+    assert _types(listener)[-1] == "sessionEnded"

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import settings
 from hypothesis.stateful import run_state_machine_as_test
 
+from tests.properties.caption_rules import CaptionedBroadcasts
 from tests.properties.faults import Fault
-from tests.properties.machine import Broadcasts
 from tests.properties.world import seen
 from tests.unit.fakes import Clock
 
@@ -53,7 +53,7 @@ REQUIRED_EVENTS = (
 @pytest.mark.timeout(3 * 3600)
 def test_invariants(dynamodb: Any, clock: Clock) -> None:
     seen.clear()
-    machine = type("ServedBroadcasts", (Broadcasts,), {"clock": clock})
+    machine = type("ServedBroadcasts", (CaptionedBroadcasts,), {"clock": clock})
     name = "long" if settings.get_current_profile_name() == "long" else "short"
     profile = settings.get_profile(name)
     run_state_machine_as_test(machine, settings=profile)

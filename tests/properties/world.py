@@ -13,12 +13,13 @@ from contextlib import redirect_stdout
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from itertools import count
+from math import inf
 from typing import Any
 
 from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.dynamodb.models import dynamodb_backends
 
-from chalicelib import telemetry
+from chalicelib import publish_requests, telemetry
 from chalicelib.assembly import UseCases, build_dispatcher, build_use_cases
 from chalicelib.aws.circuit import CircuitBreaker
 from chalicelib.aws.connections import FanOut, Gone, PostFailed
@@ -34,6 +35,7 @@ from chalicelib.settings import RateLimitSettings
 from chalicelib.status_requests import StatusRequest
 from chalicelib.store.stores import Stores, build_stores
 from chalicelib.sweep import Sweep, build_sweep
+from tests.properties.captions import CaptionRecord, InlineBackground, Place
 from tests.properties.faults import NO_FAULT, Fault, FaultyTransport, IndexHistory, Operation, Plan
 from tests.unit.fakes import TABLES, Clock
 
@@ -48,6 +50,7 @@ HEARTBEAT_TIMEOUT_SECONDS = 300
 
 LONGEST_SILENCE_SECONDS = 3 * SETTLED_SECONDS
 DURATION_SECONDS = 7200
+CAPTIONS_KEPT_SECONDS = 600
 START = 1_800_000_000.0
 
 TIMEOUT_SECONDS = 29
@@ -62,6 +65,10 @@ IDLE_SECONDS = 600
 CONNECTION_SECONDS = 7200
 """Age at which API Gateway closes a connection. Source: "WebSocket API quotas"."""
 
+CLOCK_PRECISION_SECONDS = 1e-6
+"""More than the rounding error of a Unix time in seconds."""
+
+WORLD_TABLES = ("sessions", "connections", "captions")
 MARK = "marked"
 CURSOR = "#sweep"
 AFTER_LANGUAGES = "~"
@@ -110,6 +117,8 @@ class Link:
     superseded: dict[str, int] = field(default_factory=dict)
     has_asked_to_end: bool = False
     last_status: str | None = None
+    replaces: str | None = None
+    """The connection that its last refresh named."""
 
     @property
     def is_open(self) -> bool:
@@ -168,13 +177,14 @@ class World:
         """The number of posts to its own connection, for each outcome's event."""
         self.lost: set[str] = set()
         """Participants that had been removed for missing heartbeats at the end of a step."""
+        self.captions = CaptionRecord(self.violations, seen)
         self._superseded_by: dict[str, str] = {}
         """The successors of superseded connections, whose items can have expired since."""
         self._current: Operation | None = None
         self._connection_numbers = count(1)
         self.event_numbers = count(1)
         self._log = io.StringIO()
-        for table in ("sessions", "connections"):
+        for table in WORLD_TABLES:
             self._table(table).items.clear()
         with redirect_stdout(self._log):
             telemetry.configure("INFO")
@@ -190,7 +200,7 @@ class World:
             CircuitBreaker("store", self.clock),
         )
         transport = FaultyTransport(self.current, self.clock, self._history)
-        return build_stores(DynamoDB(transport, retries), TABLES, 600, self.clock)
+        return build_stores(DynamoDB(transport, retries), TABLES, CAPTIONS_KEPT_SECONDS, self.clock)
 
     def _rate_limits(self) -> RateLimits:
         settings = RateLimitSettings(
@@ -315,6 +325,7 @@ class World:
     def resume(self, operation: Operation, plan: Plan) -> None:
         self._current = operation
         self.had_fault |= plan.is_stale
+        InlineBackground.is_first = plan.stores_first
         had_fault = operation.had_fault
         try:
             operation.resume(plan)
@@ -357,6 +368,7 @@ class World:
         """
         number = next(self._connection_numbers)
         link = Link(f"{MARK}-connection-{number}=", user_id, address, self.clock())
+        link.replaces = query.get("connectionId")
         self.links[link.connection_id] = link
         event = self._event(link)
         if query:
@@ -389,6 +401,8 @@ class World:
         link.active_at = self.clock()
         if fields["action"] == "endSession":
             link.has_asked_to_end = True
+        link.replaces = fields.get("connectionId", link.replaces)
+        feed = self.captions.feeds.get(link.connection_id)
 
         def work() -> Any:
             step, is_over = self.step, fields.get("sessionId") in self.ended_sessions
@@ -396,11 +410,25 @@ class World:
             message = json.loads(answer["body"])
             came_in = message["type"] in ("sessionJoined", "connectionRefreshComplete")
             assert not (is_over and came_in), "statement 4: came in late"
+            self.captions.note_answer(fields, message)
             if link.is_open:
                 self.receive(link, message, step)
+            if link.is_open and message["type"] == "captions":
+                self.captions.receive_missing(link, message, feed)
             return message
 
         return self.begin(f"message {fields['action']}", work, plan, ticks)
+
+    def publish(self, request: dict[str, Any], plan: Plan = NO_FAULT) -> Operation:
+        """Publish captions, as a pipeline does."""
+
+        def work() -> Any:
+            publishing = self._use_cases(self._stores()).publishing
+            answer = publish_requests.answer(publishing, request)
+            self.captions.note_published(request, answer)
+            return answer
+
+        return self.begin("publish", work, plan)
 
     def close(self, link: Link, code: int | None, disconnects: int) -> None:
         """Close an open connection from either side, and queue `disconnects` events."""
@@ -472,8 +500,8 @@ class World:
 
     def expire_items(self) -> None:
         """Delete expired items, as DynamoDB does."""
-        for table in ("sessions", "connections"):
-            items = self._table(table).items
+        captions = self._table("captions").items.values()
+        for items in (self._table("sessions").items, self._table("connections").items, *captions):
             for key, item in list(items.items()):
                 if "ttl" in item.attrs and float(item.attrs["ttl"].value) <= self.clock():
                     del items[key]
@@ -519,6 +547,7 @@ class World:
                 self._update_from_heartbeat(link, message, asked_at)
             case "error":
                 seen[f"refused: {message['code']}"] += 1
+        self.captions.receive(link, message)
 
     def _set_membership(
         self, link: Link, session_id: str, role: str, language: str | None, asked_at: int
@@ -587,7 +616,9 @@ class World:
 
     def record_absences(self) -> None:
         """Remember superseded and lost connections, because their items expire."""
-        for key, item in self.connections().items():
+        connections = self.connections()
+        self.captions.note_places(self.step, _places(connections))
+        for key, item in connections.items():
             if "supersededBy" in item:
                 self._superseded_by[key] = item["supersededBy"]
             if was_lost(item):
@@ -626,6 +657,15 @@ class World:
         items = self.connections().values()
         return [{name: it[name] for name in names} for it in items if "targetLanguage" in it]
 
+    def stored_captions(self) -> dict[tuple[str, str], dict[int, float]]:
+        """Return when each caption was stored, in ms, by session and language."""
+        return {
+            tuple(key.value.split("#")): {
+                int(seq.value): float(item.attrs["storedAt"].value) for seq, item in items.items()
+            }
+            for key, items in self._table("captions").items.items()
+        }
+
     def logged(self) -> str:
         return self._log.getvalue()
 
@@ -650,6 +690,14 @@ class World:
 def is_present(record: dict[str, Any]) -> bool:
     is_arriving = record.get("targetLanguage", "").startswith(AFTER_LANGUAGES)
     return not (is_arriving or "leftAt" in record or "supersededBy" in record)
+
+
+def _places(connections: dict[str, dict[str, Any]]) -> dict[str, Place]:
+    return {
+        key: (item["sessionId"], item["targetLanguage"])
+        for key, item in connections.items()
+        if item["role"] == "listener" and is_present(item)
+    }
 
 
 def was_lost(record: dict[str, Any]) -> bool:
@@ -691,9 +739,16 @@ class WorldConnections:
         self._world = world
 
     def post(self, connection_id: str, text: str) -> None:
+        self._post(connection_id, text)
+
+    def _post(self, connection_id: str, text: str, ends_at: float = inf) -> None:
+        """Post a text, unless the time of the posts ends while the operation waits."""
         world = self._world
         operation = world.current()
         fault = operation.next_fault()
+        if world.clock() > ends_at - CLOCK_PRECISION_SECONDS:
+            seen["a post came too late"] += 1
+            raise PostFailed(0)
         if fault in (Fault.LOST, Fault.THROTTLED):
             raise PostFailed(429)
         link = world.links[connection_id]
@@ -704,6 +759,9 @@ class WorldConnections:
         message = json.loads(text)
         if message["type"] in STATUSES:
             self._check_notice(link, message["sessionId"], operation)
+        if message["type"] == "caption":
+            self._check_notice(link, message["sessionId"], operation)
+            world.captions.check_receiver(link, message, operation)
         link.active_at = world.clock()
         world.receive(link, message, operation.step)
         outcome = operation.outcome
@@ -720,16 +778,17 @@ class WorldConnections:
         """Check that a superseded connection gets only notices that were already being sent."""
         superseded_at = link.superseded.get(session_id)
         is_late = superseded_at is not None and superseded_at < operation.step
-        if is_late and not operation.is_stale:
+        if is_late and not operation.was_stale:
             self._world.violations.append("a superseded connection got a notice")
 
     def fan_out(
-        self, connection_ids: Collection[str], text: str, _limit_seconds: float = 10
+        self, connection_ids: Collection[str], text: str, limit_seconds: float = 10
     ) -> FanOut:
+        ends_at = self._world.clock() + limit_seconds
         reached, gone, failed, unreached = 0, set(), 0, set()
         for connection_id in sorted(connection_ids):
             try:
-                self.post(connection_id, text)
+                self._post(connection_id, text, ends_at)
                 reached += 1
             except Gone:
                 gone.add(connection_id)

@@ -1,11 +1,13 @@
 """The commands with which an operator lists and ends sessions."""
 
+import io
 import json
 import os
 import re
 import subprocess
 import sys
 import time
+import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -67,7 +69,8 @@ def operate(target: Target, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         )
 
     with running_emulation.claim() as claimed:
-        outputs = {"api_id": api_id}
+        pipeline = "broadcast-sessions-local-interpreter"
+        outputs = {"api_id": api_id, "pipeline_function": pipeline}
         running_emulation.announce(claimed, RunningEmulation(target.environment, outputs))
         yield run
 
@@ -212,13 +215,33 @@ def enforcing_account() -> Iterator[Account]:
         outputs = {
             "alarm_topic_arn": f"arn:aws:sns:{aws.REGION}:000000000000:alarms",
             "api_id": api["ApiId"],
+            "pipeline_function": "broadcast-sessions-dev-interpreter",
             "table_names": {name: f"broadcast-sessions-dev-{name}" for name in schema},
         }
+        create_function(endpoint_url, outputs["pipeline_function"])
         keys = {
             "AWS_ACCESS_KEY_ID": key["AccessKeyId"],
             "AWS_SECRET_ACCESS_KEY": key["SecretAccessKey"],
         }
         yield Account(endpoint_url, outputs, keys)
+
+
+def create_function(endpoint_url: str, name: str) -> None:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as file:
+        file.writestr("app.py", "def handle(event, context):\n    pass\n")
+    trust = {"Service": "lambda.amazonaws.com"}
+    statement = {"Effect": "Allow", "Principal": trust, "Action": "sts:AssumeRole"}
+    role = aws.client("iam", endpoint_url).create_role(
+        RoleName=name, AssumeRolePolicyDocument=json.dumps({"Statement": [statement]})
+    )
+    aws.client("lambda", endpoint_url).create_function(
+        FunctionName=name,
+        Runtime="python3.11",
+        Role=role["Role"]["Arn"],
+        Handler="app.handle",
+        Code={"ZipFile": packed.getvalue()},
+    )
 
 
 @pytest.fixture(scope="module")
@@ -230,8 +253,9 @@ def account() -> Iterator[Account]:
 def test_an_operator_needs_exactly_the_documented_permissions(account: Account) -> None:
     whole = account.policy()
     needed_to_list = {"dynamodb:Scan"}
-    # PutItem restores participants that couldn't be notified. Here, all connections are gone.
-    not_needed_to_end = {"dynamodb:Scan", "dynamodb:PutItem"}
+    # PutItem restores participants that couldn't be notified. Here, all connections are gone. The
+    # end doesn't depend on the pipeline.
+    not_needed_to_end = {"dynamodb:Scan", "dynamodb:PutItem", "lambda:InvokeFunction"}
     account.put_session("calm-fox-100")
     for number, statement in enumerate(whole["Statement"]):
         actions = statement["Action"]

@@ -19,6 +19,7 @@ from chalicelib.notices import Notices
 from chalicelib.pipeline import Pipeline
 from chalicelib.rate_limits import RateLimits
 from chalicelib.settings import RateLimitSettings
+from chalicelib.slices import Slices
 from chalicelib.store.stores import Stores, build_stores
 from chalicelib.sweep import Sweep, build_sweep
 from local_gateway.aws import table_request
@@ -195,19 +196,32 @@ def sweep_of(
 
 
 @pytest.fixture
+def notices_of(
+    stores: Stores, phones: FakeConnections, pipeline: Pipeline, outcomes: Any, clock: Clock
+) -> Callable[..., Notices]:
+    """Return a function that builds notices, on other stores or connections if given."""
+
+    def notices_of(
+        stores: Stores = stores, connections: Any = phones, slices: Slices | None = None
+    ) -> Notices:
+        audience = Audience(stores, pipeline, outcomes, "https://api/stage", clock)
+        return Notices(stores, connections, audience, pipeline, clock, clock.sleep, slices)
+
+    return notices_of
+
+
+@pytest.fixture
 def ending_of(
     stores: Stores,
     phones: FakeConnections,
+    notices_of: Callable[..., Notices],
     pipeline: Pipeline,
-    outcomes: FakeOutcomes,
     clock: Clock,
 ) -> Callable[..., Ending]:
     """Return a function that builds an ending, on other stores or connections if given."""
 
     def ending_of(stores: Stores = stores, connections: Any = phones) -> Ending:
-        audience = Audience(stores, pipeline, outcomes, "https://api/stage", clock)
-        notices = Notices(stores, connections, audience, pipeline, clock, clock.sleep)
-        return Ending(stores, notices, pipeline, clock)
+        return Ending(stores, notices_of(stores, connections), pipeline, clock)
 
     return ending_of
 

@@ -40,6 +40,7 @@ _GATEWAY: Final = "aws.amazon.com/api-gateway/pricing"
 _LAMBDA: Final = "aws.amazon.com/lambda/pricing"
 _DYNAMODB: Final = "aws.amazon.com/dynamodb/pricing/on-demand"
 _CLOUDWATCH: Final = "aws.amazon.com/cloudwatch/pricing"
+_CLOUDFRONT: Final = "aws.amazon.com/cloudfront/pricing"
 
 PRICES: Final[Mapping[str, Price]] = {
     # Up to a billion messages a month. A message over 32 KB counts as two or more.
@@ -62,6 +63,13 @@ PRICES: Final[Mapping[str, Price]] = {
     # A month, in the tier Essentials of Cognito, the default of a new pool.
     "active speaker": Price(0.015, 1, "aws.amazon.com/cognito/pricing"),
     "alarm email": Price(20.00, MILLION, "aws.amazon.com/sns/pricing"),
+    "character translated": Price(15.00, MILLION, "aws.amazon.com/translate/pricing"),
+    # A neural voice.
+    "character spoken": Price(16.00, MILLION, "aws.amazon.com/polly/pricing"),
+    "object stored": Price(5.00, MILLION, "aws.amazon.com/s3/pricing"),
+    # By HTTPS, in North America and Europe, up to 10 TB a month.
+    "CloudFront request": Price(1.00, MILLION, _CLOUDFRONT),
+    "CloudFront GB out": Price(0.085, 1, _CLOUDFRONT),
 }
 
 

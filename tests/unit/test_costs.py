@@ -11,7 +11,7 @@ import pytest
 from chalicelib.assembly import UseCases, build_dispatcher
 from chalicelib.commands import EndSession
 from chalicelib.dispatch import Dispatcher
-from chalicelib.models import Caller
+from chalicelib.models import Caller, Caption
 from chalicelib.outcomes import Delivery
 from chalicelib.rate_limits import RateLimits
 from chalicelib.store.stores import Stores
@@ -96,6 +96,14 @@ COSTS: Final[dict[str, Cost]] = {
     "pauseSession again": Cost(2),
     "resumeSession": Cost(3),
     "rotateInviteCode": Cost(2),
+    "sendCaption": Cost(4),
+    "sendCaption again": Cost(3),
+    "publish of 1 caption": Cost(3),
+    "publish of 10 captions": Cost(21),
+    "publish of 1 caption in the source language": Cost(4),
+    "publish of 1 caption again": Cost(2),
+    "getCaptions": Cost(3),
+    "getCaptions without missed captions": Cost(2),
     "endSession with 1 listener": Cost(6, items=(1,), allowed=7),
     "endSession with 150 listeners": Cost(7, items=(100, 50)),
     "close of a bare connection": Cost(1),
@@ -198,6 +206,20 @@ class Stage:
         speaker = Caller("speaker=", "user-1", int(self.clock() * 1000), ADDRESS)
         self.use_cases.sessions.end(speaker, EndSession(None))
         return {"statusCode": 200}
+
+    def say(self) -> Any:
+        return self.frame(
+            "speaker=", "user-1", action="sendCaption", text="a", captionId="phrase-1"
+        )
+
+    def publish(self, language: str = "es", captions: int = 1) -> Any:
+        published = [Caption(f"phrase-{number}", "a", 0) for number in range(1, captions + 1)]
+        seqs = self.use_cases.publishing.publish(self.session_id, language, published).seqs
+        assert seqs == list(range(1, captions + 1))
+        return {"statusCode": 200}
+
+    def get_captions(self, after_seq: int) -> Any:
+        return self.dispatcher.message(frame("b=", action="getCaptions", afterSeq=after_seq))
 
     def close(self, connection_id: str, code: int = 1006) -> Any:
         return self.dispatcher.disconnect(closing(connection_id, code))
@@ -388,6 +410,20 @@ OPERATIONS: Final[dict[str, tuple[Do, Do]]] = {
         lambda stage: stage.send_as_speaker("resumeSession"),
     ),
     "rotateInviteCode": (nothing, lambda stage: stage.send_as_speaker("rotateInviteCode")),
+    "sendCaption": (nothing, lambda stage: stage.say()),
+    "sendCaption again": (lambda stage: stage.say(), lambda stage: stage.say()),
+    "publish of 1 caption": (nothing, lambda stage: stage.publish()),
+    "publish of 10 captions": (nothing, lambda stage: stage.publish(captions=10)),
+    "publish of 1 caption in the source language": (nothing, lambda stage: stage.publish("en")),
+    "publish of 1 caption again": (
+        lambda stage: stage.publish(),
+        lambda stage: stage.publish(),
+    ),
+    "getCaptions": (lambda stage: stage.publish(), lambda stage: stage.get_captions(0)),
+    "getCaptions without missed captions": (
+        lambda stage: stage.publish(),
+        lambda stage: stage.get_captions(1),
+    ),
     "endSession with 1 listener": (nothing, lambda stage: stage.send_as_speaker("endSession")),
     "endSession with 150 listeners": (
         lambda stage: stage.fill_and_wait(149),

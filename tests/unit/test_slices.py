@@ -18,7 +18,7 @@ from chalicelib.commands import EndSession, PauseSession
 from chalicelib.ending import END_SECONDS
 from chalicelib.errors import ServiceUnavailable
 from chalicelib.fields import MAX_MESSAGE_BYTES
-from chalicelib.models import IN_FLIGHT_SECONDS, Caller, Participant, Role
+from chalicelib.models import IN_FLIGHT_SECONDS, Caller, Caption, Participant, Role
 from chalicelib.notices import Notices
 from chalicelib.slices import SLICE_RECEIVERS, Slice, Slices, is_slice
 from chalicelib.store.listeners import TRANSACTION_ITEMS
@@ -92,8 +92,8 @@ def service(build: Callable[..., UseCases], slices: Slices) -> UseCases:
 
 
 @pytest.fixture
-def notices(stores: Stores, phones: FakeConnections, clock: Clock, slices: Slices) -> Notices:
-    return Notices(stores, phones, clock, clock.sleep, slices)
+def notices(notices_of: Callable[..., Notices], slices: Slices) -> Notices:
+    return notices_of(slices=slices)
 
 
 def receivers(count: int) -> list[str]:
@@ -243,6 +243,28 @@ def test_an_error_of_the_client_leaves_the_slice_to_the_event(
     assert "marked" not in captured.out + captured.err
 
 
+def test_a_request_that_hangs_does_not_delay_the_posts_of_the_event_itself(
+    notices: Notices, session_id: str, queue: Queue, phones: FakeConnections
+) -> None:
+    is_posted = threading.Event()
+    accept = queue.request
+
+    def answer_after_the_posts(*arguments: Any, **named: Any) -> Answer:
+        assert is_posted.wait(20)
+        return accept(*arguments, **named)
+
+    class Noticed(FakeConnections):
+        def fan_out(self, connection_ids: Any, text: str, limit_seconds: float = 10) -> FanOut:
+            result = phones.fan_out(connection_ids, text, limit_seconds)
+            is_posted.set()
+            return result
+
+    queue.request = answer_after_the_posts  # type: ignore[method-assign]
+    notices._connections = Noticed()
+    assert notices.fan_out(session_id, receivers(1500), TEXT, 2).reached == 1000
+    assert len(queue.events) == 1
+
+
 # Sizes
 
 
@@ -282,7 +304,7 @@ def test_the_event_of_a_full_slice_fits_into_lambdas_limit(
 ) -> None:
     text = character * (MAX_MESSAGE_BYTES // len(character.encode()))
     ids = [f"L0SM9cOFvHcCIh{number:05}=" for number in range(1000)]
-    assert slices.send(slices.cut("golden-eagle-427", ids, text, 2)) == []
+    assert slices.send(slices.cut("golden-eagle-427", ids, text, 2)).find_refused() == []
     (part,) = queue.take()
     assert (part.text, part.connection_ids) == (text, ids)
 
@@ -336,6 +358,89 @@ def test_a_pause_reaches_every_listener_with_the_time_before_it(
         service.slice_deliveries.deliver(part)
     assert received(phones) == {each: ["sessionPaused"] for each in ids}
     assert {notice["timestamp"] for (notice,) in phones.inbox.values()} == {paused_at_ms}
+
+
+# Captions
+
+
+@pytest.fixture
+def captioned(
+    service: UseCases, session_id: str, stores: Stores, clock: Clock, queue: Queue
+) -> Slice:
+    """Return the second slice of a caption that has just been published to 1,500 listeners."""
+    admit(stores, session_id, 1500, clock)
+    service.publishing.publish(session_id, "es", [Caption("1", "hola", int(clock() * 1000))])
+    (part,) = queue.take()
+    return part
+
+
+@pytest.mark.parametrize(
+    ("command", "notice"), [("pause", "sessionPaused"), ("end", "sessionEnded")]
+)
+def test_a_slice_of_a_caption_that_comes_after_a_pause_or_an_end_posts_nothing(
+    captioned: Slice,
+    service: UseCases,
+    queue: Queue,
+    phones: FakeConnections,
+    speaker: Caller,
+    clock: Clock,
+    command: str,
+    notice: str,
+) -> None:
+    calls = {"pause": PauseSession(None), "end": EndSession(None)}
+    getattr(service.sessions, command)(speaker, calls[command])
+    clock.now += 0.001
+    for part in [*queue.take(), captioned]:
+        service.slice_deliveries.deliver(part)
+    late = set(captioned.connection_ids)
+    assert received(phones) == {
+        each: [notice] if each in late else ["caption", notice] for each in receivers(1500)
+    }
+
+
+@pytest.mark.parametrize(
+    ("command", "notice"), [("pause", "sessionPaused"), ("end", "sessionEnded")]
+)
+def test_a_pause_or_an_end_waits_for_the_slices_of_a_caption(
+    captioned: Slice,
+    service: UseCases,
+    build: Callable[..., UseCases],
+    slices: Slices,
+    queue: Queue,
+    phones: FakeConnections,
+    speaker: Caller,
+    clock: Clock,
+    command: str,
+    notice: str,
+) -> None:
+    def deliver_while_it_waits(seconds: float) -> None:
+        clock.now += seconds / 2
+        service.slice_deliveries.deliver(captioned)
+        clock.now += seconds / 2
+
+    waiting = build(slices=slices, sleep=deliver_while_it_waits)
+    calls = {"pause": PauseSession(None), "end": EndSession(None)}
+    getattr(waiting.sessions, command)(speaker, calls[command])
+    for part in queue.take():
+        service.slice_deliveries.deliver(part)
+    expected = ["caption", notice]
+    assert received(phones) == dict.fromkeys(receivers(1500), expected)
+
+
+def test_a_sweep_that_continues_an_end_waits_for_the_slices_of_a_caption(
+    captioned: Slice,
+    service: UseCases,
+    build: Callable[..., UseCases],
+    phones: FakeConnections,
+    speaker: Caller,
+    sweep: Sweep,
+) -> None:
+    def let_the_sweep_come_first(_seconds: float) -> None:
+        sweep.run()
+
+    build(sleep=let_the_sweep_come_first).sessions.end(speaker, EndSession(None))
+    service.slice_deliveries.deliver(captioned)
+    assert {types(notices)[-1] for notices in phones.inbox.values()} == {"sessionEnded"}
 
 
 # Ends

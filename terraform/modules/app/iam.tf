@@ -12,21 +12,24 @@ locals {
   # Apply rate limits.
   rate_limit = [{ actions = ["dynamodb:UpdateItem"], resource = local.rate_limits }]
 
-  # Send notices to listeners, and remove listeners whose connections no longer exist. The function
-  # outcome posts to a part of a large audience, and notifies the speaker of its size.
-  notify = [
-    { actions = ["dynamodb:GetItem", "dynamodb:UpdateItem"], resource = local.sessions },
+  # Post to listeners, and remove listeners whose connections no longer exist. The function outcome posts
+  # to a part of a large audience, and notifies the speaker of its size.
+  post_to_listeners = [
+    { actions = ["dynamodb:UpdateItem"], resource = local.sessions },
     { actions = ["dynamodb:UpdateItem"], resource = local.connections },
     { actions = ["dynamodb:Query"], resource = local.index },
     { actions = ["execute-api:ManageConnections"], resource = local.post },
     { actions = ["lambda:InvokeFunction"], resource = "${local.lambda_arn}:${local.outcome_name}" },
   ]
 
+  # Send notices of a session's status.
+  notify = concat(local.post_to_listeners, [{ actions = ["dynamodb:GetItem"], resource = local.sessions }])
+
   # Notify the pipeline of a session's changes.
   pipeline = local.pipeline_function == "" ? [] : [{ actions = ["lambda:InvokeFunction"], resource = local.pipeline_arn }]
 
   # Number, store and post a caption.
-  publish = concat(local.notify, [{ actions = ["dynamodb:PutItem"], resource = local.captions }])
+  publish = concat(local.post_to_listeners, [{ actions = ["dynamodb:PutItem"], resource = local.captions }])
 
   # Both actions have no resource types that the interpreter uses: it has neither terminologies nor
   # lexicons. Source: Service Authorization Reference, Amazon Translate and Amazon Polly.
@@ -56,9 +59,10 @@ locals {
     disconnect = concat(local.notify, local.pipeline, [
       { actions = ["dynamodb:DeleteItem", "dynamodb:PutItem"], resource = local.connections },
     ])
-    # It also closes connections after too many refused commands, and deletes their counts.
+    # It also closes connections after too many refused commands, and deletes their counts. At the end of a
+    # large session, it removes a part of the listeners, and restores those that couldn't be notified.
     outcome = concat(local.notify, local.pipeline, [
-      { actions = ["dynamodb:GetItem", "dynamodb:DeleteItem"], resource = local.connections },
+      { actions = ["dynamodb:GetItem", "dynamodb:DeleteItem", "dynamodb:PutItem"], resource = local.connections },
       { actions = ["execute-api:ManageConnections"], resource = local.close },
     ])
     publish     = local.publish
