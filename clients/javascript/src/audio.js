@@ -40,6 +40,8 @@ export class AudioPlayer {
   #current = null;
   /** Whether something loads or plays. */
   #isBusy = false;
+  /** Whether the element has the source of what plays, and not that of the utterance before. */
+  #hasSource = false;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #stalled;
 
@@ -51,15 +53,12 @@ export class AudioPlayer {
   constructor(listener, { element = new Audio() } = {}) {
     this.#listener = listener;
     this.#element = element;
-    const { signal } = this.#closed;
-    signal.addEventListener(
-      "abort",
-      listener.on("caption", (caption) => this.#receive(caption)),
-    );
-    element.addEventListener("ended", () => this.#next(), { signal });
-    element.addEventListener("error", () => this.#failed(), { signal });
-    element.addEventListener("playing", () => clearTimeout(this.#stalled), { signal });
-    element.addEventListener("waiting", () => this.#watch(), { signal });
+    const remove = listener.on("caption", (caption) => this.#receive(caption));
+    this.#closed.signal.addEventListener("abort", remove);
+    this.#when("ended", () => this.#next());
+    this.#when("error", () => this.#failed());
+    this.#when("playing", () => clearTimeout(this.#stalled));
+    this.#when("waiting", () => this.#watch());
   }
 
   /**
@@ -90,8 +89,16 @@ export class AudioPlayer {
   close() {
     this.#closed.abort();
     this.#turn(false);
-    this.#element.pause();
     this.#element.removeAttribute("src");
+  }
+
+  /**
+   * @param {"ended" | "error" | "playing" | "waiting"} type
+   * @param {() => void} handler
+   */
+  #when(type, handler) {
+    const { signal } = this.#closed;
+    this.#element.addEventListener(type, () => this.#hasSource && handler(), { signal });
   }
 
   /** @param {boolean} isOn */
@@ -112,9 +119,10 @@ export class AudioPlayer {
   /** End the turn of the current utterance. */
   #end() {
     clearTimeout(this.#stalled);
+    this.#element.pause();
     this.#current?.release();
     this.#current = null;
-    this.#isBusy = false;
+    this.#isBusy = this.#hasSource = false;
   }
 
   /** @param {Caption} caption */
@@ -160,9 +168,8 @@ export class AudioPlayer {
 
   /** @param {string} source */
   async #play(source) {
-    const current = this.#current;
     const element = this.#element;
-    this.#isBusy = true;
+    this.#isBusy = this.#hasSource = true;
     this.#watch();
     element.src = source;
     this.#catchUp(); // A new source resets the rate.
@@ -170,7 +177,7 @@ export class AudioPlayer {
       await element.play();
     } catch (error) {
       const { name } = /** @type {Error} */ (error);
-      if (name !== "NotAllowedError" || current !== this.#current) return; // The event tells.
+      if (name !== "NotAllowedError") return; // The element's event tells.
       this.#turn(false);
       this.#events.emit("blocked", {});
     }

@@ -1,9 +1,11 @@
 /** @file The sound of captions: one after another, never far behind, and past what fails. */
 
 import assert from "node:assert/strict";
+import { getEventListeners } from "node:events";
 import { test } from "node:test";
 
 import { onStage, sound } from "./support/audio.js";
+import { settle } from "./support/clock.js";
 
 test(
   "the tap plays a moment of silence, and each caption follows the one before",
@@ -97,7 +99,7 @@ test(
     await stage.emit("ended");
     assert.equal(stage.now, "five");
     assert.deepEqual(stage.skips, [{ count: 3, reason: "behind" }]);
-    assert.deepEqual([...stage.blobs.values()].map(({ name }) => name), ["five"]);
+    assert.deepEqual(stage.loaded, ["five"]);
   }),
 );
 
@@ -150,11 +152,26 @@ test(
   "an utterance that the element can't play is skipped",
   onStage(async (stage) => {
     await stage.start();
+    stage.element.refusal = "NotSupportedError";
     await stage.speak(sound("one"), sound("two"));
+    stage.element.refusal = null;
     await stage.emit("error");
 
     assert.equal(stage.now, "two");
     assert.deepEqual(stage.skips, [{ count: 1, reason: "failed" }]);
+    assert.equal(stage.blocked, 0);
+  }),
+);
+
+test(
+  "a silence that the element can't play is no utterance",
+  onStage(async (stage) => {
+    stage.tap();
+    await stage.speak(sound("one"));
+    await stage.emit("error");
+
+    assert.equal(stage.now, "one");
+    assert.deepEqual(stage.skips, []);
   }),
 );
 
@@ -214,7 +231,7 @@ test(
   "a browser that plays nothing without a tap is reported, until the next tap",
   onStage(async (stage) => {
     await stage.start();
-    stage.element.isLocked = true;
+    stage.element.refusal = "NotAllowedError";
     await stage.speak(sound("one"), sound("two"));
     assert.equal(stage.blocked, 1);
     assert.equal(stage.listener.playing, false);
@@ -246,6 +263,36 @@ test(
 );
 
 test(
+  "a tap while an utterance loads delays it until the end of the silence",
+  onStage(async (stage) => {
+    await stage.start();
+    let answer;
+    stage.answers = { one: new Promise((resolve) => (answer = resolve)) };
+    await stage.speak(sound("one"));
+    stage.tap();
+    answer(200);
+    await settle();
+    assert.match(stage.now, /^data:/);
+    await stage.emit("ended");
+    assert.equal(stage.now, "one");
+  }),
+);
+
+test(
+  "what has loaded after close() has no URL",
+  onStage(async (stage) => {
+    await stage.start();
+    let answer;
+    stage.answers = { one: new Promise((resolve) => (answer = resolve)) };
+    await stage.speak(sound("one"));
+    stage.player.close();
+    answer(200);
+    await settle();
+    assert.deepEqual([...stage.blobs], []);
+  }),
+);
+
+test(
   "another language is heard at once",
   onStage(async (stage) => {
     await stage.start();
@@ -255,7 +302,46 @@ test(
     await stage.caption({ audio: sound("quatre"), language: "fr" });
 
     assert.equal(stage.now, "quatre");
-    assert.deepEqual([...stage.blobs.values()].map(({ name }) => name), ["quatre"]);
+    assert.deepEqual(stage.loaded, ["quatre"]);
+  }),
+);
+
+for (const type of ["ended", "error", "playing"]) {
+  test(
+    `"${type}" of the language before says nothing about the utterance that loads`,
+    onStage(async (stage) => {
+      await stage.start();
+      await stage.speak(sound("uno"));
+      stage.listener.changeLanguage("fr");
+      await stage.world.deliver({ type: "languageChanged", targetLanguage: "fr", lastSeq: 1 });
+      let answer;
+      stage.answers = { deux: new Promise((resolve) => (answer = resolve)) };
+      await stage.caption({ audio: sound("deux"), language: "fr" });
+      assert.equal(stage.now, null);
+      await stage.emit(type);
+      await stage.world.clock.elapse(7);
+      answer(200);
+      await settle();
+
+      assert.equal(stage.now, "deux");
+      assert.deepEqual(stage.skips, []);
+    }),
+  );
+}
+
+test(
+  "an utterance that stands still can't end the load of the next one",
+  onStage(async (stage) => {
+    await stage.start();
+    stage.answers = { two: "silence" };
+    await stage.speak(sound("one"), sound("two"), sound("three"));
+    await stage.world.clock.elapse(8);
+    assert.equal(stage.now, null);
+    await stage.emit("playing");
+    await stage.world.clock.elapse(8);
+
+    assert.equal(stage.now, "three");
+    assert.equal(stage.skips.length, 2);
   }),
 );
 
@@ -268,7 +354,7 @@ test(
     await stage.speak(sound("one"), sound("two"), sound("three"));
     stage.player.close();
     assert.equal(stage.listener.playing, false);
-    assert.equal(stage.now, null);
+    assert.equal(stage.element.paused, true);
     assert.equal(stage.element.src, null);
     assert.deepEqual([...stage.blobs], []);
 
@@ -276,6 +362,7 @@ test(
     assert.equal(stage.world.alive.timers, 0);
     stage.tap();
     await stage.emit("ended");
+    assert.deepEqual(getEventListeners(stage.element, "ended"), []);
     assert.equal(stage.element.played.length, 2);
     assert.equal(stage.listener.playing, false);
   }),

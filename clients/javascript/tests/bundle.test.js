@@ -7,7 +7,7 @@ import { gzipSync } from "node:zlib";
 
 import { buildSync } from "esbuild";
 
-const LIMITS = { "index.js": 8746, "listener.js": 6899, "audio.js": 1483 };
+const LIMITS = { "index.js": 8746, "listener.js": 6899, "audio.js": 1506 };
 
 for (const [file, limit] of Object.entries(LIMITS)) {
   test(`${file} has at most ${limit} bytes`, (context) => {

@@ -8,7 +8,8 @@ import { SESSION, inWorld } from "./world.js";
 class FakeElement extends EventTarget {
   paused = true;
   playbackRate = 1;
-  isLocked = true;
+  /** The name of the error with which a call of `play()` is rejected. */
+  refusal = "NotAllowedError";
   /** The sources that have played. */
   played = [];
   #source = null;
@@ -28,7 +29,7 @@ class FakeElement extends EventTarget {
   }
 
   async play() {
-    if (this.isLocked) throw new DOMException("There was no tap", "NotAllowedError");
+    if (this.refusal) throw new DOMException("It can't play", this.refusal);
     this.paused = false;
     this.played.push(this.#source);
   }
@@ -43,7 +44,7 @@ class Stage {
   skips = [];
   /** The URLs that the player has fetched. */
   fetched = [];
-  /** Answers by URL. Others are found. */
+  /** Statuses by URL, and promises of them. Others are found. */
   answers = {};
   /** The blobs that have a URL. */
   blobs = new Map();
@@ -64,17 +65,22 @@ class Stage {
     return this.blobs.get(src)?.name ?? src;
   }
 
+  /** The names of the sounds that have a URL. */
+  get loaded() {
+    return [...this.blobs.values()].map(({ name }) => name);
+  }
+
   /** Fetch as a page does. The content of each answer is its URL. */
   fetch = async (url, { signal }) => {
     this.fetched.push(url);
-    const answer = this.answers[url] ?? 200;
+    const answer = await (this.answers[url] ?? 200);
     if (answer === "silence") await new Promise((_, reject) => (signal.onabort = reject));
     if (answer === "forbidden") throw new TypeError("Failed to fetch");
     return { ok: answer === 200, status: answer, blob: async () => named(new Blob([url]), url) };
   };
 
   tap() {
-    this.element.isLocked = false;
+    this.element.refusal = null;
     this.player.unlock();
   }
 

@@ -38,7 +38,9 @@ export async function listen(): Promise<string> {
     console.log(seq.toFixed(), text.trim(), durationMs?.toFixed());
     if (audio && "url" in audio) console.log(audio.url.length);
   });
-  listener.on("gap", ({ language, afterSeq, count }: Gap) => console.log(language, afterSeq + count));
+  listener.on("gap", ({ language, afterSeq, count }: Gap) =>
+    console.log(language, afterSeq + count),
+  );
   const player = new AudioPlayer(listener, { element: new Audio() });
   player.on("skip", ({ count, reason }) => console.log(count.toFixed(), reason === "behind"));
   // @ts-expect-error There is no such event.
