@@ -20,14 +20,18 @@ from chalicelib.commands import (
     ChangeLanguage,
     CreateSession,
     EndSession,
+    GetCaptions,
     JoinSession,
+    PauseSession,
     RefreshListener,
     RefreshSpeaker,
+    SendCaption,
 )
 from chalicelib.limits import Graces, Limits
-from chalicelib.models import Caller, QualityTier
+from chalicelib.models import Caller, Caption, QualityTier
 from chalicelib.outcomes import Outcomes
 from chalicelib.pipeline import Pipeline
+from chalicelib.publishing import Published
 from chalicelib.rate_limits import RateLimits
 from chalicelib.settings import RateLimitSettings
 from chalicelib.store.items import LANGUAGE_COUNT
@@ -226,6 +230,23 @@ class Service:
         self.connections.close([connection_id])
         self.use_cases.lifecycle.leave(connection_id, code)
 
+    def publish(self, session_id: str, language: str, *caption_ids: str) -> Published:
+        """Publish captions, as the pipeline's function does."""
+        captions = [Caption(each, f"words of {each}", 0) for each in caption_ids]
+        return self.use_cases.publishing.publish(session_id, language, captions)
+
+    def send_caption(self, caption_id: str, speaker: str = "speaker") -> Answer:
+        command = SendCaption(f"words of {caption_id}", caption_id, None)
+        return self.use_cases.captions.send(self.caller(speaker, speaker), command).message
+
+    def get_captions(self, connection_id: str, after_seq: int) -> dict[str, Any]:
+        command = GetCaptions(after_seq, None)
+        return {**self.use_cases.captions.get(self.caller(connection_id), command).message}
+
+    def pause(self, speaker: str = "speaker") -> Answer:
+        command = PauseSession(None)
+        return self.use_cases.sessions.pause(self.caller(speaker, speaker), command).message
+
     def end(self, speaker: str = "speaker") -> Answer:
         return self.use_cases.sessions.end(self.caller(speaker, speaker), EndSession(None)).message
 
@@ -363,10 +384,10 @@ class Service:
         assert not {each for each in seen if each not in bounds}, f"seen: {sorted(seen)}"
 
 
-def batches(items: Iterable[_Item]) -> Iterator[list[_Item]]:
+def batches(items: Iterable[_Item], size: int = CONCURRENCY) -> Iterator[list[_Item]]:
     """Split items into batches that can run concurrently."""
     rest = iter(items)
-    while some := list(islice(rest, CONCURRENCY)):
+    while some := list(islice(rest, size)):
         yield some
 
 
