@@ -121,20 +121,13 @@ run "distribution" {
   }
 
   assert {
-    condition = {
-      for header in aws_cloudfront_response_headers_policy.this.custom_headers_config[0].items : header.header => header.value
-    } == { Cache-Control = "public, max-age=600, immutable" }
-    error_message = "Browsers must keep the audio, but no longer than captions are kept."
-  }
-
-  assert {
     condition = (
-      aws_cloudfront_cache_policy.this.max_ttl == 600 &&
-      aws_cloudfront_cache_policy.this.min_ttl == 600 &&
+      aws_cloudfront_cache_policy.this.max_ttl == 31536000 &&
+      length(aws_cloudfront_response_headers_policy.this.custom_headers_config) == 0 &&
       aws_cloudfront_distribution.this.default_cache_behavior[0].cache_policy_id == aws_cloudfront_cache_policy.this.id &&
       aws_cloudfront_distribution.this.default_cache_behavior[0].response_headers_policy_id == aws_cloudfront_response_headers_policy.this.id
     )
-    error_message = "CloudFront must keep the audio for 10 minutes, whatever the headers of the object are."
+    error_message = "CloudFront and browsers must keep the audio for the year that the object's header says."
   }
 
   assert {

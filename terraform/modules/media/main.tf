@@ -1,12 +1,6 @@
 # The audio of captions: a private bucket, and the CloudFront distribution that serves it. An object's
 # key is a random token, so only those who received the caption know its URL.
 
-locals {
-  # How long CloudFront and browsers keep the audio: as long as captions are kept by default. Objects
-  # never change.
-  kept_seconds = 600
-}
-
 # Bucket names are global, so Terraform adds a random suffix. The stage can be destroyed with the audio
 # of the last day in the bucket.
 resource "aws_s3_bucket" "this" {
@@ -115,12 +109,13 @@ resource "aws_cloudfront_origin_access_control" "this" {
   signing_protocol                  = "sigv4"
 }
 
-# The cache key is the path alone.
+# The cache key is the path alone. Each object names its time in Cache-Control, a year, because it never
+# changes. So an edge can have the audio for longer than the bucket, but only for those who know its URL.
 resource "aws_cloudfront_cache_policy" "this" {
   name        = "${var.name_prefix}-media"
-  min_ttl     = local.kept_seconds
-  default_ttl = local.kept_seconds
-  max_ttl     = local.kept_seconds
+  min_ttl     = 0
+  default_ttl = 86400
+  max_ttl     = 31536000
 
   parameters_in_cache_key_and_forwarded_to_origin {
     cookies_config {
@@ -157,14 +152,6 @@ resource "aws_cloudfront_response_headers_policy" "this" {
 
     access_control_allow_origins {
       items = var.origins
-    }
-  }
-
-  custom_headers_config {
-    items {
-      header   = "Cache-Control"
-      value    = "public, max-age=${local.kept_seconds}, immutable"
-      override = true
     }
   }
 
