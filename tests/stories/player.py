@@ -111,7 +111,7 @@ class Player:
 
     def receive(self, name: str) -> Message:
         """Return the next message, without its request ID if it answers a command."""
-        heard = self.clients[name].receive()
+        heard = self.clients[name].receive_any()
         if "connectionId" in heard:
             self.connection_ids[name] = heard["connectionId"]
         if "type" not in heard:
@@ -223,8 +223,6 @@ class Others:
     def ask_speaker(self, **command: str) -> Message:
         assert self.speaker
         outcome = self.speaker.ask(**command)
-        while outcome["type"] == "sessionStatus":  # a notice: nothing here asks for the status
-            outcome = self.speaker.receive()
         assert outcome["type"] != "error", outcome
         return outcome
 
