@@ -3,10 +3,11 @@
 import hashlib
 from base64 import urlsafe_b64encode
 from collections.abc import Callable, Collection
+from contextlib import suppress
 from typing import Any, Final, NamedTuple
 
 from chalicelib.aws.dynamodb import ConditionFailed, Item
-from chalicelib.errors import NoSession, RateLimitExceeded, SessionNotFound
+from chalicelib.errors import NoSession, RateLimitExceeded, ServiceUnavailable, SessionNotFound
 from chalicelib.models import SOURCE, Session
 from chalicelib.store.items import LAST_NUMBER, number, parse_session
 from chalicelib.store.open_sessions import IS_OPEN, NAMES, open_values
@@ -237,15 +238,19 @@ class CaptionNumberStore:
         )
 
     def _remember_obsolete(self, session_id: str, item: Item) -> None:
-        """Remember obsolete attributes for the next write, or remove them if there are many."""
+        """Remember obsolete attributes for the next write, or remove them if there are many.
+
+        A failure of the removal is left to the next write, because the caption has its number.
+        """
         names = tuple(_list_obsolete(item, int(self._clock()) // _SECONDS_PER_MINUTE))
         if len(names) > MOST_OBSOLETE:
-            self._table.try_update(
-                session_id,
-                _removal(names).lstrip(),
-                "attribute_exists(sessionId)",
-                names=_placeholders(names),
-            )
+            with suppress(ServiceUnavailable):
+                self._table.try_update(
+                    session_id,
+                    _removal(names).lstrip(),
+                    "attribute_exists(sessionId)",
+                    names=_placeholders(names),
+                )
         elif names:
             if len(self._obsolete) >= REMEMBERED_SESSIONS:
                 self._obsolete.clear()

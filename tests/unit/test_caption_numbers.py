@@ -255,6 +255,26 @@ def test_too_many_obsolete_attributes_are_removed_by_a_write_of_their_own(
     assert item_of(dynamodb, session_id)["captions:es"] == {"N": "100"}
 
 
+def test_a_caption_has_its_number_if_obsolete_attributes_can_not_be_removed(
+    dynamodb: Any, clock: Clock, session_id: str
+) -> None:
+    refused: list[str] = []
+
+    def refuse_removal(_operation: str, request: dict[str, Any]) -> None:
+        if request.get("UpdateExpression", "").startswith("REMOVE"):
+            refused.append(session_id)
+            raise Unreachable("x", was_sent=False)
+
+    dynamodb.transport.on_request.append(refuse_removal)
+    for number in range(1, KEPT_IDS + MOST_OBSOLETE + 2):
+        numbered = fresh(dynamodb, clock).give(session_id, "es", f"id-{number}")
+        assert (numbered.seq, numbered.is_new) == (number, True)
+    assert refused
+    dynamodb.transport.on_request.clear()
+    fresh(dynamodb, clock).give(session_id, "es", "last")
+    assert len(ids_of(dynamodb, session_id, "es")) == KEPT_IDS
+
+
 def test_counters_of_earlier_minutes_are_removed(
     numbers: CaptionNumberStore, dynamodb: Any, clock: Clock, session_id: str
 ) -> None:
