@@ -334,6 +334,15 @@ def test_a_repeated_caption_is_answered_alike_and_delivered_once(
     ]
 
 
+def test_a_speaker_that_repeats_a_caption_too_often_does_not_reach_the_pipeline(
+    say: Send, attended_id: str, functions: FakeFunctions
+) -> None:
+    answers = [say(f"text {number}", captionId="phrase-1") for number in range(62)]
+    assert [each.get("seq") for each in answers] == [1] * 61 + [None]
+    assert answers[-1]["code"] == "RATE_LIMIT_EXCEEDED"
+    assert len([each for each in functions.events if each["type"] == "captionSpoken"]) == 61
+
+
 def test_posts_do_not_wait_for_the_pipeline(
     dispatcher_on: Callable[..., Dispatcher], attended_id: str, clock: Clock
 ) -> None:
