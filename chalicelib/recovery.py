@@ -69,6 +69,8 @@ def account_for(
                 return _account(items, after_seq, each.seq - 1, has_more=True)
             items.append(each)
         done = each.seq
+        if done == last_seq:
+            break  # The next item would be read in vain.
     if done < last_seq and last_given_at_ms < settled_before_ms:
         done = last_seq
     return _account(items, after_seq, done)

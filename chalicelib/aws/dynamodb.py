@@ -149,13 +149,18 @@ class DynamoDB:
         return self._request("Scan", parameters)
 
     def query(self, **parameters: Any) -> Iterator[Item]:
-        """Return the items of all pages."""
+        """Return the items of all pages, which are read as the caller needs them.
+
+        `Limit` applies to the first page. Each further page has twice the limit.
+        """
         while True:
             page = self._request("Query", parameters)
             yield from page["Items"]
             if "LastEvaluatedKey" not in page:
                 return
             parameters["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+            if "Limit" in parameters:
+                parameters["Limit"] *= 2
 
     def batch_get_item(self, **parameters: Any) -> Mapping[str, Any]:
         """Return the `Responses` by table, and any `UnprocessedKeys`."""

@@ -19,6 +19,9 @@ GIVEN: Final = "id:"
 SPOKEN: Final = "spoken:"
 """The prefix of the attributes that count a speaker's captions in a minute."""
 
+REPEATED: Final = "repeated:"
+"""The prefix of the attributes that count the captions that a speaker repeats in a minute."""
+
 TRANSLATED: Final = "translated:"
 """The prefix of the attributes with the number of the last spoken caption whose translation into a
 language was published or has failed.
@@ -103,10 +106,12 @@ class CaptionNumberStore:
     def give_spoken(self, session_id: str, caption_id: str, speaking: Speaking) -> Numbered:
         """Give a number to a caption in the source language by the session's speaker.
 
+        The speaker may repeat as many captions as it may send, because the pipeline gets them, too.
+
         Raises:
             SessionNotFound: The session is not open.
             NoSession: Another connection is the speaker.
-            RateLimitExceeded: The speaker sends too many captions.
+            RateLimitExceeded: The speaker sends or repeats too many captions.
         """
         minute = int(self._clock()) // _SECONDS_PER_MINUTE
         write = _Write(SOURCE, caption_id)
@@ -121,13 +126,36 @@ class CaptionNumberStore:
         ]
         write.sets.append("#spoken = if_not_exists(#spoken, :zero) + :one")
         try:
-            return self._give(session_id, write)
+            numbered = self._give(session_id, write)
         except ConditionFailed as error:
             session = self._get_open(error.item)
             if session.speaker_connection_id != speaking.connection_id:
                 raise NoSession from None
-            left_seconds = _SECONDS_PER_MINUTE - self._clock() % _SECONDS_PER_MINUTE
-            raise RateLimitExceeded(left_seconds) from None
+            raise self._exceeded() from None
+        if not numbered.is_new:
+            self._count_repeated(session_id, f"{REPEATED}{minute}", speaking.most_a_minute)
+        return numbered
+
+    def _count_repeated(self, session_id: str, counter: str, most_a_minute: int) -> None:
+        try:
+            self._table.update(
+                session_id,
+                "SET #repeated = if_not_exists(#repeated, :zero) + :one",
+                condition="attribute_exists(sessionId)"
+                " AND (attribute_not_exists(#repeated) OR #repeated < :most_repeated)",
+                names={"#repeated": counter},
+                values={
+                    ":zero": number(0),
+                    ":one": number(1),
+                    ":most_repeated": number(most_a_minute),
+                },
+            )
+        except ConditionFailed as error:
+            self._get_open(error.item)
+            raise self._exceeded() from None
+
+    def _exceeded(self) -> RateLimitExceeded:
+        return RateLimitExceeded(_SECONDS_PER_MINUTE - self._clock() % _SECONDS_PER_MINUTE)
 
     def give(self, session_id: str, language: str, caption_id: str) -> Numbered:
         """Give a number to a caption in a language.
@@ -244,10 +272,12 @@ class CaptionNumberStore:
         )
 
     def _remember_obsolete(self, session_id: str, item: Item) -> None:
-        """Remember obsolete attributes for the next write, or remove them if there are many."""
+        """Remember obsolete attributes for the next write, or remove them if there are many.
+
+        A failure of the removal is left to the next write, because the caption has its number.
+        """
         names = tuple(_list_obsolete(item, int(self._clock()) // _SECONDS_PER_MINUTE))
         if len(names) > MOST_OBSOLETE:
-            # The caption has its number. A later write removes what is left.
             with suppress(ServiceUnavailable):
                 self._table.try_update(
                     session_id,
@@ -309,7 +339,7 @@ def _list_obsolete(item: Item, minute: int) -> list[str]:
             key = name.split(":")[1]
             if int(value["N"]) <= int(item[LAST_NUMBER + key]["N"]) - KEPT_IDS:
                 obsolete.append(name)
-        elif name.startswith(SPOKEN) and int(name.removeprefix(SPOKEN)) < minute:
+        elif name.startswith((SPOKEN, REPEATED)) and int(name.partition(":")[2]) < minute:
             obsolete.append(name)
     return obsolete
 

@@ -216,6 +216,41 @@ def test_a_speaker_is_limited_until_the_next_minute(
         numbers.give_spoken(session_id, "f", speaking)
 
 
+def test_a_speaker_can_repeat_as_many_captions_as_it_can_send(
+    numbers: CaptionNumberStore, dynamodb: Any, session_id: str, clock: Clock
+) -> None:
+    # Each repeated caption goes to the pipeline again, where its translations cost.
+    speaking = Speaking("speaker=", 2)
+    clock.now = 1_800_000_000 + 17.5
+    for _ in range(3):
+        assert numbers.give_spoken(session_id, "a", speaking).seq == 1
+    with pytest.raises(RateLimitExceeded) as refusal:
+        numbers.give_spoken(session_id, "a", speaking)
+    assert refusal.value.retry_after_seconds == 43
+    assert numbers.give_spoken(session_id, "b", speaking).seq == 2
+    clock.now = 1_800_000_060
+    assert numbers.give_spoken(session_id, "a", speaking).seq == 1
+    numbers.give_spoken(session_id, "c", speaking)
+    numbers.give_spoken(session_id, "d", speaking)
+    counters = {each for each in item_of(dynamodb, session_id) if each.startswith("repeated:")}
+    assert counters == {f"repeated:{1_800_000_060 // 60}"}
+
+
+def test_a_repeated_caption_of_a_session_that_ends_meanwhile_is_not_found(
+    numbers: CaptionNumberStore, dynamodb: Any, session_id: str
+) -> None:
+    numbers.give_spoken(session_id, "a", SPEAKING)
+
+    def delete(_operation: str, request: dict[str, Any]) -> None:
+        if ":most_repeated" in request.get("ExpressionAttributeValues", {}):
+            dynamodb.transport.on_request.clear()
+            dynamodb.delete_item(TableName="sessions", Key={"sessionId": {"S": session_id}})
+
+    dynamodb.transport.on_request.append(delete)
+    with pytest.raises(SessionNotFound):
+        numbers.give_spoken(session_id, "a", SPEAKING)
+
+
 # Remembered IDs
 
 
@@ -253,6 +288,26 @@ def test_too_many_obsolete_attributes_are_removed_by_a_write_of_their_own(
     last = {attribute("es", f"id-{each}") for each in range(81, 101)}
     assert last <= ids_of(dynamodb, session_id, "es")
     assert item_of(dynamodb, session_id)["captions:es"] == {"N": "100"}
+
+
+def test_a_caption_has_its_number_if_obsolete_attributes_can_not_be_removed(
+    dynamodb: Any, clock: Clock, session_id: str
+) -> None:
+    refused: list[str] = []
+
+    def refuse_removal(_operation: str, request: dict[str, Any]) -> None:
+        if request.get("UpdateExpression", "").startswith("REMOVE"):
+            refused.append(session_id)
+            raise Unreachable("x", was_sent=False)
+
+    dynamodb.transport.on_request.append(refuse_removal)
+    for number in range(1, KEPT_IDS + MOST_OBSOLETE + 2):
+        numbered = fresh(dynamodb, clock).give(session_id, "es", f"id-{number}")
+        assert (numbered.seq, numbered.is_new) == (number, True)
+    assert refused
+    dynamodb.transport.on_request.clear()
+    fresh(dynamodb, clock).give(session_id, "es", "last")
+    assert len(ids_of(dynamodb, session_id, "es")) == KEPT_IDS
 
 
 def test_counters_of_earlier_minutes_are_removed(

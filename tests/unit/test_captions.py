@@ -335,6 +335,15 @@ def test_a_repeated_caption_is_answered_alike_and_delivered_once(
     ]
 
 
+def test_a_speaker_that_repeats_a_caption_too_often_does_not_reach_the_pipeline(
+    say: Send, attended_id: str, functions: FakeFunctions
+) -> None:
+    answers = [say(f"text {number}", captionId="phrase-1") for number in range(62)]
+    assert [each.get("seq") for each in answers] == [1] * 61 + [None]
+    assert answers[-1]["code"] == "RATE_LIMIT_EXCEEDED"
+    assert len([each for each in functions.events if each["type"] == "captionSpoken"]) == 61
+
+
 @pytest.mark.parametrize(
     ("command", "event_type"),
     [
@@ -565,6 +574,46 @@ def test_captions_of_more_than_a_message_come_in_parts(
             break
     assert received == list(range(1, 31))
     assert answers > 2
+
+
+def test_an_answer_reads_little_more_than_it_returns(
+    use_cases: UseCases, get: Callable[..., Any], attended_id: str, dynamodb: Any
+) -> None:
+    from chalicelib.models import Audio
+
+    audio = Audio(None, "A" * 20_000, "audio/mpeg")
+    for number in range(1, 41):
+        caption = Caption(f"phrase-{number}", "uno", 0, 900, audio)
+        use_cases.publishing.publish(attended_id, "en", [caption])
+    read: list[int] = []
+
+    def measure(operation: str, answer: dict[str, Any]) -> None:
+        if operation == "Query":
+            read.append(len(json.dumps(answer)))
+
+    dynamodb.transport.on_answer.append(measure)
+    answer = get(0)
+    assert (seqs(answer), answer["hasMore"]) == ([1], True)
+    # Anyone can repeat the request, and DynamoDB reads 3,000 units of 4 KB a second here at most.
+    assert sum(read) < 100_000
+
+
+@pytest.mark.parametrize(("count", "reads"), [(3, 1), (4, 1), (5, 2), (200, 6)])
+def test_all_captions_are_read_in_a_few_requests(
+    use_cases: UseCases,
+    get: Callable[..., Any],
+    attended_id: str,
+    dynamodb: Any,
+    count: int,
+    reads: int,
+) -> None:
+    for number in range(1, count + 1):
+        use_cases.publishing.publish(attended_id, "en", [Caption(f"phrase-{number}", "a", 0)])
+    dynamodb.transport.requests.clear()
+    answer = get(0)
+    assert seqs(answer) == list(range(1, count + 1))
+    queries = [each for each, _ in dynamodb.transport.requests if each == "Query"]
+    assert len(queries) == reads
 
 
 def test_captions_of_an_earlier_session_with_the_same_id_are_not_returned(

@@ -97,7 +97,7 @@ COSTS: Final[dict[str, Cost]] = {
     "resumeSession": Cost(3),
     "rotateInviteCode": Cost(2),
     "sendCaption": Cost(4),
-    "sendCaption again": Cost(3),
+    "sendCaption again": Cost(4),
     "publish of 1 caption": Cost(3),
     "publish of 10 captions": Cost(21),
     "publish of 1 caption in the source language": Cost(4),

@@ -177,7 +177,7 @@ export class Captions {
   #answered({ targetLanguage, items, lastSeq, hasMore }) {
     const last = this.#last;
     if (items && lastSeq !== undefined && targetLanguage === this.#language) {
-      for (const item of items) this.#add(item, Infinity);
+      for (const item of items) if (item?.seq <= lastSeq) this.#add(item, Infinity);
       this.#advance(lastSeq);
     }
     return hasMore && this.#last > last;

@@ -100,6 +100,21 @@ test(
 );
 
 test(
+  "an answer is not a way around the limit of the buffer",
+  inWorld(async () => {
+    const { captions, requests, heard } = openCaptions();
+    captions.change("es", 2);
+    const beyond = Array.from({ length: 100 }, (_, index) => caption(4 + index));
+    requests[0].answered({ ...answerOf(1, 2), items: [caption(1), caption(2), ...beyond] });
+    captions.receive(caption(3));
+    captions.receive(caption(104));
+
+    assert.deepEqual(heard, [1, 2, 3]);
+    captions.stop();
+  }),
+);
+
+test(
   "a late answer that brings what is missing is followed by no request",
   inWorld(async (world) => {
     const { captions, requests, heard } = openCaptions();
