@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from local_gateway import arguments, scratch
+from local_gateway import arguments, scratch, stand_ins
 from local_gateway.aws import REGION, EmbeddedAwsError, ministack
 from local_gateway.command import run_command
 from operations import package, running_emulation, terraform_cli
@@ -29,7 +29,8 @@ PORT: Final = 4566
 """The port that emulators of AWS use by convention."""
 
 READY: Final = """\
-Ready. Ctrl-C stops it. Try next, in another terminal:
+Ready. Nothing is translated: captions are marked with their language, like [es] Good morning.
+Ctrl-C stops it. Try next, in another terminal:
   make -s token STAGE=local                              # print a speaker's token
   make output STAGE=local                                # print the outputs of the stack
   make sessions STAGE=local                              # list the open sessions
@@ -99,7 +100,7 @@ def emulate(port: int = 0, **settings: str) -> Iterator[Emulation]:
     """
     with scratch.folder("emulate-") as home:
         _say("starting an emulator of AWS")
-        with ministack(port=port) as endpoint_url:
+        with ministack(port=port, **stand_ins.settings(ROOT, _stand_ins())) as endpoint_url:
             _say(f"emulating AWS on {endpoint_url}; packaging the functions")
             environment = emulator_environment(endpoint_url)
             folder = prepare(home, environment)
@@ -177,6 +178,13 @@ def whereabouts(emulation: Emulation) -> dict[str, str]:
         "CAPTIONS_TABLE": tables["captions"],
         "RATE_LIMITS_TABLE": tables["rate_limits"],
     }
+
+
+def _stand_ins() -> Mapping[str, str]:
+    """Return the local server's stand-ins for services that the emulator lacks."""
+    config = json.loads((ROOT / ".chalice" / "config.json").read_text())
+    by_service: dict[str, str] = config["local_gateway"]["aws"]["stand_ins"]
+    return by_service
 
 
 def _say(text: str) -> None:

@@ -186,8 +186,8 @@ variable "timeout_seconds" {
   }
 
   validation {
-    condition     = alltrue([for name in ["connect", "message", "disconnect", "publish"] : lookup(var.timeout_seconds, name, 29) >= 25])
-    error_message = "The timeouts of connect, message, disconnect and publish must be at least 25. The functions plan for 20 s per event, including up to 10 s of grace period, and the last request can take 5 s more. With a shorter timeout, Lambda stops them before they finish."
+    condition     = alltrue([for name in ["connect", "message", "disconnect", "outcome", "publish"] : lookup(var.timeout_seconds, name, 29) >= 25])
+    error_message = "The timeouts of connect, message, disconnect, outcome and publish must be at least 25. The functions plan for 20 s per event, including up to 10 s of grace period, and the last request can take 5 s more. With a shorter timeout, Lambda stops them before they finish."
   }
 
   validation {

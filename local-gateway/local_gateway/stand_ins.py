@@ -1,7 +1,8 @@
 """Stand-ins for AWS services that ministack lacks, served inside ministack's process.
 
 A stand-in is an ASGI application of the project. It receives the requests of one service, which it
-must not check signatures of, and responds like the service.
+must not check signatures of, and responds like the service. The functions that ministack runs have
+the stand-ins' endpoints in their environment.
 """
 
 import importlib
@@ -9,7 +10,8 @@ import json
 import os
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Final
 
 from local_gateway.asgi import AsgiApp, Message, Receive, Send
@@ -30,6 +32,27 @@ def endpoint_variable(service: str) -> str:
     Source: AWS SDKs and Tools reference guide, "Service-specific endpoints".
     """
     return f"AWS_ENDPOINT_URL_{re.sub(r'[^A-Za-z0-9]', '_', service).upper()}"
+
+
+def endpoints(endpoint_url: str, services: Iterable[str]) -> dict[str, str]:
+    """Return the environment variables with which AWS SDKs find stand-ins of services."""
+    return {endpoint_variable(each): f"{endpoint_url}{PREFIX}{each}" for each in services}
+
+
+def settings(folder: Path, stand_ins: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment variables with which ministack's process serves stand-ins.
+
+    Args:
+        folder: The project's folder, from which stand-ins are imported.
+        stand_ins: ASGI applications, as `module:name`, by service.
+    """
+    if not stand_ins:
+        return {}
+    python_path = filter(None, (str(folder), os.environ.get("PYTHONPATH")))
+    return {
+        "PYTHONPATH": os.pathsep.join(python_path),
+        VARIABLE: json.dumps(dict(stand_ins)),
+    }
 
 
 class StandInNotFound(Exception):
@@ -71,8 +94,11 @@ def add_requested(app: AsgiApp) -> AsgiApp:
     requested = os.environ.get(VARIABLE)
     if not requested:
         return app
+    by_service = json.loads(requested)
+    # The processes of functions inherit these variables.
+    os.environ |= endpoints(f"http://127.0.0.1:{os.environ['GATEWAY_PORT']}", by_service)
     try:
-        return StandIns(app, json.loads(requested))
+        return StandIns(app, by_service)
     except StandInNotFound as error:
         print(error, file=sys.stderr)
         sys.exit(NOT_FOUND_EXIT_CODE)

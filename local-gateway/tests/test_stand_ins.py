@@ -1,12 +1,15 @@
 """Stand-ins of a project for services of the embedded AWS."""
 
+import io
 import json
+import zipfile
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from gateway_support.serving import Server, serving, write_project
+from local_gateway import aws, stand_ins
 from local_gateway.stand_ins import endpoint_variable
 
 APP = """
@@ -57,6 +60,37 @@ def test_a_stand_in_responds_to_the_applications_sdk(tmp_path: Path) -> None:
     ):
         client.send("hello")
         assert client.recv(timeout=15) == "olleh"
+
+
+FUNCTION = """
+import boto3
+
+
+def handler(event, context):
+    translate = boto3.client("translate")
+    answer = translate.translate_text(Text=event, SourceLanguageCode="en", TargetLanguageCode="de")
+    return answer["TranslatedText"]
+"""
+
+
+def test_a_stand_in_responds_to_the_sdk_of_a_function_of_the_emulator(tmp_path: Path) -> None:
+    (tmp_path / "stand_in.py").write_text(STAND_IN)
+    package = io.BytesIO()
+    with zipfile.ZipFile(package, "w") as archive:
+        archive.writestr("function.py", FUNCTION)
+    settings = stand_ins.settings(tmp_path, {"translate": "stand_in:app"})
+    with aws.ministack(**settings) as endpoint_url:
+        lambda_ = aws.client("lambda", endpoint_url)
+        lambda_.create_function(
+            FunctionName="translator",
+            Runtime="python3.11",
+            Role="arn:aws:iam::000000000000:role/translator",
+            Handler="function.handler",
+            Code={"ZipFile": package.getvalue()},
+            Timeout=20,
+        )
+        answer = lambda_.invoke(FunctionName="translator", Payload=json.dumps("hello"))
+        assert json.load(answer["Payload"]) == "olleh"
 
 
 @pytest.mark.parametrize(

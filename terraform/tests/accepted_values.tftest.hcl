@@ -18,7 +18,7 @@ run "highest_and_lowest_values" {
     region                  = "ap-southeast-2"
     python_version          = "3.11"
     memory_mb               = { authorizer = 128, connect = 10240 }
-    timeout_seconds         = { authorizer = 1, disconnect = 25, interpreter = 30, outcome = 29, publish = 25, sweep = 900 }
+    timeout_seconds         = { authorizer = 1, disconnect = 25, interpreter = 30, outcome = 25, publish = 25, sweep = 900 }
     reserved_concurrency    = { message = 1 }
     log_retention_days      = 3653
     throttling              = { rate = 1, burst = 1 }

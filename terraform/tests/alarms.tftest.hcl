@@ -259,10 +259,10 @@ run "application_alarms" {
     condition = (
       aws_cloudwatch_metric_alarm.this["caption-latency"].metric_name == "CaptionLatency" &&
       aws_cloudwatch_metric_alarm.this["caption-latency"].extended_statistic == "p99" &&
-      aws_cloudwatch_metric_alarm.this["caption-latency"].threshold == 900 &&
+      aws_cloudwatch_metric_alarm.this["caption-latency"].threshold == 500 &&
       aws_cloudwatch_metric_alarm.this["caption-latency"].evaluation_periods == 2
     )
-    error_message = "caption-latency should trigger before the posts of captions run into their limit of 1 s."
+    error_message = "caption-latency should trigger before the posts to 500 listeners run into their limit of 800 ms."
   }
 
   assert {

@@ -928,6 +928,16 @@ run "timeout_of_publish_too_short" {
   expect_failures = [var.timeout_seconds]
 }
 
+run "timeout_of_outcome_too_short" {
+  command = plan
+
+  variables {
+    timeout_seconds = { outcome = 24 }
+  }
+
+  expect_failures = [var.timeout_seconds]
+}
+
 run "timeout_of_publish_of_a_minute" {
   command = plan
 

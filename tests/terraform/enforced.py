@@ -4,6 +4,7 @@ With AUTH=true ministack runs each function as its role, and refuses what the ro
 """
 
 import json
+import os
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -45,6 +46,8 @@ SETTINGS: Final = {
     # ministack tells every close as 1005, so a lost connection has the grace of one that is closed.
     "SPEAKER_CLOSE_GRACE_SECONDS": str(GRACE_SECONDS),
 }
+
+RECORDER: Final = Path(__file__).parent / "recorder"
 
 SCHEDULED: Final = scheduled_event(Api("local"), f"{PREFIX}sweep-event", due_at=0)
 
@@ -192,13 +195,14 @@ def enforced_stack(scratch: Path) -> Iterator[Enforced]:
     """
     recorded, throttled = scratch / "recorded", scratch / "throttled"
     recorded.touch()
+    python_path = filter(None, (str(RECORDER), os.environ.get("PYTHONPATH")))
     emulator_settings = {
         "AUTH": "true",
         # Whoever has these is root: Terraform and the tests.
         "AWS_ACCESS_KEY_ID": "local",
         "AWS_SECRET_ACCESS_KEY": "local",
         "AWS_SESSION_TOKEN": "",
-        "PYTHONPATH": str(Path(__file__).parent / "recorder"),
+        "PYTHONPATH": os.pathsep.join(python_path),
         "RECORDED_CALLS": str(recorded),
         "THROTTLED_CALLS": str(throttled),
     }

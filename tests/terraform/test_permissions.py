@@ -19,8 +19,8 @@ pytestmark = pytest.mark.timeout(300)  # Applying the stack takes half a minute.
 UNSEEN = {"logs:CreateLogStream", "logs:PutLogEvents", "translate:TranslateText"}
 """Actions that ministack 1.5.33 doesn't check.
 
-AWS's Lambda writes logs under a function's role. ministack keeps them without it, and has no
-TranslateText.
+AWS's Lambda writes logs under a function's role. ministack keeps them without it. A stand-in
+translates in its place.
 """
 
 Story = Callable[[Scene], None]

@@ -48,6 +48,7 @@ def test_a_stage_name_that_is_no_name_is_refused(variables: Configuration, name:
         ("settings={MAX_LISTENER=500}", "MAX_LISTENERS_PER_SESSION, maximum number"),
         ("timeout_seconds={message=60}", "API Gateway waits 29 s"),
         ("timeout_seconds={disconnect=24}", "plan for 20 s per event"),
+        ("timeout_seconds={outcome=24}", "plan for 20 s per event"),
         ("timeout_seconds={sweep=29}", "a whole number from 150 to 900"),
         ("timeout_seconds={interpreter=29}", "timeout of interpreter must be"),
         ("settings={CAPTIONS_KEPT_SECONDS=-1}", "CAPTIONS_KEPT_SECONDS must be"),

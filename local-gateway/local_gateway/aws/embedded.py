@@ -1,6 +1,5 @@
 """The embedded AWS of a Chalice project."""
 
-import json
 import os
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
@@ -57,10 +56,7 @@ def embedded_aws(
     buckets = {name: public_buckets.full_name(prefix, name) for name in options.buckets}
     if buckets:
         settings[public_buckets.VARIABLE] = ",".join(buckets.values())
-    if options.stand_ins:
-        python_path = [str(project_dir), os.environ.get("PYTHONPATH", "")]
-        settings["PYTHONPATH"] = os.pathsep.join(filter(None, python_path))
-        settings[stand_ins.VARIABLE] = json.dumps(dict(options.stand_ins))
+    settings |= stand_ins.settings(project_dir, options.stand_ins)
     with ministack(fault_seed, on_exit, port=0, **settings) as endpoint_url:
         environment = {
             "AWS_ENDPOINT_URL": endpoint_url,
@@ -80,10 +76,7 @@ def embedded_aws(
             with _explained("the user pool"):
                 app_client = app_client_request(options.user_pool, page_origins)
                 environment |= create_user_pool(endpoint_url, prefix, app_client)
-        for service in options.stand_ins:
-            url = f"{endpoint_url}{stand_ins.PREFIX}{service}"
-            environment[stand_ins.endpoint_variable(service)] = url
-        yield environment
+        yield environment | stand_ins.endpoints(endpoint_url, options.stand_ins)
 
 
 @contextmanager

@@ -64,16 +64,18 @@ locals {
         entry       = "a-circuit-is-open"
         description = "A function stopped sending requests to DynamoDB for 5 s after three failures in a row. It returns SERVICE_UNAVAILABLE, or doesn't apply rate limits."
       }
-      # Posts stop 1 s after a caption got its number, so the latency can hardly be longer. Listeners that
-      # haven't got the caption by then must ask for it. Two periods prevent an alarm for a single caption.
-      # Source: POSTS_SECONDS in chalicelib/notices.py.
+      # Posts to 500 listeners take about 150 ms, and those of a slice of 1,000 about twice as long. They end
+      # 300 ms after the caption got its number, plus 1 ms per listener of the session, so sessions of 500
+      # can reach the threshold, and sessions of 200 can't: fan-out-failures watches their posts, too.
+      # Two periods prevent an alarm for a single caption.
+      # Source: POSTS_MS in chalicelib/store/caption_numbers.py, and benchmarks/captions.py.
       caption-latency = {
         metric      = "CaptionLatency"
         statistic   = "p99"
         periods     = 2
-        threshold   = 900
+        threshold   = 500
         entry       = "captions-are-slow"
-        description = "Posting a caption to its listeners took more than 900 ms for 1% of the captions for 10 minutes. After 1 s, the posts stop, and the remaining listeners have to ask for the caption."
+        description = "Posting a caption to its listeners took more than 500 ms for 1% of the captions for 10 minutes. Posts end 300 ms after the caption got its number, plus 1 ms per listener of the session, and the remaining listeners have to ask for the caption."
       }
       captions-missed = {
         metric      = "CaptionsMissed"
@@ -269,7 +271,7 @@ resource "aws_cloudwatch_metric_alarm" "fan_out" {
   count = contains(local.selected, "fan-out-failures") ? 1 : 0
 
   alarm_name          = "${var.name_prefix}-fan-out-failures"
-  alarm_description   = "More than 1% of the recipients of notices weren't reached in 5 minutes. They don't learn that their session is paused, interrupted or over. ${local.runbook}#listeners-are-not-reached"
+  alarm_description   = "More than 1% of the recipients of notices and captions weren't reached in 5 minutes. They don't learn that their session is paused, interrupted or over, and have to ask for the captions. ${local.runbook}#listeners-are-not-reached"
   evaluation_periods  = 1
   comparison_operator = "GreaterThanThreshold"
   threshold           = 1
