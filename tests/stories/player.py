@@ -61,7 +61,8 @@ class Player:
             case {"client": command}:
                 self.send(step.get("on") or self.only(), command)
             case {"server": message}:
-                heard = self.receive(step.get("on") or self.only())
+                is_status = message.get("type") == "sessionStatus"
+                heard = self.receive(step.get("on") or self.only(), is_status=is_status)
                 self.recorded.check(heard, message)
             case {"drop": name, "code": code} | {"closes": name, "code": code}:
                 self.leave(name, code)
@@ -109,9 +110,15 @@ class Player:
         frame = {**self.recorded.translate(command), "requestId": str(self.sent)}
         self.clients[name].connection.send(json.dumps(frame))
 
-    def receive(self, name: str) -> Message:
-        """Return the next message, without its request ID if it answers a command."""
-        heard = self.clients[name].receive_any()
+    def receive(self, name: str, *, is_status: bool = False) -> Message:
+        """Return the next message, without its request ID if it answers a command.
+
+        Args:
+            name: The name of the connection.
+            is_status: Whether a status is expected, which can be a notice of the audience.
+        """
+        connected = self.clients[name]
+        heard = connected.receive_any() if is_status else connected.receive()
         if "connectionId" in heard:
             self.connection_ids[name] = heard["connectionId"]
         if "type" not in heard:
@@ -181,6 +188,7 @@ class Others:
                     action="refreshConnection", sessionId=self.actual[SESSION_ID], role="speaker"
                 )
             case "graceEnds":
+                self.target.start_sweep()
                 until(self.has_ended)
             case "joinSession":
                 self.listener = self.open()
@@ -210,8 +218,7 @@ class Others:
                 raise AssertionError(action)
 
     def has_ended(self) -> bool:
-        """Run the sweep, which ends sessions after their grace, and return whether it has."""
-        self.target.sweep()
+        """Return whether the sweep has ended the session after its grace."""
         return find_session(self.target, self.actual[SESSION_ID])["status"]["S"] == "ended"
 
     def open(self, **query: str) -> Client:

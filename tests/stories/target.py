@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Literal
 from urllib.parse import urlencode
 from urllib.request import Request, urlopen
 
@@ -69,11 +69,19 @@ class Target:
 
     def sweep(self) -> None:
         """Run the sweep now, in addition to its schedule of once a minute."""
-        functions = aws.client("lambda", self.lambda_url)
+        answer = self._invoke_sweep("RequestResponse")
+        assert "FunctionError" not in answer, answer["Payload"].read()
+
+    def start_sweep(self) -> None:
+        """Begin a sweep, which can wait for a minute until a language is idle."""
+        self._invoke_sweep("Event")
+
+    def _invoke_sweep(self, invocation_type: Literal["Event", "RequestResponse"]) -> Any:
         name = "broadcast-sessions-local-sweep"
         event = scheduled_event(Api("local"), name, time.time())
-        answer = functions.invoke(FunctionName=name, Payload=json.dumps(event))
-        assert "FunctionError" not in answer, answer["Payload"].read()
+        return aws.client("lambda", self.lambda_url).invoke(
+            FunctionName=name, InvocationType=invocation_type, Payload=json.dumps(event)
+        )
 
     @property
     def lambda_url(self) -> str:
