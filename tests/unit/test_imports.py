@@ -30,7 +30,8 @@ INPUT_AND_OUTPUT = (
 USE_CASES = (
     *("audience", "membership", "notices", "publishing", "ending", "lifecycle", "joining"),
     *("sessions", "refresh", "presence", "captions", "refusals", "publish_requests"),
-    *("deliveries", "status_notices", "sweep", "speech", "interpreter"),
+    *("deliveries", "status_notices", "sweep_report", "session_repair", "sweep", "speech"),
+    "interpreter",
 )
 """Modules with use cases. Each may import only those before it."""
 
