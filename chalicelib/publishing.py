@@ -24,7 +24,6 @@ TURN_SECONDS: Final = 3.0
 
 TURN_POLL_SECONDS: Final = 0.1
 
-
 _Turn = TypeVar("_Turn")
 
 
@@ -124,8 +123,11 @@ class Publishing:
         """Let later phrases go ahead, because the translation of this one has failed."""
 
         def skip(*, is_late: bool) -> None:
-            if not self._numbers.skip_translated(session_id, language, order) and not is_late:
-                raise NotYet
+            try:
+                self._numbers.skip_translated(session_id, language, order)
+            except NotYet:
+                if not is_late:
+                    raise
 
         self._take_turn(skip)
 
