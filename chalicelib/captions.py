@@ -63,7 +63,7 @@ class Captions:
         self._membership.reset_refused_commands(speaker)
         # A repeated command may come from a client whose first event stopped here. The posts don't
         # wait for the pipeline, because they have little time.
-        with self._pipeline.telling(
+        with self._pipeline.notifying(
             "captionSpoken",
             session.session_id,
             language=session.source_language,

@@ -94,7 +94,7 @@ class Notices:
         is_paused = session.status is SessionStatus.PAUSED
         notice = messages.session_paused if is_paused else messages.session_resumed
         event_type: EventType = "sessionPaused" if is_paused else "sessionResumed"
-        with self._pipeline.telling(event_type, session.session_id, at_seconds=at_seconds):
+        with self._pipeline.notifying(event_type, session.session_id, at_seconds=at_seconds):
             self.notify_listeners(session.session_id, notice(session.session_id), at_seconds)
         self._sessions.note_return_announced(session.session_id)
 
