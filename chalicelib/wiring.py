@@ -214,13 +214,13 @@ def deliver(event: Mapping[str, Any]) -> None:
     """Make the delivery that an event asks for: messages, a slice or a notice of the status."""
     from chalicelib.outcomes import Delivery
     from chalicelib.slices import Slice, is_slice
-    from chalicelib.status_requests import StatusRequest
+    from chalicelib.status_requests import StatusRequest, is_status_request
 
     if is_slice(event):
         part = Slice.from_event(event)
         use_cases(part.endpoint_url).slice_deliveries.deliver(part)
         return
-    if "statusOf" in event:
+    if is_status_request(event):
         request = StatusRequest.from_event(event)
         use_cases(request.endpoint_url).status_notices.deliver(request)
         return

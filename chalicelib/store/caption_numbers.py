@@ -252,7 +252,7 @@ class CaptionNumberStore:
         """Remember obsolete attributes for the next write, or remove them if there are many."""
         names = tuple(_list_obsolete(item, int(self._clock()) // _SECONDS_PER_MINUTE))
         if len(names) > MOST_OBSOLETE:
-            # The caption has its number. A later write removes what is left.
+            # The caption has its number. A later write removes the rest.
             with suppress(ServiceUnavailable):
                 self._table.try_update(
                     session_id,
