@@ -129,7 +129,7 @@ class Audience:
         since_ms = session.quiet_since_ms[language]
         is_idle = self._demand.claim_idle(session.session_id, language, since_ms)
         if is_idle and language != session.source_language:
-            self._pipeline.tell(
+            self._pipeline.notify(
                 "languageIdle", session.session_id, at_seconds=at_seconds, language=language
             )
 
@@ -140,7 +140,7 @@ class Audience:
             return session
         for language in dict.fromkeys(languages):
             if counted.has_activated(language) and language != session.source_language:
-                self._pipeline.tell("languageActive", session.session_id, language=language)
+                self._pipeline.notify("languageActive", session.session_id, language=language)
         with suppress(ServiceUnavailable):
             for language in dict.fromkeys(languages):
                 self._mark_if_quiet(session, language)

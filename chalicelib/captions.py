@@ -63,7 +63,7 @@ class Captions:
         self._membership.reset_refused_commands(speaker)
         # A repeated command may come from a client whose first event stopped here. The posts don't
         # wait for the pipeline, because they have little time.
-        with self._pipeline.telling(
+        with self._pipeline.notifying(
             "captionSpoken",
             session.session_id,
             language=session.source_language,
@@ -130,7 +130,8 @@ class Captions:
             # An earlier session may have had the same ID.
             kept_since_ms=max(now_ms - kept_seconds * 1000, session.created_at_ms),
             settled_before_ms=now_ms - SETTLED_SECONDS * 1000,
-            # The number was given a moment before, and none waits for its storage if none is kept.
+            # The posts end soon after the number was given. If no captions are kept, none is on its
+            # way to the table.
             last_given_at_ms=session.captions_until_ms if kept_seconds else 0,
             size=size,
             max_size=MAX_CAPTION_BYTES,

@@ -119,7 +119,8 @@ class SendCaption:
 
     Attributes:
         text: The phrase.
-        caption_id: The client's ID for it, with which the command can be repeated, or None.
+        caption_id: The client's ID for the phrase, or None. With it, the client can repeat the
+            command.
         session_id: The session's ID, or None.
     """
 

@@ -74,7 +74,7 @@ class Ending:
         reason = session.end_reason
         telemetry.put_metrics(reason, SessionsEnded=1)
         telemetry.log_done("session ended", sessionId=session.session_id, reason=reason)
-        with self._pipeline.telling("sessionEnded", session.session_id, reason=reason):
+        with self._pipeline.notifying("sessionEnded", session.session_id, reason=reason):
             self.finish(session, limit_seconds)
         return True
 

@@ -135,7 +135,7 @@ class Lifecycle:
         if not self._sessions.interrupt(session_id, speaker_connection_id, ends_at_ms, reason):
             return None
         notice = messages.session_interrupted(session_id, seconds)
-        with self._pipeline.telling("sessionInterrupted", session_id, at_seconds=at_seconds):
+        with self._pipeline.notifying("sessionInterrupted", session_id, at_seconds=at_seconds):
             self._notices.notify_listeners(session_id, notice, at_seconds)
         at_seconds = self._clock()
         session = self._sessions.find_open(session_id)

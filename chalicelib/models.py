@@ -29,7 +29,6 @@ SETTLING_SECONDS: Final = 300
 Source: docs/reference/protocol.md.
 """
 
-
 SOURCE: Final = "source"
 """The key of the captions in a session's source language, whichever that is.
 
@@ -259,8 +258,8 @@ class Caption:
     Attributes:
         caption_id: The publisher's ID, with which publishing is idempotent.
         text: The phrase.
-        started_at_ms: When it was begun to be spoken.
-        duration_ms: How long it was or is spoken, or None.
+        started_at_ms: When the speaker began it, in Unix milliseconds.
+        duration_ms: How long its speech takes, or None.
         audio: Its speech, or None.
     """
 

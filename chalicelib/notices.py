@@ -19,7 +19,6 @@ learns the status from the next one, or from a join or refresh. Posts to 500 lis
 fraction of this time; see aws.connections.AT_ONCE.
 """
 
-
 MAX_POSTS_SECONDS: Final = 2.0
 """The longest time for the posts of a caption, and so the longest wait of a pause or an end."""
 
@@ -43,7 +42,7 @@ class Notices:
             stores: The stores.
             connections: The API's @connections.
             audience: Releases the seats of listeners that are gone.
-            pipeline: Is told of a speaker's return.
+            pipeline: Notifies the pipeline of a speaker's return.
             clock: Returns the Unix time in seconds.
             sleep: Waits for a number of seconds.
             slices: Requests the slices of large fan-outs. Without it, this process makes all posts.
@@ -94,7 +93,7 @@ class Notices:
         is_paused = session.status is SessionStatus.PAUSED
         notice = messages.session_paused if is_paused else messages.session_resumed
         event_type: EventType = "sessionPaused" if is_paused else "sessionResumed"
-        with self._pipeline.telling(event_type, session.session_id, at_seconds=at_seconds):
+        with self._pipeline.notifying(event_type, session.session_id, at_seconds=at_seconds):
             self.notify_listeners(session.session_id, notice(session.session_id), at_seconds)
         self._sessions.note_return_announced(session.session_id)
 

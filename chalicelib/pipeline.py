@@ -36,7 +36,7 @@ class Pipeline:
         self._function_name = function_name
         self._clock = clock
 
-    def tell(
+    def notify(
         self,
         event_type: EventType,
         session_id: str,
@@ -73,12 +73,12 @@ class Pipeline:
             )
 
     @contextmanager
-    def telling(self, event_type: EventType, session_id: str, **fields: Any) -> Iterator[None]:
-        """Do what `tell` does, beside the work of a block, which Lambda then can't delay."""
+    def notifying(self, event_type: EventType, session_id: str, **fields: Any) -> Iterator[None]:
+        """Notify beside the work of a block, which Lambda then can't delay; see `notify`."""
         if not self._function_name:
             yield
             return
-        running = Background(partial(self.tell, event_type, session_id, **fields))
+        running = Background(partial(self.notify, event_type, session_id, **fields))
         try:
             yield
         finally:

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Collection, Sequence
+from functools import partial
 from typing import Final, NamedTuple, TypeVar
 
 from chalicelib import messages, telemetry
@@ -23,7 +24,6 @@ TURN_SECONDS: Final = 3.0
 """How long a translation waits for those of earlier phrases. Longer would hold up the others."""
 
 TURN_POLL_SECONDS: Final = 0.1
-
 
 _Turn = TypeVar("_Turn")
 
@@ -77,10 +77,10 @@ class Publishing:
         """
         for each in captions:
             check_size(session_id, language, each)
-        audience = self._audience(session_id, language)
+        receivers = self._receivers(session_id, language)
         done = [
             self._deliver(
-                self._numbers.give(session_id, language, each.caption_id), language, each, audience
+                self._numbers.give(session_id, language, each.caption_id), language, each, receivers
             )
             for each in captions
         ]
@@ -111,26 +111,29 @@ class Publishing:
             MessageTooLarge: The translation is too long.
         """
         check_size(session_id, language, caption)
-        caption_id = caption.caption_id
-
-        def give(*, is_late: bool) -> Numbered:
-            return self._numbers.give_translated(
-                session_id, language, caption_id, order, is_late=is_late
-            )
-
+        give = partial(
+            self._numbers.give_translated, session_id, language, caption.caption_id, order
+        )
         return self.deliver(self._take_turn(give), language, caption)
 
     def skip_translation(self, session_id: str, language: str, order: int) -> None:
         """Let later phrases go ahead, because the translation of this one has failed."""
 
         def skip(*, is_late: bool) -> None:
-            if not self._numbers.skip_translated(session_id, language, order) and not is_late:
-                raise NotYet
+            try:
+                self._numbers.skip_translated(session_id, language, order)
+            except NotYet:
+                if not is_late:
+                    raise
 
         self._take_turn(skip)
 
     def _take_turn(self, attempt: Callable[..., _Turn]) -> _Turn:
-        """Repeat an attempt until earlier phrases are done, or have taken too long."""
+        """Repeat an attempt until earlier phrases are done, or have taken too long.
+
+        Args:
+            attempt: Raises NotYet if they aren't done. `is_late` is true for the last attempt.
+        """
         ends_at = self._stopwatch() + TURN_SECONDS
         while self._stopwatch() < ends_at:
             try:
@@ -145,21 +148,21 @@ class Publishing:
         Posts end a moment after the number was given, so that they can't come after a later
         notice. A listener that misses one gets it with `getCaptions`.
         """
-        audience = self._audience(numbered.session.session_id, language)
-        return self._deliver(numbered, language, caption, audience)
+        receivers = self._receivers(numbered.session.session_id, language)
+        return self._deliver(numbered, language, caption, receivers)
 
-    def _audience(self, session_id: str, language: str) -> "_Audience":
-        return _Audience(lambda: self._listeners.list_ids(session_id, language))
+    def _receivers(self, session_id: str, language: str) -> "_Receivers":
+        return _Receivers(lambda: self._listeners.list_ids(session_id, language))
 
     def _deliver(
-        self, numbered: Numbered, language: str, caption: Caption, audience: "_Audience"
+        self, numbered: Numbered, language: str, caption: Caption, receivers: "_Receivers"
     ) -> Published:
         session_id, seq = numbered.session.session_id, numbered.seq
         storing = Background(lambda: self._captions.put(session_id, language, seq, caption))
         try:
             if not numbered.is_new:
                 return Published([seq])
-            return self._post(numbered, language, caption, audience)
+            return self._post(numbered, language, caption, receivers)
         finally:
             if (error := storing.finish()) is not None:
                 telemetry.log_warning(
@@ -171,17 +174,17 @@ class Publishing:
                 )
 
     def _post(
-        self, numbered: Numbered, language: str, caption: Caption, audience: "_Audience"
+        self, numbered: Numbered, language: str, caption: Caption, receivers: "_Receivers"
     ) -> Published:
         began_at = self._stopwatch()
         session, seq = numbered.session, numbered.seq
-        listener_ids = audience.list()
+        listener_ids = receivers.list()
         message = messages.caption(session.session_id, language, seq, caption)
         left_seconds = seconds_for_captions(session, self._clock())
         result = self._notices.fan_out(
             session.session_id, listener_ids, self._notices.encode(message), max(left_seconds, 0)
         )
-        audience.remove(result.gone)
+        receivers.remove(result.gone)
         self._notices.remove_gone(session.session_id, result.gone)
         telemetry.put_metrics(
             CaptionsPublished=1,
@@ -199,7 +202,7 @@ class Publishing:
         return Published([seq], result.reached, len(result.gone), result.failed, len(listener_ids))
 
 
-class _Audience:
+class _Receivers:
     """The listeners of a language, which are listed when the first caption is posted."""
 
     def __init__(self, list_ids: Callable[[], Collection[str]]) -> None:

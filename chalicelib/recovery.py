@@ -50,7 +50,8 @@ def account_for(
         after_seq: The number of the last caption that the listener has.
         last_seq: The last number that was given.
         kept_since_ms: Captions that were stored earlier are no longer kept.
-        settled_before_ms: What was given a number before this time is stored, or never will be.
+        settled_before_ms: A caption whose number was given before this time is stored, or never
+            will be.
         last_given_at_ms: When the last number was given.
         size: Returns the size of a caption in an answer.
         max_size: The sum of sizes that an answer can have.

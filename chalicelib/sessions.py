@@ -73,7 +73,7 @@ class Sessions:
             raise Unauthorized(MUST_SIGN_IN)
         self._rate_limits.count_session(caller.user_id)
         session = self._create(caller, caller.user_id, command)
-        self._pipeline.tell(
+        self._pipeline.notify(
             "sessionStarted", session.session_id, sourceLanguage=session.source_language
         )
         limits = self._limits
@@ -144,7 +144,7 @@ class Sessions:
         self._membership.reset_refused_commands(speaker)
         message = notice(speaker.session_id)
         if change.has_changed:
-            with self._pipeline.telling(event_type, speaker.session_id, at_seconds=at_seconds):
+            with self._pipeline.notifying(event_type, speaker.session_id, at_seconds=at_seconds):
                 self._notices.wait_for_captions(change.before)
                 self._notices.notify_listeners(speaker.session_id, message, at_seconds)
         return Reply(message)

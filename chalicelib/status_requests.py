@@ -45,3 +45,8 @@ class StatusRequest:
             event["endpointUrl"],
             event["trail"],
         )
+
+
+def is_status_request(event: Mapping[str, Any]) -> bool:
+    """Return whether an event of the function `outcome` is a request for a notice of the status."""
+    return "statusOf" in event

@@ -1,8 +1,7 @@
 """The sweep, which repairs, once a minute, state that no event has cleaned up."""
 
 import time
-from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -12,18 +11,19 @@ from chalicelib import telemetry
 from chalicelib.audience import IDLE_SECONDS, Audience
 from chalicelib.aws.connections import Connections
 from chalicelib.aws.retries import event_budget, seconds_left
-from chalicelib.counts import count_drifts, drifts_to_repair
 from chalicelib.ending import Ending
 from chalicelib.errors import ServiceError
 from chalicelib.lifecycle import Lifecycle, sleep_until
 from chalicelib.limits import Graces
-from chalicelib.models import IN_FLIGHT_SECONDS, CountNote, Participant, Session, SessionStatus
+from chalicelib.models import Session, SessionStatus
 from chalicelib.notices import Notices
 from chalicelib.outcomes import Outcomes
 from chalicelib.pipeline import Pipeline
+from chalicelib.session_repair import SessionRepair
 from chalicelib.slices import Slices
 from chalicelib.store.stores import Stores
 from chalicelib.store.sweep_cursor import SweepCursor
+from chalicelib.sweep_report import Report, Visit
 
 INTERVAL_SECONDS: Final = 60
 """Interval between sweeps, the shortest possible. Source: "Rate expressions", EventBridge."""
@@ -43,18 +43,6 @@ SESSION_THREADS: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Visit:
-    """The findings and changes of a sweep in one session."""
-
-    is_active: bool = False
-    listeners: int = 0
-    removed: int = 0
-    repaired: int = 0
-    has_ended: bool = False
-    has_failed: bool = False
-
-
-@dataclass(frozen=True, slots=True)
 class Wait:
     """The end of a session's grace, or of an active language's time without listeners.
 
@@ -69,63 +57,20 @@ class Wait:
     language: str | None = None
 
 
-@dataclass(slots=True)
-class Report:
-    """The findings and changes of a sweep.
-
-    If `is_complete` is true, `active_sessions` and `listeners` are those of all sessions. A sweep
-    that runs out of time passes these two numbers to the next one.
-    """
-
-    active_sessions: int = 0
-    listeners: int = 0
-    visited: int = 0
-    ended: int = 0
-    removed: int = 0
-    repaired: int = 0
-    failed: int = 0
-    is_complete: bool = False
-
-    def to_fields(self) -> dict[str, int | bool]:
-        """Return the report as log fields."""
-        return {
-            "activeSessions": self.active_sessions,
-            "listeners": self.listeners,
-            "visited": self.visited,
-            "ended": self.ended,
-            "removed": self.removed,
-            "mended": self.repaired,
-            "notSwept": self.failed,
-            "isComplete": self.is_complete,
-        }
-
-    def add(self, visits: Iterable[Visit]) -> None:
-        """Add visits."""
-        for visit in visits:
-            self.visited += 1
-            self.active_sessions += visit.is_active
-            self.listeners += visit.listeners
-            self.ended += visit.has_ended
-            self.removed += visit.removed
-            self.repaired += visit.repaired
-            self.failed += visit.has_failed
-
-
 class Sweep:
     """Visits every session.
 
     A $disconnect may never come, a function may stop between two writes, and a session may expire.
-    A sweep may be repeated, and two may run at once, because every change is a conditional write or
-    harmless if repeated. If a session fails, the sweep logs it and leaves it to the next sweep.
+    A sweep may be repeated, and two may run at once; see SessionRepair. If a session fails, the
+    sweep logs it and leaves it to the next sweep.
     """
 
     def __init__(
         self,
         stores: Stores,
+        repair: SessionRepair,
         audience: Audience,
-        lifecycle: Lifecycle,
         ending: Ending,
-        max_listeners: int,
         *,
         clock: Callable[[], float],
         stopwatch: Callable[[], float],
@@ -134,14 +79,10 @@ class Sweep:
         session_threads: int,
     ) -> None:
         self._sessions = stores.sessions
-        self._participants = stores.participants
-        self._listeners = stores.listeners
-        self._seats = stores.seats
         self._cursor = stores.sweep_cursor
+        self._repair = repair
         self._audience = audience
-        self._lifecycle = lifecycle
         self._ending = ending
-        self._max_listeners = max_listeners
         self._clock = clock
         self._stopwatch = stopwatch
         self._sleep = sleep
@@ -226,7 +167,7 @@ class Sweep:
         return Visit()
 
     def _visit_safely(self, ends_at: float, session: Session) -> Visit:
-        return self._safely(ends_at, session.session_id, lambda: self._visit(session))
+        return self._safely(ends_at, session.session_id, lambda: self._repair.visit(session))
 
     def _safely(self, ends_at: float, session_id: str, visit: Callable[[], Visit]) -> Visit:
         """Visit a session in a thread, unless the deadline has passed, and log a failure."""
@@ -238,100 +179,6 @@ class Sweep:
             except Exception as error:
                 _log_failed(session_id, error)
                 return Visit(has_failed=True)
-
-    def _visit(self, session: Session) -> Visit:
-        now = self._clock()
-        if session.status is SessionStatus.ENDED:
-            self._finish_end(session, now)
-            return Visit()
-        if session.is_expired(now):
-            return Visit(has_ended=self._ending.end_expired(session.session_id))
-        if session.is_grace_over(now):
-            return Visit(has_ended=self._ending.end_after_grace(session.session_id))
-        if session.grace_ends_at_ms is None:
-            self._check_speaker(session, now)
-        self._audience.check(session)
-        return self._check_listeners(session, now)
-
-    def _finish_end(self, session: Session, now: float) -> None:
-        """Continue an incomplete end, and delete the session when no event can be working on it."""
-        if not self._ending.finish(session):
-            # Another sweep may have found no listeners while this one had removed them.
-            self._sessions.put_back(session)
-        elif now - (session.ended_at_ms or 0) / 1000 >= IN_FLIGHT_SECONDS:
-            self._sessions.delete(session.session_id)
-
-    def _check_speaker(self, session: Session, now: float) -> None:
-        speaker = self._participants.find_present(session.speaker_connection_id)
-        if speaker is None or speaker.session_id != session.session_id:
-            # Two reads may see only half of the transaction that created both. Source: "Amazon
-            # DynamoDB Transactions: How it works" (only TransactGetItems reads a snapshot).
-            if now - session.created_at_ms / 1000 >= IN_FLIGHT_SECONDS:
-                self._lifecycle.handle_lost_speaker(session, None)
-        elif speaker.is_lost(now):
-            self._lifecycle.handle_lost_speaker(session, speaker)
-
-    def _check_listeners(self, session: Session, now: float) -> Visit:
-        """Remove lost listeners and incomplete joins, and repair the counts.
-
-        The reads are eventually consistent, because each removal has its own condition.
-        """
-        listing = self._listeners.list_all(session.session_id)
-        participants = [
-            each
-            for each in self._listeners.find_many(listing.present.keys() | listing.arriving)
-            if each.session_id == session.session_id
-        ]
-        lost = [each for each in participants if each.is_present and each.is_lost(now)]
-        removed = self._lifecycle.remove_lost_listeners(session.session_id, lost)
-        self._remove_broken_off(listing.arriving, participants, now)
-        changes = session.changes + (removed > 0)
-        return Visit(
-            is_active=True,
-            listeners=len(listing.present) - removed,
-            removed=removed,
-            repaired=self._repair_counts(session, Counter(listing.present.values()), changes, now),
-        )
-
-    def _remove_broken_off(
-        self, arriving: Collection[str], participants: Iterable[Participant], now: float
-    ) -> None:
-        """Remove incomplete joins. They have no seats."""
-        for each in participants:
-            if each.connection_id in arriving and not each.is_present and each.is_past_joining(now):
-                self._participants.delete_arriving(each)
-
-    def _repair_counts(
-        self, session: Session, listed: Mapping[str, int], changes: int, now: float
-    ) -> int:
-        """Repair counts that two sweeps have found wrong, and store those that are wrong now.
-
-        Args:
-            session: The session.
-            listed: The number of listeners per target language.
-            changes: The session's `changes` if no listener has come or gone since the reads.
-            now: Unix time in seconds.
-
-        Returns:
-            The largest number by which a count was repaired.
-        """
-        drifts = count_drifts(session, listed)
-        certain = drifts_to_repair(session, drifts, now)
-        now_ms = int(now * 1000)
-        if certain:
-            rest = {key: left for key, it in drifts.items() if (left := it - certain.get(key, 0))}
-            repaired = self._audience.repair(
-                session.session_id,
-                certain,
-                CountNote(changes + 1, rest, now_ms),
-                self._max_listeners,
-            )
-            return max(map(abs, certain.values())) if repaired else 0
-        note = session.count_note
-        noted = note.drifts if note and note.changes == changes else {}
-        if any(drifts.get(key, 0) * noted.get(key, 0) <= 0 for key in {*drifts, *noted}):
-            self._seats.note_drifts(session.session_id, CountNote(changes, drifts, now_ms))
-        return 0
 
 
 def _waits_of(session: Session) -> Iterator[Wait]:
@@ -386,12 +233,12 @@ def build_sweep(
     audience = Audience(stores, pipeline, outcomes, endpoint_url, clock)
     notices = Notices(stores, connections, audience, pipeline, clock, sleep, slices)
     ending = Ending(stores, notices, pipeline, clock)
+    lifecycle = Lifecycle(stores, notices, ending, connections, pipeline, graces, clock, sleep)
     return Sweep(
         stores,
+        SessionRepair(stores, audience, lifecycle, ending, max_listeners, clock),
         audience,
-        Lifecycle(stores, notices, ending, connections, pipeline, graces, clock, sleep),
         ending,
-        max_listeners,
         clock=clock,
         stopwatch=stopwatch,
         sleep=sleep,

@@ -6,25 +6,21 @@ cold start imports only the modules that its function needs.
 
 import os
 import sys
-import threading
 import time
-from collections.abc import Callable, Mapping
-from functools import cache, wraps
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
-from chalicelib import telemetry
+from chalicelib import aws_clients, telemetry
 from chalicelib.environment import (
     SettingError,
     find_handler,
     is_local_server,
-    read_credentials,
-    read_endpoint_url,
     read_hash_key,
     read_log_level,
-    read_region,
     read_stage,
 )
+from chalicelib.once import once
 from chalicelib.settings import (
     Settings,
     check_all,
@@ -39,9 +35,6 @@ if TYPE_CHECKING:
     from chalicelib.assembly import UseCases
     from chalicelib.auth import Authorizer
     from chalicelib.aws.connections import Connections
-    from chalicelib.aws.dynamodb import DynamoDB
-    from chalicelib.aws.functions import Functions
-    from chalicelib.aws.http import SignedClient
     from chalicelib.dispatch import Dispatcher
     from chalicelib.interpreter import Interpreter
     from chalicelib.outcomes import Outcomes
@@ -52,27 +45,8 @@ if TYPE_CHECKING:
     from chalicelib.store.stores import Stores
     from chalicelib.sweep import Sweep
 
-CONNECT_TIMEOUT_SECONDS: Final = 2
-"""Long enough for TCP to repeat a lost SYN after 1 s. Source: RFC 6298, section 2.1."""
-
-READ_TIMEOUT_SECONDS: Final = 2
 INVITE_CODE_BYTES: Final = 12
 """Random bytes of an invite code, which has sixteen characters in a link or a QR code."""
-
-_Built = TypeVar("_Built")
-_lock = threading.RLock()
-
-
-def _once(build: Callable[..., _Built]) -> Callable[..., _Built]:
-    """Build an object once, even if several threads of the local server request it at once."""
-    cached = cache(build)
-
-    @wraps(build)
-    def build_once(*arguments: str | int) -> _Built:
-        with _lock:
-            return cached(*arguments)
-
-    return build_once
 
 
 def start() -> None:
@@ -125,7 +99,7 @@ def _check_all() -> None:
         sys.exit(str(error))
 
 
-@_once
+@once
 def authorizer() -> "Authorizer":
     """Return the authorizer of the connect route."""
     from chalicelib.auth import Authorizer, KeySet, TokenVerifier, fetch_key_set
@@ -154,7 +128,7 @@ def _emulated_connections_url(emulator_url: str, api_id: str, stage: str) -> str
     return f"{emulator_url}/_aws/execute-api/{api_id}/{stage}"
 
 
-@_once
+@once
 def sweep() -> "Sweep":
     """Return the sweep.
 
@@ -183,7 +157,7 @@ def connections_of_stage() -> "Connections":
     Raises:
         SettingError: CONNECTIONS_URL is not set.
     """
-    return _connections(_url_of_stage())
+    return aws_clients.connections(_url_of_stage())
 
 
 def _url_of_stage() -> str:
@@ -199,7 +173,7 @@ def _url_of_stage() -> str:
     return endpoint_url
 
 
-@_once
+@once
 def use_cases(endpoint_url: str) -> "UseCases":
     """Return the use cases of the API whose @connections are at that URL."""
     import secrets
@@ -210,7 +184,7 @@ def use_cases(endpoint_url: str) -> "UseCases":
     settings = _settings()
     return build_use_cases(
         stores(),
-        _connections(endpoint_url),
+        aws_clients.connections(endpoint_url),
         _rate_limits(),
         settings.limits,
         settings.graces,
@@ -224,36 +198,29 @@ def use_cases(endpoint_url: str) -> "UseCases":
     )
 
 
-@_once
-def _connections(endpoint_url: str) -> "Connections":
-    from chalicelib.aws.connections import ManagementApi
-
-    return ManagementApi(_client("execute-api", endpoint_url))
-
-
-@_once
+@once
 def _publishing() -> "Publishing":
     return use_cases(_url_of_stage()).publishing
 
 
-@_once
+@once
 def _slices(endpoint_url: str) -> "Slices":
     from chalicelib.slices import Slices
 
-    return Slices(_functions(), _settings().outcome_function, endpoint_url)
+    return Slices(aws_clients.functions(), _settings().outcome_function, endpoint_url)
 
 
 def deliver(event: Mapping[str, Any]) -> None:
     """Make the delivery that an event asks for: messages, a slice or a notice of the status."""
     from chalicelib.outcomes import Delivery
     from chalicelib.slices import Slice, is_slice
-    from chalicelib.status_requests import StatusRequest
+    from chalicelib.status_requests import StatusRequest, is_status_request
 
     if is_slice(event):
         part = Slice.from_event(event)
         use_cases(part.endpoint_url).slice_deliveries.deliver(part)
         return
-    if "statusOf" in event:
+    if is_status_request(event):
         request = StatusRequest.from_event(event)
         use_cases(request.endpoint_url).status_notices.deliver(request)
         return
@@ -273,17 +240,15 @@ def interpret(event: Mapping[str, Any]) -> None:
     _interpreter().interpret(event)
 
 
-@_once
+@once
 def _interpreter() -> "Interpreter":
     from chalicelib.interpreter import build_interpreter
 
-    def new_client(service: str, read_timeout_seconds: float) -> "SignedClient":
-        return _new_client(service, read_endpoint_url(os.environ, service), read_timeout_seconds)
-
-    return build_interpreter(_publishing(), new_client, read_speech_settings(os.environ))
+    speech_settings = read_speech_settings(os.environ)
+    return build_interpreter(_publishing(), aws_clients.new_client, speech_settings)
 
 
-@_once
+@once
 def _dispatcher(endpoint_url: str) -> "Dispatcher":
     from chalicelib.assembly import build_dispatcher
 
@@ -292,75 +257,40 @@ def _dispatcher(endpoint_url: str) -> "Dispatcher":
     )
 
 
-@_once
+@once
 def outcomes() -> "Outcomes":
     """Return the requests for deliveries."""
     from chalicelib.outcomes import Outcomes
 
-    return Outcomes(_functions(), _settings().outcome_function)
+    return Outcomes(aws_clients.functions(), _settings().outcome_function)
 
 
-@_once
+@once
 def pipeline() -> "Pipeline":
     """Return the pipeline that a setting names."""
     from chalicelib.pipeline import Pipeline
 
-    return Pipeline(_functions(), _settings().pipeline_function, time.time)
+    return Pipeline(aws_clients.functions(), _settings().pipeline_function, time.time)
 
 
-@_once
-def _functions() -> "Functions":
-    from chalicelib.aws.functions import Functions
-
-    return Functions(_client("lambda", read_endpoint_url(os.environ, "lambda")))
-
-
-@_once
+@once
 def stores() -> "Stores":
     """Return the stores."""
     from chalicelib.store.stores import build_stores
 
     settings = _settings()
-    dynamodb = _dynamodb("store")
+    dynamodb = aws_clients.dynamodb("store")
     return build_stores(dynamodb, settings.tables, settings.captions_kept_seconds, time.time)
 
 
-@_once
+@once
 def _rate_limits() -> "RateLimits":
     from chalicelib.rate_limits import RateLimits
 
-    update_item = _dynamodb("rateLimits").update_item
+    update_item = aws_clients.dynamodb("rateLimits").update_item
     return RateLimits(update_item, read_rate_limits(os.environ), time.time)
 
 
-@_once
-def _dynamodb(dependency: str) -> "DynamoDB":
-    """Return a client of DynamoDB whose circuit breaker has a dependency's name."""
-    from chalicelib.aws.dynamodb import DynamoDB
-    from chalicelib.aws.retries import Retries
-
-    url = read_endpoint_url(os.environ, "dynamodb")
-    return DynamoDB(_client("dynamodb", url), Retries(dependency))
-
-
-@_once
-def _client(service: str, endpoint_url: str) -> "SignedClient":
-    return _new_client(service, endpoint_url, READ_TIMEOUT_SECONDS)
-
-
-def _new_client(service: str, endpoint_url: str, read_timeout_seconds: float) -> "SignedClient":
-    from chalicelib.aws.http import SignedClient
-
-    return SignedClient(
-        endpoint_url,
-        service,
-        read_region(os.environ),
-        lambda: read_credentials(os.environ),
-        connect_timeout_seconds=CONNECT_TIMEOUT_SECONDS,
-        read_timeout_seconds=read_timeout_seconds,
-    )
-
-
-@_once
+@once
 def _settings() -> Settings:
     return read_settings(os.environ)

@@ -193,14 +193,13 @@ class CaptionNumberStore:
             NotYet: One before it hasn't been published.
         """
         write = _Write(language, caption_id)
-        write.in_order(language, order, "<" if is_late else "=")
+        write.in_order(language, order, is_late=is_late)
         try:
             return self._give(session_id, write)
         except ConditionFailed as error:
             self._get_open(error.item)
-            last = int(error.item.get(TRANSLATED + language, number(0))["N"])
-        if last < order:
-            raise NotYet
+            if _last_translated(error.item, language) < order:
+                raise NotYet from None
         # A later phrase didn't wait for this one.
         try:
             return self._give(session_id, _Write(language, caption_id))
@@ -208,20 +207,26 @@ class CaptionNumberStore:
             self._get_open(error.item)
             raise
 
-    def skip_translated(self, session_id: str, language: str, order: int) -> bool:
+    def skip_translated(self, session_id: str, language: str, order: int) -> None:
         """Note that the translation of a spoken caption has failed; see `give_translated`.
 
-        Returns:
-            False if one before it hasn't been published, or the session doesn't exist.
+        Nothing is noted if it or a later one has a number, or if the session doesn't exist.
+
+        Raises:
+            NotYet: One before it hasn't been published.
         """
-        return self._table.try_update(
-            session_id,
-            "SET #translated = :order",
-            "attribute_exists(sessionId)"
-            " AND (attribute_not_exists(#translated) OR #translated = :before)",
-            {":order": number(order), ":before": number(order - 1)},
-            {"#translated": TRANSLATED + language},
-        )
+        try:
+            self._table.update(
+                session_id,
+                "SET #translated = :order",
+                condition="attribute_exists(sessionId)"
+                " AND (attribute_not_exists(#translated) OR #translated = :before)",
+                values={":order": number(order), ":before": number(order - 1)},
+                names={"#translated": TRANSLATED + language},
+            )
+        except ConditionFailed as error:
+            if error.item and _last_translated(error.item, language) < order:
+                raise NotYet from None
 
     def _get_open(self, item: Item) -> Session:
         session = parse_session(item) if item else None
@@ -314,21 +319,28 @@ class _Write:
             "captionsUntil = :until + listenerCount",
         ]
 
-    def in_order(self, language: str, order: int, comparison: str) -> None:
-        """Require that the translations before this one are done, and note this one."""
+    def in_order(self, language: str, order: int, *, is_late: bool) -> None:
+        """Require that the translations before this one are done, and note this one.
+
+        A late one only requires that no later one is done.
+        """
         self.names["#translated"] = TRANSLATED + language
         self.values[":order"] = number(order)
-        limit = ":order" if comparison == "<" else ":before"
-        if comparison == "=":
+        if is_late:
+            condition = "#translated < :order"
+        else:
             self.values[":before"] = number(order - 1)
-        self.conditions.append(
-            f"(attribute_not_exists(#translated) OR #translated {comparison} {limit})"
-        )
+            condition = "#translated = :before"
+        self.conditions.append(f"(attribute_not_exists(#translated) OR {condition})")
         self.sets.append("#translated = :order")
 
 
 def _find_given(item: Item, name: str) -> int | None:
     return int(item[name]["N"]) if name in item else None
+
+
+def _last_translated(item: Item, language: str) -> int:
+    return int(item.get(TRANSLATED + language, number(0))["N"])
 
 
 def _list_obsolete(item: Item, minute: int) -> list[str]:

@@ -7,7 +7,8 @@ from typing import Any, Final, NamedTuple
 from local_gateway.asgi import Message, Receive, Send
 
 MAX_REQUEST_BYTES: Final = 256 * 1024
-"""Longest request. A caption and its longest escapes have less than a tenth of it."""
+"""The longest request. A caption needs less than a tenth of it, even if all its characters are
+escaped."""
 
 
 class Request(NamedTuple):

@@ -28,8 +28,8 @@ def test_an_event_that_is_not_accepted_is_logged_without_its_text_and_counted(
     result: Answer | Unreachable, capsys: pytest.CaptureFixture[str]
 ) -> None:
     telemetry.configure("INFO", "dev")
-    teller, _ = pipeline(result)
-    teller.tell("captionSpoken", "golden-eagle-427", text="marked", captionId="marked")
+    notifier, _ = pipeline(result)
+    notifier.notify("captionSpoken", "golden-eagle-427", text="marked", captionId="marked")
     out = capsys.readouterr().out
     assert "marked" not in out
     metrics, line = map(json.loads, out.splitlines())
@@ -46,14 +46,14 @@ def test_an_event_that_is_not_accepted_is_logged_without_its_text_and_counted(
 
 @pytest.mark.parametrize("function_name", [None, ""])
 def test_without_a_function_nothing_is_sent(function_name: str | None) -> None:
-    teller, requests = pipeline(function_name=function_name)
-    teller.tell("sessionPaused", "golden-eagle-427")
+    notifier, requests = pipeline(function_name=function_name)
+    notifier.notify("sessionPaused", "golden-eagle-427")
     assert requests == []
 
 
 def test_an_event_has_its_version_type_session_time_and_fields() -> None:
-    teller, requests = pipeline()
-    teller.tell("languageActive", "golden-eagle-427", language="es")
+    notifier, requests = pipeline()
+    notifier.notify("languageActive", "golden-eagle-427", language="es")
     assert requests == [
         (
             "/2015-03-31/functions/interpreter/invocations",
@@ -69,7 +69,9 @@ def test_an_event_has_its_version_type_session_time_and_fields() -> None:
 
 
 def test_an_event_can_have_the_time_of_the_write_that_caused_it() -> None:
-    teller, requests = pipeline()
-    teller.tell("sessionEnded", "golden-eagle-427", at_seconds=1_700_000_000.5, reason="expired")
+    notifier, requests = pipeline()
+    notifier.notify(
+        "sessionEnded", "golden-eagle-427", at_seconds=1_700_000_000.5, reason="expired"
+    )
     ((_, event),) = requests
     assert event["timestamp"] == 1_700_000_000_500

@@ -464,6 +464,20 @@ def test_a_failed_translation_waits_for_its_turn_and_gives_up(
     assert publishing.publish_translation(attended_id, "es", caption(2), 2).seqs == [2]
 
 
+def test_a_translation_that_fails_after_it_has_its_number_does_not_wait(
+    publishing: Publishing, attended_id: str, clock: Clock
+) -> None:
+    publishing.publish_translation(attended_id, "es", caption(1), 1)
+    publishing.publish_translation(attended_id, "es", caption(2), 2)
+    began_at = clock.now
+    for order in (1, 2):
+        publishing.skip_translation(attended_id, "es", order)
+    publishing.skip_translation("golden-eagle-999", "es", 1)
+    assert clock.now == began_at
+    assert publishing.publish_translation(attended_id, "es", caption(3), 3).seqs == [3]
+    assert clock.now == began_at
+
+
 def test_a_translation_for_a_session_that_has_ended_does_not_wait(
     publishing: Publishing, dispatcher: Dispatcher, attended_id: str, clock: Clock
 ) -> None:

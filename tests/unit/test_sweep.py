@@ -19,7 +19,8 @@ from chalicelib.store.sessions import SessionStore
 from chalicelib.store.stores import Stores
 from chalicelib.store.sweep_cursor import SWEEP_CURSOR, SweepCursor, SweepCursorStore
 from chalicelib.store.table import Table
-from chalicelib.sweep import DEADLINE_SECONDS, WORK_SECONDS, Report, Sweep
+from chalicelib.sweep import DEADLINE_SECONDS, WORK_SECONDS, Sweep
+from chalicelib.sweep_report import Report
 from tests.unit.fakes import (
     CREATE,
     Clock,

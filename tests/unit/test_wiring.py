@@ -146,8 +146,8 @@ AFTER_A_FREEZE = """
 import time
 now = time.time()
 time.time = lambda: now
-from chalicelib import wiring
-write = wiring._dynamodb("store").update_item
+from chalicelib import aws_clients
+write = aws_clients.dynamodb("store").update_item
 write(TableName="s", Key={})
 now += 20
 write(TableName="s", Key={})
