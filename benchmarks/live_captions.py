@@ -1,6 +1,7 @@
 """The way of captions through the local server, from the speaker's call to the listeners' events.
 
-Translations come from the server's stand-in, which marks a text with the language's code.
+Translations come from the server's stand-in, which marks a text with the language's code. Nothing is
+spoken.
 """
 
 import asyncio
@@ -29,8 +30,8 @@ def measure() -> list[Row]:
         TimeoutError: A caption didn't arrive.
     """
     report.print_section("Captions on the local server")
-    limits = {**HIGH_LIMITS, "RATE_LIMIT_CAPTIONS_PER_MIN": "100000"}
-    with local_server(**limits) as target:
+    settings = {**HIGH_LIMITS, "RATE_LIMIT_CAPTIONS_PER_MIN": "100000", "SPEECH": "off"}
+    with local_server(**settings) as target:
         return [*asyncio.run(_measure_screen(target)), *asyncio.run(_measure_minute(target))]
 
 
