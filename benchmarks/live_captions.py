@@ -1,6 +1,6 @@
 """The way of captions through the local server, from the speaker's call to the listeners' events.
 
-Translations come from the server's stand-in, which marks a text with the language's code. Nothing is
+Translations come from the stand-in of the server, which marks a text with its language. Nothing is
 spoken.
 """
 
