@@ -51,16 +51,26 @@ class CaptionedBroadcasts(Broadcasts):
     def publish(
         self, pick: int, language: str, new: int, again: int | None, plan: Plan, repeat: bool
     ) -> None:
-        """Publish captions as a pipeline, and possibly make the same request again."""
+        """Publish captions as a pipeline, and possibly make the same request again.
+
+        After a crash, Lambda makes it again.
+        """
         self._begin_step()
         world, session_id = self.world, self._broadcast(pick)
-        known = set(world.captions.given[session_id, language].values())
+        heard = [world.captions.place_of(each) for each in world.listeners_of(session_id)]
+        if pick % 4 and heard and (place := choose(pick, heard)):
+            language = place[1]
         request = world.captions.request(session_id, language, new=new, again=again)
         operation = world.publish(request, plan)
+        is_new = again is None and not plan.is_stale
         self._check()
+        if operation.is_dead and repeat:
+            seen["published again after a crash"] += 1
+            operation, is_new = world.publish(request), False
+            self._check()
         if operation.had_fault or not operation.is_done:
             return
-        self._check_published(session_id, language, operation.answer, known)
+        self._check_published(session_id, language, operation.answer, is_new)
         if repeat and not world.operations:
             self._publish_again(request, operation.answer)
 
@@ -74,20 +84,17 @@ class CaptionedBroadcasts(Broadcasts):
         seen["published again"] += "seqs" in answer
 
     def _check_published(
-        self, session_id: str, language: str, answer: dict[str, Any], known: set[int]
+        self, session_id: str, language: str, answer: dict[str, Any], is_new: bool
     ) -> None:
-        """Check that captions are stored and, if nothing has failed yet, posted to all."""
+        """Check that captions are stored and, if they are new, that each listener got them."""
         world, place = self.world, (session_id, language)
         seqs = set(answer.get("seqs", ()))
         assert seqs <= world.stored_captions().get(place, {}).keys(), "a caption isn't stored"
-        if world.had_fault:
-            return
-        for each in world.listeners_of(session_id):
-            feed = world.captions.feeds.get(each)
-            is_there = world.links[each].is_open and feed and feed.language == language
-            for seq in seqs - known if is_there else ():
-                assert (each, *place, seq) in world.captions.posted, "a listener got no caption"
-                seen["a caption reached a listener"] += 1
+        for each in world.listeners_of(session_id) if is_new else ():
+            if world.links[each].is_open and world.captions.place_of(each) == place:
+                posts = {(each, *place, seq) for seq in seqs}
+                assert posts <= world.captions.posted, "a listener got no caption"
+                seen["a caption reached a listener"] += bool(seqs)
 
     @rule(pick=picks, plan=plans, repeat=st.booleans())
     def get_captions(self, pick: int, plan: Plan, repeat: bool) -> None:

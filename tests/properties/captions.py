@@ -6,8 +6,11 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from chalicelib.models import SOURCE
+from chalicelib.recovery import SETTLED_SECONDS
 from chalicelib.store.caption_numbers import KEPT_IDS
-from tests.properties.faults import Operation
+from chalicelib.store.items import LAST_NUMBER
+from tests.properties.faults import THROTTLED_SECONDS, Operation
 
 if TYPE_CHECKING:
     from tests.properties.world import Link
@@ -20,6 +23,9 @@ WORDS = "marked words"
 
 LONG_EVERY = 4
 """Each fourth text has the longest message, so a few of them exceed the size of an answer."""
+
+CERTAINLY_RECENT_SECONDS = SETTLED_SECONDS - 2 * THROTTLED_SECONDS
+"""The age of numbers that must not count as missed, less the time until they are first seen."""
 
 Place = tuple[str, str] | None
 """A listener's session and language. None if a connection is no listener."""
@@ -107,7 +113,10 @@ class Feed:
 class CaptionRecord:
     """All captions that any client or pipeline knows of, and the feed of each connection."""
 
-    def __init__(self, violations: list[str], seen: Counter[str]) -> None:
+    def __init__(
+        self, clock: Callable[[], float], violations: list[str], seen: Counter[str]
+    ) -> None:
+        self._clock = clock
         self._violations = violations
         self._seen = seen
         self.feeds: dict[str, Feed] = {}
@@ -120,6 +129,8 @@ class CaptionRecord:
         self._ids = count(1)
         self.posted: set[tuple[str, str, str, int]] = set()
         """The connections, sessions, languages and numbers of posts that arrived."""
+        self._seen_at: dict[tuple[str, str], list[float]] = defaultdict(list)
+        """When each number was first seen, by session and language."""
         self._places: dict[str, list[tuple[int, Place]]] = defaultdict(list)
         """Each connection's places, with the step since which it had each."""
 
@@ -189,6 +200,8 @@ class CaptionRecord:
         if feed is not None and feed is asked and feed.language == answer["targetLanguage"]:
             had, missed = len(feed.had), len(feed.missed)
             feed.take_answer(answer)
+            if self._is_recent(feed.session_id, feed.language, max(feed.missed, default=0)):
+                self._violations.append("statement 7: a caption counts as missed too early")
             self._seen["a caption was recovered"] += len(feed.had) > had
             self._seen["a caption was missed"] += len(feed.missed) > missed
 
@@ -226,6 +239,22 @@ class CaptionRecord:
                 self._violations.append("statement 7: a caption got two numbers")
         self.given[session_id, language][caption_id] = max(seq, before)
 
+    def note_numbers(self, sessions: Mapping[str, Mapping[str, Any]]) -> None:
+        """Store when each number was first seen."""
+        for session_id, session in sessions.items():
+            for name, last in session.items():
+                if name.startswith(LAST_NUMBER):
+                    language = name.removeprefix(LAST_NUMBER).replace(SOURCE, SOURCE_LANGUAGE)
+                    seen_at = self._seen_at[session_id, language]
+                    seen_at += [self._clock()] * (int(last) - len(seen_at))
+
+    def _is_recent(self, session_id: str, language: str, seq: int) -> bool:
+        """Return whether a number was given a moment ago, and its caption can be stored later."""
+        seen_at = self._seen_at[session_id, language]
+        if not 0 < seq <= len(seen_at):
+            return False
+        return self._clock() - seen_at[seq - 1] < CERTAINLY_RECENT_SECONDS
+
     # Who may receive a caption.
 
     def note_places(self, step: int, places: dict[str, Place]) -> None:
@@ -234,6 +263,10 @@ class CaptionRecord:
             history, place = self._places[connection_id], places.get(connection_id)
             if not history or history[-1][1] != place:
                 history.append((step, place))
+
+    def place_of(self, connection_id: str) -> Place:
+        history = self._places[connection_id]
+        return history[-1][1] if history else None
 
     def check_receiver(self, link: "Link", caption: dict[str, Any], operation: Operation) -> None:
         """Check that a caption goes to a listener of its language, and not after the end."""

@@ -177,7 +177,7 @@ class World:
         """The number of posts to its own connection, for each outcome's event."""
         self.lost: set[str] = set()
         """Participants that had been removed for missing heartbeats at the end of a step."""
-        self.captions = CaptionRecord(self.violations, seen)
+        self.captions = CaptionRecord(clock, self.violations, seen)
         self._superseded_by: dict[str, str] = {}
         """The successors of superseded connections, whose items can have expired since."""
         self._current: Operation | None = None
@@ -618,6 +618,7 @@ class World:
         """Remember superseded and lost connections, because their items expire."""
         connections = self.connections()
         self.captions.note_places(self.step, _places(connections))
+        self.captions.note_numbers(self.sessions())
         for key, item in connections.items():
             if "supersededBy" in item:
                 self._superseded_by[key] = item["supersededBy"]
