@@ -2,13 +2,15 @@
 
 import time
 from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Final, NamedTuple, TypeVar
 
 from chalicelib import messages, telemetry
+from chalicelib.aws.connections import FanOut, sum_up
 from chalicelib.background import Background
-from chalicelib.errors import MessageTooLarge
-from chalicelib.models import Caption
+from chalicelib.errors import MessageTooLarge, ServiceUnavailable
+from chalicelib.models import Caption, Session
 from chalicelib.notices import Notices, seconds_for_captions
 from chalicelib.store.caption_numbers import NotYet, Numbered, Speaking
 from chalicelib.store.stores import Stores
@@ -146,7 +148,8 @@ class Publishing:
         """Store a caption that has its number, and post it unless an earlier event has.
 
         Posts end a moment after the number was given, so that they can't come after a later
-        notice. A listener that misses one gets it with `getCaptions`.
+        notice. If they are late, they get more time once. A listener that misses one gets it with
+        `getCaptions`.
         """
         receivers = self._receivers(numbered.session.session_id, language)
         return self._deliver(numbered, language, caption, receivers)
@@ -179,11 +182,10 @@ class Publishing:
         began_at = self._stopwatch()
         session, seq = numbered.session, numbered.seq
         listener_ids = receivers.list()
-        message = messages.caption(session.session_id, language, seq, caption)
-        left_seconds = seconds_for_captions(session, self._clock())
-        result = self._notices.fan_out(
-            session.session_id, listener_ids, self._notices.encode(message), max(left_seconds, 0)
-        )
+        text = self._notices.encode(messages.caption(session.session_id, language, seq, caption))
+        result = self._fan_out(session, listener_ids, text)
+        if result.unreached and seconds_for_captions(session, self._clock()) <= 0:
+            result = self._fan_out_late(session, result, text)
         receivers.remove(result.gone)
         self._notices.remove_gone(session.session_id, result.gone)
         telemetry.put_metrics(
@@ -200,6 +202,26 @@ class Publishing:
             reached=result.reached,
         )
         return Published([seq], result.reached, len(result.gone), result.failed, len(listener_ids))
+
+    def _fan_out(self, session: Session, listener_ids: Collection[str], text: str) -> FanOut:
+        left_seconds = max(seconds_for_captions(session, self._clock()), 0)
+        return self._notices.fan_out(session.session_id, listener_ids, text, left_seconds)
+
+    def _fan_out_late(self, session: Session, late: FanOut, text: str) -> FanOut:
+        """Post a caption again to those whom it hasn't reached in its time.
+
+        They learn of a missing caption from the next one only. If the function is busy, that is
+        late, too.
+        """
+        try:
+            extended = self._numbers.extend_posts(session)
+        except ServiceUnavailable:
+            return late
+        if extended is None:
+            return late
+        again = self._fan_out(extended, late.unreached, text)
+        is_known = replace(late, failed=late.failed - len(late.unreached), unreached=frozenset())
+        return sum_up([is_known, again])
 
 
 class _Receivers:

@@ -36,6 +36,12 @@ POSTS_MS: Final = 300
 Posts to 500 listeners take about 150 ms on open connections; see benchmarks/captions.py.
 """
 
+LATE_POSTS_MS: Final = 2000
+"""How long posts last that are late, for example because their function has a busy processor.
+
+A later notice waits for as long at most; see notices.MAX_POSTS_SECONDS.
+"""
+
 GIVEN_AT_STEP_MS: Final = 50
 """The unit of `captionAt`, the time at which the last number was given.
 
@@ -227,6 +233,38 @@ class CaptionNumberStore:
         except ConditionFailed as error:
             if error.item and _last_translated(error.item, language) < order:
                 raise NotYet from None
+
+    def extend_posts(self, session: Session) -> Session | None:
+        """Give the posts of a late caption more time, for which a later notice waits.
+
+        Args:
+            session: The session when the caption got its number.
+
+        Returns:
+            The session with this time, or with a longer one. None if the session isn't open, or if
+            its status has changed since.
+        """
+        until = number(int(self._clock() * 1000) + LATE_POSTS_MS)
+        try:
+            item = self._table.update(
+                session.session_id,
+                "SET latePostsUntil = :until",
+                condition=f"{IS_OPEN} AND #status = :status"
+                " AND (attribute_not_exists(latePostsUntil) OR latePostsUntil < :until)",
+                names=NAMES,
+                values={
+                    ":until": until,
+                    ":status": {"S": session.status},
+                    **open_values(self._clock()),
+                },
+                returning="ALL_NEW",
+            )
+        except ConditionFailed as error:
+            item = error.item
+        extended = parse_session(item) if item else None
+        if extended is None or not extended.is_open(self._clock()):
+            return None
+        return extended if extended.status is session.status else None
 
     def _get_open(self, item: Item) -> Session:
         session = parse_session(item) if item else None

@@ -120,7 +120,9 @@ def parse_session(item: Item) -> Session:
         invited_joins=_find_number(item, "invitedJoins") or 0,
         language_counts=_numbers_by_suffix(item, LANGUAGE_COUNT),
         caption_numbers=_numbers_by_suffix(item, LAST_NUMBER),
-        captions_until_ms=_find_number(item, "captionsUntil") or 0,
+        captions_until_ms=max(
+            _find_number(item, "captionsUntil") or 0, _find_number(item, "latePostsUntil") or 0
+        ),
         active_tokens={name: str(value["S"]) for name, value in _by_suffix(item, ACTIVE)},
         quiet_since_ms=_numbers_by_suffix(item, QUIET),
         status_due=find_text(item, "statusDue"),
