@@ -3,9 +3,11 @@
 import time
 from typing import Any
 
+from chalicelib import messages
+from chalicelib.models import Caption
 from tests.stories.target import Client, until
 from tests.stories.test_a_session import count
-from tests.terraform.long_sessions import Message, Scene, join, put_ghost
+from tests.terraform.long_sessions import GHOST, Message, Scene, join, post_slice, put_ghost
 
 TEXT = "Good morning"
 TRANSLATION = "[es] Good morning"
@@ -48,6 +50,30 @@ def by_the_interpreter_without_translations(scene: Scene) -> None:
     with scene.enforced.handler("interpreter", "failing.interpreter"):
         scene.enforced.invoke("interpreter", spoken(created))
     assert listener.ask(action="getCaptions", afterSeq=0)["lastSeq"] == 0
+
+
+def by_a_slice(scene: Scene) -> None:
+    """A session with more than 1,000 listeners posts a caption in slices.
+
+    The listener that is gone is counted out, of which the speaker gets a notice.
+    """
+    speaker, created = scene.create()
+    listener, joined = scene.join(created)
+    assert next_audience(speaker) == 1
+    put_ghost(scene, created["sessionId"])
+    caption = messages.caption(
+        created["sessionId"], "es", 1, Caption("a-caption", TRANSLATION, int(time.time() * 1000))
+    )
+    post_slice(scene, [joined["connectionId"], GHOST], caption)
+    assert listener.receive()["text"] == TRANSLATION
+    assert next_audience(speaker) == 1
+
+
+def next_audience(speaker: Client) -> int:
+    """Return how many listeners there are by the next notice of the audience."""
+    while (message := speaker.receive_any())["type"] != "sessionStatus":
+        pass
+    return int(message["listenerCount"])
 
 
 def audience(scene: Scene) -> tuple[Client, Message, Client]:

@@ -4,16 +4,26 @@ Each calls functions in a way in which the stories of sessions that nothing happ
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
 from websockets.exceptions import ConnectionClosed
 
+from chalicelib import messages
+from chalicelib.models import EndReason
 from chalicelib.outcomes import Delivery
+from chalicelib.slices import Slice
 from local_gateway import aws
-from tests.stories.target import GRACE_SECONDS, Client, Target, refused_with, until
+from tests.stories.target import (
+    GRACE_SECONDS,
+    WAIT_SECONDS,
+    Client,
+    Target,
+    refused_with,
+    until,
+)
 from tests.stories.test_a_session import (
     count,
     create,
@@ -27,6 +37,9 @@ OLD_SECONDS = 106 * 60
 
 CLEANLY = 1000
 NETWORK_LOSS = 1006
+
+GHOST = "ghost-connection"
+"""The ID of a connection that doesn't exist."""
 
 Message = dict[str, Any]
 
@@ -187,7 +200,7 @@ def put_ghost(scene: Scene, session_id: str) -> None:
     dynamodb.put_item(
         TableName=tables["CONNECTIONS_TABLE"],
         Item={
-            "connectionId": {"S": "ghost-connection"},
+            "connectionId": {"S": GHOST},
             "sessionId": {"S": session_id},
             "role": {"S": "listener"},
             "targetLanguage": {"S": "es"},
@@ -212,17 +225,39 @@ def has_pending_notice(scene: Scene, session_id: str) -> bool:
 
 
 def by_an_end_that_reaches_nobody_at_first(scene: Scene) -> None:
-    """Have all posts refused as the session ends, and in the sweep that tries them again."""
+    """Have all posts refused as the session ends, and in what tries them again.
+
+    A session with more than 1,000 listeners invokes the outcome function with slices of its end.
+    """
     _, created = scene.create()
-    listener, _ = scene.join(created)
+    listener, joined = scene.join(created)
+    listener_id = joined["connectionId"]
+    ended = messages.session_ended(created["sessionId"], EndReason.SPEAKER_ENDED)
     for function, happen in (
         ("disconnect", lambda: close_cleanly(scene, created)),
+        ("outcome", lambda: post_slice(scene, [listener_id], ended, is_end=True)),
         ("sweep", lambda: scene.enforced.invoke("sweep", SCHEDULED)),
     ):
         with scene.enforced.without(function, "execute-api:ManageConnections", "post"):
             happen()
     scene.enforced.invoke("sweep", SCHEDULED)
     assert listener.receive()["reason"] == "speakerEnded"
+
+
+def post_slice(
+    scene: Scene, connection_ids: Sequence[str], message: messages.Message, *, is_end: bool = False
+) -> None:
+    """Have the outcome function post a message to some of a session's listeners."""
+    now = time.time()
+    part = Slice(
+        message["sessionId"],
+        scene.enforced.callback_url,
+        connection_ids,
+        messages.encode(message, int(now * 1000)),
+        posts_until_ms=int((now + WAIT_SECONDS) * 1000),
+        is_end=is_end,
+    )
+    scene.enforced.invoke("outcome", part.to_event())
 
 
 def by_refused_handshakes(scene: Scene) -> None:

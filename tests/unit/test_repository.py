@@ -226,6 +226,20 @@ def test_the_docs_list_every_variable_of_the_stack() -> None:
     assert listed == variables
 
 
+def test_the_docs_have_the_default_of_every_variable_of_the_stack() -> None:
+    stack = (ROOT / "terraform" / "variables.tf").read_text()
+    page = (ROOT / "docs" / "reference" / "configuration.md").read_text()
+    variable = re.compile(r'^variable "(\w+)" \{\n(.*?)^\}', re.DOTALL | re.MULTILINE)
+    defaults = {
+        name: re.findall(r"^  default +=(.*)", body, re.MULTILINE)
+        for name, body in variable.findall(stack)
+    }
+    rows = dict(re.findall(r"^\| `([a-z_]+)` \| ([^|]+) \|", page, re.MULTILINE))
+    assert {name: it.strip("`").strip('"') for name, it in rows.items()} == {
+        name: it[0].strip().strip('"') if it else "required" for name, it in defaults.items()
+    }
+
+
 def test_the_docs_list_every_verb_of_make() -> None:
     page = (ROOT / "docs" / "reference" / "commands.md").read_text()
     listed = re.findall(r"^\| `make ([a-z-]+)`", page, re.MULTILINE)

@@ -394,6 +394,16 @@ def test_the_validations_of_variables_tf_have_the_applications_defaults() -> Non
     assert read_settings(TABLES | dict(found)) == read_settings(TABLES)
 
 
+def test_the_docs_have_the_applications_defaults() -> None:
+    page = Path("docs/reference/configuration.md").read_text()
+    found = dict(re.findall(r"^\| `([A-Z_]+)` \| `?(\w+)", page, re.MULTILINE))
+    assert found.keys() == NUMBERS | {"LOG_LEVEL", "SPEECH"}
+    assert read_log_level(found) == read_log_level({})
+    assert read_settings(TABLES | found) == read_settings(TABLES)
+    assert read_rate_limits(LIMITS | found) == read_rate_limits(LIMITS)
+    assert found["SPEECH"] == "off"
+
+
 def test_the_default_close_grace_never_exceeds_the_grace() -> None:
     assert read_settings({**TABLES, "SPEAKER_GRACE_SECONDS": "2"}).graces.closed_seconds == 2
     assert read_settings({**TABLES, "SPEAKER_GRACE_SECONDS": "9"}).graces.closed_seconds == 5
