@@ -39,7 +39,7 @@ class SessionRepair:
         self._clock = clock
 
     def visit(self, session: Session) -> Visit:
-        """Visit a session, and repair what no event has cleaned up.
+        """Visit a session, and repair its state that no event has cleaned up.
 
         Raises:
             ServiceUnavailable: DynamoDB is throttling, failing or unreachable.

@@ -28,6 +28,9 @@ MAX_CLOCK_RATE: Final = 60
 within 1 s. Shorter times fail on a busy machine.
 """
 
+MAX_CAPTION_CLOCK_RATE: Final = 1
+"""Posts of a caption stop 0.3 s after it got its number. On a faster clock, that is too short."""
+
 LANGUAGES: Final = ("es", "es", "fr", "fr", "de")
 BEAT: Final = "beat"
 """The request ID of the regular heartbeats, which aren't printed."""
@@ -200,10 +203,12 @@ async def play(url: str, speakers_token: str, pace: Pace) -> None:
         await listeners[0].ask(action="changeLanguage", targetLanguage="it")
         await speaker.ask(action="getSessionStatus")
 
-        await scene(pace, "The speaker says a phrase, and each listener reads it in its language.")
-        await speaker.ask(action="sendCaption", text="Good morning, and welcome.")
-        await hear_all(listeners, "caption")
-        await pace.pause()
+        if pace.clock_rate <= MAX_CAPTION_CLOCK_RATE:
+            title = "The speaker says a phrase, and each listener reads it in its language."
+            await scene(pace, title)
+            await speaker.ask(action="sendCaption", text="Good morning, and welcome.")
+            await hear_all(listeners, "caption")
+            await pace.pause()
 
         await scene(pace, "A break.")
         for action, notice in (

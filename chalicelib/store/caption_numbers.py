@@ -1,7 +1,5 @@
 """The numbers of captions, which a session's item gives without gaps in each language."""
 
-import hashlib
-from base64 import urlsafe_b64encode
 from collections.abc import Callable, Collection
 from contextlib import suppress
 from typing import Any, Final, NamedTuple
@@ -10,22 +8,9 @@ from chalicelib.aws.dynamodb import ConditionFailed, Item
 from chalicelib.errors import NoSession, RateLimitExceeded, ServiceUnavailable, SessionNotFound
 from chalicelib.models import SOURCE, Session
 from chalicelib.store.items import LAST_NUMBER, number, parse_session
+from chalicelib.store.number_updates import GIVEN, REPEATED, SPOKEN, TRANSLATED, NumberUpdate
 from chalicelib.store.open_sessions import IS_OPEN, NAMES, open_values
 from chalicelib.store.table import Table
-
-GIVEN: Final = "id:"
-"""The prefix of the attributes with the number that was given to a caption ID."""
-
-SPOKEN: Final = "spoken:"
-"""The prefix of the attributes that count a speaker's captions in a minute."""
-
-REPEATED: Final = "repeated:"
-"""The prefix of the attributes that count the captions that a speaker repeats in a minute."""
-
-TRANSLATED: Final = "translated:"
-"""The prefix of the attributes with the number of the last spoken caption whose translation into a
-language was published or has failed.
-"""
 
 KEPT_IDS: Final = 20
 """How many caption IDs of a language are remembered."""
@@ -120,19 +105,10 @@ class CaptionNumberStore:
             RateLimitExceeded: The speaker sends or repeats too many captions.
         """
         minute = int(self._clock()) // _SECONDS_PER_MINUTE
-        write = _Write(SOURCE, caption_id)
-        write.names["#spoken"] = f"{SPOKEN}{minute}"
-        write.values |= {
-            ":speaker": {"S": speaking.connection_id},
-            ":most": number(speaking.most_a_minute),
-        }
-        write.conditions += [
-            "speakerConnectionId = :speaker",
-            "(attribute_not_exists(#spoken) OR #spoken < :most)",
-        ]
-        write.sets.append("#spoken = if_not_exists(#spoken, :zero) + :one")
+        update = NumberUpdate(SOURCE, caption_id)
+        update.by_speaker(speaking.connection_id, minute, speaking.most_a_minute)
         try:
-            numbered = self._give(session_id, write)
+            numbered = self._give(session_id, update)
         except ConditionFailed as error:
             session = self._get_open(error.item)
             if session.speaker_connection_id != speaking.connection_id:
@@ -169,15 +145,15 @@ class CaptionNumberStore:
         Raises:
             SessionNotFound: The session is not open.
         """
-        write = _Write(language, caption_id)
-        write.conditions.append("sourceLanguage <> :language")
-        write.values[":language"] = {"S": language}
+        update = NumberUpdate(language, caption_id)
+        update.conditions.append("sourceLanguage <> :language")
+        update.values[":language"] = {"S": language}
         try:
-            return self._give(session_id, write)
+            return self._give(session_id, update)
         except ConditionFailed as error:
             self._get_open(error.item)
         try:
-            return self._give(session_id, _Write(SOURCE, caption_id))
+            return self._give(session_id, NumberUpdate(SOURCE, caption_id))
         except ConditionFailed as error:
             self._get_open(error.item)
             raise
@@ -198,17 +174,17 @@ class CaptionNumberStore:
             SessionNotFound: The session is not open.
             NotYet: One before it hasn't been published.
         """
-        write = _Write(language, caption_id)
-        write.in_order(language, order, is_late=is_late)
+        update = NumberUpdate(language, caption_id)
+        update.in_order(language, order, is_late=is_late)
         try:
-            return self._give(session_id, write)
+            return self._give(session_id, update)
         except ConditionFailed as error:
             self._get_open(error.item)
             if _last_translated(error.item, language) < order:
                 raise NotYet from None
         # A later phrase didn't wait for this one.
         try:
-            return self._give(session_id, _Write(language, caption_id))
+            return self._give(session_id, NumberUpdate(language, caption_id))
         except ConditionFailed as error:
             self._get_open(error.item)
             raise
@@ -272,7 +248,7 @@ class CaptionNumberStore:
             raise SessionNotFound
         return session
 
-    def _give(self, session_id: str, write: "_Write") -> Numbered:
+    def _give(self, session_id: str, update: NumberUpdate) -> Numbered:
         """Give a number at a time that isn't earlier than that of the last number.
 
         Raises:
@@ -282,9 +258,9 @@ class CaptionNumberStore:
         given_at_ms = now_ms - now_ms % GIVEN_AT_STEP_MS
         while True:
             try:
-                item = self._write(session_id, write, given_at_ms)
+                item = self._write(session_id, update, given_at_ms)
             except ConditionFailed as error:
-                if (given := _find_given(error.item, write.given)) is not None:
+                if (given := _find_given(error.item, update.given)) is not None:
                     session = self._get_open(error.item)
                     return Numbered(given, session, is_new=False)
                 last_given_at_ms = int(error.item.get("captionAt", number(0))["N"])
@@ -293,22 +269,22 @@ class CaptionNumberStore:
                 given_at_ms = last_given_at_ms
             else:
                 self._remember_obsolete(session_id, item)
-                return Numbered(int(item[write.given]["N"]), parse_session(item), is_new=True)
+                return Numbered(int(item[update.given]["N"]), parse_session(item), is_new=True)
 
-    def _write(self, session_id: str, write: "_Write", given_at_ms: int) -> Item:
-        written = write.names.values()
+    def _write(self, session_id: str, update: NumberUpdate, given_at_ms: int) -> Item:
+        written = update.names.values()
         obsolete = [each for each in self._obsolete.pop(session_id, ()) if each not in written]
         return self._table.update(
             session_id,
-            f"SET {', '.join(write.sets)}{_removal(obsolete)}",
-            condition=" AND ".join([IS_OPEN, *write.conditions]),
-            names={**NAMES, **write.names, **_placeholders(obsolete)},
+            f"SET {', '.join(update.sets)}{_removal(obsolete)}",
+            condition=" AND ".join([IS_OPEN, *update.conditions]),
+            names={**NAMES, **update.names, **_placeholders(obsolete)},
             values={
                 ":one": number(1),
                 ":zero": number(0),
                 ":given_at": number(given_at_ms),
                 ":until": number(given_at_ms + POSTS_MS),
-                **write.values,
+                **update.values,
                 **open_values(self._clock()),
             },
             returning="ALL_NEW",
@@ -332,45 +308,6 @@ class CaptionNumberStore:
             if len(self._obsolete) >= REMEMBERED_SESSIONS:
                 self._obsolete.clear()
             self._obsolete[session_id] = names
-
-
-class _Write:
-    """The parts of a write that gives a number."""
-
-    def __init__(self, key: str, caption_id: str) -> None:
-        digest = hashlib.sha256(caption_id.encode()).digest()[:9]
-        self.given = f"{GIVEN}{key}:{urlsafe_b64encode(digest).decode()}"
-        """The attribute with the number that the caption has."""
-
-        next_number = "if_not_exists(#last, :zero) + :one"
-        self.names = {"#last": LAST_NUMBER + key, "#given": self.given}
-        self.values: Item = {}
-        self.conditions = [
-            "attribute_not_exists(#given)",
-            "(attribute_not_exists(captionAt) OR captionAt <= :given_at)",
-        ]
-        # DynamoDB reads everything on the right side before it writes.
-        self.sets = [
-            f"#last = {next_number}",
-            f"#given = {next_number}",
-            "captionAt = :given_at",
-            "captionsUntil = :until + listenerCount",
-        ]
-
-    def in_order(self, language: str, order: int, *, is_late: bool) -> None:
-        """Require that the translations before this one are done, and note this one.
-
-        A late one only requires that no later one is done.
-        """
-        self.names["#translated"] = TRANSLATED + language
-        self.values[":order"] = number(order)
-        if is_late:
-            condition = "#translated < :order"
-        else:
-            self.values[":before"] = number(order - 1)
-            condition = "#translated = :before"
-        self.conditions.append(f"(attribute_not_exists(#translated) OR {condition})")
-        self.sets.append("#translated = :order")
 
 
 def _find_given(item: Item, name: str) -> int | None:

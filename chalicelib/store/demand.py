@@ -5,7 +5,6 @@ from typing import Final
 
 from chalicelib.aws.dynamodb import ConditionFailed, TransactionCancelled
 from chalicelib.models import Session
-from chalicelib.store.caption_numbers import TRANSLATED
 from chalicelib.store.count_updates import Counted, new_count_token
 from chalicelib.store.items import (
     ACTIVE,
@@ -15,6 +14,7 @@ from chalicelib.store.items import (
     number,
     parse_session,
 )
+from chalicelib.store.number_updates import TRANSLATED
 from chalicelib.store.open_sessions import IS_OPEN, NAMES, open_values
 from chalicelib.store.table import Table
 

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from chalicelib.models import QualityTier, Session
-from chalicelib.store.caption_numbers import GIVEN, KEPT_IDS, MOST_OBSOLETE, TRANSLATED
+from chalicelib.store.caption_numbers import KEPT_IDS, MOST_OBSOLETE
 from chalicelib.store.items import LANGUAGE_COUNT, LAST_NUMBER, encode_session, number
+from chalicelib.store.number_updates import GIVEN, TRANSLATED
 from tests.unit.session_cost import (
     GB,
     HANDLER_MS,

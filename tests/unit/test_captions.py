@@ -327,7 +327,7 @@ def test_a_repeated_caption_is_answered_alike_and_delivered_once(
     answers = [say("a", captionId="phrase-1") for _ in range(3)]
     assert [each["seq"] for each in answers] == [1, 1, 1]
     assert len(phones.inbox["listener-0="]) == 1
-    # The pipeline is told again, because the first event may have stopped before it.
+    # The pipeline is notified again, because the first event may have stopped before it.
     assert [each["seq"] for each in functions.events if each["type"] == "captionSpoken"] == [
         1,
         1,

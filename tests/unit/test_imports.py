@@ -20,10 +20,10 @@ INPUT_AND_OUTPUT = (
     *("aws.circuit", "aws.retries", "aws.dynamodb", "aws.functions", "aws.calls"),
     *("aws.translate", "aws.polly", "aws.s3", "auth", "rate_limits", "status_requests"),
     *("outcomes", "pipeline", "slices", "store.table", "store.items", "store.open_sessions"),
-    *("store.count_updates", "store.placements", "store.sweep_cursor", "store.sessions"),
-    *("store.caption_numbers", "store.seats", "store.demand", "store.participants"),
-    *("store.listeners", "store.hand_overs", "store.refused_commands", "store.event_claims"),
-    *("store.captions", "store.stores", "recovery"),
+    *("store.count_updates", "store.number_updates", "store.placements", "store.sweep_cursor"),
+    *("store.sessions", "store.caption_numbers", "store.seats", "store.demand"),
+    *("store.participants", "store.listeners", "store.hand_overs", "store.refused_commands"),
+    *("store.event_claims", "store.captions", "store.stores", "recovery"),
 )
 """Modules that reach AWS or write the log. Each may import only those before it."""
 

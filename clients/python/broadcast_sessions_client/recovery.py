@@ -138,7 +138,7 @@ class Recovery:
         self._request = None
         has_progressed = captions is self._captions and captions.last_seq > after_seq
         if has_progressed and answer.get("hasMore") is True:
-            pass
+            self._start_request(captions)
         else:
             self._wait_if_behind()
 
