@@ -262,7 +262,7 @@ class CaptionNumberStore:
             except ConditionFailed as error:
                 if (given := _find_given(error.item, update.given)) is not None:
                     session = self._get_open(error.item)
-                    return Numbered(given, session, is_new=False)
+                    return Numbered(given, session, is_new=update.has_given(error.item))
                 last_given_at_ms = int(error.item.get("captionAt", number(0))["N"])
                 if last_given_at_ms <= given_at_ms:
                     raise

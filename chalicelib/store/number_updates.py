@@ -1,11 +1,12 @@
 """The update expressions that give captions their numbers."""
 
 import hashlib
+import secrets
 from base64 import urlsafe_b64encode
 from typing import Final
 
 from chalicelib.aws.dynamodb import Item
-from chalicelib.store.items import LAST_NUMBER, number
+from chalicelib.store.items import LAST_NUMBER, find_text, number
 
 GIVEN: Final = "id:"
 """The prefix of the attributes with the number that was given to a caption ID."""
@@ -15,6 +16,12 @@ SPOKEN: Final = "spoken:"
 
 REPEATED: Final = "repeated:"
 """The prefix of the attributes that count the captions that a speaker repeats in a minute."""
+
+GIVER: Final = "giver:"
+"""The prefix of the attributes with a token of the write that gave a language's last number.
+
+A write that is repeated because its answer was lost finds its own token.
+"""
 
 TRANSLATED: Final = "translated:"
 """The prefix of the attributes with the number of the last spoken caption whose translation into a
@@ -42,9 +49,10 @@ class NumberUpdate:
         """
         digest = hashlib.sha256(caption_id.encode()).digest()[:9]
         self.given = f"{GIVEN}{key}:{urlsafe_b64encode(digest).decode()}"
+        self._giver, self._token = f"{GIVER}{key}", secrets.token_hex(6)
         next_number = "if_not_exists(#last, :zero) + :one"
-        self.names = {"#last": LAST_NUMBER + key, "#given": self.given}
-        self.values: Item = {}
+        self.names = {"#last": LAST_NUMBER + key, "#given": self.given, "#giver": self._giver}
+        self.values: Item = {":giver": {"S": self._token}}
         self.conditions = [
             "attribute_not_exists(#given)",
             "(attribute_not_exists(captionAt) OR captionAt <= :given_at)",
@@ -53,9 +61,14 @@ class NumberUpdate:
         self.sets = [
             f"#last = {next_number}",
             f"#given = {next_number}",
+            "#giver = :giver",
             "captionAt = :given_at",
             "captionsUntil = :until + listenerCount",
         ]
+
+    def has_given(self, item: Item) -> bool:
+        """Return whether this update gave the last number in the language of a session's item."""
+        return find_text(item, self._giver) == self._token
 
     def by_speaker(self, connection_id: str, minute: int, most_a_minute: int) -> None:
         """Require that the connection is the speaker's, and count the caption in its minute."""

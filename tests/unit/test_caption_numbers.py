@@ -180,8 +180,10 @@ def test_a_write_whose_answer_is_lost_gives_one_number(
             raise Unreachable("late", was_sent=True)
 
     dynamodb.transport.on_answer.append(lose_first)
-    assert numbers.give(session_id, "es", "a").seq == 1
+    numbered = numbers.give(session_id, "es", "a")
+    assert (numbered.seq, numbered.is_new) == (1, True)
     assert lost
+    assert not numbers.give(session_id, "es", "a").is_new
     assert numbers.give(session_id, "es", "b").seq == 2
 
 
