@@ -71,16 +71,26 @@ class Crowd:
             self._add_python("speaker", Speaker(self.speakers.url, token=token, **self._options))
         else:
             await self._add_javascript(node, "speaker", "speaker", self.speakers.url, token=token)
-        self.session, invite = await self._create()
-        invited = {"session": self.session, "invite": invite}
+        self.session, self.invite = await self._create()
         for number in range(self.listeners_of_each):
-            url = self.network.url
-            listener = Listener(url, **invited, language="es", **self._options)
-            self._add_python(f"python {number}", listener)
-            name = f"javascript {number}"
-            await self._add_javascript(node, name, "listener", url, **invited, language="fr")
-        await asyncio.gather(*map(self._join, self.listeners))
-        await self.until_shown("joined")
+            await self.add_listener(f"python {number}", "es", self.network.url)
+            await self.add_listener(f"javascript {number}", "fr", self.network.url)
+        if self.listeners:
+            await self.join(*self.listeners)
+
+    async def add_listener(self, name: str, language: str, url: str) -> Member:
+        """Add a listener, whose name begins with the language of its client."""
+        invited = {"session": self.session, "invite": self.invite, "language": language}
+        if name.startswith("python"):
+            self._add_python(name, Listener(url, **invited, **self._options))
+        else:
+            await self._add_javascript(self.node, name, "listener", url, **invited)
+        return self.members[name]
+
+    async def join(self, *listeners: Member) -> None:
+        """Let listeners join at once, and wait until they have."""
+        await asyncio.gather(*map(self._join, listeners))
+        await self.until(lambda it: it.state == "joined", *listeners)
 
     async def _create(self) -> tuple[str, str]:
         """Create a session, as an application does, which calls again if it fails for now."""

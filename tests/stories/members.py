@@ -6,10 +6,18 @@ import os
 import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from itertools import count, groupby
 from typing import Any, Final, Protocol
 
-from broadcast_sessions_client import Listener, SessionError, Speaker, StateChanged
+from broadcast_sessions_client import (
+    Caption,
+    Gap,
+    Listener,
+    SessionError,
+    Speaker,
+    StateChanged,
+)
 from tests.make import ROOT
 
 IN_SESSION: Final = {"joined", "live", "paused", "interrupted"}
@@ -19,6 +27,21 @@ SCRIPT: Final = ROOT / "clients" / "javascript" / "tests" / "service" / "crowd.j
 
 Event = tuple[str, str | None, float | None]
 """The state, its reason and its wait."""
+
+
+@dataclass(frozen=True)
+class Heard:
+    """A caption that a listener has heard, or captions that it knows to have missed.
+
+    Attributes:
+        language: The language's code.
+        seqs: Their numbers.
+        text: The caption's text, or None if they are missed.
+    """
+
+    language: str
+    seqs: range
+    text: str | None = None
 
 
 class Client(Protocol):
@@ -37,17 +60,34 @@ class Member:
 
     Attributes:
         events: All changes of its state.
+        heard: All captions and gaps.
     """
 
     def __init__(self, name: str, client: Client, changed: asyncio.Event) -> None:
         self.name = name
         self.call = client.call
         self.events: list[Event] = []
+        self.heard: list[Heard] = []
         self._changed = changed
 
     def record(self, state: str, reason: str | None, wait: float | None) -> None:
         self.events.append((state, reason, wait))
         self._changed.set()
+
+    def hear_caption(self, language: str, seq: int, text: str) -> None:
+        self._hear(Heard(language, range(seq, seq + 1), text))
+
+    def hear_gap(self, language: str, after_seq: int, missed: int) -> None:
+        self._hear(Heard(language, range(after_seq + 1, after_seq + 1 + missed)))
+
+    def _hear(self, heard: Heard) -> None:
+        self.heard.append(heard)
+        self._changed.set()
+
+    @property
+    def last_seq(self) -> int:
+        """The number of the last caption that the member has heard or missed."""
+        return self.heard[-1].seqs[-1] if self.heard else 0
 
     @property
     def state(self) -> str:
@@ -72,7 +112,7 @@ class Member:
         return self.returns(since) > 0 and self.state in IN_SESSION
 
     def __str__(self) -> str:
-        return f"{self.name}: {self.events[-10:]}"
+        return f"{self.name}: {self.events[-10:]} {self.heard[-10:]}"
 
 
 class PythonClient:
@@ -89,8 +129,13 @@ class PythonClient:
 
     async def report_to(self, member: Member) -> None:
         async for event in self.client:
-            if isinstance(event, StateChanged):
-                member.record(event.state, event.reason, event.retry_in_seconds)
+            match event:
+                case StateChanged():
+                    member.record(event.state, event.reason, event.retry_in_seconds)
+                case Caption():
+                    member.hear_caption(event.language, event.seq, event.text)
+                case Gap():
+                    member.hear_gap(event.language, event.after_seq, event.count)
 
 
 class JavaScriptClient:
@@ -135,6 +180,12 @@ class Node:
         if event := message.get("event"):
             member = self.members[message["member"]]
             member.record(event["state"], event["reason"], event["retryInSeconds"])
+        elif caption := message.get("caption"):
+            member = self.members[message["member"]]
+            member.hear_caption(caption["language"], caption["seq"], caption["text"])
+        elif gap := message.get("gap"):
+            member = self.members[message["member"]]
+            member.hear_gap(gap["language"], gap["afterSeq"], gap["count"])
         elif error := message.get("error"):
             raised = SessionError(
                 error.get("code", ""), error["message"], temporary=error["temporary"]

@@ -3,7 +3,8 @@
  *
  * A line `{"id", "member", "call", "with"}` calls a method, and is answered by `{"id", "result"}` or
  * `{"id", "error"}`. The call `listener` or `speaker` makes the member. Its states come as
- * `{"member", "event"}`. All clocks of the clients run CLOCK_RATE times as fast.
+ * `{"member", "event"}`, its captions as `{"member", "caption"}`, and its gaps as
+ * `{"member", "gap"}`. All clocks of the clients run CLOCK_RATE times as fast.
  */
 
 import { createInterface } from "node:readline";
@@ -28,6 +29,10 @@ function write(message) {
 function make(member, role, [url, options]) {
   members[member] = new roles[role](url, options);
   members[member].on("state", (event) => write({ member, event }));
+  if (role === "listener") {
+    members[member].on("caption", (caption) => write({ member, caption }));
+    members[member].on("gap", (gap) => write({ member, gap }));
+  }
 }
 
 async function take({ id, member, call, with: args }) {
