@@ -251,9 +251,7 @@ def all_recover(hall: Hall) -> None:
 
 
 def test_listeners_know_exactly_what_they_have_missed_if_nothing_is_kept() -> None:
-    with local_server(
-        "--clock-rate", str(RATE), **SETTINGS, CAPTIONS_KEPT_SECONDS="0"
-    ) as target:
+    with local_server("--clock-rate", str(RATE), **SETTINGS, CAPTIONS_KEPT_SECONDS="0") as target:
         story = partial(play, check=all_miss, staying=12, dropped_of_each=2, javascript_share=4)
         crowds.run(story, target, "python", listeners_of_each=0, rate=RATE)
 
