@@ -36,6 +36,10 @@ A speaker's caption gets its number without a read of the session, which names t
 """
 
 
+MAX_QUIET_LANGUAGES: Final = 3
+"""The most languages without listeners into which captions are translated."""
+
+
 class Role(StrEnum):
     """The two kinds of participants."""
 
@@ -193,8 +197,16 @@ class Session:
 
     @property
     def demanded_languages(self) -> list[str]:
-        """The active languages, sorted, into which the speaker's captions are translated."""
-        return sorted(self.active_tokens.keys() - {self.source_language})
+        """The languages, sorted, into which the speaker's captions are translated.
+
+        They are those with listeners, and a few of those whose last listener has just left: it may
+        come back, but an anonymous listener that tries all languages must not start a translation
+        into each of them.
+        """
+        active = self.active_tokens.keys() - {self.source_language}
+        heard = active & self.languages.keys()
+        latest = sorted(active - heard, key=lambda it: self.quiet_since_ms.get(it, 0), reverse=True)
+        return sorted([*heard, *latest[:MAX_QUIET_LANGUAGES]])
 
     @property
     def shown_status(self) -> SessionStatus:

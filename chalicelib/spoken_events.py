@@ -4,7 +4,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from chalicelib.fields import MAX_CAPTION_CHARACTERS
+from chalicelib.errors import InvalidParameters
+from chalicelib.fields import MAX_WHOLE_NUMBER, read_caption_text
 from chalicelib.languages import LANGUAGES
 
 TYPE: Final = "captionSpoken"
@@ -75,17 +76,19 @@ def _take(event: Mapping[str, Any], name: str, is_valid: Callable[[Any], bool]) 
 
 
 def _is_id(value: Any) -> bool:
-    return isinstance(value, str) and 0 < len(value) <= _ID_CHARACTERS
+    return isinstance(value, str) and 0 < len(value) <= _ID_CHARACTERS and value.isprintable()
 
 
 def _is_text(value: Any) -> bool:
-    return (
-        isinstance(value, str) and 0 < len(value) <= MAX_CAPTION_CHARACTERS and not value.isspace()
-    )
+    try:
+        return bool(read_caption_text({"text": value}))
+    except InvalidParameters:
+        return False
 
 
 def _is_whole(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+    is_number = isinstance(value, int) and not isinstance(value, bool)
+    return is_number and 0 <= value <= MAX_WHOLE_NUMBER
 
 
 def _is_language(value: Any) -> bool:

@@ -176,6 +176,19 @@ def test_a_language_that_a_repair_raises_from_0_becomes_active(
     assert session_of(stores, session_id).demanded_languages == ["fr"]
 
 
+def test_a_listener_that_tries_many_languages_has_few_translated(
+    session_id: str, dispatcher: Dispatcher, stores: Stores, clock: Clock
+) -> None:
+    join(dispatcher, 1, session_id, "es")
+    join(dispatcher, 2, session_id, "fr")
+    for language in ("de", "it", "ja", "ko", "uk"):
+        clock.now += 1
+        dispatcher.message(frame("listener-2=", action="changeLanguage", targetLanguage=language))
+    session = session_of(stores, session_id)
+    assert len(session.active_tokens) == 7
+    assert session.demanded_languages == ["es", "it", "ja", "ko", "uk"]
+
+
 def test_two_sweeps_tell_an_idle_language_once(
     session_id: str,
     dispatcher: Dispatcher,

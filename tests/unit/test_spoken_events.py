@@ -26,11 +26,11 @@ EVENT = {
         ("version", [None, 2, "1"]),
         ("sessionId", [None, "", 5, "x" * 257]),
         ("language", [None, "", "xx", ["en"], {}]),
-        ("captionId", [None, "", 5, "x" * 257]),
+        ("captionId", [None, "", 5, "x" * 257, "\ud800"]),
         ("text", [None, "", " \n", 5, ["x"], "x" * 1001]),
         ("startedAt", [None, "1", 1.5, True, -1]),
         ("languages", [None, "es", {"es": 1}, ["es", "xx"], ["es", None], [["es"]]]),
-        ("seq", [None, 0, -1, True, "7", 7.0]),
+        ("seq", [None, 0, -1, True, "7", 7.0, 2**53]),
     ],
 )
 def test_a_missing_or_invalid_member_is_named_without_its_value(
