@@ -56,6 +56,8 @@ def test_a_listener_moves_to_a_new_connection_and_is_counted_once(
         "status": "active",
         "sourceLanguage": "en",
         "targetLanguage": "fr",
+        "lastSeq": 0,
+        "hasVoice": True,
         "heartbeatSeconds": 30,
         "timestamp": refreshed["timestamp"],
     }
