@@ -55,6 +55,8 @@ def test_a_speaker_and_a_listener_meet_by_frames(
         "targetLanguage": "fr-CA",
         "qualityTier": "premium",
         "status": "active",
+        "lastSeq": 0,
+        "hasVoice": True,
         "heartbeatSeconds": 30,
         "timestamp": joined["timestamp"],
         "requestId": "my-join",
