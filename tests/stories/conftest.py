@@ -1,5 +1,6 @@
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from typing import Any
 
 import pytest
 
@@ -59,15 +60,20 @@ def open_client(target: Target) -> Iterator[Callable[..., Client]]:
 def no_records_left(target: Target) -> Iterator[None]:
     """Check that a test leaves no items after its $disconnect events have been handled.
 
-    Sweeps end sessions whose grace period is over. Ended sessions stay in the table for 35 s.
+    Ended sessions stay in the table for 35 s.
     """
-    until(lambda: has_no_records(target))
+    wait_for_the_end_of_all_sessions(target)
     yield
-    until(lambda: has_no_records(target))
+    wait_for_the_end_of_all_sessions(target)
 
 
-def has_no_records(target: Target) -> bool:
-    target.sweep()
+def wait_for_the_end_of_all_sessions(target: Target) -> None:
+    """Wait until all sessions are in their grace periods, which a sweep then ends in time."""
+    until(lambda: all("graceEndsAt" in each for each in open_sessions(target)))
+    target.start_sweep()
+    until(lambda: not open_sessions(target) and not target.participants())
+
+
+def open_sessions(target: Target) -> list[dict[str, Any]]:
     sessions = target.records("SESSIONS_TABLE")
-    have_ended = all(session["status"] == {"S": "ended"} for session in sessions)
-    return have_ended and not target.participants()
+    return [each for each in sessions if each["status"] != {"S": "ended"}]

@@ -219,7 +219,8 @@ class Others:
 
     def has_ended(self) -> bool:
         """Return whether the sweep has ended the session after its grace."""
-        return find_session(self.target, self.actual[SESSION_ID])["status"]["S"] == "ended"
+        session = find_session(self.target, self.actual[SESSION_ID])
+        return bool(session["status"]["S"] == "ended")
 
     def open(self, **query: str) -> Client:
         return self.stack.enter_context(client(self.target, None, **query))
