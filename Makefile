@@ -119,10 +119,12 @@ lock: $(INSTALLED) ## Write requirements*.txt with versions and hashes from requ
 # Your credentials for Translate and Polly. The stand-ins of these services get them, the functions don't.
 DEVELOPER = $(if $(INTERPRETER),credentials=$$($(RUN) operations.developer_credentials) && \
 	INTERPRETER_CREDENTIALS=$$credentials)
-BY_AWS := AWS translates and speaks the captions, with your credentials and at your cost
-BY_STAND_INS := nothing is translated: captions are marked with their language, like [es] Good morning; \
-	they are spoken if espeak-ng and lame are installed
-NOTE = $(if $(INTERPRETER),$(BY_AWS),$(BY_STAND_INS))
+speech = $(if $(filter off,$(SPEECH)),,$(1))
+BY_AWS = AWS translates$(call speech, and speaks) the captions, with your credentials and at your cost
+BY_STAND_INS = nothing is translated: captions are marked with their language, like [es] Good morning$(call \
+	speech,; they are spoken if espeak-ng and lame are installed)
+BY_PIPELINE := your PIPELINE_FUNCTION gets the captions, and nothing else translates them
+NOTE = $(if $(PIPELINE_FUNCTION),$(BY_PIPELINE),$(if $(INTERPRETER),$(BY_AWS),$(BY_STAND_INS)))
 only_aws = $(if $(filter-out aws,$(INTERPRETER)),$(error INTERPRETER can only be aws))
 
 local: $(INSTALLED) ## Serve the application on ws://127.0.0.1:PORT/local [PORT=8000] [INTERPRETER=aws] [OPTIONS=--help]

@@ -42,16 +42,21 @@ def read_whole(
     Raises:
         SettingError: It is not a whole number, or out of range.
     """
-    if may_be_zero and environment.get(name, "").strip() == "0":
-        return 0
-    value = read_number(environment, name, default=default, maximum=maximum)
+    value = read_number(
+        environment, name, default=default, maximum=maximum, may_be_zero=may_be_zero
+    )
     if value != int(value):
         raise SettingError(f"{name} must be a whole number, not {environment[name]!r}")
     return int(value)
 
 
 def read_number(
-    environment: Mapping[str, str], name: str, *, default: float, maximum: int = MAX_NUMBER
+    environment: Mapping[str, str],
+    name: str,
+    *,
+    default: float,
+    maximum: int = MAX_NUMBER,
+    may_be_zero: bool = False,
 ) -> float:
     """Return a variable's number, or the default if it is not set.
 
@@ -63,8 +68,9 @@ def read_number(
         value = float(text)
     except ValueError:
         raise SettingError(f"{name} must be a number, not {text!r}") from None
-    if not 0 < value <= maximum:
-        raise SettingError(f"{name} must be greater than 0 and at most {maximum:,}, not {text!r}")
+    if not (0 < value <= maximum or (may_be_zero and value == 0)):
+        least = "0 or greater" if may_be_zero else "greater than 0"
+        raise SettingError(f"{name} must be {least} and at most {maximum:,}, not {text!r}")
     return value
 
 

@@ -112,11 +112,18 @@ def _parse_audio(value: object) -> Audio:
     fields = _object(value, "audio")
     if ("url" in fields) == ("data" in fields):
         raise InvalidParameters("audio must have either a url or data.", field="audio")
+    try:
+        return _parse_url_or_data(fields)
+    except InvalidParameters as error:
+        raise InvalidParameters(f"audio.{error.message}", field=f"audio.{error.field}") from None
+
+
+def _parse_url_or_data(fields: Fields) -> Audio:
     if "url" in fields:
         return Audio(url=_https_url(fields))
     content_type = read_text(fields, "contentType")
     if not content_type.startswith("audio/"):
-        raise InvalidParameters("audio.contentType must begin with audio/.", field="audio")
+        raise InvalidParameters("contentType must begin with audio/.", field="contentType")
     return Audio(data=_base64(fields), content_type=content_type)
 
 
@@ -128,7 +135,7 @@ def _https_url(fields: Fields) -> str:
     except ValueError:
         is_https = False
     if not is_https or " " in url:
-        raise InvalidParameters("audio.url must be an https URL.", field="audio")
+        raise InvalidParameters("url must be an https URL.", field="url")
     return url
 
 
@@ -138,7 +145,7 @@ def _base64(fields: Fields) -> str:
     try:
         base64.b64decode(data, validate=True)
     except (binascii.Error, ValueError):
-        raise InvalidParameters("audio.data must be base64.", field="audio") from None
+        raise InvalidParameters("data must be base64.", field="data") from None
     return data
 
 

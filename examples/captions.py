@@ -4,14 +4,16 @@ Start `make local` first, in another terminal. Then, in the root of the reposito
 
     .venv/bin/python -m examples.captions
 
-The captions of a line can arrive while you type the next one. The end of the input (Ctrl-D) ends
-the session.
+If you have set PORT for `make local`, set it here, too. The captions of a line can arrive while
+you type the next one. The end of the input (Ctrl-D) ends the session.
 """
 
 import asyncio
+import os
 import sys
+import threading
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from typing import Final
 
 from broadcast_sessions_client import (
@@ -83,23 +85,56 @@ async def show(language: str, listener: Listener, progress: Progress) -> None:
 
 async def read_lines() -> AsyncIterator[str]:
     """Read the lines of standard input that aren't blank."""
-    while line := await asyncio.to_thread(sys.stdin.readline):
+    loop, lines = asyncio.get_running_loop(), asyncio.Queue[str]()
+
+    def read() -> None:
+        # A file of its own: the process can't end while a thread waits for a line of sys.stdin.
+        with suppress(RuntimeError):  # The loop is closed, because the example has ended.
+            with suppress(OSError), open(0, errors="replace", closefd=False) as file:
+                for line in file:
+                    loop.call_soon_threadsafe(lines.put_nowait, line)
+            loop.call_soon_threadsafe(lines.put_nowait, "")
+
+    threading.Thread(target=read, daemon=True).start()
+    while line := await lines.get():
         if phrase := line.strip():
             yield phrase
+
+
+async def publish(phrase: str, speaker: Speaker) -> int | None:
+    """Publish a phrase; return its number, or None if the service refuses its text."""
+    try:
+        return (await speaker.send_caption(phrase)).seq
+    except SessionError as error:
+        if error.code != "INVALID_PARAMETERS":
+            raise
+        print(f"not published: {error.message}", file=sys.stderr)
+        return None
+
+
+def fetch_token(port: int) -> str:
+    """Return a token of the local server. The speaker calls this whenever it connects.
+
+    Raises:
+        SessionError: No local server is running on the port.
+    """
+    try:
+        return token(port, "speaker@example.com")
+    except NoToken as error:
+        raise SessionError("TOKEN_FAILED", str(error)) from None
 
 
 async def play(port: int) -> None:
     """Publish each line of standard input as a caption, and show what the listeners receive.
 
     Raises:
-        SessionError: The service refused a command.
-        NoToken: No local server is running on the port.
+        SessionError: The service refused a command, or isn't running on the port.
         NoCaption: A caption didn't arrive.
     """
     url = f"ws://127.0.0.1:{port}/local"
     progress = Progress()
     async with AsyncExitStack() as stage, asyncio.TaskGroup() as tasks:
-        speaker = Speaker(url, token=lambda: token(port, "speaker@example.com"))
+        speaker = Speaker(url, token=lambda: fetch_token(port))
         await stage.enter_async_context(speaker)
         session = await speaker.create("en")
         for language in LANGUAGES:
@@ -111,7 +146,7 @@ async def play(port: int) -> None:
         print(f"{session.id}: type what you say, and Ctrl-D at the end.", flush=True)
         seq = 0
         async for phrase in read_lines():
-            seq = (await speaker.send_caption(phrase)).seq
+            seq = await publish(phrase, speaker) or seq
         await progress.wait_for(seq)
         await speaker.end()
 
@@ -119,13 +154,13 @@ async def play(port: int) -> None:
 def main() -> int:
     """Run the example; return the exit code."""
     parser = arguments.Parser(prog="python -m examples.captions", description=__doc__)
-    parser.add_argument("--port", type=arguments.port, default=8000)
+    parser.add_argument("--port", type=arguments.port, default=os.environ.get("PORT", "8000"))
     options = parser.parse_args()
     try:
         asyncio.run(play(options.port))
     except ExceptionGroup as group:
         return _fail(group.exceptions[0])
-    except (NoCaption, NoToken, SessionError) as error:
+    except (NoCaption, SessionError) as error:
         return _fail(error)
     except KeyboardInterrupt:
         return 130

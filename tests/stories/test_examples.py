@@ -157,3 +157,42 @@ def test_the_examples_of_the_python_package_run(quick: Target, tmp_path: Path) -
     with run(quick, tmp_path, sys.executable, "-c", speak) as speaker:
         read_until(speaker, r"(https://listen\.example\.org/#\S+)")
         read_until(speaker, "(live)")
+
+
+CAPTIONS = (sys.executable, "-m", "examples.captions")
+
+
+def test_the_captions_example_goes_on_after_a_line_that_is_refused(
+    server: Target, tmp_path: Path
+) -> None:
+    with run(server, tmp_path, *CAPTIONS) as process:
+        read_until(process, r"(\w+-\w+-\d+): type .*")
+        said, complaints = process.communicate(f"\n{'x' * 1001}\nGood morning.", timeout=60)
+    assert complaints == "not published: text may have 1000 characters at most.\n"
+    lines = said.splitlines()
+    assert "   English   1  Good morning." in lines
+    assert " Ukrainian   1  [uk] Good morning." in lines
+    assert [line for line in lines if line.startswith("   Spanish   1  [es] Good morning.")]
+    assert process.returncode == 0
+
+
+def test_ctrl_c_ends_the_captions_example_while_it_waits_for_a_line(
+    server: Target, tmp_path: Path
+) -> None:
+    with run(server, tmp_path, *CAPTIONS) as process:
+        read_until(process, r"(\w+-\w+-\d+): type .*")
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=30) == 130
+        assert process.stderr
+        assert process.stderr.read() == ""
+
+
+def test_the_captions_example_says_that_no_server_runs(server: Target, tmp_path: Path) -> None:
+    absent = replace(server, url="ws://127.0.0.1:9/local")
+    with run(absent, tmp_path, *CAPTIONS) as process:
+        said, complaints = process.communicate(timeout=30)
+    assert said == ""
+    assert complaints.startswith("the example can't continue: ")
+    assert "no local gateway responds on port 9" in complaints
+    assert complaints.count("\n") == 1
+    assert process.returncode == 1

@@ -138,6 +138,25 @@ def test_the_local_server_says_that_nothing_is_translated_and_has_no_credentials
     assert note.startswith("nothing is translated: captions are marked with their language")
 
 
+@pytest.mark.parametrize("interpreter", ["", "aws"])
+def test_the_local_server_does_not_promise_speech_that_is_off(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, interpreter: str
+) -> None:
+    monkeypatch.setenv("SPEECH", "off")
+    served = serve(monkeypatch, tmp_path, interpreter, "me").stdout.splitlines()
+    assert "translate" in (note := served[served.index("--note") + 1])
+    assert "spe" not in note
+    assert "spoken" not in note
+
+
+def test_the_local_server_says_that_a_pipeline_of_your_own_gets_the_captions(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PIPELINE_FUNCTION", "another")
+    served = serve(monkeypatch, tmp_path, "", "me").stdout.splitlines()
+    assert served[served.index("--note") + 1].startswith("your PIPELINE_FUNCTION gets the captions")
+
+
 def test_only_the_stand_ins_variable_has_the_credentials_for_aws(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -100,16 +100,16 @@ def test_a_malformed_request_is_refused(
         ({"audio": "https://media.example/1.mp3"}, "audio"),
         ({"audio": {}}, "audio"),
         ({"audio": {"url": "https://media.example/1.mp3", **DATA}}, "audio"),
-        ({"audio": {"data": "AAAA"}}, "contentType"),
-        ({"audio": {**DATA, "contentType": "text/html"}}, "audio"),
-        ({"audio": {**DATA, "contentType": ""}}, "contentType"),
-        ({"audio": {**DATA, "data": ""}}, "data"),
-        ({"audio": {**DATA, "data": "AAA"}}, "audio"),
-        ({"audio": {**DATA, "data": "A-_="}}, "audio"),
-        ({"audio": {**DATA, "data": "AA AA"}}, "audio"),
-        ({"audio": {**DATA, "data": 7}}, "data"),
+        ({"audio": {"data": "AAAA"}}, "audio.contentType"),
+        ({"audio": {**DATA, "contentType": "text/html"}}, "audio.contentType"),
+        ({"audio": {**DATA, "contentType": ""}}, "audio.contentType"),
+        ({"audio": {**DATA, "data": ""}}, "audio.data"),
+        ({"audio": {**DATA, "data": "AAA"}}, "audio.data"),
+        ({"audio": {**DATA, "data": "A-_="}}, "audio.data"),
+        ({"audio": {**DATA, "data": "AA AA"}}, "audio.data"),
+        ({"audio": {**DATA, "data": 7}}, "audio.data"),
         *(
-            ({"audio": {"url": url}}, "audio")
+            ({"audio": {"url": url}}, "audio.url")
             for url in (
                 "http://media.example/1.mp3",
                 "ftp://media.example/1.mp3",
@@ -123,9 +123,9 @@ def test_a_malformed_request_is_refused(
                 "data:audio/mpeg;base64,AAAA",
             )
         ),
-        ({"audio": {"url": ""}}, "url"),
-        ({"audio": {"url": "https://media.example/\n"}}, "url"),
-        ({"audio": {"url": "https://media.example/" + "x" * 2048}}, "url"),
+        ({"audio": {"url": ""}}, "audio.url"),
+        ({"audio": {"url": "https://media.example/\n"}}, "audio.url"),
+        ({"audio": {"url": "https://media.example/" + "x" * 2048}}, "audio.url"),
     ],
 )
 def test_an_error_names_the_caption_and_its_field(

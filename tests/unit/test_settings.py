@@ -178,6 +178,11 @@ def test_an_invalid_limit_of_captions_is_named(value: str) -> None:
         read_settings({**TABLES, "RATE_LIMIT_CAPTIONS_PER_MIN": value})
 
 
+def test_a_negative_time_of_captions_is_refused_with_the_range() -> None:
+    with pytest.raises(SettingError, match="must be 0 or greater and at most"):
+        read_settings({**TABLES, "CAPTIONS_KEPT_SECONDS": "-1"})
+
+
 def test_a_stage_can_keep_no_captions_and_limit_them() -> None:
     own = {"CAPTIONS_KEPT_SECONDS": "0", "RATE_LIMIT_CAPTIONS_PER_MIN": "7"}
     settings = read_settings({**TABLES, **own})
