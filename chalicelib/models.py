@@ -153,6 +153,8 @@ class Session:
             negative for a moment.
         caption_numbers: The number of the last caption per language; see `number_key`.
         captions_until_ms: When the posts of the last caption end, or 0.
+        translated_numbers: The number of the last spoken caption whose translation was published or
+            has failed, per language.
         active_tokens: For each active language, the token of the write that made it active.
         quiet_since_ms: When the last listener of an active language left, in Unix milliseconds, for
             each language without listeners.
@@ -185,6 +187,7 @@ class Session:
     language_counts: Mapping[str, int] = field(default_factory=dict)
     caption_numbers: Mapping[str, int] = field(default_factory=dict)
     captions_until_ms: int = 0
+    translated_numbers: Mapping[str, int] = field(default_factory=dict)
     active_tokens: Mapping[str, str] = field(default_factory=dict)
     quiet_since_ms: Mapping[str, int] = field(default_factory=dict)
     status_due: str | None = None

@@ -1,14 +1,14 @@
 """The numbers of captions, which a session's item gives without gaps in each language."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar
 
 from chalicelib.aws.dynamodb import ConditionFailed, Item
 from chalicelib.errors import NoSession, RateLimitExceeded, ServiceUnavailable, SessionNotFound
 from chalicelib.models import SOURCE, Session
-from chalicelib.store.items import LAST_NUMBER, number, parse_session
-from chalicelib.store.number_updates import GIVEN, REPEATED, SPOKEN, TRANSLATED, NumberUpdate
+from chalicelib.store.items import LAST_NUMBER, TRANSLATED, number, parse_session
+from chalicelib.store.number_updates import GIVEN, REPEATED, SPOKEN, NumberUpdate
 from chalicelib.store.open_sessions import IS_OPEN, NAMES, open_values
 from chalicelib.store.table import Table
 
@@ -47,7 +47,23 @@ Source: "Constraints in Amazon DynamoDB", Amazon DynamoDB Developer Guide.
 REMEMBERED_SESSIONS: Final = 64
 """How many sessions' obsolete attributes a process remembers."""
 
+BEGINNING_SECONDS: Final = 50
+"""How long a process remembers for which languages a caption may be the first.
+
+It is less than the time after which a language is idle.
+"""
+
 _SECONDS_PER_MINUTE: Final = 60
+
+_Remembered = TypeVar("_Remembered")
+
+
+class _Beginning(NamedTuple):
+    """Languages whose translations begin after a spoken caption with a number, until a time."""
+
+    languages: Sequence[str]
+    before: int
+    ends_at_seconds: float
 
 
 class Numbered(NamedTuple):
@@ -93,6 +109,7 @@ class CaptionNumberStore:
         self._table = table
         self._clock = clock
         self._obsolete: dict[str, tuple[str, ...]] = {}
+        self._beginnings: dict[str, _Beginning] = {}
 
     def give_spoken(self, session_id: str, caption_id: str, speaking: Speaking) -> Numbered:
         """Give a number to a caption in the source language by the session's speaker.
@@ -107,6 +124,9 @@ class CaptionNumberStore:
         minute = int(self._clock()) // _SECONDS_PER_MINUTE
         update = NumberUpdate(SOURCE, caption_id)
         update.by_speaker(speaking.connection_id, minute, speaking.most_a_minute)
+        beginning = self._beginnings.pop(session_id, None)
+        if beginning is not None and self._clock() < beginning.ends_at_seconds:
+            update.begin_translations(beginning.languages, beginning.before)
         try:
             numbered = self._give(session_id, update)
         except ConditionFailed as error:
@@ -114,9 +134,23 @@ class CaptionNumberStore:
             if session.speaker_connection_id != speaking.connection_id:
                 raise NoSession from None
             raise self._exceeded() from None
-        if not numbered.is_new:
+        if numbered.is_new:
+            self._order_translations(numbered)
+        else:
             self._count_repeated(session_id, f"{REPEATED}{minute}", speaking.most_a_minute)
         return numbered
+
+    def _order_translations(self, numbered: Numbered) -> None:
+        """Remember the languages for which this caption may be the first, for the next write.
+
+        That write, which usually comes from the same process, lets the translations of its caption
+        wait for those of this one. It does so only while no language can have become idle.
+        """
+        session, before = numbered.session, numbered.seq - 1
+        new = [it for it in session.demanded_languages if it not in session.translated_numbers]
+        if new:
+            beginning = _Beginning(new, before, self._clock() + BEGINNING_SECONDS)
+            _remember(self._beginnings, session.session_id, beginning)
 
     def _count_repeated(self, session_id: str, counter: str, most_a_minute: int) -> None:
         try:
@@ -305,9 +339,14 @@ class CaptionNumberStore:
                     names=_placeholders(names[:REMOVED_AT_ONCE]),
                 )
         elif names:
-            if len(self._obsolete) >= REMEMBERED_SESSIONS:
-                self._obsolete.clear()
-            self._obsolete[session_id] = names
+            _remember(self._obsolete, session_id, names)
+
+
+def _remember(memory: dict[str, _Remembered], session_id: str, value: _Remembered) -> None:
+    """Remember something about a session, and forget all others if there are too many."""
+    if len(memory) >= REMEMBERED_SESSIONS:
+        memory.clear()
+    memory[session_id] = value
 
 
 def _find_given(item: Item, name: str) -> int | None:

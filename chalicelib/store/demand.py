@@ -10,11 +10,11 @@ from chalicelib.store.items import (
     ACTIVE,
     LANGUAGE_COUNT,
     QUIET,
+    TRANSLATED,
     new_token,
     number,
     parse_session,
 )
-from chalicelib.store.number_updates import TRANSLATED
 from chalicelib.store.open_sessions import IS_OPEN, NAMES, open_values
 from chalicelib.store.table import Table
 

@@ -37,6 +37,11 @@ listener.
 LAST_NUMBER: Final = "captions:"
 """The prefix of a session's attributes with the number of a language's last caption."""
 
+TRANSLATED: Final = "translated:"
+"""The prefix of a session's attributes with the number of the last spoken caption whose translation
+into a language was published or has failed.
+"""
+
 NO_LANGUAGE: Final = "~"
 """The first character of a value of `targetLanguage` that isn't a language. It sorts after all
 languages.
@@ -125,6 +130,7 @@ def parse_session(item: Item) -> Session:
         ),
         active_tokens={name: str(value["S"]) for name, value in _by_suffix(item, ACTIVE)},
         quiet_since_ms=_numbers_by_suffix(item, QUIET),
+        translated_numbers=_numbers_by_suffix(item, TRANSLATED),
         status_due=find_text(item, "statusDue"),
         status_at_ms=_find_number(item, "statusAt") or 0,
     )

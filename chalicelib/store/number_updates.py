@@ -3,10 +3,11 @@
 import hashlib
 import secrets
 from base64 import urlsafe_b64encode
+from collections.abc import Sequence
 from typing import Final
 
 from chalicelib.aws.dynamodb import Item
-from chalicelib.store.items import LAST_NUMBER, find_text, number
+from chalicelib.store.items import LAST_NUMBER, TRANSLATED, find_text, number
 
 GIVEN: Final = "id:"
 """The prefix of the attributes with the number that was given to a caption ID."""
@@ -21,11 +22,6 @@ GIVER: Final = "giver:"
 """The prefix of the attributes with a token of the write that gave a language's last number.
 
 A write that is repeated because its answer was lost finds its own token.
-"""
-
-TRANSLATED: Final = "translated:"
-"""The prefix of the attributes with the number of the last spoken caption whose translation into a
-language was published or has failed.
 """
 
 
@@ -79,6 +75,14 @@ class NumberUpdate:
             "(attribute_not_exists(#spoken) OR #spoken < :most)",
         ]
         self.sets.append("#spoken = if_not_exists(#spoken, :zero) + :one")
+
+    def begin_translations(self, languages: Sequence[str], before: int) -> None:
+        """Let translations into languages begin after a spoken caption, unless they have begun."""
+        self.values[":before"] = number(before)
+        for key, language in enumerate(languages):
+            begun = f"#begun{key}"
+            self.names[begun] = TRANSLATED + language
+            self.sets.append(f"{begun} = if_not_exists({begun}, :before)")
 
     def in_order(self, language: str, order: int, *, is_late: bool) -> None:
         """Require that the translations before this one are done, and note this one.

@@ -22,7 +22,7 @@ from chalicelib.publishing import (
     Publishing,
 )
 from chalicelib.store.stores import Stores, build_stores
-from tests.unit.fakes import TABLES, Clock, FakeConnections, frame, join, scan
+from tests.unit.fakes import TABLES, Clock, FakeConnections, frame, join, reply, scan
 from tests.unit.fakes import with_failing as failing_stores
 
 NOW_MS = 1_800_000_000_000
@@ -468,6 +468,27 @@ def test_translations_are_published_in_the_order_of_the_phrases(
     assert waiting.publish_translation(attended_id, "es", caption(3), 3).seqs == [3]
     assert waits == [TURN_POLL_SECONDS] * 2
     assert [each["captionId"] for each in heard(phones, 0)] == ["phrase-1", "phrase-2", "phrase-3"]
+
+
+def test_the_first_translations_into_a_new_language_are_in_order(
+    publishing_of: Callable[..., Publishing],
+    dispatcher: Dispatcher,
+    attended_id: str,
+    phones: FakeConnections,
+) -> None:
+    for name in ("phrase-1", "phrase-2"):
+        sent = {"action": "sendCaption", "text": "a", "captionId": name}
+        assert reply(dispatcher.message(frame("speaker=", "user-1", **sent)))["seq"]
+    publishing = publishing_of()
+    waits: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        waits.append(seconds)
+        publishing.publish_translation(attended_id, "es", caption(1), 1)
+
+    publishing_of(sleep=sleep).publish_translation(attended_id, "es", caption(2), 2)
+    assert waits
+    assert [each["captionId"] for each in heard(phones, 0)] == ["phrase-1", "phrase-2"]
 
 
 def test_a_translation_waits_three_seconds_at_most(
