@@ -56,6 +56,8 @@ def test_a_listener_moves_to_a_new_connection_and_is_counted_once(
         "status": "active",
         "sourceLanguage": "en",
         "targetLanguage": "fr",
+        "lastSeq": 0,
+        "hasVoice": True,
         "heartbeatSeconds": 30,
         "timestamp": refreshed["timestamp"],
     }
@@ -172,7 +174,7 @@ def test_a_session_ends_if_its_speaker_does_not_return_in_time(
     listener, listener_id = session.listener()
     session.speaker.drop()
     interrupted = listener.receive()
-    target.sweep()  # It waits for grace periods that end before the next sweep.
+    target.start_sweep()  # It waits for grace periods that end before the next sweep.
     ended = listener.receive()
     assert (ended["type"], ended["reason"]) == ("sessionEnded", "speakerLost")
     assert ended["timestamp"] - interrupted["timestamp"] >= (GRACE_SECONDS - 1) * 1000
