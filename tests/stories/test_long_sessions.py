@@ -174,7 +174,7 @@ def test_a_session_ends_if_its_speaker_does_not_return_in_time(
     listener, listener_id = session.listener()
     session.speaker.drop()
     interrupted = listener.receive()
-    target.sweep()  # It waits for grace periods that end before the next sweep.
+    target.start_sweep()  # It waits for grace periods that end before the next sweep.
     ended = listener.receive()
     assert (ended["type"], ended["reason"]) == ("sessionEnded", "speakerLost")
     assert ended["timestamp"] - interrupted["timestamp"] >= (GRACE_SECONDS - 1) * 1000
