@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
 from chalicelib.store.items import LANGUAGE_COUNT
+from chalicelib.store.number_updates import REPEATED
 from tests.properties.faults import NO_FAULT, Fault, Operation, Plan
 from tests.properties.world import (
     CONNECTION_SECONDS,
@@ -598,8 +599,8 @@ class Broadcasts(RuleBasedStateMachine):
     def _records(self) -> tuple[Any, Any, Any]:
         """Return a copy of the tables without attributes that a repeated event can change.
 
-        Each heartbeat counts towards its limit. A claim that expires while the first event waits is
-        taken over by the second.
+        Each heartbeat and each repeated caption counts towards its limit. A claim that expires
+        while the first event waits is taken over by the second.
         """
         ignored = (
             "changes",
@@ -613,7 +614,11 @@ class Broadcasts(RuleBasedStateMachine):
         )
         sessions, connections = (
             {
-                key: {name: it for name, it in item.items() if name not in ignored}
+                key: {
+                    name: it
+                    for name, it in item.items()
+                    if name not in ignored and not name.startswith(REPEATED)
+                }
                 for key, item in items.items()
             }
             for items in (self.world.sessions(), self.world.connections())
