@@ -16,7 +16,6 @@ from chalicelib.environment import (
 from chalicelib.limits import MAX_LISTENERS, MISSED_HEARTBEATS, Graces, Limits
 from chalicelib.models import CONNECTION_SECONDS
 from chalicelib.setting_names import REQUIRED, check_names
-from chalicelib.speech_settings import read_speech_settings
 from chalicelib.table_names import TableNames
 
 IDLE_TIMEOUT_SECONDS: Final = 600
@@ -96,6 +95,8 @@ def check_all(environment: Mapping[str, str]) -> None:
     read_cognito_settings(environment)
     read_settings(environment)
     read_rate_limits(environment)
+    from chalicelib.speech_settings import read_speech_settings  # Only the interpreter needs it.
+
     read_speech_settings(environment)
 
 

@@ -1,10 +1,9 @@
 """The names of the DynamoDB tables."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class TableNames:
+class TableNames(NamedTuple):
     """The names of the tables, except that of rate limits, which its settings name."""
 
     sessions: str

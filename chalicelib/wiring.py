@@ -29,7 +29,6 @@ from chalicelib.settings import (
     read_rate_limits,
     read_settings,
 )
-from chalicelib.speech_settings import read_speech_settings
 
 if TYPE_CHECKING:
     from chalicelib.assembly import UseCases
@@ -243,6 +242,7 @@ def interpret(event: Mapping[str, Any]) -> None:
 @once
 def _interpreter() -> "Interpreter":
     from chalicelib.interpreter import build_interpreter
+    from chalicelib.speech_settings import read_speech_settings
 
     speech_settings = read_speech_settings(os.environ)
     return build_interpreter(_publishing(), aws_clients.new_client, speech_settings)
