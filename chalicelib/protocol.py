@@ -342,7 +342,7 @@ class Caption(TypedDict):
     captionId: Annotated[str, "The publisher's ID for the phrase, the same in every language."]
     text: CaptionText
     startedAt: Annotated[
-        int, "When the phrase was begun to be spoken, in Unix milliseconds.", {"minimum": 0}
+        int, "When the speaker began the phrase, in Unix milliseconds.", {"minimum": 0}
     ]
     durationMs: NotRequired[Annotated[int, "How long it is spoken, in ms.", {"minimum": 0}]]
     audio: NotRequired[AudioLink | AudioClip]

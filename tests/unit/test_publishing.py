@@ -21,6 +21,7 @@ from chalicelib.publishing import (
     Published,
     Publishing,
 )
+from chalicelib.store.caption_numbers import BEGINNING_SECONDS
 from chalicelib.store.stores import Stores, build_stores
 from tests.unit.fakes import TABLES, Clock, FakeConnections, frame, join, reply, scan
 from tests.unit.fakes import with_failing as failing_stores
@@ -489,6 +490,18 @@ def test_the_first_translations_into_a_new_language_are_in_order(
     publishing_of(sleep=sleep).publish_translation(attended_id, "es", caption(2), 2)
     assert waits
     assert [each["captionId"] for each in heard(phones, 0)] == ["phrase-1", "phrase-2"]
+
+
+def test_a_phrase_does_not_wait_for_one_before_its_language_became_idle(
+    publishing: Publishing, dispatcher: Dispatcher, attended_id: str, clock: Clock
+) -> None:
+    for name in ("phrase-1", "phrase-2"):
+        sent = {"action": "sendCaption", "text": "a", "captionId": name}
+        assert reply(dispatcher.message(frame("speaker=", "user-1", **sent)))["seq"]
+        clock.now += BEGINNING_SECONDS
+    began_at = clock.now
+    assert publishing.publish_translation(attended_id, "es", caption(2), 2).seqs == [1]
+    assert clock.now == began_at
 
 
 def test_a_translation_waits_three_seconds_at_most(

@@ -402,7 +402,7 @@ export interface CaptionsAnswer {
     captionId: string;
     /** The words, as they are: text, not markup. */
     text: string;
-    /** When the phrase was begun to be spoken, in Unix milliseconds. */
+    /** When the speaker began the phrase, in Unix milliseconds. */
     startedAt: number;
     /** How long it is spoken, in ms. */
     durationMs?: number;
@@ -477,7 +477,7 @@ export interface Caption {
   captionId: string;
   /** The words, as they are: text, not markup. */
   text: string;
-  /** When the phrase was begun to be spoken, in Unix milliseconds. */
+  /** When the speaker began the phrase, in Unix milliseconds. */
   startedAt: number;
   /** How long it is spoken, in ms. */
   durationMs?: number;
