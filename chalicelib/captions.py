@@ -11,11 +11,17 @@ from chalicelib.membership import Membership
 from chalicelib.messages import Reply
 from chalicelib.models import Caller, Caption, Role, Session
 from chalicelib.pipeline import Pipeline
-from chalicelib.publishing import MAX_CAPTION_BYTES, Publishing
+from chalicelib.publishing import Publishing
 from chalicelib.recovery import SETTLED_SECONDS, Account, account_for, first_kept
 from chalicelib.store.caption_numbers import Speaking
 from chalicelib.store.captions import StoredCaption
 from chalicelib.store.stores import Stores
+
+MAX_ITEMS_BYTES: Final = 31 * 1024
+"""The most bytes of captions in an answer, which has 32 KB with a request ID of the longest kind.
+
+A single caption can be larger. Its answer then has up to 33 KB, of 128 KB that API Gateway sends.
+"""
 
 CAPTION_ID_BYTES: Final = 12
 """Random bytes of the ID of a caption that its speaker has given none."""
@@ -112,6 +118,8 @@ class Captions:
         now_ms = int(self._clock() * 1000)
         kept_seconds = self._captions.kept_seconds
         last_seq = session.last_seq(language)
+        if after_seq > last_seq:
+            return Account([], last_seq, 0, has_more=False)
         floor = first_kept(after_seq, last_seq)
         stored = (
             self._captions.list_after(session.session_id, language, floor)
@@ -134,5 +142,5 @@ class Captions:
             # way to the table.
             last_given_at_ms=session.captions_until_ms if kept_seconds else 0,
             size=size,
-            max_size=MAX_CAPTION_BYTES,
+            max_size=MAX_ITEMS_BYTES,
         )

@@ -43,9 +43,11 @@ class TranslationPublisher(Protocol):
     """Publishes translations in the order of the spoken captions, as publishing.Publishing does."""
 
     def publish_translation(
-        self, session_id: str, language: str, caption: Caption, order: int
+        self, session_id: str, language: str, caption: Caption, order: int | None
     ) -> object:
         """Publish the translation of a spoken caption, after those of earlier ones.
+
+        Without an order, it is published at once.
 
         Raises:
             ServiceError: It can't be published.
@@ -146,6 +148,8 @@ class Interpreter:
         return None
 
     def _skip(self, spoken: SpokenCaption, language: str) -> None:
+        if spoken.seq is None:
+            return
         try:
             self._publisher.skip_translation(spoken.session_id, language, spoken.seq)
         except Exception as error:

@@ -15,12 +15,8 @@ from chalicelib.notices import Notices, seconds_for_captions
 from chalicelib.store.caption_numbers import NotYet, Numbered, Speaking
 from chalicelib.store.stores import Stores
 
-MAX_CAPTION_BYTES: Final = 31 * 1024
-"""The longest message of a caption.
-
-A message has 32 KB at most. The answer to `getCaptions` must hold a caption of this size, too, with
-a request ID of 64 characters, which can have 12 bytes each.
-"""
+MAX_CAPTION_BYTES: Final = 32 * 1024
+"""The longest message of a caption. Source: docs/reference/protocol.md."""
 
 TURN_SECONDS: Final = 3.0
 """How long a translation waits for those of earlier phrases. Longer would hold up the others."""
@@ -99,7 +95,7 @@ class Publishing:
         return self._numbers.give_spoken(session_id, caption.caption_id, speaking)
 
     def publish_translation(
-        self, session_id: str, language: str, caption: Caption, order: int
+        self, session_id: str, language: str, caption: Caption, order: int | None
     ) -> Published:
         """Publish the translation of a spoken caption, after those of earlier ones.
 
@@ -107,11 +103,13 @@ class Publishing:
             session_id: The session's ID.
             language: The language of the translation.
             caption: The translation, with the ID of the spoken caption.
-            order: The number of the spoken caption.
+            order: The number of the spoken caption; None publishes the translation at once.
 
         Raises:
             MessageTooLarge: The translation is too long.
         """
+        if order is None:
+            return self.publish(session_id, language, [caption])
         check_size(session_id, language, caption)
         give = partial(
             self._numbers.give_translated, session_id, language, caption.caption_id, order
@@ -246,6 +244,6 @@ def check_size(session_id: str, language: str, caption: Caption) -> None:
     Raises:
         MessageTooLarge: It doesn't.
     """
-    longest = messages.caption(session_id, language, 10**15, caption)
-    if len(messages.encode(longest, 10**15).encode()) > MAX_CAPTION_BYTES:
+    longest = messages.caption(session_id, language, 10**6, caption)
+    if len(messages.encode(longest, 10**12).encode()) > MAX_CAPTION_BYTES:
         raise MessageTooLarge(f"A caption may have {MAX_CAPTION_BYTES} bytes at most.")

@@ -32,7 +32,7 @@ class SpokenCaption:
         text: The words.
         started_at_ms: When the speaker began the phrase.
         languages: The codes of the languages to translate into, each once, without the speaker's.
-        seq: The caption's number, which is the order of its translations.
+        seq: The caption's number, which is the order of its translations; None if they have none.
     """
 
     session_id: str
@@ -41,7 +41,7 @@ class SpokenCaption:
     text: str
     started_at_ms: int
     languages: tuple[str, ...]
-    seq: int
+    seq: int | None
 
 
 def parse(event: Any) -> SpokenCaption | None:
@@ -64,7 +64,7 @@ def parse(event: Any) -> SpokenCaption | None:
         text=_take(event, "text", _is_text),
         started_at_ms=_take(event, "startedAt", _is_whole),
         languages=tuple(each for each in dict.fromkeys(languages) if each != source),
-        seq=_take(event, "seq", lambda value: _is_whole(value) and value > 0),
+        seq=_take(event, "seq", lambda value: value is None or (_is_whole(value) and value > 0)),
     )
 
 

@@ -245,6 +245,8 @@ def _interpreter() -> "Interpreter":
     from chalicelib.speech_settings import read_speech_settings
 
     speech_settings = read_speech_settings(os.environ)
+    if not _settings().captions_kept_seconds:
+        speech_settings = None  # Nothing spoken is stored.
     return build_interpreter(_publishing(), aws_clients.new_client, speech_settings)
 
 

@@ -42,12 +42,12 @@ class FakePublisher:
     """A publisher that keeps the captions, and fails for some languages."""
 
     failing: dict[str, Exception] = field(default_factory=dict)
-    published: dict[str, tuple[str, Caption, int]] = field(default_factory=dict)
+    published: dict[str, tuple[str, Caption, int | None]] = field(default_factory=dict)
     skipped: list[tuple[str, str, int]] = field(default_factory=list)
     failing_skips: Exception | None = None
 
     def publish_translation(
-        self, session_id: str, language: str, caption: Caption, order: int
+        self, session_id: str, language: str, caption: Caption, order: int | None
     ) -> None:
         if language in self.failing:
             raise self.failing[language]
@@ -267,6 +267,15 @@ def test_languages_are_translated_side_by_side(publisher: FakePublisher, aws: Fa
     aws.meeting = threading.Barrier(3)
     text_only(publisher, aws).interpret({**EVENT, "languages": ["de", "es", "fr"]})
     assert publisher.published.keys() == {"de", "es", "fr"}
+
+
+def test_without_a_number_translations_have_no_order_and_none_is_skipped(
+    publisher: FakePublisher, aws: FakeAws
+) -> None:
+    aws.translations["es"] = Answer(500, b"", {})
+    text_only(publisher, aws).interpret({it: EVENT[it] for it in EVENT if it != "seq"})
+    assert publisher.published["fr"][2] is None
+    assert publisher.skipped == []
 
 
 def test_a_translation_has_the_spoken_captions_id_and_order(
