@@ -50,7 +50,7 @@ class Deliveries:
         """
         connection_id = delivery.connection_id
         with telemetry.handled("outcome", connection_id=connection_id, is_clients=False) as record:
-            record.fields |= {name: value for name, value in delivery.trail.items() if value}
+            record.follow_trail(delivery.trail)
             if delivery.closes:
                 self._sleep(delivery.delay_ms / 1000)
                 self._lifecycle.close_refused(connection_id)
@@ -112,7 +112,7 @@ class SliceDeliveries:
             ServiceUnavailable: DynamoDB is throttling, failing or unreachable.
         """
         with telemetry.handled("slice", is_clients=False) as record, event_budget():
-            record.fields |= {name: value for name, value in part.trail.items() if value}
+            record.follow_trail(part.trail)
             if part.is_end:
                 self._ending.dismiss_slice(part)
             else:

@@ -46,7 +46,7 @@ class StatusNotices:
             ServiceUnavailable: DynamoDB is throttling, failing or unreachable.
         """
         with telemetry.handled("outcome", is_clients=False) as record:
-            record.fields |= {name: value for name, value in request.trail.items() if value}
+            record.follow_trail(request.trail)
             sleep_until(request.due_at_ms / 1000, self._clock, self._sleep)
             at_seconds = self._clock()
             session = self._demand.begin_notice(request.session_id, request.token)

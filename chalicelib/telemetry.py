@@ -79,6 +79,10 @@ class Record:
         self.code = "INTERNAL_ERROR"
         log_failure()
 
+    def follow_trail(self, trail: Mapping[str, str | None]) -> None:
+        """Add the fields of the event that caused this one; see `find_trail`."""
+        self.fields |= {name: value for name, value in trail.items() if value}
+
     def to_fields(self) -> dict[str, Any]:
         """Return the fields that each line of this event has."""
         return {"event": self.event, "operation": self.operation, **self.fields}
