@@ -186,11 +186,7 @@ class CaptionNumberStore:
             return self._give(session_id, update)
         except ConditionFailed as error:
             self._get_open(error.item)
-        try:
-            return self._give(session_id, NumberUpdate(SOURCE, caption_id))
-        except ConditionFailed as error:
-            self._get_open(error.item)
-            raise
+        return self._give_if_open(session_id, NumberUpdate(SOURCE, caption_id))
 
     def give_translated(
         self, session_id: str, language: str, caption_id: str, order: int, *, is_late: bool = False
@@ -217,11 +213,7 @@ class CaptionNumberStore:
             if _last_translated(error.item, language) < order:
                 raise NotYet from None
         # A later phrase didn't wait for this one.
-        try:
-            return self._give(session_id, NumberUpdate(language, caption_id))
-        except ConditionFailed as error:
-            self._get_open(error.item)
-            raise
+        return self._give_if_open(session_id, NumberUpdate(language, caption_id))
 
     def skip_translated(self, session_id: str, language: str, order: int) -> None:
         """Note that the translation of a spoken caption has failed; see `give_translated`.
@@ -281,6 +273,18 @@ class CaptionNumberStore:
         if session is None or not session.is_open(self._clock()):
             raise SessionNotFound
         return session
+
+    def _give_if_open(self, session_id: str, update: NumberUpdate) -> Numbered:
+        """Give a number that depends on nothing but an open session.
+
+        Raises:
+            SessionNotFound: The session is not open.
+        """
+        try:
+            return self._give(session_id, update)
+        except ConditionFailed as error:
+            self._get_open(error.item)
+            raise
 
     def _give(self, session_id: str, update: NumberUpdate) -> Numbered:
         """Give a number at a time that isn't earlier than that of the last number.
