@@ -41,6 +41,7 @@ class Captions:
     ) -> None:
         self._sessions = stores.sessions
         self._captions = stores.captions
+        self._numbers = stores.caption_numbers
         self._membership = membership
         self._publishing = publishing
         self._pipeline = pipeline
@@ -64,7 +65,7 @@ class Captions:
         )
         telemetry.follow_caption(caption.caption_id)
         speaking = Speaking(caller.connection_id, self._most_a_minute)
-        numbered = self._publishing.give_spoken_number(speaker.session_id, caption, speaking)
+        numbered = self._numbers.give_spoken(speaker.session_id, caption.caption_id, speaking)
         session = numbered.session
         self._membership.reset_refused_commands(speaker)
         # A repeated command may come from a client whose first event stopped here. The posts don't

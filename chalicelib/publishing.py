@@ -12,7 +12,7 @@ from chalicelib.background import Background
 from chalicelib.errors import MessageTooLarge, ServiceUnavailable
 from chalicelib.models import Caption, Session
 from chalicelib.notices import Notices, seconds_for_captions
-from chalicelib.store.caption_numbers import NotYet, Numbered, Speaking
+from chalicelib.store.caption_numbers import NotYet, Numbered
 from chalicelib.store.stores import Stores
 
 MAX_CAPTION_BYTES: Final = 32 * 1024
@@ -89,10 +89,6 @@ class Publishing:
             sum(each.failed for each in done),
             max(each.listeners for each in done),
         )
-
-    def give_spoken_number(self, session_id: str, caption: Caption, speaking: Speaking) -> Numbered:
-        """Give a number to a caption of the session's speaker; see CaptionNumberStore."""
-        return self._numbers.give_spoken(session_id, caption.caption_id, speaking)
 
     def publish_translation(
         self, session_id: str, language: str, caption: Caption, order: int | None
