@@ -5,7 +5,8 @@ Only IAM admits their senders.
 
 import base64
 import binascii
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
@@ -89,10 +90,8 @@ def parse(event: object) -> PublishRequest:
 
 def _parse_in_list(value: object, path: str) -> Caption:
     fields = _object(value, path)
-    try:
+    with _inside(path):
         return _parse_caption(fields)
-    except InvalidParameters as error:
-        raise InvalidParameters(f"{path}.{error.message}", field=f"{path}.{error.field}") from None
 
 
 def _parse_caption(fields: Fields) -> Caption:
@@ -112,10 +111,8 @@ def _parse_audio(value: object) -> Audio:
     fields = _object(value, "audio")
     if ("url" in fields) == ("data" in fields):
         raise InvalidParameters("audio must have either a url or data.", field="audio")
-    try:
+    with _inside("audio"):
         return _parse_url_or_data(fields)
-    except InvalidParameters as error:
-        raise InvalidParameters(f"audio.{error.message}", field=f"audio.{error.field}") from None
 
 
 def _parse_url_or_data(fields: Fields) -> Audio:
@@ -147,6 +144,15 @@ def _base64(fields: Fields) -> str:
     except (binascii.Error, ValueError):
         raise InvalidParameters("data must be base64.", field="data") from None
     return data
+
+
+@contextmanager
+def _inside(path: str) -> Iterator[None]:
+    """Put the path of an object before the name of its parameter at fault."""
+    try:
+        yield
+    except InvalidParameters as error:
+        raise InvalidParameters(f"{path}.{error.message}", field=f"{path}.{error.field}") from None
 
 
 def _object(value: object, name: str) -> Fields:
